@@ -1,0 +1,249 @@
+//! One attempt at a delivery: send, judge, write down.
+
+use answerback::{
+    domain::{
+        Attempt, CallbackUrl, Delivery, OpId,
+        attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
+        delivery::{Reason, Receiver, State, Target, Verdict},
+        profile::Behaviour,
+        retry,
+    },
+    egress::{Failure, FailureKind, HeaderMap, Post, Reply},
+    service::{Lost, advance},
+};
+use jiff::Timestamp;
+
+use crate::{App, Error, sign};
+
+/// What came of sending.
+struct Sent {
+    verdict: Verdict,
+    exchange: Exchange,
+    error: Option<AttemptError>,
+}
+
+/// Attempts `delivery`, which is leased to `op`, and writes down what came of it.
+///
+/// `hops`: how many workers in a row have passed it on before.
+pub(crate) async fn attempt(
+    app: &App,
+    delivery: Delivery,
+    op: OpId,
+    hops: u32,
+) -> Result<(), Error> {
+    let started_at = app.clock.now();
+    let sent = match (&delivery.target, &delivery.body) {
+        (Target::Https(receiver), Some(body)) => {
+            send(app, &delivery, receiver, body, started_at).await?
+        }
+        (Target::Bus, Some(body)) => publish(app, &delivery, body).await,
+        // Erased since it was leased; the eraser has cancelled it.
+        (Target::Erased, _) | (_, None) => return Ok(()),
+    };
+
+    let now = app.clock.now();
+    let duration_ms = now.duration_since(started_at).as_millis();
+    let record = Attempt {
+        id: delivery.id.attempt(delivery.attempt),
+        account: delivery.account,
+        livemode: delivery.livemode,
+        event: delivery.event,
+        started_at,
+        duration_ms: u32::try_from(duration_ms).unwrap_or(0),
+        exchange: Some(sent.exchange),
+        error: sent.error,
+    };
+    log(&delivery, &record, sent.verdict);
+
+    let chance = chance(app.entropy.next());
+    let attempt = delivery.attempt;
+    let finish = advance(&app.store, delivery, |it| {
+        Ok::<_, std::convert::Infallible>(it.finish(sent.verdict, now, chance, op))
+    });
+    let (recorded, finished) = futures::join!(app.store.create(&record), finish);
+    let delivery = match finished {
+        Ok(delivery) => delivery,
+        Err(Lost::Gone) => return Ok(()),
+        Err(Lost::Busy) => return Err(Error::Busy),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Store(err)) => return Err(err.into()),
+    };
+    if delivery.attempt == attempt && matches!(delivery.state, State::Waiting { .. }) {
+        app.hints.send_for_delivery(&delivery, hops, now).await;
+    }
+    // The record of what happened is less than what happened: it holds nothing up.
+    if let Err(err) = recorded {
+        let error: &(dyn std::error::Error + 'static) = &err;
+        tracing::error!(delivery.id = %delivery.id, error, "an attempt was not recorded");
+    }
+    Ok(())
+}
+
+async fn send(
+    app: &App,
+    delivery: &Delivery,
+    receiver: &Receiver,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Sent, Error> {
+    let behaviour = receiver.profile.behaviour();
+    let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
+        Ok(url) => url,
+        Err(err) => {
+            let kind = ErrorKind::BlockedAddress;
+            let error = Some(AttemptError { kind, message: err.to_string() });
+            let exchange =
+                Exchange { url: receiver.url.clone(), headers: Vec::new(), response: None };
+            return Ok(Sent {
+                verdict: Verdict::Permanent(Reason::BlockedAddress),
+                exchange,
+                error,
+            });
+        }
+    };
+    let headers = headers(app, delivery, receiver, body, now).await?;
+    let shown = shown(&headers);
+    let is_literal = url.literal_address().is_some();
+    let timeout = delivery.timeout();
+    let answer = app.egress.post(Post { url, headers, body: body.to_vec(), timeout }).await;
+
+    let (verdict, error, reply) = judge(answer, behaviour, is_literal, app.clock.now());
+    let response = reply.map(|it| Response {
+        status: it.status,
+        headers: it.headers,
+        body: excerpt(&it.body),
+    });
+    let exchange = Exchange { url: receiver.url.clone(), headers: shown, response };
+    Ok(Sent { verdict, exchange, error })
+}
+
+/// What a receiver's answer means for the delivery.
+fn judge(
+    answer: Result<Reply, Failure>,
+    behaviour: &Behaviour,
+    is_literal: bool,
+    now: Timestamp,
+) -> (Verdict, Option<AttemptError>, Option<Reply>) {
+    let reply = match answer {
+        Ok(reply) => reply,
+        Err(Failure { kind, message, reply }) => {
+            let verdict = if kind == FailureKind::BlockedAddress && is_literal {
+                Verdict::Permanent(Reason::BlockedAddress)
+            } else {
+                Verdict::Retry { retry_after: None }
+            };
+            return (verdict, Some(AttemptError { kind: kind_of(kind), message }), reply);
+        }
+    };
+    let retry_after = reply
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
+        .and_then(|(_, value)| retry::retry_after(value, now));
+    let status = reply.status;
+    let error = |kind, message: String| Some(AttemptError { kind, message });
+    let (verdict, error) = match status {
+        200..=299 => (Verdict::Accepted, None),
+        300..=399 => {
+            let message = format!("the receiver answered {status}; redirects are not followed");
+            let verdict = if behaviour.redirect_is_permanent {
+                Verdict::Permanent(Reason::Redirect)
+            } else {
+                Verdict::Retry { retry_after }
+            };
+            (verdict, error(ErrorKind::Redirect, message))
+        }
+        _ => {
+            let verdict = if status == 410 && behaviour.gone_is_permanent {
+                Verdict::Permanent(Reason::Gone)
+            } else {
+                Verdict::Retry { retry_after }
+            };
+            (verdict, error(ErrorKind::Status, format!("the receiver answered {status}")))
+        }
+    };
+    (verdict, error, Some(reply))
+}
+
+fn kind_of(kind: FailureKind) -> ErrorKind {
+    match kind {
+        FailureKind::Dns => ErrorKind::Dns,
+        FailureKind::BlockedAddress => ErrorKind::BlockedAddress,
+        FailureKind::Connect => ErrorKind::Connect,
+        FailureKind::Tls => ErrorKind::Tls,
+        FailureKind::Timeout => ErrorKind::Timeout,
+        FailureKind::Protocol => ErrorKind::Protocol,
+        FailureKind::TooLarge => ErrorKind::TooLarge,
+    }
+}
+
+async fn publish(app: &App, delivery: &Delivery, body: &[u8]) -> Sent {
+    let detail = String::from_utf8_lossy(body);
+    let published = match &app.bus {
+        Some(bus) => bus.publish(delivery.event_kind.as_str(), &detail).await,
+        None => Err(answerback::service::bus::PublishError::none()),
+    };
+    let name = app.bus.as_ref().map_or("", |it| it.name());
+    let exchange = Exchange { url: format!("bus:{name}"), headers: Vec::new(), response: None };
+    let (verdict, error) = match published {
+        Ok(()) => (Verdict::Accepted, None),
+        Err(err) => {
+            let error = AttemptError { kind: ErrorKind::Protocol, message: err.to_string() };
+            (Verdict::Retry { retry_after: None }, Some(error))
+        }
+    };
+    Sent { verdict, exchange, error }
+}
+
+async fn headers(
+    app: &App,
+    delivery: &Delivery,
+    receiver: &Receiver,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<HeaderMap, Error> {
+    let account = app.accounts.account(delivery.account).await?.ok_or(Error::Secret)?;
+    sign::headers(&account, delivery, receiver, body, now)
+}
+
+/// The headers as they are kept: without secrets.
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let shown =
+        |(name, value): (&answerback::egress::HeaderName, &answerback::egress::HeaderValue)| {
+            let value = if value.is_sensitive() {
+                "***".to_owned()
+            } else {
+                String::from_utf8_lossy(value.as_bytes()).into_owned()
+            };
+            (name.to_string(), value)
+        };
+    headers.iter().map(shown).collect()
+}
+
+/// The beginning of a body, as text.
+fn excerpt(body: &[u8]) -> String {
+    let end = body.len().min(RESPONSE_EXCERPT_BYTES_MAX);
+    String::from_utf8_lossy(&body[..end]).into_owned()
+}
+
+/// A number in 0 to 1, made of random bits.
+fn chance(entropy: u128) -> f64 {
+    let bits = u32::try_from(entropy & u128::from(u32::MAX)).expect("32 bits");
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+fn log(delivery: &Delivery, record: &Attempt, verdict: Verdict) {
+    let outcome = match verdict {
+        Verdict::Accepted => "delivered",
+        Verdict::Retry { .. } => "failed",
+        Verdict::Permanent(_) => "failed for good",
+    };
+    tracing::info!(
+        delivery.id = %delivery.id,
+        account.id = %delivery.account,
+        attempt = delivery.attempt,
+        error.kind = record.error.as_ref().map(|it| it.kind.as_str()),
+        duration_ms = record.duration_ms,
+        "{outcome}"
+    );
+}

@@ -1,0 +1,138 @@
+//! Turns what a request has to tell into deliveries, one for each target.
+//!
+//! Identifiers are made from event and target, and a delivery is put only where there is none, so
+//! doing it twice makes nothing twice. The worker that makes a delivery has it leased from the
+//! beginning, and attempts it at once.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{
+        Delivery, Event, OpId, Profile, Request,
+        delivery::{BUS, CALLBACK, Receiver, State as Life, Target},
+        request::State,
+        retry::TIMEOUT_SECONDS_MAX,
+    },
+    service::{
+        Hint, Lost, advance,
+        wire::{EventBody, nextks_body},
+    },
+    store::Saved,
+};
+use futures::future::{join_all, try_join_all};
+use jiff::Timestamp;
+
+use crate::{App, Error, attempt::attempt, erasure, has_time};
+
+/// Makes the deliveries of all that `request` has to tell, takes that off its list, and attempts
+/// what it made. Gives the request as it then is.
+pub(crate) async fn dispatch(
+    app: &App,
+    request: Request,
+    ends_at: Option<Timestamp>,
+) -> Result<Request, Error> {
+    let now = app.clock.now();
+    let op = OpId::new(app.entropy.next());
+    let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
+    let attempts_now = has_time(longest, now, ends_at);
+
+    let events = request.outbox.iter();
+    let deliveries = events.flat_map(|event| {
+        targets(&request, event).map(|(name, target, body)| {
+            let delivery = begin(&request, event, name, target, body, now);
+            if attempts_now { delivery.begin_leased(now, op) } else { delivery }
+        })
+    });
+    let made = deliveries.map(async |delivery| {
+        Ok::<_, Error>(match app.store.create(&delivery).await? {
+            Saved::Saved => Some(delivery),
+            // A write of ours whose answer was lost, come back.
+            Saved::Superseded(found) if is_leased_to(&found, op) => Some(found),
+            Saved::Superseded(_) | Saved::Gone => None,
+        })
+    });
+    let made: Vec<Delivery> = try_join_all(made).await?.into_iter().flatten().collect();
+
+    let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+    let step = |it: &Request| Ok::<_, std::convert::Infallible>(it.dispatched(&numbers, now));
+    let request = match advance(&app.store, request.clone(), step).await {
+        Ok(request) => request,
+        // What is there is told already; what is not told any more, nobody waits for.
+        Err(Lost::Gone) => request,
+        Err(Lost::Busy) => return Err(Error::Busy),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Store(err)) => return Err(err.into()),
+    };
+    if let State::Erased { .. } = request.state {
+        // It was erased meanwhile: nothing of it is told any more.
+        for delivery in made {
+            erasure::erase(app, delivery).await?;
+        }
+        return Ok(request);
+    }
+    if attempts_now {
+        let attempts = made.into_iter().map(|it| attempt(app, it, op, 0));
+        join_all(attempts).await.into_iter().collect::<Result<(), _>>()?;
+    } else {
+        let hint = |it: &Delivery| (it.account, Hint::delivery(it.id, it.attempt), Duration::ZERO);
+        app.hints.send_all(&made.iter().map(hint).collect::<Vec<_>>()).await;
+    }
+    Ok(request)
+}
+
+fn is_leased_to(delivery: &Delivery, op: OpId) -> bool {
+    matches!(delivery.state, Life::Leased { owner, .. } if owner == op)
+}
+
+/// Whom to tell of `event`, by name, and in which bytes.
+fn targets<'a>(
+    request: &'a Request,
+    event: &'a Event,
+) -> impl Iterator<Item = (&'static str, Target, Vec<u8>)> + 'a {
+    let callback = request.terms.callback.as_ref().filter(|it| it.events.contains(&event.kind));
+    let callback = callback.map(|it| {
+        let receiver = Receiver {
+            url: it.url.clone(),
+            profile: it.profile,
+            timeout_seconds: it.timeout_seconds,
+            retry: it.retry.clone(),
+            bearer_token: it.bearer_token.clone(),
+        };
+        let body = match it.profile {
+            Profile::Standard => EventBody::new(request, event).to_bytes(),
+            Profile::NextKs => nextks_body(request, event),
+        };
+        (CALLBACK, Target::Https(receiver), body)
+    });
+    let bus = (request.published && event.kind.is_published())
+        .then(|| (BUS, Target::Bus, EventBody::new(request, event).to_bytes()));
+    callback.into_iter().chain(bus)
+}
+
+fn begin(
+    request: &Request,
+    event: &Event,
+    name: &str,
+    target: Target,
+    body: Vec<u8>,
+    now: Timestamp,
+) -> Delivery {
+    let event_id = event.id(request.id);
+    Delivery {
+        id: Delivery::id_of(event_id, name),
+        account: request.account,
+        livemode: request.livemode,
+        event: event_id,
+        event_kind: event.kind,
+        request: request.id,
+        target,
+        body: Some(body),
+        created_at: now,
+        state: Life::Waiting { not_before: now },
+        attempt: 0,
+        starts: 0,
+        failures: 0,
+        due_at: Some(now),
+        revision: 0,
+    }
+}

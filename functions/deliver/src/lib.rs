@@ -1,0 +1,207 @@
+//! Hints from the queue: an event becomes deliveries, a delivery is attempted, a deadline noticed.
+//!
+//! A hint says where to look; what is to be done the item itself says. So a hint that is stale,
+//! doubled or early is acknowledged and forgotten, and only what our own infrastructure failed at
+//! goes back to the queue. Nothing is begun that cannot be finished before the function's end.
+
+mod attempt;
+mod dispatch;
+mod erasure;
+mod sign;
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{
+        CallbackRules, Delivery, DeliveryId, OpId, Request, RequestId, delivery::Start,
+        request::State,
+    },
+    egress,
+    service::{Accounts, Bus, Clock, Entropy, Hint, Hints, settle},
+    store::{self, Saved, Store, keys},
+};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use futures::future::join_all;
+use jiff::Timestamp;
+
+/// What must be left after an attempt to write down what came of it.
+const FINISH: Duration = Duration::from_secs(6);
+/// Most rounds of starting one delivery against others.
+const RACES_MAX: u32 = 10;
+
+/// What delivery needs from the world.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Whose secrets sign.
+    pub accounts: Accounts,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where operations are named, and retries spread.
+    pub entropy: Entropy,
+    /// Where the next workers are told to look.
+    pub hints: Hints,
+    /// How receivers are reached.
+    pub egress: egress::Client,
+    /// Where callbacks may go.
+    pub rules: CallbackRules,
+    /// The event bus, if there is one.
+    pub bus: Option<Bus>,
+}
+
+/// Why a hint goes back to the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+    /// The message is no hint.
+    #[error("the message is no hint")]
+    Hint(#[source] serde_json::Error),
+    /// The hint names nothing that there can be.
+    #[error("the hint names nothing that there can be")]
+    Id(#[from] answerback::domain::id::ParseIdError),
+    /// The delivery's account is gone, or its secret cannot be read.
+    #[error("the account's secret is not to be had")]
+    Secret,
+    /// Others were faster every time.
+    #[error("others were faster every time")]
+    Busy,
+}
+
+/// Works through a batch of hints, all at once, and reports those that failed.
+///
+/// This needs `ReportBatchItemFailures` on the event source mapping. `ends_at` is when the
+/// function is stopped, if that is known.
+pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
+    let work = event.records.into_iter().map(async |message| {
+        let body = message.body.unwrap_or_default();
+        let done = match serde_json::from_str(&body) {
+            // Boxed: it is large, and there are ten of them.
+            Ok(hint) => Box::pin(follow(app, hint, ends_at)).await,
+            Err(err) => Err(Error::Hint(err)),
+        };
+        let Err(err) = done else { return None };
+        let message_id = message.message_id.unwrap_or_default();
+        let error: &(dyn std::error::Error + 'static) = &err;
+        tracing::error!(message.id = message_id, error, "a hint goes back to the queue");
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = message_id;
+        Some(failure)
+    });
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = join_all(work).await.into_iter().flatten().collect();
+    response
+}
+
+/// Looks where a hint says, and does what is to be done there.
+async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(), Error> {
+    match hint {
+        Hint::Request { ref id, .. } => {
+            look_after_request(app, id.parse()?, ends_at).await?;
+        }
+        Hint::Deadline { ref id, hops } => {
+            let Some(request) = look_after_request(app, id.parse()?, ends_at).await? else {
+                return Ok(());
+            };
+            // One that comes early is delayed once more, not dropped.
+            if request.state == State::Pending
+                && let Some(hint) = hint.clone().hop(hops)
+            {
+                let delay =
+                    until(request.deadline + answerback::domain::request::GUARD, app.clock.now());
+                app.hints.send(request.account, &hint, delay).await;
+            }
+        }
+        Hint::Delivery { ref id, attempt, hops } => {
+            start(app, id.parse()?, attempt, hops, ends_at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Settles what time has decided of a request, tells what there is to tell, and cleans up after an
+/// erasure. Gives the request as it then is.
+async fn look_after_request(
+    app: &App,
+    id: RequestId,
+    ends_at: Option<Timestamp>,
+) -> Result<Option<Request>, Error> {
+    let Some(request) = app.store.get::<Request>(keys::request(id)).await? else {
+        return Ok(None);
+    };
+    let now = app.clock.now();
+    let op = OpId::new(app.entropy.next());
+    let Some(request) = settle(&app.store, request, now, op).await? else { return Ok(None) };
+    if let State::Erased { .. } = request.state {
+        erasure::clean_up(app, &request).await?;
+        return Ok(Some(request));
+    }
+    if request.outbox.is_empty() {
+        return Ok(Some(request));
+    }
+    dispatch::dispatch(app, request, ends_at).await.map(Some)
+}
+
+/// Starts a delivery and attempts it, if its time has come and nobody else is at it.
+async fn start(
+    app: &App,
+    id: DeliveryId,
+    expected: u32,
+    hops: u32,
+    ends_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let Some(mut delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? else {
+        return Ok(());
+    };
+    let op = OpId::new(app.entropy.next());
+    for _ in 0..RACES_MAX {
+        let now = app.clock.now();
+        if !has_time(delivery.timeout(), now, ends_at) {
+            // Somebody with more time takes it.
+            let hint = Hint::delivery(id, expected).hop(hops);
+            if let Some(hint) = hint {
+                app.hints.send(delivery.account, &hint, Duration::ZERO).await;
+            }
+            return Ok(());
+        }
+        let (next, is_attempt) = match delivery.start(expected, now, op) {
+            Start::Nothing => return Ok(()),
+            Start::Mine => {
+                attempt::attempt(app, delivery, op, hops).await?;
+                return Ok(());
+            }
+            Start::Early(not_before) => {
+                if let Some(hint) = Hint::delivery(id, expected).hop(hops) {
+                    app.hints.send(delivery.account, &hint, until(not_before, now)).await;
+                }
+                return Ok(());
+            }
+            Start::Attempt(next) => (*next, true),
+            Start::GiveUp(next) => (*next, false),
+        };
+        match app.store.save(&next).await? {
+            Saved::Saved if is_attempt => {
+                attempt::attempt(app, next, op, hops).await?;
+                return Ok(());
+            }
+            Saved::Saved => {
+                tracing::error!(delivery.id = %id, "gave up a delivery: its worker died every time");
+                return Ok(());
+            }
+            Saved::Superseded(theirs) => delivery = theirs,
+            Saved::Gone => return Ok(()),
+        }
+    }
+    Err(Error::Busy)
+}
+
+/// Whether an attempt of this length, and writing it down, ends before the function does.
+fn has_time(attempt: Duration, now: Timestamp, ends_at: Option<Timestamp>) -> bool {
+    ends_at.is_none_or(|it| now + attempt + FINISH <= it)
+}
+
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}

@@ -1,0 +1,32 @@
+//! Delivery, in Lambda, fed by a queue.
+
+use answerback::{
+    domain::CallbackRules,
+    egress::{self, Resolver},
+    service::{Accounts, Clock, Entropy, wiring::Wiring},
+};
+use aws_lambda_events::sqs::SqsEvent;
+use deliver::App;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let wiring = Wiring::from_env()?;
+    let store = wiring.store().await;
+    let rules = CallbackRules::strict();
+    let app = &App {
+        accounts: Accounts::new(store.clone(), Clock::System),
+        store,
+        clock: Clock::System,
+        entropy: Entropy::System,
+        hints: wiring.hints(),
+        egress: egress::Client::network(rules.clone(), Resolver::System),
+        rules,
+        bus: wiring.bus(),
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let ends_at = app.clock.deadline(event.context.deadline);
+        Ok::<_, Error>(deliver::deliver(app, event.payload, ends_at).await)
+    }))
+    .await
+}

@@ -1,0 +1,179 @@
+//! What the holder of an answer link does: answer, by the page's form or by JSON.
+
+use std::collections::BTreeMap;
+
+use answerback::{
+    domain::{
+        Answer, Question, Request,
+        question::{FieldKind, FieldValue, Misfit},
+        request::Refusal,
+    },
+    page,
+    service::{
+        Fields, Lost, Problem,
+        answering::{Asked, Said, misfit_problem},
+        fields::Faults,
+        http::{Json, read_body},
+        settled, wire,
+    },
+};
+use axum::{
+    extract::{Path, Request as HttpRequest, State},
+    http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{
+    App,
+    requests::{answer_problem, fit, read_answer, record},
+};
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    response: Option<wire::ResponseView<'a>>,
+    status: &'static str,
+}
+
+/// Answers by JSON.
+pub(crate) async fn answer_by_json(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    body: Json,
+) -> Result<Response, Problem> {
+    let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
+    let mut faults = Faults::new();
+    let answer = Fields::of(body.value, "", &mut faults);
+    let answer = read_answer(answer, faults)?;
+    let row = asked.row;
+    let answer = match fit(&asked.request, answer) {
+        Ok(answer) => answer,
+        Err(misfits) if asked.is_open(app.clock.now()) => return Err(misfit_problem(&misfits)),
+        // Who comes too late is told so, whatever they say.
+        Err(_) => Answer::default(),
+    };
+    let request = record(&app, asked.request, row, &answer)
+        .await
+        .map_err(|lost| answer_problem(lost, row, false))?;
+    let asked = Asked { request, row };
+    let recorded =
+        Recorded { response: asked.response(), status: wire::request_status(&asked.request) };
+    Ok(axum::Json(recorded).into_response())
+}
+
+/// Answers by the page's form, and shows the page as it then is.
+pub(crate) async fn answer_by_form(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let body = read_body(request, &()).await?;
+    let Some(asked) = find(&app, &token).await? else {
+        return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
+    };
+    let pairs: Vec<(String, String)> =
+        form_pairs(&body).map(|(name, text)| (name.into_owned(), text.into_owned())).collect();
+    let (option, values) = page::parse_form(&pairs);
+    let row = asked.row;
+    let (answer, mut misfits) = typed(&asked.request.question, option, &values);
+    let answer = fit(&asked.request, answer).unwrap_or_else(|more| {
+        // What is not even a number need not be told that it is missing.
+        let known: Vec<_> = misfits.iter().map(|it| it.field.clone()).collect();
+        misfits.extend(more.into_iter().filter(|it| !known.contains(&it.field)));
+        Answer::default()
+    });
+    if !misfits.is_empty() && asked.is_open(app.clock.now()) {
+        let said = Said { values: Some(&values), misfits: &misfits, is_second_try: false };
+        let page = asked.page(&said, app.clock.now());
+        return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, page));
+    }
+    Ok(match record(&app, asked.request, row, &answer).await {
+        Ok(request) => shown(&app, request, row, StatusCode::OK, false),
+        Err(Lost::Refused(why)) => match *why {
+            (request, Refusal::AlreadyAnswered(_)) => {
+                shown(&app, request, row, StatusCode::CONFLICT, true)
+            }
+            (request, Refusal::Ended | Refusal::AlreadyFinished) => {
+                shown(&app, request, row, StatusCode::GONE, false)
+            }
+            (_, Refusal::TooBusy) => busy(),
+            (_, Refusal::Erased) => html(StatusCode::NOT_FOUND, page::render_unknown()),
+        },
+        Err(Lost::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
+        Err(Lost::Busy) => busy(),
+        Err(Lost::Store(err)) => return Err(err.into()),
+    })
+}
+
+/// What the link opens, as it is now.
+async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
+    let Some(Asked { request, row }) = Asked::find(&app.store, token).await? else {
+        return Ok(None);
+    };
+    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+    Ok(request.map(|request| Asked { request, row }))
+}
+
+fn form_pairs(
+    body: &[u8],
+) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
+    url::form_urlencoded::parse(body)
+}
+
+/// The texts of a form as values of the question's fields, and those that are none.
+fn typed(
+    question: &Question,
+    option: Option<String>,
+    values: &[(String, String)],
+) -> (Answer, Vec<Misfit>) {
+    let mut fields = BTreeMap::new();
+    let mut misfits = Vec::new();
+    for (key, text) in values {
+        let field = question.fields.iter().find(|it| it.key == *key);
+        let value = match field.map(|it| &it.kind) {
+            Some(FieldKind::Number { .. }) if text.trim().is_empty() => {
+                FieldValue::Text(String::new())
+            }
+            Some(FieldKind::Number { .. }) => {
+                if let Ok(number) = text.trim().parse() {
+                    FieldValue::Number(number)
+                } else {
+                    let detail = "must be a number".to_owned();
+                    misfits.push(Misfit { field: Some(key.clone()), detail });
+                    continue;
+                }
+            }
+            Some(FieldKind::Toggle) => FieldValue::Toggle(text == "true"),
+            Some(
+                FieldKind::Text { .. } | FieldKind::Textarea { .. } | FieldKind::Select { .. },
+            )
+            | None => FieldValue::Text(text.clone()),
+        };
+        fields.insert(key.clone(), value);
+    }
+    (Answer { option, fields }, misfits)
+}
+
+fn shown(app: &App, request: Request, row: usize, status: StatusCode, again: bool) -> Response {
+    let said = Said { is_second_try: again, ..Said::default() };
+    html(status, Asked { request, row }.page(&said, app.clock.now()))
+}
+
+fn busy() -> Response {
+    let page = page::render_problem(
+        "Please try again",
+        "Many people are answering at this moment, and your answer was not recorded. Go back and \
+         send it again.",
+    );
+    let mut response = html(StatusCode::SERVICE_UNAVAILABLE, page);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    let headers = page::headers().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
+        (HeaderName::from_static(name), value)
+    });
+    (status, axum::response::AppendHeaders(headers), page).into_response()
+}

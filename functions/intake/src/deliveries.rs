@@ -1,0 +1,40 @@
+//! What a sender does with a delivery: have it made once more.
+
+use answerback::{
+    domain::{Delivery, DeliveryId, Scope, delivery::State as Life},
+    service::{Code, Problem, advance, wire::DeliveryView},
+    store::keys,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+
+use crate::App;
+
+/// Has a delivery attempted once more, with the same identifier and the same bytes.
+pub(crate) async fn redeliver(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
+    let delivery: Option<Delivery> = app.store.get(keys::delivery(id)).await?;
+    let is_own = |it: &Delivery| it.account == caller.account() && it.livemode == caller.livemode();
+    let delivery = delivery.filter(is_own).ok_or_else(Problem::not_found)?;
+
+    let now = app.clock.now();
+    let delivery = advance(&app.store, delivery, |it| match it.state {
+        // It is on its way already.
+        Life::Waiting { .. } | Life::Leased { .. } => Ok(None),
+        Life::Done { .. } => it.redeliver(now).map(Some).ok_or_else(|| {
+            Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
+        }),
+    })
+    .await?;
+    app.hints.send_for_delivery(&delivery, 0, now).await;
+    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.account, "redelivers");
+    Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
+}

@@ -1,0 +1,61 @@
+//! What writes over HTTP: requests are made, answered, cancelled and erased here, and deliveries
+//! sent once more.
+//!
+//! Every handler tells the same story: who is calling, what do they want, what does that make of
+//! the item, save it, send a hint. The hint goes out before the answer does, and may get lost: the
+//! item's timer finds what no hint was sent for.
+
+mod answers;
+mod create;
+mod deliveries;
+mod question;
+mod requests;
+mod terms;
+
+use answerback::{
+    domain::CallbackRules,
+    egress,
+    service::{Accounts, Clock, Entropy, Hints, http},
+    store::Store,
+};
+use axum::{
+    Router,
+    routing::{delete, post},
+};
+
+/// What intake needs from the world.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Who may call.
+    pub accounts: Accounts,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where identifiers and secrets come from.
+    pub entropy: Entropy,
+    /// Where the workers are told to look.
+    pub hints: Hints,
+    /// How callback URLs are tried out.
+    pub egress: egress::Client,
+    /// Where callbacks may go.
+    pub rules: CallbackRules,
+    /// The address in links, unless it is that of the call.
+    pub public_base_url: Option<String>,
+    /// Whether requests are published on the event bus.
+    pub publishes: bool,
+}
+
+/// The routes of this function.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        .route("/v1/requests", post(create::create))
+        .route("/v1/requests/{id}", delete(requests::erase))
+        .route("/v1/requests/{id}/cancel", post(requests::cancel))
+        .route("/v1/requests/{id}/responses", post(requests::respond))
+        .route("/a/{token}", post(answers::answer_by_form))
+        .route("/v1/answers/{token}", post(answers::answer_by_json))
+        .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .with_state(app);
+    http::service(routes)
+}

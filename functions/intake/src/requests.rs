@@ -1,0 +1,168 @@
+//! What a sender does with a request: answer it for somebody, cancel it, erase it.
+
+use answerback::{
+    domain::{
+        OpId, Request, Scope,
+        question::{ANSWER_BYTES_MAX, Answer, Misfit},
+        request::Refusal,
+    },
+    service::{
+        Caller, Fields, Lost, Problem, advance,
+        answering::misfit_problem,
+        fields::Faults,
+        http::Json,
+        requests::{self, callback_delivery, find, refused},
+        settled, wire,
+    },
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+
+use crate::{App, question::field_value};
+
+/// Takes a request back.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find_settled(&app, &caller, &id).await?;
+    let op = OpId::new(app.entropy.next());
+    let now = app.clock.now();
+    let request = advance(&app.store, request, |it| {
+        it.cancel(now, op).map_err(|refusal| refused(it, None, &refusal))
+    })
+    .await?;
+    app.hints.send_for_request(&request, false, now).await;
+    tracing::info!(request.id = %request.id, account.id = %request.account, "cancelled");
+    show(&app, &caller, &request).await
+}
+
+/// Records an answer that the sender's own application collected.
+pub(crate) async fn respond(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Json,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find_settled(&app, &caller, &id).await?;
+
+    let mut faults = Faults::new();
+    let mut fields = Fields::of(body.value, "", &mut faults);
+    let email = fields.text("recipient", 1..=254, &mut faults);
+    let row = request.question.row_of(email.as_deref());
+    if row.is_none() {
+        fields.fault("recipient", "is not one of the recipients", &mut faults);
+    }
+    let answer = read_answer(fields, faults)?;
+    let row = row.ok_or_else(Problem::not_found)?;
+    let answer = fit(&request, answer).map_err(|misfits| misfit_problem(&misfits))?;
+
+    let hidden = request.terms.read.is_private();
+    let request = record(&app, request, row, &answer)
+        .await
+        .map_err(|lost| answer_problem(lost, row, hidden))?;
+    show(&app, &caller, &request).await
+}
+
+/// Erases a request's content, answers and deliveries.
+pub(crate) async fn erase(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find(&app.store, &caller, &id).await?;
+    let now = app.clock.now();
+    let request = advance(&app.store, request, |it| Ok::<_, Problem>(it.erase(now))).await?;
+    app.hints.send_for_request(&request, false, now).await;
+    tracing::info!(request.id = %request.id, account.id = %request.account, "erased");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why an answer was not recorded, with the request as it then was.
+pub(crate) type NotRecorded = Lost<Box<(Request, Refusal)>>;
+
+/// Records an answer that fits, and tells whoever must know.
+pub(crate) async fn record(
+    app: &App,
+    request: Request,
+    row: usize,
+    answer: &Answer,
+) -> Result<Request, NotRecorded> {
+    let op = OpId::new(app.entropy.next());
+    let now = app.clock.now();
+    let request = advance(&app.store, request, |it| {
+        it.answer(row, answer, now, op).map_err(|refusal| Box::new((it.clone(), refusal)))
+    })
+    .await?;
+    app.hints.send_for_request(&request, false, now).await;
+    tracing::info!(request.id = %request.id, account.id = %request.account, "answered");
+    Ok(request)
+}
+
+/// Why an answer was not recorded, as the API says it. `hidden`: the caller is not to see what
+/// was answered.
+pub(crate) fn answer_problem(lost: NotRecorded, row: usize, hidden: bool) -> Problem {
+    match lost {
+        Lost::Refused(why) => refused(&why.0, (!hidden).then_some(row), &why.1),
+        Lost::Gone => Problem::not_found(),
+        Lost::Busy => Problem::too_busy(),
+        Lost::Store(err) => err.into(),
+    }
+}
+
+/// Takes the rest of an answer's body: option and fields.
+pub(crate) fn read_answer(mut body: Fields, mut faults: Faults) -> Result<Answer, Problem> {
+    let faults = &mut faults;
+    let option = body.text("option", 0..=1_000, faults);
+    let mut fields = std::collections::BTreeMap::new();
+    if let Some(members) = body.object("fields", faults) {
+        let pointer = members.pointer("");
+        for (key, value) in members.into_rest().into_iter().filter(|(_, it)| !it.is_null()) {
+            match field_value(value) {
+                Some(value) => _ = fields.insert(key, value),
+                None => answerback::service::fields::note(
+                    faults,
+                    format!("{pointer}{}", key.replace('~', "~0").replace('/', "~1")),
+                    "must be text, a number or a boolean",
+                ),
+            }
+        }
+    }
+    body.finish(faults);
+    if faults.is_empty() {
+        Ok(Answer { option, fields })
+    } else {
+        Err(Problem::invalid(std::mem::take(faults)))
+    }
+}
+
+/// The answer as it is recorded, or everything that is wrong with it.
+pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfit>> {
+    let answer = request.question.fit(answer)?;
+    let fields = serde_json::Value::from(wire::answer_fields(&answer)).to_string();
+    let n_bytes = fields.len() + answer.option.as_ref().map_or(0, String::len);
+    if n_bytes > ANSWER_BYTES_MAX {
+        let detail = format!("and fields together must have at most {ANSWER_BYTES_MAX} bytes");
+        return Err(vec![Misfit { field: None, detail }]);
+    }
+    Ok(answer)
+}
+
+async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
+    let request = find(&app.store, caller, id).await?;
+    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+    request.ok_or_else(Problem::not_found)
+}
+
+async fn show(app: &App, caller: &Caller, request: &Request) -> Result<Response, Problem> {
+    let delivery = callback_delivery(&app.store, request).await?;
+    let view = requests::view(request, delivery.as_ref(), caller, app.clock.now());
+    Ok(axum::Json(view).into_response())
+}

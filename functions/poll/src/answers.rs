@@ -1,0 +1,105 @@
+//! What the holder of an answer link sees. Looking never decides anything.
+
+use answerback::{
+    domain::request::Mode,
+    page,
+    service::{
+        Code, Problem,
+        answering::{Asked, Said},
+        settled,
+        wire::{self, ChoiceView, FieldView, ResponseView, Time},
+    },
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::{AppendHeaders, IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::App;
+
+#[derive(Serialize)]
+struct View<'a> {
+    title: &'a str,
+    body: Option<&'a str>,
+    options: Vec<ChoiceView<'a>>,
+    fields: Vec<FieldView<'a>>,
+    mode: &'static str,
+    deadline: Time,
+    status: &'static str,
+    recipient: Option<RecipientView<'a>>,
+    response: Option<ResponseView<'a>>,
+    livemode: bool,
+}
+
+#[derive(Serialize)]
+struct RecipientView<'a> {
+    email: &'a str,
+    name: Option<&'a str>,
+}
+
+/// The page, for people.
+pub(crate) async fn page(
+    State(app): State<App>,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    let (status, page) = match find(&app, &token).await? {
+        None => (StatusCode::NOT_FOUND, page::render_unknown()),
+        Some(asked) => {
+            let now = app.clock.now();
+            let is_gone = !asked.is_open(now) && asked.answered().is_none();
+            let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
+            (status, asked.page(&Said::default(), now))
+        }
+    };
+    let headers = page::headers().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
+        (HeaderName::from_static(name), value)
+    });
+    Ok((status, AppendHeaders(headers), page).into_response())
+}
+
+/// The same, for programs.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
+    if !asked.is_open(app.clock.now()) && asked.answered().is_none() {
+        let problem = Problem::new(Code::RequestEnded, "this request no longer takes answers");
+        return Err(problem
+            .with("request_status", wire::request_status(&asked.request))
+            .with("outcome", wire::request_outcome(&asked.request)));
+    }
+    let (request, question) = (&asked.request, &asked.request.question);
+    let view = View {
+        title: &question.title,
+        body: question.body.as_deref(),
+        options: question.options.iter().map(ChoiceView::new).collect(),
+        fields: question.fields.iter().map(FieldView::new).collect(),
+        mode: match request.terms.mode {
+            Mode::OnUserAction => "on_user_action",
+            Mode::OnTimeout => "on_timeout",
+        },
+        deadline: Time(request.deadline),
+        status: wire::request_status(request),
+        recipient: question
+            .recipients
+            .get(asked.row)
+            .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
+        response: asked.response(),
+        livemode: request.livemode,
+    };
+    let no_store = [("cache-control", "no-store")];
+    Ok((no_store, axum::Json(view)).into_response())
+}
+
+/// What the link opens, as it is now.
+async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
+    let Some(Asked { request, row }) = Asked::find(&app.store, token).await? else {
+        return Ok(None);
+    };
+    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+    Ok(request.map(|request| Asked { request, row }))
+}

@@ -1,0 +1,69 @@
+//! What reads over HTTP: requests, results, deliveries and their attempts, and the answer page.
+//!
+//! Reading may settle: whoever sees that a deadline has passed says so, with the sweep's code. And
+//! reading a result may consume it, which is a write like any other: one conditional write decides
+//! between readers.
+
+mod answers;
+mod deliveries;
+mod list;
+mod requests;
+mod result;
+mod secret;
+
+use answerback::{
+    service::{Accounts, Clock, Entropy, Hints, http},
+    store::Store,
+};
+use axum::{
+    Json, Router,
+    http::header::CONTENT_TYPE,
+    response::IntoResponse,
+    routing::{get, post},
+};
+
+/// The API's description, OpenAPI 3.1.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// What polling needs from the world.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Who may call.
+    pub accounts: Accounts,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where operations are named.
+    pub entropy: Entropy,
+    /// Where the workers are told to look.
+    pub hints: Hints,
+}
+
+/// The routes of this function.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        .route("/v1/health", get(health))
+        .route("/openapi.json", get(openapi))
+        .route("/v1/requests", get(requests::list))
+        .route("/v1/requests/{id}", get(requests::show))
+        .route("/v1/requests/{id}/result", get(result::read))
+        .route("/v1/requests/{id}/result/ack", post(result::acknowledge))
+        .route("/a/{token}", get(answers::page))
+        .route("/v1/answers/{token}", get(answers::show))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/{id}", get(deliveries::show))
+        .route("/v1/conversations", get(deliveries::list_attempts))
+        .route("/v1/conversations/{id}", get(deliveries::show_attempt))
+        .route("/v1/secret", get(secret::show))
+        .with_state(app);
+    http::service(routes)
+}
+
+async fn health() -> impl IntoResponse {
+    Json(serde_json::json!({ "status": "ok" }))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI)
+}

@@ -1,0 +1,146 @@
+//! What all lists have in common: pages, cursors, and query parameters that are checked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use answerback::{
+    service::{Fault, Problem, wire::Page},
+    store::Cursor,
+};
+use axum::extract::{FromRequestParts, Query};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Things on a page, unless more or fewer are asked for.
+const LIMIT: i32 = 20;
+/// Most things on a page.
+const LIMIT_MAX: i32 = 100;
+/// Longest wait, in seconds; the gateway gives up at 30.
+const WAIT_SECONDS_MAX: u64 = 25;
+/// Most bytes of a page: Lambda answers with 6 MB at the most.
+pub(crate) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The query, parameter by parameter; every fault is noted.
+pub(crate) struct Parameters {
+    values: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+/// Which page of a list is wanted.
+pub(crate) struct Wanted {
+    pub(crate) limit: i32,
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        state: &S,
+    ) -> Result<Self, Problem> {
+        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let Query(pairs) = query.map_err(|_| {
+            Problem::invalid(vec![Fault::parameter("query", "is not properly encoded")])
+        })?;
+        let mut parameters = Self { values: BTreeMap::new(), faults: Vec::new() };
+        for (name, value) in pairs {
+            if parameters.values.contains_key(&name) {
+                parameters.fault(&name, "is there twice");
+            }
+            parameters.values.insert(name, value);
+        }
+        Ok(parameters)
+    }
+}
+
+impl Parameters {
+    /// Takes a parameter's text.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        self.values.remove(name)
+    }
+
+    /// Takes a parameter that must be what `parse` makes something of.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.text(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.fault(name, format!("must be {what}"));
+        }
+        parsed
+    }
+
+    /// Takes how long the call may be held.
+    pub(crate) fn wait(&mut self) -> Duration {
+        let what = format!("a whole number of seconds from 0 to {WAIT_SECONDS_MAX}");
+        let seconds =
+            self.parsed("wait", &what, |it| it.parse().ok().filter(|it| *it <= WAIT_SECONDS_MAX));
+        Duration::from_secs(seconds.unwrap_or(0))
+    }
+
+    /// Takes which page is wanted.
+    pub(crate) fn page(&mut self) -> Wanted {
+        let what = format!("a whole number from 1 to {LIMIT_MAX}");
+        let limit = self
+            .parsed("limit", &what, |it| it.parse().ok().filter(|it| (1..=LIMIT_MAX).contains(it)));
+        let cursor = self.parsed("cursor", "the `next_cursor` of a page", parse_cursor);
+        Wanted { limit: limit.unwrap_or(LIMIT), cursor }
+    }
+
+    /// Refuses if anything was wrong, or is left over: a misspelt filter must not be ignored.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.values).keys() {
+            self.fault(name, "is not a known parameter");
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+    }
+
+    fn fault(&mut self, name: &str, detail: impl Into<String>) {
+        self.faults.push(Fault::parameter(name, detail));
+    }
+}
+
+/// A page as it is shown.
+pub(crate) fn page<T>(data: Vec<T>, next: Option<&Cursor>) -> Page<T> {
+    Page { data, next_cursor: next.map(cursor_text) }
+}
+
+fn cursor_text(cursor: &Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{} {}", cursor.pk, cursor.at))
+}
+
+fn parse_cursor(text: &str) -> Option<Cursor> {
+    /// Far more than two keys have.
+    const TEXT_MAX: usize = 1_024;
+    let bytes = (text.len() <= TEXT_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
+    let text = String::from_utf8(bytes).ok()?;
+    let is_key = |it: &str| {
+        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_#-".contains(&it))
+    };
+    let (pk, at) = text.split_once(' ')?;
+    (is_key(pk) && is_key(at)).then(|| Cursor { pk: pk.to_owned(), at: at.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_as_it_was_written() {
+        let cursor = Cursor { pk: "req_01".to_owned(), at: "00001#req_01".to_owned() };
+        assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text: String) {
+            let _ = parse_cursor(&text);
+            let _ = parse_cursor(&URL_SAFE_NO_PAD.encode(text));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Poll, in Lambda.
+
+use answerback::service::{Accounts, Clock, Entropy, wiring::Wiring};
+use poll::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let wiring = Wiring::from_env()?;
+    let store = wiring.store().await;
+    let app = App {
+        accounts: Accounts::new(store.clone(), Clock::System),
+        store,
+        clock: Clock::System,
+        entropy: Entropy::System,
+        hints: wiring.hints(),
+    };
+    lambda_http::run(poll::router(app)).await
+}

@@ -1,0 +1,114 @@
+//! How a request stands, and which there are.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{Request, Scope, question::REFERENCE_CHARS_MAX, request::State as Life},
+    service::{
+        Caller, Problem,
+        requests::{callback_delivery, find, is_visible, view},
+        settled, wire,
+    },
+    store::{Cursor, Listed},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    App,
+    list::{PAGE_BYTES_MAX, Parameters, Wanted, page},
+};
+
+/// The first pause between two looks at a request that somebody waits for.
+const LOOK_FIRST: Duration = Duration::from_millis(250);
+/// The longest.
+const LOOK_LAST: Duration = Duration::from_secs(2);
+
+/// Shows a request; held, if the caller likes, until it is no longer pending.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let wait = parameters.wait();
+    parameters.finish()?;
+    let request = wait_for_end(&app, &caller, &id, wait).await?;
+    let delivery = callback_delivery(&app.store, &request).await?;
+    let view = view(&request, delivery.as_ref(), &caller, app.clock.now());
+    Ok(axum::Json(view).into_response())
+}
+
+/// The request as soon as it has ended, or as it is when the time is up.
+pub(crate) async fn wait_for_end(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    wait: Duration,
+) -> Result<Request, Problem> {
+    let give_up_at = app.clock.now() + wait;
+    let mut pause = LOOK_FIRST;
+    loop {
+        let request = find(&app.store, caller, id).await?;
+        let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+        let request = request.ok_or_else(Problem::not_found)?;
+        let left = give_up_at.duration_since(app.clock.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        if request.state != Life::Pending || left.is_zero() {
+            return Ok(request);
+        }
+        app.clock.sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LOOK_LAST);
+    }
+}
+
+/// Lists requests.
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let Wanted { limit, cursor } = parameters.page();
+    let statuses = ["pending", "finished", "cancelled"];
+    let status = parameters.parsed("status", "pending, finished or cancelled", |it| {
+        statuses.into_iter().find(|status| *status == it)
+    });
+    let what = format!("text of 1 to {REFERENCE_CHARS_MAX} characters");
+    let reference = parameters.parsed("external_reference_id", &what, |it| {
+        (1..=REFERENCE_CHARS_MAX).contains(&it.chars().count()).then(|| it.to_owned())
+    });
+    parameters.finish()?;
+
+    let (account, livemode) = (caller.account(), caller.livemode());
+    let listing = app
+        .store
+        .list::<Request>(account, livemode, Listed::Requests, limit, cursor.as_ref())
+        .await?;
+    let mut next = listing.next;
+    let mut data = Vec::new();
+    let mut n_bytes = 0;
+    for request in listing.items {
+        let is_wanted = is_visible(&request, &caller)
+            && status.is_none_or(|it| it == wire::request_status(&request))
+            && (reference.is_none() || reference == request.question.external_reference_id);
+        if !is_wanted {
+            continue;
+        }
+        let delivery = callback_delivery(&app.store, &request).await?;
+        let view = view(&request, delivery.as_ref(), &caller, app.clock.now());
+        let view = serde_json::value::to_raw_value(&view).map_err(Problem::internal)?;
+        n_bytes += view.get().len();
+        data.push(view);
+        if n_bytes > PAGE_BYTES_MAX {
+            // The page ends here; what would have followed is on the next.
+            next = Some(Cursor::after_request(&request));
+            break;
+        }
+    }
+    Ok(axum::Json(page(data, next.as_ref())).into_response())
+}

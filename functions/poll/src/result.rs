@@ -1,0 +1,142 @@
+//! Reads a result, as often as its request allows.
+
+use answerback::{
+    domain::{OpId, Request, Scope, reading::Told, request::State as Life},
+    service::{
+        Code, Fields, Problem, advance,
+        fields::Faults,
+        http::Json,
+        requests::{callback_delivery, find},
+        wire::{self, ResultData, Time},
+    },
+    store::Saved,
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{App, list::Parameters, requests::wait_for_end};
+
+/// Most races that one read loses before it gives up.
+const RACES_MAX: u32 = 40;
+
+#[derive(Serialize)]
+struct View {
+    status: &'static str,
+    #[serde(flatten)]
+    submitted: Option<Found>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_expires_at: Option<Time>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    result: Option<Box<RawValue>>,
+    submitted_at: Option<Time>,
+    callback_status: Option<&'static str>,
+}
+
+const NOTHING: View =
+    View { status: "pending", submitted: None, receipt: None, lease_expires_at: None };
+
+/// Reads the result; held, if the caller likes, until there is one.
+pub(crate) async fn read(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let wait = parameters.wait();
+    parameters.finish()?;
+    let request = wait_for_end(&app, &caller, &id, wait).await?;
+    let op = OpId::new(app.entropy.next());
+    let (told, request, result) = take(&app, request, op).await?;
+    let view = match told {
+        None => NOTHING,
+        Some(Told::LeasedUntil(until)) => View { lease_expires_at: Some(Time(until)), ..NOTHING },
+        Some(Told::AlreadyRead) => View { status: "already_read", ..NOTHING },
+        Some(Told::Expired) => View { status: "expired", ..NOTHING },
+        Some(Told::Result { lease }) => {
+            let delivery = callback_delivery(&app.store, &request).await?;
+            View {
+                status: "submitted",
+                submitted: Some(Found {
+                    result,
+                    submitted_at: match &request.state {
+                        Life::Ended(end) => Some(Time(end.at)),
+                        Life::Pending | Life::Erased { .. } => None,
+                    },
+                    callback_status: wire::CallbackStatus::of(&request, delivery.as_ref()),
+                }),
+                receipt: lease.map(|(op, _)| receipt_text(op)),
+                lease_expires_at: lease.map(|(_, until)| Time(until)),
+            }
+        }
+    };
+    Ok(axum::Json(view).into_response())
+}
+
+/// What `op` is told, the request as it then is, and the result as it was before it was taken.
+async fn take(
+    app: &App,
+    mut request: Request,
+    op: OpId,
+) -> Result<(Option<Told>, Request, Option<Box<RawValue>>), Problem> {
+    let mut result = None;
+    for _ in 0..RACES_MAX {
+        let (told, next) = request.read(app.clock.now(), op);
+        if result.is_none() && matches!(told, Some(Told::Result { .. })) {
+            let data = ResultData::of_end(&request);
+            result = Some(serde_json::value::to_raw_value(&data).map_err(Problem::internal)?);
+        }
+        let Some(next) = next else { return Ok((told, request, result)) };
+        match app.store.save(&next).await? {
+            Saved::Saved => return Ok((told, next, result)),
+            Saved::Superseded(theirs) => request = theirs,
+            Saved::Gone => return Err(Problem::not_found()),
+        }
+    }
+    Err(Problem::too_busy())
+}
+
+/// Acknowledges the read that has the lease.
+pub(crate) async fn acknowledge(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Json,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let mut faults = Faults::new();
+    let mut fields = Fields::of(body.value, "", &mut faults);
+    let receipt = fields.required_text("receipt", 1..=128, &mut faults);
+    fields.finish(&mut faults);
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let unknown = || {
+        let detail = "this receipt is not that of the read that has the result";
+        Problem::new(Code::ReceiptUnknown, detail)
+    };
+    let request = find(&app.store, &caller, &id).await?;
+    let receipt = receipt.as_deref().and_then(parse_receipt).ok_or_else(unknown)?;
+    let now = app.clock.now();
+    advance(&app.store, request, |it| it.acknowledge(receipt, now).map_err(|_| unknown())).await?;
+    Ok(axum::Json(View { status: "already_read", ..NOTHING }).into_response())
+}
+
+fn receipt_text(op: OpId) -> String {
+    format!("rcp_{:016x}", op.0)
+}
+
+fn parse_receipt(text: &str) -> Option<OpId> {
+    let hex = text.strip_prefix("rcp_").filter(|it| it.len() == 16)?;
+    u64::from_str_radix(hex, 16).ok().map(OpId)
+}

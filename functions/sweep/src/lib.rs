@@ -1,0 +1,252 @@
+//! Once a minute: whatever is due, of whatever kind, is settled or handed on.
+//!
+//! The sweep is the net under everything else. It takes no input: what wakes it is only a hint. It
+//! settles time-outs and unread results itself, and sends a hint for each request that has
+//! something to tell and each delivery to be attempted. The index that it reads lags, so it
+//! believes only the items; any number of sweeps may run at once.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{AccountId, Delivery, OpId, Request, request::State},
+    service::{Clock, Entropy, Hint, Hints, settle},
+    store::{self, Due, DueItem, Saved, Store, keys},
+};
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Things that are looked at together.
+const PAGE: i32 = 100;
+/// Things that are worked on at once.
+const AT_ONCE: usize = 16;
+/// How long something that was handed on is left alone, so that a long queue is not hinted again
+/// every minute.
+const HINTED: Duration = Duration::from_mins(5);
+/// How long something that cannot be read is left alone.
+const BROKEN: Duration = Duration::from_mins(5);
+/// What must be left to end in good order.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// What the sweep needs from the world.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where operations are named.
+    pub entropy: Entropy,
+    /// Where the workers are told to look.
+    pub hints: Hints,
+}
+
+/// What one sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Requests whose deadline it noticed.
+    pub n_timed_out: u32,
+    /// Results that nobody read in time.
+    pub n_expired: u32,
+    /// Things that it handed on.
+    pub n_hinted: u32,
+    /// Things that were not due after all.
+    pub n_stale: u32,
+    /// Things that it could not handle, and put off.
+    pub n_errors: u32,
+    /// Things that it took out of the line, having failed again and again.
+    pub n_set_aside: u32,
+    /// Partitions that it did not get to the end of.
+    pub n_shards_left: u32,
+}
+
+/// What is to be done about one thing.
+enum Step {
+    /// Nothing: it is not due.
+    Stale,
+    /// Nothing more: it was settled, and has nothing to tell.
+    Settled(Settled),
+    /// Send this, and then leave it alone for a while, unless it was only now settled.
+    HandOn { account: AccountId, hint: Hint, then: Then, settled: Settled },
+}
+
+#[derive(Clone, Copy, Default)]
+struct Settled {
+    timed_out: bool,
+    expired: bool,
+}
+
+enum Then {
+    LeaveRequest(Box<Request>),
+    LeaveDelivery(Box<Delivery>),
+    Nothing,
+}
+
+/// Settles or hands on everything that is due, until there is nothing left or the function ends.
+pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
+    let mut swept = Swept::default();
+    let now = app.clock.now();
+    for shard in 0..app.store.n_due_shards() {
+        let mut cursor = None;
+        loop {
+            if ends_at.is_some_and(|it| it < app.clock.now() + FINISH) {
+                swept.n_shards_left += 1;
+                break;
+            }
+            let (due, next) = match app.store.due(shard, now, PAGE, cursor.as_ref()).await {
+                Ok(page) => page,
+                Err(err) => {
+                    let error: &(dyn std::error::Error + 'static) = &err;
+                    tracing::error!(shard, error, "what is due could not be listed");
+                    swept.n_shards_left += 1;
+                    break;
+                }
+            };
+            sweep_page(app, due, now, &mut swept).await;
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    tracing::info!(
+        swept.n_timed_out,
+        swept.n_expired,
+        swept.n_hinted,
+        swept.n_stale,
+        swept.n_errors,
+        swept.n_set_aside,
+        swept.n_shards_left,
+        "swept"
+    );
+    swept
+}
+
+async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept) {
+    let steps: Vec<(Due, Result<Step, store::Error>)> = stream::iter(due)
+        .map(async |due| {
+            let step = look_at(app, &due, now).await;
+            (due, step)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+
+    let mut hints = Vec::new();
+    let mut handed_on = Vec::new();
+    for (due, step) in steps {
+        match step {
+            Ok(Step::Stale) => swept.n_stale += 1,
+            Ok(Step::Settled(settled)) => swept.count(settled),
+            Ok(Step::HandOn { account, hint, then, settled }) => {
+                swept.count(settled);
+                hints.push((account, hint, Duration::ZERO));
+                handed_on.push((due, then));
+            }
+            Err(err) => put_off(app, &due, err, now, swept).await,
+        }
+    }
+    let not_sent = app.hints.send_all(&hints).await;
+    let sent = handed_on.into_iter().enumerate().filter(|(place, _)| !not_sent.contains(place));
+    // Whatever was not sent is still due, and the next sweep sends it.
+    let left_alone: Vec<(Due, Result<(), store::Error>)> = stream::iter(sent)
+        .map(async |(_, (due, then))| {
+            let left = leave_alone(app, then, now + HINTED).await;
+            (due, left)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    for (due, left) in left_alone {
+        swept.n_hinted += 1;
+        if let Err(err) = left {
+            put_off(app, &due, err, now, swept).await;
+        }
+    }
+}
+
+/// Reads one thing that the index named, and settles what time has decided of it.
+async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Error> {
+    match &due.what {
+        DueItem::Request(id) => {
+            let Some(request) = app.store.get::<Request>(keys::request(*id)).await? else {
+                return Ok(Step::Stale);
+            };
+            if request.due_at.is_none_or(|it| now < it) {
+                return Ok(Step::Stale);
+            }
+            look_at_request(app, request, now).await
+        }
+        DueItem::Delivery(id) => {
+            let delivery: Option<Delivery> = app.store.get(keys::delivery(*id)).await?;
+            let Some(delivery) = delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
+                return Ok(Step::Stale);
+            };
+            let hint = Hint::delivery(delivery.id, delivery.attempt);
+            let (account, settled) = (delivery.account, Settled::default());
+            let then = Then::LeaveDelivery(Box::new(delivery));
+            Ok(Step::HandOn { account, hint, then, settled })
+        }
+        DueItem::Unknown(_) => Err(store::Error::unknown_item()),
+    }
+}
+
+async fn look_at_request(
+    app: &App,
+    request: Request,
+    now: Timestamp,
+) -> Result<Step, store::Error> {
+    let op = OpId::new(app.entropy.next());
+    let revision = request.revision;
+    let was_pending = request.state == State::Pending;
+    let Some(request) = settle(&app.store, request, now, op).await? else { return Ok(Step::Stale) };
+    let timed_out = matches!(&request.state, State::Ended(end) if end.op == op);
+    let settled = Settled { timed_out, expired: !was_pending && request.revision != revision };
+    if request.outbox.is_empty() && !matches!(request.state, State::Erased { .. }) {
+        return Ok(Step::Settled(settled));
+    }
+    let hint = Hint::request(request.id);
+    let account = request.account;
+    // What was just settled has its timer at now; moving it on would be one more write.
+    let then = if timed_out { Then::Nothing } else { Then::LeaveRequest(Box::new(request)) };
+    Ok(Step::HandOn { account, hint, then, settled })
+}
+
+/// Moves the timer on. Whoever was faster has set it as it must be.
+async fn leave_alone(app: &App, then: Then, until: Timestamp) -> Result<(), store::Error> {
+    match then {
+        Then::Nothing => (),
+        Then::LeaveRequest(request) => match app.store.save(&request.hinted(until)).await? {
+            Saved::Saved | Saved::Superseded(_) | Saved::Gone => (),
+        },
+        Then::LeaveDelivery(delivery) => match app.store.save(&delivery.hinted(until)).await? {
+            Saved::Saved | Saved::Superseded(_) | Saved::Gone => (),
+        },
+    }
+    Ok(())
+}
+
+/// A bad item must not stop the line.
+async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
+    let error: &(dyn std::error::Error + 'static) = &err;
+    tracing::error!(item = %due.what, error, "something due could not be handled");
+    swept.n_errors += 1;
+    match app.store.put_off(&due.what, now + BROKEN).await {
+        Ok(false) => (),
+        Ok(true) => {
+            swept.n_set_aside += 1;
+            tracing::error!(item = %due.what, "it was set aside; a person must look at it");
+        }
+        Err(err) => {
+            let error: &(dyn std::error::Error + 'static) = &err;
+            tracing::error!(item = %due.what, error, "nor could it be put off");
+        }
+    }
+}
+
+impl Swept {
+    fn count(&mut self, settled: Settled) {
+        self.n_timed_out += u32::from(settled.timed_out);
+        self.n_expired += u32::from(settled.expired);
+    }
+}

@@ -1,0 +1,64 @@
+//! A message as it is kept.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Attribute, Message};
+
+/// A message that is here: what changes is written as its head, what it is as its body.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct Stored {
+    pub(super) queue: String,
+    pub(super) visible_at: Timestamp,
+    pub(super) receive_count: u32,
+    pub(super) first_received_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub(super) content: Arc<Content>,
+}
+
+/// What was sent.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) sent: Sent,
+    /// `sent` as it is written down.
+    pub(super) json: String,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct Sent {
+    pub(super) body: String,
+    pub(super) attributes: BTreeMap<String, Attribute>,
+    pub(super) group_id: Option<String>,
+    pub(super) at: Timestamp,
+}
+
+/// A message to be sent.
+pub(super) struct Draft {
+    pub(super) body: String,
+    pub(super) attributes: BTreeMap<String, Attribute>,
+    pub(super) group_id: Option<String>,
+    pub(super) delay: Option<Duration>,
+}
+
+impl Stored {
+    pub(super) fn head(&self) -> String {
+        serde_json::to_string(self).expect("numbers and strings make JSON")
+    }
+
+    pub(super) fn received(&self, id: &str) -> Message {
+        let Sent { body, attributes, group_id, at } = &self.content.sent;
+        Message {
+            id: id.to_owned(),
+            queue: self.queue.clone(),
+            receipt: format!("{id}/{}", self.receive_count),
+            body: body.clone(),
+            attributes: attributes.clone(),
+            group_id: group_id.clone(),
+            sent_at: *at,
+            first_received_at: self.first_received_at,
+            receive_count: self.receive_count,
+        }
+    }
+}

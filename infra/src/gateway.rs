@@ -1,0 +1,143 @@
+//! Stands in for API Gateway: turns HTTP into the events that functions get, and back.
+
+use std::{collections::BTreeMap, convert::Infallible};
+
+use answerback::service::Clock;
+use axum::{
+    Router,
+    body::Bytes,
+    http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::LambdaRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::{Service as _, ServiceExt as _};
+
+/// How long API Gateway waits for a function, in milliseconds.
+const FUNCTION_MILLISECONDS: i64 = 30_000;
+
+/// One HTTP function, as Lambda runs it.
+#[derive(Clone, Debug)]
+pub struct HttpFunction {
+    router: Router,
+    clock: Clock,
+}
+
+/// What a function answered, as API Gateway reads it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    multi_value_headers: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+impl HttpFunction {
+    /// The function with these routes.
+    pub fn new(router: Router, clock: Clock) -> Self {
+        Self { router, clock }
+    }
+
+    /// Invokes it with the event that API Gateway makes of `request`.
+    pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
+        match self.invoke(event(request, call_id), call_id).await {
+            Ok(answer) => answer,
+            Err(err) => {
+                tracing::error!(error = %err, "a function's event or answer is not what it should be");
+                let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+
+    /// Invokes it with an API Gateway event (payload format 2.0).
+    pub async fn invoke(&self, event: Value, call_id: &str) -> anyhow::Result<Response<Bytes>> {
+        let payload: LambdaRequest = serde_json::from_str(&event.to_string())?;
+        let mut context = Context::default();
+        call_id.clone_into(&mut context.request_id);
+        let ends_at = self.clock.now().as_millisecond() + FUNCTION_MILLISECONDS;
+        context.deadline = u64::try_from(ends_at)?;
+        let mut function = Adapter::from(self.router.clone());
+        let function = function.ready().await.map_err(|never: Infallible| match never {})?;
+        let answer = function.call(LambdaEvent { payload, context }).await;
+        let answer = answer.map_err(|never: Infallible| match never {})?;
+        response(serde_json::from_value(serde_json::to_value(&answer)?)?)
+    }
+}
+
+/// Whether `poll` answers this: it reads, `intake` writes. `template.yaml` has the same routes.
+pub fn is_read(method: &Method, path: &str) -> bool {
+    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    reads || path.ends_with("/result/ack")
+}
+
+/// What a function gets for `request`.
+fn event(request: &Request<Bytes>, call_id: &str) -> Value {
+    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in request.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        headers
+            .entry(name.as_str())
+            .and_modify(|before| *before = format!("{before},{value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    headers.insert("x-forwarded-proto", "http".to_owned());
+    let (body, is_base64) = match std::str::from_utf8(request.body()) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (STANDARD.encode(request.body()), true),
+    };
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let host = headers.get("host").cloned().unwrap_or_default();
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": request.uri().query().unwrap_or_default(),
+        "headers": headers,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": host,
+            "domainPrefix": "local",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
+            },
+            "requestId": call_id,
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "",
+            "timeEpoch": 0,
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    })
+}
+
+fn response(answer: Answer) -> anyhow::Result<Response<Bytes>> {
+    let body = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded { STANDARD.decode(body)? } else { body.into_bytes() };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status_code)?;
+    let many = answer.multi_value_headers;
+    let one = answer.headers.into_iter().filter(|(name, _)| !many.contains_key(name));
+    let one = one.map(|(name, value)| (name, vec![value])).collect::<Vec<_>>();
+    for (name, values) in many.into_iter().chain(one) {
+        for value in values {
+            let name: HeaderName = name.parse()?;
+            response.headers_mut().append(name, HeaderValue::from_str(&value)?);
+        }
+    }
+    Ok(response)
+}

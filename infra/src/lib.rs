@@ -1,0 +1,11 @@
+//! The whole of Answerback in one process: the four functions, and what stands in for AWS.
+//!
+//! [`System`] drives the same handlers as Lambda, with the same events. The program `answerback`
+//! and the tests are both built on it, so what people try out is what is tested.
+
+pub mod aws;
+pub mod gateway;
+pub mod system;
+mod table;
+
+pub use system::{Options, System};

@@ -1,0 +1,253 @@
+//! All functions and what stands in for AWS, wired as `template.yaml` wires them.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use answerback::{
+    domain::{Account, CallbackRules, Scope},
+    egress,
+    service::{
+        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk,
+        config::{DUE_SHARDS, RETENTION_DAYS},
+        new_account,
+    },
+    store::{Item, Layout, Store, Table},
+};
+use anyhow::Context as _;
+use aws_lambda_events::sqs::SqsBatchResponse;
+use axum::{
+    body::Bytes,
+    http::{Request, Response},
+};
+use serde_json::json;
+
+use crate::{
+    aws::{Aws, Data, to_event},
+    gateway::{HttpFunction, is_read},
+    table,
+};
+
+/// The queue for hints.
+pub const HINTS: &str = "answerback-hints";
+/// Where hints end that no worker could follow.
+pub const DEAD_HINTS: &str = "answerback-hints-dead";
+/// How long a hint is hidden while a worker has it: six times as long as the function lives.
+const VISIBILITY: Duration = Duration::from_mins(3);
+/// After so many receives a hint is dead.
+const RECEIVES_MAX: u32 = 5;
+/// Most hints in one event.
+pub const BATCH_MAX: usize = 10;
+/// How long the delivery function lives, in milliseconds.
+const DELIVER_MILLISECONDS: i64 = 30_000;
+/// How long the sweep lives, in milliseconds.
+const SWEEP_MILLISECONDS: i64 = 55_000;
+
+/// What can be chosen about a system.
+#[derive(Debug)]
+pub struct Options {
+    /// Where its data is.
+    pub data: Data,
+    /// The port of what stands in for AWS; any free one if none is given.
+    pub aws_port: Option<u16>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where chance comes from.
+    pub entropy: Entropy,
+    /// How receivers are reached.
+    pub egress: egress::Client,
+    /// Where callbacks may go.
+    pub rules: CallbackRules,
+    /// The event bus, if events are published.
+    pub bus: Option<String>,
+    /// Whether functions other than the sweep send hints.
+    pub has_queue: bool,
+    /// What is to be done to the configuration of DynamoDB's client: tests count calls.
+    pub dynamodb: Tweak,
+}
+
+/// Changes the configuration of DynamoDB's client.
+#[derive(Clone, Default)]
+pub struct Tweak(pub Option<Arc<dyn Fn(DynamoDb) -> DynamoDb + Send + Sync>>);
+
+type DynamoDb = aws_sdk_dynamodb::config::Builder;
+
+/// All functions, running.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// What stands in for AWS.
+    pub aws: Aws,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where chance comes from.
+    pub entropy: Entropy,
+    /// Where everything is kept.
+    pub store: Store,
+    /// What writes over HTTP.
+    pub intake: HttpFunction,
+    /// What reads over HTTP.
+    pub poll: HttpFunction,
+    /// What is due.
+    pub sweep: sweep::App,
+    /// What follows hints.
+    pub deliver: deliver::App,
+}
+
+impl System {
+    /// Starts everything, over the data that is there.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let Options { data, aws_port, clock, entropy, egress, rules, bus, has_queue, dynamodb } =
+            options;
+        let aws = Aws::start(data, aws_port, clock.clone()).await?;
+        aws.create_table(table::definition()).await?;
+        let sdk = Sdk::local(aws.endpoint());
+        let queue_url = create_queues(&sdk).await.context("the queues could not be made")?;
+
+        let config = sdk.dynamodb_config();
+        let config = match dynamodb.0 {
+            Some(tweak) => tweak(config),
+            None => config,
+        };
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let layout = Layout {
+            n_due_shards: DUE_SHARDS,
+            retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
+        };
+        let store = Store::new(Table::new(client, table::NAME), layout);
+        let accounts = Accounts::new(store.clone(), clock.clone());
+        let queue = Hints::Queue { client: sdk.sqs(), url: queue_url };
+        let hints = if has_queue { queue.clone() } else { Hints::Dropped };
+
+        let intake = intake::App {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            hints: hints.clone(),
+            egress: egress.clone(),
+            rules: rules.clone(),
+            public_base_url: None,
+            publishes: bus.is_some(),
+        };
+        let poll = poll::App {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            hints: hints.clone(),
+        };
+        Ok(Self {
+            intake: HttpFunction::new(intake::router(intake), clock.clone()),
+            poll: HttpFunction::new(poll::router(poll), clock.clone()),
+            sweep: sweep::App {
+                store: store.clone(),
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+                hints: queue,
+            },
+            deliver: deliver::App {
+                store: store.clone(),
+                accounts,
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+                hints,
+                egress,
+                rules,
+                bus: bus.map(|name| Bus::new(sdk.eventbridge(), name)),
+            },
+            aws,
+            clock,
+            entropy,
+            store,
+        })
+    }
+
+    /// Makes an account, and a key of it that may do everything.
+    pub async fn make_account(&self) -> anyhow::Result<(Account, NewKey)> {
+        let account = new_account(self.clock.now(), &self.entropy);
+        self.keep(&account).await?;
+        let key = self.make_key(&account, true, vec![Scope::Admin]).await?;
+        Ok((account, key))
+    }
+
+    /// Makes a key of an account.
+    pub async fn make_key(
+        &self,
+        account: &Account,
+        livemode: bool,
+        scopes: Vec<Scope>,
+    ) -> anyhow::Result<NewKey> {
+        let key = NewKey::make(account.id, livemode, scopes, self.clock.now(), &self.entropy);
+        self.keep(&key.key).await?;
+        Ok(key)
+    }
+
+    async fn keep(&self, item: &impl Item) -> anyhow::Result<()> {
+        // A fresh identifier is nobody else's, so whatever is found there is this.
+        let _ = self.store.create(item).await?;
+        Ok(())
+    }
+
+    /// Has the function whose route it is answer an HTTP request.
+    pub async fn http(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let call_id = format!("{:032x}", self.entropy.next());
+        let reads = is_read(request.method(), request.uri().path());
+        let function = if reads { &self.poll } else { &self.intake };
+        function.call(request, &call_id).await
+    }
+
+    /// Invokes the sweep as the schedule does.
+    pub async fn sweep(&self) -> sweep::Swept {
+        let ends_at = self.clock.now().as_millisecond() + SWEEP_MILLISECONDS;
+        let ends_at = u64::try_from(ends_at).ok().and_then(|it| self.clock.deadline(it));
+        sweep::sweep(&self.sweep, ends_at).await
+    }
+
+    /// Waits up to `wait` for hints, and invokes delivery with them as the queue does. Gives the
+    /// number of hints.
+    pub async fn deliver(&self, wait: Duration) -> anyhow::Result<usize> {
+        let queue = self.aws.queue();
+        let messages = queue.receive_within(wait, HINTS, BATCH_MAX, VISIBILITY).await?;
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        // Through JSON, as Lambda sends and gets it.
+        let event = serde_json::from_value(serde_json::to_value(to_event(&messages))?)?;
+        let ends_at = self.clock.now().as_millisecond() + DELIVER_MILLISECONDS;
+        let ends_at = self.clock.deadline(u64::try_from(ends_at)?);
+        let response = deliver::deliver(&self.deliver, event, ends_at).await;
+        let response: SqsBatchResponse = serde_json::from_value(serde_json::to_value(&response)?)?;
+        for message in &messages {
+            let failed = &response.batch_item_failures;
+            if !failed.iter().any(|it| it.item_identifier == message.id) {
+                queue.delete(HINTS, &message.receipt).await?;
+            }
+        }
+        Ok(messages.len())
+    }
+}
+
+/// Makes the queue for hints and that for dead ones. Gives the first one's URL.
+async fn create_queues(sdk: &Sdk) -> anyhow::Result<String> {
+    use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
+    let client = sdk.sqs();
+    let dead = client.create_queue().queue_name(DEAD_HINTS).send().await?;
+    let dead = dead.queue_url().context("a queue has a URL")?;
+    let attributes =
+        client.get_queue_attributes().queue_url(dead).attribute_names(QueueArn).send().await?;
+    let arn = attributes.attributes().and_then(|it| it.get(&QueueArn));
+    let arn = arn.context("a queue has an ARN")?;
+    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX });
+    let hints = client
+        .create_queue()
+        .queue_name(HINTS)
+        .attributes(VisibilityTimeout, VISIBILITY.as_secs().to_string())
+        .attributes(RedrivePolicy, redrive.to_string())
+        .send()
+        .await?;
+    Ok(hints.queue_url().context("a queue has a URL")?.to_owned())
+}
+
+impl fmt::Debug for Tweak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tweak").field(&self.0.is_some()).finish()
+    }
+}

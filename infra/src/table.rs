@@ -1,0 +1,46 @@
+//! The table, as `template.yaml` deploys it.
+
+use answerback::store::keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX};
+use serde_json::{Value, json};
+
+/// Its name, locally.
+pub(crate) const NAME: &str = "answerback";
+
+/// What DynamoDB is asked to create.
+pub(crate) fn definition() -> Value {
+    let index = |name: &str, hash: &str, range: &str| {
+        json!({
+            "IndexName": name,
+            "KeySchema": [
+                { "AttributeName": hash, "KeyType": "HASH" },
+                { "AttributeName": range, "KeyType": "RANGE" },
+            ],
+            "Projection": { "ProjectionType": "KEYS_ONLY" },
+        })
+    };
+    let attribute =
+        |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
+    json!({
+        "TableName": NAME,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            attribute("pk", "S"),
+            attribute("sk", "S"),
+            attribute("due_shard", "S"),
+            attribute("due_at", "N"),
+            attribute("list_pk", "S"),
+            attribute("list_sk", "S"),
+            attribute("related_pk", "S"),
+            attribute("related_sk", "S"),
+        ],
+        "KeySchema": [
+            { "AttributeName": "pk", "KeyType": "HASH" },
+            { "AttributeName": "sk", "KeyType": "RANGE" },
+        ],
+        "GlobalSecondaryIndexes": [
+            index(DUE_INDEX, "due_shard", "due_at"),
+            index(LIST_INDEX, "list_pk", "list_sk"),
+            index(RELATED_INDEX, "related_pk", "related_sk"),
+        ],
+    })
+}

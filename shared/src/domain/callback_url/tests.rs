@@ -1,0 +1,156 @@
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+const CORPUS: &str = include_str!("../../../../tests/corpora/ssrf/urls.jsonl");
+
+#[derive(Deserialize)]
+struct Row {
+    url: String,
+    expect: String,
+    #[serde(default)]
+    dns: Vec<IpAddr>,
+}
+
+#[track_caller]
+fn check(text: &str, rules: &CallbackRules, expected: Result<&str, CallbackUrlError>) {
+    let actual = CallbackUrl::parse(text, rules).map(|url| url.as_str().to_owned());
+    assert_eq!(actual, expected.map(str::to_owned), "{text}");
+}
+
+#[track_caller]
+fn check_strict(text: &str, expected: Result<&str, CallbackUrlError>) {
+    check(text, &CallbackRules::strict(), expected);
+}
+
+#[track_caller]
+fn check_development(text: &str, expected: Result<&str, CallbackUrlError>) {
+    check(text, &CallbackRules::development(), expected);
+}
+
+#[test]
+fn every_url_of_the_corpus_is_judged_as_marked() {
+    let rules = CallbackRules::strict();
+    let mut n_rows = 0;
+    for line in CORPUS.lines() {
+        let row: Row = serde_json::from_str(line).expect("the corpus is well-formed");
+        let verdict = match CallbackUrl::parse(&row.url, &rules) {
+            Err(_) => "reject",
+            Ok(_) if row.dns.iter().all(|address| rules.allows(*address)) => "accept",
+            Ok(_) => "reject-at-dns",
+        };
+        assert_eq!(verdict, row.expect, "{}", row.url);
+        n_rows += 1;
+    }
+    assert_eq!(n_rows, 295);
+}
+
+#[test]
+fn what_is_called_is_the_normal_form() {
+    check_strict("https://example.com", Ok("https://example.com/"));
+    check_strict("HTTPS://Hooks.Example.COM:443/A/../B", Ok("https://hooks.example.com/B"));
+    check_strict("https://example.com:8443/?q='%27", Ok("https://example.com:8443/?q=%27%27"));
+    check_strict("https://8.8.8.8/", Ok("https://8.8.8.8/"));
+}
+
+#[test]
+fn each_rule_about_the_text_refuses_what_breaks_it() {
+    let long = format!("https://example.com/{}", "a".repeat(URL_BYTES_MAX));
+    check_strict(&long, Err(CallbackUrlError::Length));
+    let long_once_normal = format!("https://example.com/?{}", "'".repeat(URL_BYTES_MAX - 21));
+    check_strict(&long_once_normal, Err(CallbackUrlError::Length));
+    check_strict("https://example.com/a b", Err(CallbackUrlError::Characters));
+    check_strict("https://example.com\\@example.org/", Err(CallbackUrlError::Characters));
+    check_strict("https://example.com/100%", Err(CallbackUrlError::Characters));
+    check_strict("https://bücher.example.com/", Err(CallbackUrlError::Characters));
+    check_strict("http://example.com/", Err(CallbackUrlError::Scheme));
+    check_strict("example.com", Err(CallbackUrlError::Scheme));
+    check_strict("https:/example.com/", Err(CallbackUrlError::Slashes));
+    check_strict("https:///example.com/", Err(CallbackUrlError::Slashes));
+    check_strict("https://example.com/#", Err(CallbackUrlError::Fragment));
+    check_strict("https://me@example.com/", Err(CallbackUrlError::UserInfo));
+    check_strict("https://:@example.com/", Err(CallbackUrlError::UserInfo));
+    check_strict("https://example%2ecom/", Err(CallbackUrlError::PercentInAuthority));
+    check_strict("https://", Err(CallbackUrlError::Syntax));
+    check_strict("https://example.com:65536/", Err(CallbackUrlError::Syntax));
+}
+
+#[test]
+fn each_rule_about_host_and_port_refuses_what_breaks_it() {
+    check_strict("https://0x08080808/", Err(CallbackUrlError::HostForm));
+    check_strict("https://8.8.2056/", Err(CallbackUrlError::HostForm));
+    check_strict("https://[2606:4700:4700:0::1111]/", Err(CallbackUrlError::HostForm));
+    check_strict("https://intranet/", Err(CallbackUrlError::HostName));
+    check_strict("https://example.com./", Err(CallbackUrlError::HostName));
+    check_strict("https://my_hook.example.com/", Err(CallbackUrlError::HostName));
+    check_strict("https://-hook.example.com/", Err(CallbackUrlError::HostName));
+    check_strict("https://hook.example/", Err(CallbackUrlError::SpecialName));
+    check_strict("https://printer.home.arpa/", Err(CallbackUrlError::SpecialName));
+    let private = IpAddr::from([10, 0, 0, 1]);
+    check_strict("https://10.0.0.1/", Err(CallbackUrlError::Address(private)));
+    check_strict("https://example.com:80/", Err(CallbackUrlError::Port));
+    check_strict("https://example.com:1023/", Err(CallbackUrlError::Port));
+    check_strict("https://example.com:9001/", Err(CallbackUrlError::Port));
+    check_strict("https://example.com:1024/", Ok("https://example.com:1024/"));
+}
+
+#[test]
+fn our_own_name_and_what_lies_below_it_are_refused() {
+    let own_host = Some("Api.Example.com".to_owned());
+    let rules = CallbackRules { own_host, ..CallbackRules::strict() };
+    check("https://api.example.com/v1", &rules, Err(CallbackUrlError::OwnHost));
+    check("https://eu.API.example.com/", &rules, Err(CallbackUrlError::OwnHost));
+    check("https://myapi.example.com/", &rules, Ok("https://myapi.example.com/"));
+    check("https://example.com/", &rules, Ok("https://example.com/"));
+}
+
+#[test]
+fn development_opens_http_and_loopback_and_nothing_else() {
+    check_development("http://127.0.0.1:9/hook", Ok("http://127.0.0.1:9/hook"));
+    check_development("http://localhost/", Ok("http://localhost/"));
+    check_development("https://[::1]:8443/", Ok("https://[::1]:8443/"));
+    check_development("http://example.com:80/", Ok("http://example.com/"));
+    check_development("http://127.1/", Err(CallbackUrlError::HostForm));
+    check_development("http://127.0.0.1:0/", Err(CallbackUrlError::Port));
+    check_development("https://localhost:9001/", Err(CallbackUrlError::Port));
+    check_development("http://hook.localhost/", Err(CallbackUrlError::SpecialName));
+    let metadata = IpAddr::from([169, 254, 169, 254]);
+    check_development("http://169.254.169.254/", Err(CallbackUrlError::Address(metadata)));
+    check_development("ftp://localhost/", Err(CallbackUrlError::Scheme));
+}
+
+#[test]
+fn what_is_logged_shows_no_path() {
+    let url = CallbackUrl::parse("https://example.com/hook/s3cret", &CallbackRules::strict());
+    assert_eq!(format!("{:?}", url.expect("allowed")), "https://example.com:443/…");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text: String) {
+        let _ = CallbackUrl::parse(&text, &CallbackRules::development());
+    }
+
+    #[test]
+    fn an_accepted_url_is_read_back_as_itself(
+        text in "https?://([a-z0-9-]{1,4}\\.){0,3}[a-z0-9.:%@\\[\\]]{1,8}(:[0-9]{0,5})?[!-~]{0,12}",
+    ) {
+        for rules in [CallbackRules::strict(), CallbackRules::development()] {
+            if let Ok(url) = CallbackUrl::parse(&text, &rules) {
+                prop_assert_eq!(CallbackUrl::parse(url.as_str(), &rules), Ok(url));
+            }
+        }
+    }
+
+    #[test]
+    fn an_accepted_url_names_the_host_that_stands_in_it(
+        host in "[A-Za-z0-9.:\\[\\]-]{1,20}",
+        port in "(:[0-9]{1,5})?",
+    ) {
+        let text = format!("https://{host}{port}/");
+        if let Ok(url) = CallbackUrl::parse(&text, &CallbackRules::strict()) {
+            prop_assert!(text.to_ascii_lowercase()[8..].starts_with(url.host()), "{}", text);
+        }
+    }
+}

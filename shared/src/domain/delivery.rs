@@ -1,0 +1,329 @@
+//! The duty to tell one receiver of one event, and the attempts at it.
+//!
+//! ```text
+//!   Waiting ── start ──▶ Leased ── finish ──▶ Delivered | Failed | DeadLettered
+//!      ▲                   │ └──── finish ──▶ Waiting (a retry, later)
+//!      │                   └ its worker died: taken over when the lease is up
+//!      └─ redeliver ── any of the ends         Cancelled: its request was erased
+//! ```
+//!
+//! `attempt` counts starts and is capped, so that a payload that kills its worker comes to an end;
+//! `failures` counts what receivers answered, and alone spends the retries.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    AccountId, DeliveryId, EventId, EventKind, OpId, Profile, RequestId,
+    request::BearerToken,
+    retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
+};
+
+/// How long a worker has a delivery to itself: longer than its function lives.
+pub const LEASE: Duration = Duration::from_secs(45);
+/// How long after a lease's end others take over, for clocks that differ.
+const LEASE_GUARD: Duration = Duration::from_secs(2);
+/// How long after a time that was hinted the sweep looks whether the hint was lost.
+pub const NET: Duration = Duration::from_secs(10);
+/// The longest time that a queue delays a message.
+pub const HINT_DELAY_MAX: Duration = Duration::from_mins(15);
+
+/// The name of the target that is a request's own callback.
+pub const CALLBACK: &str = "callback";
+/// The name of the target that is the event bus.
+pub const BUS: &str = "bus";
+
+/// The duty to tell one receiver of one event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Who this is: made from the event and the target, and the same on every attempt.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether the event is real.
+    pub livemode: bool,
+    /// What is told.
+    pub event: EventId,
+    /// What kind of event that is.
+    pub event_kind: EventKind,
+    /// The request that the event is of.
+    pub request: RequestId,
+    /// Whom to tell.
+    pub target: Target,
+    /// The bytes that are sent, frozen. `None`: erased.
+    pub body: Option<Vec<u8>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Where it is in its life.
+    pub state: State,
+    /// How often it was started, over its whole life.
+    pub attempt: u32,
+    /// How often it was started since it was made or redelivered.
+    pub starts: u32,
+    /// How often it failed since it was made or redelivered.
+    pub failures: u32,
+    /// When somebody must look after it.
+    pub due_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
+}
+
+/// Whom to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A receiver of the sender's.
+    Https(Receiver),
+    /// The operator's event bus.
+    Bus,
+    /// Nobody knows any more: it was erased.
+    Erased,
+}
+
+/// A receiver of the sender's, and how it wants to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receiver {
+    /// To be checked at every attempt.
+    pub url: String,
+    /// What it expects.
+    pub profile: Profile,
+    /// The whole time for one attempt.
+    pub timeout_seconds: u32,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Sent as `Authorization: Bearer …`.
+    pub bearer_token: Option<BearerToken>,
+}
+
+/// Where a delivery is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// To be attempted from then on.
+    Waiting {
+        /// Not earlier.
+        not_before: Timestamp,
+    },
+    /// Being attempted.
+    Leased {
+        /// By whom.
+        owner: OpId,
+        /// Until then by nobody else.
+        until: Timestamp,
+    },
+    /// Over.
+    Done {
+        /// How.
+        end: End,
+        /// When.
+        at: Timestamp,
+        /// The operation that ended it.
+        op: OpId,
+    },
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver will never have it.
+    Failed(Reason),
+    /// The receiver did not take it in all the time it had.
+    DeadLettered(Reason),
+    /// Nobody is to have it any more.
+    Cancelled,
+}
+
+/// Why a delivery ended without being delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The receiver redirected; that is never followed.
+    Redirect,
+    /// The receiver answered 410.
+    Gone,
+    /// The URL is one that may not be called.
+    BlockedAddress,
+    /// Every retry failed.
+    RetriesSpent,
+    /// Its worker died again and again.
+    CrashLoop,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The receiver has it.
+    Accepted,
+    /// It may work another time; the receiver may have said when.
+    Retry {
+        /// How long to wait at least.
+        retry_after: Option<Duration>,
+    },
+    /// It never will.
+    Permanent(Reason),
+}
+
+/// What to do with a delivery that a hint or a timer named.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// Write this, then attempt it.
+    Attempt(Box<Delivery>),
+    /// Write this: it has been started too often.
+    GiveUp(Box<Delivery>),
+    /// It is mine already: this very operation started it.
+    Mine,
+    /// Come back then.
+    Early(Timestamp),
+    /// Nothing: somebody else is at it, or has been.
+    Nothing,
+}
+
+impl Delivery {
+    /// The identifier of the delivery of `event` to the target with this name.
+    pub fn id_of(event: EventId, target: &str) -> DeliveryId {
+        let mut hash = Sha256::new();
+        hash.update(event.bits().to_be_bytes());
+        hash.update(target);
+        let hash: [u8; 32] = hash.finalize().into();
+        let bits = hash[..16].try_into().expect("16 of 32 bytes");
+        DeliveryId::from_bits(u128::from_be_bytes(bits))
+    }
+
+    /// The delivery, leased to `op` from the beginning: its maker attempts it at once.
+    #[must_use]
+    pub fn begin_leased(mut self, now: Timestamp, op: OpId) -> Self {
+        self.lease(now, op);
+        self
+    }
+
+    /// What `op` is to do with it at `now`, having been sent for the attempt after `expected`
+    /// starts.
+    pub fn start(&self, expected: u32, now: Timestamp, op: OpId) -> Start {
+        match self.state {
+            State::Done { .. } => return Start::Nothing,
+            State::Leased { owner, .. } if owner == op => return Start::Mine,
+            State::Leased { until, .. } if now < until + LEASE_GUARD => return Start::Nothing,
+            _ if self.attempt != expected => return Start::Nothing,
+            State::Waiting { not_before } if now < not_before => return Start::Early(not_before),
+            State::Waiting { .. } | State::Leased { .. } => (),
+        }
+        let mut next = self.next();
+        if self.starts >= self.retry().starts_max() {
+            next.done(End::DeadLettered(Reason::CrashLoop), now, op);
+            return Start::GiveUp(Box::new(next));
+        }
+        next.lease(now, op);
+        Start::Attempt(Box::new(next))
+    }
+
+    /// The delivery once `op`'s attempt came to `verdict`; nothing if it is no longer `op`'s.
+    ///
+    /// `chance` is uniform in 0 to 1.
+    pub fn finish(&self, verdict: Verdict, now: Timestamp, chance: f64, op: OpId) -> Option<Self> {
+        let State::Leased { owner, .. } = self.state else { return None };
+        if owner != op {
+            return None;
+        }
+        let mut next = self.next();
+        match verdict {
+            Verdict::Accepted => next.done(End::Delivered, now, op),
+            Verdict::Permanent(reason) => {
+                next.failures += 1;
+                next.done(End::Failed(reason), now, op);
+            }
+            Verdict::Retry { retry_after } => {
+                next.failures += 1;
+                match self.retry().delay(next.failures, chance, retry_after) {
+                    None => next.done(End::DeadLettered(Reason::RetriesSpent), now, op),
+                    Some(delay) => {
+                        let not_before = now + delay;
+                        next.state = State::Waiting { not_before };
+                        // The net is a little later than the hint, where there can be one.
+                        let is_hinted = delay <= HINT_DELAY_MAX;
+                        next.due_at = Some(if is_hinted { not_before + NET } else { not_before });
+                    }
+                }
+            }
+        }
+        Some(next)
+    }
+
+    /// The delivery, to be attempted anew from `now` on; nothing while it is being attempted.
+    pub fn redeliver(&self, now: Timestamp) -> Option<Self> {
+        if matches!(self.state, State::Leased { .. }) || self.body.is_none() {
+            return None;
+        }
+        let mut next = self.next();
+        next.state = State::Waiting { not_before: now };
+        (next.starts, next.failures) = (0, 0);
+        next.due_at = Some(now);
+        Some(next)
+    }
+
+    /// The delivery without its content, and cancelled unless it is done.
+    pub fn erase(&self, now: Timestamp, op: OpId) -> Option<Self> {
+        self.body.as_ref()?;
+        let mut next = self.next();
+        if !matches!(self.state, State::Done { .. }) {
+            next.done(End::Cancelled, now, op);
+        }
+        next.body = None;
+        next.target = Target::Erased;
+        Some(next)
+    }
+
+    /// The delivery once somebody was sent to attempt it, and need not be again until `until`.
+    #[must_use]
+    pub fn hinted(&self, until: Timestamp) -> Self {
+        let mut next = self.next();
+        next.due_at = Some(until);
+        next
+    }
+
+    /// The whole time for one attempt.
+    pub fn timeout(&self) -> Duration {
+        let seconds = match &self.target {
+            Target::Https(receiver) => receiver.timeout_seconds.min(TIMEOUT_SECONDS_MAX),
+            Target::Bus | Target::Erased => BUS_TIMEOUT_SECONDS,
+        };
+        Duration::from_secs(seconds.into())
+    }
+
+    /// The delay until the next attempt, if there is one to be hinted at.
+    pub fn hint_delay(&self, now: Timestamp) -> Option<Duration> {
+        let State::Waiting { not_before } = self.state else { return None };
+        let delay = Duration::try_from(not_before.duration_since(now)).unwrap_or_default();
+        (delay <= HINT_DELAY_MAX).then_some(delay)
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        match &self.target {
+            Target::Https(receiver) => receiver.retry.clone(),
+            Target::Bus | Target::Erased => Profile::Standard.behaviour().retry(),
+        }
+    }
+
+    fn next(&self) -> Self {
+        Self { revision: self.revision + 1, ..self.clone() }
+    }
+
+    fn lease(&mut self, now: Timestamp, op: OpId) {
+        let until = now + LEASE;
+        self.state = State::Leased { owner: op, until };
+        self.attempt += 1;
+        self.starts += 1;
+        self.due_at = Some(until + LEASE_GUARD);
+    }
+
+    fn done(&mut self, end: End, at: Timestamp, op: OpId) {
+        self.state = State::Done { end, at, op };
+        self.due_at = None;
+    }
+}
+
+/// The whole time for one attempt to publish: the SDK's own limit, and a little.
+const BUS_TIMEOUT_SECONDS: u32 = 5;
+
+#[cfg(test)]
+mod tests;

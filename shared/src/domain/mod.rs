@@ -1,0 +1,48 @@
+//! What a request is, and how it and its deliveries may change.
+//!
+//! Pure: callers pass in `now`, chance and the identifier of their operation. Every transition
+//! returns the *next* value or a refusal that says why, and leaves writing it to the caller, so
+//! every rule can be tested without `async`.
+//!
+//! Suggested reading order: [`question`], [`quorum`], [`request`], [`reading`], [`delivery`], then
+//! the rest.
+
+pub mod account;
+pub mod address;
+pub mod attempt;
+pub mod callback_url;
+pub mod delivery;
+pub mod event;
+pub mod id;
+pub mod profile;
+pub mod question;
+pub mod quorum;
+pub mod reading;
+pub mod request;
+pub mod retry;
+
+pub use account::{Account, ApiKey, Scope};
+pub use attempt::Attempt;
+pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
+pub use delivery::Delivery;
+pub use event::{Event, EventKind};
+pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, RequestId};
+pub use profile::Profile;
+pub use question::{Answer, Question};
+pub use request::Request;
+
+/// Names one operation, so that its own write can be told from another's.
+///
+/// The SDK repeats a write whose answer was lost, and the repetition then fails its own
+/// condition. Every fact keeps the operation that made it; whoever finds their own operation in
+/// the stored item has succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpId(pub u64);
+
+impl OpId {
+    /// An operation named by the low 64 bits of `entropy`.
+    #[expect(clippy::cast_possible_truncation, reason = "64 of the bits are wanted")]
+    pub fn new(entropy: u128) -> Self {
+        Self(entropy as u64)
+    }
+}

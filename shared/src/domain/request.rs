@@ -1,0 +1,531 @@
+//! The request and its life.
+//!
+//! ```text
+//!            ┌─ answer that completes, vetoes or spoils the quorum ─▶ Ended
+//!   Pending ─┼─ time_out (deadline + guard) ────────────────────────▶ Ended ─ erase ─▶ Erased
+//!      ▲ │   └─ cancel ─────────────────────────────────────────────▶ Ended              ▲
+//!      └─┴─ answer that leaves it open                                                   │
+//!        └─ erase ───────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! How a request ended never changes again. A step that has something to tell puts the event into
+//! the outbox and sets the timer to now, in the same write; whoever is woken by the timer takes it
+//! from there. Every transition gives `Ok(None)` when there is nothing left to do, because the
+//! operation has been carried out before: a write whose answer was lost comes back so.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    AccountId, Event, EventKind, OpId, Profile, RequestId,
+    event::Answered,
+    question::{Answer, Question},
+    quorum::{Quorum, Verdict},
+    reading::{ReadPolicy, Reading, Told, UnknownReceipt},
+    retry::RetryPolicy,
+};
+
+/// Shortest time to answer.
+pub const TIMEOUT_SECONDS_MIN: u32 = 5;
+/// Longest time to answer: a year.
+pub const TIMEOUT_SECONDS_MAX: u32 = 31_536_000;
+/// The time to answer, unless another is asked for: a day.
+pub const TIMEOUT_SECONDS: u32 = 86_400;
+/// How long after the deadline a request is settled, so that no clock that runs ahead settles it
+/// while another still accepts answers.
+pub const GUARD: Duration = Duration::from_secs(2);
+/// When what was told may have raced with an erasure is looked at a second time: deliveries are
+/// found through an index that lags.
+const SECOND_LOOK: Duration = Duration::from_mins(1);
+/// Most events that wait to be told. Beyond, an answer is refused until they are.
+pub const OUTBOX_MAX: usize = 24;
+
+/// A question and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Who this is.
+    pub id: RequestId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether people are really asked.
+    pub livemode: bool,
+    /// The operation that made it.
+    pub created_by: OpId,
+    /// A hash of what it was made from, if it was made under an idempotency key.
+    pub fingerprint: Option<Fingerprint>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The first instant at which it is too late to answer.
+    pub deadline: Timestamp,
+    /// What is asked, and of whom.
+    pub question: Question,
+    /// What decides it, and what then happens.
+    pub terms: Terms,
+    /// What answer links are made with.
+    pub link_secret: LinkSecret,
+    /// The address of the API that it was made through, without a slash at the end.
+    pub base_url: String,
+    /// Whether its creation and end are published on the event bus.
+    pub published: bool,
+    /// The answers, one row for each recipient.
+    pub rows: Vec<Option<Row>>,
+    /// Where it is in its life.
+    pub state: State,
+    /// What has happened and has not been told yet.
+    pub outbox: Vec<Event>,
+    /// How many events there have been.
+    pub n_events: u32,
+    /// The number of the last event that the callback is told of.
+    pub callback_event: Option<u32>,
+    /// When somebody must look after it.
+    pub due_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
+}
+
+/// What decides a request, and what then happens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Whether answers are final.
+    pub mode: Mode,
+    /// How many answers, and which, decide it.
+    pub quorum: Quorum,
+    /// What happens when they do not come in time.
+    pub on_deadline: OnDeadline,
+    /// Where the outcome is sent.
+    pub callback: Option<Callback>,
+    /// How the result may be read.
+    pub read: ReadPolicy,
+}
+
+/// Whether answers are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A recipient's first answer is final, and the quorum ends the request.
+    OnUserAction,
+    /// Answers may change until the deadline, which ends the request.
+    OnTimeout,
+}
+
+/// What happens when the quorum is not met by the deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// It times out.
+    Expire,
+    /// This option is the decision, by policy and never by a person.
+    Default(String),
+}
+
+/// Where, what and how the sender wants to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Callback {
+    /// Checked when it was given, and to be checked again at every attempt.
+    pub url: String,
+    /// What its receiver expects.
+    pub profile: Profile,
+    /// Of what.
+    pub events: Vec<EventKind>,
+    /// The whole time for one attempt.
+    pub timeout_seconds: u32,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Sent as `Authorization: Bearer …`.
+    pub bearer_token: Option<BearerToken>,
+}
+
+/// A receiver's token. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken(pub String);
+
+/// What answer links are made with. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkSecret(pub [u8; 16]);
+
+/// A hash of the body that a request was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// One recipient's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What they said; empty once the result was read for good.
+    pub answer: Answer,
+    /// When they said it.
+    pub at: Timestamp,
+    /// The operation that recorded it.
+    pub op: OpId,
+}
+
+/// Where a request is in its life.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Waiting for answers.
+    Pending,
+    /// Decided, timed out or cancelled.
+    Ended(End),
+    /// Its content is gone.
+    Erased {
+        /// When it was erased.
+        at: Timestamp,
+        /// How often its deliveries have still to be looked for.
+        n_looks: u8,
+    },
+}
+
+/// How a request ended, and whether that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    /// How.
+    pub outcome: Outcome,
+    /// The option that decided, if one did.
+    pub decision: Option<String>,
+    /// Who or what decided.
+    pub decided_by: DecidedBy,
+    /// When; for a time-out the deadline, whenever it was noticed.
+    pub at: Timestamp,
+    /// The operation that ended it.
+    pub op: OpId,
+    /// Whether its result has been read.
+    pub reading: Reading,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its quorum was met.
+    Completed,
+    /// Its quorum can no longer be met.
+    NotMet,
+    /// Somebody used their veto.
+    Vetoed,
+    /// Its deadline came.
+    TimedOut,
+    /// Its deadline came, and a default was set.
+    Defaulted,
+    /// Its sender cancelled it.
+    Cancelled,
+}
+
+/// Who or what decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// People.
+    Recipients,
+    /// What the sender had set for the deadline.
+    DeadlinePolicy,
+    /// The sender.
+    Sender,
+}
+
+/// Why a request did not change.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The recipient's first answer stands.
+    #[error("this recipient has already answered; the first answer stands")]
+    AlreadyAnswered(Row),
+    /// It ended, or its deadline has come.
+    #[error("this request no longer takes answers")]
+    Ended,
+    /// It ended, and so cannot be cancelled.
+    #[error("this request has already ended")]
+    AlreadyFinished,
+    /// Too many events wait to be told.
+    #[error("too many answers are coming in at once")]
+    TooBusy,
+    /// It was erased.
+    #[error("this request was erased")]
+    Erased,
+}
+
+impl Request {
+    /// The request as it begins: pending, with its creation to be told where that is wanted.
+    #[must_use]
+    pub fn begin(mut self) -> Self {
+        self.rows = vec![None; self.question.n_rows()];
+        let at = self.created_at;
+        self.happened(EventKind::RequestCreated, at, None);
+        self.rearm(at);
+        self
+    }
+
+    /// The request once the recipient of `row` has answered.
+    pub fn answer(
+        &self,
+        row: usize,
+        answer: &Answer,
+        now: Timestamp,
+        op: OpId,
+    ) -> Result<Option<Self>, Refusal> {
+        let recorded = self.rows.get(row).ok_or(Refusal::Erased)?;
+        if recorded.as_ref().is_some_and(|it| it.op == op) {
+            return Ok(None);
+        }
+        let is_final = self.terms.mode == Mode::OnUserAction;
+        match (&self.state, recorded) {
+            (State::Erased { .. }, _) => return Err(Refusal::Erased),
+            (_, Some(recorded)) if is_final => {
+                return Err(Refusal::AlreadyAnswered(recorded.clone()));
+            }
+            (State::Ended(_), _) => return Err(Refusal::Ended),
+            (State::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),
+            (State::Pending, _) if self.outbox.len() >= OUTBOX_MAX => return Err(Refusal::TooBusy),
+            (State::Pending, _) => (),
+        }
+
+        let mut next = self.next();
+        next.rows[row] = Some(Row { answer: answer.clone(), at: now, op });
+        let answered = Answered { row, answer: answer.clone() };
+        next.happened(EventKind::RequestAnswered, now, Some(answered));
+        if is_final {
+            let (outcome, decision) = match next.verdict() {
+                Verdict::Open => (None, None),
+                Verdict::Met(decision) => (Some(Outcome::Completed), decision),
+                Verdict::Unreachable(decision) => (Some(Outcome::NotMet), decision),
+                Verdict::Vetoed(veto) => (Some(Outcome::Vetoed), Some(veto)),
+            };
+            if let Some(outcome) = outcome {
+                next.end(outcome, decision, DecidedBy::Recipients, now, op);
+            }
+        }
+        next.rearm(now);
+        Ok(Some(next))
+    }
+
+    /// Whether it is time to settle it: past the deadline and the guard band.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.state == State::Pending && self.deadline + GUARD <= now
+    }
+
+    /// The request once its deadline has been noticed; nothing if it is not overdue.
+    pub fn time_out(&self, now: Timestamp, op: OpId) -> Option<Self> {
+        if !self.is_overdue(now) {
+            return None;
+        }
+        let mut next = self.next();
+        let verdict = match self.terms.mode {
+            Mode::OnTimeout => self.verdict(),
+            Mode::OnUserAction => Verdict::Open,
+        };
+        let (outcome, decision, decided_by) = match verdict {
+            Verdict::Met(decision) => (Outcome::Completed, decision, DecidedBy::Recipients),
+            Verdict::Unreachable(decision) => (Outcome::NotMet, decision, DecidedBy::Recipients),
+            Verdict::Vetoed(veto) => (Outcome::Vetoed, Some(veto), DecidedBy::Recipients),
+            Verdict::Open => match &self.terms.on_deadline {
+                OnDeadline::Expire => (Outcome::TimedOut, None, DecidedBy::DeadlinePolicy),
+                OnDeadline::Default(option) => {
+                    (Outcome::Defaulted, Some(option.clone()), DecidedBy::DeadlinePolicy)
+                }
+            },
+        };
+        next.end(outcome, decision, decided_by, self.deadline, op);
+        next.rearm(now);
+        Some(next)
+    }
+
+    /// The request once its sender has cancelled it.
+    pub fn cancel(&self, now: Timestamp, op: OpId) -> Result<Option<Self>, Refusal> {
+        match &self.state {
+            State::Erased { .. } => return Err(Refusal::Erased),
+            State::Ended(end) if end.op == op => return Ok(None),
+            State::Ended(_) => return Err(Refusal::AlreadyFinished),
+            State::Pending => (),
+        }
+        let mut next = self.next();
+        next.end(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        next.rearm(now);
+        Ok(Some(next))
+    }
+
+    /// What `op` is told when it reads the result at `now` (`None`: there is none yet), and the
+    /// request once it has, if that changes it.
+    pub fn read(&self, now: Timestamp, op: OpId) -> (Option<Told>, Option<Self>) {
+        let State::Ended(end) = &self.state else { return (None, None) };
+        let (reading, told) = end.reading.read(self.terms.read, end.at, now, op);
+        let next = (reading != end.reading).then(|| self.with_reading(end, reading, now));
+        (Some(told), next)
+    }
+
+    /// The request once the read with this receipt has been acknowledged.
+    pub fn acknowledge(
+        &self,
+        receipt: OpId,
+        now: Timestamp,
+    ) -> Result<Option<Self>, UnknownReceipt> {
+        let State::Ended(end) = &self.state else { return Err(UnknownReceipt) };
+        let reading = end.reading.acknowledge(receipt)?;
+        Ok((reading != end.reading).then(|| self.with_reading(end, reading, now)))
+    }
+
+    /// The request without the result that nobody read in time, if that time has come.
+    pub fn expire_result(&self, now: Timestamp) -> Option<Self> {
+        let State::Ended(end) = &self.state else { return None };
+        let is_news = end.reading != Reading::Expired;
+        (is_news && end.reading.is_expired(self.terms.read, end.at, now))
+            .then(|| self.with_reading(end, Reading::Expired, now))
+    }
+
+    /// The request once the events with these numbers have been turned into deliveries.
+    pub fn dispatched(&self, numbers: &[u32], now: Timestamp) -> Option<Self> {
+        if !self.outbox.iter().any(|it| numbers.contains(&it.number)) {
+            return None;
+        }
+        let mut next = self.next();
+        next.outbox.retain(|it| !numbers.contains(&it.number));
+        next.rearm(now);
+        Some(next)
+    }
+
+    /// The request without its content: a tombstone, so that nothing of it is told afterwards and
+    /// its idempotency key makes no second one.
+    pub fn erase(&self, now: Timestamp) -> Option<Self> {
+        if matches!(self.state, State::Erased { .. }) {
+            return None;
+        }
+        let mut next = self.next();
+        next.question = Question::default();
+        next.rows.clear();
+        next.outbox.clear();
+        next.terms.callback = None;
+        next.terms.on_deadline = OnDeadline::Expire;
+        next.terms.quorum = Quorum::ALL;
+        next.state = State::Erased { at: now, n_looks: 2 };
+        next.rearm(now);
+        Some(next)
+    }
+
+    /// The tombstone once the request's deliveries have been looked for and cancelled.
+    pub fn looked_for_deliveries(&self, now: Timestamp) -> Option<Self> {
+        let State::Erased { at, n_looks } = self.state else { return None };
+        if self.due_at.is_none_or(|it| now < it) {
+            return None;
+        }
+        let mut next = self.next();
+        let n_looks = n_looks.saturating_sub(1);
+        next.state = State::Erased { at, n_looks };
+        next.due_at = (n_looks > 0).then(|| now + SECOND_LOOK);
+        Some(next)
+    }
+
+    /// The request once somebody was sent to look after it, and need not be again until `until`.
+    #[must_use]
+    pub fn hinted(&self, until: Timestamp) -> Self {
+        let mut next = self.next();
+        let deadline = (self.state == State::Pending).then(|| self.deadline + GUARD);
+        next.due_at = Some(deadline.map_or(until, |it| it.min(until)));
+        next
+    }
+
+    /// Whether what was answered may be shown by anything but the result.
+    pub fn shows_answers(&self, now: Timestamp) -> bool {
+        !self.terms.read.is_private()
+            && match &self.state {
+                State::Pending => true,
+                State::Ended(end) => !end.reading.is_expired(self.terms.read, end.at, now),
+                State::Erased { .. } => false,
+            }
+    }
+
+    /// Whether it has ended by time, so that rows without an answer count as expired.
+    pub fn ended_by_time(&self) -> bool {
+        match &self.state {
+            State::Ended(end) => {
+                matches!(end.outcome, Outcome::TimedOut | Outcome::Defaulted)
+                    || self.terms.mode == Mode::OnTimeout && end.outcome != Outcome::Cancelled
+            }
+            State::Pending | State::Erased { .. } => false,
+        }
+    }
+
+    fn next(&self) -> Self {
+        Self { revision: self.revision + 1, ..self.clone() }
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.terms.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
+    }
+
+    fn end(
+        &mut self,
+        outcome: Outcome,
+        decision: Option<String>,
+        decided_by: DecidedBy,
+        at: Timestamp,
+        op: OpId,
+    ) {
+        let reading = Reading::Unread;
+        self.state = State::Ended(End { outcome, decision, decided_by, at, op, reading });
+        let kind = match outcome {
+            Outcome::Cancelled => EventKind::RequestCancelled,
+            Outcome::Completed
+            | Outcome::NotMet
+            | Outcome::Vetoed
+            | Outcome::TimedOut
+            | Outcome::Defaulted => EventKind::RequestFinished,
+        };
+        self.happened(kind, at, None);
+    }
+
+    fn with_reading(&self, end: &End, reading: Reading, now: Timestamp) -> Self {
+        let mut next = self.next();
+        next.state = State::Ended(End { reading, ..end.clone() });
+        next.rearm(now);
+        next
+    }
+
+    /// Puts an event into the outbox, if anybody wants to be told of it.
+    fn happened(&mut self, kind: EventKind, at: Timestamp, answered: Option<Answered>) {
+        let called_back = self.terms.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
+        if called_back || self.published && kind.is_published() {
+            self.n_events += 1;
+            self.outbox.push(Event { number: self.n_events, kind, at, answered });
+        }
+        if called_back {
+            self.callback_event = Some(self.n_events);
+        }
+    }
+
+    /// Sets the timer for what comes next, and lets go of what nobody may read any more.
+    fn rearm(&mut self, now: Timestamp) {
+        self.due_at = match &self.state {
+            State::Erased { .. } => Some(now),
+            _ if !self.outbox.is_empty() => Some(now),
+            State::Pending => Some(self.deadline + GUARD),
+            State::Ended(end) => end.reading.timer(self.terms.read, end.at),
+        };
+        // What is told is made from the rows, so they stay until it has been told.
+        if let State::Ended(end) = &self.state
+            && end.reading.is_over()
+            && self.outbox.is_empty()
+        {
+            for row in self.rows.iter_mut().flatten() {
+                row.answer = Answer::default();
+            }
+        }
+    }
+}
+
+impl EventKind {
+    /// Whether it is published on the event bus, where one is set.
+    pub fn is_published(self) -> bool {
+        match self {
+            Self::RequestCreated | Self::RequestFinished => true,
+            Self::RequestAnswered | Self::RequestCancelled => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
+
+impl std::fmt::Debug for LinkSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LinkSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

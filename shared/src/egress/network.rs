@@ -1,0 +1,220 @@
+//! One attempt over the network, from the look-up to the last byte that is read.
+
+use std::{
+    error::Error,
+    io, iter,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use reqwest::{
+    Method, RequestBuilder, Response,
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
+    redirect, retry,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::time::timeout;
+
+use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver};
+use crate::domain::callback_url::{CallbackRules, CallbackUrl};
+
+/// A server that does not accept by then is down; all its addresses share the time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a check at submission may take: somebody waits for the answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of a response's body is read before the receiver is cut off.
+const BODY_BYTES_MAX: usize = 16_384;
+/// Past this number the response is not HTTP that anybody would send us.
+const HEADERS_MAX: usize = 100;
+/// How many of the response's headers are kept.
+const KEPT_HEADERS_MAX: usize = 50;
+/// How much of the response's headers is kept, names and values together.
+const KEPT_HEADER_BYTES_MAX: usize = 8_192;
+/// How hyper says that a head has more than [`HEADERS_MAX`] headers or some 400 KiB. It tells by
+/// a method too, but not to clients.
+const HEAD_TOO_LARGE: &str = "message head is too large";
+/// How much of a cause is told; some quote what the server sent.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// The network, and what may be called over it.
+#[derive(Debug)]
+pub struct Network {
+    rules: CallbackRules,
+    resolver: Resolver,
+    tls: OnceLock<ClientConfig>,
+}
+
+impl Network {
+    pub(super) fn new(rules: CallbackRules, resolver: Resolver) -> Self {
+        Self { rules, resolver, tls: OnceLock::new() }
+    }
+
+    pub(super) async fn post(&self, post: Post) -> Result<Reply, Failure> {
+        let Post { url, mut headers, body, timeout: limit } = post;
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut begun = None;
+        let attempt = async {
+            let response = self.send(Method::POST, &url, |r| r.headers(headers).body(body)).await?;
+            let reply = begun.insert(head(&response));
+            read_body(response, &mut reply.body).await
+        };
+        match timeout(limit, attempt).await.unwrap_or_else(|_| Err(too_slow(limit))) {
+            Ok(()) => Ok(begun.expect("it had begun before its body was read")),
+            Err(failure) => Err(Failure { reply: begun, ..failure }),
+        }
+    }
+
+    pub(super) async fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {
+        within(PROBE_TIMEOUT, async { self.addresses(url).await.map(drop) }).await
+    }
+
+    pub(super) async fn probe(&self, url: &CallbackUrl) -> Result<(), Failure> {
+        within(PROBE_TIMEOUT, async { self.send(Method::HEAD, url, |r| r).await.map(drop) }).await
+    }
+
+    /// Where `url` leads, if every one of the addresses may be called.
+    async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, Failure> {
+        // HTTP clients skip their resolver for literal addresses, and so whatever it checks.
+        let addresses = match url.literal_address() {
+            Some(address) => vec![SocketAddr::new(address, url.port())],
+            None => self.resolver.look_up(url.host(), url.port()).await?,
+        };
+        match addresses.iter().find(|address| !self.rules.allows(address.ip())) {
+            None => Ok(addresses),
+            Some(address) => Err(Failure::new(
+                FailureKind::BlockedAddress,
+                format!("the host leads to {}, which is not a public address", address.ip()),
+            )),
+        }
+    }
+
+    /// Sends one request, and returns when the response's head has come.
+    async fn send(
+        &self,
+        method: Method,
+        url: &CallbackUrl,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let addresses = self.addresses(url).await?;
+        let client = self.client(url, &addresses).map_err(failure)?;
+        let response = with(client.request(method, url.as_str())).send().await.map_err(failure)?;
+        match response.remote_addr() {
+            Some(peer) if addresses.contains(&peer) => Ok(response),
+            _ => Err(Failure::new(
+                FailureKind::BlockedAddress,
+                "the connection led to another address than the one that was checked",
+            )),
+        }
+    }
+
+    /// A client for one attempt: what was checked is bound to its one connection.
+    #[expect(clippy::disallowed_methods, reason = "this is the way out")]
+    fn client(
+        &self,
+        url: &CallbackUrl,
+        addresses: &[SocketAddr],
+    ) -> Result<reqwest::Client, reqwest::Error> {
+        reqwest::Client::builder()
+            .resolve_to_addrs(url.host(), addresses)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tls_backend_preconfigured(self.tls.get_or_init(tls).clone())
+            .https_only(!self.rules.development)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .http1_only()
+            .http1_max_headers(HEADERS_MAX)
+            .build()
+    }
+}
+
+/// Trusts what browsers trust. `ring`, because AWS-LC spends 24 ms on entropy when it starts.
+fn tls() -> ClientConfig {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has ciphers for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(too_slow(limit)))
+}
+
+fn too_slow(limit: Duration) -> Failure {
+    Failure::new(FailureKind::Timeout, format!("no whole answer within {} s", limit.as_secs_f64()))
+}
+
+/// The reply as far as the response's head tells it.
+fn head(response: &Response) -> Reply {
+    Reply {
+        status: response.status().as_u16(),
+        headers: kept(response.headers()),
+        body: Vec::new(),
+    }
+}
+
+fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut n_bytes = 0;
+    headers
+        .iter()
+        .map(|(name, value)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .take_while(|(name, value)| {
+            n_bytes += name.len() + value.len();
+            n_bytes <= KEPT_HEADER_BYTES_MAX
+        })
+        .take(KEPT_HEADERS_MAX)
+        .collect()
+}
+
+/// Reads the body to its end, and keeps the beginning.
+async fn read_body(mut response: Response, excerpt: &mut Vec<u8>) -> Result<(), Failure> {
+    let mut n_bytes = 0;
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        n_bytes += chunk.len();
+        let n_free = EXCERPT_BYTES_MAX - excerpt.len();
+        excerpt.extend(chunk.iter().take(n_free));
+        if n_bytes > BODY_BYTES_MAX {
+            let message = format!("the response's body is longer than {BODY_BYTES_MAX} bytes");
+            return Err(Failure::new(FailureKind::TooLarge, message));
+        }
+    }
+    Ok(())
+}
+
+/// Sorts an error of the HTTP client, and takes the URL out of it.
+fn failure(error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let causes: Vec<&(dyn Error + 'static)> =
+        iter::successors(Some(&error as &(dyn Error + 'static)), |error| (*error).source())
+            .collect();
+    let texts: Vec<String> = causes.iter().map(ToString::to_string).collect();
+    let kind = if texts.iter().any(|text| text == HEAD_TOO_LARGE) {
+        FailureKind::TooLarge
+    } else if error.is_timeout() {
+        FailureKind::Timeout
+    } else if causes.iter().copied().any(is_tls) {
+        FailureKind::Tls
+    } else if error.is_connect() {
+        FailureKind::Connect
+    } else {
+        FailureKind::Protocol
+    };
+    Failure::new(kind, texts.join(": ").chars().take(MESSAGE_CHARS_MAX).collect::<String>())
+}
+
+/// Whether TLS failed. An I/O error that wraps another does not name it as its source, and here
+/// two wrap that of TLS.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || wrapped.is_some_and(|error| is_tls(error))
+}

@@ -1,0 +1,97 @@
+//! From a name to addresses.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use super::{Failure, FailureKind};
+
+/// The answers to come for each name, one look-up after another.
+type Answers = HashMap<String, VecDeque<Vec<IpAddr>>>;
+
+/// Looks names up.
+#[derive(Clone, Debug)]
+pub enum Resolver {
+    /// As the operating system does.
+    System,
+    /// As told; names that are not told of do not exist.
+    Scripted(Arc<Mutex<Answers>>),
+}
+
+/// The text is not a script of answers.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read answers; expected JSON: host names, each with a list of answers, each a list of \
+     addresses"
+)]
+pub struct ParseAnswersError {
+    #[source]
+    source: serde_json::Error,
+}
+
+impl Resolver {
+    /// A scripted resolver, from `{"host": [["192.0.2.1"], ["10.0.0.1", "10.0.0.2"]]}`: each
+    /// look-up takes the next answer, and the last one repeats.
+    pub fn from_json(text: &str) -> Result<Self, ParseAnswersError> {
+        let answers: Answers =
+            serde_json::from_str(text).map_err(|source| ParseAnswersError { source })?;
+        let answers = answers.into_iter().map(|(name, of)| (name.to_ascii_lowercase(), of));
+        Ok(Self::Scripted(Arc::new(Mutex::new(answers.collect()))))
+    }
+
+    /// Every address of `name`, with `port`; at least one.
+    pub(super) async fn look_up(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let addresses: Vec<SocketAddr> = match self {
+            Self::System => tokio::net::lookup_host((name, port))
+                .await
+                .map_err(|error| Failure::new(FailureKind::Dns, format!("look-up: {error}")))?
+                .collect(),
+            Self::Scripted(answers) => {
+                let mut answers = answers.lock().expect("no panic while it was held");
+                let answer = answers.get_mut(name).and_then(next_answer).unwrap_or_default();
+                answer.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+            }
+        };
+        if addresses.is_empty() {
+            return Err(Failure::new(FailureKind::Dns, "the host name has no address"));
+        }
+        Ok(addresses)
+    }
+}
+
+fn next_answer(answers: &mut VecDeque<Vec<IpAddr>>) -> Option<Vec<IpAddr>> {
+    if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_look_up_takes_the_next_answer_and_the_last_one_repeats() {
+        let resolver =
+            Resolver::from_json(r#"{"Example.com": [["192.0.2.1"], ["10.0.0.1", "::1"]]}"#)
+                .expect("well-formed");
+        let first = resolver.look_up("example.com", 443).await;
+        assert_eq!(first, Ok(vec![SocketAddr::from(([192, 0, 2, 1], 443))]));
+        let second = resolver.look_up("example.com", 443).await;
+        assert_eq!(second.as_ref().map(Vec::len), Ok(2));
+        assert_eq!(resolver.look_up("example.com", 443).await, second);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_told_of_has_no_address() {
+        let resolver = Resolver::from_json(r#"{"example.com": [[]]}"#).expect("well-formed");
+        for name in ["example.com", "example.org"] {
+            let failure = resolver.look_up(name, 443).await.expect_err("no address");
+            assert_eq!(failure.kind, FailureKind::Dns);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_script_is_refused() {
+        assert!(Resolver::from_json(r#"{"example.com": ["10.0.0.1"]}"#).is_err());
+    }
+}

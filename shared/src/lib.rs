@@ -1,0 +1,12 @@
+//! What every part of Answerback shares.
+//!
+//! Arrows point one way: [`service`] uses [`store`], [`egress`] and [`signing`], and these use
+//! [`domain`], which uses nothing of ours. `domain` does no I/O, reads no clock and draws no
+//! randomness; `egress` alone opens connections to addresses that we did not choose.
+
+pub mod domain;
+pub mod egress;
+pub mod page;
+pub mod service;
+pub mod signing;
+pub mod store;

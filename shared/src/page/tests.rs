@@ -1,0 +1,242 @@
+//! The page as a whole.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::{
+    reader::{Element, read},
+    *,
+};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a valid time")
+}
+
+fn page<'a>(text: &'a str, content: Content<'a>) -> Page<'a> {
+    Page {
+        title: text,
+        body_markdown: Some("# Why\n\nSee [the plan](https://example.com/plan)."),
+        recipient_name: Some(text),
+        livemode: false,
+        deadline: at("2026-11-21T10:46:00Z"),
+        now: at("2026-11-21T07:46:00Z"),
+        content,
+    }
+}
+
+fn answered(text: &str) -> Answered<'_> {
+    let fields = vec![(text, text.into())];
+    Answered { option: Some(text), fields, at: at("2026-11-21T07:45:00Z") }
+}
+
+/// A form with everything in it, and `text` wherever the sender or the recipient may write.
+fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
+    let option = |style| Choice { value: text, label: text, style };
+    let field =
+        |key, kind| Field { key, label: text, kind, required: true, default: Some(text.into()) };
+    Form {
+        options: [Style::Primary, Style::Secondary, Style::Destructive].map(option).into(),
+        fields: vec![
+            field(text, FieldKind::Text { max_length: Some(200) }),
+            field("several", FieldKind::Textarea { max_length: None }),
+            field("number", FieldKind::Number { min: Some(0.5), max: Some(1e21) }),
+            field("choice", FieldKind::Select { choices: vec![("a", "A"), (text, text)] }),
+            field("toggle", FieldKind::Toggle),
+        ],
+        current: None,
+        values: None,
+        errors: errors.to_vec(),
+    }
+}
+
+/// Every page there is, with `text` in it.
+fn all_pages(text: &str) -> Vec<String> {
+    let errors = [Some(text), Some("toggle"), Some("unknown"), None]
+        .map(|key| FieldError { key, detail: text });
+    let endings =
+        [Ending::Decided, Ending::Cancelled, Ending::TimedOut, Ending::Defaulted { option: text }];
+    let mut contents = vec![
+        Content::Form(full_form(text, &[])),
+        Content::Form(full_form(text, &errors)),
+        Content::Form(Form { current: Some(answered(text)), ..Form::default() }),
+        Content::Answered(answered(text)),
+        Content::AlreadyAnswered(answered(text)),
+    ];
+    for ending in endings {
+        contents.push(Content::Ended { ending: ending.clone(), own: None });
+        contents.push(Content::Ended { ending, own: Some(answered(text)) });
+    }
+    let mut pages: Vec<_> =
+        contents.into_iter().map(|content| render(&page(text, content))).collect();
+    pages.extend([render_unknown(), render_problem(text, text)]);
+    pages
+}
+
+fn form_page(form: Form<'_>) -> Vec<Element> {
+    read(&render(&page("Deploy?", Content::Form(form))))
+}
+
+fn named<'a>(elements: &'a [Element], name: &str) -> Vec<&'a Element> {
+    elements.iter().filter(|element| element.name == name).collect()
+}
+
+/// What a page is made of, apart from what people wrote.
+fn skeleton(page: &str) -> Vec<(String, Vec<String>)> {
+    let parts = |it: Element| (it.name, it.attributes.into_keys().collect());
+    read(page).into_iter().map(parts).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_that_people_write_becomes_markup(
+        text in r#"[<>"'&/=a-z\\ {}%#;!-]{1,40}|</(title|textarea|style|form)><script>x|" autofocus onfocus="x"#
+    ) {
+        // A letter at the end keeps it from being equal to a value that the form knows.
+        let text = format!("{text}Z");
+        for (page, calm) in all_pages(&text).iter().zip(all_pages("calmZ")) {
+            prop_assert_eq!(skeleton(page), skeleton(&calm));
+        }
+        let elements = form_page(full_form(&text, &[]));
+        let keys = elements.iter().filter(|it| it.attribute("name") == Some(&format!("field.{text}")));
+        prop_assert_eq!(keys.count(), 1);
+        let values = elements.iter().filter(|it| it.attribute("value") == Some(&text));
+        prop_assert_eq!(values.count(), 6, "three options, two inputs, one choice");
+        prop_assert_eq!(&named(&elements, "textarea")[0].text.trim_start_matches('\n'), &text);
+    }
+
+    #[test]
+    fn what_a_form_sends_is_read_back(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
+        let pairs = texts.iter().map(|(key, text)| (format!("field.{key}"), text.replace('\n', "\r\n")));
+        let pairs: Vec<_> = pairs.chain([("option".to_owned(), "approve".to_owned())]).collect();
+        let (option, fields) = parse_form(&pairs);
+        prop_assert_eq!(option.as_deref(), Some("approve"));
+        prop_assert_eq!(fields, texts.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn no_page_loads_or_runs_anything_or_leads_anywhere_but_where_the_sender_says() {
+    for element in all_pages("x").iter().flat_map(|page| read(page)) {
+        assert!(!["script", "link", "img", "iframe", "object", "base"].contains(&&*element.name));
+        for name in element.attributes.keys() {
+            let is_active = name.starts_with("on")
+                || ["src", "style", "action", "formaction", "target"].contains(&&**name);
+            assert!(!is_active, "{element:?}");
+        }
+        if let Some(href) = element.attribute("href") {
+            assert!(href.starts_with('#') || href == "https://example.com/plan", "{href}");
+        }
+    }
+}
+
+#[test]
+fn the_policy_allows_the_style_of_the_page_and_nothing_else() {
+    let elements = form_page(full_form("x", &[]));
+    let hash = STANDARD.encode(Sha256::digest(&named(&elements, "style")[0].text));
+    let policy = headers().into_iter().find(|(name, _)| *name == "content-security-policy");
+    assert_eq!(
+        policy.map(|(_, value)| value.to_owned()),
+        Some(format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'"
+        ))
+    );
+}
+
+#[test]
+fn whatever_refers_to_an_element_finds_it_and_every_control_has_a_label() {
+    for page in all_pages("x") {
+        let elements = read(&page);
+        let ids: Vec<_> = elements.iter().filter_map(|it| it.attribute("id")).collect();
+        let unique: HashSet<_> = ids.iter().copied().collect();
+        assert_eq!(ids.len(), unique.len(), "{ids:?}");
+
+        for element in &elements {
+            let references = ["for", "aria-labelledby", "aria-describedby"]
+                .into_iter()
+                .filter_map(|name| element.attribute(name))
+                .chain(element.attribute("href").and_then(|href| href.strip_prefix('#')));
+            for id in references.flat_map(str::split_whitespace) {
+                assert!(unique.contains(id), "{id} of {element:?}");
+            }
+            let is_control = ["input", "select", "textarea"].contains(&&*element.name)
+                && element.attribute("type") != Some("hidden");
+            if is_control {
+                let id = element.attribute("id");
+                let labels = named(&elements, "label");
+                assert!(labels.iter().any(|label| label.attribute("for") == id), "{element:?}");
+            }
+        }
+        assert_eq!(named(&elements, "h1").len(), 1);
+        assert_eq!(named(&elements, "main").len(), 1);
+        assert_eq!(named(&elements, "html")[0].attribute("lang"), Some("en"));
+    }
+}
+
+#[test]
+fn enter_in_a_field_presses_no_option() {
+    let elements = form_page(full_form("x", &[]));
+    let buttons = named(&elements, "button");
+    // The default button of a form is its first.
+    assert_eq!(buttons.len(), 4);
+    assert_eq!(buttons[0].attribute("name"), Some("option"));
+    assert_eq!(buttons[0].attribute("value"), Some(""));
+    let is_passed_over =
+        |it: &&Element| ["disabled", "hidden"].map(|name| it.attribute(name)) != [None; 2];
+    assert!(!buttons.iter().any(is_passed_over));
+
+    let (option, _) = parse_form(&[("option".to_owned(), String::new())]);
+    assert_eq!(option, None);
+}
+
+#[test]
+fn without_options_there_is_one_button_to_submit_with() {
+    let elements = form_page(Form::default());
+    let buttons = named(&elements, "button");
+    assert_eq!(buttons.len(), 1);
+    assert_eq!(buttons[0].attribute("value"), Some("submit"));
+}
+
+#[test]
+fn what_was_typed_comes_back_in_place_of_the_defaults() {
+    let sent = [("several", "a\nb"), ("choice", "a"), ("toggle", "false"), ("number", "")]
+        .map(|(key, text)| (key.to_owned(), text.to_owned()));
+    let elements = form_page(Form { values: Some(&sent), ..full_form("true", &[]) });
+    let value = |name: &str| {
+        let element = elements.iter().rfind(|it| it.attribute("name") == Some(name));
+        element.and_then(|it| it.attribute("value"))
+    };
+    assert_eq!(named(&elements, "textarea")[0].text, "\na\nb");
+    assert_eq!(value("field.true"), Some(""));
+    assert_eq!(value("field.number"), Some(""));
+    let selected: Vec<_> =
+        elements.iter().filter(|it| it.attribute("selected").is_some()).collect();
+    assert_eq!(selected.iter().map(|it| it.attribute("value")).collect::<Vec<_>>(), [Some("a")]);
+    assert!(elements.iter().all(|it| it.attribute("checked").is_none()));
+    let defaults = form_page(full_form("true", &[]));
+    assert!(defaults.iter().any(|it| it.attribute("checked").is_some()));
+}
+
+#[test]
+fn a_box_that_is_ticked_outweighs_the_hidden_one_before_it() {
+    let sent = [("field.t", "false"), ("field.t", "true"), ("field.u", "false"), ("option", "")]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let (option, fields) = parse_form(&sent);
+    assert_eq!(option, None);
+    let fields: Vec<_> = fields.iter().map(|(key, text)| (&**key, &**text)).collect();
+    assert_eq!(fields, [("t", "true"), ("u", "false")]);
+}
+
+#[test]
+fn a_form_that_was_refused_says_what_to_put_right() {
+    let errors = [
+        FieldError { key: Some("several"), detail: "is required" },
+        FieldError { key: None, detail: "choose one of the options" },
+    ];
+    let html = render(&page("Deploy?", Content::Form(full_form("Comment", &errors))));
+    let main = html.split_once("<main>").and_then(|(_, rest)| rest.split_once("</main>"));
+    insta::assert_snapshot!(main.map_or("", |(main, _)| main));
+}

@@ -1,0 +1,242 @@
+//! Who is calling, and with what rights; and the accounts that things belong to.
+//!
+//! Keys and accounts are kept for a few seconds once they have been read, so that a busy function
+//! reads them seldom. A key that is revoked, or a secret that is rotated, counts everywhere within
+//! that time.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::http::HeaderMap;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::{Clock, Code, Entropy, Problem, http::header};
+use crate::{
+    domain::{
+        Account, AccountId, ApiKey, KeyId, Scope,
+        account::{IdKey, Secret},
+    },
+    signing,
+    store::{self, Store, keys},
+};
+
+/// How long what was read is believed.
+const BELIEVED: Duration = Duration::from_secs(10);
+/// Most of each kind that are remembered.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// The accounts and their keys.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    store: Store,
+    clock: Clock,
+    keys: Remembered<KeyId, ApiKey>,
+    owners: Remembered<AccountId, Account>,
+}
+
+/// Things by identifier, with the time when they were read.
+type Remembered<K, V> = Arc<Mutex<HashMap<K, (Timestamp, Arc<V>)>>>;
+
+/// Somebody who has shown a key.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    key: Arc<ApiKey>,
+}
+
+/// A key as its owner gets it, once.
+#[derive(Debug)]
+pub struct NewKey {
+    /// What is kept of it.
+    pub key: ApiKey,
+    /// What its owner sends.
+    pub text: SecretString,
+}
+
+impl Accounts {
+    /// The accounts in `store`.
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, keys: Remembered::default(), owners: Remembered::default() }
+    }
+
+    /// Who is calling with these headers, if they may do what needs `scope`.
+    pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        let caller = self.authenticate(headers).await?;
+        caller.need(scope)?;
+        Ok(caller)
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let refused = || Problem::new(Code::Unauthorized, "there is no such API key");
+        let text = presented(headers).ok_or_else(|| {
+            let detail = "send an API key as `Authorization: Bearer …` or `X-API-Key: …`";
+            Problem::new(Code::Unauthorized, detail)
+        })?;
+        let id = key_id(text).ok_or_else(refused)?;
+        let key = self.key(id).await?.ok_or_else(refused)?;
+        if !signing::same_hash(&key.hash, &signing::sha256(text.as_bytes())) {
+            return Err(refused());
+        }
+        Ok(Caller { key })
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<Arc<ApiKey>>, store::Error> {
+        let now = self.clock.now();
+        if let Some(key) = recall(&self.keys, &id, now) {
+            return Ok(Some(key));
+        }
+        let key: Option<ApiKey> = self.store.get(keys::api_key(id)).await?;
+        Ok(key.map(|it| remember(&self.keys, id, it, now)))
+    }
+
+    /// The account called `id`, if there is one.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
+        let now = self.clock.now();
+        if let Some(account) = recall(&self.owners, &id, now) {
+            return Ok(Some(account));
+        }
+        let account: Option<Account> = self.store.get(keys::account(id)).await?;
+        Ok(account.map(|it| remember(&self.owners, id, it, now)))
+    }
+
+    /// The account of a caller, which must be there.
+    pub async fn account_of(&self, caller: &Caller) -> Result<Arc<Account>, Problem> {
+        let account = self.account(caller.account()).await?;
+        account.ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account is gone"))
+    }
+}
+
+impl Caller {
+    /// Whose key it is.
+    pub fn account(&self) -> AccountId {
+        self.key.account
+    }
+
+    /// Whether people are really asked.
+    pub fn livemode(&self) -> bool {
+        self.key.livemode
+    }
+
+    /// Which key it is.
+    pub fn key(&self) -> KeyId {
+        self.key.id
+    }
+
+    /// Whether the key opens what needs `scope`.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.key.allows(scope)
+    }
+
+    /// Refuses unless the key opens what needs `scope`.
+    pub fn need(&self, scope: Scope) -> Result<(), Problem> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        let detail = format!("this key lacks the scope `{}`", scope.as_str());
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+}
+
+impl NewKey {
+    /// A new key of `account`.
+    pub fn make(
+        account: AccountId,
+        livemode: bool,
+        scopes: Vec<Scope>,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Self {
+        let id = KeyId::mint(now, entropy.next());
+        let mode = if livemode { "live" } else { "test" };
+        let id_text = id.to_string();
+        let id_text = id_text.trim_start_matches("key_");
+        let secret = URL_SAFE_NO_PAD.encode(entropy.next_secret());
+        let text = format!("ab_{mode}_{id_text}_{secret}");
+        let hash = signing::sha256(text.as_bytes());
+        let key = ApiKey { id, account, livemode, scopes, hash, created_at: now };
+        Self { key, text: text.into() }
+    }
+}
+
+/// A new account with a secret of its own.
+pub fn new_account(now: Timestamp, entropy: &Entropy) -> Account {
+    Account {
+        id: AccountId::mint(now, entropy.next()),
+        created_at: now,
+        id_key: IdKey(entropy.next_secret()),
+        secrets: vec![Secret {
+            text: signing::new_secret(entropy.next_secret()),
+            created_at: now,
+            expires_at: None,
+        }],
+    }
+}
+
+/// The key that a caller sent.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = header(headers, "authorization").and_then(|it| {
+        let (scheme, key) = it.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    });
+    bearer.or_else(|| header(headers, "x-api-key").map(str::trim))
+}
+
+/// Which key `ab_<mode>_<id>_<secret>` is.
+fn key_id(text: &str) -> Option<KeyId> {
+    let rest = text.strip_prefix("ab_live_").or_else(|| text.strip_prefix("ab_test_"))?;
+    let (id, _) = rest.split_once('_')?;
+    format!("key_{id}").parse().ok()
+}
+
+fn recall<K: Eq + Hash, V>(memory: &Remembered<K, V>, key: &K, now: Timestamp) -> Option<Arc<V>> {
+    let memory = memory.lock().expect("no panic while it was held");
+    let (read_at, value) = memory.get(key)?;
+    (now < *read_at + BELIEVED).then(|| Arc::clone(value))
+}
+
+fn remember<K: Eq + Hash, V>(
+    memory: &Remembered<K, V>,
+    key: K,
+    value: V,
+    now: Timestamp,
+) -> Arc<V> {
+    let value = Arc::new(value);
+    let mut memory = memory.lock().expect("no panic while it was held");
+    if memory.len() >= REMEMBERED_MAX {
+        memory.clear();
+    }
+    memory.insert(key, (now, Arc::clone(&value)));
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_names_itself() {
+        let entropy = Entropy::counting();
+        let now = Timestamp::UNIX_EPOCH;
+        let account = AccountId::mint(now, entropy.next());
+        let new = NewKey::make(account, true, vec![Scope::Admin], now, &entropy);
+        let text = new.text.expose_secret();
+        assert!(text.starts_with("ab_live_"));
+        assert_eq!(key_id(text), Some(new.key.id));
+        assert!(!format!("{new:?}").contains(text));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_parser_panic(text: String) {
+            let _ = key_id(&text);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the holder of an answer link is shown.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::{Problem, fields::Faults, wire};
+use crate::{
+    domain::{
+        Request,
+        question::{self, FieldValue},
+        request::{End, Mode, Outcome, Row, State},
+    },
+    page::{self, Answered, Content, Ending, FieldError, Form, Page},
+    signing::LinkToken,
+    store::{Error, Store, keys},
+};
+
+/// A request, seen by one of its recipients.
+#[derive(Debug)]
+pub struct Asked {
+    /// The request.
+    pub request: Request,
+    /// The recipient's row.
+    pub row: usize,
+}
+
+/// What a page says beside how the request stands.
+#[derive(Debug, Default)]
+pub struct Said<'a> {
+    /// The texts that were sent, by key.
+    pub values: Option<&'a [(String, String)]>,
+    /// What is wrong with them.
+    pub misfits: &'a [question::Misfit],
+    /// Whether the recipient tried to answer a second time.
+    pub is_second_try: bool,
+}
+
+impl Asked {
+    /// What the link with this token opens; nothing if it is unknown or altered, or what it
+    /// opened was erased.
+    pub async fn find(store: &Store, token: &str) -> Result<Option<Self>, Error> {
+        let Some(token) = LinkToken::parse(token) else { return Ok(None) };
+        let request: Option<Request> = store.get(keys::request(token.request)).await?;
+        Ok(request.and_then(|request| {
+            let row = usize::from(token.row);
+            let opens = token.is_genuine(&request.link_secret) && row < request.rows.len();
+            (opens && !matches!(request.state, State::Erased { .. }))
+                .then_some(Self { request, row })
+        }))
+    }
+
+    /// What the recipient has answered.
+    pub fn answered(&self) -> Option<&Row> {
+        self.request.rows[self.row].as_ref()
+    }
+
+    /// Whether the recipient may answer now.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        let is_final = self.request.terms.mode == Mode::OnUserAction && self.answered().is_some();
+        self.request.state == State::Pending && now < self.request.deadline && !is_final
+    }
+
+    /// What the recipient has answered, as the API writes it.
+    pub fn response(&self) -> Option<wire::ResponseView<'_>> {
+        self.answered().map(|_| wire::ResponseView::of_row(&self.request, self.row))
+    }
+
+    /// The page for the recipient.
+    pub fn page(&self, said: &Said<'_>, now: Timestamp) -> String {
+        let question = &self.request.question;
+        let texts = self.answered().map(|row| self.texts(row));
+        let own = self.answered().zip(texts.as_ref()).map(|(row, texts)| Answered {
+            option: self.label(row),
+            fields: texts.iter().map(|(label, text)| (*label, text.clone())).collect(),
+            at: row.at,
+        });
+        let stored = self.answered().map(values);
+        let values = said.values.or(stored.as_deref());
+        let content = match (own, &self.request.state) {
+            (own, _) if self.is_open(now) => Content::Form(self.form(said.misfits, values, own)),
+            (Some(own), _) if said.is_second_try => Content::AlreadyAnswered(own),
+            (Some(own), State::Pending) if now < self.request.deadline => Content::Answered(own),
+            (own, State::Ended(end)) if end.outcome != Outcome::Completed || own.is_none() => {
+                Content::Ended { ending: self.ending(end), own }
+            }
+            (Some(own), _) => Content::Answered(own),
+            (None, _) => Content::Ended { ending: Ending::TimedOut, own: None },
+        };
+        page::render(&Page {
+            title: &question.title,
+            body_markdown: question.body.as_deref(),
+            recipient_name: question
+                .recipients
+                .get(self.row)
+                .map(|it| it.name.as_deref().unwrap_or(&it.email)),
+            livemode: self.request.livemode,
+            deadline: self.request.deadline,
+            now,
+            content,
+        })
+    }
+
+    fn form<'a>(
+        &'a self,
+        misfits: &'a [question::Misfit],
+        values: Option<&'a [(String, String)]>,
+        current: Option<Answered<'a>>,
+    ) -> Form<'a> {
+        let question = &self.request.question;
+        Form {
+            options: question.options.iter().map(choice).collect(),
+            fields: question.fields.iter().map(field).collect(),
+            current,
+            values,
+            errors: misfits
+                .iter()
+                .map(|it| FieldError { key: it.field.as_deref(), detail: &it.detail })
+                .collect(),
+        }
+    }
+
+    fn ending(&self, end: &End) -> Ending<'_> {
+        match end.outcome {
+            Outcome::Completed | Outcome::NotMet | Outcome::Vetoed => Ending::Decided,
+            Outcome::Cancelled => Ending::Cancelled,
+            Outcome::TimedOut => Ending::TimedOut,
+            Outcome::Defaulted => match &self.request.terms.on_deadline {
+                crate::domain::request::OnDeadline::Default(option) => {
+                    Ending::Defaulted { option: self.option_label(option) }
+                }
+                crate::domain::request::OnDeadline::Expire => Ending::TimedOut,
+            },
+        }
+    }
+
+    fn label(&self, row: &Row) -> Option<&str> {
+        if self.request.question.options.is_empty() {
+            return None;
+        }
+        let value = row.answer.option.as_deref()?;
+        self.request.question.options.iter().find(|it| it.value == value).map(|it| &*it.label)
+    }
+
+    fn option_label<'a>(&'a self, value: &'a str) -> &'a str {
+        let options = &self.request.question.options;
+        options.iter().find(|it| it.value == value).map_or(value, |it| &it.label)
+    }
+
+    /// Label and text of every field that was filled in.
+    fn texts<'a>(&'a self, row: &'a Row) -> Vec<(&'a str, Cow<'a, str>)> {
+        let fields = self.request.question.fields.iter();
+        fields
+            .filter_map(|field| Some((field, row.answer.fields.get(&field.key)?)))
+            .map(|(field, value)| (field.label.as_str(), shown(field, value)))
+            .collect()
+    }
+}
+
+/// What a form for a recorded answer begins with: the texts of its fields, by key.
+fn values(row: &Row) -> Vec<(String, String)> {
+    let text = |value: &FieldValue| match value {
+        FieldValue::Text(text) => text.clone(),
+        FieldValue::Number(number) => number.to_string(),
+        FieldValue::Toggle(toggle) => toggle.to_string(),
+    };
+    row.answer.fields.iter().map(|(key, it)| (key.clone(), text(it))).collect()
+}
+
+/// A value as a person is shown it.
+fn shown<'a>(field: &'a question::Field, value: &'a FieldValue) -> Cow<'a, str> {
+    match (value, &field.kind) {
+        (FieldValue::Text(text), question::FieldKind::Select { choices }) => {
+            let choice = choices.iter().find(|it| it.value == *text);
+            choice.map_or(text.as_str(), |it| &it.label).into()
+        }
+        (FieldValue::Text(text), _) => text.as_str().into(),
+        (FieldValue::Number(number), _) => number.to_string().into(),
+        (FieldValue::Toggle(true), _) => "Yes".into(),
+        (FieldValue::Toggle(false), _) => "No".into(),
+    }
+}
+
+fn choice(choice: &question::Choice) -> page::Choice<'_> {
+    let style = match choice.style {
+        Some(question::Style::Primary) => page::Style::Primary,
+        Some(question::Style::Destructive) => page::Style::Destructive,
+        Some(question::Style::Secondary) | None => page::Style::Secondary,
+    };
+    page::Choice { value: &choice.value, label: &choice.label, style }
+}
+
+fn field(field: &question::Field) -> page::Field<'_> {
+    use question::FieldKind as Kind;
+    page::Field {
+        key: &field.key,
+        label: &field.label,
+        kind: match &field.kind {
+            Kind::Text { max_length } => page::FieldKind::Text { max_length: *max_length },
+            Kind::Textarea { max_length } => page::FieldKind::Textarea { max_length: *max_length },
+            Kind::Number { min, max } => page::FieldKind::Number { min: *min, max: *max },
+            Kind::Select { choices } => page::FieldKind::Select {
+                choices: choices.iter().map(|it| (&*it.value, &*it.label)).collect(),
+            },
+            Kind::Toggle => page::FieldKind::Toggle,
+        },
+        required: field.required,
+        default: field.default.as_ref().map(|it| match it {
+            FieldValue::Text(text) => Cow::Borrowed(text.as_str()),
+            FieldValue::Number(number) => Cow::Owned(number.to_string()),
+            FieldValue::Toggle(toggle) => Cow::Owned(toggle.to_string()),
+        }),
+    }
+}
+
+/// Misfits of an answer, as faults of the body that it came in.
+pub fn misfit_problem(misfits: &[question::Misfit]) -> Problem {
+    let mut faults = Faults::new();
+    for misfit in misfits {
+        let pointer = match &misfit.field {
+            None => "/option".to_owned(),
+            Some(key) => format!("/fields/{}", key.replace('~', "~0").replace('/', "~1")),
+        };
+        super::fields::note(&mut faults, pointer, &misfit.detail);
+    }
+    Problem::invalid(faults)
+}

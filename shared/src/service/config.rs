@@ -1,0 +1,66 @@
+//! Configuration, read once when a function starts.
+//!
+//! A missing or malformed variable stops the function before its first event, so a bad deployment
+//! fails at once and not on the first unlucky request. A variable that is empty counts as unset:
+//! SAM cannot leave one out.
+
+use std::{env, error, str::FromStr, time::Duration};
+
+use anyhow::Context as _;
+
+/// What a deployment decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table (`TABLE_NAME`).
+    pub table: String,
+    /// Over how many partitions the due index is spread (`DUE_SHARDS`, 16). It may grow, and
+    /// must not shrink while something is due.
+    pub n_due_shards: u32,
+    /// How long what is over is kept (`RETENTION_DAYS`, 30).
+    pub retention: Duration,
+    /// The queue for hints (`HINT_QUEUE_URL`).
+    pub hint_queue_url: Option<String>,
+    /// The event bus, if events are published (`BUS_NAME`).
+    pub bus_name: Option<String>,
+    /// The address in links, unless it is that of the call (`PUBLIC_BASE_URL`).
+    pub public_base_url: Option<String>,
+}
+
+/// Over how many partitions the due index is spread, unless configured.
+pub const DUE_SHARDS: u32 = 16;
+/// How long what is over is kept, unless configured.
+pub const RETENTION_DAYS: u32 = 30;
+
+impl Config {
+    /// Reads the environment.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let retention_days = optional("RETENTION_DAYS")?.unwrap_or(RETENTION_DAYS);
+        Ok(Self {
+            table: required("TABLE_NAME")?,
+            n_due_shards: optional("DUE_SHARDS")?.unwrap_or(DUE_SHARDS),
+            retention: Duration::from_hours(24 * u64::from(retention_days)),
+            hint_queue_url: optional("HINT_QUEUE_URL")?,
+            bus_name: optional("BUS_NAME")?,
+            public_base_url: optional("PUBLIC_BASE_URL")?
+                .map(|it: String| it.trim_end_matches('/').to_owned()),
+        })
+    }
+}
+
+/// The value of `key`, which must be set.
+pub fn required<T>(key: &str) -> anyhow::Result<T>
+where
+    T: FromStr<Err: error::Error + Send + Sync + 'static>,
+{
+    optional(key)?.with_context(|| format!("`{key}` must be set"))
+}
+
+/// The value of `key`, if it is set and not empty.
+#[expect(clippy::disallowed_methods, reason = "this is where configuration comes in")]
+pub fn optional<T>(key: &str) -> anyhow::Result<Option<T>>
+where
+    T: FromStr<Err: error::Error + Send + Sync + 'static>,
+{
+    let text = env::var(key).ok().filter(|it| !it.is_empty());
+    text.map(|it| it.parse()).transpose().with_context(|| format!("`{key}` does not parse"))
+}

@@ -1,0 +1,74 @@
+//! How requests are found, and what belongs to them.
+
+use super::{Caller, Code, Problem, wire::RequestView, wire::Viewer};
+use crate::{
+    domain::{
+        Delivery, Request, RequestId, Scope,
+        delivery::CALLBACK,
+        request::{Refusal, State},
+    },
+    service::wire,
+    store::{Error, Store, keys},
+};
+use jiff::Timestamp;
+
+/// The request that `id` names, if it is the caller's and not erased.
+///
+/// A malformed identifier, an unknown one and another account's are the same to the caller.
+pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, Problem> {
+    let id: RequestId = id.parse().map_err(|_| Problem::not_found())?;
+    let request: Option<Request> = store.get(keys::request(id)).await?;
+    request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
+}
+
+/// Whether `caller` may know of `request`.
+pub fn is_visible(request: &Request, caller: &Caller) -> bool {
+    request.account == caller.account()
+        && request.livemode == caller.livemode()
+        && !matches!(request.state, State::Erased { .. })
+}
+
+/// The delivery of what the callback of `request` was last told, if that has been dispatched.
+pub async fn callback_delivery(
+    store: &Store,
+    request: &Request,
+) -> Result<Option<Delivery>, Error> {
+    let Some(number) = request.callback_event else { return Ok(None) };
+    let id = Delivery::id_of(request.id.event(number), CALLBACK);
+    store.get(keys::delivery(id)).await
+}
+
+/// What the caller sees of `request`.
+pub fn view<'a>(
+    request: &'a Request,
+    delivery: Option<&'a Delivery>,
+    caller: &Caller,
+    now: Timestamp,
+) -> RequestView<'a> {
+    let sees_links = caller.may(Scope::RequestsWrite);
+    RequestView::new(request, Viewer { now, sees_links, delivery })
+}
+
+/// A refusal of a sender's or recipient's step, as they are told.
+pub fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::AlreadyAnswered(_) => Code::AlreadyAnswered,
+        Refusal::AlreadyFinished => Code::AlreadyFinished,
+        Refusal::Ended => Code::RequestEnded,
+        Refusal::TooBusy => Code::TooBusy,
+        Refusal::Erased => return Problem::not_found(),
+    };
+    let problem = Problem::new(code, refusal.to_string());
+    if code == Code::TooBusy {
+        return problem;
+    }
+    let problem = problem
+        .with("request_status", wire::request_status(request))
+        .with("outcome", wire::request_outcome(request));
+    match (refusal, row) {
+        (Refusal::AlreadyAnswered(_), Some(row)) => {
+            problem.with("response", wire::ResponseView::of_row(request, row))
+        }
+        _ => problem,
+    }
+}

@@ -1,0 +1,52 @@
+//! Settles what time has decided. The sweep, a worker and a reader all do it, with this code.
+
+use jiff::Timestamp;
+
+use super::{Clock, Entropy, Hints, Lost, advance};
+use crate::{
+    domain::{OpId, Request, request::State},
+    store::{self, Store},
+};
+
+/// `request` as it is at `now`: timed out if it is overdue, without its result if nobody read it
+/// in time. Gives nothing if it is no longer there.
+pub async fn settle(
+    store: &Store,
+    request: Request,
+    now: Timestamp,
+    op: OpId,
+) -> Result<Option<Request>, store::Error> {
+    let step = |it: &Request| {
+        Ok::<_, std::convert::Infallible>(it.time_out(now, op).or_else(|| it.expire_result(now)))
+    };
+    match advance(store, request, step).await {
+        Ok(request) => Ok(Some(request)),
+        // So much is going on with it that somebody else will settle it.
+        Err(Lost::Gone | Lost::Busy) => Ok(None),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Store(err)) => Err(err),
+    }
+}
+
+/// [`settle`] for somebody who is only looking: costs nothing where there is nothing to settle,
+/// and lets the workers know where there was.
+pub async fn settled(
+    store: &Store,
+    hints: &Hints,
+    clock: &Clock,
+    entropy: &Entropy,
+    request: Request,
+) -> Result<Option<Request>, store::Error> {
+    let now = clock.now();
+    if !request.is_overdue(now) {
+        return Ok(Some(request));
+    }
+    let op = OpId::new(entropy.next());
+    let request = settle(store, request, now, op).await?;
+    if let Some(request) = &request
+        && matches!(&request.state, State::Ended(end) if end.op == op)
+    {
+        hints.send_for_request(request, false, now).await;
+    }
+    Ok(request)
+}

@@ -1,0 +1,177 @@
+//! Deliveries and their attempts as the API writes them.
+
+use serde::Serialize;
+
+use super::Time;
+use crate::domain::{
+    Attempt, Delivery,
+    delivery::{End, Reason, State, Target},
+};
+
+/// A delivery.
+#[derive(Debug, Serialize)]
+pub struct DeliveryView<'a> {
+    id: String,
+    event_id: String,
+    event_type: &'static str,
+    request_id: String,
+    webhook_id: Option<String>,
+    target: TargetView<'a>,
+    status: &'static str,
+    state_reason: Option<&'static str>,
+    attempts: u32,
+    failures: u32,
+    next_attempt_at: Option<Time>,
+    livemode: bool,
+    created_at: Time,
+    finished_at: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+struct TargetView<'a> {
+    kind: &'static str,
+    url: Option<&'a str>,
+    profile: Option<&'static str>,
+}
+
+/// An attempt: a conversation with a receiver.
+#[derive(Debug, Serialize)]
+pub struct AttemptView<'a> {
+    id: String,
+    delivery_id: String,
+    webhook_id: Option<String>,
+    event_id: String,
+    attempt: u32,
+    request: SentView<'a>,
+    response: Option<AnsweredView<'a>>,
+    error: Option<ErrorView<'a>>,
+    started_at: Time,
+    duration_ms: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct SentView<'a> {
+    url: Option<&'a str>,
+    headers: serde_json::Map<String, serde_json::Value>,
+    body: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnsweredView<'a> {
+    status: u16,
+    headers: serde_json::Map<String, serde_json::Value>,
+    body: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView<'a> {
+    kind: &'static str,
+    message: &'a str,
+}
+
+impl<'a> DeliveryView<'a> {
+    /// The view of `delivery`.
+    pub fn new(delivery: &'a Delivery) -> Self {
+        let (next_attempt_at, finished_at) = match delivery.state {
+            State::Waiting { not_before } => (Some(Time(not_before)), None),
+            State::Leased { .. } => (None, None),
+            State::Done { at, .. } => (None, Some(Time(at))),
+        };
+        Self {
+            id: delivery.id.to_string(),
+            event_id: delivery.event.to_string(),
+            event_type: delivery.event_kind.as_str(),
+            request_id: delivery.request.to_string(),
+            webhook_id: None,
+            target: match &delivery.target {
+                Target::Https(receiver) => TargetView {
+                    kind: "https",
+                    url: Some(&receiver.url),
+                    profile: Some(receiver.profile.behaviour().name),
+                },
+                Target::Bus => TargetView { kind: "bus", url: None, profile: None },
+                Target::Erased => TargetView { kind: "https", url: None, profile: None },
+            },
+            status: status(delivery),
+            state_reason: reason(delivery),
+            attempts: delivery.attempt,
+            failures: delivery.failures,
+            next_attempt_at,
+            livemode: delivery.livemode,
+            created_at: Time(delivery.created_at),
+            finished_at,
+        }
+    }
+}
+
+impl<'a> AttemptView<'a> {
+    /// The view of `attempt` at a delivery with this body.
+    pub fn new(attempt: &'a Attempt, body: Option<&[u8]>) -> Self {
+        let exchange = attempt.exchange.as_ref();
+        Self {
+            id: attempt.id.to_string(),
+            delivery_id: attempt.id.delivery().to_string(),
+            webhook_id: None,
+            event_id: attempt.event.to_string(),
+            attempt: attempt.id.number(),
+            request: SentView {
+                url: exchange.map(|it| it.url.as_str()),
+                headers: exchange.map(|it| headers(&it.headers)).unwrap_or_default(),
+                body: body.map(|it| String::from_utf8_lossy(it).into_owned()),
+            },
+            response: exchange.and_then(|it| it.response.as_ref()).map(|it| AnsweredView {
+                status: it.status,
+                headers: headers(&it.headers),
+                body: &it.body,
+            }),
+            error: attempt
+                .error
+                .as_ref()
+                .map(|it| ErrorView { kind: it.kind.as_str(), message: &it.message }),
+            started_at: Time(attempt.started_at),
+            duration_ms: attempt.duration_ms,
+        }
+    }
+}
+
+/// How `delivery` stands.
+pub fn status(delivery: &Delivery) -> &'static str {
+    match delivery.state {
+        State::Waiting { .. } | State::Leased { .. } => "pending",
+        State::Done { end, .. } => match end {
+            End::Delivered => "delivered",
+            End::Failed(_) => "failed",
+            End::DeadLettered(_) => "dead_lettered",
+            End::Cancelled => "cancelled",
+        },
+    }
+}
+
+fn reason(delivery: &Delivery) -> Option<&'static str> {
+    let State::Done { end: End::Failed(reason) | End::DeadLettered(reason), .. } = delivery.state
+    else {
+        return None;
+    };
+    Some(match reason {
+        Reason::Redirect => "redirect",
+        Reason::Gone => "gone",
+        Reason::BlockedAddress => "blocked_address",
+        Reason::RetriesSpent => "retries_spent",
+        Reason::CrashLoop => "crash_loop",
+    })
+}
+
+/// Headers by name; what came twice is joined, as RFC 9110 allows.
+fn headers(headers: &[(String, String)]) -> serde_json::Map<String, serde_json::Value> {
+    let mut map = serde_json::Map::new();
+    for (name, value) in headers {
+        match map.get_mut(name) {
+            Some(serde_json::Value::String(before)) => {
+                before.push_str(", ");
+                before.push_str(value);
+            }
+            _ => _ = map.insert(name.clone(), value.as_str().into()),
+        }
+    }
+    map
+}

@@ -1,0 +1,35 @@
+//! How things are spelled in the API and in callbacks. Only outwards: what comes in is read field
+//! by field, where it comes in.
+
+mod delivery;
+mod question;
+mod request;
+
+pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
+pub use question::{ChoiceView, FieldView, answer_fields};
+pub use request::{
+    CallbackStatus, EventBody, RequestView, ResponseView, ResultData, Viewer, nextks_body,
+    request_outcome, request_status,
+};
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A time as the API writes it: RFC 3339, UTC, with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
+
+/// Something that a list shows, a page at a time.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// What is on the page, newest first.
+    pub data: Vec<T>,
+    /// Where the next page starts, if there may be one.
+    pub next_cursor: Option<String>,
+}

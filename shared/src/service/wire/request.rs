@@ -1,0 +1,388 @@
+//! Requests, their results and their events as the API and callbacks write them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{ChoiceView, FieldView, Time, answer_fields};
+use crate::{
+    domain::{
+        Event, EventKind, Request,
+        delivery::Delivery,
+        event::Answered,
+        quorum::Count,
+        reading::ReadMode,
+        request::{DecidedBy, End, Mode, Outcome, Row, State},
+    },
+    signing::LinkToken,
+};
+
+/// Who looks at a request, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Whether they may see answer links.
+    pub sees_links: bool,
+    /// The delivery of what the callback was last told, if there is one.
+    pub delivery: Option<&'a Delivery>,
+}
+
+/// A request.
+#[derive(Debug, Serialize)]
+pub struct RequestView<'a> {
+    id: String,
+    status: &'static str,
+    outcome: Option<&'static str>,
+    decided_by: Option<&'static str>,
+    decision: Option<&'a str>,
+    title: &'a str,
+    body: Option<&'a str>,
+    mode: &'static str,
+    quorum: Value,
+    options: Vec<ChoiceView<'a>>,
+    fields: Vec<FieldView<'a>>,
+    recipients: Vec<RecipientView<'a>>,
+    responses: Vec<ResponseView<'a>>,
+    external_reference_id: Option<&'a str>,
+    metadata: Box<RawValue>,
+    livemode: bool,
+    created_at: Time,
+    deadline: Time,
+    finished_at: Option<Time>,
+    callback: Option<CallbackView<'a>>,
+    read: ReadView,
+}
+
+#[derive(Debug, Serialize)]
+struct RecipientView<'a> {
+    email: Option<&'a str>,
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer_url: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CallbackView<'a> {
+    url: &'a str,
+    profile: &'static str,
+    delivery_id: Option<String>,
+    status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadView {
+    mode: &'static str,
+    ttl_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_seconds: Option<u32>,
+}
+
+/// One recipient's answer, or that it is missing.
+#[derive(Debug, Serialize)]
+pub struct ResponseView<'a> {
+    user_email: Option<&'a str>,
+    #[serde(flatten)]
+    answer: Option<AnswerView<'a>>,
+    timestamp: Option<Time>,
+    expired: bool,
+}
+
+/// What somebody answered, where it is shown.
+#[derive(Debug, Serialize)]
+struct AnswerView<'a> {
+    option_value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Map<String, Value>>,
+}
+
+/// What became of a callback.
+#[derive(Clone, Copy, Debug)]
+pub struct CallbackStatus;
+
+/// What a request came to: the result of a poll, and the `data` of its events.
+#[derive(Debug, Serialize)]
+pub struct ResultData<'a> {
+    request_id: String,
+    external_reference_id: Option<&'a str>,
+    status: &'static str,
+    outcome: Option<&'static str>,
+    decided_by: Option<&'static str>,
+    decision: Option<&'a str>,
+    responses: Vec<ResponseView<'a>>,
+    metadata: Box<RawValue>,
+    finished_at: Option<Time>,
+}
+
+/// An event as `standard` receivers and the event bus get it.
+#[derive(Debug, Serialize)]
+pub struct EventBody<'a> {
+    id: String,
+    r#type: &'static str,
+    timestamp: Time,
+    livemode: bool,
+    data: ResultData<'a>,
+}
+
+impl<'a> RequestView<'a> {
+    /// The view that `viewer` has of `request`.
+    pub fn new(request: &'a Request, viewer: Viewer<'a>) -> Self {
+        let end = end(request);
+        let (question, terms) = (&request.question, &request.terms);
+        Self {
+            id: request.id.to_string(),
+            status: request_status(request),
+            outcome: end.map(|it| outcome(it.outcome)),
+            decided_by: end.map(|it| decided_by(it.decided_by)),
+            decision: end.and_then(|it| it.decision.as_deref()),
+            title: &question.title,
+            body: question.body.as_deref(),
+            mode: match terms.mode {
+                Mode::OnUserAction => "on_user_action",
+                Mode::OnTimeout => "on_timeout",
+            },
+            quorum: quorum(request),
+            options: question.options.iter().map(ChoiceView::new).collect(),
+            fields: question.fields.iter().map(FieldView::new).collect(),
+            recipients: recipients(request, viewer.sees_links),
+            responses: responses(request, request.shows_answers(viewer.now)),
+            external_reference_id: question.external_reference_id.as_deref(),
+            metadata: metadata(request),
+            livemode: request.livemode,
+            created_at: Time(request.created_at),
+            deadline: Time(request.deadline),
+            finished_at: end.map(|it| Time(it.at)),
+            callback: terms.callback.as_ref().map(|it| CallbackView {
+                url: &it.url,
+                profile: it.profile.behaviour().name,
+                delivery_id: viewer.delivery.map(|it| it.id.to_string()),
+                status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
+            }),
+            read: ReadView {
+                mode: match terms.read.mode {
+                    ReadMode::Repeat => "repeat",
+                    ReadMode::Once => "once",
+                    ReadMode::Lease { .. } => "lease",
+                },
+                ttl_seconds: terms.read.ttl_seconds,
+                lease_seconds: match terms.read.mode {
+                    ReadMode::Repeat | ReadMode::Once => None,
+                    ReadMode::Lease { seconds } => Some(seconds),
+                },
+            },
+        }
+    }
+}
+
+impl<'a> ResponseView<'a> {
+    /// The row of `request` with this number.
+    pub fn of_row(request: &'a Request, number: usize) -> Self {
+        let row = request.rows.get(number).and_then(Option::as_ref);
+        Self::new(request, number, row, true)
+    }
+
+    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, shows: bool) -> Self {
+        Self {
+            user_email: email(request, number),
+            answer: shows.then(|| AnswerView {
+                option_value: row.and_then(|it| it.answer.option.as_deref()),
+                fields: Some(row.map_or_else(Map::new, |it| answer_fields(&it.answer))),
+            }),
+            timestamp: row.map(|it| Time(it.at)),
+            expired: row.is_none() && request.ended_by_time(),
+        }
+    }
+
+    fn of_event(request: &'a Request, event: &Event, answered: &'a Answered) -> Self {
+        Self {
+            user_email: email(request, answered.row),
+            answer: Some(AnswerView {
+                option_value: answered.answer.option.as_deref(),
+                fields: Some(answer_fields(&answered.answer)),
+            }),
+            timestamp: Some(Time(event.at)),
+            expired: false,
+        }
+    }
+}
+
+impl CallbackStatus {
+    /// What became of `request`'s callback; `None` where it has none.
+    pub fn of(request: &Request, delivery: Option<&Delivery>) -> Option<&'static str> {
+        request.terms.callback.as_ref()?;
+        let waiting = if request.callback_event.is_some() { "pending" } else { "waiting" };
+        Some(delivery.map_or(waiting, super::delivery::status))
+    }
+}
+
+impl<'a> ResultData<'a> {
+    /// What `request`, which has ended, came to.
+    pub fn of_end(request: &'a Request) -> Self {
+        Self::new(request, end(request), responses(request, true))
+    }
+
+    /// What `event` tells of `request`. Later events do not change it.
+    pub fn of_event(request: &'a Request, event: &'a Event) -> Self {
+        match (event.kind, &event.answered) {
+            (EventKind::RequestFinished | EventKind::RequestCancelled, _) => Self::of_end(request),
+            (EventKind::RequestAnswered, Some(answered)) => {
+                let response = ResponseView::of_event(request, event, answered);
+                Self::new(request, None, vec![response])
+            }
+            (EventKind::RequestCreated | EventKind::RequestAnswered, _) => {
+                let rows = 0..request.question.n_rows();
+                let responses = rows.map(|it| ResponseView::new(request, it, None, true));
+                let mut responses: Vec<ResponseView<'_>> = responses.collect();
+                for response in &mut responses {
+                    response.expired = false;
+                }
+                Self::new(request, None, responses)
+            }
+        }
+    }
+
+    fn new(request: &'a Request, end: Option<&'a End>, responses: Vec<ResponseView<'a>>) -> Self {
+        Self {
+            request_id: request.id.to_string(),
+            external_reference_id: request.question.external_reference_id.as_deref(),
+            status: end.map_or("pending", status_of),
+            outcome: end.map(|it| outcome(it.outcome)),
+            decided_by: end.map(|it| decided_by(it.decided_by)),
+            decision: end.and_then(|it| it.decision.as_deref()),
+            responses,
+            metadata: metadata(request),
+            finished_at: end.map(|it| Time(it.at)),
+        }
+    }
+}
+
+impl<'a> EventBody<'a> {
+    /// What `event` of `request` looks like in full.
+    pub fn new(request: &'a Request, event: &'a Event) -> Self {
+        Self {
+            id: event.id(request.id).to_string(),
+            r#type: event.kind.as_str(),
+            timestamp: Time(event.at),
+            livemode: request.livemode,
+            data: ResultData::of_event(request, event),
+        }
+    }
+
+    /// As the bytes that are sent.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data serializes")
+    }
+}
+
+/// What `event` of `request` looks like to a receiver that expects `NextKS`.
+pub fn nextks_body(request: &Request, event: &Event) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        request_id: &'a str,
+        external_reference_id: Option<&'a str>,
+        status: &'a str,
+        responses: Vec<ResponseView<'a>>,
+    }
+    let mut data = ResultData::of_event(request, event);
+    for answer in data.responses.iter_mut().filter_map(|it| it.answer.as_mut()) {
+        answer.fields = None;
+    }
+    let body = Body {
+        request_id: &data.request_id,
+        external_reference_id: data.external_reference_id,
+        status: data.status,
+        responses: data.responses,
+    };
+    serde_json::to_vec(&body).expect("plain data serializes")
+}
+
+/// How `request` ended, if it has.
+pub fn request_outcome(request: &Request) -> Option<&'static str> {
+    end(request).map(|it| outcome(it.outcome))
+}
+
+/// How `request` stands.
+pub fn request_status(request: &Request) -> &'static str {
+    end(request).map_or("pending", status_of)
+}
+
+fn status_of(end: &End) -> &'static str {
+    if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
+}
+
+/// How something ended.
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::NotMet => "not_met",
+        Outcome::Vetoed => "vetoed",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Defaulted => "defaulted",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+fn decided_by(decided_by: DecidedBy) -> &'static str {
+    match decided_by {
+        DecidedBy::Recipients => "recipients",
+        DecidedBy::DeadlinePolicy => "deadline_policy",
+        DecidedBy::Sender => "sender",
+    }
+}
+
+fn end(request: &Request) -> Option<&End> {
+    match &request.state {
+        State::Ended(end) => Some(end),
+        State::Pending | State::Erased { .. } => None,
+    }
+}
+
+fn email(request: &Request, number: usize) -> Option<&str> {
+    request.question.recipients.get(number).map(|it| it.email.as_str())
+}
+
+/// As short as it can be written.
+fn quorum(request: &Request) -> Value {
+    let quorum = &request.terms.quorum;
+    let count: Value = match quorum.count {
+        Count::All => "all".into(),
+        Count::AtLeast(1) if quorum.option.is_none() && quorum.veto.is_empty() => "any".into(),
+        Count::AtLeast(count) => count.into(),
+    };
+    if quorum.option.is_none() && quorum.veto.is_empty() && count.is_string() {
+        return count;
+    }
+    let mut members = Map::from_iter([("count".to_owned(), count)]);
+    if let Some(option) = &quorum.option {
+        members.insert("option".to_owned(), option.as_str().into());
+    }
+    if !quorum.veto.is_empty() {
+        members.insert("veto".to_owned(), quorum.veto.clone().into());
+    }
+    members.into()
+}
+
+fn recipients(request: &Request, sees_links: bool) -> Vec<RecipientView<'_>> {
+    let link = |number: usize| {
+        let row = u8::try_from(number).expect("there are at most a hundred");
+        let token = LinkToken::new(request.id, row, &request.link_secret);
+        format!("{}/a/{}", request.base_url, token.to_text())
+    };
+    (0..request.question.n_rows())
+        .map(|number| RecipientView {
+            email: email(request, number),
+            name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
+            answer_url: sees_links.then(|| link(number)),
+        })
+        .collect()
+}
+
+fn responses(request: &Request, shows: bool) -> Vec<ResponseView<'_>> {
+    let rows = request.rows.iter().enumerate();
+    rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), shows)).collect()
+}
+
+fn metadata(request: &Request) -> Box<RawValue> {
+    let text = request.question.metadata.clone().unwrap_or_else(|| "{}".to_owned());
+    RawValue::from_string(text).expect("it was JSON when it came in")
+}

@@ -1,0 +1,49 @@
+//! How a function in Lambda comes to what it needs.
+
+use super::{Bus, Config, Hints, Sdk};
+use crate::{
+    domain::RequestId,
+    store::{Layout, Store, Table, keys},
+};
+
+/// The environment of a function, read.
+#[derive(Debug)]
+pub struct Wiring {
+    /// What the deployment decides.
+    pub config: Config,
+    sdk: Sdk,
+}
+
+impl Wiring {
+    /// Reads the environment, and begins to log.
+    pub fn from_env() -> anyhow::Result<Self> {
+        lambda_http::tracing::init_default_subscriber();
+        Ok(Self { config: Config::from_env()?, sdk: Sdk::from_env()? })
+    }
+
+    /// The store, with its connection made: before the first event a function has a whole
+    /// processor, after it only a share.
+    pub async fn store(&self) -> Store {
+        let layout =
+            Layout { n_due_shards: self.config.n_due_shards, retention: self.config.retention };
+        let store = Store::new(Table::new(self.sdk.dynamodb(), &self.config.table), layout);
+        // Nobody has this identifier. What fails here will fail again where somebody is told.
+        let nobody = keys::request(RequestId::from_bits(0));
+        let _: Result<Option<crate::domain::Request>, _> = store.get(nobody).await;
+        store
+    }
+
+    /// Where hints go.
+    pub fn hints(&self) -> Hints {
+        match &self.config.hint_queue_url {
+            Some(url) => Hints::Queue { client: self.sdk.sqs(), url: url.clone() },
+            None => Hints::Dropped,
+        }
+    }
+
+    /// The event bus, if there is one.
+    pub fn bus(&self) -> Option<Bus> {
+        let name = self.config.bus_name.as_ref()?;
+        Some(Bus::new(self.sdk.eventbridge(), name))
+    }
+}

@@ -1,0 +1,91 @@
+//! Answer links: tokens that name a request and a recipient, and that nobody can make up.
+//!
+//! A token is 33 bytes in URL-safe base64: the request's 128 bits, the recipient's row, and the
+//! first 128 bits of an HMAC over both under a random key that the request keeps.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::Mac as _;
+
+use super::hmac;
+use crate::domain::{RequestId, request::LinkSecret};
+
+/// An answer link's token, as somebody presents it: not proven until [`LinkToken::is_genuine`].
+#[derive(Clone)]
+pub struct LinkToken {
+    /// The request that it claims to open.
+    pub request: RequestId,
+    /// The recipient's row that it claims to open.
+    pub row: u8,
+    mac: [u8; 16],
+}
+
+impl LinkToken {
+    /// The token of one recipient of a request.
+    pub fn new(request: RequestId, row: u8, secret: &LinkSecret) -> Self {
+        let mac: [u8; 32] = mac_of(request, row, secret).finalize().into_bytes().into();
+        Self { request, row, mac: mac[..16].try_into().expect("16 of 32 bytes") }
+    }
+
+    /// Reads a token; `None` if it cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 33] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let (row, mac) = rest.split_first()?;
+        let id = u128::from_be_bytes(*id);
+        let request = RequestId::from_bits(id);
+        (request.bits() == id).then_some(Self { request, row: *row, mac: mac.try_into().ok()? })
+    }
+
+    /// As it stands in the link.
+    pub fn to_text(&self) -> String {
+        let mut bytes = [0; 33];
+        bytes[..16].copy_from_slice(&self.request.bits().to_be_bytes());
+        bytes[16] = self.row;
+        bytes[17..].copy_from_slice(&self.mac);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Whether it was made with `secret`; takes the same time whatever the answer.
+    pub fn is_genuine(&self, secret: &LinkSecret) -> bool {
+        mac_of(self.request, self.row, secret).verify_truncated_left(&self.mac).is_ok()
+    }
+}
+
+fn mac_of(request: RequestId, row: u8, secret: &LinkSecret) -> ::hmac::Hmac<sha2::Sha256> {
+    hmac(&secret.0, &[&request.bits().to_be_bytes(), &[row]])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_token_opens_its_own_row_only(bits: u128, row: u8, other: u8, secret: [u8; 16]) {
+            let secret = LinkSecret(secret);
+            let token = LinkToken::new(RequestId::from_bits(bits), row, &secret);
+            let read = LinkToken::parse(&token.to_text()).expect("our own spelling");
+            prop_assert!(read.is_genuine(&secret));
+            prop_assert_eq!(LinkToken { row: other, ..read }.is_genuine(&secret), other == row);
+        }
+
+        #[test]
+        fn an_altered_token_opens_nothing(bits: u128, at in 0..44_usize, with in "[A-Za-z0-9_-]") {
+            let secret = LinkSecret([7; 16]);
+            let text = LinkToken::new(RequestId::from_bits(bits), 0, &secret).to_text();
+            let mut altered = text.clone();
+            altered.replace_range(at..=at, &with);
+            if altered != text {
+                let opens = LinkToken::parse(&altered).is_some_and(|it| it.is_genuine(&secret));
+                prop_assert!(!opens);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text: String) {
+            let _ = LinkToken::parse(&text);
+        }
+    }
+}

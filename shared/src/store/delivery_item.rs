@@ -1,0 +1,317 @@
+//! How deliveries and their attempts are spelled in the table.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    item::{DecodeError, Item, Layout, Reader, Spelling},
+    keys::{self, Key},
+    question_item::{ReceiverItem, ReceiverParts},
+};
+use crate::domain::{
+    Attempt, Delivery, EventKind, OpId,
+    attempt::{AttemptError, ErrorKind, Exchange, Response},
+    delivery::{End, Reason, Receiver, State, Target},
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum TargetItem {
+    Https(ReceiverItem),
+    Bus,
+    Erased,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+enum StateItem {
+    Waiting {
+        not_before: i64,
+    },
+    Leased {
+        owner: u64,
+        until: i64,
+    },
+    Done {
+        end: EndItem,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ReasonItem>,
+        at: i64,
+        op: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EndItem {
+    Delivered,
+    Failed,
+    DeadLettered,
+    Cancelled,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReasonItem {
+    Redirect,
+    Gone,
+    BlockedAddress,
+    RetriesSpent,
+    CrashLoop,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExchangeItem {
+    url: String,
+    headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    response: Option<ResponseItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ResponseItem {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Item for Delivery {
+    const NAME: &'static str = "a delivery";
+
+    fn key(&self) -> Key {
+        keys::delivery(self.id)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fixed(&self, _: &Layout) -> Spelling {
+        let by_time = keys::by_time(self.created_at, self.id);
+        Spelling::default()
+            .text("account", self.account.to_string())
+            .flag("livemode", self.livemode)
+            .text("event", self.event.to_string())
+            .text("event_kind", self.event_kind.as_str().to_owned())
+            .text("request", self.request.to_string())
+            .json("target", &TargetItem::from(&self.target))
+            .bytes("body", self.body.clone())
+            .time("created_at", self.created_at)
+            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Deliveries))
+            .text("list_sk", by_time.clone())
+            .text("related_pk", self.request.to_string())
+            .text("related_sk", by_time)
+    }
+
+    fn moving(&self, layout: &Layout) -> Spelling {
+        let ttl = match self.state {
+            State::Done { at, .. } => Some(at + layout.retention),
+            State::Waiting { .. } | State::Leased { .. } => None,
+        };
+        let spelling = Spelling::default()
+            .number("revision", self.revision.cast_signed())
+            .json("state", &StateItem::from(self.state))
+            .number("attempt", i64::from(self.attempt))
+            .number("starts", i64::from(self.starts))
+            .number("failures", i64::from(self.failures))
+            .due(&self.id.to_string(), self.due_at, layout)
+            .ttl(ttl);
+        if self.body.is_some() {
+            spelling
+        } else {
+            spelling.text("body", None).json("target", &TargetItem::from(&self.target))
+        }
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: item.parsed("pk")?,
+            account: item.parsed("account")?,
+            livemode: item.flag("livemode")?,
+            event: item.parsed("event")?,
+            event_kind: EventKind::parse(&item.text("event_kind")?)
+                .ok_or(DecodeError::of("event_kind"))?,
+            request: item.parsed("request")?,
+            target: item.json::<TargetItem>("target")?.try_into()?,
+            body: item.optional_bytes("body")?,
+            created_at: item.time("created_at")?,
+            state: item.json::<StateItem>("state")?.try_into()?,
+            attempt: item.number("attempt")?,
+            starts: item.number("starts")?,
+            failures: item.number("failures")?,
+            due_at: item.optional_time("due_at")?,
+            revision: item.number::<i64>("revision")?.cast_unsigned(),
+        })
+    }
+}
+
+impl Item for Attempt {
+    const NAME: &'static str = "an attempt";
+
+    fn key(&self) -> Key {
+        keys::attempt(self.id)
+    }
+
+    /// Written once; erased by writing it once more.
+    fn revision(&self) -> u64 {
+        u64::from(self.exchange.is_none())
+    }
+
+    fn fixed(&self, layout: &Layout) -> Spelling {
+        Spelling::default()
+            .text("att", self.id.to_string())
+            .text("account", self.account.to_string())
+            .flag("livemode", self.livemode)
+            .text("event", self.event.to_string())
+            .time("started_at", self.started_at)
+            .number("duration_ms", i64::from(self.duration_ms))
+            .text("error_kind", self.error.as_ref().map(|it| it.kind.as_str().to_owned()))
+            .ttl(Some(self.started_at + layout.retention))
+    }
+
+    fn moving(&self, _: &Layout) -> Spelling {
+        let spelling = Spelling::default()
+            .number("revision", self.revision().cast_signed())
+            .text("error_message", self.error.as_ref().map(|it| it.message.clone()));
+        match &self.exchange {
+            Some(exchange) => spelling.json("exchange", &ExchangeItem::from(exchange)),
+            None => spelling.text("exchange", None).text("error_message", None),
+        }
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let error_kind = item
+            .optional_text("error_kind")?
+            .map(|it| ErrorKind::parse(&it).ok_or(DecodeError::of("error_kind")))
+            .transpose()?;
+        let message = item.optional_text("error_message")?.unwrap_or_default();
+        Ok(Self {
+            id: item.parsed("att")?,
+            account: item.parsed("account")?,
+            livemode: item.flag("livemode")?,
+            event: item.parsed("event")?,
+            started_at: item.time("started_at")?,
+            duration_ms: item.number("duration_ms")?,
+            exchange: item.optional_json::<ExchangeItem>("exchange")?.map(Into::into),
+            error: error_kind.map(|kind| AttemptError { kind, message }),
+        })
+    }
+}
+
+impl From<&Target> for TargetItem {
+    fn from(target: &Target) -> Self {
+        match target {
+            Target::Https(receiver) => Self::Https(ReceiverItem::new(ReceiverParts {
+                url: receiver.url.clone(),
+                profile: receiver.profile,
+                timeout_seconds: receiver.timeout_seconds,
+                retry: receiver.retry.clone(),
+                bearer_token: receiver.bearer_token.clone(),
+            })),
+            Target::Bus => Self::Bus,
+            Target::Erased => Self::Erased,
+        }
+    }
+}
+
+impl TryFrom<TargetItem> for Target {
+    type Error = DecodeError;
+
+    fn try_from(item: TargetItem) -> Result<Self, DecodeError> {
+        Ok(match item {
+            TargetItem::Https(receiver) => {
+                let ReceiverParts { url, profile, timeout_seconds, retry, bearer_token } =
+                    receiver.parts().ok_or(DecodeError::of("target"))?;
+                Self::Https(Receiver { url, profile, timeout_seconds, retry, bearer_token })
+            }
+            TargetItem::Bus => Self::Bus,
+            TargetItem::Erased => Self::Erased,
+        })
+    }
+}
+
+impl From<State> for StateItem {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting { not_before } => {
+                Self::Waiting { not_before: not_before.as_millisecond() }
+            }
+            State::Leased { owner, until } => {
+                Self::Leased { owner: owner.0, until: until.as_millisecond() }
+            }
+            State::Done { end, at, op } => {
+                let (end, reason) = match end {
+                    End::Delivered => (EndItem::Delivered, None),
+                    End::Failed(reason) => (EndItem::Failed, Some(reason)),
+                    End::DeadLettered(reason) => (EndItem::DeadLettered, Some(reason)),
+                    End::Cancelled => (EndItem::Cancelled, None),
+                };
+                let reason = reason.map(|it| match it {
+                    Reason::Redirect => ReasonItem::Redirect,
+                    Reason::Gone => ReasonItem::Gone,
+                    Reason::BlockedAddress => ReasonItem::BlockedAddress,
+                    Reason::RetriesSpent => ReasonItem::RetriesSpent,
+                    Reason::CrashLoop => ReasonItem::CrashLoop,
+                });
+                Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
+            }
+        }
+    }
+}
+
+impl TryFrom<StateItem> for State {
+    type Error = DecodeError;
+
+    fn try_from(item: StateItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("state");
+        let time = |it| Timestamp::from_millisecond(it).map_err(|_| wrong());
+        Ok(match item {
+            StateItem::Waiting { not_before } => Self::Waiting { not_before: time(not_before)? },
+            StateItem::Leased { owner, until } => {
+                Self::Leased { owner: OpId(owner), until: time(until)? }
+            }
+            StateItem::Done { end, reason, at, op } => {
+                let reason = reason.map(|it| match it {
+                    ReasonItem::Redirect => Reason::Redirect,
+                    ReasonItem::Gone => Reason::Gone,
+                    ReasonItem::BlockedAddress => Reason::BlockedAddress,
+                    ReasonItem::RetriesSpent => Reason::RetriesSpent,
+                    ReasonItem::CrashLoop => Reason::CrashLoop,
+                });
+                let end = match end {
+                    EndItem::Delivered => End::Delivered,
+                    EndItem::Failed => End::Failed(reason.ok_or_else(wrong)?),
+                    EndItem::DeadLettered => End::DeadLettered(reason.ok_or_else(wrong)?),
+                    EndItem::Cancelled => End::Cancelled,
+                };
+                Self::Done { end, at: time(at)?, op: OpId(op) }
+            }
+        })
+    }
+}
+
+impl From<&Exchange> for ExchangeItem {
+    fn from(exchange: &Exchange) -> Self {
+        let response = exchange.response.clone();
+        Self {
+            url: exchange.url.clone(),
+            headers: exchange.headers.clone(),
+            response: response.map(|Response { status, headers, body }| ResponseItem {
+                status,
+                headers,
+                body,
+            }),
+        }
+    }
+}
+
+impl From<ExchangeItem> for Exchange {
+    fn from(ExchangeItem { url, headers, response }: ExchangeItem) -> Self {
+        let response = response.map(|ResponseItem { status, headers, body }| Response {
+            status,
+            headers,
+            body,
+        });
+        Self { url, headers, response }
+    }
+}

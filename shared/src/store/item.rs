@@ -1,0 +1,220 @@
+//! How things are spelled in the table: attributes, and how they are read back.
+//!
+//! An attribute may be added, never renamed or given a new meaning; a write leaves attributes
+//! that it does not know as they are. What is looked into only as a whole stands in one attribute
+//! as JSON.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::keys::Key;
+
+/// An item's attributes by name.
+pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+/// What of the deployment decides how items are spelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Over how many partitions the due index is spread.
+    pub n_due_shards: u32,
+    /// How long what is over is kept.
+    pub retention: std::time::Duration,
+}
+
+/// Something that the store keeps.
+pub trait Item: Sized {
+    /// What it is, for error messages.
+    const NAME: &'static str;
+    /// Where it lives.
+    fn key(&self) -> Key;
+    /// How often it was written before this.
+    fn revision(&self) -> u64;
+    /// The attributes that are written once.
+    #[doc(hidden)]
+    fn fixed(&self, layout: &Layout) -> Spelling;
+    /// The attributes that every step writes.
+    #[doc(hidden)]
+    fn moving(&self, layout: &Layout) -> Spelling;
+    /// Reads it back.
+    #[doc(hidden)]
+    fn read(item: Reader) -> Result<Self, DecodeError>;
+}
+
+/// An item that this version cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("the attribute `{attribute}` is missing or not what it should be")]
+pub struct DecodeError {
+    attribute: &'static str,
+    #[source]
+    source: Option<serde_json::Error>,
+}
+
+/// Attributes to be written; a NULL is one to be removed.
+#[derive(Debug, Default)]
+pub struct Spelling(pub(crate) Attributes);
+
+/// Attributes being read.
+#[derive(Debug)]
+pub struct Reader(pub(crate) Attributes);
+
+impl Spelling {
+    pub(crate) fn text(self, name: &str, value: impl Into<Option<String>>) -> Self {
+        self.set(name, value.into().map(AttributeValue::S))
+    }
+
+    pub(crate) fn number(self, name: &str, value: impl Into<Option<i64>>) -> Self {
+        self.set(name, value.into().map(|it| AttributeValue::N(it.to_string())))
+    }
+
+    pub(crate) fn bytes(self, name: &str, value: impl Into<Option<Vec<u8>>>) -> Self {
+        self.set(name, value.into().map(|it| AttributeValue::B(Blob::new(it))))
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) fn time(self, name: &str, value: impl Into<Option<Timestamp>>) -> Self {
+        self.number(name, value.into().map(Timestamp::as_millisecond))
+    }
+
+    pub(crate) fn flag(self, name: &str, value: bool) -> Self {
+        self.set(name, Some(AttributeValue::Bool(value)))
+    }
+
+    pub(crate) fn json(self, name: &str, value: &impl Serialize) -> Self {
+        let text = serde_json::to_string(value).expect("plain data serializes");
+        self.set(name, Some(AttributeValue::S(text)))
+    }
+
+    /// JSON, or nothing where there is nothing.
+    pub(crate) fn json_list<T: Serialize>(self, name: &str, value: &[T]) -> Self {
+        if value.is_empty() { self.set(name, None) } else { self.json(name, &value) }
+    }
+
+    /// When the table may drop it, in seconds, as DynamoDB's time to live wants it.
+    pub(crate) fn ttl(self, at: Option<Timestamp>) -> Self {
+        self.number("ttl", at.map(Timestamp::as_second))
+    }
+
+    /// The timer: both attributes of the due index, or neither.
+    pub(crate) fn due(self, pk: &str, at: Option<Timestamp>, layout: &Layout) -> Self {
+        let shard = at.map(|_| super::keys::due_shard(pk, layout.n_due_shards));
+        self.text("due_shard", shard).time("due_at", at)
+    }
+
+    fn set(mut self, name: &str, value: Option<AttributeValue>) -> Self {
+        self.0.insert(name.to_owned(), value.unwrap_or(AttributeValue::Null(true)));
+        self
+    }
+}
+
+impl Reader {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DecodeError> {
+        self.optional_text(name)?.ok_or(DecodeError::of(name))
+    }
+
+    pub(crate) fn optional_text(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<String>, DecodeError> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(DecodeError::of(name)),
+        }
+    }
+
+    /// What a text parses to.
+    pub(crate) fn parsed<T: std::str::FromStr>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, DecodeError> {
+        self.text(name)?.parse().map_err(|_| DecodeError::of(name))
+    }
+
+    pub(crate) fn number<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<T, DecodeError> {
+        self.optional_number(name)?.ok_or(DecodeError::of(name))
+    }
+
+    pub(crate) fn optional_number<T: TryFrom<i64>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, DecodeError> {
+        let wrong = || DecodeError::of(name);
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(text)) => {
+                let number: i64 = text.parse().map_err(|_| wrong())?;
+                T::try_from(number).map(Some).map_err(|_| wrong())
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    pub(crate) fn optional_bytes(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Vec<u8>>, DecodeError> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(AttributeValue::B(bytes)) => Ok(Some(bytes.into_inner())),
+            Some(_) => Err(DecodeError::of(name)),
+        }
+    }
+
+    /// Exactly as many bytes as are wanted.
+    pub(crate) fn array<const N: usize>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<[u8; N]>, DecodeError> {
+        self.optional_bytes(name)?
+            .map(|it| it.try_into().map_err(|_| DecodeError::of(name)))
+            .transpose()
+    }
+
+    pub(crate) fn time(&mut self, name: &'static str) -> Result<Timestamp, DecodeError> {
+        self.optional_time(name)?.ok_or(DecodeError::of(name))
+    }
+
+    pub(crate) fn optional_time(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Timestamp>, DecodeError> {
+        self.optional_number(name)?
+            .map(|it: i64| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of(name)))
+            .transpose()
+    }
+
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, DecodeError> {
+        match self.0.remove(name) {
+            Some(AttributeValue::Bool(flag)) => Ok(flag),
+            Some(_) | None => Err(DecodeError::of(name)),
+        }
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, DecodeError> {
+        self.optional_json(name)?.ok_or(DecodeError::of(name))
+    }
+
+    pub(crate) fn optional_json<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, DecodeError> {
+        self.optional_text(name)?
+            .map(|it| {
+                serde_json::from_str(&it)
+                    .map_err(|source| DecodeError { attribute: name, source: Some(source) })
+            })
+            .transpose()
+    }
+}
+
+impl DecodeError {
+    pub(crate) fn of(attribute: &'static str) -> Self {
+        Self { attribute, source: None }
+    }
+}

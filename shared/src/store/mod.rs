@@ -1,0 +1,279 @@
+//! Everything that is kept, in one DynamoDB table: conditional writes, no rules.
+//!
+//! [`keys`] says where everything lives, the `…_item` modules how it is spelled, and [`Store`]
+//! what can be asked. Rules belong in [`crate::domain`].
+
+mod account_item;
+mod delivery_item;
+mod item;
+pub mod keys;
+mod question_item;
+mod request_item;
+mod table;
+
+pub use item::{DecodeError, Item, Layout};
+pub use keys::{Key, Listed};
+pub use table::{DueCursor, Table};
+
+use jiff::Timestamp;
+
+use self::{
+    item::{Attributes, Reader, Spelling},
+    table::{Page, Put},
+};
+use crate::domain::{AccountId, Attempt, DeliveryId, Request, RequestId};
+
+/// After so many errors an item is taken out of the line.
+const ERRORS_MAX: u32 = 5;
+
+/// The table in which everything lives.
+#[derive(Clone, Debug)]
+pub struct Store {
+    table: Table,
+    layout: Layout,
+}
+
+/// What became of a conditional write.
+#[derive(Debug)]
+#[must_use = "a lost race is not an error, but someone must decide what it means"]
+pub enum Saved<T> {
+    /// The write was made.
+    Saved,
+    /// Someone else wrote first; this is what they left.
+    Superseded(T),
+    /// It is no longer there.
+    Gone,
+}
+
+/// Something whose time has come, as the index has it: it may be gone, or done, by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which thing.
+    pub what: DueItem,
+    /// Since when.
+    pub due_at: Timestamp,
+}
+
+/// Which thing is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueItem {
+    /// A request.
+    Request(RequestId),
+    /// A delivery.
+    Delivery(DeliveryId),
+    /// Something of a kind that this version does not know.
+    Unknown(Key),
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Listing<T> {
+    /// What is on it, newest first.
+    pub items: Vec<T>,
+    /// Where the next page starts, if there may be one.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a list: the keys of the last item before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The item's partition key.
+    pub pk: String,
+    /// Where the item sorts in the list.
+    pub at: String,
+}
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// DynamoDB did not carry out the request.
+    #[error("DynamoDB did not {operation}")]
+    Dynamo {
+        /// What we were doing, as a verb phrase.
+        operation: &'static str,
+        /// What the SDK reported.
+        #[source]
+        source: Box<aws_sdk_dynamodb::Error>,
+    },
+    /// An item in the table is not what this version expects.
+    #[error("{what} does not decode")]
+    Decode {
+        /// What it was taken for.
+        what: &'static str,
+        /// What was wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+}
+
+impl Store {
+    /// A store that keeps everything in `table`.
+    pub fn new(table: Table, layout: Layout) -> Self {
+        Self { table, layout }
+    }
+
+    /// What lives at `key`, as of now: the read is strongly consistent.
+    pub async fn get<T: Item>(&self, key: Key) -> Result<Option<T>, Error> {
+        self.table.get(key).await?.map(read).transpose()
+    }
+
+    /// Writes `first`, unless there is such an item already.
+    pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
+        let mut attributes = first.key().into_attributes();
+        let fixed = first.fixed(&self.layout).0;
+        let moving = first.moving(&self.layout).0;
+        attributes.extend(fixed.into_iter().chain(moving).filter(|(_, it)| !it.is_null()));
+        match self.table.put_new(attributes).await? {
+            Put::Done => Ok(Saved::Saved),
+            Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
+            Put::Refused(None) => Ok(Saved::Gone),
+        }
+    }
+
+    /// Writes `next`, unless the stored item is no longer the one that `next` was made from.
+    ///
+    /// Attributes that this version does not know stay as they are.
+    pub async fn save<T: Item>(&self, next: &T) -> Result<Saved<T>, Error> {
+        let Spelling(moving) = next.moving(&self.layout);
+        let previous = next.revision().saturating_sub(1);
+        match self.table.update(next.key(), moving, previous).await? {
+            Put::Done => Ok(Saved::Saved),
+            Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
+            Put::Refused(None) => Ok(Saved::Gone),
+        }
+    }
+
+    /// How many partitions the due index has.
+    pub fn n_due_shards(&self) -> u32 {
+        self.layout.n_due_shards.max(1)
+    }
+
+    /// Up to `limit` things of one shard whose time has come at `now`, the longest due first, and
+    /// where to go on.
+    ///
+    /// Pages are followed and not asked for anew: the index lags, and what was just handled would
+    /// stand at the head of it again.
+    pub async fn due(
+        &self,
+        shard: u32,
+        now: Timestamp,
+        limit: i32,
+        after: Option<&DueCursor>,
+    ) -> Result<(Vec<Due>, Option<DueCursor>), Error> {
+        let (page, next) = self.table.due(shard.to_string(), now, limit, after).await?;
+        Ok((page.into_iter().filter_map(due).collect(), next))
+    }
+
+    /// Puts off an item that cannot be handled, and takes it out of the line after a few times.
+    /// Whether it was taken out.
+    pub async fn put_off(&self, what: &DueItem, until: Timestamp) -> Result<bool, Error> {
+        let key = what.key();
+        let n_errors = self.table.put_off(key.clone(), until).await?;
+        if n_errors < ERRORS_MAX {
+            return Ok(false);
+        }
+        self.table.disarm(key).await?;
+        Ok(true)
+    }
+
+    /// What an account has of one kind, newest first.
+    pub async fn list<T: Item>(
+        &self,
+        account: AccountId,
+        livemode: bool,
+        listed: Listed,
+        limit: i32,
+        cursor: Option<&Cursor>,
+    ) -> Result<Listing<T>, Error> {
+        let partition = keys::list(account, livemode, listed);
+        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor).await?).await
+    }
+
+    /// The deliveries of a request's events, newest first.
+    pub async fn related<T: Item>(
+        &self,
+        request: RequestId,
+        limit: i32,
+        cursor: Option<&Cursor>,
+    ) -> Result<Listing<T>, Error> {
+        let partition = request.to_string();
+        self.load(self.table.list(keys::RELATED_INDEX, partition, limit, cursor).await?).await
+    }
+
+    /// A delivery's attempts, newest first, after the one at this place if one is given.
+    pub async fn attempts(
+        &self,
+        delivery: DeliveryId,
+        limit: i32,
+        after: Option<&str>,
+    ) -> Result<Listing<Attempt>, Error> {
+        // A place that no attempt can have is before all of them.
+        let after = after.filter(|it| it.starts_with(keys::ATTEMPTS));
+        let page = self.table.attempts(delivery.to_string(), limit, after).await?;
+        let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { items, next: page.next })
+    }
+
+    /// The items that an index named, in its order; those that are gone are left out.
+    async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
+        let keys: Vec<Key> = page.items.iter().filter_map(key_of).collect();
+        let mut found = self.table.get_many(&keys).await?;
+        let items = keys
+            .iter()
+            .filter_map(|key| found.remove(&key.pk))
+            .map(read)
+            .collect::<Result<_, _>>()?;
+        Ok(Listing { items, next: page.next })
+    }
+}
+
+impl Cursor {
+    /// Right after `request` in its account's list.
+    pub fn after_request(request: &Request) -> Self {
+        Self { pk: request.id.to_string(), at: keys::by_time(request.created_at, request.id) }
+    }
+}
+
+impl DueItem {
+    /// Where it lives.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Request(id) => keys::request(*id),
+            Self::Delivery(id) => keys::delivery(*id),
+            Self::Unknown(key) => key.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for DueItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.key().pk)
+    }
+}
+
+impl Error {
+    /// Something is due of a kind that this version does not know.
+    pub fn unknown_item() -> Self {
+        Self::Decode { what: "something due", source: DecodeError::of("pk") }
+    }
+}
+
+fn due(row: Attributes) -> Option<Due> {
+    let key = key_of(&row)?;
+    let due_at = Reader(row).time("due_at").ok()?;
+    let what = match (key.pk.parse(), key.pk.parse()) {
+        (Ok(id), _) => DueItem::Request(id),
+        (_, Ok(id)) => DueItem::Delivery(id),
+        (Err(_), Err(_)) => DueItem::Unknown(key),
+    };
+    Some(Due { what, due_at })
+}
+
+fn key_of(row: &Attributes) -> Option<Key> {
+    let text = |name| row.get(name).and_then(|it| it.as_s().ok()).cloned();
+    Some(Key { pk: text("pk")?, sk: text("sk")? })
+}
+
+fn read<T: Item>(attributes: Attributes) -> Result<T, Error> {
+    T::read(Reader(attributes)).map_err(|source| Error::Decode { what: T::NAME, source })
+}

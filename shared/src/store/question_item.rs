@@ -1,0 +1,394 @@
+//! How questions, answers and terms are spelled in the table.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::item::DecodeError;
+use crate::domain::{
+    Answer, EventKind, Profile, Question,
+    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    quorum::{Count, Quorum},
+    reading::{ReadMode, ReadPolicy},
+    request::{BearerToken, Callback, Mode, OnDeadline, Terms},
+    retry::RetryPolicy,
+};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct QuestionItem {
+    title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<(String, Option<String>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    options: Vec<ChoiceItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChoiceItem {
+    value: String,
+    label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    style: Option<StyleItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StyleItem {
+    Primary,
+    Secondary,
+    Destructive,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FieldItem {
+    key: String,
+    label: String,
+    #[serde(default)]
+    required: bool,
+    #[serde(flatten)]
+    kind: FieldKindItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<FieldValueItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FieldKindItem {
+    Text { max_length: Option<u32> },
+    Textarea { max_length: Option<u32> },
+    Number { min: Option<f64>, max: Option<f64> },
+    Select { choices: Vec<ChoiceItem> },
+    Toggle,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FieldValueItem {
+    Text(String),
+    Number(f64),
+    Toggle(bool),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AnswerItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    option: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, FieldValueItem>,
+}
+
+/// Left out where it is what it mostly is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TermsItem {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    on_timeout: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    option: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    veto: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default_option: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    callback: Option<CallbackItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<ReadModeItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_seconds: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReadModeItem {
+    Once,
+    Lease(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct CallbackItem {
+    events: Vec<String>,
+    #[serde(flatten)]
+    receiver: ReceiverItem,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReceiverItem {
+    pub(crate) url: String,
+    pub(crate) profile: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry: Option<(Vec<u32>, f64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bearer_token: Option<String>,
+}
+
+/// What a [`ReceiverItem`] stands for.
+pub(crate) struct ReceiverParts {
+    pub(crate) url: String,
+    pub(crate) profile: Profile,
+    pub(crate) timeout_seconds: u32,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) bearer_token: Option<BearerToken>,
+}
+
+impl ReceiverItem {
+    /// What differs from the profile is kept; what does not follows it.
+    pub(crate) fn new(parts: ReceiverParts) -> Self {
+        let behaviour = parts.profile.behaviour();
+        let own_retry = parts.retry != behaviour.retry();
+        let own_timeout = parts.timeout_seconds != behaviour.timeout_seconds;
+        Self {
+            url: parts.url,
+            profile: behaviour.name.to_owned(),
+            timeout_seconds: own_timeout.then_some(parts.timeout_seconds),
+            retry: own_retry.then_some((parts.retry.delays_seconds, parts.retry.jitter)),
+            bearer_token: parts.bearer_token.map(|it| it.0),
+        }
+    }
+
+    pub(crate) fn parts(self) -> Option<ReceiverParts> {
+        let profile = Profile::parse(&self.profile)?;
+        let behaviour = profile.behaviour();
+        let own_retry =
+            self.retry.map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
+        Some(ReceiverParts {
+            url: self.url,
+            profile,
+            timeout_seconds: self.timeout_seconds.unwrap_or(behaviour.timeout_seconds),
+            retry: own_retry.unwrap_or_else(|| behaviour.retry()),
+            bearer_token: self.bearer_token.map(BearerToken),
+        })
+    }
+}
+
+impl From<&Question> for QuestionItem {
+    fn from(question: &Question) -> Self {
+        Self {
+            title: question.title.clone(),
+            body: question.body.clone(),
+            recipients: question
+                .recipients
+                .iter()
+                .map(|it| (it.email.clone(), it.name.clone()))
+                .collect(),
+            options: question.options.iter().map(ChoiceItem::from).collect(),
+            fields: question.fields.iter().map(FieldItem::from).collect(),
+            reference: question.external_reference_id.clone(),
+            metadata: question.metadata.clone(),
+        }
+    }
+}
+
+impl From<QuestionItem> for Question {
+    fn from(item: QuestionItem) -> Self {
+        Self {
+            title: item.title,
+            body: item.body,
+            recipients: item
+                .recipients
+                .into_iter()
+                .map(|(email, name)| Recipient { email, name })
+                .collect(),
+            options: item.options.into_iter().map(Choice::from).collect(),
+            fields: item.fields.into_iter().map(Field::from).collect(),
+            external_reference_id: item.reference,
+            metadata: item.metadata,
+        }
+    }
+}
+
+impl From<&Choice> for ChoiceItem {
+    fn from(choice: &Choice) -> Self {
+        Self {
+            value: choice.value.clone(),
+            label: choice.label.clone(),
+            style: choice.style.map(|it| match it {
+                Style::Primary => StyleItem::Primary,
+                Style::Secondary => StyleItem::Secondary,
+                Style::Destructive => StyleItem::Destructive,
+            }),
+        }
+    }
+}
+
+impl From<ChoiceItem> for Choice {
+    fn from(item: ChoiceItem) -> Self {
+        Self {
+            value: item.value,
+            label: item.label,
+            style: item.style.map(|it| match it {
+                StyleItem::Primary => Style::Primary,
+                StyleItem::Secondary => Style::Secondary,
+                StyleItem::Destructive => Style::Destructive,
+            }),
+        }
+    }
+}
+
+impl From<&Field> for FieldItem {
+    fn from(field: &Field) -> Self {
+        Self {
+            key: field.key.clone(),
+            label: field.label.clone(),
+            required: field.required,
+            kind: match &field.kind {
+                FieldKind::Text { max_length } => FieldKindItem::Text { max_length: *max_length },
+                FieldKind::Textarea { max_length } => {
+                    FieldKindItem::Textarea { max_length: *max_length }
+                }
+                FieldKind::Number { min, max } => FieldKindItem::Number { min: *min, max: *max },
+                FieldKind::Select { choices } => FieldKindItem::Select {
+                    choices: choices.iter().map(ChoiceItem::from).collect(),
+                },
+                FieldKind::Toggle => FieldKindItem::Toggle,
+            },
+            default: field.default.as_ref().map(FieldValueItem::from),
+        }
+    }
+}
+
+impl From<FieldItem> for Field {
+    fn from(item: FieldItem) -> Self {
+        Self {
+            key: item.key,
+            label: item.label,
+            required: item.required,
+            kind: match item.kind {
+                FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
+                FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
+                FieldKindItem::Number { min, max } => FieldKind::Number { min, max },
+                FieldKindItem::Select { choices } => {
+                    FieldKind::Select { choices: choices.into_iter().map(Choice::from).collect() }
+                }
+                FieldKindItem::Toggle => FieldKind::Toggle,
+            },
+            default: item.default.map(FieldValue::from),
+        }
+    }
+}
+
+impl From<&FieldValue> for FieldValueItem {
+    fn from(value: &FieldValue) -> Self {
+        match value {
+            FieldValue::Text(text) => Self::Text(text.clone()),
+            FieldValue::Number(number) => Self::Number(*number),
+            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
+        }
+    }
+}
+
+impl From<FieldValueItem> for FieldValue {
+    fn from(item: FieldValueItem) -> Self {
+        match item {
+            FieldValueItem::Text(text) => Self::Text(text),
+            FieldValueItem::Number(number) => Self::Number(number),
+            FieldValueItem::Toggle(toggle) => Self::Toggle(toggle),
+        }
+    }
+}
+
+impl From<&Answer> for AnswerItem {
+    fn from(answer: &Answer) -> Self {
+        Self {
+            option: answer.option.clone(),
+            fields: answer.fields.iter().map(|(key, it)| (key.clone(), it.into())).collect(),
+        }
+    }
+}
+
+impl From<AnswerItem> for Answer {
+    fn from(item: AnswerItem) -> Self {
+        Self {
+            option: item.option,
+            fields: item.fields.into_iter().map(|(key, it)| (key, it.into())).collect(),
+        }
+    }
+}
+
+impl From<&Terms> for TermsItem {
+    fn from(terms: &Terms) -> Self {
+        Self {
+            on_timeout: terms.mode == Mode::OnTimeout,
+            count: match terms.quorum.count {
+                Count::All => None,
+                Count::AtLeast(count) => Some(count),
+            },
+            option: terms.quorum.option.clone(),
+            veto: terms.quorum.veto.clone(),
+            default_option: match &terms.on_deadline {
+                OnDeadline::Expire => None,
+                OnDeadline::Default(option) => Some(option.clone()),
+            },
+            callback: terms.callback.as_ref().map(CallbackItem::from),
+            read: match terms.read.mode {
+                ReadMode::Repeat => None,
+                ReadMode::Once => Some(ReadModeItem::Once),
+                ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
+            },
+            ttl_seconds: terms.read.ttl_seconds,
+        }
+    }
+}
+
+impl TryFrom<TermsItem> for Terms {
+    type Error = DecodeError;
+
+    fn try_from(item: TermsItem) -> Result<Self, DecodeError> {
+        Ok(Self {
+            mode: if item.on_timeout { Mode::OnTimeout } else { Mode::OnUserAction },
+            quorum: Quorum {
+                count: item.count.map_or(Count::All, Count::AtLeast),
+                option: item.option,
+                veto: item.veto,
+            },
+            on_deadline: item.default_option.map_or(OnDeadline::Expire, OnDeadline::Default),
+            callback: item.callback.map(Callback::try_from).transpose()?,
+            read: ReadPolicy {
+                mode: match item.read {
+                    None => ReadMode::Repeat,
+                    Some(ReadModeItem::Once) => ReadMode::Once,
+                    Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
+                },
+                ttl_seconds: item.ttl_seconds,
+            },
+        })
+    }
+}
+
+impl From<&Callback> for CallbackItem {
+    fn from(callback: &Callback) -> Self {
+        Self {
+            events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
+            receiver: ReceiverItem::new(ReceiverParts {
+                url: callback.url.clone(),
+                profile: callback.profile,
+                timeout_seconds: callback.timeout_seconds,
+                retry: callback.retry.clone(),
+                bearer_token: callback.bearer_token.clone(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<CallbackItem> for Callback {
+    type Error = DecodeError;
+
+    fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("terms");
+        let events = item.events.iter().map(|it| EventKind::parse(it).ok_or_else(wrong));
+        let events = events.collect::<Result<_, _>>()?;
+        let ReceiverParts { url, profile, timeout_seconds, retry, bearer_token } =
+            item.receiver.parts().ok_or_else(wrong)?;
+        Ok(Self { url, profile, events, timeout_seconds, retry, bearer_token })
+    }
+}

@@ -1,0 +1,297 @@
+//! How a request is spelled in the table.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    item::{DecodeError, Item, Layout, Reader, Spelling},
+    keys::{self, Key},
+    question_item::{AnswerItem, QuestionItem, TermsItem},
+};
+use crate::domain::{
+    Event, EventKind, OpId, Request,
+    event::Answered,
+    reading::Reading,
+    request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
+};
+
+/// How long a tombstone stays: longer than an idempotency key must hold.
+const TOMBSTONE: std::time::Duration = std::time::Duration::from_hours(48);
+
+#[derive(Serialize, Deserialize)]
+struct RowItem {
+    row: usize,
+    at: i64,
+    op: u64,
+    #[serde(flatten)]
+    answer: AnswerItem,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EventItem {
+    number: u32,
+    kind: String,
+    at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered: Option<(usize, AnswerItem)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndItem {
+    outcome: OutcomeItem,
+    by: DecidedByItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision: Option<String>,
+    at: i64,
+    op: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reading: Option<ReadingItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeItem {
+    Completed,
+    NotMet,
+    Vetoed,
+    TimedOut,
+    Defaulted,
+    Cancelled,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DecidedByItem {
+    Recipients,
+    DeadlinePolicy,
+    Sender,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReadingItem {
+    Read,
+    Leased { op: u64, until: i64 },
+    Consumed { op: u64 },
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ErasedItem {
+    at: i64,
+    looks: u8,
+}
+
+impl Item for Request {
+    const NAME: &'static str = "a request";
+
+    fn key(&self) -> Key {
+        keys::request(self.id)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fixed(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+            .text("account", self.account.to_string())
+            .flag("livemode", self.livemode)
+            .number("created_by", self.created_by.0.cast_signed())
+            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .time("created_at", self.created_at)
+            .time("deadline", self.deadline)
+            .json("question", &QuestionItem::from(&self.question))
+            .json("terms", &TermsItem::from(&self.terms))
+            .bytes("link_secret", self.link_secret.0.to_vec())
+            .text("base_url", self.base_url.clone())
+            .flag("published", self.published)
+            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Requests))
+            .text("list_sk", keys::by_time(self.created_at, self.id))
+    }
+
+    fn moving(&self, layout: &Layout) -> Spelling {
+        let rows: Vec<RowItem> = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter_map(|(row, it)| Some((row, it.as_ref()?)))
+            .map(|(row, it)| RowItem {
+                row,
+                at: it.at.as_millisecond(),
+                op: it.op.0,
+                answer: AnswerItem::from(&it.answer),
+            })
+            .collect();
+        let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
+        let spelling = Spelling::default()
+            .number("revision", self.revision.cast_signed())
+            .json_list("answers", &rows)
+            .json_list("outbox", &outbox)
+            .number("n_events", i64::from(self.n_events))
+            .number("callback_event", self.callback_event.map(i64::from))
+            .due(&self.id.to_string(), self.due_at, layout);
+        match &self.state {
+            State::Pending => spelling,
+            State::Ended(end) => {
+                spelling.json("ended", &EndItem::from(end)).ttl(Some(end.at + layout.retention))
+            }
+            State::Erased { at, n_looks } => spelling
+                .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })
+                .text("ended", None)
+                .text("question", None)
+                .text("list_pk", None)
+                .text("list_sk", None)
+                .json("terms", &TermsItem::from(&self.terms))
+                .ttl(Some(*at + TOMBSTONE)),
+        }
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let question: Option<QuestionItem> = item.optional_json("question")?;
+        let question = question.map(Into::into).unwrap_or_default();
+        let ended: Option<EndItem> = item.optional_json("ended")?;
+        let erased: Option<ErasedItem> = item.optional_json("erased")?;
+        let state = match (erased, ended) {
+            (Some(erased), _) => {
+                State::Erased { at: time("erased", erased.at)?, n_looks: erased.looks }
+            }
+            (None, Some(ended)) => State::Ended(End::try_from(ended)?),
+            (None, None) => State::Pending,
+        };
+        let mut request = Self {
+            id: item.parsed("pk")?,
+            account: item.parsed("account")?,
+            livemode: item.flag("livemode")?,
+            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            created_at: item.time("created_at")?,
+            deadline: item.time("deadline")?,
+            question,
+            terms: item.json::<TermsItem>("terms")?.try_into()?,
+            link_secret: LinkSecret(
+                item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
+            ),
+            base_url: item.text("base_url")?,
+            published: item.flag("published")?,
+            rows: Vec::new(),
+            state,
+            outbox: item
+                .optional_json::<Vec<EventItem>>("outbox")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(Event::try_from)
+                .collect::<Result<_, _>>()?,
+            n_events: item.number("n_events")?,
+            callback_event: item.optional_number("callback_event")?,
+            due_at: item.optional_time("due_at")?,
+            revision: item.number::<i64>("revision")?.cast_unsigned(),
+        };
+        if !matches!(request.state, State::Erased { .. }) {
+            request.rows = vec![None; request.question.n_rows()];
+        }
+        for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
+            let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
+            *row = Some(Row {
+                answer: it.answer.into(),
+                at: time("answers", it.at)?,
+                op: OpId(it.op),
+            });
+        }
+        Ok(request)
+    }
+}
+
+fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
+    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
+}
+
+impl From<&Event> for EventItem {
+    fn from(event: &Event) -> Self {
+        Self {
+            number: event.number,
+            kind: event.kind.as_str().to_owned(),
+            at: event.at.as_millisecond(),
+            answered: event.answered.as_ref().map(|it| (it.row, AnswerItem::from(&it.answer))),
+        }
+    }
+}
+
+impl TryFrom<EventItem> for Event {
+    type Error = DecodeError;
+
+    fn try_from(item: EventItem) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: item.number,
+            kind: EventKind::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
+            at: time("outbox", item.at)?,
+            answered: item.answered.map(|(row, answer)| Answered { row, answer: answer.into() }),
+        })
+    }
+}
+
+impl From<&End> for EndItem {
+    fn from(end: &End) -> Self {
+        Self {
+            outcome: match end.outcome {
+                Outcome::Completed => OutcomeItem::Completed,
+                Outcome::NotMet => OutcomeItem::NotMet,
+                Outcome::Vetoed => OutcomeItem::Vetoed,
+                Outcome::TimedOut => OutcomeItem::TimedOut,
+                Outcome::Defaulted => OutcomeItem::Defaulted,
+                Outcome::Cancelled => OutcomeItem::Cancelled,
+            },
+            by: match end.decided_by {
+                DecidedBy::Recipients => DecidedByItem::Recipients,
+                DecidedBy::DeadlinePolicy => DecidedByItem::DeadlinePolicy,
+                DecidedBy::Sender => DecidedByItem::Sender,
+            },
+            decision: end.decision.clone(),
+            at: end.at.as_millisecond(),
+            op: end.op.0,
+            reading: match end.reading {
+                Reading::Unread => None,
+                Reading::Read => Some(ReadingItem::Read),
+                Reading::Leased { op, until } => {
+                    Some(ReadingItem::Leased { op: op.0, until: until.as_millisecond() })
+                }
+                Reading::Consumed { op } => Some(ReadingItem::Consumed { op: op.0 }),
+                Reading::Expired => Some(ReadingItem::Expired),
+            },
+        }
+    }
+}
+
+impl TryFrom<EndItem> for End {
+    type Error = DecodeError;
+
+    fn try_from(item: EndItem) -> Result<Self, DecodeError> {
+        Ok(Self {
+            outcome: match item.outcome {
+                OutcomeItem::Completed => Outcome::Completed,
+                OutcomeItem::NotMet => Outcome::NotMet,
+                OutcomeItem::Vetoed => Outcome::Vetoed,
+                OutcomeItem::TimedOut => Outcome::TimedOut,
+                OutcomeItem::Defaulted => Outcome::Defaulted,
+                OutcomeItem::Cancelled => Outcome::Cancelled,
+            },
+            decided_by: match item.by {
+                DecidedByItem::Recipients => DecidedBy::Recipients,
+                DecidedByItem::DeadlinePolicy => DecidedBy::DeadlinePolicy,
+                DecidedByItem::Sender => DecidedBy::Sender,
+            },
+            decision: item.decision,
+            at: time("ended", item.at)?,
+            op: OpId(item.op),
+            reading: match item.reading {
+                None => Reading::Unread,
+                Some(ReadingItem::Read) => Reading::Read,
+                Some(ReadingItem::Leased { op, until }) => {
+                    Reading::Leased { op: OpId(op), until: time("ended", until)? }
+                }
+                Some(ReadingItem::Consumed { op }) => Reading::Consumed { op: OpId(op) },
+                Some(ReadingItem::Expired) => Reading::Expired,
+            },
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Finding one's way in the document: parts, references, paths and operations.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use axum::http::Method;
+use serde_json::Value;
+
+/// An OpenAPI document as it was written.
+#[derive(Debug)]
+pub(super) struct Document(pub(super) Value);
+
+/// A part of the document and where it is, so that the schemas below it can be named.
+pub(super) struct Part<'a> {
+    pub(super) pointer: String,
+    pub(super) value: &'a Value,
+}
+
+impl Part<'_> {
+    /// Whether a header, a parameter or a body must be there.
+    pub(super) fn is_required(&self) -> bool {
+        self.value["required"] == true
+    }
+
+    /// Where the schema of a header, a parameter or a content is.
+    pub(super) fn schema(&self) -> String {
+        below(&self.pointer, "schema")
+    }
+}
+
+impl Document {
+    /// The documented path that matches, and what its placeholders stand for.
+    pub(super) fn route(&self, path: &str) -> Option<(Part<'_>, HashMap<String, String>)> {
+        let paths = self.at("/paths");
+        let templates = paths.value.as_object()?;
+        templates.keys().find_map(|template| {
+            Some((self.part(&paths, template)?, placeholders(template, path)?))
+        })
+    }
+
+    /// The operation of a method; an undocumented HEAD is a GET whose body is left out.
+    pub(super) fn operation(&self, route: &Part<'_>, method: &Method) -> Option<Part<'_>> {
+        let name = method.as_str().to_ascii_lowercase();
+        let implied = || (*method == Method::HEAD).then(|| self.part(route, "get")).flatten();
+        self.part(route, &name).or_else(implied)
+    }
+
+    pub(super) fn shared_response(&self, name: &str) -> anyhow::Result<Part<'_>> {
+        let responses = self.at("/components/responses");
+        self.part(&responses, name).with_context(|| format!("there is no shared `{name}`"))
+    }
+
+    fn at(&self, pointer: &str) -> Part<'_> {
+        let value = self.0.pointer(pointer).unwrap_or(&Value::Null);
+        Part { pointer: pointer.to_owned(), value }
+    }
+
+    /// The named part of a part; where that is a reference, what it refers to.
+    pub(super) fn part(&self, of: &Part<'_>, name: &str) -> Option<Part<'_>> {
+        let mut pointer = below(&of.pointer, name);
+        loop {
+            let value = self.0.pointer(&pointer)?;
+            let Some(target) = value.get("$ref").and_then(Value::as_str) else {
+                return Some(Part { pointer, value });
+            };
+            target.strip_prefix('#')?.clone_into(&mut pointer);
+        }
+    }
+}
+
+fn below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What the placeholders of a template stand for in a path, if it matches.
+fn placeholders(template: &str, path: &str) -> Option<HashMap<String, String>> {
+    if template.split('/').count() != path.split('/').count() {
+        return None;
+    }
+    let mut found = HashMap::new();
+    for (expected, actual) in template.split('/').zip(path.split('/')) {
+        match expected.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
+            Some(name) if !actual.is_empty() => found.insert(name.to_owned(), actual.to_owned()),
+            None if expected == actual => continue,
+            _ => return None,
+        };
+    }
+    Some(found)
+}

@@ -1,0 +1,266 @@
+//! The whole service in one process: real handlers, real store code, what stands in for AWS, and
+//! a clock that the test moves.
+//!
+//! [`World`] is [`infra::System`] with an account and receivers that do as they are told. Every
+//! call is held against the API's description.
+
+pub mod contract;
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{Account, CallbackRules, Scope},
+    egress::{self, Failure, Post, Reply},
+    service::{Clock, Entropy, NewKey},
+};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use contract::{Contract, Exchange};
+use infra::{
+    Options, System,
+    aws::Data,
+    system::{HINTS, Tweak},
+};
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+/// The time at which every test begins: 2026-01-01.
+pub const START: i64 = 1_767_225_600;
+
+/// The service, with somebody who uses it.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The service.
+    pub system: System,
+    /// Somebody's account.
+    pub account: Account,
+    /// A key of it that may do everything.
+    pub key: String,
+    /// What has been posted to receivers, and what they answer.
+    pub egress: egress::Client,
+}
+
+/// What came back from a call.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub bytes: Bytes,
+}
+
+/// What a test wants to be otherwise than usual.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where the data is.
+    pub data: Data,
+    /// What receivers answer first.
+    pub answers: Vec<Result<Reply, Failure>>,
+    /// The event bus.
+    pub bus: Option<String>,
+    /// Whether functions other than the sweep send hints.
+    pub has_queue: bool,
+    /// What is to be done to DynamoDB's client.
+    pub dynamodb: Tweak,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            data: Data::Memory,
+            answers: Vec::new(),
+            bus: None,
+            has_queue: true,
+            dynamodb: Tweak::default(),
+        }
+    }
+}
+
+impl World {
+    /// A service without any data, and receivers that accept everything.
+    pub async fn start() -> Self {
+        Self::start_with(Setup::default()).await
+    }
+
+    /// A service with receivers that first answer this.
+    pub async fn start_answering(
+        answers: impl IntoIterator<Item = Result<Reply, Failure>>,
+    ) -> Self {
+        Self::start_with(Setup { answers: answers.into_iter().collect(), ..<_>::default() }).await
+    }
+
+    /// A service as it is wanted.
+    pub async fn start_with(setup: Setup) -> Self {
+        let Setup { data, answers, bus, has_queue, dynamodb } = setup;
+        let egress = egress::Client::scripted(answers);
+        let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
+        let system = System::start(Options {
+            data,
+            aws_port: None,
+            clock,
+            entropy: Entropy::counting(),
+            egress: egress.clone(),
+            rules: CallbackRules::strict(),
+            bus,
+            has_queue,
+            dynamodb,
+        })
+        .await
+        .expect("nothing here depends on the machine");
+        let (account, key) = system.make_account().await.expect("an account");
+        let key = key_text(&key);
+        Self { system, account, key, egress }
+    }
+
+    /// A key of the same account with these scopes only.
+    pub async fn key_with(&self, scopes: &[Scope]) -> String {
+        let key = self.system.make_key(&self.account, true, scopes.to_vec()).await;
+        key_text(&key.expect("a key"))
+    }
+
+    /// What has been posted to receivers, oldest first.
+    pub fn posts(&self) -> Vec<Post> {
+        self.egress.script().posts()
+    }
+
+    /// Calls with the account's key and a JSON body, or none for null.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.call_with(method, path, &[], body).await
+    }
+
+    /// Calls with these headers too.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
+        let has_key = headers.iter().any(|(name, _)| *name == "authorization");
+        let bearer = format!("Bearer {}", self.key);
+        let mut all = headers.to_vec();
+        if !has_key {
+            all.push(("authorization", &bearer));
+        }
+        if body.is_null() {
+            return self.send(method, path, &all, Bytes::new()).await;
+        }
+        all.push(("content-type", "application/json"));
+        self.send(method, path, &all, Bytes::from(body.to_string())).await
+    }
+
+    /// Calls as somebody who has nothing but a link.
+    pub async fn visit(&self, method: Method, path: &str, form: &str) -> Answer {
+        let form_type = [("content-type", "application/x-www-form-urlencoded")];
+        let headers: &[(&str, &str)] = if method == Method::POST { &form_type } else { &[] };
+        self.send(method, path, headers, Bytes::from(form.to_owned())).await
+    }
+
+    /// Calls with exactly this, and holds the exchange against the API's description.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Answer {
+        let mut request = Request::builder().method(&method).uri(path);
+        request = request.header("host", "answers.example.com");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).expect("a valid request");
+        let response = self.system.http(&request).await;
+        let answer = Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            bytes: response.into_body(),
+        };
+        let exchange = Exchange {
+            method: &method,
+            path,
+            request_headers: request.headers(),
+            request_body: request.body(),
+            status: answer.status,
+            response_headers: &answer.headers,
+            response_body: &answer.bytes,
+        };
+        if let Err(err) = Contract::of_the_api().check(&exchange) {
+            panic!("{err:#}");
+        }
+        answer
+    }
+
+    /// Makes a request, and gives it as it was answered.
+    pub async fn create(&self, body: Value) -> Value {
+        let answer = self.call(Method::POST, "/v1/requests", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Answers by JSON through the link of the recipient with this number.
+    pub async fn answer(&self, request: &Value, recipient: usize, body: Value) -> Answer {
+        let path = format!("/v1/answers/{}", token(request, recipient));
+        let json = [("content-type", "application/json")];
+        self.send(Method::POST, &path, &json, Bytes::from(body.to_string())).await
+    }
+
+    /// Moves the time, and has hints followed that are or come due, in the order of their time.
+    pub async fn pass(&self, length: Duration) {
+        let until = self.system.clock.now() + length;
+        loop {
+            self.follow_hints().await;
+            let queue = self.system.aws.queue();
+            let next = queue.next_visible_at(HINTS).await.expect("the queue is there");
+            let now = self.system.clock.now();
+            let next = next.filter(|it| *it <= until).unwrap_or(until);
+            if next <= now && now >= until {
+                return;
+            }
+            let step = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+            self.system.clock.advance(step.max(Duration::from_millis(1)));
+        }
+    }
+
+    /// Has all hints followed that can be received now.
+    pub async fn follow_hints(&self) {
+        while self.system.deliver(Duration::ZERO).await.expect("the queue is there") > 0 {}
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The problem's code.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The token in the answer link of the recipient with this number.
+pub fn token(request: &Value, recipient: usize) -> String {
+    let url = request["recipients"][recipient]["answer_url"].as_str().expect("a link");
+    url.rsplit_once("/a/").expect("a link to the page").1.to_owned()
+}
+
+/// A receiver's answer with nothing but a status.
+pub fn reply(status: u16) -> Result<Reply, Failure> {
+    Ok(Reply { status, headers: Vec::new(), body: Vec::new() })
+}
+
+fn key_text(key: &NewKey) -> String {
+    key.text.expose_secret().to_owned()
+}

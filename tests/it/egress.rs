@@ -1,0 +1,273 @@
+//! The way out, held against real receivers: slow, endless, hostile, and our own.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
+
+use answerback::{
+    domain::callback_url::{CallbackRules, CallbackUrl},
+    egress::{Client, Failure, FailureKind, HeaderMap, HeaderValue, Post, Reply, Resolver},
+};
+use serde_json::{Value, json};
+
+use receiver::{answering, assert_untouched, dripping, flooding, read_request, receiver};
+
+mod receiver;
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The most that an attempt may take longer than its time limit.
+const OVERRUN_MAX: Duration = Duration::from_millis(500);
+/// What the kernel's buffers may take of a flood after we stopped reading.
+const UNREAD_BYTES_MAX: usize = 16 << 20;
+const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
+
+fn development() -> Client {
+    Client::network(CallbackRules::development(), Resolver::System)
+}
+
+fn scripted(rules: CallbackRules, answers: &Value) -> Client {
+    Client::network(rules, Resolver::from_json(&answers.to_string()).expect("well-formed"))
+}
+
+#[track_caller]
+fn url(text: &str, rules: &CallbackRules) -> CallbackUrl {
+    CallbackUrl::parse(text, rules).expect(text)
+}
+
+fn post_to(url: CallbackUrl) -> Post {
+    let mut headers = HeaderMap::new();
+    headers.insert("webhook-id", HeaderValue::from_static("dlv_1"));
+    Post { url, headers, body: b"{\"a\":1}".to_vec(), timeout: TIMEOUT }
+}
+
+/// Posts over plain HTTP, and sees to it that the time limit is kept and no secret is told.
+async fn post(address: SocketAddr) -> Result<Reply, Failure> {
+    let url = url(&format!("http://{address}/hook/s3cret"), &CallbackRules::development());
+    let started = Instant::now();
+    let outcome = development().post(post_to(url)).await;
+    assert!(started.elapsed() < TIMEOUT + OVERRUN_MAX, "{:?}", started.elapsed());
+    if let Err(failure) = &outcome {
+        assert!(!failure.message.contains("s3cret"), "{failure}");
+    }
+    outcome
+}
+
+async fn failure(address: SocketAddr) -> (FailureKind, Option<u16>) {
+    let failure = post(address).await.expect_err("it does not answer well");
+    (failure.kind, failure.reply.map(|reply| reply.status))
+}
+
+#[tokio::test]
+async fn a_receiver_gets_the_post_and_its_reply_comes_back() {
+    let (address, mut served) = answering("HTTP/1.1 202 Accepted\r\nRetry-After: 7\r\n\r\nthanks");
+    let reply = post(address).await;
+    let headers = vec![("retry-after".to_owned(), "7".to_owned())];
+    assert_eq!(reply, Ok(Reply { status: 202, headers, body: b"thanks".to_vec() }));
+    let request = served.next().await;
+    assert!(request.starts_with("POST /hook/s3cret HTTP/1.1\r\n"), "{request}");
+    for line in ["webhook-id: dlv_1\r\n", "accept-encoding: identity\r\n", "\r\n\r\n{\"a\":1}"] {
+        assert!(request.contains(line), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_is_left_when_the_time_is_up() {
+    let (address, _served) = receiver(|stream| {
+        read_request(&stream)?;
+        (&stream).read(&mut [0])
+    });
+    assert_eq!(failure(address).await, (FailureKind::Timeout, None));
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_left_when_the_time_is_up() {
+    let (address, _served) = dripping("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", ".");
+    assert_eq!(failure(address).await, (FailureKind::Timeout, Some(200)));
+}
+
+#[tokio::test]
+async fn interim_responses_without_end_are_left_when_the_time_is_up() {
+    let (address, _served) = dripping("", "HTTP/1.1 103 Early Hints\r\n\r\n");
+    assert_eq!(failure(address).await, (FailureKind::Timeout, None));
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_off() {
+    let (address, mut served) = flooding("HTTP/1.1 200 OK\r\n\r\n", "endless ");
+    let failure = post(address).await.expect_err("it does not end");
+    let reply = failure.reply.expect("it had begun");
+    assert_eq!((failure.kind, reply.status), (FailureKind::TooLarge, 200));
+    assert_eq!(reply.body, "endless ".repeat(512).into_bytes());
+    let n_bytes = served.next().await;
+    assert!(n_bytes < UNREAD_BYTES_MAX, "{n_bytes}");
+}
+
+#[tokio::test]
+async fn an_endless_head_is_cut_off() {
+    for more in ["X: y\r\n", "endless"] {
+        let (address, mut served) = flooding("HTTP/1.1 200 OK\r\nX: ", more);
+        assert_eq!(failure(address).await, (FailureKind::TooLarge, None));
+        let n_bytes = served.next().await;
+        assert!(n_bytes < UNREAD_BYTES_MAX, "{n_bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_reply_and_is_not_followed() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let there = format!("http://{}/", elsewhere.local_addr().expect("it is bound"));
+    for target in [there.as_str(), "http://169.254.169.254/latest/meta-data/"] {
+        let (address, _served) =
+            answering(format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}\r\n\r\n"));
+        let reply = post(address).await.expect("a redirect is a reply");
+        let headers = vec![("location".to_owned(), target.to_owned())];
+        assert_eq!(reply, Reply { status: 307, headers, body: Vec::new() });
+    }
+    assert_untouched(&elsewhere);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_not_tried_again() {
+    let (address, mut served) = receiver(|_stream| Ok(()));
+    assert_eq!(failure(address).await, (FailureKind::Protocol, None));
+    served.next().await;
+    assert!(served.is_over());
+    let (address, _served) = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    assert_eq!(failure(address).await, (FailureKind::Protocol, Some(200)));
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_a_protocol_failure() {
+    let (address, _served) = answering("220 mail.example.com ESMTP\r\n");
+    assert_eq!(failure(address).await, (FailureKind::Protocol, None));
+}
+
+#[tokio::test]
+async fn where_nobody_listens_no_connection_comes_about() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    assert_eq!(failure(address).await, (FailureKind::Connect, None));
+}
+
+#[tokio::test]
+async fn where_nobody_speaks_tls_no_session_comes_about() {
+    let (address, _served) = receiver(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
+    let url = url(&format!("https://{address}/"), &CallbackRules::development());
+    let failure = development().post(post_to(url)).await.expect_err("it is plain HTTP");
+    assert_eq!(failure.kind, FailureKind::Tls, "{failure}");
+}
+
+#[tokio::test]
+async fn what_is_kept_of_the_headers_is_bounded_and_text() {
+    let many = "X: y\r\n".repeat(99);
+    let (address, _served) = answering(format!("HTTP/1.1 200 OK\r\n{many}\r\n"));
+    assert_eq!(post(address).await.expect("99 are allowed").headers.len(), 50);
+    let long = "y".repeat(4_000);
+    let (address, _served) =
+        answering(format!("HTTP/1.1 200 OK\r\nX: {long}\r\nX: {long}\r\nX: {long}\r\n\r\n"));
+    assert_eq!(post(address).await.expect("long ones are allowed").headers.len(), 2);
+    let (address, _served) = answering(b"HTTP/1.1 200 OK\r\nX: \xff!\r\n\r\n");
+    assert_eq!(post(address).await.expect("any bytes are allowed").headers[0].1, "\u{fffd}!");
+}
+
+#[tokio::test]
+async fn a_body_is_not_decompressed() {
+    let (address, _served) =
+        answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00bomb");
+    assert_eq!(post(address).await.expect("a reply").body, b"\x1f\x8b\x08\x00bomb");
+}
+
+#[tokio::test]
+async fn every_attempt_has_a_connection_of_its_own() {
+    let (address, mut served) = receiver(|mut stream| {
+        read_request(&stream)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        // Ends when the connection is closed, which it would not be if it were kept for later.
+        stream.read(&mut [0])
+    });
+    let client = development();
+    for _ in 0..2 {
+        let url = url(&format!("http://{address}/"), &CallbackRules::development());
+        assert_eq!(client.post(post_to(url)).await.map(|reply| reply.status), Ok(200));
+        assert_eq!(served.next().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_probe_asks_for_the_head_and_takes_any_status() {
+    let (address, mut served) = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n");
+    let probed = url(&format!("http://{address}/hook"), &CallbackRules::development());
+    assert_eq!(development().probe(&probed).await, Ok(()));
+    let request = served.next().await;
+    assert!(request.starts_with("HEAD /hook HTTP/1.1\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn a_connection_goes_to_the_address_that_was_checked_with_no_second_look_up() {
+    let (address, mut served) = answering("HTTP/1.1 200 OK\r\n\r\n");
+    let answers = json!({"hooks.example.com": [["127.0.0.1"], ["10.0.0.1"]]});
+    let client = scripted(CallbackRules::development(), &answers);
+    let text = format!("http://hooks.example.com:{}/", address.port());
+    let url = url(&text, &CallbackRules::development());
+    assert_eq!(client.post(post_to(url.clone())).await.map(|reply| reply.status), Ok(200));
+    let request = served.next().await;
+    assert!(request.contains(&format!("host: hooks.example.com:{}\r\n", address.port())));
+    let failure = client.post(post_to(url)).await.expect_err("the name leads elsewhere now");
+    assert_eq!(failure.kind, FailureKind::BlockedAddress);
+}
+
+#[tokio::test]
+async fn a_name_that_moves_to_a_private_address_is_not_called() {
+    let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let port = own.local_addr().expect("it is bound").port();
+    for private in [json!(["127.0.0.1"]), json!(["93.184.216.34", "127.0.0.1"])] {
+        let answers = json!({"hooks.example.com": [["93.184.216.34"], private]});
+        let client = scripted(CallbackRules::strict(), &answers);
+        let url = url(&format!("https://hooks.example.com:{port}/"), &CallbackRules::strict());
+        assert_eq!(client.check(&url).await, Ok(()));
+        let failure = client.post(post_to(url.clone())).await.expect_err("it has moved");
+        assert_eq!(failure.kind, FailureKind::BlockedAddress);
+        let failure = client.probe(&url).await.expect_err("it has moved");
+        assert_eq!(failure.kind, FailureKind::BlockedAddress);
+    }
+    assert_untouched(&own);
+}
+
+#[tokio::test]
+async fn every_name_of_the_corpus_that_leads_inside_is_not_called() {
+    let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let port = own.local_addr().expect("it is bound").port();
+    let rules = CallbackRules::strict();
+    let mut n_names = 0;
+    for line in URLS.lines() {
+        let row: Value = serde_json::from_str(line).expect("the corpus is well-formed");
+        if row["expect"] != "reject-at-dns" {
+            continue;
+        }
+        let listed = url(row["url"].as_str().expect("a text"), &rules);
+        let client = scripted(rules.clone(), &json!({listed.host(): [row["dns"]]}));
+        let url = url(&format!("https://{}:{port}/", listed.host()), &rules);
+        let failure = client.post(post_to(url)).await.expect_err("it leads inside");
+        assert_eq!(failure.kind, FailureKind::BlockedAddress, "{line}");
+        n_names += 1;
+    }
+    assert_eq!(n_names, 6);
+    assert_untouched(&own);
+}
+
+#[tokio::test]
+async fn what_development_allowed_a_strict_client_does_not_call() {
+    let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let address = own.local_addr().expect("it is bound");
+    let client = scripted(CallbackRules::strict(), &json!({"hooks.example.com": [["192.0.3.1"]]}));
+    let literal = url(&format!("https://{address}/"), &CallbackRules::development());
+    let failure = client.post(post_to(literal)).await.expect_err("it is our own");
+    assert_eq!(failure.kind, FailureKind::BlockedAddress);
+    let plain = url("http://hooks.example.com/", &CallbackRules::development());
+    let failure = client.post(post_to(plain)).await.expect_err("it is not https");
+    assert_eq!(failure.kind, FailureKind::Protocol);
+    assert_untouched(&own);
+}

@@ -1,0 +1,248 @@
+//! The embedded AWS, as the real clients see it.
+
+mod queue;
+
+use std::{path::Path, time::Duration};
+
+use answerback::service::Clock;
+use anyhow::{Context as _, Result};
+use aws_sdk_dynamodb::{
+    config::{BehaviorVersion, Credentials, Region, SharedHttpClient},
+    types::AttributeValue,
+};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use infra::aws::{Aws, Data};
+use jiff::Timestamp;
+use serde_json::json;
+
+/// How long a received message is hidden in these tests.
+const VISIBILITY_SECONDS: i32 = 180;
+
+/// An AWS and its clients.
+struct Cloud {
+    aws: Aws,
+    clock: Clock,
+    sqs: aws_sdk_sqs::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    eventbridge: aws_sdk_eventbridge::Client,
+}
+
+macro_rules! client {
+    ($sdk:ident, $endpoint:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+                .endpoint_url($endpoint)
+                .http_client(http_client())
+                .build(),
+        )
+    };
+}
+
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+impl Cloud {
+    async fn start(data: Data) -> Result<Self> {
+        let clock = Clock::manual("2026-11-20T08:00:00Z".parse::<Timestamp>()?);
+        let aws = Aws::start(data, None, clock.clone()).await?;
+        let sqs = client!(aws_sdk_sqs, aws.endpoint());
+        let dynamodb = client!(aws_sdk_dynamodb, aws.endpoint());
+        let eventbridge = client!(aws_sdk_eventbridge, aws.endpoint());
+        Ok(Self { aws, clock, sqs, dynamodb, eventbridge })
+    }
+
+    async fn in_memory() -> Result<Self> {
+        Self::start(Data::Memory).await
+    }
+
+    async fn in_folder(folder: &Path) -> Result<Self> {
+        Self::start(Data::Folder(folder.to_owned())).await
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    async fn queue(&self, name: &str) -> Result<String> {
+        let created = self
+            .sqs
+            .create_queue()
+            .queue_name(name)
+            .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS.to_string())
+            .send()
+            .await?;
+        created.queue_url.context("a URL")
+    }
+
+    async fn send(&self, url: &str, body: &str, delay_seconds: i32) -> Result<()> {
+        let sending = self.sqs.send_message().queue_url(url).message_body(body);
+        sending.delay_seconds(delay_seconds).send().await?;
+        Ok(())
+    }
+
+    async fn receive(&self, url: &str) -> Result<Vec<Message>> {
+        let received = self
+            .sqs
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(10)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send()
+            .await?;
+        Ok(received.messages.unwrap_or_default())
+    }
+
+    async fn bodies(&self, url: &str) -> Result<Vec<String>> {
+        Ok(self.receive(url).await?.into_iter().filter_map(|it| it.body).collect())
+    }
+
+    async fn things(&self) -> Result<()> {
+        let definition = json!({
+            "TableName": "things",
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        });
+        self.aws.create_table(definition).await
+    }
+}
+
+fn receipt(messages: &[Message]) -> &str {
+    let [message] = messages else { panic!("expected one message, not {messages:?}") };
+    message.receipt_handle().expect("every message that was received has one")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_who_put_the_same_new_item_at_once_exactly_one_wins() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    cloud.things().await?;
+    let puts = (0..200).map(|n| {
+        let put = cloud.dynamodb.put_item().table_name("things");
+        let put = put.item("id", AttributeValue::S("one".to_owned()));
+        let put = put.item("n", AttributeValue::N(n.to_string()));
+        tokio::spawn(put.condition_expression("attribute_not_exists(id)").send())
+    });
+    let mut n_won = 0;
+    for result in futures::future::join_all(puts).await {
+        match result? {
+            Ok(_) => n_won += 1,
+            Err(err) => {
+                let err = err.into_service_error();
+                assert!(err.is_conditional_check_failed_exception(), "{err:?}");
+            }
+        }
+    }
+    assert_eq!(n_won, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    cloud.things().await?;
+    let put = cloud.dynamodb.put_item().table_name("things");
+    put.item("id", AttributeValue::S("kept".to_owned())).send().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "taken", 0).await?;
+    let taken = cloud.receive(&url).await?;
+    cloud.send(&url, "deleted", 0).await?;
+    let deleted = cloud.receive(&url).await?;
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&deleted)).send().await?;
+    cloud.send(&url, "delayed", 60).await?;
+    cloud.send(&url, "sent", 0).await?;
+
+    // What a killed process leaves is what is on disk at this moment: nothing was closed.
+    let crashed = tempfile::tempdir()?;
+    for file in std::fs::read_dir(folder.path())? {
+        let file = file?;
+        std::fs::copy(file.path(), crashed.path().join(file.file_name()))?;
+    }
+    let cloud = Cloud::in_folder(crashed.path()).await?;
+    let get = cloud.dynamodb.get_item().table_name("things");
+    let got = get.key("id", AttributeValue::S("kept".to_owned())).send().await?;
+    assert!(got.item().is_some());
+    assert_eq!(cloud.bodies(&url).await?, ["sent"]);
+    cloud.pass(60);
+    assert_eq!(cloud.bodies(&url).await?, ["delayed"]);
+    // The receipt from before still holds.
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&taken)).send().await?;
+    assert_eq!(cloud.aws.queue().len("hints").await?.in_flight, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn items_and_messages_stay_in_the_folder_between_two_runs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    cloud.things().await?;
+    let put = cloud.dynamodb.put_item().table_name("things");
+    put.item("id", AttributeValue::S("kept".to_owned())).send().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "sent", 0).await?;
+    cloud.aws.stop().await;
+
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    // Whoever starts asks for the tables, whether they are there or not.
+    cloud.things().await?;
+    let get = cloud.dynamodb.get_item().table_name("things");
+    let got = get.key("id", AttributeValue::S("kept".to_owned())).send().await?;
+    assert!(got.item().is_some());
+    assert_eq!(cloud.bodies(&url).await?, ["sent"]);
+    cloud.aws.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_at_a_time() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let first = Cloud::in_folder(folder.path()).await?;
+    let second = Cloud::in_folder(folder.path()).await.err().context("it was let in")?;
+    assert!(second.to_string().ends_with("is in use by another process"), "{second}");
+    first.aws.stop().await;
+    Cloud::in_folder(folder.path()).await?.aws.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_are_published_one_by_one_and_one_may_fail() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let entry = |detail: &str| {
+        let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
+        entry.event_bus_name("ours").detail(detail).build()
+    };
+    cloud.aws.bus().fail_entries(1);
+    let put = cloud.eventbridge.put_events();
+    let put = put.entries(entry("{\"n\":1}")).entries(entry("{\"n\":2}")).entries(entry("[]"));
+    let put = put.send().await?;
+
+    assert_eq!(put.failed_entry_count(), 2);
+    let codes: Vec<_> = put.entries().iter().map(|it| it.error_code()).collect();
+    assert_eq!(codes, [Some("InternalFailure"), None, Some("MalformedDetail")]);
+    let events = cloud.aws.bus().events();
+    assert_eq!(events.len(), 1);
+    assert_eq!((&*events[0].bus, &*events[0].detail), ("ours", "{\"n\":2}"));
+    assert_eq!(put.entries()[1].event_id(), Some(&*events[0].id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_to_the_bus_that_fails_as_a_whole_publishes_nothing() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    // As often as the SDK tries.
+    cloud.aws.bus().fail_calls(3);
+    let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
+    let put = cloud.eventbridge.put_events().entries(entry.detail("{}").build());
+    let failed = put.clone().send().await.expect_err("it was told to").into_service_error();
+    assert!(failed.is_internal_exception(), "{failed:?}");
+    assert_eq!(cloud.aws.bus().events(), []);
+    put.send().await?;
+    assert_eq!(cloud.aws.bus().events().len(), 1);
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! The embedded SQS: who sees which message when.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use aws_sdk_sqs::{
+    error::SdkError,
+    operation::receive_message::{ReceiveMessageError, ReceiveMessageOutput},
+    types::{
+        DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+        QueueAttributeName, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
+    },
+};
+use infra::aws::{Depth, QueueError, to_event};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::{Cloud, receipt};
+
+#[tokio::test]
+async fn a_message_is_hidden_once_received_and_gone_once_deleted() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "hello, wörld", 0).await?;
+
+    let received = cloud.receive(&url).await?;
+    assert_eq!(received[0].body(), Some("hello, wörld"));
+    assert_eq!(cloud.bodies(&url).await?, [""; 0]);
+    let in_flight = Depth { in_flight: 1, ..Depth::default() };
+    assert_eq!(cloud.aws.queue().len("hints").await?, in_flight);
+
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&received)).send().await?;
+    cloud.pass(3600);
+    assert_eq!(cloud.bodies(&url).await?, [""; 0]);
+    assert_eq!(cloud.aws.queue().len("hints").await?, Depth::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delayed_message_comes_when_its_delay_is_over_and_not_before() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "later", 900).await?;
+    cloud.send(&url, "sooner", 60).await?;
+
+    assert_eq!(cloud.bodies(&url).await?, [""; 0]);
+    let next = cloud.aws.queue().next_visible_at("hints").await?;
+    assert_eq!(next, Some("2026-11-20T08:01:00Z".parse()?));
+    cloud.pass(60);
+    assert_eq!(cloud.bodies(&url).await?, ["sooner"]);
+    cloud.pass(839);
+    let received = cloud.receive(&url).await?;
+    // Only the first one is back, because nobody deleted it.
+    assert_eq!(received.iter().filter_map(Message::body).collect::<Vec<_>>(), ["sooner"]);
+    cloud.pass(1);
+    assert_eq!(cloud.bodies(&url).await?, ["later"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delay_over_fifteen_minutes_is_refused() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let sending = cloud.sqs.send_message().queue_url(&url).message_body("x").delay_seconds(901);
+    let refused = sending.send().await.expect_err("too long").into_service_error();
+    assert_eq!(refused.meta().code(), Some("InvalidParameterValue"));
+    assert_eq!(
+        refused.meta().message(),
+        Some(
+            "Value 901 for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 \
+             and <= 900."
+        ),
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_was_received_again_is_not_deleted_by_the_old_receipt() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "x", 0).await?;
+    let first = cloud.receive(&url).await?;
+    cloud.pass(180);
+    let second = cloud.receive(&url).await?;
+    let count = second[0].attributes().and_then(|all| {
+        all.get(&MessageSystemAttributeName::ApproximateReceiveCount).map(String::as_str)
+    });
+    assert_eq!(count, Some("2"));
+
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&first)).send().await?;
+    assert_eq!(cloud.aws.queue().len("hints").await?.in_flight, 1);
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&second)).send().await?;
+    assert_eq!(cloud.aws.queue().len("hints").await?, Depth::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_visibility_of_a_received_message_can_be_changed() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "x", 0).await?;
+    let hide = |receipt: &str, seconds| {
+        let call = cloud.sqs.change_message_visibility().queue_url(&url).receipt_handle(receipt);
+        call.visibility_timeout(seconds).send()
+    };
+
+    let received = cloud.receive(&url).await?;
+    hide(receipt(&received), 600).await?;
+    cloud.pass(599);
+    assert_eq!(cloud.bodies(&url).await?, [""; 0]);
+    hide(receipt(&received), 0).await?;
+    let again = hide(receipt(&received), 10).await.expect_err("visible").into_service_error();
+    assert!(again.is_message_not_inflight(), "{again:?}");
+    assert_eq!(cloud.bodies(&url).await?, ["x"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_received_too_often_goes_to_the_dead_letters() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let dead = cloud.queue("dead-hints").await?;
+    let policy = json!({
+        "deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead-hints",
+        "maxReceiveCount": 3,
+    });
+    let setting = cloud.sqs.set_queue_attributes().queue_url(&url);
+    setting.attributes(QueueAttributeName::RedrivePolicy, policy.to_string()).send().await?;
+    cloud.send(&url, "poison", 0).await?;
+
+    for _ in 0..3 {
+        assert_eq!(cloud.bodies(&url).await?, ["poison"]);
+        assert_eq!(cloud.bodies(&dead).await?, [""; 0]);
+        cloud.pass(180);
+    }
+    assert_eq!(cloud.bodies(&url).await?, [""; 0]);
+    assert_eq!(cloud.bodies(&dead).await?, ["poison"]);
+    assert_eq!(cloud.aws.queue().len("hints").await?, Depth::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_tells_which_of_its_messages_were_refused() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let entry = |id: &str, delay| {
+        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(id);
+        entry.message_group_id("example.com").delay_seconds(delay).build()
+    };
+    let sent = cloud
+        .sqs
+        .send_message_batch()
+        .queue_url(&url)
+        .entries(entry("good", 0)?)
+        .entries(entry("late", 901)?)
+        .entries(entry("also-good", 0)?)
+        .send()
+        .await?;
+    let successful: Vec<_> =
+        sent.successful().iter().map(SendMessageBatchResultEntry::id).collect();
+    assert_eq!(successful, ["good", "also-good"]);
+    assert_eq!(sent.failed()[0].id(), "late");
+    assert_eq!(sent.failed()[0].code(), "InvalidParameterValue");
+
+    // After a batch, too, a message is one of its own.
+    cloud.send(&url, "alone", 0).await?;
+    let received = cloud.receive(&url).await?;
+    let bodies: Vec<_> = received.iter().filter_map(Message::body).collect();
+    assert_eq!(bodies, ["good", "also-good", "alone"]);
+    let mut deletion = cloud.sqs.delete_message_batch().queue_url(&url);
+    for message in &received {
+        let entry = DeleteMessageBatchRequestEntry::builder().set_id(message.body.clone());
+        let entry = entry.set_receipt_handle(message.receipt_handle.clone()).build()?;
+        deletion = deletion.entries(entry);
+    }
+    assert_eq!(deletion.send().await?.successful().len(), 3);
+    assert_eq!(cloud.aws.queue().len("hints").await?, Depth::default());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_may_have_a_mebibyte_and_no_more() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    let url = cloud.queue("hints").await?;
+    // Three bytes a character, so that pieces cannot all end between two of them.
+    let longest = "€".repeat(349_525) + "x";
+    assert_eq!(longest.len(), 1024 * 1024);
+    let sending = cloud.sqs.send_message().queue_url(&url);
+    let refused = sending.message_body(longest.clone() + "x").send().await;
+    let refused = refused.expect_err("one too many").into_service_error();
+    assert_eq!(refused.meta().code(), Some("InvalidParameterValue"));
+    cloud.send(&url, &longest, 0).await?;
+    cloud.aws.stop().await;
+
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    let [body] = <[String; 1]>::try_from(cloud.bodies(&url).await?).expect("one message");
+    assert!(body == longest, "the message came back changed");
+    cloud.aws.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_queue_does_not_exist() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let asked = cloud.sqs.get_queue_url().queue_name("nowhere").send().await;
+    assert!(asked.expect_err("unknown").into_service_error().is_queue_does_not_exist());
+    let url = format!("{}/000000000000/nowhere", cloud.aws.endpoint());
+    let sent = cloud.sqs.send_message().queue_url(&url).message_body("x").send().await;
+    assert!(sent.expect_err("unknown").into_service_error().is_queue_does_not_exist());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_sees_a_message_as_lambda_would_show_it() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let number = MessageAttributeValue::builder().data_type("Number.java.lang.Long");
+    let number = number.string_value("1493147359900").build()?;
+    cloud
+        .sqs
+        .send_message()
+        .queue_url(&url)
+        .message_body("{}")
+        .message_group_id("example.com")
+        .message_attributes("timestamp", number)
+        .send()
+        .await?;
+    cloud.pass(2);
+
+    let queue = cloud.aws.queue();
+    let messages = queue.receive("hints", 10, Duration::from_mins(3)).await?;
+    let event = serde_json::to_value(to_event(&messages))?;
+    let expected = json!({ "Records": [{
+        "messageId": messages[0].id,
+        "receiptHandle": messages[0].receipt,
+        "body": "{}",
+        "md5OfBody": "99914b932bd37a50b983c5e7c90ae93b",
+        "md5OfMessageAttributes": "2e2e4876d8e0bd6b8c2c8f556831c349",
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": "1795161600000",
+            "SenderId": "000000000000",
+            "ApproximateFirstReceiveTimestamp": "1795161602000",
+            "MessageGroupId": "example.com",
+        },
+        "messageAttributes": { "timestamp": {
+            "stringValue": "1493147359900",
+            "binaryValue": null,
+            "stringListValues": [],
+            "binaryListValues": [],
+            "dataType": "Number.java.lang.Long",
+        } },
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:hints",
+        "awsRegion": "us-east-1",
+    }] });
+    assert_eq!(event, expected);
+    Ok(())
+}
+
+type Poll = JoinHandle<Result<ReceiveMessageOutput, SdkError<ReceiveMessageError>>>;
+
+/// How many messages a poll came back with. It has cause to, so it only takes the network's time.
+async fn found(poll: Poll) -> Result<usize> {
+    let received = tokio::time::timeout(Duration::from_secs(10), poll).await;
+    Ok(received.context("the poll goes on")???.messages().len())
+}
+
+/// Starts a poll of 20 seconds and returns it once it has looked and waits.
+///
+/// Looking is seen from outside by what it clears away: a message that was kept for too long.
+async fn begun_poll(cloud: &Cloud, url: &str) -> Result<Poll> {
+    let setting = cloud.sqs.set_queue_attributes().queue_url(url);
+    setting.attributes(QueueAttributeName::MessageRetentionPeriod, "60").send().await?;
+    cloud.send(url, "old", 0).await?;
+    cloud.pass(60);
+    let poll = cloud.sqs.receive_message().queue_url(url).wait_time_seconds(20);
+    let poll = tokio::spawn(poll.send());
+    while !cloud.aws.queue().peek("hints").await?.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    Ok(poll)
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_with_a_message() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let poll = begun_poll(&cloud, &url).await?;
+    cloud.send(&url, "x", 0).await?;
+    assert_eq!(found(poll).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_when_a_delay_does() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let poll = begun_poll(&cloud, &url).await?;
+    cloud.send(&url, "x", 10).await?;
+    cloud.pass(10);
+    assert_eq!(found(poll).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_with_its_time() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let poll = begun_poll(&cloud, &url).await?;
+    cloud.pass(20);
+    assert_eq!(found(poll).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_answers_long_polls() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    let url = cloud.queue("hints").await?;
+    let poll = begun_poll(&cloud, &url).await?;
+    // On a clock that stands still, only the stop can end this poll.
+    cloud.aws.clone().stop().await;
+    assert_eq!(found(poll).await?, 0);
+    let asked = cloud.aws.queue().len("hints").await;
+    assert!(matches!(asked, Err(QueueError::Stopped)), "{asked:?}");
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The OpenAPI document is sound in itself, and names what the code and the template have.
+
+mod contract;
+mod routes;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use system_tests::contract::Contract;
+
+/// What a path item holds beside its operations is no method.
+const METHODS: [&str; 6] = ["delete", "get", "head", "patch", "post", "put"];
+
+#[test]
+fn every_operation_says_what_it_is_and_how_it_can_fail() {
+    let contract = Contract::of_the_api();
+    let mut names = BTreeSet::new();
+    for (route, operation) in operations(contract) {
+        for field in ["operationId", "summary", "description"] {
+            assert!(operation[field].as_str().is_some_and(|it| !it.is_empty()), "{route}: {field}");
+        }
+        let name = operation["operationId"].to_string();
+        assert!(names.insert(name.clone()), "{route}: {name} is another's name");
+        assert!(operation["tags"].as_array().is_some_and(|it| !it.is_empty()), "{route}: tags");
+        let statuses: Vec<&String> =
+            operation["responses"].as_object().into_iter().flat_map(|it| it.keys()).collect();
+        assert!(statuses.iter().any(|it| it.starts_with('2')), "{route}: no 2xx");
+        for status in ["429", "500"] {
+            assert!(statuses.iter().any(|it| *it == status), "{route}: no {status}");
+        }
+        for status in ["401", "403"] {
+            let is_documented = statuses.iter().any(|it| *it == status);
+            assert_eq!(is_documented, !operation["x-scope"].is_null(), "{route}: {status}");
+        }
+    }
+}
+
+#[test]
+fn every_answer_that_is_a_fault_is_a_problem_or_a_page() {
+    let contract = Contract::of_the_api();
+    let responses = contract.document()["components"]["responses"].as_object().expect("responses");
+    for (name, response) in responses {
+        let media_types: Vec<&String> =
+            response["content"].as_object().into_iter().flat_map(|it| it.keys()).collect();
+        let is_known = match media_types[..] {
+            [] => name == "PageHead",
+            [only] => only == "application/problem+json" || only == "text/html",
+            _ => false,
+        };
+        assert!(is_known, "{name}: {media_types:?}");
+    }
+}
+
+#[test]
+fn every_reference_resolves() {
+    let document = Contract::of_the_api().document();
+    let mut n_references = 0;
+    visit(document, "", &mut |pointer, value| {
+        let Some(target) = value.get("$ref").and_then(Value::as_str) else { return };
+        n_references += 1;
+        let found = target.strip_prefix('#').and_then(|it| document.pointer(it));
+        assert!(found.is_some(), "{pointer} refers to {target}");
+    });
+    assert!(n_references > 100, "only {n_references} were found");
+}
+
+#[test]
+fn every_example_obeys_its_schema() {
+    let contract = Contract::of_the_api();
+    let mut n_examples = 0;
+    let mut check = |pointer: &str, example: &Value| {
+        n_examples += 1;
+        let valid = contract.validate(pointer, example);
+        valid.unwrap_or_else(|fault| panic!("the example {example} is {fault}"));
+    };
+    visit(contract.document(), "", &mut |pointer, value| {
+        let is_schema = !pointer.ends_with("/properties");
+        for example in value["examples"].as_array().filter(|_| is_schema).into_iter().flatten() {
+            check(pointer, example);
+        }
+        if let (Some(example), Some(_)) = (value.get("example"), value.get("schema")) {
+            check(&format!("{pointer}/schema"), example);
+        }
+    });
+    assert!(n_examples > 100, "only {n_examples} were found");
+}
+
+#[test]
+fn every_schema_can_be_used_and_every_object_of_ours_is_closed() {
+    let contract = Contract::of_the_api();
+    let schemas = contract.document()["components"]["schemas"].as_object().expect("schemas");
+    for (name, schema) in schemas {
+        let pointer = format!("/components/schemas/{name}");
+        contract.validate(&pointer, &Value::Null).expect_err("no named schema takes null");
+        if ["OpenApiDocument", "Problem"].contains(&name.as_str()) {
+            continue; // Not ours; and closed by each answer, which may add members of its own.
+        }
+        visit(schema, &pointer, &mut |pointer, value| {
+            let is_open = value["type"] == "object" && value.get("additionalProperties").is_none();
+            assert!(!is_open, "{pointer} takes members that are not documented");
+        });
+    }
+}
+
+fn operations(contract: &Contract) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for (path, item) in contract.document()["paths"].as_object().expect("paths") {
+        for method in METHODS {
+            let operation = item.get(method);
+            found.extend(operation.map(|it| (format!("{} {path}", method.to_uppercase()), it)));
+        }
+    }
+    found
+}
+
+/// Calls `look` with every object in the document and its JSON Pointer.
+fn visit(value: &Value, pointer: &str, look: &mut impl FnMut(&str, &Value)) {
+    match value {
+        Value::Object(members) => {
+            look(pointer, value);
+            for (name, member) in members {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                visit(member, &format!("{pointer}/{name}"), look);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit(item, &format!("{pointer}/{index}"), look);
+            }
+        }
+        _ => {}
+    }
+}

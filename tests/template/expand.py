@@ -1,0 +1,34 @@
+"""Prints template.yaml as CloudFormation will see it: SAM's own transform, without AWS or a network.
+
+`cfn-lint` finds more in this form than in the short one (a queue's visibility against the function's
+time-out, a misspelt `ReportBatchItemFailures`), and `check.py` reads it.
+
+usage: expand.py TEMPLATE > EXPANDED
+"""
+
+import json
+import sys
+
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+
+class NoManagedPolicies:
+    """Names of AWS's managed policies come from IAM. We use none, so none are known."""
+
+    def load(self):
+        return {}
+
+
+def expand(path):
+    with open(path, encoding="utf-8") as file:
+        template = yaml_parse(file.read())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # `sam package` would have put an upload's address here; the transform wants one.
+            resource["Properties"]["CodeUri"] = "s3://example/code.zip"
+    return transform(template, {}, NoManagedPolicies())
+
+
+if __name__ == "__main__":
+    json.dump(expand(sys.argv[1]), sys.stdout, indent=1)
