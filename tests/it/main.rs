@@ -6,3 +6,4 @@ mod callbacks;
 mod egress;
 mod emulator;
 mod openapi;
+mod tidy;

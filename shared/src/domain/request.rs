@@ -394,16 +394,18 @@ impl Request {
         Some(next)
     }
 
-    /// The tombstone once the request's deliveries have been looked for and cancelled.
+    /// The tombstone once the request's deliveries have been looked for and cancelled. The last
+    /// look counts only when whatever raced with the erasure has shown up in the index.
     pub fn looked_for_deliveries(&self, now: Timestamp) -> Option<Self> {
         let State::Erased { at, n_looks } = self.state else { return None };
-        if self.due_at.is_none_or(|it| now < it) {
+        let last_at = at + SECOND_LOOK;
+        if n_looks == 0 || n_looks == 1 && now < last_at {
             return None;
         }
         let mut next = self.next();
-        let n_looks = n_looks.saturating_sub(1);
+        let n_looks = if now < last_at { n_looks - 1 } else { 0 };
         next.state = State::Erased { at, n_looks };
-        next.due_at = (n_looks > 0).then(|| now + SECOND_LOOK);
+        next.due_at = (n_looks > 0).then_some(last_at);
         Some(next)
     }
 
