@@ -18,7 +18,7 @@ const RETRY_AFTER_SECONDS: u16 = 1;
 /// An error response.
 ///
 /// `code` is part of the API: clients branch on it, so it never changes. `cause` is for us: it is
-/// logged, once, and never sent. [`super::http::finish`] writes the body, since only there the
+/// logged, once, and never sent. The layer around all routes writes the body, since only there the
 /// identifier of the call is known.
 #[derive(Clone, Debug)]
 pub struct Problem {
