@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::LambdaRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower::{Service as _, ServiceExt as _};
+use tower::Service as _;
 
 /// How long API Gateway waits for a function, in milliseconds.
 const FUNCTION_MILLISECONDS: i64 = 30_000;
@@ -65,10 +65,10 @@ impl HttpFunction {
         call_id.clone_into(&mut context.request_id);
         let ends_at = self.clock.now().as_millisecond() + FUNCTION_MILLISECONDS;
         context.deadline = u64::try_from(ends_at)?;
-        let mut function = Adapter::from(self.router.clone());
-        let function = function.ready().await.map_err(|never: Infallible| match never {})?;
-        let answer = function.call(LambdaEvent { payload, context }).await;
-        let answer = answer.map_err(|never: Infallible| match never {})?;
+        // A router is always ready. The adapter is gone before anything is awaited, for it cannot
+        // go to another thread.
+        let answer = Adapter::from(self.router.clone()).call(LambdaEvent { payload, context });
+        let answer = answer.await.map_err(|never: Infallible| match never {})?;
         response(serde_json::from_value(serde_json::to_value(&answer)?)?)
     }
 }

@@ -4,7 +4,10 @@
 //! and the tests are both built on it, so what people try out is what is tested.
 
 pub mod aws;
+pub mod cli;
+mod dev;
 pub mod gateway;
+mod keys;
 pub mod system;
 mod table;
 

@@ -21,7 +21,7 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Data, to_event},
+    aws::{Aws, Data, Message, to_event},
     gateway::{HttpFunction, is_read},
     table,
 };
@@ -201,13 +201,23 @@ impl System {
         sweep::sweep(&self.sweep, ends_at).await
     }
 
-    /// Waits up to `wait` for hints, and invokes delivery with them as the queue does. Gives the
-    /// number of hints.
+    /// Waits up to `wait` for hints, and invokes delivery with them. Gives the number of hints.
     pub async fn deliver(&self, wait: Duration) -> anyhow::Result<usize> {
-        let queue = self.aws.queue();
-        let messages = queue.receive_within(wait, HINTS, BATCH_MAX, VISIBILITY).await?;
+        let messages = self.receive(wait).await?;
+        let n_hints = messages.len();
+        self.follow(messages).await?;
+        Ok(n_hints)
+    }
+
+    /// Takes as many hints as one event holds, and waits up to `wait` for the first.
+    pub async fn receive(&self, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        Ok(self.aws.queue().receive_within(wait, HINTS, BATCH_MAX, VISIBILITY).await?)
+    }
+
+    /// Invokes delivery with hints as the queue does: those that it reports come again.
+    pub async fn follow(&self, messages: Vec<Message>) -> anyhow::Result<()> {
         if messages.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         // Through JSON, as Lambda sends and gets it.
         let event = serde_json::from_value(serde_json::to_value(to_event(&messages))?)?;
@@ -218,10 +228,10 @@ impl System {
         for message in &messages {
             let failed = &response.batch_item_failures;
             if !failed.iter().any(|it| it.item_identifier == message.id) {
-                queue.delete(HINTS, &message.receipt).await?;
+                self.aws.queue().delete(HINTS, &message.receipt).await?;
             }
         }
-        Ok(messages.len())
+        Ok(())
     }
 }
 

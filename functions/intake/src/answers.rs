@@ -175,5 +175,5 @@ fn html(status: StatusCode, page: String) -> Response {
         let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
         (HeaderName::from_static(name), value)
     });
-    (status, axum::response::AppendHeaders(headers), page).into_response()
+    (status, headers, page).into_response()
 }

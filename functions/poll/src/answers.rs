@@ -13,7 +13,7 @@ use answerback::{
 use axum::{
     extract::{Path, State},
     http::{HeaderName, HeaderValue, StatusCode},
-    response::{AppendHeaders, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub(crate) async fn page(
         let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
         (HeaderName::from_static(name), value)
     });
-    Ok((status, AppendHeaders(headers), page).into_response())
+    Ok((status, headers, page).into_response())
 }
 
 /// The same, for programs.

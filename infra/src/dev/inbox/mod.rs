@@ -1,0 +1,184 @@
+//! The built-in receiver: does what a customer's would do, and shows what arrived.
+//!
+//! | call | answer |
+//! |------|--------|
+//! | `POST /inbox…` | 204, or what `?status=503` asks for, so that retries can be tried out |
+//! | `HEAD /inbox…` | 204, for the look that is taken before a request is stored |
+//! | `GET /inbox…`  | what arrived, newest first: a page, or JSON where that is accepted |
+
+mod page;
+mod signature;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use answerback::{
+    domain::{Account, AccountId},
+    service::{Clock, http::header},
+    store::{self, Store, keys},
+};
+use axum::{
+    body::Bytes,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, Method, StatusCode, Uri, header::ALLOW},
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use signature::Unverified;
+
+/// The largest callback that is taken: more than we ever send.
+pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How much of a body is kept for showing.
+const SHOWN_BYTES_MAX: usize = 64 * 1024;
+/// Older ones are forgotten.
+const RECEIVED_MAX: usize = 200;
+
+/// What arrived.
+pub(super) struct Inbox {
+    store: Store,
+    clock: Clock,
+    account: AccountId,
+    received: Mutex<VecDeque<Arc<Received>>>,
+}
+
+/// One callback as it arrived.
+#[derive(Serialize)]
+struct Received {
+    received_at: Timestamp,
+    path: String,
+    /// What kind of event it tells of.
+    event: Option<String>,
+    delivery_id: Option<String>,
+    attempt: Option<String>,
+    /// What we answered.
+    status: u16,
+    verified: bool,
+    /// Why it is not verified.
+    problem: Option<Unverified>,
+    body: Shown,
+}
+
+/// A body as it is shown.
+enum Shown {
+    Json(Value),
+    /// Not JSON, or cut.
+    Text(String),
+}
+
+/// What a caller may ask of the inbox.
+#[derive(Deserialize)]
+pub(super) struct Wishes {
+    status: Option<u16>,
+    refresh: Option<u32>,
+}
+
+impl Inbox {
+    /// An empty one, for callbacks that are signed with the secret of `account`.
+    pub(super) fn new(store: Store, clock: Clock, account: AccountId) -> Self {
+        Self { store, clock, account, received: Mutex::default() }
+    }
+
+    async fn receive(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+        status: u16,
+    ) -> Result<(), store::Error> {
+        let now = self.clock.now();
+        // Read anew each time: the secret may have been rotated.
+        let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
+        let secrets: Vec<_> =
+            account.iter().flat_map(|it| it.live_secrets(now)).map(|it| &it.text).collect();
+        let verified = signature::check(&secrets, headers, body, now);
+        let text = |name| header(headers, name).map(str::to_owned);
+        let received = Received {
+            received_at: now,
+            path: uri.path_and_query().map_or(String::new(), ToString::to_string),
+            event: text("answerback-event"),
+            delivery_id: text("answerback-delivery"),
+            attempt: text("answerback-attempt"),
+            status,
+            verified: verified.is_ok(),
+            problem: verified.err(),
+            body: Shown::of(body),
+        };
+        let mut all = self.received.lock().expect("no holder panics");
+        all.push_front(Arc::new(received));
+        all.truncate(RECEIVED_MAX);
+        Ok(())
+    }
+
+    /// Newest first.
+    fn received(&self) -> Vec<Arc<Received>> {
+        self.received.lock().expect("no holder panics").iter().cloned().collect()
+    }
+}
+
+/// Answers whatever comes to the inbox.
+pub(super) async fn answer(
+    State(inbox): State<Arc<Inbox>>,
+    wishes: Result<Query<Wishes>, QueryRejection>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Ok(Query(wishes)) = wishes else {
+        return (StatusCode::BAD_REQUEST, "`status` and `refresh` are numbers\n").into_response();
+    };
+    match method {
+        Method::HEAD => StatusCode::NO_CONTENT.into_response(),
+        Method::GET => show(&inbox.received(), &headers, wishes.refresh),
+        Method::POST => {
+            let status = wishes.status.map_or(Ok(StatusCode::NO_CONTENT), StatusCode::from_u16);
+            let Some(status) = status.ok().filter(|it| !it.is_informational()) else {
+                let text = "`status` must be a final HTTP status\n";
+                return (StatusCode::BAD_REQUEST, text).into_response();
+            };
+            if let Err(err) = inbox.receive(&uri, &headers, &body, status.as_u16()).await {
+                let error: &(dyn std::error::Error + 'static) = &err;
+                tracing::error!(error, "the inbox could not read the account's secret");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+            status.into_response()
+        }
+        _ => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD, POST")]).into_response(),
+    }
+}
+
+fn show(received: &[Arc<Received>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
+    let accepted = header(headers, "accept").unwrap_or_default();
+    if accepted.contains("application/json") {
+        return axum::Json(json!({ "data": received })).into_response();
+    }
+    page::render(received, refresh)
+}
+
+impl Shown {
+    fn of(body: &[u8]) -> Self {
+        if body.len() <= SHOWN_BYTES_MAX
+            && let Ok(value) = serde_json::from_slice(body)
+        {
+            return Self::Json(value);
+        }
+        let head = String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES_MAX)]);
+        let more = body.len().saturating_sub(SHOWN_BYTES_MAX);
+        let note = if more > 0 { format!("\n… and {more} bytes more") } else { String::new() };
+        Self::Text(format!("{head}{note}"))
+    }
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Json(value) => value.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What moves things without a call: the queue's events and the schedule's.
+
+use std::{pin::pin, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+
+use crate::System;
+
+/// Most events that are worked on at once. Each holds up to ten hints, so a few receivers that
+/// hang stop nobody else.
+const INVOCATIONS_MAX: usize = 64;
+/// How long one look at the queue waits; so long may a stop take.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Follows hints until stopped.
+pub(super) struct Worker {
+    stop: watch::Sender<()>,
+    following: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Begins to follow hints.
+    pub(super) fn start(system: System) -> Self {
+        let (stop, stopping) = watch::channel(());
+        Self { stop, following: tokio::spawn(follow_hints(system, stopping)) }
+    }
+
+    /// Takes no more hints, and finishes what is under way.
+    pub(super) async fn stop(self) {
+        drop(self.stop);
+        log_panic(self.following.await);
+    }
+}
+
+/// Sweeps at once, for a crash may have left things due, and then at every interval, until `told`
+/// to stop. A sweep that has begun is finished.
+pub(super) async fn sweep_until(system: &System, interval: Duration, told: impl Future) {
+    let mut told = pin!(told);
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = &mut told => return,
+        }
+        // It logs what it did.
+        system.sweep().await;
+    }
+}
+
+async fn follow_hints(system: System, stopping: watch::Receiver<()>) {
+    let mut events = JoinSet::new();
+    // A look is never broken off: what it had taken would stay hidden for minutes.
+    while stopping.has_changed().is_ok() {
+        let messages = match system.receive(LOOK).await {
+            Ok(messages) => messages,
+            Err(err) => {
+                tracing::error!(error = format!("{err:#}"), "hints could not be received");
+                system.clock.sleep(LOOK).await;
+                continue;
+            }
+        };
+        if !messages.is_empty() {
+            let system = system.clone();
+            events.spawn(async move {
+                if let Err(err) = system.follow(messages).await {
+                    tracing::error!(error = format!("{err:#}"), "an event could not be handled");
+                }
+            });
+        }
+        while let Some(ended) = events.try_join_next() {
+            log_panic(ended);
+        }
+        if events.len() >= INVOCATIONS_MAX
+            && let Some(ended) = events.join_next().await
+        {
+            log_panic(ended);
+        }
+    }
+    while let Some(ended) = events.join_next().await {
+        log_panic(ended);
+    }
+}
+
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(err) = ended {
+        tracing::error!(error = %err, "a worker panicked");
+    }
+}

@@ -1,0 +1,101 @@
+//! What a kill leaves behind, and the next start takes up.
+
+use answerback::signing::verify_standard;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::stack::{Receiver, Stack, call, until};
+
+#[tokio::test]
+async fn an_answer_survives_two_kills_and_is_told_under_one_delivery_id() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::start(503).await;
+
+    // Every hint is lost and no sweep comes: at its death the first stack has told nobody.
+    let stack = Stack::start(folder.path(), &["--no-queue", "--sweep-interval", "1h"]);
+    let request = stack
+        .create(json!({
+            "title": "Deploy?",
+            "options": [{ "value": "approve", "label": "Approve" }],
+            "callback_url": receiver.url,
+        }))
+        .await;
+    let id = request["id"].as_str().expect("an id").to_owned();
+    let answer = json!({ "recipient": null, "option": "approve" });
+    let (status, told) =
+        stack.call(Method::POST, &format!("/v1/requests/{id}/responses"), answer).await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    stack.kill();
+    assert!(receiver.arrived().is_empty());
+
+    // The second one tells, is refused, writes that down, and dies before the retry.
+    let stack = Stack::start(folder.path(), &[]);
+    let path = format!("/v1/deliveries?request_id={id}");
+    let delivery = until("the refusal is written down", async || {
+        let (_, list) = stack.call(Method::GET, &path, Value::Null).await;
+        let delivery = list["data"][0].clone();
+        (delivery["failures"] == 1).then_some(delivery)
+    })
+    .await;
+    stack.kill();
+    assert_eq!(receiver.arrived().len(), 1);
+    receiver.answer(204);
+
+    let stack = Stack::start(folder.path(), &[]);
+    until("the delivery is done", async || {
+        let (_, request) =
+            stack.call(Method::GET, &format!("/v1/requests/{id}"), Value::Null).await;
+        (request["callback"]["status"] == "delivered").then_some(())
+    })
+    .await;
+    let (_, secret) = stack.call(Method::GET, "/v1/secret?reveal=true", Value::Null).await;
+    let [first, second] = receiver.arrived().try_into().ok().expect("one, and one retry");
+    for (arrived, attempt) in [(&first, "1"), (&second, "2")] {
+        assert_eq!(arrived.header("webhook-id"), delivery["id"]);
+        assert_eq!(arrived.header("answerback-attempt"), attempt);
+        assert!(verify_standard(
+            secret["secret"].as_str().expect("revealed"),
+            arrived.header("webhook-id"),
+            arrived.header("webhook-timestamp"),
+            &arrived.body,
+            arrived.header("webhook-signature"),
+        ));
+    }
+    assert_eq!(first.body, second.body);
+}
+
+#[tokio::test]
+async fn a_kill_at_any_time_loses_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::start(204).await;
+    let mut stack = Stack::start(folder.path(), &[]);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let request = stack
+            .create(json!({
+                "title": "Deploy?",
+                "options": [{ "value": "approve", "label": "Approve" }],
+                "callback_url": receiver.url,
+            }))
+            .await;
+        let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
+        let answer = link.replace("/a/", "/v1/answers/");
+        let (status, told) = call(Method::POST, &answer, &[], r#"{"option": "approve"}"#).await;
+        assert_eq!(status, StatusCode::OK, "{told}");
+        // Wherever the worker is by now.
+        stack.kill();
+        ids.push(request["id"].as_str().expect("an id").to_owned());
+        stack = Stack::start(folder.path(), &["--sweep-interval", "1s"]);
+    }
+    for id in ids {
+        let path = format!("/v1/requests/{id}");
+        let callback = until("the callback is delivered", async || {
+            let (_, request) = stack.call(Method::GET, &path, Value::Null).await;
+            (request["callback"]["status"] == "delivered").then(|| request["callback"].clone())
+        })
+        .await;
+        let is_of_this =
+            |it: &&crate::stack::Arrived| it.header("webhook-id") == callback["delivery_id"];
+        assert!(receiver.arrived().iter().filter(is_of_this).count() >= 1);
+    }
+}

@@ -1,0 +1,137 @@
+"""How much processor time a function takes from its start to its first answer.
+
+Usage: cold_start.py PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…]   (each a release build of a function)
+
+Stands in for Lambda's Runtime API, starts each program anew 20 times with the same event, and prints the
+median time on the processor until it asks for its first event and until its first answer has come. The
+table is the local stack's, so the connection to it is plain. Time on the wall is noise; this is not.
+"""
+
+import http.server
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import threading
+
+RUNS = 20
+EVENTS = {
+    "intake": "create_request.json",
+    "poll": "get_request.json",
+    "sweep": "every_minute.json",
+    "deliver": "hints.json",
+}
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "events"
+
+
+class Runtime(http.server.ThreadingHTTPServer):
+    """One function's Runtime API, for one event."""
+
+    daemon_threads = True
+
+    def __init__(self, event):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.event, self.marks, self.answered = event, {}, threading.Event()
+        self.process, self.answer = None, None
+
+    def mark(self, name):
+        # Nanoseconds on a processor, all threads together.
+        threads = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        self.marks[name] = sum(int(it.read_text().split()[0]) for it in threads) / 1e6
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if "init" in self.server.marks:
+            self.server.answered.wait()
+            threading.Event().wait()
+        self.server.mark("init")
+        self.send_response(200)
+        self.send_header("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000000")
+        self.send_header("lambda-runtime-deadline-ms", "32503680000000")
+        self.send_header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:0:function:f")
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(self.server.event)))
+        self.end_headers()
+        self.wfile.write(self.server.event)
+
+    def do_POST(self):
+        encoding = self.headers.get("transfer-encoding", "")
+        if encoding == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.mark("first answer")
+        self.server.answer = body
+        self.send_response(202)
+        self.send_header("content-length", "0")
+        self.end_headers()
+        self.server.answered.set()
+
+    def log_message(self, *_):
+        pass
+
+
+def run(bootstrap, event, stack):
+    runtime = Runtime(event)
+    threading.Thread(target=runtime.serve_forever, daemon=True).start()
+    environment = {
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{runtime.server_port}",
+        "AWS_LAMBDA_FUNCTION_NAME": "f",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL": stack["aws_endpoint"],
+        "TABLE_NAME": "answerback",
+        "HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints",
+    }
+    log = open(os.devnull, "wb")
+    with subprocess.Popen([bootstrap], env=environment, stdout=log, stderr=log) as process:
+        runtime.process = process
+        answered = runtime.answered.wait(30)
+        process.kill()
+    assert answered, f"{bootstrap} did not answer"
+    return runtime.marks, runtime.answer
+
+
+def event_of(name, key):
+    event = json.loads((FOLDER / EVENTS[name]).read_text())
+    if "headers" in event:
+        event["headers"]["authorization"] = f"Bearer {key}"
+    return json.dumps(event).encode()
+
+
+def main():
+    answerback, *bootstraps = sys.argv[1:]
+    command = [answerback, "dev", "--json", "--memory", "--port", "0", "--sweep-interval", "3600s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as stack_process:
+        try:
+            stack = json.loads(stack_process.stdout.readline())
+            print(f"{'function':10} {'init, CPU ms':>14} {'first answer, CPU ms':>22} {'binary, MB':>12}  (medians of {RUNS})")
+            for bootstrap in bootstraps:
+                path = pathlib.Path(bootstrap)
+                name = next(it for it in EVENTS if it in path.as_posix().lower())
+                event = event_of(name, stack["api_key"])
+                marks = []
+                for _ in range(RUNS):
+                    mark, answer = run(bootstrap, event, stack)
+                    marks.append(mark)
+                medians = {it: statistics.median(mark[it] for mark in marks) for it in marks[0]}
+                size = path.stat().st_size / 1e6
+                print(f"{name:10} {medians['init']:14.2f} {medians['first answer']:22.2f} {size:12.2f}  {answer[:60]!r}")
+        finally:
+            stack_process.terminate()
+
+
+if __name__ == "__main__":
+    main()
