@@ -36,6 +36,10 @@ class Runtime(http.server.ThreadingHTTPServer):
         self.event, self.marks, self.answered = event, {}, threading.Event()
         self.process, self.answer = None, None
 
+    def handle_error(self, *_):
+        # A function that is killed hangs up.
+        pass
+
     def mark(self, name):
         # Nanoseconds on a processor, all threads together.
         threads = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
@@ -117,7 +121,7 @@ def main():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as stack_process:
         try:
             stack = json.loads(stack_process.stdout.readline())
-            print(f"{'function':10} {'init, CPU ms':>14} {'first answer, CPU ms':>22} {'binary, MB':>12}  (medians of {RUNS})")
+            print(f"{'function':10} {'init, CPU ms':>14} {'first answer, CPU ms':>22} {'binary, MB':>12}   {RUNS} runs")
             for bootstrap in bootstraps:
                 path = pathlib.Path(bootstrap)
                 name = next(it for it in EVENTS if it in path.as_posix().lower())
