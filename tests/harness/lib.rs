@@ -6,13 +6,14 @@
 
 pub mod contract;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
     service::{Clock, Entropy, NewKey},
 };
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -61,6 +62,8 @@ pub struct Setup {
     pub data: Data,
     /// What receivers answer first.
     pub answers: Vec<Result<Reply, Failure>>,
+    /// How receivers are reached; by a script that begins with `answers`, unless it is given.
+    pub egress: Option<egress::Client>,
     /// The event bus.
     pub bus: Option<String>,
     /// Whether functions other than the sweep send hints.
@@ -74,9 +77,10 @@ impl Default for Setup {
         Self {
             data: Data::Memory,
             answers: Vec::new(),
+            egress: None,
             bus: None,
             has_queue: true,
-            dynamodb: Tweak::default(),
+            dynamodb: patient(),
         }
     }
 }
@@ -96,8 +100,8 @@ impl World {
 
     /// A service as it is wanted.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { data, answers, bus, has_queue, dynamodb } = setup;
-        let egress = egress::Client::scripted(answers);
+        let Setup { data, answers, egress, bus, has_queue, dynamodb } = setup;
+        let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let system = System::start(Options {
             data,
@@ -248,6 +252,12 @@ impl Answer {
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// Has DynamoDB's client wait as long as it takes: hundreds of calls at once on a busy machine take
+/// longer than a function would wait.
+pub fn patient() -> Tweak {
+    Tweak(Some(Arc::new(|config| config.timeout_config(TimeoutConfig::disabled()))))
 }
 
 /// The token in the answer link of the recipient with this number.

@@ -73,8 +73,7 @@ pub(crate) async fn attempt(
     }
     // The record of what happened is less than what happened: it holds nothing up.
     if let Err(err) = recorded {
-        let error: &(dyn std::error::Error + 'static) = &err;
-        tracing::error!(delivery.id = %delivery.id, error, "an attempt was not recorded");
+        tracing::error!(delivery.id = %delivery.id, error = &err as &(dyn std::error::Error + 'static), "an attempt was not recorded");
     }
     Ok(())
 }

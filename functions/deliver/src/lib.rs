@@ -9,7 +9,7 @@ mod dispatch;
 mod erasure;
 mod sign;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
@@ -75,23 +75,29 @@ pub enum Error {
 /// This needs `ReportBatchItemFailures` on the event source mapping. `ends_at` is when the
 /// function is stopped, if that is known.
 pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
-    let work = event.records.into_iter().map(async |message| {
-        let body = message.body.unwrap_or_default();
+    // Ten answers in a second are ten hints at one request, which is looked after once.
+    let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in event.records {
+        let same = messages.entry(message.body.unwrap_or_default()).or_default();
+        same.push(message.message_id.unwrap_or_default());
+    }
+    let work = messages.into_iter().map(async |(body, message_ids)| {
         let done = match serde_json::from_str(&body) {
             // Boxed: it is large, and there are ten of them.
             Ok(hint) => Box::pin(follow(app, hint, ends_at)).await,
             Err(err) => Err(Error::Hint(err)),
         };
-        let Err(err) = done else { return None };
-        let message_id = message.message_id.unwrap_or_default();
-        let error: &(dyn std::error::Error + 'static) = &err;
-        tracing::error!(message.id = message_id, error, "a hint goes back to the queue");
+        let Err(err) = done else { return Vec::new() };
+        tracing::error!(message.ids = ?message_ids, error = &err as &(dyn std::error::Error + 'static), "a hint goes back to the queue");
+        message_ids
+    });
+    let failed = join_all(work).await.into_iter().flatten().map(|message_id| {
         let mut failure = BatchItemFailure::default();
         failure.item_identifier = message_id;
-        Some(failure)
+        failure
     });
     let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = join_all(work).await.into_iter().flatten().collect();
+    response.batch_item_failures = failed.collect();
     response
 }
 

@@ -1,15 +1,16 @@
 //! Reads what is asked, and of whom.
 
+mod form;
+
 use std::collections::BTreeSet;
 
 use answerback::{
     domain::{
         Question,
         question::{
-            BODY_CHARS_MAX, CHOICES_MAX, Choice, FIELDS_MAX, Field, FieldKind, FieldValue,
-            KEY_CHARS_MAX, LABEL_CHARS_MAX, METADATA_BYTES_MAX, OPTIONS_MAX, QUESTION_BYTES_MAX,
-            RECIPIENTS_MAX, REFERENCE_CHARS_MAX, Recipient, Style, TITLE_CHARS_MAX,
-            VALUE_CHARS_MAX, fold_email,
+            BODY_CHARS_MAX, Choice, Field, FieldKind, FieldValue, METADATA_BYTES_MAX, OPTIONS_MAX,
+            QUESTION_BYTES_MAX, RECIPIENTS_MAX, REFERENCE_CHARS_MAX, Recipient, TITLE_CHARS_MAX,
+            fold_email,
         },
     },
     service::{
@@ -17,39 +18,43 @@ use answerback::{
         fields::{Faults, note},
     },
 };
-use serde_json::Value;
+pub(crate) use form::field_value;
 
 /// Longest e-mail address (RFC 5321, section 4.5.3.1.3).
 const EMAIL_CHARS_MAX: usize = 254;
+/// Longest part before the at sign (RFC 5321, section 4.5.3.1.1).
+const LOCAL_PART_BYTES_MAX: usize = 64;
+/// Longest label of a host name (RFC 1035, section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
 /// Longest name of a recipient, in characters.
 const NAME_CHARS_MAX: usize = 200;
-/// Longest text that a text field may be made to take; an answer is smaller anyway.
-const TEXT_CHARS_MAX: u32 = 2_048;
-
-const STYLES: [(&str, Style); 3] = [
-    ("primary", Style::Primary),
-    ("secondary", Style::Secondary),
-    ("destructive", Style::Destructive),
-];
 
 /// Takes the question out of the body's members.
 pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
+    let title = title(fields, faults);
+    let body = optional_text(fields, "body", BODY_CHARS_MAX, faults);
+    let recipients = recipients(fields, faults);
+    let n_faults = faults.len();
+    let options = form::choices(fields, "options", 0..=OPTIONS_MAX, true, faults);
+    let form = form::fields(fields, faults);
+    // Those that are there and cannot be read have been noted themselves.
+    if options.is_empty() && form.is_empty() && faults.len() == n_faults {
+        fields.fault("options", "or fields: at least one is required", faults);
+    }
     let question = Question {
-        title: title(fields, faults),
-        body: fields.text("body", 0..=BODY_CHARS_MAX, faults).filter(|it| !it.is_empty()),
-        recipients: recipients(fields, faults),
-        options: choices(fields, "options", 0..=OPTIONS_MAX, true, faults),
-        fields: form(fields, faults),
-        external_reference_id: fields.text(
+        title,
+        body,
+        recipients,
+        options,
+        fields: form,
+        external_reference_id: optional_text(
+            fields,
             "external_reference_id",
-            1..=REFERENCE_CHARS_MAX,
+            REFERENCE_CHARS_MAX,
             faults,
         ),
         metadata: metadata(fields, faults),
     };
-    if question.options.is_empty() && question.fields.is_empty() && faults.is_empty() {
-        fields.fault("options", "or fields: at least one is required", faults);
-    }
     if size(&question) > QUESTION_BYTES_MAX {
         let detail = format!(
             "must be smaller: title, body, recipients, options, fields and metadata together have more than {QUESTION_BYTES_MAX} bytes"
@@ -57,6 +62,16 @@ pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
         note(faults, "", detail);
     }
     question
+}
+
+/// A text that may be left out, or left empty.
+fn optional_text(
+    fields: &mut Fields,
+    name: &str,
+    chars_max: usize,
+    faults: &mut Faults,
+) -> Option<String> {
+    fields.text(name, 0..=chars_max, faults).filter(|it| !it.is_empty())
 }
 
 fn title(fields: &mut Fields, faults: &mut Faults) -> String {
@@ -83,12 +98,15 @@ fn recipients(fields: &mut Fields, faults: &mut Faults) -> Vec<Recipient> {
         for fault in own {
             note(faults, at.clone(), fault.detail);
         }
-        let name = entry.text("name", 1..=NAME_CHARS_MAX, faults);
+        let name = optional_text(&mut entry, "name", NAME_CHARS_MAX, faults);
         entry.finish(faults);
-        let Some(email) = email.map(|it| fold_email(&it)) else { continue };
+        let Some(email) = email else { continue };
         if !is_email(&email) {
             note(faults, at, "is not an e-mail address");
-        } else if seen.insert(email.clone()) {
+            continue;
+        }
+        let email = fold_email(&email);
+        if seen.insert(email.clone()) {
             recipients.push(Recipient { email, name });
         } else {
             note(faults, at, "is there twice");
@@ -103,135 +121,18 @@ fn is_email(text: &str) -> bool {
     let is_word = |it: &str| !it.is_empty() && !it.contains(char::is_whitespace);
     is_word(local)
         && is_word(domain)
+        && local.len() <= LOCAL_PART_BYTES_MAX
         && !local.contains(['@', '<', '>', ',', ';', '"', '\\'])
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..")
         && domain.split('.').count() >= 2
         && domain.split('.').all(|label| {
-            !label.is_empty()
+            (1..=LABEL_BYTES_MAX).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
                 && label.chars().all(|it| it.is_alphanumeric() || it == '-')
         })
-}
-
-fn choices(
-    fields: &mut Fields,
-    name: &str,
-    count: std::ops::RangeInclusive<usize>,
-    styled: bool,
-    faults: &mut Faults,
-) -> Vec<Choice> {
-    let mut seen = BTreeSet::new();
-    let mut choices = Vec::new();
-    for (pointer, value) in fields.list(name, count, faults).unwrap_or_default() {
-        let mut entry = Fields::of(value, pointer, faults);
-        let value = entry.required_text("value", 1..=VALUE_CHARS_MAX, faults);
-        let label = entry.required_text("label", 1..=LABEL_CHARS_MAX, faults);
-        let style = if styled { entry.word("style", &STYLES, faults) } else { None };
-        if value.as_ref().is_some_and(|it| !seen.insert(it.clone())) {
-            entry.fault("value", "is there twice", faults);
-        }
-        entry.finish(faults);
-        if let (Some(value), Some(label)) = (value, label) {
-            choices.push(Choice { value, label, style });
-        }
-    }
-    choices
-}
-
-fn form(fields: &mut Fields, faults: &mut Faults) -> Vec<Field> {
-    let mut seen = BTreeSet::new();
-    let mut form = Vec::new();
-    for (pointer, value) in fields.list("fields", 0..=FIELDS_MAX, faults).unwrap_or_default() {
-        let mut entry = Fields::of(value, pointer, faults);
-        let key = entry.required_text("key", 1..=KEY_CHARS_MAX, faults);
-        if key.as_ref().is_some_and(|it| !seen.insert(it.clone())) {
-            entry.fault("key", "is there twice", faults);
-        }
-        let label = entry.required_text("label", 1..=LABEL_CHARS_MAX, faults);
-        let required = entry.flag("required", faults).unwrap_or(false);
-        let kind = kind(&mut entry, faults);
-        let default = entry.take("default").map(field_value);
-        let (Some(key), Some(label), Some(kind)) = (key, label, kind) else {
-            entry.finish(faults);
-            continue;
-        };
-        let mut field = Field { key, label, required, kind, default: None };
-        match default {
-            None => (),
-            Some(None) => entry.fault("default", "must be text, a number or a boolean", faults),
-            Some(Some(value)) => {
-                match (Field { required: false, ..field.clone() }).fit(Some(value)) {
-                    Ok(value) => field.default = value,
-                    Err(detail) => entry.fault("default", detail, faults),
-                }
-            }
-        }
-        entry.finish(faults);
-        form.push(field);
-    }
-    form
-}
-
-fn kind(entry: &mut Fields, faults: &mut Faults) -> Option<FieldKind> {
-    #[derive(Clone, Copy)]
-    enum Word {
-        Text,
-        Textarea,
-        Number,
-        Select,
-        Toggle,
-    }
-    const WORDS: [(&str, Word); 5] = [
-        ("text", Word::Text),
-        ("textarea", Word::Textarea),
-        ("number", Word::Number),
-        ("select", Word::Select),
-        ("toggle", Word::Toggle),
-    ];
-    if !entry.has("type") {
-        entry.fault("type", "is required", faults);
-        // Which of these belong to it nobody knows.
-        for name in ["choices", "min", "max", "max_length"] {
-            entry.take(name);
-        }
-        return None;
-    }
-    let max_length = 1..=TEXT_CHARS_MAX;
-    Some(match entry.word("type", &WORDS, faults)? {
-        Word::Text => {
-            FieldKind::Text { max_length: entry.integer("max_length", max_length, faults) }
-        }
-        Word::Textarea => {
-            FieldKind::Textarea { max_length: entry.integer("max_length", max_length, faults) }
-        }
-        Word::Number => {
-            let (min, max) = (entry.number("min", faults), entry.number("max", faults));
-            if min.zip(max).is_some_and(|(min, max)| min > max) {
-                entry.fault("max", "must not be less than min", faults);
-            }
-            FieldKind::Number { min, max }
-        }
-        Word::Select => {
-            if !entry.has("choices") {
-                entry.fault("choices", "is required", faults);
-            }
-            FieldKind::Select { choices: choices(entry, "choices", 1..=CHOICES_MAX, false, faults) }
-        }
-        Word::Toggle => FieldKind::Toggle,
-    })
-}
-
-/// A value of a field, if it can be one.
-pub(crate) fn field_value(value: Value) -> Option<FieldValue> {
-    match value {
-        Value::String(text) => Some(FieldValue::Text(text)),
-        Value::Bool(toggle) => Some(FieldValue::Toggle(toggle)),
-        Value::Number(number) => number.as_f64().map(FieldValue::Number),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 fn metadata(fields: &mut Fields, faults: &mut Faults) -> Option<String> {

@@ -9,7 +9,7 @@ use answerback::{
     service::{
         Caller, Fields, Lost, Problem, advance,
         answering::misfit_problem,
-        fields::Faults,
+        fields::{Faults, note},
         http::Json,
         requests::{self, callback_delivery, find, refused},
         settled, wire,
@@ -55,16 +55,21 @@ pub(crate) async fn respond(
     let mut faults = Faults::new();
     let mut fields = Fields::of(body.value, "", &mut faults);
     let email = fields.text("recipient", 1..=254, &mut faults);
+    let answer = fit(&request, read_answer(fields, faults)?);
     let row = request.question.row_of(email.as_deref());
-    if row.is_none() {
-        fields.fault("recipient", "is not one of the recipients", &mut faults);
-    }
-    let answer = read_answer(fields, faults)?;
-    let row = row.ok_or_else(Problem::not_found)?;
-    let answer = fit(&request, answer).map_err(|misfits| misfit_problem(&misfits))?;
+    let (Some(row), Ok(answer)) = (row, &answer) else {
+        let mut faults = Faults::new();
+        if row.is_none() {
+            note(&mut faults, "/recipient", "is not one of the recipients");
+        }
+        if let Err(misfits) = answer {
+            faults.extend_from_slice(misfit_problem(&misfits).faults());
+        }
+        return Err(Problem::invalid(faults));
+    };
 
     let hidden = request.terms.read.is_private();
-    let request = record(&app, request, row, &answer)
+    let request = record(&app, request, row, answer)
         .await
         .map_err(|lost| answer_problem(lost, row, hidden))?;
     show(&app, &caller, &request).await
@@ -127,7 +132,7 @@ pub(crate) fn read_answer(mut body: Fields, mut faults: Faults) -> Result<Answer
         for (key, value) in members.into_rest().into_iter().filter(|(_, it)| !it.is_null()) {
             match field_value(value) {
                 Some(value) => _ = fields.insert(key, value),
-                None => answerback::service::fields::note(
+                None => note(
                     faults,
                     format!("{pointer}{}", key.replace('~', "~0").replace('/', "~1")),
                     "must be text, a number or a boolean",

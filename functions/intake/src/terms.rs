@@ -26,8 +26,6 @@ use serde_json::Value;
 
 /// Longest bearer token, in characters.
 const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
-/// Room for any URL that can be right, and for saying of others what is wrong with them.
-const URL_CHARS_MAX: usize = 100_000;
 
 /// Takes the time to answer out of the body's members.
 pub(crate) fn timeout(fields: &mut Fields, faults: &mut Faults) -> u32 {
@@ -62,22 +60,16 @@ fn quorum(fields: &mut Fields, question: &Question, faults: &mut Faults) -> Quor
         }
     };
     let n_rows = u32::try_from(question.n_rows()).expect("at most a hundred");
-    let is_all = match members.take("count") {
-        None => true,
-        Some(Value::String(word)) if word == "all" => true,
-        Some(Value::String(word)) if word == "any" => {
-            members = with(members, "count", 1.into(), faults);
-            false
+    let count = match members.take("count") {
+        None => {
+            members.fault("count", "is required", faults);
+            Count::All
         }
+        Some(Value::String(word)) if word == "all" => Count::All,
         Some(value) => {
             members = with(members, "count", value, faults);
-            false
+            Count::AtLeast(members.integer("count", 1..=n_rows, faults).unwrap_or(1))
         }
-    };
-    let count = if is_all {
-        Count::All
-    } else {
-        Count::AtLeast(members.integer("count", 1..=n_rows, faults).unwrap_or(1))
     };
     let option = members.text("option", 1..=100, faults);
     if option.as_ref().is_some_and(|it| !question.has_option(it)) {
@@ -89,6 +81,7 @@ fn quorum(fields: &mut Fields, question: &Question, faults: &mut Faults) -> Quor
             Value::String(it) if Some(&it) == option.as_ref() => {
                 note(faults, pointer, "is the option that is counted");
             }
+            Value::String(it) if veto.contains(&it) => note(faults, pointer, "is there twice"),
             Value::String(it) if question.has_option(&it) => veto.push(it),
             _ => note(faults, pointer, "is not one of the options"),
         }
@@ -105,6 +98,13 @@ fn with(members: Fields, name: &str, value: Value, faults: &mut Faults) -> Field
     Fields::of(map.into(), pointer.trim_end_matches('/'), faults)
 }
 
+/// Takes a member that has no place here, where it is null and so counts as absent.
+fn take_null(members: &mut Fields, name: &str) {
+    if !members.has(name) {
+        members.take(name);
+    }
+}
+
 fn on_deadline(fields: &mut Fields, question: &Question, faults: &mut Faults) -> OnDeadline {
     let Some(mut members) = fields.object("on_deadline", faults) else { return OnDeadline::Expire };
     if !members.has("kind") {
@@ -118,6 +118,7 @@ fn on_deadline(fields: &mut Fields, question: &Question, faults: &mut Faults) ->
         }
         OnDeadline::Default(option)
     } else {
+        take_null(&mut members, "option");
         OnDeadline::Expire
     };
     members.finish(faults);
@@ -148,8 +149,7 @@ fn read_policy(fields: &mut Fields, faults: &mut Faults) -> ReadPolicy {
             ReadMode::Lease { seconds: seconds.unwrap_or(LEASE_SECONDS) }
         }
     };
-    if members.has("lease_seconds") {
-        members.take("lease_seconds");
+    if members.take("lease_seconds").is_some() {
         members.fault("lease_seconds", "belongs to the mode `lease` only", faults);
     }
     members.finish(faults);
@@ -158,7 +158,15 @@ fn read_policy(fields: &mut Fields, faults: &mut Faults) -> ReadPolicy {
 
 fn callback(fields: &mut Fields, faults: &mut Faults) -> (Option<Callback>, bool) {
     let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
-    let url = fields.text("callback_url", 0..=URL_CHARS_MAX, faults);
+    let url = match fields.take("callback_url") {
+        None => None,
+        // Whatever is wrong with it is said by the rules for URLs.
+        Some(Value::String(url)) => Some(url),
+        Some(_) => {
+            fields.fault("callback_url", "must be text", faults);
+            Some(String::new())
+        }
+    };
     let settings = fields.object("callback", faults);
     if settings.is_some() && url.is_none() {
         fields.fault("callback_url", "is required where there is a callback", faults);

@@ -96,6 +96,9 @@ async fn take(
             let data = ResultData::of_end(&request);
             result = Some(serde_json::value::to_raw_value(&data).map_err(Problem::internal)?);
         }
+        if let Life::Erased { .. } = request.state {
+            return Err(Problem::not_found());
+        }
         let Some(next) = next else { return Ok((told, request, result)) };
         match app.store.save(&next).await? {
             Saved::Saved => return Ok((told, next, result)),

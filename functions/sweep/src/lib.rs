@@ -96,8 +96,11 @@ pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
             let (due, next) = match app.store.due(shard, now, PAGE, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(err) => {
-                    let error: &(dyn std::error::Error + 'static) = &err;
-                    tracing::error!(shard, error, "what is due could not be listed");
+                    tracing::error!(
+                        shard,
+                        error = &err as &(dyn std::error::Error + 'static),
+                        "what is due could not be listed"
+                    );
                     swept.n_shards_left += 1;
                     break;
                 }
@@ -228,9 +231,12 @@ async fn leave_alone(app: &App, then: Then, until: Timestamp) -> Result<(), stor
 
 /// A bad item must not stop the line.
 async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
-    let error: &(dyn std::error::Error + 'static) = &err;
-    tracing::error!(item = %due.what, error, "something due could not be handled");
+    tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "something due could not be handled");
     swept.n_errors += 1;
+    if let store::Error::Dynamo { .. } = err {
+        // Not the item's fault: it stays due, and the next sweep tries again.
+        return;
+    }
     match app.store.put_off(&due.what, now + BROKEN).await {
         Ok(false) => (),
         Ok(true) => {
@@ -238,8 +244,7 @@ async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept:
             tracing::error!(item = %due.what, "it was set aside; a person must look at it");
         }
         Err(err) => {
-            let error: &(dyn std::error::Error + 'static) = &err;
-            tracing::error!(item = %due.what, error, "nor could it be put off");
+            tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "nor could it be put off");
         }
     }
 }

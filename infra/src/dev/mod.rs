@@ -17,7 +17,7 @@ mod server;
 mod workers;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -125,15 +125,15 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     let inbox = Arc::new(Inbox::new(system.store.clone(), system.clock.clone(), account));
     let server = server::start(listener, system.clone(), inbox);
     let worker = Worker::start(system.clone());
+    // What a crash left behind comes first. It logs what it did.
+    system.sweep().await;
     let text = if flags.json { ready.line()? } else { banner::text(&ready, folder, flags.strict) };
     // Who closed our stdout can still use us.
     let _: io::Result<()> =
         io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 
     workers::sweep_until(&system, flags.sweep_interval, signals.next()).await;
-    if io::stderr().is_terminal() {
-        tracing::info!("finishing what is under way; Ctrl-C again leaves it to the next start");
-    }
+    tracing::info!("finishing what is under way; Ctrl-C again leaves it to the next start");
     let finish = async {
         // The worker first: it may still be posting to the inbox.
         worker.stop().await;

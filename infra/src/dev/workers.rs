@@ -5,14 +5,14 @@ use std::{pin::pin, time::Duration};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle, JoinSet},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 
 use crate::System;
 
-/// Most events that are worked on at once. Each holds up to ten hints, so a few receivers that
-/// hang stop nobody else.
-const INVOCATIONS_MAX: usize = 64;
+/// Most events that are worked on at once. An event often holds a single hint, so this is also how
+/// many receivers may hang before others wait for them.
+const INVOCATIONS_MAX: usize = 250;
 /// How long one look at the queue waits; so long may a stop take.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -36,18 +36,16 @@ impl Worker {
     }
 }
 
-/// Sweeps at once, for a crash may have left things due, and then at every interval, until `told`
-/// to stop. A sweep that has begun is finished.
+/// Sweeps at every interval until `told` to stop. A sweep that has begun is finished.
 pub(super) async fn sweep_until(system: &System, interval: Duration, told: impl Future) {
     let mut told = pin!(told);
-    let mut ticks = tokio::time::interval(interval);
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = &mut told => return,
         }
-        // It logs what it did.
         system.sweep().await;
     }
 }

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use super::{
     AccountId, Event, EventKind, OpId, Profile, RequestId,
     event::Answered,
+    id::NUMBER_MAX,
     question::{Answer, Question},
     quorum::{Quorum, Verdict},
     reading::{ReadPolicy, Reading, Told, UnknownReceipt},
@@ -40,6 +41,9 @@ pub const GUARD: Duration = Duration::from_secs(2);
 const SECOND_LOOK: Duration = Duration::from_mins(1);
 /// Most events that wait to be told. Beyond, an answer is refused until they are.
 pub const OUTBOX_MAX: usize = 24;
+/// Most events of one request before an answer is refused: the answer's own and the end's must
+/// still have a number each, or the end would be taken for an event that has been told.
+const EVENTS_MAX: u32 = NUMBER_MAX - 2;
 
 /// A question and what became of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,7 +273,11 @@ impl Request {
             }
             (State::Ended(_), _) => return Err(Refusal::Ended),
             (State::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),
-            (State::Pending, _) if self.outbox.len() >= OUTBOX_MAX => return Err(Refusal::TooBusy),
+            (State::Pending, _)
+                if self.outbox.len() >= OUTBOX_MAX || self.n_events > EVENTS_MAX =>
+            {
+                return Err(Refusal::TooBusy);
+            }
             (State::Pending, _) => (),
         }
 

@@ -54,7 +54,9 @@ impl RetryPolicy {
 /// Reads a `Retry-After` header (RFC 9110, section 10.2.3): seconds, or a date.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
+    if !value.is_empty() && value.bytes().all(|it| it.is_ascii_digit()) {
+        // However large: it is capped where it is used.
+        let seconds = value.parse().unwrap_or(u32::MAX);
         return Some(Duration::from_secs(seconds.into()));
     }
     let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();

@@ -123,8 +123,11 @@ impl Hints {
                         tracing::warn!(n_hints = left.len(), try_, "hints were not taken");
                     }
                     Err(err) => {
-                        let error: &(dyn std::error::Error + 'static) = &err;
-                        tracing::warn!(error, try_, "hints were not sent");
+                        tracing::warn!(
+                            error = &err as &(dyn std::error::Error + 'static),
+                            try_,
+                            "hints were not sent"
+                        );
                     }
                 }
             }

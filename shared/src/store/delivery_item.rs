@@ -114,6 +114,8 @@ impl Item for Delivery {
             .number("attempt", i64::from(self.attempt))
             .number("starts", i64::from(self.starts))
             .number("failures", i64::from(self.failures))
+            // It works again: only errors in a row set an item aside.
+            .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
             .ttl(ttl);
         if self.body.is_some() {
@@ -140,7 +142,7 @@ impl Item for Delivery {
             starts: item.number("starts")?,
             failures: item.number("failures")?,
             due_at: item.optional_time("due_at")?,
-            revision: item.number::<i64>("revision")?.cast_unsigned(),
+            revision: item.number("revision")?,
         })
     }
 }

@@ -4,7 +4,7 @@
 //! |------------|------------|-------------|-------------------------|-------------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               | yes |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request                   | yes |
-//! | an attempt | `dlv_…`    | `att#00001` |                         |                               |     |
+//! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
 //! | an API key | `key_…`    | `-`         |                         |                               |     |
 //!

@@ -10,6 +10,8 @@ pub mod keys;
 mod question_item;
 mod request_item;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use item::{DecodeError, Item, Layout};
 pub use keys::{Key, Listed};
@@ -172,7 +174,7 @@ impl Store {
         if n_errors < ERRORS_MAX {
             return Ok(false);
         }
-        self.table.disarm(key).await?;
+        self.table.disarm(key, until).await?;
         Ok(true)
     }
 

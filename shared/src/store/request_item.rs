@@ -9,7 +9,7 @@ use super::{
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    Event, EventKind, OpId, Request,
+    Event, EventKind, OpId, Question, Request,
     event::Answered,
     reading::Reading,
     request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
@@ -129,12 +129,18 @@ impl Item for Request {
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
             .number("n_events", i64::from(self.n_events))
+            // It works again: only errors in a row set an item aside.
+            .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
         match &self.state {
             State::Pending => spelling,
             State::Ended(end) => {
-                spelling.json("ended", &EndItem::from(end)).ttl(Some(end.at + layout.retention))
+                let kept_until = end.at + layout.retention;
+                // A result may wait to be read for longer than what is over is kept.
+                let expires_at = self.terms.read.expires_at(end.at);
+                let kept_until = expires_at.map_or(kept_until, |it| it.max(kept_until));
+                spelling.json("ended", &EndItem::from(end)).ttl(Some(kept_until))
             }
             State::Erased { at, n_looks } => spelling
                 .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })
@@ -148,8 +154,6 @@ impl Item for Request {
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        let question: Option<QuestionItem> = item.optional_json("question")?;
-        let question = question.map(Into::into).unwrap_or_default();
         let ended: Option<EndItem> = item.optional_json("ended")?;
         let erased: Option<ErasedItem> = item.optional_json("erased")?;
         let state = match (erased, ended) {
@@ -167,7 +171,10 @@ impl Item for Request {
             fingerprint: item.array("fingerprint")?.map(Fingerprint),
             created_at: item.time("created_at")?,
             deadline: item.time("deadline")?,
-            question,
+            question: match state {
+                State::Erased { .. } => Question::default(),
+                State::Pending | State::Ended(_) => item.json::<QuestionItem>("question")?.into(),
+            },
             terms: item.json::<TermsItem>("terms")?.try_into()?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
@@ -185,7 +192,7 @@ impl Item for Request {
             n_events: item.number("n_events")?,
             callback_event: item.optional_number("callback_event")?,
             due_at: item.optional_time("due_at")?,
-            revision: item.number::<i64>("revision")?.cast_unsigned(),
+            revision: item.number("revision")?,
         };
         if !matches!(request.state, State::Erased { .. }) {
             request.rows = vec![None; request.question.n_rows()];

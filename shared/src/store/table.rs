@@ -217,17 +217,30 @@ impl Table {
         }
     }
 
-    /// Takes an item out of the due index.
-    pub(crate) async fn disarm(&self, key: Key) -> Result<(), Error> {
-        self.client
+    /// Takes an item out of the due index, unless somebody has set its timer since it was set to
+    /// `due_at`.
+    pub(crate) async fn disarm(&self, key: Key, due_at: Timestamp) -> Result<(), Error> {
+        let due_at = AttributeValue::N(due_at.as_millisecond().to_string());
+        let result = self
+            .client
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key.into_attributes()))
             .update_expression("REMOVE due_shard, due_at")
+            .condition_expression("due_at = :due_at")
+            .expression_attribute_values(":due_at", due_at)
             .send()
-            .await
-            .map_err(|err| Error::dynamo("set an item aside", err))?;
-        Ok(())
+            .await;
+        match result {
+            Err(err)
+                if !err
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(Error::dynamo("set an item aside", err))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// One page of an index whose keys are called after it.

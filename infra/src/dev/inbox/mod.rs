@@ -27,7 +27,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 
 use signature::Unverified;
 
@@ -43,18 +43,18 @@ pub(super) struct Inbox {
     store: Store,
     clock: Clock,
     account: AccountId,
-    received: Mutex<VecDeque<Arc<Received>>>,
+    received: Mutex<VecDeque<Arc<Arrival>>>,
 }
 
 /// One callback as it arrived.
 #[derive(Serialize)]
-struct Received {
+struct Arrival {
     received_at: Timestamp,
     path: String,
     /// What kind of event it tells of.
     event: Option<String>,
     delivery_id: Option<String>,
-    attempt: Option<String>,
+    attempt: Option<u32>,
     /// What we answered.
     status: u16,
     verified: bool,
@@ -65,7 +65,8 @@ struct Received {
 
 /// A body as it is shown.
 enum Shown {
-    Json(Value),
+    /// As it came, in the order in which it came.
+    Json(Box<RawValue>),
     /// Not JSON, or cut.
     Text(String),
 }
@@ -97,12 +98,12 @@ impl Inbox {
             account.iter().flat_map(|it| it.live_secrets(now)).map(|it| &it.text).collect();
         let verified = signature::check(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
-        let received = Received {
+        let received = Arrival {
             received_at: now,
             path: uri.path_and_query().map_or(String::new(), ToString::to_string),
             event: text("answerback-event"),
             delivery_id: text("answerback-delivery"),
-            attempt: text("answerback-attempt"),
+            attempt: header(headers, "answerback-attempt").and_then(|it| it.parse().ok()),
             status,
             verified: verified.is_ok(),
             problem: verified.err(),
@@ -115,7 +116,7 @@ impl Inbox {
     }
 
     /// Newest first.
-    fn received(&self) -> Vec<Arc<Received>> {
+    fn received(&self) -> Vec<Arc<Arrival>> {
         self.received.lock().expect("no holder panics").iter().cloned().collect()
     }
 }
@@ -152,7 +153,7 @@ pub(super) async fn answer(
     }
 }
 
-fn show(received: &[Arc<Received>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
+fn show(received: &[Arc<Arrival>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
     let accepted = header(headers, "accept").unwrap_or_default();
     if accepted.contains("application/json") {
         return axum::Json(json!({ "data": received })).into_response();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::{RECEIVED_MAX, Received, Shown};
+use super::{Arrival, RECEIVED_MAX, Shown};
 
 /// How often the page loads itself anew, unless the reader says otherwise.
 const REFRESH_SECONDS: u32 = 5;
@@ -13,14 +13,14 @@ const REFRESH_SECONDS: u32 = 5;
 #[derive(Template)]
 #[template(path = "inbox.html")]
 struct Page<'a> {
-    received: &'a [Arc<Received>],
+    received: &'a [Arc<Arrival>],
     /// None: the page stands still.
     refresh_seconds: Option<u32>,
     n_kept_max: usize,
 }
 
 /// Shows this, newest first; `refresh` is what the reader asked for, 0 for never.
-pub(super) fn render(received: &[Arc<Received>], refresh: Option<u32>) -> Response {
+pub(super) fn render(received: &[Arc<Arrival>], refresh: Option<u32>) -> Response {
     let seconds = refresh.unwrap_or(REFRESH_SECONDS);
     let refresh_seconds = (seconds > 0).then_some(seconds);
     let page = Page { received, refresh_seconds, n_kept_max: RECEIVED_MAX };
@@ -34,7 +34,7 @@ pub(super) fn render(received: &[Arc<Received>], refresh: Option<u32>) -> Respon
     (headers, Html(page.render().expect("a string takes everything"))).into_response()
 }
 
-impl Received {
+impl Arrival {
     /// When it came, as people read it.
     fn time(&self) -> String {
         self.received_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -42,10 +42,58 @@ impl Received {
 
     fn text(&self) -> String {
         match &self.body {
-            Shown::Json(value) => format!("{value:#}"),
+            Shown::Json(value) => indented(value.get()),
             Shown::Text(text) => text.clone(),
         }
     }
+}
+
+/// JSON on many lines, its members left in the order in which they came.
+fn indented(json: &str) -> String {
+    let mut text = String::with_capacity(2 * json.len());
+    let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
+    let mut rest = json.chars().peekable();
+    while let Some(it) = rest.next() {
+        if in_string {
+            in_string = is_escaped || it != '"';
+            is_escaped = !is_escaped && it == '\\';
+            text.push(it);
+            continue;
+        }
+        match it {
+            ' ' | '\t' | '\r' | '\n' => {}
+            '{' | '[' => {
+                text.push(it);
+                while rest.next_if(char::is_ascii_whitespace).is_some() {}
+                if let Some(end) = rest.next_if(|it| "}]".contains(*it)) {
+                    text.push(end);
+                } else {
+                    depth += 1;
+                    new_line(&mut text, depth);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(&mut text, depth);
+                text.push(it);
+            }
+            ',' => {
+                text.push(it);
+                new_line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            _ => {
+                in_string = it == '"';
+                text.push(it);
+            }
+        }
+    }
+    text
+}
+
+fn new_line(text: &mut String, depth: usize) {
+    text.push('\n');
+    text.extend(std::iter::repeat_n("  ", depth));
 }
 
 #[cfg(test)]
@@ -57,12 +105,12 @@ mod tests {
     #[test]
     fn whatever_arrived_is_text_on_the_page() {
         let evil = "</pre><script>alert(1)</script>".to_owned();
-        let received = Received {
+        let received = Arrival {
             received_at: Timestamp::UNIX_EPOCH,
             path: evil.clone(),
             event: Some(evil.clone()),
             delivery_id: Some(evil.clone()),
-            attempt: Some(evil.clone()),
+            attempt: Some(1),
             status: 204,
             verified: true,
             problem: None,
@@ -71,7 +119,15 @@ mod tests {
         let received = [Arc::new(received)];
         let page = Page { received: &received, refresh_seconds: Some(5), n_kept_max: 200 };
         let page = page.render().expect("a string takes everything");
-        assert_eq!(page.matches("alert(1)").count(), 5);
+        assert_eq!(page.matches("alert(1)").count(), 4);
         assert!(!page.contains("<script") && page.contains("&#60;script"));
+    }
+
+    #[test]
+    fn json_is_indented_and_its_order_kept() {
+        let json = "{\"b\" :\n {} ,\"a\": [ ], \"c\":[1,{\"\\\\\\\",: {\":\" [\"}]}";
+        let expected = "{\n  \"b\": {},\n  \"a\": [],\n  \"c\": [\n    1,\n    {\n      \
+                        \"\\\\\\\",: {\": \" [\"\n    }\n  ]\n}";
+        assert_eq!(indented(json), expected);
     }
 }

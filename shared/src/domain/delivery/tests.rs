@@ -1,1 +1,276 @@
-//! The laws of deliveries.
+//! The laws of deliveries: a sentence each here, and random interleavings in [`workers`].
+
+mod workers;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::retry::CRASHES_MAX;
+
+const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
+const ME: OpId = OpId(1);
+const OTHER: OpId = OpId(2);
+/// Retries of the deliveries here: one that is hinted, and one that waits for the sweep.
+const DELAYS_SECONDS: [u32; 2] = [60, 3600];
+
+/// So many seconds after the delivery was made.
+fn at(seconds: u64) -> Timestamp {
+    CREATED + Duration::from_secs(seconds)
+}
+
+fn delivery() -> Delivery {
+    let request = RequestId::from_bits(1 << 100);
+    let event = request.event(1);
+    Delivery {
+        id: Delivery::id_of(event, CALLBACK),
+        account: AccountId::from_bits(2 << 100),
+        livemode: true,
+        event,
+        event_kind: EventKind::RequestFinished,
+        request,
+        target: Target::Https(Receiver {
+            url: "https://example.com/hook".to_owned(),
+            profile: Profile::Standard,
+            timeout_seconds: 20,
+            retry: RetryPolicy { delays_seconds: DELAYS_SECONDS.to_vec(), jitter: 0.2 },
+            bearer_token: None,
+        }),
+        body: Some(b"{}".to_vec()),
+        created_at: CREATED,
+        state: State::Waiting { not_before: CREATED },
+        attempt: 0,
+        starts: 0,
+        failures: 0,
+        due_at: Some(CREATED),
+        revision: 0,
+    }
+}
+
+#[track_caller]
+fn started(delivery: &Delivery, now: Timestamp, op: OpId) -> Delivery {
+    match delivery.start(delivery.attempt, now, op) {
+        Start::Attempt(next) => *next,
+        other => panic!("not started, but {other:?}"),
+    }
+}
+
+const RETRY: Verdict = Verdict::Retry { retry_after: None };
+
+#[track_caller]
+fn finished(delivery: &Delivery, verdict: Verdict, now: Timestamp, op: OpId) -> Delivery {
+    delivery.finish(verdict, now, 0.0, op).expect("it is theirs")
+}
+
+fn end(delivery: &Delivery) -> Option<End> {
+    let State::Done { end, .. } = delivery.state else { return None };
+    Some(end)
+}
+
+#[test]
+fn an_identifier_is_stable_and_another_for_every_event_and_target() {
+    let request = RequestId::from_bits(1 << 100);
+    let id = Delivery::id_of(request.event(1), CALLBACK);
+    // As receivers have seen it, whatever the version.
+    assert_eq!(id.to_string(), "dlv_07wayk9xpezya3srhazwx50000");
+    assert_ne!(Delivery::id_of(request.event(1), BUS), id);
+    assert_ne!(Delivery::id_of(request.event(2), CALLBACK), id);
+}
+
+#[test]
+fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
+    let mine = started(&delivery(), at(0), ME);
+    let lease = State::Leased { owner: ME, until: at(45) };
+    assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
+    assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
+
+    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), Start::Nothing);
+    let theirs = started(&mine, at(47), OTHER);
+    assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
+}
+
+#[test]
+fn who_makes_a_delivery_may_have_it_leased_from_the_beginning() {
+    let made = delivery().begin_leased(at(0), ME);
+    assert_eq!(made, Delivery { revision: 0, ..started(&delivery(), at(0), ME) });
+}
+
+#[test]
+fn an_operation_that_comes_back_finds_its_own_start() {
+    let mine = started(&delivery(), at(0), ME);
+    assert_eq!(mine.start(0, at(1), ME), Start::Mine);
+}
+
+#[test]
+fn a_hint_that_is_stale_early_or_late_does_nothing() {
+    let waiting = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
+    assert_eq!(waiting.start(0, at(100), OTHER), Start::Nothing);
+    assert_eq!(waiting.start(2, at(100), OTHER), Start::Nothing);
+    assert_eq!(waiting.start(1, at(60), OTHER), Start::Early(at(61)));
+    let mine = started(&waiting, at(61), ME);
+    assert_eq!(mine.start(1, at(999), OTHER), Start::Nothing);
+    let done = finished(&mine, Verdict::Accepted, at(62), ME);
+    assert_eq!(done.start(2, at(999), OTHER), Start::Nothing);
+}
+
+#[test]
+fn only_who_has_the_lease_can_finish() {
+    let mine = started(&delivery(), at(0), ME);
+    assert_eq!(delivery().finish(Verdict::Accepted, at(1), 0.0, ME), None);
+    assert_eq!(mine.finish(Verdict::Accepted, at(1), 0.0, OTHER), None);
+    let theirs = started(&mine, at(47), OTHER);
+    assert_eq!(theirs.finish(Verdict::Accepted, at(48), 0.0, ME), None);
+    // Late, but nobody took over.
+    let done = finished(&mine, Verdict::Accepted, at(50), ME);
+    assert_eq!(done.state, State::Done { end: End::Delivered, at: at(50), op: ME });
+    assert_eq!(done.due_at, None);
+    assert_eq!(done.finish(Verdict::Accepted, at(51), 0.0, ME), None);
+}
+
+#[test]
+fn what_will_never_work_is_not_tried_again() {
+    let mine = started(&delivery(), at(0), ME);
+    let failed = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
+    assert_eq!((end(&failed), failed.failures), (Some(End::Failed(Reason::Gone)), 1));
+    assert_eq!(failed.due_at, None);
+}
+
+#[test]
+fn retries_come_at_their_times_and_end() {
+    let first = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
+    // Hinted, so the sweep looks a little later; the other is beyond what a queue delays.
+    assert_eq!((first.state, first.due_at), {
+        (State::Waiting { not_before: at(61) }, Some(at(61) + NET))
+    });
+    assert_eq!(first.hint_delay(at(1)), Some(Duration::from_mins(1)));
+    let second = finished(&started(&first, at(61), ME), RETRY, at(62), ME);
+    assert_eq!((second.state, second.due_at), {
+        (State::Waiting { not_before: at(3662) }, Some(at(3662)))
+    });
+    assert_eq!(second.hint_delay(at(62)), None);
+    let third = finished(&started(&second, at(3662), ME), RETRY, at(3663), ME);
+    assert_eq!(end(&third), Some(End::DeadLettered(Reason::RetriesSpent)));
+    assert_eq!((third.attempt, third.failures, third.due_at), (3, 3, None));
+}
+
+/// Started again and again, each time by a worker that dies.
+fn crashed(mut delivery: Delivery, n_starts: u32) -> Delivery {
+    for number in 0..n_starts {
+        let now = delivery.due_at.expect("it is not over");
+        delivery = started(&delivery, now, OpId(u64::from(number)));
+    }
+    delivery
+}
+
+#[test]
+fn what_kills_its_workers_is_given_up() {
+    let n_starts = u32::try_from(DELAYS_SECONDS.len()).expect("small") + 1 + CRASHES_MAX;
+    let delivery = crashed(delivery(), n_starts);
+    assert_eq!((delivery.attempt, delivery.failures), (n_starts, 0));
+    let now = delivery.due_at.expect("it is not over");
+    let Start::GiveUp(over) = delivery.start(n_starts, now, ME) else {
+        panic!("started once more");
+    };
+    assert_eq!(end(&over), Some(End::DeadLettered(Reason::CrashLoop)));
+    assert_eq!((over.attempt, over.due_at), (n_starts, None));
+
+    // Starts are counted anew; the numbers of the attempts go on.
+    let again = crashed(over.redeliver(now).expect("it is over"), n_starts);
+    assert_eq!((again.attempt, again.starts), (2 * n_starts, n_starts));
+    let now = again.due_at.expect("it is not over");
+    assert!(matches!(again.start(again.attempt, now, ME), Start::GiveUp(_)));
+}
+
+#[test]
+fn a_crash_eats_no_retry_and_adds_none() {
+    let crashed = crashed(delivery(), 3);
+    let owner = OpId(2);
+    let first = finished(&crashed, RETRY, at(200), owner);
+    assert_eq!(first.state, State::Waiting { not_before: at(260) });
+    let second = finished(&started(&first, at(260), ME), RETRY, at(261), ME);
+    let third = finished(&started(&second, at(3861), ME), RETRY, at(3862), ME);
+    assert_eq!(end(&third), Some(End::DeadLettered(Reason::RetriesSpent)));
+}
+
+#[test]
+fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempted() {
+    let mine = started(&delivery(), at(0), ME);
+    assert_eq!(mine.redeliver(at(1)), None);
+    let done = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
+    let expected = Delivery {
+        state: State::Waiting { not_before: at(2) },
+        starts: 0,
+        failures: 0,
+        due_at: Some(at(2)),
+        revision: done.revision + 1,
+        ..done.clone()
+    };
+    assert_eq!(done.redeliver(at(2)), Some(expected));
+}
+
+#[test]
+fn an_erased_delivery_is_told_to_nobody_any_more() {
+    let waiting = delivery();
+    let mine = started(&waiting, at(0), ME);
+    let cancelled = State::Done { end: End::Cancelled, at: at(9), op: OTHER };
+    for open in [&waiting, &mine] {
+        let erased = open.erase(at(9), OTHER).expect("news");
+        let expected = Delivery {
+            state: cancelled,
+            body: None,
+            target: Target::Erased,
+            due_at: None,
+            revision: open.revision + 1,
+            ..open.clone()
+        };
+        assert_eq!(erased, expected);
+        assert_eq!(erased.erase(at(10), OTHER), None);
+        assert_eq!(erased.redeliver(at(10)), None);
+        assert_eq!(erased.start(erased.attempt, at(999), OTHER), Start::Nothing);
+        assert_eq!(erased.finish(Verdict::Accepted, at(10), 0.0, ME), None);
+    }
+    // How one that is over ended stays known.
+    let done = finished(&mine, Verdict::Accepted, at(1), ME);
+    let erased = done.erase(at(9), OTHER).expect("news");
+    assert_eq!((erased.state, erased.due_at, erased.body), (done.state, None, None));
+}
+
+#[test]
+fn who_was_sent_need_not_come_again_before() {
+    let hinted = delivery().hinted(at(300));
+    let expected = Delivery { due_at: Some(at(300)), revision: 1, ..delivery() };
+    assert_eq!(hinted, expected);
+    // The hint itself is not early.
+    assert!(matches!(hinted.start(0, at(1), ME), Start::Attempt(_)));
+}
+
+proptest! {
+    #[test]
+    fn a_retry_is_neither_early_nor_much_later_than_it_may_be(
+        delay_seconds in 1_u32..=48 * 3600,
+        jitter in 0.0..=1.0_f64,
+        chance in 0.0..=1.0_f64,
+        asked_seconds in prop::option::of(0_u64..400_000),
+    ) {
+        let mut delivery = delivery();
+        let Target::Https(receiver) = &mut delivery.target else { unreachable!() };
+        receiver.retry = RetryPolicy { delays_seconds: vec![delay_seconds], jitter };
+        let verdict = Verdict::Retry { retry_after: asked_seconds.map(Duration::from_secs) };
+        let failed = started(&delivery, at(0), ME).finish(verdict, at(7), chance, ME);
+        let failed = failed.expect("it is theirs");
+
+        let State::Waiting { not_before } = failed.state else { panic!("over") };
+        let seconds = not_before.duration_since(at(7)).as_secs_f64();
+        let (least, asked) = (f64::from(delay_seconds), asked_seconds.unwrap_or(0));
+        #[expect(clippy::cast_precision_loss, reason = "days in seconds are exact")]
+        let asked = (asked as f64).min(2.0 * least);
+        // Times are whole milliseconds, rounded up.
+        let most = (least * (1.0 + jitter) + 0.001).max(asked);
+        prop_assert!(least.max(asked) <= seconds && seconds <= most, "{seconds}");
+        prop_assert_eq!(not_before.as_nanosecond() % 1_000_000, 0);
+
+        let net = failed.due_at.expect("it is not over").duration_since(not_before);
+        let is_hinted = failed.hint_delay(at(7)).is_some();
+        prop_assert_eq!(is_hinted, seconds <= 900.0);
+        prop_assert_eq!(net.as_secs(), if is_hinted { 10 } else { 0 });
+    }
+}

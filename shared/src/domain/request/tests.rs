@@ -1,1 +1,291 @@
-//! The laws of requests.
+//! The laws of requests: how they move here, what is told of it in [`telling`], and random
+//! histories in [`histories`].
+
+mod histories;
+mod telling;
+
+use super::*;
+use crate::domain::{
+    question::Recipient,
+    quorum::Count,
+    reading::{ReadMode, Told},
+};
+
+const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
+const DEADLINE_SECONDS: u64 = 100;
+/// When a request that nobody answers is settled.
+const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
+
+/// So many seconds after the request was made.
+fn at(seconds: u64) -> Timestamp {
+    CREATED + Duration::from_secs(seconds)
+}
+
+/// A request to so many recipients that nobody is told of, otherwise as `change` makes it.
+fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
+    let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
+    let mut request = Request {
+        id: RequestId::from_bits(1 << 100),
+        account: AccountId::from_bits(2 << 100),
+        livemode: true,
+        created_by: OpId(1),
+        fingerprint: Some(Fingerprint([7; 16])),
+        created_at: CREATED,
+        deadline: at(DEADLINE_SECONDS),
+        question: Question {
+            title: "Deploy?".to_owned(),
+            recipients: (0..n_recipients).map(recipient).collect(),
+            ..<_>::default()
+        },
+        terms: Terms {
+            mode: Mode::OnUserAction,
+            quorum: Quorum::ALL,
+            on_deadline: OnDeadline::Expire,
+            callback: None,
+            read: ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: None },
+        },
+        link_secret: LinkSecret([9; 16]),
+        base_url: "https://example.com".to_owned(),
+        published: false,
+        rows: Vec::new(),
+        state: State::Pending,
+        outbox: Vec::new(),
+        n_events: 0,
+        callback_event: None,
+        due_at: None,
+        revision: 0,
+    };
+    change(&mut request);
+    request.begin()
+}
+
+fn callback(events: &[EventKind]) -> Callback {
+    Callback {
+        url: "https://example.com/hook".to_owned(),
+        profile: Profile::Standard,
+        events: events.to_vec(),
+        timeout_seconds: 20,
+        retry: Profile::Standard.behaviour().retry(),
+        bearer_token: None,
+    }
+}
+
+fn chose(option: &str) -> Answer {
+    Answer { option: Some(option.to_owned()), fields: <_>::default() }
+}
+
+/// `request` once these rows have chosen these options, each in an operation of its own.
+fn answered(mut request: Request, answers: &[(usize, &str)]) -> Request {
+    for (op, (row, option)) in (100..).zip(answers) {
+        let next = request.answer(*row, &chose(option), at(1), OpId(op));
+        request = next.expect("taken").expect("news");
+    }
+    request
+}
+
+fn timed_out(request: &Request) -> Request {
+    request.time_out(at(OVERDUE_SECONDS), OpId(90)).expect("overdue")
+}
+
+fn dispatched(request: &Request, now: Timestamp) -> Request {
+    let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+    request.dispatched(&numbers, now).expect("there was something to tell")
+}
+
+type Ended<'a> = (Outcome, Option<&'a str>, DecidedBy, Timestamp);
+
+/// How it ended, but for the operation and the reading.
+fn ending(request: &Request) -> Option<Ended<'_>> {
+    let State::Ended(end) = &request.state else { return None };
+    Some((end.outcome, end.decision.as_deref(), end.decided_by, end.at))
+}
+
+fn kinds(request: &Request) -> Vec<EventKind> {
+    request.outbox.iter().map(|it| it.kind).collect()
+}
+
+#[test]
+fn an_answer_is_taken_before_the_deadline_and_refused_from_then_on() {
+    let request = ask(1, |_| ());
+    let deadline = request.deadline;
+    let just_before = deadline - Duration::from_millis(1);
+    assert!(matches!(request.answer(0, &chose("yes"), just_before, OpId(2)), Ok(Some(_))));
+    assert_eq!(request.answer(0, &chose("yes"), deadline, OpId(2)), Err(Refusal::Ended));
+}
+
+#[test]
+fn nothing_times_out_within_the_guard_band_and_then_it_does_as_of_the_deadline() {
+    let request = ask(1, |_| ());
+    let overdue = at(OVERDUE_SECONDS);
+    assert_eq!(request.time_out(overdue - Duration::from_millis(1), OpId(2)), None);
+    let late = request.time_out(overdue + Duration::from_hours(1), OpId(2)).expect("overdue");
+    let expected = (Outcome::TimedOut, None, DecidedBy::DeadlinePolicy, request.deadline);
+    assert_eq!(ending(&late), Some(expected));
+    assert_eq!(late.time_out(at(9999), OpId(2)), None);
+}
+
+#[test]
+fn the_answer_that_decides_the_quorum_ends_the_request() {
+    #[track_caller]
+    fn check(quorum: Quorum, answers: &[(usize, &str)], expected: Option<(Outcome, Option<&str>)>) {
+        let request = ask(3, |it| it.terms.quorum = quorum);
+        let (last, before) = answers.split_last().expect("at least one");
+        let open = answered(request, before);
+        assert_eq!(open.state, State::Pending);
+        let next = open.answer(last.0, &chose(last.1), at(7), OpId(5)).expect("taken");
+        let next = next.expect("news");
+        let expected =
+            expected.map(|(outcome, decision)| (outcome, decision, DecidedBy::Recipients, at(7)));
+        assert_eq!(ending(&next), expected);
+    }
+    let approvals = |count, veto: &[&str]| Quorum {
+        count,
+        option: Some("yes".to_owned()),
+        veto: veto.iter().map(|it| (*it).to_owned()).collect(),
+    };
+    let two = Count::AtLeast(2);
+    check(Quorum::ALL, &[(0, "yes"), (2, "no")], None);
+    check(Quorum::ALL, &[(0, "yes"), (2, "no"), (1, "yes")], Some((Outcome::Completed, None)));
+    check(Quorum { count: Count::AtLeast(1), ..Quorum::ALL }, &[(2, "no")], {
+        Some((Outcome::Completed, Some("no")))
+    });
+    check(approvals(two, &[]), &[(0, "no"), (1, "yes"), (2, "yes")], {
+        Some((Outcome::Completed, Some("yes")))
+    });
+    check(approvals(two, &[]), &[(0, "no"), (1, "no")], Some((Outcome::NotMet, Some("no"))));
+    check(approvals(two, &["no"]), &[(0, "yes"), (1, "no")], {
+        Some((Outcome::Vetoed, Some("no")))
+    });
+}
+
+#[test]
+fn under_on_timeout_answers_change_and_the_deadline_judges_the_last_ones() {
+    #[track_caller]
+    fn check(answers: &[(usize, &str)], outcome: Outcome, decision: &str, by: DecidedBy) {
+        let request = ask(2, |it| {
+            it.terms.mode = Mode::OnTimeout;
+            it.terms.on_deadline = OnDeadline::Default("later".to_owned());
+            let option = Some("yes".to_owned());
+            it.terms.quorum = Quorum { count: Count::All, option, veto: vec!["stop".to_owned()] };
+        });
+        let request = answered(request, answers);
+        assert_eq!(request.state, State::Pending);
+        let expected = (outcome, Some(decision), by, request.deadline);
+        assert_eq!(ending(&timed_out(&request)), Some(expected));
+    }
+    let people = DecidedBy::Recipients;
+    check(&[(0, "no"), (1, "yes"), (0, "yes")], Outcome::Completed, "yes", people);
+    check(&[(0, "stop"), (0, "yes"), (1, "yes")], Outcome::Completed, "yes", people);
+    check(&[(0, "yes"), (1, "stop")], Outcome::Vetoed, "stop", people);
+    check(&[(0, "no")], Outcome::NotMet, "no", people);
+    check(&[(0, "yes")], Outcome::Defaulted, "later", DecidedBy::DeadlinePolicy);
+}
+
+#[test]
+fn a_first_answer_stands_also_after_the_end() {
+    let request = answered(ask(2, |_| ()), &[(0, "yes")]);
+    let first = request.rows[0].clone().expect("recorded");
+    let again = |it: &Request| it.answer(0, &chose("no"), at(2), OpId(5));
+    assert_eq!(again(&request), Err(Refusal::AlreadyAnswered(first.clone())));
+    let ended = timed_out(&request);
+    assert_eq!(again(&ended), Err(Refusal::AlreadyAnswered(first)));
+    assert_eq!(ended.answer(1, &chose("no"), at(2), OpId(5)), Err(Refusal::Ended));
+}
+
+#[test]
+fn an_operation_that_comes_back_finds_its_own_write() {
+    let request = answered(ask(1, |_| ()), &[]);
+    let answered = request.answer(0, &chose("yes"), at(1), OpId(5)).expect("taken").expect("news");
+    // Long after the deadline, and although the request has ended by it.
+    assert_eq!(answered.answer(0, &chose("yes"), at(9999), OpId(5)), Ok(None));
+    let cancelled = request.cancel(at(1), OpId(6)).expect("taken").expect("news");
+    assert_eq!(cancelled.cancel(at(2), OpId(6)), Ok(None));
+    assert_eq!(cancelled.cancel(at(2), OpId(7)), Err(Refusal::AlreadyFinished));
+}
+
+#[test]
+fn of_answer_cancel_and_time_out_the_first_decides() {
+    let request = ask(1, |_| ());
+    let (ops, late) = ([OpId(5), OpId(6), OpId(7)], at(OVERDUE_SECONDS));
+    let by_answer = request.answer(0, &chose("yes"), at(1), ops[0]).expect("taken").expect("news");
+    let by_cancel = request.cancel(at(1), ops[1]).expect("taken").expect("news");
+    let by_time = request.time_out(late, ops[2]).expect("overdue");
+    let cancelled = (Outcome::Cancelled, None, DecidedBy::Sender, at(1));
+    assert_eq!(ending(&by_cancel), Some(cancelled));
+
+    for ended in [&by_answer, &by_time] {
+        assert_eq!(ended.cancel(late, ops[1]), Err(Refusal::AlreadyFinished));
+    }
+    for ended in [&by_cancel, &by_time] {
+        assert_eq!(ended.answer(0, &chose("yes"), at(2), ops[0]), Err(Refusal::Ended));
+    }
+    for ended in [&by_answer, &by_cancel] {
+        assert_eq!(ended.time_out(late, ops[2]), None);
+    }
+}
+
+#[test]
+fn the_timer_says_what_comes_next() {
+    let told = |it: &mut Request| it.terms.callback = Some(callback(&[EventKind::RequestFinished]));
+    assert_eq!(ask(1, |it| it.published = true).due_at, Some(CREATED));
+    let request = ask(1, |it| {
+        told(it);
+        it.terms.read = ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: Some(60) };
+    });
+    assert_eq!(request.due_at, Some(at(OVERDUE_SECONDS)));
+    let finished = answered(request, &[(0, "yes")]);
+    assert_eq!(finished.due_at, Some(at(1)));
+    let finished = dispatched(&finished, at(2));
+    assert_eq!(finished.due_at, Some(at(61)));
+    let (_, read) = finished.read(at(60), OpId(5));
+    assert_eq!(read.expect("read").due_at, None);
+    assert_eq!(finished.expire_result(at(60)), None);
+    let expired = finished.expire_result(at(61)).expect("expired");
+    assert_eq!((expired.due_at, expired.rows[0].clone().expect("kept").answer), <_>::default());
+    assert_eq!(dispatched(&answered(ask(1, told), &[(0, "yes")]), at(2)).due_at, None);
+}
+
+#[test]
+fn who_was_sent_need_not_come_again_but_no_deadline_is_forgotten() {
+    let request = ask(1, |it| it.published = true);
+    assert_eq!(request.hinted(at(50)).due_at, Some(at(50)));
+    assert_eq!(request.hinted(at(500)).due_at, Some(at(OVERDUE_SECONDS)));
+    let ended = timed_out(&request);
+    assert_eq!(ended.hinted(at(500)).due_at, Some(at(500)));
+}
+
+#[test]
+fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
+    let request = ask(2, |it| {
+        it.terms.callback = Some(callback(&EventKind::ALL));
+        it.terms.on_deadline = OnDeadline::Default("yes".to_owned());
+        it.terms.quorum.veto = vec!["no".to_owned()];
+    });
+    let request = answered(request, &[(0, "yes")]);
+    let erased = request.erase(at(9)).expect("news");
+    let expected = Request {
+        question: Question::default(),
+        rows: Vec::new(),
+        outbox: Vec::new(),
+        terms: ask(0, |_| ()).terms,
+        state: State::Erased { at: at(9), n_looks: 2 },
+        due_at: Some(at(9)),
+        revision: request.revision + 1,
+        ..request
+    };
+    assert_eq!(erased, expected);
+
+    assert_eq!(erased.erase(at(10)), None);
+    assert_eq!(erased.answer(0, &chose("yes"), at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.cancel(at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.time_out(at(9999), OpId(5)), None);
+    assert_eq!(erased.read(at(10), OpId(5)), (None, None));
+    assert_eq!(erased.acknowledge(OpId(5), at(10)), Err(UnknownReceipt));
+    assert_eq!(erased.dispatched(&[1, 2], at(10)), None);
+
+    let once = erased.looked_for_deliveries(at(10)).expect("due");
+    assert_eq!(once.due_at, Some(at(69)));
+    assert_eq!(once.looked_for_deliveries(at(68)), None);
+    let twice = once.looked_for_deliveries(at(69)).expect("due");
+    assert_eq!((twice.due_at, twice.looked_for_deliveries(at(999))), (None, None));
+}

@@ -1,0 +1,195 @@
+//! Two workers, hints that come twice, late and stale, and crashes, in random interleavings.
+
+use super::*;
+
+/// The longest that a function lives, in milliseconds.
+const FUNCTION_MILLIS: u64 = 30_000;
+
+/// What a worker does next, whatever it was about.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    /// Takes a hint for the attempt after so many starts less than there were.
+    Hint(u32),
+    /// Gets on with it: writes down the start, then what came of the attempt.
+    Go(Verdict),
+    /// Dies.
+    Crash,
+}
+
+/// Where a worker is.
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    /// Has read, and is about to write that it starts (or that it gives up).
+    Starting { next: Box<Delivery>, gives_up: bool },
+    /// Is sending.
+    Attempting,
+    /// Knows what came of it, and is about to write that.
+    Finishing { next: Box<Delivery> },
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    phase: Phase,
+    op: u64,
+    /// When it must be done, by the true clock.
+    ends_at: Timestamp,
+}
+
+/// What came of a history.
+#[derive(Debug, Default)]
+struct Outcome {
+    n_attempts: u32,
+    n_retries: u32,
+    n_delivered: u32,
+    is_done: bool,
+}
+
+struct World {
+    stored: Delivery,
+    clock: Timestamp,
+    workers: [Worker; 2],
+    n_ops: u64,
+    seen: Outcome,
+}
+
+impl World {
+    fn new() -> Self {
+        let workers = <_>::default();
+        Self { stored: delivery(), clock: CREATED, workers, n_ops: 0, seen: <_>::default() }
+    }
+
+    /// A conditional write, as the store makes it.
+    fn save(&mut self, next: &Delivery) -> bool {
+        if self.stored.revision + 1 != next.revision {
+            return false;
+        }
+        assert!(!self.seen.is_done, "it changed after it was over: {next:?}");
+        self.stored = next.clone();
+        if let State::Done { end, .. } = next.state {
+            self.seen.is_done = true;
+            self.seen.n_delivered += u32::from(end == End::Delivered);
+        }
+        assert_eq!(next.due_at.is_none(), self.seen.is_done);
+        true
+    }
+
+    fn n_attempting(&self) -> usize {
+        let is_attempting =
+            |it: &&Worker| matches!(it.phase, Phase::Attempting | Phase::Finishing { .. });
+        self.workers.iter().filter(is_attempting).count()
+    }
+
+    /// One move of one worker, whose clock is `skew` ahead.
+    fn step(&mut self, who: usize, what: Move, skew: Duration) {
+        let now = self.clock + skew;
+        let phase = std::mem::take(&mut self.workers[who].phase);
+        let op = OpId(self.workers[who].op);
+        self.workers[who].phase = match (phase, what) {
+            (_, Move::Crash) | (Phase::Idle, Move::Go(_)) => Phase::Idle,
+            (Phase::Idle, Move::Hint(stale)) => {
+                self.n_ops += 1;
+                let ends_at = self.clock + Duration::from_millis(FUNCTION_MILLIS);
+                self.workers[who] = Worker { op: self.n_ops, ends_at, ..<_>::default() };
+                let expected = self.stored.attempt.saturating_sub(stale);
+                match self.stored.start(expected, now, OpId(self.n_ops)) {
+                    Start::Attempt(next) => Phase::Starting { next, gives_up: false },
+                    Start::GiveUp(next) => Phase::Starting { next, gives_up: true },
+                    Start::Early(_) | Start::Nothing => Phase::Idle,
+                    Start::Mine => unreachable!("a new operation"),
+                }
+            }
+            (Phase::Starting { next, gives_up }, Move::Go(_)) => {
+                if self.save(&next) && !gives_up {
+                    assert_eq!(self.n_attempting(), 0, "two attempt it at once");
+                    assert_eq!(self.stored.start(0, now, op), Start::Mine);
+                    self.seen.n_attempts += 1;
+                    assert_eq!(self.stored.attempt, self.seen.n_attempts);
+                    Phase::Attempting
+                } else {
+                    Phase::Idle
+                }
+            }
+            (Phase::Attempting, Move::Go(verdict)) => {
+                match self.stored.finish(verdict, now, 0.5, op) {
+                    Some(next) => Phase::Finishing { next: Box::new(next) },
+                    None => Phase::Idle,
+                }
+            }
+            (Phase::Finishing { next }, Move::Go(_)) => {
+                if self.save(&next) {
+                    self.seen.n_retries += u32::from(!self.seen.is_done);
+                }
+                assert_eq!(self.stored.finish(Verdict::Accepted, now, 0.5, op), None);
+                Phase::Idle
+            }
+            (busy, Move::Hint(_)) => busy,
+        };
+    }
+
+    /// Lets time pass; Lambda stops what runs for too long.
+    fn wait(&mut self, wait: Duration) {
+        self.clock += wait;
+        for worker in &mut self.workers {
+            if worker.ends_at <= self.clock {
+                worker.phase = Phase::Idle;
+            }
+        }
+    }
+}
+
+fn moves(crashes: u32) -> impl Strategy<Value = Vec<(usize, Move, u64, u64)>> {
+    let verdict = prop_oneof![
+        1 => Just(Verdict::Accepted),
+        6 => Just(RETRY),
+        1 => Just(Verdict::Permanent(Reason::Gone)),
+    ];
+    let what = prop_oneof![
+        12 => prop_oneof![4 => Just(0), 1 => 0_u32..3].prop_map(Move::Hint),
+        18 => verdict.prop_map(Move::Go),
+        crashes => Just(Move::Crash),
+    ];
+    let wait =
+        prop_oneof![4 => Just(0), 3 => 0_u64..10_000, 2 => 0_u64..70_000, 1 => Just(4_000_000)];
+    prop::collection::vec((0_usize..2, what, wait, 0_u64..1_000), 1..120)
+}
+
+proptest! {
+    #[test]
+    fn whatever_two_workers_do_one_at_a_time_attempts_and_one_end_stands(moves in moves(4)) {
+        let mut world = World::new();
+        for (who, what, wait, skew) in moves {
+            world.wait(Duration::from_millis(wait));
+            world.step(who, what, Duration::from_millis(skew));
+        }
+        prop_assert!(world.seen.n_delivered <= 1);
+        prop_assert!(world.seen.n_attempts <= delivery().retry().starts_max());
+        prop_assert!(world.seen.n_retries as usize <= DELAYS_SECONDS.len());
+    }
+
+    /// Without a crash no worker is ever cut off, so each gets on within its time.
+    #[test]
+    fn without_a_crash_there_is_one_attempt_and_the_retries(moves in moves(0)) {
+        let mut world = World::new();
+        for (who, what, wait, skew) in moves {
+            let is_busy = |it: &Worker| !matches!(it.phase, Phase::Idle);
+            let room = world.workers.iter().filter(|it| is_busy(it));
+            let room = room.map(|it| it.ends_at.duration_since(world.clock)).min();
+            let room = room.and_then(|it| Duration::try_from(it).ok()).unwrap_or(Duration::MAX);
+            let wait = Duration::from_millis(wait);
+            // What would be cut off gets on instead.
+            if room <= wait {
+                for who in 0..2 {
+                    for _ in 0..3 {
+                        world.step(who, Move::Go(RETRY), Duration::ZERO);
+                    }
+                }
+            }
+            world.wait(wait);
+            world.step(who, what, Duration::from_millis(skew));
+        }
+        prop_assert!(world.seen.n_attempts as usize <= 1 + DELAYS_SECONDS.len());
+        prop_assert!(world.stored.failures <= world.stored.attempt);
+    }
+}

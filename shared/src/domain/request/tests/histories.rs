@@ -1,0 +1,241 @@
+//! Random histories: whatever happens in whatever order, these hold after every step.
+
+use std::collections::BTreeSet;
+
+use proptest::{prelude::*, sample::select};
+
+use super::*;
+
+/// Something that is tried. Operations are numbered, so that one may come again, and its number
+/// says what it does.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Answer(u64),
+    Cancel(u64),
+    TimeOut(u64),
+    Read(u64),
+    Acknowledge(u64),
+    ExpireResult,
+    Dispatched(usize),
+    Hinted(u64),
+    Erase,
+    Look,
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+struct Seen {
+    /// Number and kind of every event.
+    events: Vec<(u32, EventKind)>,
+    /// Who was given the result.
+    readers: BTreeSet<u64>,
+    /// Who holds the result, until when.
+    lease: Option<(OpId, Timestamp)>,
+}
+
+const OPTIONS: [&str; 3] = ["yes", "no", "stop"];
+
+fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
+    let step = prop_oneof![
+        8 => (0_u64..12).prop_map(Step::Answer),
+        1 => (100_u64..102).prop_map(Step::Cancel),
+        3 => (200_u64..202).prop_map(Step::TimeOut),
+        6 => (300_u64..304).prop_map(Step::Read),
+        2 => (300_u64..304).prop_map(Step::Acknowledge),
+        2 => Just(Step::ExpireResult),
+        5 => (0_usize..4).prop_map(Step::Dispatched),
+        2 => (0_u64..400).prop_map(Step::Hinted),
+        1 => Just(Step::Erase),
+        1 => Just(Step::Look),
+    ];
+    // Clocks go on by leaps and bounds, and differ by up to a second.
+    let wait = prop_oneof![Just(0_u64), 0_u64..3_000, 0_u64..40_000];
+    prop::collection::vec((wait, 0_u64..1_000, step), 1..60)
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let count = prop_oneof![Just(Count::All), (1_u32..3).prop_map(Count::AtLeast)];
+    let option = prop::option::of(Just("yes".to_owned()));
+    let veto = prop_oneof![Just(Vec::new()), Just(vec!["stop".to_owned()])];
+    let quorum =
+        (count, option, veto).prop_map(|(count, option, veto)| Quorum { count, option, veto });
+    let default = Just(OnDeadline::Default("no".to_owned()));
+    let on_deadline = prop_oneof![Just(OnDeadline::Expire), default];
+    let read_modes = vec![ReadMode::Repeat, ReadMode::Once, ReadMode::Lease { seconds: 5 }];
+    let read = (select(read_modes), prop::option::of(Just(60)))
+        .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
+    let events = prop::option::of(prop::sample::subsequence(&EventKind::ALL, 0..=4));
+    let modes = vec![Mode::OnUserAction, Mode::OnTimeout];
+    (0_usize..4, select(modes), quorum, on_deadline, read, events, any::<bool>()).prop_map(
+        |(n_recipients, mode, quorum, on_deadline, read, events, published)| {
+            let callback = events.map(|it| callback(&it));
+            ask(n_recipients, |it| {
+                it.terms = Terms { mode, quorum, on_deadline, callback, read };
+                it.published = published;
+            })
+        },
+    )
+}
+
+/// The request after `step`, unless nothing comes of it.
+fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Option<Request> {
+    match step {
+        Step::Answer(op) => {
+            let number = usize::try_from(op).expect("small");
+            let row = number % request.question.n_rows();
+            let taken = request.answer(row, &chose(OPTIONS[number % 3]), now, OpId(op)).ok()?;
+            assert!(taken.is_none() || now < request.deadline, "answered too late");
+            taken
+        }
+        Step::Cancel(op) => request.cancel(now, OpId(op)).ok()?,
+        Step::TimeOut(op) => {
+            let next = request.time_out(now, OpId(op));
+            assert!(next.is_none() || request.deadline + GUARD <= now, "timed out too early");
+            next
+        }
+        Step::Read(op) => {
+            let (told, next) = request.read(now, OpId(op));
+            if let Some(Told::Result { lease }) = told {
+                seen.readers.insert(op);
+                let mine = |holder| lease.is_some_and(|(op, _)| op == holder);
+                let held = seen.lease.is_some_and(|(op, until)| now < until && !mine(op));
+                assert!(!held, "two hold the result");
+                seen.lease = lease;
+            }
+            next
+        }
+        Step::Acknowledge(op) => request.acknowledge(OpId(op), now).ok()?,
+        Step::ExpireResult => request.expire_result(now),
+        Step::Dispatched(n) => {
+            let numbers: Vec<u32> = request.outbox.iter().take(n).map(|it| it.number).collect();
+            request.dispatched(&numbers, now)
+        }
+        // As the sweep does it: what is due and has something to hand on.
+        Step::Hinted(seconds) => (request.due_at.is_some_and(|it| it <= now)
+            && !request.outbox.is_empty()
+            && !request.is_overdue(now))
+        .then(|| request.hinted(now + Duration::from_secs(seconds))),
+        Step::Erase => request.erase(now),
+        Step::Look => request.looked_for_deliveries(now),
+    }
+}
+
+/// When a request that was not hinted must be looked after.
+fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
+    match &request.state {
+        State::Pending | State::Ended(_) if !request.outbox.is_empty() => Some(now),
+        State::Pending => Some(request.deadline + GUARD),
+        State::Ended(end) => end.reading.timer(request.terms.read, end.at),
+        State::Erased { n_looks: 0, .. } => None,
+        State::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
+        State::Erased { .. } => Some(now),
+    }
+}
+
+/// What no step may break, comparing before and after.
+fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &mut Seen) {
+    assert_eq!(after.revision, before.revision + 1);
+
+    match (&before.state, &after.state) {
+        (State::Ended(was), State::Ended(is)) => {
+            assert_eq!(End { reading: was.reading, ..is.clone() }, *was, "the end changed");
+        }
+        (State::Ended(_) | State::Erased { .. }, State::Pending)
+        | (State::Erased { .. }, State::Ended(_)) => panic!("it came back"),
+        (State::Pending, _) | (_, State::Erased { .. }) => (),
+    }
+
+    let is_over = matches!(&after.state, State::Ended(end) if end.reading.is_over());
+    let is_let_go = is_over && after.outbox.is_empty();
+    for (was, is) in before.rows.iter().zip(&after.rows) {
+        let is_answer = matches!(step, Step::Answer(_)) && before.terms.mode == Mode::OnTimeout;
+        match (was, is) {
+            (Some(was), Some(is)) if is_let_go => {
+                assert_eq!((is.at, is.op, &is.answer), (was.at, was.op, &Answer::default()));
+            }
+            (Some(_), Some(_)) if is_answer => (),
+            (Some(was), is) => assert_eq!(Some(was), is.as_ref(), "an answer changed"),
+            (None, is) => assert!(is.is_none() || matches!(step, Step::Answer(_))),
+        }
+    }
+
+    // What is in the outbox leaves it by being dispatched; what comes in is numbered on.
+    let n_kept = match step {
+        Step::Dispatched(n) => before.outbox.len().saturating_sub(n),
+        Step::Erase => 0,
+        _ => before.outbox.len(),
+    };
+    let kept = &before.outbox[before.outbox.len() - n_kept..];
+    assert!(after.outbox.starts_with(kept), "an event was lost");
+    for event in &after.outbox[n_kept..] {
+        let last = seen.events.last().map_or(0, |it| it.0);
+        assert_eq!(event.number, last + 1, "events are not numbered one by one");
+        seen.events.push((event.number, event.kind));
+    }
+    let last = seen.events.last().map_or(0, |it| it.0);
+    assert_eq!(after.n_events, last);
+    if let Some(callback) = &after.terms.callback {
+        let called = seen.events.iter().rev().find(|it| callback.events.contains(&it.1));
+        assert_eq!(after.callback_event, called.map(|it| it.0));
+    }
+
+    if matches!(step, Step::Hinted(_)) {
+        let due_at = after.due_at.expect("there is something to hand on");
+        assert!(after.state != State::Pending || due_at <= after.deadline + GUARD);
+    } else {
+        assert_eq!(after.due_at, timer(after, now));
+    }
+
+    if let State::Erased { .. } = after.state {
+        assert_eq!(after.question, Question::default());
+        assert!(after.rows.is_empty() && after.outbox.is_empty());
+        assert_eq!(after.terms.callback, None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_history_breaks_the_laws(first in requests(), steps in steps()) {
+        let mut seen = Seen::default();
+        seen.events.extend(first.outbox.iter().map(|it| (it.number, it.kind)));
+        let (mut request, mut clock) = (first, CREATED);
+        for (wait, skew, step) in steps {
+            clock += Duration::from_millis(wait);
+            let now = clock + Duration::from_millis(skew);
+            if let Some(next) = take(&request, step, now, &mut seen) {
+                check(&request, &next, step, now, &mut seen);
+                request = next;
+            }
+        }
+        let is_end =
+            |it: EventKind| [EventKind::RequestFinished, EventKind::RequestCancelled].contains(&it);
+        prop_assert!(seen.events.iter().filter(|it| is_end(it.1)).count() <= 1);
+        let is_once = request.terms.read.mode == ReadMode::Once;
+        prop_assert!(!is_once || seen.readers.len() <= 1, "read by {:?}", seen.readers);
+    }
+
+    /// Left alone, a request comes to rest: each time it is looked after when it is due.
+    #[test]
+    fn whoever_follows_the_timer_leaves_nothing_undone(first in requests(), steps in steps()) {
+        let (mut request, mut clock) = (first, CREATED);
+        for (wait, _, step) in steps {
+            clock += Duration::from_millis(wait);
+            request = take(&request, step, clock, &mut Seen::default()).unwrap_or(request);
+        }
+        for _ in 0..8 {
+            let Some(due_at) = request.due_at else { break };
+            clock = clock.max(due_at);
+            let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+            let next = request
+                .time_out(clock, OpId(900))
+                .or_else(|| request.expire_result(clock))
+                .or_else(|| request.looked_for_deliveries(clock))
+                .or_else(|| request.dispatched(&numbers, clock));
+            prop_assert!(next.is_some(), "due, but there is nothing to do: {:?}", request);
+            request = next.unwrap_or(request);
+        }
+        prop_assert_eq!(request.due_at, None);
+        prop_assert!(request.outbox.is_empty());
+        prop_assert!(request.state != State::Pending);
+    }
+}

@@ -1,0 +1,107 @@
+//! The laws of telling: what goes into the outbox, in what order, and what stays until it is told.
+
+use super::*;
+use crate::domain::id::NUMBER_MAX;
+
+#[test]
+fn what_is_wanted_is_told_and_nothing_else() {
+    use EventKind::{RequestAnswered, RequestCancelled, RequestCreated, RequestFinished};
+
+    /// Made, answered and so finished; and made and cancelled.
+    #[track_caller]
+    fn check(wanted: &[EventKind], published: bool, told: [&[EventKind]; 2], called: [u32; 2]) {
+        let request = ask(1, |it| {
+            it.terms.callback = Some(callback(wanted));
+            it.published = published;
+        });
+        let finished = answered(request.clone(), &[(0, "yes")]);
+        let cancelled = request.cancel(at(1), OpId(5)).expect("taken").expect("news");
+        for ((request, told), called) in [finished, cancelled].iter().zip(told).zip(called) {
+            assert_eq!(kinds(request), told);
+            assert_eq!(request.callback_event.unwrap_or(0), called);
+        }
+    }
+    check(&[], false, [&[], &[]], [0, 0]);
+    check(&[], true, [&[RequestCreated, RequestFinished], &[RequestCreated]], [0, 0]);
+    check(&[RequestFinished], false, [&[RequestFinished], &[]], [1, 0]);
+    check(&[RequestAnswered], false, [&[RequestAnswered], &[]], [1, 0]);
+    check(&[RequestCancelled], false, [&[], &[RequestCancelled]], [0, 1]);
+    let created = [RequestCreated, RequestAnswered, RequestFinished];
+    check(&[RequestAnswered], true, [&created, &[RequestCreated]], [2, 0]);
+    check(&EventKind::ALL, true, [&created, &[RequestCreated, RequestCancelled]], [3, 2]);
+}
+
+#[test]
+fn an_event_of_an_answer_tells_that_answer_and_no_other_tells_any() {
+    let request = ask(2, |it| it.terms.callback = Some(callback(&EventKind::ALL)));
+    let request = answered(request, &[(1, "yes"), (0, "no")]);
+    let told: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
+    let answer = |row, option| Some(Answered { row, answer: chose(option) });
+    assert_eq!(told, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
+}
+
+#[test]
+fn what_is_not_dispatched_is_still_due() {
+    let request = ask(2, |it| it.terms.callback = Some(callback(&EventKind::ALL)));
+    let request = answered(request, &[(0, "yes")]);
+    let some = request.dispatched(&[1], at(5)).expect("news");
+    assert_eq!((kinds(&some).as_slice(), some.due_at), {
+        ([EventKind::RequestAnswered].as_slice(), Some(at(5)))
+    });
+    assert_eq!(some.dispatched(&[1], at(6)), None);
+    assert_eq!(some.dispatched(&[2], at(6)).expect("news").due_at, Some(at(OVERDUE_SECONDS)));
+}
+
+#[test]
+fn answers_are_let_go_of_once_they_are_read_for_good_and_told() {
+    let request = ask(1, |it| {
+        it.terms.callback = Some(callback(&[EventKind::RequestFinished]));
+        it.terms.read.mode = ReadMode::Once;
+    });
+    let finished = answered(request, &[(0, "yes")]);
+    let row = finished.rows[0].clone().expect("recorded");
+    let (told, read) = finished.read(at(2), OpId(5));
+    let read = read.expect("taken");
+    assert_eq!(told, Some(Told::Result { lease: None }));
+    assert_eq!(read.rows, [Some(row.clone())]);
+    assert_eq!(read.due_at, Some(at(2)));
+
+    let over = dispatched(&read, at(3));
+    assert_eq!(over.rows, [Some(Row { answer: Answer::default(), ..row })]);
+    assert_eq!((ending(&over), over.due_at), (ending(&finished), None));
+}
+
+#[test]
+fn an_answer_waits_while_too_much_is_untold() {
+    let mut request = ask(1, |it| {
+        it.terms.mode = Mode::OnTimeout;
+        it.terms.callback = Some(callback(&[EventKind::RequestAnswered]));
+    });
+    for op in 0..OUTBOX_MAX as u64 {
+        request = request.answer(0, &chose("yes"), at(1), OpId(op)).expect("taken").expect("news");
+    }
+    let once_more = |it: &Request| it.answer(0, &chose("no"), at(2), OpId(99));
+    assert_eq!(once_more(&request), Err(Refusal::TooBusy));
+    assert!(matches!(once_more(&dispatched(&request, at(2))), Ok(Some(_))));
+}
+
+#[test]
+fn the_end_has_a_number_left_however_many_answers_are_told() {
+    let mut request = ask(1, |it| {
+        it.terms.mode = Mode::OnTimeout;
+        it.terms.callback =
+            Some(callback(&[EventKind::RequestAnswered, EventKind::RequestFinished]));
+    });
+    // As after a million changes of mind.
+    request.n_events = NUMBER_MAX - 3;
+    let mut ids = vec![request.id.event(request.n_events)];
+    for op in 0..6 {
+        let Ok(Some(next)) = request.answer(0, &chose("yes"), at(1), OpId(op)) else { break };
+        ids.extend(next.outbox.iter().map(|it| it.id(next.id)));
+        request = dispatched(&next, at(1));
+    }
+    ids.extend(timed_out(&request).outbox.iter().map(|it| it.id(request.id)));
+    let mut distinct = ids.clone();
+    distinct.dedup();
+    assert_eq!(ids, distinct);
+}

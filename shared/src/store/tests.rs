@@ -1,0 +1,255 @@
+//! The laws of spelling: what is written is read back, and what cannot be read is an error.
+
+mod values;
+
+use std::{fmt::Debug, time::Duration};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use proptest::{collection::vec, prelude::*};
+use secrecy::ExposeSecret as _;
+
+use super::*;
+use crate::domain::{
+    Account, Answer, ApiKey, Attempt, Delivery, OpId,
+    delivery::{self, Start, Verdict},
+    request::{self, GUARD},
+};
+
+const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
+
+/// The attributes that hold a JSON object.
+const OBJECTS: [&str; 7] = ["question", "terms", "ended", "erased", "target", "state", "exchange"];
+
+/// What the table holds of `first` once it is created.
+fn created<T: Item>(first: &T) -> Attributes {
+    let mut attributes = first.key().into_attributes();
+    attributes.extend(first.fixed(&LAYOUT).0);
+    saved(attributes, first)
+}
+
+/// What the table holds once `next` is saved over `attributes`.
+fn saved<T: Item>(mut attributes: Attributes, next: &T) -> Attributes {
+    attributes.extend(next.moving(&LAYOUT).0);
+    attributes.retain(|_, it| !it.is_null());
+    attributes
+}
+
+fn seconds_of(attributes: &Attributes, name: &str) -> Option<i64> {
+    attributes.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// What a step may need: a row and an answer to put there, a chance, and who takes it.
+type Chance = (u8, usize, Answer, OpId, u64);
+
+fn chances() -> impl Strategy<Value = Vec<Chance>> {
+    let wait = prop_oneof![0_u64..10_000, 0_u64..40_000_000_000];
+    vec((any::<u8>(), 0_usize..4, values::answer(), values::op(), wait), 0..12)
+}
+
+/// The request after some step or other.
+fn request_moved(
+    request: &Request,
+    (kind, row, answer, op, _): &Chance,
+    now: Timestamp,
+) -> Option<Request> {
+    let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+    let row = row % request.question.n_rows();
+    match kind % 16 {
+        0 => request.cancel(now, *op).ok()?,
+        1 => request.time_out(now.max(request.deadline + GUARD), *op),
+        2..6 => request.read(now, *op).1,
+        6 => match &request.state {
+            request::State::Ended(request::End {
+                reading: crate::domain::reading::Reading::Leased { op, .. },
+                ..
+            }) => request.acknowledge(*op, now).ok()?,
+            _ => None,
+        },
+        7 => request.expire_result(now),
+        8 => request.dispatched(&numbers[..numbers.len() / 2], now),
+        9 => request.dispatched(&numbers, now),
+        10 => Some(request.hinted(now)),
+        11 => request.erase(now),
+        12 => request.looked_for_deliveries(now),
+        _ => request.answer(row, answer, request.created_at, *op).ok()?,
+    }
+}
+
+/// The delivery after some step or other.
+fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Option<Delivery> {
+    let (kind, row, _, op, _) = chance;
+    let owner = match delivery.state {
+        delivery::State::Leased { owner, .. } => owner,
+        delivery::State::Waiting { .. } | delivery::State::Done { .. } => *op,
+    };
+    let reasons = [
+        delivery::Reason::Redirect,
+        delivery::Reason::Gone,
+        delivery::Reason::BlockedAddress,
+        delivery::Reason::CrashLoop,
+    ];
+    let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
+    match kind % 12 {
+        0 => delivery.erase(now, *op),
+        1 => delivery.redeliver(now),
+        2 => delivery.due_at.map(|_| delivery.hinted(now)),
+        3 => finish(Verdict::Accepted),
+        4 => finish(Verdict::Permanent(reasons[*row])),
+        5..8 => finish(Verdict::Retry { retry_after: None }),
+        _ => match delivery.start(delivery.attempt, now, *op) {
+            Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
+            Start::Mine | Start::Early(_) | Start::Nothing => None,
+        },
+    }
+}
+
+/// Checks that `first`, and what becomes of it, is read back from what the table then holds.
+fn check_history<T: Item + Clone + PartialEq + Debug>(
+    first: T,
+    start: Timestamp,
+    chances: &[Chance],
+    step: impl Fn(&T, &Chance, Timestamp) -> Option<T>,
+) -> Attributes {
+    let mut attributes = created(&first);
+    let (mut current, mut now) = (first, start);
+    for chance in chances {
+        now += Duration::from_millis(chance.4);
+        if let Some(next) = step(&current, chance, now) {
+            assert_eq!(next.revision(), current.revision() + 1);
+            attributes = saved(attributes, &next);
+            current = next;
+        }
+        assert_eq!(read::<T>(attributes.clone()).expect("it is as it was written"), current);
+        assert_eq!(attributes.contains_key("due_at"), attributes.contains_key("due_shard"));
+    }
+    check_newer(&attributes, |it: &T| *it == current);
+    check_damage::<T>(&attributes);
+    attributes
+}
+
+/// Checks that what a newer version added, to the item or within, does not get into the way.
+fn check_newer<T: Item>(attributes: &Attributes, is_same: impl Fn(&T) -> bool) {
+    let mut attributes = attributes.clone();
+    for name in OBJECTS {
+        let Some(AttributeValue::S(text)) = attributes.get_mut(name) else { continue };
+        let members = text.strip_prefix('{').expect("it is a JSON object");
+        let comma = if members == "}" { "" } else { "," };
+        *text = format!(r#"{{"later":[{{"a":1}}]{comma}{members}"#);
+    }
+    attributes.insert("later".to_owned(), AttributeValue::L(Vec::new()));
+    assert!(is_same(&read::<T>(attributes).expect("it is readable")));
+}
+
+/// Checks that with any one attribute gone, or something else in its place, an item is an error,
+/// or one that can be written and read again; never a panic.
+fn check_damage<T: Item>(attributes: &Attributes) {
+    let texts = ["", "x", "{}", "[]", "null", "0", "[{}]", r#"{"at":1e99}"#, "\u{0}"];
+    let numbers = ["0", "1", "-1", "1.5", "99999999999999999999", "x"];
+    let texts = texts.map(|it| AttributeValue::S(it.to_owned()));
+    let numbers = numbers.map(|it| AttributeValue::N(it.to_owned()));
+    let others = [
+        AttributeValue::Bool(true),
+        AttributeValue::Null(true),
+        AttributeValue::B(Blob::new([1, 2, 3])),
+        AttributeValue::L(Vec::new()),
+        AttributeValue::M(<_>::default()),
+    ];
+    let values: Vec<AttributeValue> = texts.into_iter().chain(numbers).chain(others).collect();
+    for name in attributes.keys() {
+        for value in values.iter().map(Some).chain([None]) {
+            let mut damaged = attributes.clone();
+            match value {
+                Some(value) => damaged.insert(name.clone(), value.clone()),
+                None => damaged.remove(name),
+            };
+            if let Ok(it) = read::<T>(damaged) {
+                assert!(read::<T>(created(&it)).is_ok(), "{name} was read as {value:?}");
+            }
+        }
+    }
+}
+
+/// All of an account, secrets too, which cannot be compared or printed as they are.
+fn parts(account: &Account) -> impl PartialEq + Debug {
+    let secret = |it: &crate::domain::account::Secret| {
+        (it.text.expose_secret().to_owned(), it.created_at, it.expires_at)
+    };
+    let secrets: Vec<_> = account.secrets.iter().map(secret).collect();
+    (account.id, account.created_at, account.id_key.0, secrets)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_request_is_read_back_whatever_happens_to_it(
+        request in values::request(),
+        chances in chances(),
+    ) {
+        let start = request.created_at;
+        check_history(request, start, &chances, request_moved);
+    }
+
+    #[test]
+    fn a_delivery_is_read_back_whatever_happens_to_it(
+        delivery in values::delivery(),
+        chances in chances(),
+    ) {
+        let start = delivery.created_at;
+        let attributes = check_history(delivery, start, &chances, delivery_moved);
+        // What may still be told, or be told again, is not dropped meanwhile.
+        let is_over = read::<Delivery>(attributes.clone()).expect("it is readable").due_at.is_none();
+        prop_assert_eq!(attributes.contains_key("ttl"), is_over);
+    }
+
+    #[test]
+    fn an_attempt_is_read_back_before_and_after_it_is_erased(attempt in values::attempt()) {
+        let start = attempt.started_at;
+        let chances = [(0, 0, Answer::default(), OpId(1), 0), (0, 0, Answer::default(), OpId(2), 0)];
+        check_history(attempt, start, &chances, |it: &Attempt, _, _| it.erase());
+    }
+
+    #[test]
+    fn an_account_is_read_back(account in values::account()) {
+        let attributes = created(&account);
+        let back = read::<Account>(attributes.clone()).expect("it is as it was written");
+        prop_assert_eq!(parts(&back), parts(&account));
+        check_newer(&attributes, |it: &Account| parts(it) == parts(&account));
+        check_damage::<Account>(&attributes);
+    }
+
+    #[test]
+    fn an_api_key_is_read_back(key in values::api_key()) {
+        let attributes = created(&key);
+        let back = read::<ApiKey>(attributes.clone()).expect("it is as it was written");
+        prop_assert_eq!(&back, &key);
+        check_newer(&attributes, |it: &ApiKey| *it == key);
+        check_damage::<ApiKey>(&attributes);
+    }
+
+    #[test]
+    fn a_request_is_kept_while_it_moves_and_while_its_result_may_be_read(
+        request in values::request(),
+        op in values::op(),
+    ) {
+        prop_assert!(!created(&request).contains_key("ttl"));
+        let ended = request.time_out(request.deadline + GUARD, op).expect("overdue");
+        let kept_until = seconds_of(&created(&ended), "ttl").expect("it has ended");
+        let at = request.deadline;
+        prop_assert!((at + LAYOUT.retention).as_second() <= kept_until);
+        let expires_at = request.terms.read.expires_at(at);
+        prop_assert!(expires_at.is_none_or(|it| it.as_second() <= kept_until));
+    }
+
+    #[test]
+    fn a_request_without_its_question_is_no_request_unless_it_is_erased(
+        request in values::request(),
+    ) {
+        let mut attributes = created(&request);
+        attributes.remove("question");
+        prop_assert!(read::<Request>(attributes).is_err());
+        let erased = request.erase(request.created_at).expect("news");
+        let attributes = saved(created(&request), &erased);
+        prop_assert!(!attributes.contains_key("question"));
+    }
+}

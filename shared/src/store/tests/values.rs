@@ -1,0 +1,265 @@
+//! Arbitrary values of everything that the store keeps, as they are before they move.
+
+use jiff::Timestamp;
+use proptest::{collection::vec, num, option, prelude::*, sample::select};
+use secrecy::SecretString;
+
+use crate::domain::{
+    Account, Answer, ApiKey, Attempt, Delivery, EventKind, Id, OpId, Profile, Question, Request,
+    RequestId, Scope,
+    account::{IdKey, Secret},
+    attempt::{AttemptError, ErrorKind, Exchange, Response},
+    delivery::{self, Receiver, Target},
+    id::Kind,
+    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    quorum::{Count, Quorum},
+    reading::{ReadMode, ReadPolicy},
+    request::{BearerToken, Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
+    retry::{DELAY_SECONDS_MAX, RetryPolicy},
+};
+
+pub(super) fn text() -> BoxedStrategy<String> {
+    prop_oneof![3 => "[a-z]{0,6}", 1 => "\\PC{0,12}", 1 => any::<String>()].boxed()
+}
+
+/// A whole millisecond of the years 1970 to 2096.
+pub(super) fn moment() -> impl Strategy<Value = Timestamp> {
+    let in_range = |it| Timestamp::from_millisecond(it).expect("in range");
+    (0_i64..4_000_000_000_000).prop_map(in_range)
+}
+
+pub(super) fn op() -> impl Strategy<Value = OpId> {
+    any::<u64>().prop_map(OpId)
+}
+
+fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
+    any::<u128>().prop_map(Id::from_bits)
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE
+}
+
+fn field_value() -> impl Strategy<Value = FieldValue> {
+    prop_oneof![
+        text().prop_map(FieldValue::Text),
+        number().prop_map(FieldValue::Number),
+        // As people type them.
+        (-10_000_000..10_000_000_i32).prop_map(|it| FieldValue::Number(f64::from(it) / 1000.0)),
+        any::<bool>().prop_map(FieldValue::Toggle),
+    ]
+}
+
+pub(super) fn answer() -> impl Strategy<Value = Answer> {
+    let fields = prop::collection::btree_map(text(), field_value(), 0..4);
+    (option::of(text()), fields).prop_map(|(option, fields)| Answer { option, fields })
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let styles = vec![Style::Primary, Style::Secondary, Style::Destructive];
+    (text(), text(), option::of(select(styles))).prop_map(|(value, label, style)| Choice {
+        value,
+        label,
+        style,
+    })
+}
+
+fn field() -> impl Strategy<Value = Field> {
+    let max_length = || option::of(any::<u32>());
+    let kind = prop_oneof![
+        max_length().prop_map(|max_length| FieldKind::Text { max_length }),
+        max_length().prop_map(|max_length| FieldKind::Textarea { max_length }),
+        (option::of(number()), option::of(number()))
+            .prop_map(|(min, max)| FieldKind::Number { min, max }),
+        vec(choice(), 0..3).prop_map(|choices| FieldKind::Select { choices }),
+        Just(FieldKind::Toggle),
+    ];
+    (text(), text(), any::<bool>(), kind, option::of(field_value())).prop_map(
+        |(key, label, required, kind, default)| Field { key, label, required, kind, default },
+    )
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let recipient =
+        (text(), option::of(text())).prop_map(|(email, name)| Recipient { email, name });
+    (
+        (text(), option::of(text()), vec(recipient, 0..4)),
+        (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
+    )
+        .prop_map(
+            |((title, body, recipients), (options, fields, external_reference_id, metadata))| {
+                Question {
+                    title,
+                    body,
+                    recipients,
+                    options,
+                    fields,
+                    external_reference_id,
+                    metadata,
+                }
+            },
+        )
+}
+
+fn receiver() -> impl Strategy<Value = Receiver> {
+    let profiles = || select(Profile::ALL.to_vec());
+    let usual = profiles().prop_map(|it| it.behaviour().retry());
+    let own = (vec(1_u32..=DELAY_SECONDS_MAX, 0..4), 0.0..=1.0_f64)
+        .prop_map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
+    let retry = prop_oneof![usual, own];
+    (text(), profiles(), 1_u32..=20, retry, option::of(text())).prop_map(
+        |(url, profile, timeout_seconds, retry, bearer_token)| {
+            let bearer_token = bearer_token.map(BearerToken);
+            Receiver { url, profile, timeout_seconds, retry, bearer_token }
+        },
+    )
+}
+
+fn callback() -> impl Strategy<Value = Callback> {
+    let events = prop::sample::subsequence(EventKind::ALL.to_vec(), 0..=4);
+    (receiver(), events).prop_map(|(it, events)| {
+        let Receiver { url, profile, timeout_seconds, retry, bearer_token } = it;
+        Callback { url, profile, events, timeout_seconds, retry, bearer_token }
+    })
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let count = prop_oneof![Just(Count::All), any::<u32>().prop_map(Count::AtLeast)];
+    let quorum = (count, option::of(text()), vec(text(), 0..3))
+        .prop_map(|(count, option, veto)| Quorum { count, option, veto });
+    let default = text().prop_map(OnDeadline::Default);
+    let lease = (5_u32..900).prop_map(|seconds| ReadMode::Lease { seconds });
+    let read = prop_oneof![Just(ReadMode::Repeat), Just(ReadMode::Once), lease];
+    let read = (read, option::of(60_u32..=31_536_000))
+        .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
+    (
+        select(vec![Mode::OnUserAction, Mode::OnTimeout]),
+        quorum,
+        prop_oneof![Just(OnDeadline::Expire), default],
+        option::of(callback()),
+        read,
+    )
+        .prop_map(|(mode, quorum, on_deadline, callback, read)| Terms {
+            mode,
+            quorum,
+            on_deadline,
+            callback,
+            read,
+        })
+}
+
+pub(super) fn request() -> impl Strategy<Value = Request> {
+    let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
+    let times = (moment(), 5_u32..=31_536_000);
+    let flags = (any::<bool>(), any::<bool>());
+    (ids, times, flags, question(), terms(), text()).prop_map(
+        |(ids, (created_at, timeout_seconds), (livemode, published), question, terms, base_url)| {
+            let (id, account, created_by, fingerprint, secret) = ids;
+            Request {
+                id,
+                account,
+                livemode,
+                created_by,
+                fingerprint: fingerprint.map(Fingerprint),
+                created_at,
+                deadline: created_at + std::time::Duration::from_secs(timeout_seconds.into()),
+                question,
+                terms,
+                link_secret: LinkSecret(secret),
+                base_url,
+                published,
+                rows: Vec::new(),
+                state: State::Pending,
+                outbox: Vec::new(),
+                n_events: 0,
+                callback_event: None,
+                due_at: None,
+                revision: 0,
+            }
+            .begin()
+        },
+    )
+}
+
+pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
+    let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
+    let kind = select(EventKind::ALL.to_vec());
+    (id(), id(), any::<bool>(), kind, target, vec(any::<u8>(), 0..20), moment()).prop_map(
+        |(request, account, livemode, event_kind, target, body, now)| {
+            let request: RequestId = request;
+            let event = request.event(1);
+            Delivery {
+                id: Delivery::id_of(event, delivery::CALLBACK),
+                account,
+                livemode,
+                event,
+                event_kind,
+                request,
+                target,
+                body: Some(body),
+                created_at: now,
+                state: delivery::State::Waiting { not_before: now },
+                attempt: 0,
+                starts: 0,
+                failures: 0,
+                due_at: Some(now),
+                revision: 0,
+            }
+        },
+    )
+}
+
+pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
+    let headers = || vec((text(), text()), 0..3);
+    let response = (any::<u16>(), headers(), text()).prop_map(|(status, headers, body)| Response {
+        status,
+        headers,
+        body,
+    });
+    let exchange = (text(), headers(), option::of(response))
+        .prop_map(|(url, headers, response)| Exchange { url, headers, response });
+    let error = (select(ErrorKind::ALL.to_vec()), text())
+        .prop_map(|(kind, message)| AttemptError { kind, message });
+    let ids = (delivery(), 1_u32..=crate::domain::id::NUMBER_MAX);
+    (ids, moment(), any::<u32>(), exchange, option::of(error)).prop_map(
+        |((delivery, number), started_at, duration_ms, exchange, error)| Attempt {
+            id: delivery.id.attempt(number),
+            account: delivery.account,
+            livemode: delivery.livemode,
+            event: delivery.event,
+            started_at,
+            duration_ms,
+            exchange: Some(exchange),
+            error,
+        },
+    )
+}
+
+pub(super) fn account() -> impl Strategy<Value = Account> {
+    let secret =
+        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
+            Secret { text: SecretString::from(text), created_at, expires_at }
+        });
+    (id(), moment(), any::<[u8; 32]>(), vec(secret, 0..3)).prop_map(
+        |(id, created_at, id_key, secrets)| Account {
+            id,
+            created_at,
+            id_key: IdKey(id_key),
+            secrets,
+        },
+    )
+}
+
+pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
+    let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
+    (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), moment()).prop_map(
+        |(id, account, livemode, scopes, hash, created_at)| ApiKey {
+            id,
+            account,
+            livemode,
+            scopes,
+            hash,
+            created_at,
+        },
+    )
+}

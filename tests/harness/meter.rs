@@ -1,0 +1,173 @@
+//! Counts what DynamoDB is asked, and what it charges: the bill of a test.
+//!
+//! A [`Meter`] is an interceptor of the SDK. It asks for the consumed capacity on the way out and
+//! reads it on the way back, so nothing passes by uncounted:
+//!
+//! ```text
+//! store ─▶ SDK ─┬─ one more call of this operation ─▶ DynamoDB
+//!               └◀ these units, table and indexes ───────┘
+//! ```
+//!
+//! A write whose condition failed is a call, but without units: DynamoDB does not say what it
+//! charged for it.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Add,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{
+            AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+        },
+    },
+    error::BoxError,
+    operation::{
+        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
+        get_item::{GetItemInput, GetItemOutput},
+        put_item::{PutItemInput, PutItemOutput},
+        query::{QueryInput, QueryOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
+    },
+    types::{ConsumedCapacity, ReturnConsumedCapacity::Indexes},
+};
+use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, orchestrator::Metadata};
+use infra::system::Tweak;
+
+/// The operations that write one item each.
+const WRITES: [&str; 2] = ["PutItem", "UpdateItem"];
+/// The operations that read.
+const READS: [&str; 3] = ["BatchGetItem", "GetItem", "Query"];
+
+/// Counts calls and units. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Mutex<Bill>>);
+
+/// What was counted, by operation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bill(BTreeMap<String, Line>);
+
+/// What one operation cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    /// How often it was called.
+    pub n_calls: u32,
+    /// The capacity units that it consumed, of the table and its indexes.
+    pub units: f64,
+}
+
+impl Meter {
+    /// What makes DynamoDB's client count.
+    pub fn tweak(&self) -> Tweak {
+        let meter = self.clone();
+        Tweak(Some(Arc::new(move |config| config.interceptor(meter.clone()))))
+    }
+
+    /// What has been counted since the last time that this was asked.
+    pub fn take(&self) -> Bill {
+        std::mem::take(&mut *self.bill())
+    }
+
+    fn bill(&self) -> MutexGuard<'_, Bill> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, cfg: &ConfigBag, n_calls: u32, units: f64) {
+        let operation = cfg.load::<Metadata>().map_or("unknown", |it| it.name());
+        let mut bill = self.bill();
+        let line = bill.0.entry(operation.to_owned()).or_default();
+        *line = *line + Line { n_calls, units };
+    }
+}
+
+impl Bill {
+    /// All that wrote.
+    ///
+    /// # Panics
+    ///
+    /// If there is an operation that the project is not to use: a transaction, a scan, a batch of
+    /// writes.
+    pub fn writes(&self) -> Line {
+        self.sum(&WRITES)
+    }
+
+    /// All that read. Panics as [`Bill::writes`] does.
+    pub fn reads(&self) -> Line {
+        self.sum(&READS)
+    }
+
+    fn sum(&self, wanted: &[&str]) -> Line {
+        let others = self.0.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
+        assert_eq!(others, None, "an operation that costs too much, or that nobody counts");
+        let lines = self.0.iter().filter(|(operation, _)| wanted.contains(&&***operation));
+        lines.fold(Line::default(), |sum, (_, line)| sum + *line)
+    }
+}
+
+impl Add for Line {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { n_calls: self.n_calls + other.n_calls, units: self.units + other.units }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>3} calls {:>6.1} units", self.n_calls, self.units)
+    }
+}
+
+/// Asks for the consumed capacity if the input is of this type.
+macro_rules! ask {
+    ($context:ident, $($input:ty),*) => {
+        $(if let Some(input) = $context.input_mut().downcast_mut::<$input>() {
+            input.return_consumed_capacity = Some(Indexes);
+        })*
+    };
+}
+
+/// Finds the consumed capacity in an output of one of these types.
+macro_rules! found {
+    ($output:ident, $($type:ty),*) => {
+        None$(.or_else(|| $output.downcast_ref::<$type>().and_then(|it| it.consumed_capacity())))*
+    };
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Meter {
+    fn name(&self) -> &'static str {
+        "Meter"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        ask!(context, BatchGetItemInput, GetItemInput, PutItemInput, QueryInput, UpdateItemInput);
+        self.count(cfg, 1, 0.0);
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Ok(output) = context.output_or_error() else { return Ok(()) };
+        let batch = output.downcast_ref::<BatchGetItemOutput>();
+        let one: Option<&ConsumedCapacity> =
+            found!(output, GetItemOutput, PutItemOutput, QueryOutput, UpdateItemOutput);
+        let all = batch.map(BatchGetItemOutput::consumed_capacity).unwrap_or_default();
+        let units = all.iter().chain(one).filter_map(ConsumedCapacity::capacity_units).sum();
+        self.count(cfg, 0, units);
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Who may do what, and what others learn of it: nothing.
+
+mod secrets;
+
+use answerback::{domain::Scope, service::Sdk};
+use axum::{
+    body::Bytes,
+    http::{Method, StatusCode},
+};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use system_tests::{World, contract::Contract};
+
+use crate::requests::{asking, path_of};
+
+/// All that is in the table, as text.
+pub(crate) async fn stored(world: &World) -> String {
+    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let scanned = client.scan().table_name("answerback").send().await.expect("the table is there");
+    assert!(scanned.last_evaluated_key().is_none(), "a test keeps less than a page");
+    scanned
+        .items()
+        .iter()
+        .flat_map(std::collections::HashMap::values)
+        .map(|it| match it.as_b() {
+            Ok(bytes) => String::from_utf8_lossy(bytes.as_ref()).into_owned(),
+            Err(_) => format!("{it:?}"),
+        })
+        .collect()
+}
+
+/// Every operation that needs a scope, with the scope.
+fn guarded() -> Vec<(Method, String, Scope)> {
+    let paths = Contract::of_the_api().document()["paths"].as_object().expect("paths");
+    let operations = paths.iter().flat_map(|(path, operations)| {
+        operations.as_object().into_iter().flatten().map(move |it| (path, it))
+    });
+    operations
+        .filter_map(|(path, (method, operation))| {
+            let scope = Scope::parse(operation["x-scope"].as_str()?).expect("a scope");
+            let method = method.to_uppercase().parse().expect("a method");
+            Some((method, path.clone(), scope))
+        })
+        .collect()
+}
+
+/// A body that is right for this operation, as far as anybody can tell who has no right to it.
+fn body_of(method: &Method, path: &str) -> Value {
+    match (method.as_str(), path) {
+        ("POST", "/v1/requests") => asking(json!({})),
+        ("POST", path) if path.ends_with("/responses") => json!({ "option": "yes" }),
+        ("POST", path) if path.ends_with("/ack") => json!({ "receipt": "rcp_0000000000000000" }),
+        _ => Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_no_key_is_told_so_and_nothing_else() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    let (first, last) = world.key.split_at(world.key.len() - 1);
+    let other_end = if last == "A" { "B" } else { "A" };
+    let (mode, rest) = world.key.split_at("ab_live_".len());
+    assert_eq!(mode, "ab_live_");
+    let (id, secret) = rest.split_once('_').expect("an id and a secret");
+    let wrong = [
+        format!("Bearer {first}{other_end}"),
+        format!("Bearer {first}"),
+        format!("Bearer {}A", world.key),
+        format!("Bearer ab_test_{rest}"),
+        format!("Bearer ab_live_{id}_"),
+        format!("Bearer ab_live_{id}"),
+        format!("Bearer ab_live_{}_{secret}", "0".repeat(26)),
+        format!("Bearer {}", world.key.to_uppercase()),
+        format!("Basic {}", world.key),
+        world.key.clone(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer ü".to_owned(),
+        String::new(),
+    ];
+    for (method, path, _) in guarded() {
+        let path = path.replace("{id}", request["id"].as_str().expect("an id"));
+        let body = body_of(&method, &path);
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let answer = world.send(method.clone(), &path, &[], body).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+        assert_eq!(answer.code(), "unauthorized");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+    for header in &wrong {
+        let headers = [("authorization", header.as_str())];
+        let answer = world.send(Method::GET, "/v1/requests", &headers, Bytes::new()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{header}");
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        assert!(!answer.text().contains(secret));
+    }
+    for path in ["/v1/health", "/openapi.json"] {
+        let answer = world.send(Method::GET, path, &[], Bytes::new()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_sent_as_bearer_or_in_a_header_of_its_own() {
+    let world = World::start().await;
+    for (name, value) in [
+        ("authorization", format!("Bearer {}", world.key)),
+        ("authorization", format!("bearer {}", world.key)),
+        ("x-api-key", world.key.clone()),
+    ] {
+        let headers = [(name, value.as_str())];
+        let answer = world.send(Method::GET, "/v1/requests", &headers, Bytes::new()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_operation_opens_to_its_scope_and_to_no_other() {
+    let world = World::start().await;
+    let id = format!("req_{}", "0".repeat(26));
+    for scope in Scope::ALL {
+        let others: Vec<_> =
+            Scope::ALL.into_iter().filter(|it| *it != scope && *it != Scope::Admin).collect();
+        let (only, without) = (world.key_with(&[scope]).await, world.key_with(&others).await);
+        for (method, path, needed) in guarded() {
+            let place = path.replace("{id}", &id);
+            let call = async |key: &str| {
+                let bearer = format!("Bearer {key}");
+                let headers = [("authorization", bearer.as_str())];
+                world.call_with(method.clone(), &place, &headers, body_of(&method, &path)).await
+            };
+            let opens = scope == needed || scope == Scope::Admin;
+            let answer = call(&only).await;
+            let is_forbidden = answer.status == StatusCode::FORBIDDEN;
+            assert_eq!(is_forbidden, !opens, "{method} {path} with {scope:?}: {}", answer.text());
+            if scope == needed {
+                let answer = call(&without).await;
+                assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
+                assert_eq!(answer.code(), "forbidden");
+                let name = format!("`{}`", scope.as_str());
+                assert!(answer.json()["detail"].to_string().contains(&name), "{}", answer.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
+    let world = World::start().await;
+    let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
+    let request = world.create(body).await;
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.follow_hints().await;
+    let path = path_of(&request);
+    let shown = world.call(Method::GET, &path, Value::Null).await.json();
+    let delivery = shown["callback"]["delivery_id"].as_str().expect("it was dispatched").to_owned();
+    let attempts = format!("/v1/conversations?delivery_id={delivery}");
+    let attempts = world.call(Method::GET, &attempts, Value::Null).await.json();
+    let attempt = attempts["data"][0]["id"].as_str().expect("it was attempted").to_owned();
+    let zeros = |id: &str| format!("{}{}", &id[..4], "0".repeat(26));
+
+    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let test = world.system.make_key(&world.account, false, vec![Scope::Admin]).await;
+    for key in [stranger, test.expect("a key")] {
+        let bearer = format!("Bearer {}", key.text.expose_secret());
+        let headers = [("authorization", bearer.as_str())];
+        for (method, place, _) in guarded() {
+            let id = match &place {
+                it if it.starts_with("/v1/deliveries") => &delivery,
+                it if it.starts_with("/v1/conversations") => &attempt,
+                _ => request["id"].as_str().expect("an id"),
+            };
+            let (here, there, junk) = match place.as_str() {
+                "/v1/conversations" => {
+                    let with = |id: &str| format!("{place}?delivery_id={id}");
+                    (with(&delivery), with(&zeros(&delivery)), with("junk"))
+                }
+                it if it.contains("{id}") => {
+                    let with = |id: &str| it.replace("{id}", id);
+                    (with(id), with(&zeros(id)), with("junk"))
+                }
+                _ => continue,
+            };
+            let mut seen = Vec::new();
+            for path in [here, there, junk] {
+                let body = body_of(&method, &place);
+                let answer = world.call_with(method.clone(), &path, &headers, body).await;
+                assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}");
+                let call = answer.headers["x-request-id"].to_str().expect("ASCII").to_owned();
+                seen.push(answer.text().replace(&call, "-"));
+            }
+            assert_eq!(seen[0], seen[1]);
+            assert_eq!(seen[0], seen[2]);
+        }
+        for list in ["/v1/requests".to_owned(), "/v1/deliveries".to_owned(), {
+            format!("/v1/deliveries?request_id={}", request["id"].as_str().expect("an id"))
+        }] {
+            let list = world.call_with(Method::GET, &list, &headers, Value::Null).await.json();
+            assert_eq!(list["data"], json!([]));
+        }
+    }
+    assert_eq!(world.call(Method::GET, &path, Value::Null).await.json(), shown, "nothing changed");
+}
+
+#[tokio::test]
+async fn answer_links_are_for_those_who_may_write() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    for (scopes, sees) in [
+        (&[Scope::RequestsRead] as &[_], false),
+        (&[Scope::RequestsRead, Scope::WebhooksWrite, Scope::SecretsRead], false),
+        (&[Scope::RequestsRead, Scope::RequestsWrite], true),
+    ] {
+        let bearer = format!("Bearer {}", world.key_with(scopes).await);
+        let headers = [("authorization", bearer.as_str())];
+        for path in [path_of(&request), "/v1/requests".to_owned()] {
+            let answer = world.call_with(Method::GET, &path, &headers, Value::Null).await;
+            let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
+            assert_eq!(answer.text().contains(link), sees, "{path} {scopes:?}");
+            assert_eq!(answer.text().contains("answer_url"), sees);
+        }
+    }
+}

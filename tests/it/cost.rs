@@ -1,0 +1,176 @@
+//! What DynamoDB is asked for one question, and what that costs.
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{
+    Setup, World,
+    meter::{Line, Meter},
+    reply,
+};
+
+/// A world whose table is metered, and that has made a call before: keys are kept for a while.
+async fn metered(bus: bool) -> (World, Meter) {
+    let meter = Meter::default();
+    let bus = bus.then(|| "events".to_owned());
+    let setup = Setup { dynamodb: meter.tweak(), bus, ..<_>::default() };
+    let world = World::start_with(setup).await;
+    let list = world.call(Method::GET, "/v1/requests", Value::Null).await;
+    assert_eq!(list.status, StatusCode::OK);
+    meter.take();
+    (world, meter)
+}
+
+/// A question of an ordinary size to so many people.
+fn question(n_recipients: usize) -> Value {
+    let recipients: Vec<_> =
+        (0..n_recipients).map(|it| format!("recipient-{it}@example.com")).collect();
+    json!({
+        "title": "Deploy v2.4.1 to production?",
+        "body": "All checks have passed. ".repeat(8),
+        "recipients": recipients,
+        "options": [
+            { "value": "approve", "label": "Approve" },
+            { "value": "reject", "label": "Reject" },
+        ],
+        "callback_url": "https://hooks.example.com/answerback",
+        "external_reference_id": "deploy-v2.4.1",
+    })
+}
+
+async fn approve(world: &World, request: &Value, recipient: usize) {
+    let answer = world.answer(request, recipient, json!({ "option": "approve" })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_question_is_one_write_and_so_is_each_answer_whatever_must_be_told() {
+    for bus in [false, true] {
+        let (world, meter) = metered(bus).await;
+        let mut asked = question(3);
+        asked["callback"] = json!({
+            "events": ["request.created", "request.answered", "request.finished"],
+        });
+        let request = world.create(asked).await;
+        assert_eq!(meter.take().writes().n_calls, 1);
+        for recipient in 0..3 {
+            approve(&world, &request, recipient).await;
+            assert_eq!(meter.take().writes().n_calls, 1, "{recipient}");
+        }
+        let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+        world.call(Method::GET, &path, Value::Null).await;
+        world.call(Method::GET, &format!("{path}/result"), Value::Null).await;
+        world.call(Method::GET, "/v1/requests", Value::Null).await;
+        world.call(Method::GET, "/v1/deliveries", Value::Null).await;
+        assert_eq!(meter.take().writes().n_calls, 0, "looking is free");
+    }
+}
+
+#[tokio::test]
+async fn dispatch_is_one_write_and_one_for_each_target_and_a_delivery_two_more() {
+    for (bus, events, n_targets) in [
+        (false, json!(["request.finished"]), 1),
+        (true, json!(["request.finished"]), 2),
+        (true, json!(["request.answered", "request.finished"]), 3),
+    ] {
+        let (world, meter) = metered(bus).await;
+        let mut asked = question(1);
+        asked["callback"] = json!({ "events": events });
+        let request = world.create(asked).await;
+        world.follow_hints().await;
+        approve(&world, &request, 0).await;
+        meter.take();
+        world.follow_hints().await;
+        let writes = meter.take().writes().n_calls;
+        assert_eq!(writes, 1 + n_targets + 2 * n_targets, "{bus} {events}");
+        let list = world.call(Method::GET, "/v1/deliveries?status=delivered", Value::Null).await;
+        let n_deliveries = u32::from(bus) + n_targets;
+        assert_eq!(
+            list.json()["data"].as_array().map(Vec::len),
+            usize::try_from(n_deliveries).ok()
+        );
+    }
+}
+
+#[tokio::test]
+async fn ten_hints_at_one_request_cost_as_much_as_one() {
+    let (world, meter) = metered(false).await;
+    let mut asked = question(10);
+    asked["callback"] = json!({ "events": ["request.answered"] });
+    let request = world.create(asked).await;
+    for recipient in 0..10 {
+        approve(&world, &request, recipient).await;
+    }
+    meter.take();
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 10);
+    assert_eq!(meter.take().writes().n_calls, 1 + 10 + 2 * 10);
+}
+
+#[tokio::test]
+async fn a_retry_is_three_writes_and_a_time_out_one() {
+    let (world, meter) = metered(false).await;
+    world.egress.script().answer(reply(500));
+    let mut asked = question(1);
+    asked["timeout_seconds"] = 5.into();
+    world.create(asked).await;
+    meter.take();
+    world.pass(Duration::from_secs(8)).await;
+    assert_eq!(world.posts().len(), 1);
+    assert_eq!(meter.take().writes().n_calls, 1 + 4, "the time-out, and the first attempt");
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.posts().len(), 2);
+    assert_eq!(meter.take().writes().n_calls, 3, "lease, record, end");
+    world.system.sweep().await;
+    let idle = meter.take();
+    assert_eq!(idle.writes().n_calls, 0);
+    assert_eq!(idle.reads().n_calls, world.system.store.n_due_shards(), "one query a shard");
+}
+
+#[tokio::test]
+async fn a_sweep_over_many_costs_by_what_is_due() {
+    let (world, meter) = metered(false).await;
+    for _ in 0..10 {
+        let mut asked = question(1);
+        asked["timeout_seconds"] = 3_600.into();
+        world.create(asked).await;
+    }
+    world.system.clock.advance(Duration::from_secs(3_602));
+    meter.take();
+    assert_eq!(world.system.sweep().await.n_timed_out, 10);
+    assert_eq!(meter.take().writes().n_calls, 10, "the timer stands at now anyway");
+    world.follow_hints().await;
+    assert_eq!(meter.take().writes().n_calls, 10 * 4);
+}
+
+/// The bill of one question's whole life: asked, answered, called back, read.
+async fn lifecycle(n_recipients: usize) -> (Line, Line) {
+    let (world, meter) = metered(false).await;
+    let request = world.create(question(n_recipients)).await;
+    for recipient in 0..n_recipients {
+        approve(&world, &request, recipient).await;
+    }
+    world.follow_hints().await;
+    let path = format!("/v1/requests/{}/result", request["id"].as_str().expect("an id"));
+    let result = world.call(Method::GET, &path, Value::Null).await.json();
+    assert_eq!(result["callback_status"], "delivered");
+    let bill = meter.take();
+    (bill.writes(), bill.reads())
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "people want to see what a question costs")]
+async fn a_whole_life_stays_within_its_budget() {
+    println!("recipients | writes               | reads");
+    for (n_recipients, write_units_max, read_units_max) in
+        [(1, 20.0, 5.0), (2, 22.0, 6.0), (5, 29.0, 9.0), (10, 45.0, 14.0)]
+    {
+        let (writes, reads) = lifecycle(n_recipients).await;
+        println!("{n_recipients:>10} | {writes} | {reads}");
+        let n_answers = u32::try_from(n_recipients).expect("few");
+        assert_eq!(writes.n_calls, 1 + n_answers + 4);
+        assert!(writes.units <= write_units_max, "{writes}");
+        assert!(reads.units <= read_units_max, "{reads}");
+    }
+}

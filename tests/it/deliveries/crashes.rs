@@ -1,0 +1,75 @@
+//! What becomes of a delivery whose worker dies.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{
+        Delivery, OpId,
+        delivery::{LEASE, Start},
+    },
+    store::{Saved, keys},
+};
+use axum::http::StatusCode;
+use serde_json::json;
+use system_tests::{World, reply};
+
+use super::{answered, delivery_of, question, redeliver};
+
+/// Starts a delivery as a worker does that dies before it can write down what came of it.
+async fn start_and_die(world: &World, id: &str) {
+    let key = keys::delivery(id.parse().expect("an id"));
+    let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it is there");
+    let op = OpId::new(world.system.entropy.next());
+    let started = delivery.start(delivery.attempt, world.system.clock.now(), op);
+    let Start::Attempt(started) = started else { panic!("{started:?}") };
+    let saved = world.system.store.save(&*started).await.expect("written");
+    assert!(matches!(saved, Saved::Saved));
+}
+
+#[tokio::test]
+async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
+    let world = World::start_answering([reply(500)]).await;
+    let request = answered(&world, question(&json!({}))).await;
+    let delivery = delivery_of(&world, &request).await;
+    let id = delivery["id"].as_str().expect("an id");
+    world.system.clock.advance(Duration::from_secs(6));
+    start_and_die(&world, id).await;
+
+    // The hint of the retry finds it leased, and so does the sweep, until the guard is over.
+    world.pass(LEASE + Duration::from_millis(1_999)).await;
+    assert_eq!(world.system.sweep().await, sweep::Swept::default());
+    assert_eq!(world.posts().len(), 1);
+    world.system.clock.advance(Duration::from_millis(1));
+    assert_eq!(world.system.sweep().await.n_hinted, 1);
+    world.follow_hints().await;
+    let [first, second] = world.posts().try_into().expect("two posts");
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    assert_eq!(second.headers["answerback-attempt"], "3");
+    let delivery = delivery_of(&world, &request).await;
+    assert_eq!(delivery["status"], "delivered");
+    assert_eq!(delivery["failures"], 1, "a crash eats no retry");
+}
+
+#[tokio::test]
+async fn a_payload_that_kills_every_worker_is_given_up() {
+    let world = World::start_answering([reply(500)]).await;
+    let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
+    let request = answered(&world, question(&retry)).await;
+    let id = delivery_of(&world, &request).await["id"].as_str().expect("an id").to_owned();
+    // One start is spent; there is one retry, and room for five crashes.
+    for _ in 0..6 {
+        world.system.clock.advance(Duration::from_secs(48));
+        start_and_die(&world, &id).await;
+    }
+    world.system.clock.advance(Duration::from_secs(48));
+    world.system.sweep().await;
+    world.follow_hints().await;
+    let delivery = delivery_of(&world, &request).await;
+    assert_eq!(delivery["status"], "dead_lettered");
+    assert_eq!(delivery["state_reason"], "crash_loop");
+    assert_eq!((&delivery["attempts"], &delivery["failures"]), (&json!(7), &json!(1)));
+    assert_eq!(world.posts().len(), 1);
+    assert_eq!(redeliver(&world, &delivery).await, StatusCode::ACCEPTED);
+    world.follow_hints().await;
+    assert_eq!(delivery_of(&world, &request).await["status"], "delivered");
+}

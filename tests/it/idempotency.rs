@@ -1,0 +1,205 @@
+//! The same call twice makes one request.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use answerback::egress::{Failure, FailureKind};
+use aws_sdk_dynamodb::config::{
+    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
+};
+use axum::{
+    body::Bytes,
+    http::{Method, StatusCode},
+};
+use infra::system::Tweak;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use system_tests::{Answer, Setup, World};
+
+use crate::requests::{asking, faults, path_of};
+
+/// Counts the calls that write.
+#[derive(Clone, Debug, Default)]
+struct Writes(Arc<AtomicU32>);
+
+impl Intercept for Writes {
+    fn name(&self) -> &'static str {
+        "Writes"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), aws_smithy_runtime_api::box_error::BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        let reads = ["GetItem", "BatchGetItem", "Query"];
+        if !reads.iter().any(|it| target.ends_with(&format!(".{it}"))) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+async fn post(world: &World, key: &str, body: Value) -> Answer {
+    world.call_with(Method::POST, "/v1/requests", &[("idempotency-key", key)], body).await
+}
+
+async fn n_requests(world: &World) -> usize {
+    let list = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
+    list["data"].as_array().expect("a list").len()
+}
+
+#[tokio::test]
+async fn a_second_call_gives_the_same_request_as_it_is_now() {
+    let world = World::start().await;
+    let first = post(&world, "k", asking(json!({}))).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text());
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    let request = first.json();
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.system.clock.advance(Duration::from_hours(24));
+
+    let second = post(&world, "k", asking(json!({}))).await;
+    assert_eq!(second.status, StatusCode::CREATED, "{}", second.text());
+    assert_eq!(second.headers["idempotency-replayed"], "true");
+    assert_eq!(second.headers["location"], path_of(&request));
+    let now = world.call(Method::GET, &path_of(&request), Value::Null).await.json();
+    assert_eq!(now["status"], "finished");
+    assert_eq!(second.json(), now);
+    assert_eq!(n_requests(&world).await, 1);
+}
+
+#[tokio::test]
+async fn white_space_and_the_order_of_members_do_not_count() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.key);
+    let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
+    let texts = [
+        r#"{"title":"Go?","metadata":{"a":1,"b":2},"options":[{"value":"y","label":"Y"}]}"#,
+        r#"{ "options": [ {"label": "Y", "value": "y"} ],
+             "title": "G\u006f?", "metadata": {"b": 2, "a": 1} }"#,
+    ];
+    let mut ids = Vec::new();
+    for text in texts {
+        let body = Bytes::from_static(text.as_bytes());
+        let all = [headers[0], headers[1], ("content-type", "application/json")];
+        let answer = world.send(Method::POST, "/v1/requests", &all, body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        ids.push(answer.json()["id"].clone());
+    }
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_body() {
+    let world = World::start().await;
+    post(&world, "k", asking(json!({}))).await;
+    for other in [asking(json!({ "title": "Stop?" })), asking(json!({ "title": "" })), json!({})] {
+        let answer = post(&world, "k", other).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(answer.code(), "idempotency_key_reused");
+    }
+    assert_eq!(n_requests(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_call_that_was_refused_does_not_use_its_key_up() {
+    let world = World::start().await;
+    assert_eq!(faults(&post(&world, "k", json!({ "title": "Go?" })).await), ["/options"]);
+    assert_eq!(post(&world, "k", asking(json!({}))).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_key_has_1_to_255_printable_characters() {
+    let world = World::start().await;
+    let longest = "k".repeat(255);
+    for good in ["k", "two words", "~!@#$%^&*()", longest.as_str()] {
+        assert_eq!(post(&world, good, asking(json!({}))).await.status, StatusCode::CREATED);
+    }
+    let longer = "k".repeat(256);
+    for bad in ["", "tab\there", "ü", longer.as_str()] {
+        let answer = post(&world, bad, asking(json!({}))).await;
+        assert_eq!(faults(&answer), ["Idempotency-Key"], "{bad:?}");
+    }
+    assert_eq!(n_requests(&world).await, 4);
+}
+
+#[tokio::test]
+async fn keys_are_apart_by_account_and_mode() {
+    let world = World::start().await;
+    let test = world.system.make_key(&world.account, false, vec![answerback::domain::Scope::Admin]);
+    let test = test.await.expect("a key").text;
+    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = stranger.text;
+    let keys = [world.key.as_str(), test.expose_secret(), stranger.expose_secret()];
+    let mut ids = Vec::new();
+    for key in keys {
+        let bearer = format!("Bearer {key}");
+        let headers = [("idempotency-key", "k"), ("authorization", bearer.as_str())];
+        let answer =
+            world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({}))).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert!(!answer.headers.contains_key("idempotency-replayed"));
+        ids.push(answer.json()["id"].to_string());
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn of_two_hundred_calls_at_once_one_makes_a_request() {
+    let world = World::start().await;
+    let calls = (0..200).map(|_| post(&world, "k", asking(json!({}))));
+    let mut n_new = 0;
+    let mut ids = Vec::new();
+    for answer in futures::future::join_all(calls).await {
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        n_new += usize::from(!answer.headers.contains_key("idempotency-replayed"));
+        ids.push(answer.json()["id"].to_string());
+    }
+    ids.dedup();
+    assert_eq!((n_new, ids.len()), (1, 1));
+    assert_eq!(n_requests(&world).await, 1);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_found_again_though_its_receiver_is_down_now() {
+    let world = World::start().await;
+    let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
+    let first = post(&world, "k", body.clone()).await.json();
+    let down = || Failure {
+        kind: FailureKind::Connect,
+        message: "nobody answers".to_owned(),
+        reply: None,
+    };
+    world.egress.script().refuse(down());
+    let second = post(&world, "k", body.clone()).await;
+    assert_eq!((second.status, second.json()), (StatusCode::CREATED, first));
+    let other = post(&world, "l", body).await;
+    assert_eq!(other.code(), "callback_url_not_allowed", "the receiver was down for others");
+    assert_eq!(n_requests(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_key_costs_no_write_and_a_repeated_call_none_at_all() {
+    let writes = Writes::default();
+    let counter = writes.clone();
+    let tweak = Tweak(Some(Arc::new(move |config| config.interceptor(counter.clone()))));
+    let world = World::start_with(Setup { dynamodb: tweak, ..Setup::default() }).await;
+    let count = || writes.0.swap(0, Ordering::SeqCst);
+    count();
+    post(&world, "k", asking(json!({}))).await;
+    assert_eq!(count(), 1);
+    for _ in 0..3 {
+        post(&world, "k", asking(json!({}))).await;
+    }
+    assert_eq!(count(), 0);
+}

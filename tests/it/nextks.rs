@@ -1,0 +1,115 @@
+//! The `nextks` profile, as a receiver written for it sees it.
+
+use std::time::Duration;
+
+use answerback::signing::sha256;
+use axum::http::{Method, StatusCode};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use system_tests::{START, World, reply};
+
+/// HMAC-SHA256 by the letter of RFC 2104, for keys of up to a block: our own code is not to vouch
+/// for itself.
+fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
+    const BLOCK_BYTES: usize = 64;
+    assert!(key.len() <= BLOCK_BYTES);
+    let padded = |pad: u8| {
+        let mut block = [pad; BLOCK_BYTES];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block.to_vec()
+    };
+    let inner = sha256(&[&padded(0x36), message].concat());
+    let outer = sha256(&[padded(0x5c), inner.to_vec()].concat());
+    outer.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+#[test]
+fn the_yardstick_is_right() {
+    // RFC 4231, test case 2.
+    assert_eq!(
+        hmac_sha256(b"Jefe", b"what do ya want for nothing?"),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_gets_the_body_and_the_signature_that_it_knows() {
+    let world = World::start_answering((0..2).map(|_| reply(410))).await;
+    let request = world
+        .create(json!({
+            "title": "Deploy?",
+            "recipients": ["a@example.com", "b@example.com"],
+            "options": [{ "value": "approve", "label": "Approve" }],
+            "fields": [{ "key": "why", "type": "text", "label": "Why" }],
+            "timeout_seconds": 5,
+            "external_reference_id": "deploy-7",
+            "callback_url": "https://hooks.example.com/nextks",
+            "callback": { "profile": "nextks" },
+        }))
+        .await;
+    let answer = json!({ "option": "approve", "fields": { "why": "tested" } });
+    world.answer(&request, 0, answer).await;
+    world.pass(Duration::from_mins(10)).await;
+
+    let posts = world.posts();
+    assert_eq!(posts.len(), 3);
+    let secret = world.account.secrets[0].text.expose_secret();
+    for post in &posts {
+        assert_eq!(post.timeout, Duration::from_secs(10));
+        assert_eq!(post.body, posts[0].body);
+        assert_eq!(post.headers["content-type"], "application/json");
+        assert_eq!(post.headers["x-nextks-request-id"], request["id"].as_str().expect("an id"));
+        let signature = format!("sha256={}", hmac_sha256(secret.as_bytes(), &post.body));
+        assert_eq!(post.headers["x-nextks-signature"], signature);
+        assert_eq!(post.headers["answerback-delivery"], posts[0].headers["answerback-delivery"]);
+        assert!(!post.headers.contains_key("webhook-signature"));
+    }
+    let told: Value = serde_json::from_slice(&posts[0].body).expect("JSON");
+    let expected = json!({
+        "request_id": request["id"],
+        "external_reference_id": "deploy-7",
+        "status": "finished",
+        "responses": [
+            {
+                "user_email": "a@example.com",
+                "option_value": "approve",
+                "timestamp": "2026-01-01T00:00:00.000Z",
+                "expired": false,
+            },
+            {
+                "user_email": "b@example.com",
+                "option_value": null,
+                "timestamp": null,
+                "expired": true,
+            },
+        ],
+    });
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn it_is_tried_three_more_times_a_minute_apart() {
+    let world = World::start_answering((0..9).map(|_| reply(500))).await;
+    let request = world
+        .create(json!({
+            "title": "Deploy?",
+            "options": [{ "value": "approve", "label": "Approve" }],
+            "callback_url": "https://hooks.example.com/nextks",
+            "callback": { "profile": "nextks" },
+        }))
+        .await;
+    let answer = world.answer(&request, 0, json!({ "option": "approve" })).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    world.pass(Duration::from_hours(1)).await;
+    let path = format!("/v1/deliveries?request_id={}", request["id"].as_str().expect("an id"));
+    let delivery = &world.call(Method::GET, &path, Value::Null).await.json()["data"][0];
+    assert_eq!(delivery["status"], "dead_lettered");
+    let path = format!("/v1/conversations?delivery_id={}", delivery["id"].as_str().expect("an id"));
+    let list = world.call(Method::GET, &path, Value::Null).await.json();
+    let data = list["data"].as_array().expect("a list");
+    let started = data.iter().map(|it| it["started_at"].as_str().expect("a time"));
+    let started = started.map(|it| it.parse::<jiff::Timestamp>().expect("a time").as_second());
+    let mut started: Vec<i64> = started.map(|it| it - START).collect();
+    started.reverse();
+    assert_eq!(started, [0, 60, 120, 180]);
+}

@@ -1,0 +1,261 @@
+//! What happens when everybody comes at once.
+//!
+//! Callers are spread over threads, and in each their calls are under way together, so they meet
+//! in the table as functions on many machines do.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use answerback::{domain::Delivery, service::Hint, store::keys};
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use axum::http::{Method, StatusCode};
+use futures::future::join_all;
+use infra::system::Tweak;
+use serde_json::{Value, json};
+use system_tests::{Setup, World};
+
+/// Threads that call.
+const THREADS: usize = 4;
+
+/// A service that waits for its table: what stands in for DynamoDB does one thing at a time, and
+/// these tests are about who comes first, not about how long that takes.
+async fn patient() -> World {
+    let limits = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_mins(1));
+    let limits = limits.operation_timeout(Duration::from_mins(1)).build();
+    let tweak = Tweak(Some(Arc::new(move |config| config.timeout_config(limits.clone()))));
+    World::start_with(Setup { dynamodb: tweak, ..<_>::default() }).await
+}
+
+/// What `n_calls` calls at once gave.
+async fn at_once<T: Send + 'static>(
+    world: &World,
+    n_calls: usize,
+    call: impl AsyncFn(&World, usize) -> T + Clone + Send + 'static,
+) -> Vec<T> {
+    let threads = (0..THREADS).map(|thread| {
+        let (world, call) = (world.clone(), call.clone());
+        tokio::task::spawn_blocking(move || {
+            let calls = (thread..n_calls).step_by(THREADS).map(|number| call(&world, number));
+            tokio::runtime::Handle::current().block_on(join_all(calls))
+        })
+    });
+    let done = join_all(threads).await;
+    done.into_iter().flat_map(|it| it.expect("no panic")).collect()
+}
+
+/// How often each came.
+fn count<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
+}
+
+fn question(n_recipients: usize) -> Value {
+    let recipients: Vec<_> = (0..n_recipients).map(|it| format!("r{it}@example.com")).collect();
+    json!({
+        "title": "Deploy?",
+        "recipients": recipients,
+        "options": [
+            { "value": "approve", "label": "Approve" },
+            { "value": "reject", "label": "Reject" },
+        ],
+        "callback_url": "https://hooks.example.com/",
+        "timeout_seconds": 60,
+    })
+}
+
+async fn shown(world: &World, request: &Value) -> Value {
+    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+    world.call(Method::GET, &path, Value::Null).await.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_answers_by_one_recipient_one_is_recorded() {
+    let world = patient().await;
+    let request = world.create(question(1)).await;
+    let asked = request.clone();
+    let answers = at_once(&world, 200, async move |world, number| {
+        let option = if number % 2 == 0 { "approve" } else { "reject" };
+        let answer = world.answer(&asked, 0, json!({ "option": option })).await;
+        (answer.status.as_u16(), answer.code(), answer.json()["response"].to_string())
+    });
+    let answers = answers.await;
+    let recorded = shown(&world, &request).await["responses"][0].to_string();
+    let expected = [
+        ((200, String::new(), recorded.clone()), 1),
+        ((409, "already_answered".to_owned(), recorded), 199),
+    ];
+    assert_eq!(count(answers), expected.into());
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
+    let world = patient().await;
+    // More than an answer's tries, and each try of one is a write that all others lose to.
+    let request = world.create(question(60)).await;
+    let asked = request.clone();
+    let answers = at_once(&world, 60, async move |world, number| {
+        let answer = world.answer(&asked, number, json!({ "option": "approve" })).await;
+        let comes_again = answer.headers.contains_key("retry-after");
+        (number, answer.status, comes_again)
+    });
+    let mut answers = answers.await;
+    answers.sort_unstable();
+    let rows = shown(&world, &request).await["responses"].clone();
+    for (number, status, comes_again) in &answers {
+        let is_recorded = rows[number]["option_value"] == "approve";
+        let expected = if is_recorded { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        assert_eq!((*status, *comes_again), (expected, !is_recorded), "{number}");
+    }
+    // Whoever was turned away comes again, and then the quorum is met.
+    let turned_away = answers.iter().filter(|(_, status, _)| *status != StatusCode::OK);
+    for (number, ..) in turned_away {
+        let answer = world.answer(&request, *number, json!({ "option": "approve" })).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    assert_eq!(shown(&world, &request).await["outcome"], "completed");
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_creations_under_one_idempotency_key_one_makes_a_request() {
+    let world = patient().await;
+    let created = at_once(&world, 200, async |world, _| {
+        let headers = [("idempotency-key", "deploy-7")];
+        let answer = world.call_with(Method::POST, "/v1/requests", &headers, question(1)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        (answer.json()["id"].to_string(), answer.headers.contains_key("idempotency-replayed"))
+    });
+    let created = count(created.await);
+    let counts: Vec<_> = created.iter().map(|((_, replayed), n)| (*replayed, *n)).collect();
+    assert_eq!(counts, [(false, 1), (true, 199)]);
+    let list = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
+    for (mode, others) in [("once", "already_read"), ("lease", "pending")] {
+        let world = patient().await;
+        let mut asked = question(1);
+        asked["read"] = json!({ "mode": mode });
+        let request = world.create(asked).await;
+        world.answer(&request, 0, json!({ "option": "approve" })).await;
+        let path = format!("/v1/requests/{}/result", request["id"].as_str().expect("an id"));
+        let read = at_once(&world, 50, async move |world, _| {
+            let read = world.call(Method::GET, &path, Value::Null).await.json();
+            read["status"].as_str().expect("a status").to_owned()
+        });
+        let expected = [("submitted".to_owned(), 1), (others.to_owned(), 49)];
+        assert_eq!(count(read.await), expected.into());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
+    let world = patient().await;
+    for _ in 0..10 {
+        let mut asked = question(1);
+        asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });
+        let request = world.create(asked).await;
+        let (both, n_posts) = (request.clone(), world.posts().len());
+        let ended = at_once(&world, 8, async move |world, number| {
+            let path = format!("/v1/requests/{}/cancel", both["id"].as_str().expect("an id"));
+            let answer = if number % 2 == 0 {
+                world.call(Method::POST, &path, Value::Null).await
+            } else {
+                world.answer(&both, 0, json!({ "option": "approve" })).await
+            };
+            (number % 2 == 0, answer.status.as_u16(), answer.json()["outcome"].clone())
+        });
+        let ended = ended.await;
+        let outcome = shown(&world, &request).await["outcome"].clone();
+        let is_cancelled = outcome == "cancelled";
+        let won: Vec<_> = ended.iter().filter(|(_, status, _)| *status == 200).collect();
+        assert_eq!(won.len(), 1, "{ended:?}");
+        assert_eq!(won[0].0, is_cancelled);
+        for (cancels, status, told) in ended.iter().filter(|(_, status, _)| *status != 200) {
+            let expected = if *cancels || !is_cancelled { 409 } else { 410 };
+            assert_eq!((*status, told), (expected, &outcome), "{ended:?}");
+        }
+        world.follow_hints().await;
+        assert_eq!(world.posts().len(), n_posts + 1);
+        let told: Value = serde_json::from_slice(&world.posts()[n_posts].body).expect("JSON");
+        assert_eq!(told["data"]["outcome"], outcome);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
+    let world = patient().await;
+    for _ in 0..5 {
+        let request = world.create(question(2)).await;
+        world.answer(&request, 0, json!({ "option": "approve" })).await;
+        world.system.clock.advance(Duration::from_secs(62));
+        let (all, n_posts) = (request.clone(), world.posts().len());
+        let seen = at_once(&world, 12, async move |world, number| {
+            let path = format!("/v1/requests/{}", all["id"].as_str().expect("an id"));
+            match number % 4 {
+                0 => _ = world.system.sweep().await,
+                1 => world.follow_hints().await,
+                2 => {
+                    let cancel = format!("{path}/cancel");
+                    let refused = world.call(Method::POST, &cancel, Value::Null).await;
+                    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text());
+                }
+                _ => {
+                    let late = world.answer(&all, 1, json!({ "option": "approve" })).await;
+                    assert_eq!(late.status, StatusCode::GONE, "{}", late.text());
+                }
+            }
+            world.call(Method::GET, &path, Value::Null).await.json()["outcome"].to_string()
+        });
+        assert_eq!(count(seen.await), [(r#""timed_out""#.to_owned(), 12)].into());
+        world.follow_hints().await;
+        world.system.sweep().await;
+        world.follow_hints().await;
+        assert_eq!(world.posts().len(), n_posts + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_20_workers_with_the_same_hint_one_calls() {
+    let world = patient().await;
+    let request = world.create(question(1)).await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
+    follow_20_times(&world, &Hint::request(id)).await;
+    assert_eq!(world.posts().len(), 1);
+
+    let path = format!("/v1/deliveries?request_id={}", request["id"].as_str().expect("an id"));
+    let list = world.call(Method::GET, &path, Value::Null).await.json();
+    let id = list["data"][0]["id"].as_str().expect("an id").to_owned();
+    let again = format!("/v1/deliveries/{id}/redeliver");
+    world.call(Method::POST, &again, Value::Null).await;
+    let key = keys::delivery(id.parse().expect("an id"));
+    let delivery: Option<Delivery> = world.system.store.get(key).await.expect("read");
+    let delivery = delivery.expect("it is there");
+    follow_20_times(&world, &Hint::delivery(delivery.id, delivery.attempt)).await;
+    assert_eq!(world.posts().len(), 2);
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 2, "the hint of its own is stale");
+}
+
+/// Has 20 workers follow the same hint at once, as SQS may deliver it.
+async fn follow_20_times(world: &World, hint: &Hint) {
+    let mut message = SqsMessage::default();
+    message.message_id = Some("1".to_owned());
+    message.body = Some(serde_json::to_string(hint).expect("plain data"));
+    let mut event = SqsEvent::default();
+    event.records = vec![message];
+    let failed = at_once(world, 20, async move |world, _| {
+        let response = deliver::deliver(&world.system.deliver, event.clone(), None).await;
+        response.batch_item_failures.len()
+    });
+    assert_eq!(count(failed.await), [(0, 20)].into());
+}

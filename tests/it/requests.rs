@@ -1,0 +1,229 @@
+//! What a sender asks, and what becomes of it.
+
+mod ending;
+mod form;
+mod limits;
+mod responses;
+mod terms;
+mod waiting;
+
+use axum::{
+    body::Bytes,
+    http::{Method, StatusCode},
+};
+use serde_json::{Value, json};
+use system_tests::{Answer, World};
+
+/// A character of four bytes.
+const WIDE: &str = "🦀";
+
+/// A question with as little as it takes, and with these members.
+pub(crate) fn asking(members: Value) -> Value {
+    let mut body = json!({
+        "title": "Go?",
+        "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
+    });
+    let Value::Object(members) = members else { panic!("members are an object: {members}") };
+    body.as_object_mut().expect("it is one").extend(members);
+    body
+}
+
+/// Where a request lives.
+pub(crate) fn path_of(request: &Value) -> String {
+    format!("/v1/requests/{}", request["id"].as_str().expect("an id"))
+}
+
+/// Asks, whatever comes of it.
+pub(crate) async fn ask(world: &World, body: Value) -> Answer {
+    world.call(Method::POST, "/v1/requests", body).await
+}
+
+/// The request as it is now.
+pub(crate) async fn show(world: &World, request: &Value) -> Value {
+    world.call(Method::GET, &path_of(request), Value::Null).await.json()
+}
+
+/// The places of all faults that an answer names.
+pub(crate) fn faults(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
+    assert_eq!(answer.code(), "invalid_request");
+    let problem = answer.json();
+    let faults = problem["errors"].as_array().expect("every fault");
+    let place = |it: &Value| it["pointer"].as_str().or(it["parameter"].as_str()).map(str::to_owned);
+    faults.iter().map(|it| place(it).expect("a place")).collect()
+}
+
+/// Asks, and is refused for exactly these places.
+async fn check_refused(world: &World, body: Value, places: &[&str]) {
+    let answer = ask(world, body.clone()).await;
+    assert_eq!(faults(&answer), places, "{body} {}", answer.text());
+}
+
+#[tokio::test]
+async fn what_was_asked_is_shown_as_it_was_asked() {
+    let world = World::start().await;
+    let asked = json!({
+        "title": "Deploy v2.4.1?",
+        "body": "All **green**.",
+        "recipients": ["A@Example.com", { "email": "b@example.com", "name": "Bea" }],
+        "options": [
+            { "value": "approve", "label": "Approve", "style": "primary" },
+            { "value": "later", "label": "Later", "style": "secondary" },
+            { "value": "reject", "label": "Reject", "style": "destructive" },
+        ],
+        "fields": [
+            { "key": "why", "type": "text", "label": "Why", "required": true, "max_length": 9 },
+            { "key": "how", "type": "textarea", "label": "How", "default": "so\nso" },
+            { "key": "n", "type": "number", "label": "N", "min": 1, "max": 2.5, "default": 2 },
+            {
+                "key": "where", "type": "select", "label": "Where", "default": "eu",
+                "choices": [{ "value": "eu", "label": "Europe" }, { "value": "us", "label": "US" }],
+            },
+            { "key": "sure", "type": "toggle", "label": "Sure", "default": true },
+        ],
+        "mode": "on_timeout",
+        "quorum": { "count": 2, "option": "approve", "veto": ["reject"] },
+        "timeout_seconds": 60,
+        "on_deadline": { "kind": "default", "option": "reject" },
+        "callback_url": "https://hooks.example.com/cb",
+        "callback": { "profile": "nextks", "bearer_token": "not-to-be-shown" },
+        "read": { "mode": "repeat", "ttl_seconds": 60 },
+        "external_reference_id": "deploy-v2.4.1",
+        "metadata": { "sha": "c0ffee", "deep": [1, { "er": null }] },
+    });
+    let answer = ask(&world, asked.clone()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    let request = answer.json();
+    assert_eq!(answer.headers["location"], path_of(&request));
+    assert!(!answer.text().contains("not-to-be-shown"));
+    for name in ["title", "body", "options", "mode", "quorum", "external_reference_id", "metadata"]
+    {
+        assert_eq!(request[name], asked[name], "{name}");
+    }
+    for (field, asked) in request["fields"].as_array().expect("all").iter().zip([
+        json!({ "required": true, "max_length": 9 }),
+        json!({ "required": false, "default": "so\nso" }),
+        json!({ "required": false, "default": 2, "min": 1, "max": 2.5 }),
+        json!({ "required": false, "default": "eu", "choices": asked["fields"][3]["choices"] }),
+        json!({ "required": false, "default": true }),
+    ]) {
+        let mut rest = field.as_object().expect("a field").clone();
+        rest.retain(|name, _| !["key", "type", "label"].contains(&name.as_str()));
+        assert_eq!(Value::from(rest), asked);
+    }
+    let links: Vec<_> = (0..2).map(|it| request["recipients"][it]["answer_url"].clone()).collect();
+    assert_ne!(links[0], links[1]);
+    let nobody_yet = |email: &str| {
+        json!({
+            "user_email": email, "option_value": null, "fields": {}, "timestamp": null,
+            "expired": false,
+        })
+    };
+    let expected = json!({
+        "status": "pending", "outcome": null, "decided_by": null, "decision": null,
+        "recipients": [
+            { "email": "a@example.com", "name": null, "answer_url": links[0] },
+            { "email": "b@example.com", "name": "Bea", "answer_url": links[1] },
+        ],
+        "responses": [nobody_yet("a@example.com"), nobody_yet("b@example.com")],
+        "livemode": true,
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "deadline": "2026-01-01T00:01:00.000Z",
+        "finished_at": null,
+        "callback": {
+            "url": "https://hooks.example.com/cb", "profile": "nextks", "delivery_id": null,
+            "status": "waiting",
+        },
+        "read": { "mode": "repeat", "ttl_seconds": 60 },
+    });
+    for (name, value) in expected.as_object().expect("it is one") {
+        assert_eq!(request[name], *value, "{name}");
+    }
+    assert_eq!(show(&world, &request).await, request);
+}
+
+#[tokio::test]
+async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
+    let world = World::start().await;
+    let nulls = [
+        "body",
+        "recipients",
+        "fields",
+        "mode",
+        "quorum",
+        "timeout_seconds",
+        "on_deadline",
+        "callback_url",
+        "callback",
+        "read",
+        "external_reference_id",
+        "metadata",
+    ];
+    let nulls: Value = nulls.iter().map(|it| ((*it).to_owned(), Value::Null)).collect();
+    for body in [asking(json!({})), asking(nulls)] {
+        let request = world.create(body).await;
+        let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
+        assert!(link.starts_with("http://answers.example.com/a/"), "{link}");
+        let expected = json!({
+            "body": null, "mode": "on_user_action", "quorum": "all", "fields": [],
+            "recipients": [{ "email": null, "name": null, "answer_url": link }],
+            "responses": [{
+                "user_email": null, "option_value": null, "fields": {}, "timestamp": null,
+                "expired": false,
+            }],
+            "external_reference_id": null, "metadata": {}, "callback": null,
+            "deadline": "2026-01-02T00:00:00.000Z",
+            "read": { "mode": "repeat", "ttl_seconds": null },
+        });
+        for (name, value) in expected.as_object().expect("it is one") {
+            assert_eq!(request[name], *value, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_problem_names_the_call_that_it_answers() {
+    let world = World::start().await;
+    let answer = ask(&world, json!({ "title": "", "timeout_second": 9 })).await;
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let problem = answer.json();
+    let call = answer.headers["x-request-id"].to_str().expect("ASCII");
+    assert_eq!(
+        problem,
+        json!({
+            "type": "urn:answerback:problem:invalid_request",
+            "title": "The request breaks a rule",
+            "status": 422,
+            "detail": "`/title` must have 1 to 200 characters, not 0, and 2 more",
+            "code": "invalid_request",
+            "request_id": call,
+            "errors": [
+                { "pointer": "/title", "detail": "must have 1 to 200 characters, not 0" },
+                { "pointer": "/options", "detail": "or fields: at least one is required" },
+                { "pointer": "/timeout_second", "detail": "is not a known field" },
+            ],
+        })
+    );
+    let other = ask(&world, json!({})).await;
+    assert_ne!(other.headers["x-request-id"], answer.headers["x-request-id"]);
+    let good = ask(&world, asking(json!({}))).await;
+    assert!(good.headers.contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_malformed_and_not_invalid() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.key);
+    let texts: [&[u8]; 6] =
+        [b"", b"{", b"{\"title\": }", b"{} {}", b"title=Go", b"{\"title\": \"\xff\"}"];
+    for text in texts {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = Bytes::from_static(text);
+        let answer = world.send(Method::POST, "/v1/requests", &headers, body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+        assert_eq!(answer.code(), "malformed_json");
+    }
+    for body in [json!([]), json!("title"), json!(1), json!([asking(json!({}))])] {
+        check_refused(&world, body, &["", "/title", "/options"]).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! The fields of a form: every type, its limits, and defaults.
+
+use serde_json::{Value, json};
+use system_tests::World;
+
+use super::{WIDE, check_refused};
+
+fn field(members: Value) -> Value {
+    let mut field = json!({ "key": "k", "type": "text", "label": "L" });
+    let Value::Object(members) = members else { panic!("members are an object: {members}") };
+    field.as_object_mut().expect("it is one").extend(members);
+    json!({ "title": "Go?", "fields": [field] })
+}
+
+#[tokio::test]
+async fn there_are_twenty_fields_at_the_most_each_its_own() {
+    let world = World::start().await;
+    let fields = |n: usize| {
+        let field = |it: usize| json!({ "key": it.to_string(), "type": "text", "label": "L" });
+        json!({ "title": "Go?", "fields": (0..n).map(field).collect::<Value>() })
+    };
+    let request = world.create(fields(20)).await;
+    assert_eq!(request["options"], json!([]), "the one that is implied is not shown");
+    check_refused(&world, fields(21), &["/fields"]).await;
+
+    let (key, label) = (WIDE.repeat(50), WIDE.repeat(75));
+    world.create(field(json!({ "key": key, "label": label }))).await;
+    let longer = json!({ "key": format!("{key}{WIDE}"), "label": format!("{label}{WIDE}") });
+    check_refused(&world, field(longer), &["/fields/0/key", "/fields/0/label"]).await;
+
+    let fields = json!([
+        { "key": "a", "type": "text", "label": "A" },
+        { "key": "a", "type": "toggle", "label": "B", "required": "yes" },
+        { "key": "", "type": "colour", "label": "" },
+        { "key": "b", "label": "B", "choices": [] },
+        { "key": "c/d", "type": "number", "label": "C", "a/b~c": 1 },
+        {},
+    ]);
+    let places = [
+        "/fields/1/key",
+        "/fields/1/required",
+        "/fields/2/key",
+        "/fields/2/label",
+        "/fields/2/type",
+        "/fields/3/type",
+        "/fields/4/a~1b~0c",
+        "/fields/5/key",
+        "/fields/5/label",
+        "/fields/5/type",
+    ];
+    check_refused(&world, json!({ "title": "Go?", "fields": fields }), &places).await;
+}
+
+#[tokio::test]
+async fn a_field_has_only_what_its_type_knows_and_a_default_that_fits() {
+    let world = World::start().await;
+    let choices = |n: usize| (0..n).map(|it| json!({ "value": it.to_string(), "label": "L" }));
+    let choices = |n: usize| choices(n).collect::<Value>();
+    for good in [
+        json!({ "max_length": 1, "default": WIDE }),
+        json!({ "type": "textarea", "max_length": 2048, "default": "two\nlines" }),
+        json!({ "type": "number", "min": -1.5, "max": -1.5, "default": -1.5 }),
+        json!({ "type": "number", "max_length": null, "choices": null, "default": 0 }),
+        json!({ "type": "select", "choices": choices(1), "default": "0", "min": null }),
+        json!({ "type": "select", "choices": choices(50), "required": true }),
+        json!({ "type": "toggle", "default": false, "required": true, "max": null }),
+    ] {
+        world.create(field(good)).await;
+    }
+    for (bad, places) in [
+        (json!({ "max_length": 0 }), &["max_length"] as &[&str]),
+        (json!({ "max_length": 2049 }), &["max_length"]),
+        (json!({ "max_length": 1.5 }), &["max_length"]),
+        (json!({ "max_length": 1, "default": "ab" }), &["default"]),
+        (json!({ "default": "two\nlines" }), &["default"]),
+        (json!({ "default": 1 }), &["default"]),
+        (json!({ "default": ["a"] }), &["default"]),
+        (json!({ "min": 1, "choices": [] }), &["choices", "min"]),
+        (json!({ "type": "number", "min": 2, "max": 1 }), &["max"]),
+        (json!({ "type": "number", "min": "1" }), &["min"]),
+        (json!({ "type": "number", "min": 1, "default": 0 }), &["default"]),
+        (json!({ "type": "number", "default": "1" }), &["default"]),
+        (json!({ "type": "number", "max_length": 9 }), &["max_length"]),
+        (json!({ "type": "select" }), &["choices"]),
+        (json!({ "type": "select", "choices": null }), &["choices"]),
+        (json!({ "type": "select", "choices": [] }), &["choices"]),
+        (json!({ "type": "select", "choices": choices(51) }), &["choices"]),
+        (json!({ "type": "select", "choices": choices(2), "default": "2" }), &["default"]),
+        (json!({ "type": "toggle", "default": "true" }), &["default"]),
+        (json!({ "type": "toggle", "max": 1 }), &["max"]),
+    ] {
+        let places: Vec<_> = places.iter().map(|it| format!("/fields/0/{it}")).collect();
+        let places: Vec<_> = places.iter().map(String::as_str).collect();
+        check_refused(&world, field(bad), &places).await;
+    }
+    let choices = json!([
+        { "value": "a", "label": "A" },
+        { "value": "a", "label": "", "style": "primary" },
+    ]);
+    let places =
+        ["/fields/0/choices/1/label", "/fields/0/choices/1/value", "/fields/0/choices/1/style"];
+    check_refused(&world, field(json!({ "type": "select", "choices": choices })), &places).await;
+}

@@ -1,0 +1,110 @@
+//! A call that is held until there is news.
+
+use std::{
+    pin::{Pin, pin},
+    time::{Duration, Instant},
+};
+
+use axum::http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use system_tests::{START, World};
+
+use super::{asking, faults, path_of};
+
+/// How long the waiting call gets to notice that the time has moved.
+const NOTICED: Duration = Duration::from_millis(30);
+
+/// Asks to be told of `request`. Gives the view, and when it came.
+async fn wait(world: &World, request: &Value, query: &str) -> (Value, Timestamp) {
+    let path = format!("{}{query}", path_of(request));
+    let answer = world.call(Method::GET, &path, Value::Null).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    (answer.json(), world.system.clock.now())
+}
+
+/// Moves the time by a second, and lets the call notice.
+async fn pass_a_second<T>(world: &World, call: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    world.system.clock.advance(Duration::from_secs(1));
+    let moved_at = Instant::now();
+    let noticed = async {
+        while moved_at.elapsed() < NOTICED {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = call => Some(answer),
+        () = noticed => None,
+    }
+}
+
+/// Moves the time until the call is answered. Gives the view, and after how many seconds it came.
+async fn pass_until_answered(
+    world: &World,
+    mut call: Pin<&mut impl Future<Output = (Value, Timestamp)>>,
+) -> (Value, i64) {
+    loop {
+        if let Some((view, at)) = pass_a_second(world, call.as_mut()).await {
+            return (view, at.as_second() - START);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_answered_once_the_request_has_ended() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    let mut call = pin!(wait(&world, &request, "?wait=25"));
+    for _ in 0..3 {
+        assert_eq!(pass_a_second(&world, call.as_mut()).await, None, "it is pending still");
+    }
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    let (view, seconds) = pass_until_answered(&world, call).await;
+    assert_eq!((&view["status"], &view["decision"]), (&json!("finished"), &json!("yes")));
+    assert!(seconds < 25, "{seconds}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_in_vain_is_answered_when_the_time_is_up() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    let call = pin!(wait(&world, &request, "?wait=5"));
+    let (view, seconds) = pass_until_answered(&world, call).await;
+    assert_eq!(view, request);
+    assert!(seconds >= 5, "{seconds}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_sees_the_deadline_come() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({ "timeout_seconds": 5 }))).await;
+    let call = pin!(wait(&world, &request, "?wait=25"));
+    let (view, seconds) = pass_until_answered(&world, call).await;
+    assert_eq!(view["outcome"], "timed_out");
+    assert_eq!(view["finished_at"], request["deadline"]);
+    assert_eq!(view["responses"][0]["expired"], true);
+    assert!(seconds < 25, "{seconds}");
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_wait_for_nobody_waits() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    // The time stands still: these would wait for ever.
+    assert_eq!(wait(&world, &request, "").await.0, request);
+    assert_eq!(wait(&world, &request, "?wait=0").await.0, request);
+    world.answer(&request, 0, json!({ "option": "no" })).await;
+    let (view, _) = wait(&world, &request, "?wait=25").await;
+    assert_eq!(view["decision"], "no");
+}
+
+#[tokio::test]
+async fn a_wait_is_a_whole_number_of_seconds_up_to_25() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    for query in ["wait=26", "wait=-1", "wait=1.5", "wait=", "wait=a", "wait=1&wait=2", "waits=1"] {
+        let path = format!("{}?{query}", path_of(&request));
+        let answer = world.call(Method::GET, &path, Value::Null).await;
+        assert_eq!(faults(&answer), [query.split('=').next().expect("a name")], "{query}");
+    }
+}

@@ -1,0 +1,245 @@
+//! How a result is read: as often as its request allows, and not after its time.
+
+use std::{convert::Infallible, time::Duration};
+
+use answerback::{domain::Request, store::keys};
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{Answer, World};
+
+/// A question to one person, whose result may be read like this.
+fn question(read: &Value) -> Value {
+    json!({
+        "title": "Deploy?",
+        "recipients": ["a@example.com"],
+        "options": [{ "value": "approve", "label": "Approve" }],
+        "fields": [{ "key": "why", "type": "text", "label": "Why" }],
+        "read": read,
+    })
+}
+
+/// The same, answered.
+async fn answered(world: &World, question: Value) -> Value {
+    let request = world.create(question).await;
+    let answer = json!({ "option": "approve", "fields": { "why": "tested" } });
+    assert_eq!(world.answer(&request, 0, answer).await.status, StatusCode::OK);
+    request
+}
+
+async fn result(world: &World, request: &Value) -> Value {
+    let path = format!("/v1/requests/{}/result", request["id"].as_str().expect("an id"));
+    let answer = world.call(Method::GET, &path, Value::Null).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    answer.json()
+}
+
+async fn acknowledge(world: &World, request: &Value, receipt: &str) -> Answer {
+    let path = format!("/v1/requests/{}/result/ack", request["id"].as_str().expect("an id"));
+    world.call(Method::POST, &path, json!({ "receipt": receipt })).await
+}
+
+async fn shown(world: &World, request: &Value) -> Value {
+    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+    world.call(Method::GET, &path, Value::Null).await.json()
+}
+
+/// Whether the table still holds what was answered.
+async fn is_kept(world: &World, request: &Value) -> bool {
+    let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
+    let stored: Option<Request> = world.system.store.get(keys::request(id)).await.expect("read");
+    let row = stored.expect("it is there").rows[0].clone().expect("an answer");
+    row.answer.option.is_some() || !row.answer.fields.is_empty()
+}
+
+#[tokio::test]
+async fn a_result_is_read_again_and_again_and_is_what_the_callback_tells() {
+    let world = World::start().await;
+    let mut asked = question(&json!({ "mode": "repeat" }));
+    asked["callback_url"] = "https://hooks.example.com/".into();
+    asked["metadata"] = json!({ "sha": "c0ffee" });
+    let request = world.create(asked).await;
+    assert_eq!(result(&world, &request).await, json!({ "status": "pending" }));
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    let first = result(&world, &request).await;
+    assert_eq!(first["status"], "submitted");
+    assert_eq!(first["callback_status"], "pending");
+    world.follow_hints().await;
+    let second = result(&world, &request).await;
+    assert_eq!(second["callback_status"], "delivered");
+    assert_eq!(second["result"], first["result"]);
+    let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
+    assert_eq!(told["data"], first["result"]);
+    assert_eq!(first["submitted_at"], first["result"]["finished_at"]);
+}
+
+#[tokio::test]
+async fn what_is_read_once_is_shown_by_nothing_else() {
+    let world = World::start().await;
+    let request = answered(&world, question(&json!({ "mode": "once" }))).await;
+    for _ in 0..2 {
+        let view = shown(&world, &request).await;
+        assert_eq!(view["status"], "finished");
+        let row = view["responses"][0].as_object().expect("a row");
+        assert!(!row.contains_key("option_value") && !row.contains_key("fields"), "{row:?}");
+    }
+    let list = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
+    assert_eq!(list["data"][0]["responses"][0].get("option_value"), None);
+    let first = result(&world, &request).await;
+    assert_eq!(first["status"], "submitted");
+    assert_eq!(first["result"]["responses"][0]["fields"], json!({ "why": "tested" }));
+    for _ in 0..2 {
+        assert_eq!(result(&world, &request).await, json!({ "status": "already_read" }));
+    }
+    assert!(!is_kept(&world, &request).await);
+}
+
+#[tokio::test]
+async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
+    for (profile, pointer) in [("standard", "/data/responses/0"), ("nextks", "/responses/0")] {
+        let world = World::start().await;
+        let mut asked = question(&json!({ "mode": "once" }));
+        asked["callback_url"] = "https://hooks.example.com/".into();
+        asked["callback"] = json!({ "profile": profile });
+        let request = answered(&world, asked).await;
+        assert_eq!(result(&world, &request).await["status"], "submitted");
+        assert!(is_kept(&world, &request).await, "it is still to be told");
+        world.follow_hints().await;
+        let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
+        assert_eq!(told.pointer(pointer).expect("a row")["option_value"], "approve", "{told}");
+        assert!(!is_kept(&world, &request).await, "it is told and read");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
+    let world = World::start().await;
+    let lease = json!({ "mode": "lease", "lease_seconds": 30 });
+    let request = answered(&world, question(&lease)).await;
+    let clock = &world.system.clock;
+    let receipt_of = |it: &Value| it["receipt"].as_str().expect("a receipt").to_owned();
+
+    let first = result(&world, &request).await;
+    assert_eq!(first["status"], "submitted");
+    assert_eq!(first["result"]["decision"], "approve");
+    assert_eq!(first["lease_expires_at"], "2026-01-01T00:00:30.000Z");
+    clock.advance(Duration::from_millis(29_999));
+    let other = json!({ "status": "pending", "lease_expires_at": "2026-01-01T00:00:30.000Z" });
+    assert_eq!(result(&world, &request).await, other);
+
+    // The first reader was never heard of again.
+    clock.advance(Duration::from_millis(1));
+    let second = result(&world, &request).await;
+    assert_eq!(second["status"], "submitted");
+    assert_eq!(second["result"], first["result"]);
+    assert_eq!(second["lease_expires_at"], "2026-01-01T00:01:00.000Z");
+    assert_ne!(receipt_of(&first), receipt_of(&second));
+    for wrong in [receipt_of(&first), "rcp_0000000000000000".to_owned(), "nonsense".to_owned()] {
+        let refused = acknowledge(&world, &request, &wrong).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{wrong}");
+    }
+    // Late, but nobody else has it: what was read is consumed.
+    clock.advance(Duration::from_mins(1));
+    for _ in 0..2 {
+        let done = acknowledge(&world, &request, &receipt_of(&second)).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+        assert_eq!(done.json(), json!({ "status": "already_read" }));
+    }
+    assert_eq!(result(&world, &request).await, json!({ "status": "already_read" }));
+    assert!(!is_kept(&world, &request).await);
+}
+
+#[tokio::test]
+async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
+    for read in [
+        json!({ "mode": "repeat", "ttl_seconds": 60 }),
+        json!({ "mode": "once", "ttl_seconds": 60 }),
+        json!({ "mode": "lease", "ttl_seconds": 60, "lease_seconds": 5 }),
+    ] {
+        let world = World::start().await;
+        let in_time = answered(&world, question(&read)).await;
+        let too_late = answered(&world, question(&read)).await;
+        let clock = &world.system.clock;
+        clock.advance(Duration::from_millis(59_999));
+        assert_eq!(result(&world, &in_time).await["status"], "submitted", "{read}");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(result(&world, &too_late).await, json!({ "status": "expired" }), "{read}");
+        assert!(!is_kept(&world, &too_late).await);
+        let view = shown(&world, &too_late).await;
+        assert_eq!(view["responses"][0].get("option_value"), None, "{view}");
+        let again = match read["mode"].as_str() {
+            Some("repeat") => "submitted",
+            Some("once") => "already_read",
+            _ => "pending",
+        };
+        assert_eq!(result(&world, &in_time).await["status"], again);
+        // A lease that lapses after the time is up leaves nothing to read.
+        clock.advance(Duration::from_secs(5));
+        let later = if again == "pending" { "expired" } else { again };
+        assert_eq!(result(&world, &in_time).await["status"], later);
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_erases_a_result_that_nobody_read() {
+    let world = World::start().await;
+    let request = answered(&world, question(&json!({ "ttl_seconds": 60 }))).await;
+    let kept = answered(&world, question(&json!({ "ttl_seconds": 61 }))).await;
+    world.system.clock.advance(Duration::from_mins(1));
+    let swept = world.system.sweep().await;
+    assert_eq!((swept.n_expired, swept.n_errors, swept.n_hinted), (1, 0, 0));
+    assert!(!is_kept(&world, &request).await);
+    assert!(is_kept(&world, &kept).await);
+    assert_eq!(world.system.sweep().await, sweep::Swept::default());
+    assert_eq!(result(&world, &request).await, json!({ "status": "expired" }));
+}
+
+#[tokio::test]
+async fn a_cancelled_request_has_a_result_too() {
+    let world = World::start().await;
+    let request = world.create(question(&json!({ "mode": "once" }))).await;
+    let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
+    world.call(Method::POST, &path, Value::Null).await;
+    let read = result(&world, &request).await;
+    assert_eq!(read["status"], "submitted");
+    assert_eq!(read["result"]["status"], "cancelled");
+    assert_eq!(read["result"]["decided_by"], "sender");
+    assert_eq!(result(&world, &request).await, json!({ "status": "already_read" }));
+}
+
+#[tokio::test]
+async fn a_reader_may_wait_for_the_result() {
+    let world = World::start().await;
+    let request = world.create(question(&json!({ "mode": "once" }))).await;
+    let path = format!("/v1/requests/{}/result?wait=25", request["id"].as_str().expect("an id"));
+    let clock = &world.system.clock;
+    let start = clock.now();
+    let read = async || world.call(Method::GET, &path, Value::Null).await.json();
+    // The reader sleeps by the world's clock; what it does in between takes real time.
+    let tick = async || {
+        clock.advance(Duration::from_secs(1));
+        shown(&world, &request).await;
+    };
+    let forever = async || -> Infallible {
+        loop {
+            tick().await;
+        }
+    };
+    let nothing = tokio::select! { it = read() => it, never = forever() => match never {} };
+    assert_eq!(nothing, json!({ "status": "pending" }));
+    assert!(clock.now().duration_since(start).as_secs() >= 25);
+
+    let answer_late = async || {
+        for _ in 0..3 {
+            tick().await;
+        }
+        world.answer(&request, 0, json!({ "option": "approve" })).await;
+        forever().await
+    };
+    let something = tokio::select! { it = read() => it, never = answer_late() => match never {} };
+    assert_eq!(something["status"], "submitted");
+    for wrong in ["26", "-1", "soon"] {
+        let path = path.replace("25", wrong);
+        let refused = world.call(Method::GET, &path, Value::Null).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+}

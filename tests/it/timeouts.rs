@@ -1,0 +1,298 @@
+//! How a deadline is noticed: to the second by a hint, and by the sweep whatever happens to hints.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use answerback::service::Sdk;
+use aws_sdk_dynamodb::{
+    config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
+    error::BoxError,
+    operation::get_item::GetItemInput,
+    types::AttributeValue,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use axum::http::{Method, StatusCode};
+use infra::system::{HINTS, Tweak};
+use serde_json::{Value, json};
+use system_tests::{START, Setup, World};
+
+/// A question to two people, with a callback.
+fn question(timeout_seconds: u32) -> Value {
+    json!({
+        "title": "Deploy?",
+        "recipients": ["a@example.com", "b@example.com"],
+        "options": [
+            { "value": "approve", "label": "Approve" },
+            { "value": "reject", "label": "Reject" },
+        ],
+        "timeout_seconds": timeout_seconds,
+        "callback_url": "https://hooks.example.com/",
+    })
+}
+
+async fn shown(world: &World, request: &Value) -> Value {
+    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+    world.call(Method::GET, &path, Value::Null).await.json()
+}
+
+/// When each callback went out, in seconds since the test began.
+fn called_back_at(world: &World) -> Vec<i64> {
+    let second = |post: &answerback::egress::Post| {
+        let second = post.headers["webhook-timestamp"].to_str().expect("ASCII");
+        second.parse::<i64>().expect("a number") - START
+    };
+    world.posts().iter().map(second).collect()
+}
+
+#[tokio::test]
+async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
+    for timeout_seconds in [5, 898] {
+        let world = World::start().await;
+        let request = world.create(question(timeout_seconds)).await;
+        world.answer(&request, 0, json!({ "option": "approve" })).await;
+        world.pass(Duration::from_secs(u64::from(timeout_seconds) + 10)).await;
+        let [second] = called_back_at(&world).try_into().expect("one callback");
+        let after = second - i64::from(timeout_seconds);
+        assert!((2..=3).contains(&after), "{after}");
+
+        let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
+        let data = &told["data"];
+        assert_eq!(data["outcome"], "timed_out");
+        assert_eq!(data["decided_by"], "deadline_policy");
+        assert_eq!(data["decision"], Value::Null);
+        assert_eq!(data["finished_at"], request["deadline"]);
+        assert_eq!(data["responses"][0]["option_value"], "approve");
+        assert_eq!(data["responses"][0]["expired"], false);
+        assert_eq!(data["responses"][1]["expired"], true);
+        assert_eq!(world.system.sweep().await, sweep::Swept::default(), "nothing is left to do");
+    }
+}
+
+#[tokio::test]
+async fn a_later_deadline_is_left_to_the_sweep() {
+    let world = World::start().await;
+    let request = world.create(question(899)).await;
+    assert!(world.system.aws.queue().peek(HINTS).await.expect("a queue").is_empty());
+    world.system.clock.advance(Duration::from_millis(900_999));
+    assert_eq!(world.system.sweep().await, sweep::Swept::default(), "not before the guard band");
+    world.system.clock.advance(Duration::from_millis(1));
+    let swept = world.system.sweep().await;
+    assert_eq!((swept.n_timed_out, swept.n_hinted, swept.n_errors), (1, 1, 0));
+    assert_eq!(world.posts().len(), 0, "the sweep calls nobody itself");
+    world.follow_hints().await;
+    assert_eq!(called_back_at(&world), [901]);
+    assert_eq!(shown(&world, &request).await["finished_at"], request["deadline"]);
+}
+
+#[tokio::test]
+async fn without_a_queue_the_sweep_and_its_hint_do_it_all() {
+    let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
+    let request = world.create(question(5)).await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    world.pass(Duration::from_mins(1)).await;
+    assert_eq!(world.posts().len(), 0);
+    world.system.sweep().await;
+    world.follow_hints().await;
+    assert_eq!(called_back_at(&world), [60]);
+    let shown = shown(&world, &request).await;
+    assert_eq!(shown["outcome"], "timed_out");
+    assert_eq!(shown["callback"]["status"], "delivered");
+    for _ in 0..10 {
+        world.pass(Duration::from_mins(1)).await;
+        world.system.sweep().await;
+    }
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_looks_first_settles_and_the_callback_goes_out_once() {
+    let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
+    let request = world.create(question(5)).await;
+    world.system.clock.advance(Duration::from_secs(7));
+    let settled = shown(&world, &request).await;
+    assert_eq!(settled["outcome"], "timed_out");
+    assert_eq!(settled["finished_at"], request["deadline"]);
+    let swept = world.system.sweep().await;
+    assert_eq!((swept.n_timed_out, swept.n_hinted), (0, 1));
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
+    let world = World::start().await;
+    let mut asked = question(5);
+    asked["on_deadline"] = json!({ "kind": "default", "option": "reject" });
+    let request = world.create(asked).await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    world.pass(Duration::from_secs(10)).await;
+    let shown = shown(&world, &request).await;
+    assert_eq!(shown["outcome"], "defaulted");
+    assert_eq!(shown["decided_by"], "deadline_policy");
+    assert_eq!(shown["decision"], "reject");
+    assert_eq!(shown["responses"][0]["option_value"], "approve");
+    assert_eq!(shown["responses"][1]["option_value"], Value::Null);
+    assert_eq!(shown["responses"][1]["expired"], true);
+}
+
+#[tokio::test]
+async fn a_poll_is_judged_at_its_deadline_and_not_before() {
+    let cases = [
+        (json!("all"), vec!["approve", "approve"], "completed", json!("approve")),
+        (json!("all"), vec!["approve", "reject"], "completed", Value::Null),
+        (json!("all"), vec!["approve"], "timed_out", Value::Null),
+        (json!("any"), vec!["reject"], "completed", json!("reject")),
+        (json!({ "count": "all", "veto": ["reject"] }), vec!["reject"], "vetoed", json!("reject")),
+        (json!({ "count": 2, "option": "approve" }), vec!["reject"], "not_met", json!("reject")),
+    ];
+    for (quorum, options, outcome, decision) in cases {
+        let world = World::start().await;
+        let mut asked = question(5);
+        asked["mode"] = "on_timeout".into();
+        asked["quorum"] = quorum.clone();
+        let request = world.create(asked).await;
+        for (row, option) in options.iter().enumerate() {
+            let answer = world.answer(&request, row, json!({ "option": option })).await;
+            assert_eq!(answer.json()["status"], "pending", "{quorum} {options:?}");
+        }
+        world.pass(Duration::from_secs(10)).await;
+        let shown = shown(&world, &request).await;
+        assert_eq!(shown["outcome"], outcome, "{quorum} {options:?}");
+        assert_eq!(shown["decision"], decision, "{quorum} {options:?}");
+        assert_eq!(shown["finished_at"], request["deadline"]);
+        assert_eq!(shown["responses"][1]["expired"], options.len() < 2);
+        assert_eq!(world.posts().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_sweeps_at_once_do_everything_once() {
+    let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
+    for _ in 0..20 {
+        world.create(question(5)).await;
+    }
+    world.system.clock.advance(Duration::from_secs(7));
+    let sweeps = (0..5).map(|_| world.system.sweep());
+    let mut n_timed_out = 0;
+    for swept in futures::future::join_all(sweeps).await {
+        n_timed_out += swept.n_timed_out;
+        assert_eq!((swept.n_errors, swept.n_shards_left), (0, 0));
+    }
+    assert_eq!(n_timed_out, 20);
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 20);
+}
+
+#[tokio::test]
+async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
+    let world = World::start().await;
+    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001", "zzz_1"];
+    let n_shards = world.system.store.n_due_shards();
+    for shard in 0..n_shards {
+        for pk in broken {
+            let text = |it: String| AttributeValue::S(it);
+            let pk = if pk == "zzz_1" { format!("zzz_{shard}") } else { in_shard(pk, shard) };
+            let item = HashMap::from([
+                ("pk".to_owned(), text(pk)),
+                ("sk".to_owned(), text("-".to_owned())),
+                ("due_shard".to_owned(), text(shard.to_string())),
+                ("due_at".to_owned(), AttributeValue::N("1".to_owned())),
+            ]);
+            client
+                .put_item()
+                .table_name("answerback")
+                .set_item(Some(item))
+                .send()
+                .await
+                .expect("put");
+        }
+    }
+    let n_broken = 3 * n_shards;
+    let request = world.create(question(3_600)).await;
+    world.system.clock.advance(Duration::from_secs(3_602));
+    let swept = world.system.sweep().await;
+    assert_eq!((swept.n_timed_out, swept.n_errors, swept.n_set_aside), (1, n_broken, 0));
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1);
+    let at_once = world.system.sweep().await;
+    assert_eq!(at_once.n_errors, 0, "it is put off");
+    for try_ in 2..=5 {
+        world.system.clock.advance(Duration::from_mins(5));
+        let swept = world.system.sweep().await;
+        assert_eq!(swept.n_errors, n_broken, "{try_}");
+        assert_eq!(swept.n_set_aside, if try_ == 5 { n_broken } else { 0 }, "{try_}");
+    }
+    world.system.clock.advance(Duration::from_hours(1));
+    assert_eq!(world.system.sweep().await, sweep::Swept::default());
+    assert_eq!(shown(&world, &request).await["callback"]["status"], "delivered");
+}
+
+/// The identifier with this number as its last digits, so that there is one for each shard.
+fn in_shard(id: &str, shard: u32) -> String {
+    format!("{}{:02}", &id[..id.len() - 2], shard)
+}
+
+/// While it is on, nothing can be read.
+#[derive(Clone, Debug, Default)]
+struct Outage(Arc<AtomicBool>);
+
+#[dyn_dispatch_hint]
+impl Intercept for Outage {
+    fn name(&self) -> &'static str {
+        "Outage"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_read = context.input().downcast_ref::<GetItemInput>().is_some();
+        if is_read && self.0.load(Ordering::SeqCst) { Err("an outage".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_sets_nothing_aside() {
+    let outage = Outage::default();
+    let tweak = outage.clone();
+    let tweak = Tweak(Some(Arc::new(move |config| config.interceptor(tweak.clone()))));
+    let world = World::start_with(Setup { dynamodb: tweak, ..<_>::default() }).await;
+    world.create(question(3_600)).await;
+    world.system.clock.advance(Duration::from_secs(3_602));
+    outage.0.store(true, Ordering::SeqCst);
+    for _ in 0..10 {
+        assert_eq!(world.system.sweep().await, sweep::Swept { n_errors: 1, ..<_>::default() });
+        world.system.clock.advance(Duration::from_mins(1));
+    }
+    outage.0.store(false, Ordering::SeqCst);
+    assert_eq!(world.system.sweep().await.n_timed_out, 1);
+}
+
+#[tokio::test]
+async fn cancelling_is_told_where_that_is_wanted_and_only_once() {
+    let world = World::start().await;
+    let mut asked = question(60);
+    asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });
+    let request = world.create(asked).await;
+    let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
+    let cancelled = world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!(cancelled.status, StatusCode::OK);
+    assert_eq!(cancelled.json()["outcome"], "cancelled");
+    let again = world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "already_finished"));
+    assert_eq!(again.json()["outcome"], "cancelled");
+    world.pass(Duration::from_mins(2)).await;
+    let [post] = world.posts().try_into().expect("one callback");
+    let told: Value = serde_json::from_slice(&post.body).expect("JSON");
+    assert_eq!(told["type"], "request.cancelled");
+    assert_eq!(told["data"]["decided_by"], "sender");
+}
