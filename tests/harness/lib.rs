@@ -5,15 +5,15 @@
 //! call is held against the API's description.
 
 pub mod contract;
+pub mod meter;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
     service::{Clock, Entropy, NewKey},
 };
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -80,7 +80,7 @@ impl Default for Setup {
             egress: None,
             bus: None,
             has_queue: true,
-            dynamodb: patient(),
+            dynamodb: Tweak::default(),
         }
     }
 }
@@ -252,12 +252,6 @@ impl Answer {
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
-}
-
-/// Has DynamoDB's client wait as long as it takes: hundreds of calls at once on a busy machine take
-/// longer than a function would wait.
-pub fn patient() -> Tweak {
-    Tweak(Some(Arc::new(|config| config.timeout_config(TimeoutConfig::disabled()))))
 }
 
 /// The token in the answer link of the recipient with this number.

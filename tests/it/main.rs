@@ -3,12 +3,22 @@
 //! One binary: linking is the slow part of testing, so it is done once.
 
 mod access;
+mod answering;
+mod bus;
 mod callbacks;
+mod cost;
+mod deliveries;
 mod egress;
 mod emulator;
 mod idempotency;
 mod lists;
+mod nextks;
 mod openapi;
+mod page;
+mod races;
 mod requests;
+mod results;
+mod ssrf;
 mod submission;
 mod tidy;
+mod timeouts;

@@ -3,28 +3,17 @@
 //! Callers are spread over threads, and in each their calls are under way together, so they meet
 //! in the table as functions on many machines do.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{domain::Delivery, service::Hint, store::keys};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use axum::http::{Method, StatusCode};
 use futures::future::join_all;
-use infra::system::Tweak;
 use serde_json::{Value, json};
-use system_tests::{Setup, World};
+use system_tests::World;
 
 /// Threads that call.
 const THREADS: usize = 4;
-
-/// A service that waits for its table: what stands in for DynamoDB does one thing at a time, and
-/// these tests are about who comes first, not about how long that takes.
-async fn patient() -> World {
-    let limits = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_mins(1));
-    let limits = limits.operation_timeout(Duration::from_mins(1)).build();
-    let tweak = Tweak(Some(Arc::new(move |config| config.timeout_config(limits.clone()))));
-    World::start_with(Setup { dynamodb: tweak, ..<_>::default() }).await
-}
 
 /// What `n_calls` calls at once gave.
 async fn at_once<T: Send + 'static>(
@@ -73,7 +62,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_200_answers_by_one_recipient_one_is_recorded() {
-    let world = patient().await;
+    let world = World::start().await;
     let request = world.create(question(1)).await;
     let asked = request.clone();
     let answers = at_once(&world, 200, async move |world, number| {
@@ -94,7 +83,7 @@ async fn of_200_answers_by_one_recipient_one_is_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
-    let world = patient().await;
+    let world = World::start().await;
     // More than an answer's tries, and each try of one is a write that all others lose to.
     let request = world.create(question(60)).await;
     let asked = request.clone();
@@ -123,25 +112,9 @@ async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_creations_under_one_idempotency_key_one_makes_a_request() {
-    let world = patient().await;
-    let created = at_once(&world, 200, async |world, _| {
-        let headers = [("idempotency-key", "deploy-7")];
-        let answer = world.call_with(Method::POST, "/v1/requests", &headers, question(1)).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
-        (answer.json()["id"].to_string(), answer.headers.contains_key("idempotency-replayed"))
-    });
-    let created = count(created.await);
-    let counts: Vec<_> = created.iter().map(|((_, replayed), n)| (*replayed, *n)).collect();
-    assert_eq!(counts, [(false, 1), (true, 199)]);
-    let list = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
-    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
     for (mode, others) in [("once", "already_read"), ("lease", "pending")] {
-        let world = patient().await;
+        let world = World::start().await;
         let mut asked = question(1);
         asked["read"] = json!({ "mode": mode });
         let request = world.create(asked).await;
@@ -158,7 +131,7 @@ async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
-    let world = patient().await;
+    let world = World::start().await;
     for _ in 0..10 {
         let mut asked = question(1);
         asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });
@@ -192,7 +165,7 @@ async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
-    let world = patient().await;
+    let world = World::start().await;
     for _ in 0..5 {
         let request = world.create(question(2)).await;
         world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -225,7 +198,7 @@ async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_20_workers_with_the_same_hint_one_calls() {
-    let world = patient().await;
+    let world = World::start().await;
     let request = world.create(question(1)).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
     let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");

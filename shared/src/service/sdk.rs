@@ -24,6 +24,8 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 /// Time for all tries.
 const OPERATION: Duration = Duration::from_secs(4);
+/// How many times as long what stands in for AWS may take: it does one thing at a time.
+const LOCAL_PATIENCE: u32 = 10;
 /// Tries: the first and three more.
 const TRIES: u32 = 4;
 /// The first wait between tries; the SDK doubles it, at random.
@@ -36,13 +38,14 @@ pub struct Sdk {
     credentials: SharedCredentialsProvider,
     http: SharedHttpClient,
     endpoint: Option<String>,
+    patience: u32,
 }
 
 macro_rules! config {
     ($sdk:expr, $service:ident) => {{
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
+            .operation_attempt_timeout(ATTEMPT * $sdk.patience)
+            .operation_timeout(OPERATION * $sdk.patience)
             .build();
         let retries =
             RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
@@ -96,6 +99,7 @@ impl Sdk {
             credentials: SharedCredentialsProvider::new(credentials),
             http,
             endpoint,
+            patience: if is_plain { LOCAL_PATIENCE } else { 1 },
         }
     }
 

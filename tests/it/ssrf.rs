@@ -1,0 +1,114 @@
+//! No callback leads where it must not: not when it was accepted by an older rule, not when its
+//! name has moved since.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{
+        Attempt, CallbackRules, Delivery, DeliveryId, EventKind, Profile, RequestId,
+        attempt::ErrorKind,
+        delivery::{End, Reason, Receiver, State, Target},
+    },
+    egress::{self, Resolver},
+    service::Hint,
+    store::{Saved, keys},
+};
+use serde_json::{Value, json};
+use system_tests::{Setup, World};
+
+/// URLs that must be refused as they stand, or once their name is looked up.
+const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
+
+fn rows(expected: &str) -> Vec<Value> {
+    let rows = URLS.lines().map(|it| serde_json::from_str::<Value>(it).expect("JSON"));
+    rows.filter(|it| it["expect"] == expected).collect()
+}
+
+/// Puts deliveries to these URLs into the table, as if they had been accepted, and has them
+/// attempted. Gives what came of each.
+async fn deliver<'a>(world: &World, rows: &'a [Value]) -> Vec<(&'a str, Option<ErrorKind>, State)> {
+    let urls = rows.iter().map(|row| row["url"].as_str().expect("a URL"));
+    let mut ids = Vec::new();
+    for (number, url) in (1..).zip(urls) {
+        ids.push((url, put(world, number, url).await));
+    }
+    world.follow_hints().await;
+    let store = &world.system.store;
+    let mut came = Vec::new();
+    for (url, id) in ids {
+        let attempt: Option<Attempt> =
+            store.get(keys::attempt(id.attempt(1))).await.expect("the store is there");
+        let delivery: Option<Delivery> =
+            store.get(keys::delivery(id)).await.expect("the store is there");
+        let error = attempt.expect("it was attempted").error.map(|it| it.kind);
+        came.push((url, error, delivery.expect("it is kept").state));
+    }
+    came
+}
+
+async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
+    let now = world.system.clock.now();
+    let event = RequestId::from_bits(number << 20).event(1);
+    let behaviour = Profile::Standard.behaviour();
+    let delivery = Delivery {
+        id: Delivery::id_of(event, "callback"),
+        account: world.account.id,
+        livemode: true,
+        event,
+        event_kind: EventKind::RequestFinished,
+        request: event.request().expect("a request's"),
+        target: Target::Https(Receiver {
+            url: url.to_owned(),
+            profile: Profile::Standard,
+            timeout_seconds: 1,
+            retry: behaviour.retry(),
+            bearer_token: None,
+        }),
+        body: Some(b"{}".to_vec()),
+        created_at: now,
+        state: State::Waiting { not_before: now },
+        attempt: 0,
+        starts: 0,
+        failures: 0,
+        due_at: Some(now),
+        revision: 0,
+    };
+    let created = world.system.store.create(&delivery).await.expect("the store is there");
+    assert!(matches!(created, Saved::Saved));
+    let hint = Hint::delivery(delivery.id, 0);
+    world.system.deliver.hints.send(world.account.id, &hint, Duration::ZERO).await;
+    delivery.id
+}
+
+#[tokio::test]
+async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
+    let world = World::start().await;
+    let rows = rows("reject");
+    assert!(rows.len() > 200);
+    for (url, error, state) in deliver(&world, &rows).await {
+        assert_eq!(error, Some(ErrorKind::BlockedAddress), "{url}");
+        let failed = End::Failed(Reason::BlockedAddress);
+        assert!(matches!(state, State::Done { end, .. } if end == failed), "{url}: {state:?}");
+    }
+    assert_eq!(world.posts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_not_called_and_is_tried_again_later() {
+    let rows = rows("reject-at-dns");
+    assert!(!rows.is_empty());
+    let host = |row: &Value| {
+        let url = row["url"].as_str().expect("a URL");
+        let rest = url.trim_start_matches("https://");
+        rest.split('/').next().expect("a host").to_owned()
+    };
+    let answers: serde_json::Map<String, Value> =
+        rows.iter().map(|row| (host(row), json!([row["dns"]]))).collect();
+    let resolver = Resolver::from_json(&Value::from(answers).to_string()).expect("answers");
+    let egress = egress::Client::network(CallbackRules::strict(), resolver);
+    let world = World::start_with(Setup { egress: Some(egress), ..Setup::default() }).await;
+    for (url, error, state) in deliver(&world, &rows).await {
+        assert_eq!(error, Some(ErrorKind::BlockedAddress), "{url}");
+        assert!(matches!(state, State::Waiting { .. }), "{url}: {state:?}");
+    }
+}
