@@ -41,7 +41,8 @@ async fn an_answer_survives_two_kills_and_is_told_under_one_delivery_id() {
     assert_eq!(receiver.arrived().len(), 1);
     receiver.answer(204);
 
-    let stack = Stack::start(folder.path(), &[]);
+    // It may have died before it sent the hint at the retry; then a sweep finds that.
+    let stack = Stack::start(folder.path(), &["--sweep-interval", "1s"]);
     until("the delivery is done", async || {
         let (_, request) =
             stack.call(Method::GET, &format!("/v1/requests/{id}"), Value::Null).await;
