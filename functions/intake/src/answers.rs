@@ -11,15 +11,15 @@ use answerback::{
     page,
     service::{
         Fields, Lost, Problem,
-        answering::{Asked, Said, misfit_problem},
+        answering::{Asked, Said, html, misfit_problem},
         fields::Faults,
         http::{Json, read_body},
-        settled, wire,
+        wire,
     },
 };
 use axum::{
     extract::{Path, Request as HttpRequest, State},
-    http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -71,8 +71,7 @@ pub(crate) async fn answer_by_form(
     let Some(asked) = find(&app, &token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
-    let pairs: Vec<(String, String)> =
-        form_pairs(&body).map(|(name, text)| (name.into_owned(), text.into_owned())).collect();
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
     let (option, values) = page::parse_form(&pairs);
     let row = asked.row;
     let (answer, mut misfits) = typed(&asked.request.question, option, &values);
@@ -107,17 +106,7 @@ pub(crate) async fn answer_by_form(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    let Some(Asked { request, row }) = Asked::find(&app.store, token).await? else {
-        return Ok(None);
-    };
-    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
-    Ok(request.map(|request| Asked { request, row }))
-}
-
-fn form_pairs(
-    body: &[u8],
-) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)> {
-    url::form_urlencoded::parse(body)
+    Ok(Asked::find(&app.store, &app.hints, &app.clock, &app.entropy, token).await?)
 }
 
 /// The texts of a form as values of the question's fields, and those that are none.
@@ -168,12 +157,4 @@ fn busy() -> Response {
     let mut response = html(StatusCode::SERVICE_UNAVAILABLE, page);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
-}
-
-fn html(status: StatusCode, page: String) -> Response {
-    let headers = page::headers().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
-        (HeaderName::from_static(name), value)
-    });
-    (status, headers, page).into_response()
 }

@@ -5,14 +5,13 @@ use answerback::{
     page,
     service::{
         Code, Problem,
-        answering::{Asked, Said},
-        settled,
+        answering::{Asked, Said, html},
         wire::{self, ChoiceView, FieldView, ResponseView, Time},
     },
 };
 use axum::{
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -53,11 +52,7 @@ pub(crate) async fn page(
             (status, asked.page(&Said::default(), now))
         }
     };
-    let headers = page::headers().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
-        (HeaderName::from_static(name), value)
-    });
-    Ok((status, headers, page).into_response())
+    Ok(html(status, page))
 }
 
 /// The same, for programs.
@@ -97,9 +92,5 @@ pub(crate) async fn show(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    let Some(Asked { request, row }) = Asked::find(&app.store, token).await? else {
-        return Ok(None);
-    };
-    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
-    Ok(request.map(|request| Asked { request, row }))
+    Ok(Asked::find(&app.store, &app.hints, &app.clock, &app.entropy, token).await?)
 }

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::{IntoResponse as _, Response},
+};
 use jiff::Timestamp;
 
-use super::{Problem, fields::Faults, wire};
+use super::{Clock, Entropy, Hints, Problem, fields::Faults, settled, wire};
 use crate::{
     domain::{
         Request,
@@ -37,17 +41,26 @@ pub struct Said<'a> {
 }
 
 impl Asked {
-    /// What the link with this token opens; nothing if it is unknown or altered, or what it
-    /// opened was erased.
-    pub async fn find(store: &Store, token: &str) -> Result<Option<Self>, Error> {
+    /// What the link with this token opens, as it is now; nothing if it is unknown or altered, or
+    /// what it opened was erased.
+    pub async fn find(
+        store: &Store,
+        hints: &Hints,
+        clock: &Clock,
+        entropy: &Entropy,
+        token: &str,
+    ) -> Result<Option<Self>, Error> {
         let Some(token) = LinkToken::parse(token) else { return Ok(None) };
+        let row = usize::from(token.row);
         let request: Option<Request> = store.get(keys::request(token.request)).await?;
-        Ok(request.and_then(|request| {
-            let row = usize::from(token.row);
-            let opens = token.is_genuine(&request.link_secret) && row < request.rows.len();
-            (opens && !matches!(request.state, State::Erased { .. }))
-                .then_some(Self { request, row })
-        }))
+        let opened = request.filter(|it| {
+            token.is_genuine(&it.link_secret)
+                && row < it.rows.len()
+                && !matches!(it.state, State::Erased { .. })
+        });
+        let Some(request) = opened else { return Ok(None) };
+        let request = settled(store, hints, clock, entropy, request).await?;
+        Ok(request.map(|request| Self { request, row }))
     }
 
     /// What the recipient has answered.
@@ -211,6 +224,15 @@ fn field(field: &question::Field) -> page::Field<'_> {
             FieldValue::Toggle(toggle) => Cow::Owned(toggle.to_string()),
         }),
     }
+}
+
+/// A page, with what every page is sent with.
+pub fn html(status: StatusCode, page: String) -> Response {
+    let headers = page::headers().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
+        (HeaderName::from_static(name), value)
+    });
+    (status, headers, page).into_response()
 }
 
 /// Misfits of an answer, as faults of the body that it came in.
