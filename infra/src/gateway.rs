@@ -73,10 +73,19 @@ impl HttpFunction {
     }
 }
 
-/// Whether `poll` answers this: it reads, `intake` writes. `template.yaml` has the same routes.
-pub fn is_read(method: &Method, path: &str) -> bool {
-    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-    reads || path.ends_with("/result/ack")
+/// Whether `intake` answers this. These are its routes in `template.yaml`; `poll` has the rest, and
+/// with it whatever there is no route for.
+pub fn is_write(method: &Method, path: &str) -> bool {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["v1", "requests", _] => method == Method::DELETE,
+        ["v1", "requests"]
+        | ["v1", "requests", _, "cancel" | "responses"]
+        | ["v1", "deliveries", _, "redeliver"]
+        | ["v1", "answers", _]
+        | ["a", _] => method == Method::POST,
+        _ => false,
+    }
 }
 
 /// What a function gets for `request`.

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::{
     aws::{Aws, Data, Message, to_event},
-    gateway::{HttpFunction, is_read},
+    gateway::{HttpFunction, is_write},
     table,
 };
 
@@ -189,8 +189,8 @@ impl System {
     /// Has the function whose route it is answer an HTTP request.
     pub async fn http(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let call_id = format!("{:032x}", self.entropy.next());
-        let reads = is_read(request.method(), request.uri().path());
-        let function = if reads { &self.poll } else { &self.intake };
+        let writes = is_write(request.method(), request.uri().path());
+        let function = if writes { &self.intake } else { &self.poll };
         function.call(request, &call_id).await
     }
 

@@ -199,7 +199,7 @@ async fn a_problem_names_the_call_that_it_answers() {
             "request_id": call,
             "errors": [
                 { "pointer": "/title", "detail": "must have 1 to 200 characters, not 0" },
-                { "pointer": "/options", "detail": "or fields: at least one is required" },
+                { "pointer": "/options", "detail": "must not be empty where there are no fields" },
                 { "pointer": "/timeout_second", "detail": "is not a known field" },
             ],
         })

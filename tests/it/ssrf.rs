@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Attempt, CallbackRules, Delivery, DeliveryId, EventKind, Profile, RequestId,
+        Attempt, CallbackRules, Delivery, DeliveryId, EventKind, OpId, Profile, RequestId,
         attempt::ErrorKind,
         delivery::{End, Reason, Receiver, State, Target},
     },
@@ -51,7 +51,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let event = RequestId::from_bits(number << 20).event(1);
     let behaviour = Profile::Standard.behaviour();
     let delivery = Delivery {
-        id: Delivery::id_of(event, "callback"),
+        id: Delivery::id_of(event, OpId(1), "callback"),
         account: world.account.id,
         livemode: true,
         event,

@@ -13,7 +13,7 @@ use answerback::{
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, sign};
+use crate::{App, Error, erasure, sign};
 
 /// What came of sending.
 struct Sent {
@@ -68,6 +68,10 @@ pub(crate) async fn attempt(
         Err(Lost::Refused(never)) => match never {},
         Err(Lost::Store(err)) => return Err(err.into()),
     };
+    if delivery.body.is_none() {
+        // It was erased meanwhile, and with it goes the record of this attempt.
+        return erasure::erase(app, delivery).await;
+    }
     if delivery.attempt == attempt && matches!(delivery.state, State::Waiting { .. }) {
         app.hints.send_for_delivery(&delivery, hops, now).await;
     }
@@ -123,8 +127,12 @@ fn judge(
     is_literal: bool,
     now: Timestamp,
 ) -> (Verdict, Option<AttemptError>, Option<Reply>) {
-    let reply = match answer {
-        Ok(reply) => reply,
+    let (reply, too_large) = match answer {
+        Ok(reply) => (reply, None),
+        // What was read of it is enough: the status is what counts.
+        Err(Failure { kind: FailureKind::TooLarge, message, reply: Some(reply) }) => {
+            (reply, Some(AttemptError { kind: ErrorKind::TooLarge, message }))
+        }
         Err(Failure { kind, message, reply }) => {
             let verdict = if kind == FailureKind::BlockedAddress && is_literal {
                 Verdict::Permanent(Reason::BlockedAddress)
@@ -161,7 +169,7 @@ fn judge(
             (verdict, error(ErrorKind::Status, format!("the receiver answered {status}")))
         }
     };
-    (verdict, error, Some(reply))
+    (verdict, error.or(too_large), Some(reply))
 }
 
 fn kind_of(kind: FailureKind) -> ErrorKind {

@@ -19,7 +19,7 @@ use answerback::{
     },
     store::Saved,
 };
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::{App, Error, attempt::attempt, erasure, has_time};
@@ -40,48 +40,73 @@ pub(crate) async fn dispatch(
     let deliveries = events.flat_map(|event| {
         targets(&request, event).map(|(name, target, body)| {
             let delivery = begin(&request, event, name, target, body, now);
-            if attempts_now { delivery.begin_leased(now, op) } else { delivery }
+            let delivery = if attempts_now { delivery.begin_leased(now, op) } else { delivery };
+            (event.number, delivery)
         })
     });
-    let made = deliveries.map(async |delivery| {
-        Ok::<_, Error>(match app.store.create(&delivery).await? {
+    let put = deliveries.map(async |(number, delivery)| {
+        let put = app.store.create(&delivery).await.map(|saved| match saved {
             Saved::Saved => Some(delivery),
             // A write of ours whose answer was lost, come back.
-            Saved::Superseded(found) if is_leased_to(&found, op) => Some(found),
+            Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),
             Saved::Superseded(_) | Saved::Gone => None,
-        })
+        });
+        (number, put)
     });
-    let made: Vec<Delivery> = try_join_all(made).await?.into_iter().flatten().collect();
+    // One that cannot be put holds up no other: what was made is attempted, whatever failed.
+    let mut numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+    let mut made = Vec::new();
+    let mut failed = None;
+    for (number, put) in join_all(put).await {
+        match put {
+            Ok(delivery) => made.extend(delivery),
+            Err(err) => {
+                numbers.retain(|it| *it != number);
+                failed = Some(Error::from(err));
+            }
+        }
+    }
 
-    let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     let step = |it: &Request| Ok::<_, std::convert::Infallible>(it.dispatched(&numbers, now));
     let request = match advance(&app.store, request.clone(), step).await {
-        Ok(request) => request,
+        Ok(dispatched) => dispatched,
         // What is there is told already; what is not told any more, nobody waits for.
         Err(Lost::Gone) => request,
-        Err(Lost::Busy) => return Err(Error::Busy),
         Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => return Err(err.into()),
+        Err(Lost::Busy) => {
+            failed = Some(Error::Busy);
+            request
+        }
+        Err(Lost::Store(err)) => {
+            failed = Some(err.into());
+            request
+        }
     };
     if let State::Erased { .. } = request.state {
         // It was erased meanwhile: nothing of it is told any more.
         for delivery in made {
             erasure::erase(app, delivery).await?;
         }
-        return Ok(request);
-    }
-    if attempts_now {
+    } else if attempts_now {
         let attempts = made.into_iter().map(|it| attempt(app, it, op, 0));
-        join_all(attempts).await.into_iter().collect::<Result<(), _>>()?;
+        for attempted in join_all(attempts).await {
+            failed = attempted.err().or(failed);
+        }
     } else {
         let hint = |it: &Delivery| (it.account, Hint::delivery(it.id, it.attempt), Duration::ZERO);
         app.hints.send_all(&made.iter().map(hint).collect::<Vec<_>>()).await;
     }
-    Ok(request)
+    failed.map_or(Ok(request), Err)
 }
 
-fn is_leased_to(delivery: &Delivery, op: OpId) -> bool {
-    matches!(delivery.state, Life::Leased { owner, .. } if owner == op)
+/// Whether this is the delivery that `op` made.
+fn is_ours(found: &Delivery, attempts_now: bool, op: OpId) -> bool {
+    match found.state {
+        Life::Leased { owner, .. } => owner == op,
+        // Not leased, it does not say whose it is; one hint more does no harm.
+        Life::Waiting { .. } => !attempts_now && found.attempt == 0,
+        Life::Done { .. } => false,
+    }
 }
 
 /// Whom to tell of `event`, by name, and in which bytes.
@@ -119,7 +144,7 @@ fn begin(
 ) -> Delivery {
     let event_id = event.id(request.id);
     Delivery {
-        id: Delivery::id_of(event_id, name),
+        id: Delivery::id_of(event_id, request.created_by, name),
         account: request.account,
         livemode: request.livemode,
         event: event_id,

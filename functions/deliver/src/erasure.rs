@@ -1,25 +1,62 @@
 //! What is left to do once a request was erased: its deliveries are told to nobody any more.
+//!
+//! They are found through an index that lags, so they are looked for twice, a minute apart. The
+//! latest, which may still be on their way, are found by their identifiers as well, at once.
+
+use std::time::Duration;
 
 use answerback::{
-    domain::{Delivery, OpId, Request},
+    domain::{
+        Delivery, OpId, Request,
+        delivery::{BUS, CALLBACK},
+        request::State,
+    },
     service::{Lost, advance},
-    store::{Item, Listing},
+    store::{Item, Listing, keys},
 };
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 
-use crate::{App, Error};
+use crate::{App, Error, has_time};
 
 /// Deliveries and attempts that are looked up at once.
 const PAGE: i32 = 50;
+/// How long a page of them may take.
+const PAGE_TIME: Duration = Duration::from_secs(4);
+/// Deliveries that are worked on at once.
+const AT_ONCE: usize = 16;
+/// Events whose deliveries are found by their identifiers.
+const LATEST: u32 = 10;
 
-/// Cancels what is not delivered yet of an erased request, and erases the content of what is.
-pub(crate) async fn clean_up(app: &App, request: &Request) -> Result<(), Error> {
+/// Cancels what is not delivered yet of an erased request, and erases the content of what is. What
+/// there is no time for is still due.
+pub(crate) async fn clean_up(
+    app: &App,
+    request: &Request,
+    ends_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let State::Erased { n_looks, .. } = request.state else { return Ok(()) };
+    for number in request.n_events.saturating_sub(LATEST) + 1..=request.n_events {
+        for target in [CALLBACK, BUS] {
+            let id = Delivery::id_of(request.id.event(number), request.created_by, target);
+            if let Some(delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? {
+                erase(app, delivery).await?;
+            }
+        }
+    }
     let mut cursor = None;
     loop {
+        if !has_time(PAGE_TIME, app.clock.now(), ends_at) {
+            return Ok(());
+        }
         let Listing { items, next } =
             app.store.related::<Delivery>(request.id, PAGE, cursor.as_ref()).await?;
-        for delivery in items {
-            erase(app, delivery).await?;
-        }
+        // What has no body was dealt with; the last look reads its attempts once more.
+        let left = items.into_iter().filter(|it| it.body.is_some() || n_looks <= 1);
+        stream::iter(left.map(|it| erase(app, it)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         cursor = next;
         if cursor.is_none() {
             break;

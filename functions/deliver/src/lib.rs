@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
-        CallbackRules, Delivery, DeliveryId, OpId, Request, RequestId, delivery::Start,
+        CallbackRules, Delivery, DeliveryId, OpId, Request, RequestId,
+        delivery::{Start, State as Life},
         request::State,
     },
     egress,
@@ -121,7 +122,7 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
             }
         }
         Hint::Delivery { ref id, attempt, hops } => {
-            start(app, id.parse()?, attempt, hops, ends_at).await?;
+            Box::pin(start(app, id.parse()?, attempt, hops, ends_at)).await?;
         }
     }
     Ok(())
@@ -141,7 +142,7 @@ async fn look_after_request(
     let op = OpId::new(app.entropy.next());
     let Some(request) = settle(&app.store, request, now, op).await? else { return Ok(None) };
     if let State::Erased { .. } = request.state {
-        erasure::clean_up(app, &request).await?;
+        erasure::clean_up(app, &request, ends_at).await?;
         return Ok(Some(request));
     }
     if request.outbox.is_empty() {
@@ -161,6 +162,13 @@ async fn start(
     let Some(mut delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? else {
         return Ok(());
     };
+    // A takeover is rare, so it can afford to look whether there is still something to tell.
+    if matches!(delivery.state, Life::Leased { .. }) {
+        let request = app.store.get::<Request>(keys::request(delivery.request)).await?;
+        if request.is_some_and(|it| matches!(it.state, State::Erased { .. })) {
+            return erasure::erase(app, delivery).await;
+        }
+    }
     let op = OpId::new(app.entropy.next());
     for _ in 0..RACES_MAX {
         let now = app.clock.now();

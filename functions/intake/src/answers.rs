@@ -14,6 +14,7 @@ use answerback::{
         answering::{Asked, Said, html, misfit_problem},
         fields::Faults,
         http::{Json, read_body},
+        requests::refused,
         wire,
     },
 };
@@ -46,12 +47,12 @@ pub(crate) async fn answer_by_json(
     let answer = Fields::of(body.value, "", &mut faults);
     let answer = read_answer(answer, faults)?;
     let row = asked.row;
-    let answer = match fit(&asked.request, answer) {
-        Ok(answer) => answer,
-        Err(misfits) if asked.is_open(app.clock.now()) => return Err(misfit_problem(&misfits)),
+    let answer = fit(&asked.request, answer).map_err(|misfits| {
         // Who comes too late is told so, whatever they say.
-        Err(_) => Answer::default(),
-    };
+        let refusal = asked.refusal(app.clock.now());
+        refusal
+            .map_or_else(|| misfit_problem(&misfits), |it| refused(&asked.request, Some(row), &it))
+    })?;
     let request = record(&app, asked.request, row, &answer)
         .await
         .map_err(|lost| answer_problem(lost, row, false))?;
@@ -81,23 +82,17 @@ pub(crate) async fn answer_by_form(
         misfits.extend(more.into_iter().filter(|it| !known.contains(&it.field)));
         Answer::default()
     });
-    if !misfits.is_empty() && asked.is_open(app.clock.now()) {
+    if !misfits.is_empty() {
+        if let Some(refusal) = asked.refusal(app.clock.now()) {
+            return Ok(refused_page(&app, asked.request, row, &refusal));
+        }
         let said = Said { values: Some(&values), misfits: &misfits, is_second_try: false };
         let page = asked.page(&said, app.clock.now());
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, page));
     }
     Ok(match record(&app, asked.request, row, &answer).await {
         Ok(request) => shown(&app, request, row, StatusCode::OK, false),
-        Err(Lost::Refused(why)) => match *why {
-            (request, Refusal::AlreadyAnswered(_)) => {
-                shown(&app, request, row, StatusCode::CONFLICT, true)
-            }
-            (request, Refusal::Ended | Refusal::AlreadyFinished) => {
-                shown(&app, request, row, StatusCode::GONE, false)
-            }
-            (_, Refusal::TooBusy) => busy(),
-            (_, Refusal::Erased) => html(StatusCode::NOT_FOUND, page::render_unknown()),
-        },
+        Err(Lost::Refused(why)) => refused_page(&app, why.0, row, &why.1),
         Err(Lost::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
         Err(Lost::Busy) => busy(),
         Err(Lost::Store(err)) => return Err(err.into()),
@@ -132,7 +127,11 @@ fn typed(
                     continue;
                 }
             }
-            Some(FieldKind::Toggle) => FieldValue::Toggle(text == "true"),
+            Some(FieldKind::Toggle) => match text.as_str() {
+                "true" => FieldValue::Toggle(true),
+                "false" | "" => FieldValue::Toggle(false),
+                _ => FieldValue::Text(text.clone()),
+            },
             Some(
                 FieldKind::Text { .. } | FieldKind::Textarea { .. } | FieldKind::Select { .. },
             )
@@ -141,6 +140,17 @@ fn typed(
         fields.insert(key.clone(), value);
     }
     (Answer { option, fields }, misfits)
+}
+
+fn refused_page(app: &App, request: Request, row: usize, refusal: &Refusal) -> Response {
+    match refusal {
+        Refusal::AlreadyAnswered(_) => shown(app, request, row, StatusCode::CONFLICT, true),
+        Refusal::Ended | Refusal::AlreadyFinished => {
+            shown(app, request, row, StatusCode::GONE, false)
+        }
+        Refusal::TooBusy => busy(),
+        Refusal::Erased => html(StatusCode::NOT_FOUND, page::render_unknown()),
+    }
 }
 
 fn shown(app: &App, request: Request, row: usize, status: StatusCode, again: bool) -> Response {

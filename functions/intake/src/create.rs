@@ -47,9 +47,10 @@ pub(crate) async fn create(
     Extension(app): Extension<App>,
     host: CalledHost,
     headers: HeaderMap,
-    body: Json,
+    body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let body = body?;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
 
@@ -72,6 +73,8 @@ pub(crate) async fn create(
 
     let draft = read(body)?;
     check_callback(&app, &draft, &host).await?;
+    // Only now: trying the receiver out must not eat of the time to answer.
+    let now = app.clock.now();
 
     let base_url = app.public_base_url.clone().unwrap_or_else(|| called_base_url(&headers, &host));
     let request = Request {
@@ -107,7 +110,7 @@ pub(crate) async fn create(
         }
         Saved::Gone => return Err(Problem::too_busy()),
     }
-    app.hints.send_for_request(&request, true, now).await;
+    app.hints.send_for_request(&request, true, app.clock.now()).await;
     tracing::info!(request.id = %request.id, account.id = %request.account, "created a request");
     Ok(created(&request, requests::view(&request, None, &caller, now), false))
 }
@@ -246,7 +249,7 @@ mod tests {
             &[
                 "`` must be an object",
                 "`/title` is required",
-                "`/options` or fields: at least one is required",
+                "`/options` must not be empty where there are no fields",
             ],
         );
     }

@@ -28,8 +28,9 @@ pub(crate) async fn redeliver(
     let now = app.clock.now();
     let delivery = advance(&app.store, delivery, |it| match it.state {
         // It is on its way already.
-        Life::Waiting { .. } | Life::Leased { .. } => Ok(None),
-        Life::Done { .. } => it.redeliver(now).map(Some).ok_or_else(|| {
+        Life::Leased { .. } => Ok(None),
+        Life::Waiting { not_before } if not_before <= now => Ok(None),
+        Life::Waiting { .. } | Life::Done { .. } => it.redeliver(now).map(Some).ok_or_else(|| {
             Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
         }),
     })

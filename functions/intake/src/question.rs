@@ -31,7 +31,7 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// Takes the question out of the body's members.
 pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
-    let title = title(fields, faults);
+    let title = fields.required_line("title", 1..=TITLE_CHARS_MAX, faults).unwrap_or_default();
     let body = optional_text(fields, "body", BODY_CHARS_MAX, faults);
     let recipients = recipients(fields, faults);
     let n_faults = faults.len();
@@ -39,7 +39,7 @@ pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
     let form = form::fields(fields, faults);
     // Those that are there and cannot be read have been noted themselves.
     if options.is_empty() && form.is_empty() && faults.len() == n_faults {
-        fields.fault("options", "or fields: at least one is required", faults);
+        fields.fault("options", "must not be empty where there are no fields", faults);
     }
     let question = Question {
         title,
@@ -72,16 +72,6 @@ fn optional_text(
     faults: &mut Faults,
 ) -> Option<String> {
     fields.text(name, 0..=chars_max, faults).filter(|it| !it.is_empty())
-}
-
-fn title(fields: &mut Fields, faults: &mut Faults) -> String {
-    let title = fields.required_text("title", 1..=TITLE_CHARS_MAX, faults).unwrap_or_default();
-    if !title.is_empty() && title.trim().is_empty() {
-        fields.fault("title", "must not be blank", faults);
-    } else if title.contains(['\n', '\r']) {
-        fields.fault("title", "must be one line", faults);
-    }
-    title
 }
 
 fn recipients(fields: &mut Fields, faults: &mut Faults) -> Vec<Recipient> {

@@ -47,9 +47,10 @@ pub(crate) async fn respond(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Json,
+    body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let body = body?;
     let request = find_settled(&app, &caller, &id).await?;
 
     let mut faults = Faults::new();
@@ -154,7 +155,7 @@ pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfi
     let fields = serde_json::Value::from(wire::answer_fields(&answer)).to_string();
     let n_bytes = fields.len() + answer.option.as_ref().map_or(0, String::len);
     if n_bytes > ANSWER_BYTES_MAX {
-        let detail = format!("and fields together must have at most {ANSWER_BYTES_MAX} bytes");
+        let detail = format!("the answer must have at most {ANSWER_BYTES_MAX} bytes");
         return Err(vec![Misfit { field: None, detail }]);
     }
     Ok(answer)
@@ -167,7 +168,15 @@ async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, P
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Result<Response, Problem> {
-    let delivery = callback_delivery(&app.store, request).await?;
+    // What was asked for is done; the state of its callback is not worth failing for.
+    let delivery = callback_delivery(&app.store, request).await.unwrap_or_else(|err| {
+        tracing::warn!(
+            request.id = %request.id,
+            error = &err as &(dyn std::error::Error + 'static),
+            "the callback's delivery was not read"
+        );
+        None
+    });
     let view = requests::view(request, delivery.as_ref(), caller, app.clock.now());
     Ok(axum::Json(view).into_response())
 }

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{Request, Scope, question::REFERENCE_CHARS_MAX, request::State as Life},
+    domain::{
+        Request, Scope,
+        question::REFERENCE_CHARS_MAX,
+        request::{GUARD, State as Life},
+    },
     service::{
         Caller, Problem,
         requests::{callback_delivery, find, is_visible, view},
@@ -25,7 +29,7 @@ use crate::{
 /// The first pause between two looks at a request that somebody waits for.
 const LOOK_FIRST: Duration = Duration::from_millis(250);
 /// The longest.
-const LOOK_LAST: Duration = Duration::from_secs(2);
+const LOOK_LAST: Duration = Duration::from_secs(1);
 
 /// Shows a request; held, if the caller likes, until it is no longer pending.
 pub(crate) async fn show(
@@ -61,7 +65,10 @@ pub(crate) async fn wait_for_end(
         if request.state != Life::Pending || left.is_zero() {
             return Ok(request);
         }
-        app.clock.sleep(pause.min(left)).await;
+        // Woken in time to see a deadline settled.
+        let until_settled = (request.deadline + GUARD).duration_since(app.clock.now());
+        let until_settled = Duration::try_from(until_settled).unwrap_or_default();
+        app.clock.sleep(pause.min(left).min(until_settled.max(LOOK_FIRST))).await;
         pause = (pause * 2).min(LOOK_LAST);
     }
 }

@@ -1,5 +1,7 @@
 //! Reads a result, as often as its request allows.
 
+use std::time::Duration;
+
 use answerback::{
     domain::{OpId, Request, Scope, reading::Told, request::State as Life},
     service::{
@@ -13,14 +15,18 @@ use answerback::{
 };
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Method, header::ALLOW},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{App, list::Parameters, requests::wait_for_end};
 
+/// The shortest and the longest pause between two looks at a result that another reader has.
+const LEASE_LOOK_MIN: Duration = Duration::from_millis(50);
+const LEASE_LOOK_MAX: Duration = Duration::from_secs(1);
 /// Most races that one read loses before it gives up.
 const RACES_MAX: u32 = 40;
 
@@ -49,36 +55,53 @@ const NOTHING: View =
 pub(crate) async fn read(
     State(app): State<App>,
     Path(id): Path<String>,
+    method: Method,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
+    if method == Method::HEAD {
+        // It would take what it does not show.
+        let problem = Problem::new(Code::MethodNotAllowed, "a result is read with GET");
+        return Ok(([(ALLOW, "GET")], problem).into_response());
+    }
     let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let wait = parameters.wait();
+    let give_up_at = app.clock.now() + parameters.wait();
     parameters.finish()?;
-    let request = wait_for_end(&app, &caller, &id, wait).await?;
     let op = OpId::new(app.entropy.next());
-    let (told, request, result) = take(&app, request, op).await?;
+    let (told, request, result, delivery) = loop {
+        let left = |at: Timestamp| {
+            Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default()
+        };
+        let request = wait_for_end(&app, &caller, &id, left(give_up_at)).await?;
+        // Before the result is taken: what fails afterwards would cost it.
+        let delivery = callback_delivery(&app.store, &request).await?;
+        let (told, request, result) = take(&app, request, op).await?;
+        match told {
+            Some(Told::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
+                let pause = left(until.min(give_up_at)).max(LEASE_LOOK_MIN).min(LEASE_LOOK_MAX);
+                app.clock.sleep(pause.min(left(give_up_at))).await;
+            }
+            _ => break (told, request, result, delivery),
+        }
+    };
     let view = match told {
         None => NOTHING,
         Some(Told::LeasedUntil(until)) => View { lease_expires_at: Some(Time(until)), ..NOTHING },
         Some(Told::AlreadyRead) => View { status: "already_read", ..NOTHING },
         Some(Told::Expired) => View { status: "expired", ..NOTHING },
-        Some(Told::Result { lease }) => {
-            let delivery = callback_delivery(&app.store, &request).await?;
-            View {
-                status: "submitted",
-                submitted: Some(Found {
-                    result,
-                    submitted_at: match &request.state {
-                        Life::Ended(end) => Some(Time(end.at)),
-                        Life::Pending | Life::Erased { .. } => None,
-                    },
-                    callback_status: wire::CallbackStatus::of(&request, delivery.as_ref()),
-                }),
-                receipt: lease.map(|(op, _)| receipt_text(op)),
-                lease_expires_at: lease.map(|(_, until)| Time(until)),
-            }
-        }
+        Some(Told::Result { lease }) => View {
+            status: "submitted",
+            submitted: Some(Found {
+                result,
+                submitted_at: match &request.state {
+                    Life::Ended(end) => Some(Time(end.at)),
+                    Life::Pending | Life::Erased { .. } => None,
+                },
+                callback_status: wire::CallbackStatus::of(&request, delivery.as_ref()),
+            }),
+            receipt: lease.map(|(op, _)| receipt_text(op)),
+            lease_expires_at: lease.map(|(_, until)| Time(until)),
+        },
     };
     Ok(axum::Json(view).into_response())
 }
@@ -114,9 +137,10 @@ pub(crate) async fn acknowledge(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Json,
+    body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let body = body?;
     let mut faults = Faults::new();
     let mut fields = Fields::of(body.value, "", &mut faults);
     let receipt = fields.required_text("receipt", 1..=128, &mut faults);

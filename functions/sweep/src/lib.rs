@@ -86,7 +86,10 @@ enum Then {
 pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
     let mut swept = Swept::default();
     let now = app.clock.now();
-    for shard in 0..app.store.n_due_shards() {
+    // Begun elsewhere each minute, so that no shard is always the last.
+    let n_shards = app.store.n_due_shards();
+    let first = u32::try_from(now.as_second() / 60 % i64::from(n_shards)).unwrap_or(0);
+    for shard in (0..n_shards).map(|it| (first + it) % n_shards) {
         let mut cursor = None;
         loop {
             if ends_at.is_some_and(|it| it < app.clock.now() + FINISH) {

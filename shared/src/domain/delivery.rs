@@ -181,9 +181,13 @@ pub enum Start {
 
 impl Delivery {
     /// The identifier of the delivery of `event` to the target with this name.
-    pub fn id_of(event: EventId, target: &str) -> DeliveryId {
+    ///
+    /// `made_by` is the operation that made the event's request. A request's identifier may come
+    /// back, from the same idempotency key after its time; its deliveries must not.
+    pub fn id_of(event: EventId, made_by: OpId, target: &str) -> DeliveryId {
         let mut hash = Sha256::new();
         hash.update(event.bits().to_be_bytes());
+        hash.update(made_by.0.to_be_bytes());
         hash.update(target);
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
@@ -203,8 +207,11 @@ impl Delivery {
         match self.state {
             State::Done { .. } => return Start::Nothing,
             State::Leased { owner, .. } if owner == op => return Start::Mine,
-            State::Leased { until, .. } if now < until + LEASE_GUARD => return Start::Nothing,
             _ if self.attempt != expected => return Start::Nothing,
+            // Only a sweep whose clock is ahead hints at a lease that is not over.
+            State::Leased { until, .. } if now < until + LEASE_GUARD => {
+                return Start::Early(until + LEASE_GUARD);
+            }
             State::Waiting { not_before } if now < not_before => return Start::Early(not_before),
             State::Waiting { .. } | State::Leased { .. } => (),
         }

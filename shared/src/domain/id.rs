@@ -8,7 +8,7 @@
 //! ```text
 //! req_  48 bits of time · 60 random bits · 20 zeros     or 108 bits of HMAC · 20 zeros
 //! evt_  ── the request's ──────────────── · number      an event that was posted: number 0
-//! dlv_  108 bits of SHA-256 over event and target · 20 zeros
+//! dlv_  108 bits of SHA-256 over event, maker and target · 20 zeros
 //! att_  ── the delivery's ─────────────── · number
 //! ```
 

@@ -237,6 +237,11 @@ impl Field {
                 (_, false) => Ok(None),
             };
         };
+        if let FieldValue::Text(text) = &value
+            && text.chars().any(is_forbidden_character)
+        {
+            return Err("must not contain control characters".to_owned());
+        }
         match (&self.kind, &value) {
             (
                 FieldKind::Text { max_length } | FieldKind::Textarea { max_length },
@@ -279,6 +284,12 @@ impl Field {
             ) => Err("must be text".to_owned()),
         }
     }
+}
+
+/// Whether texts must be without it. Control characters say nothing to people, and mislead terminals
+/// and databases; line breaks and tabs are text.
+pub fn is_forbidden_character(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
 }
 
 /// An e-mail address as recipients are compared: surrounding space and case do not count.

@@ -126,7 +126,8 @@ impl Reading {
             Self::Unread | Self::Leased { .. } => (),
         }
         if self.is_expired(policy, finished_at, now) {
-            return (Self::Expired, Told::Expired);
+            // The sweep lets go of it, when it is over by every clock.
+            return (self, Told::Expired);
         }
         match policy.mode {
             // A mark is worth a write only where it stops the time.

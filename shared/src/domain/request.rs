@@ -369,7 +369,7 @@ impl Request {
     pub fn expire_result(&self, now: Timestamp) -> Option<Self> {
         let State::Ended(end) = &self.state else { return None };
         let is_news = end.reading != Reading::Expired;
-        (is_news && end.reading.is_expired(self.terms.read, end.at, now))
+        (is_news && end.reading.is_expired(self.terms.read, end.at, now - GUARD))
             .then(|| self.with_reading(end, Reading::Expired, now))
     }
 
@@ -501,7 +501,7 @@ impl Request {
             State::Erased { .. } => Some(now),
             _ if !self.outbox.is_empty() => Some(now),
             State::Pending => Some(self.deadline + GUARD),
-            State::Ended(end) => end.reading.timer(self.terms.read, end.at),
+            State::Ended(end) => end.reading.timer(self.terms.read, end.at).map(|it| it + GUARD),
         };
         // What is told is made from the rows, so they stay until it has been told.
         if let State::Ended(end) = &self.state

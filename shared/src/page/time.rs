@@ -34,7 +34,7 @@ fn relative(seconds: i64) -> String {
         s if s < 2 * DAY_SECONDS => about(s, HOUR_SECONDS, "hour"),
         s => about(s, DAY_SECONDS, "day"),
     };
-    if seconds < 0 { format!("{distance} ago") } else { format!("in {distance}") }
+    if seconds <= 0 { format!("{distance} ago") } else { format!("in {distance}") }
 }
 
 /// To the nearest whole unit, as "about" promises.
@@ -59,7 +59,7 @@ mod tests {
                 "about 2 days ago",
                 "about 1 minute ago",
                 "less than a minute ago",
-                "in less than a minute",
+                "less than a minute ago",
                 "in less than a minute",
                 "in about 1 minute",
                 "in about 3 minutes",

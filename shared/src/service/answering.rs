@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Request,
         question::{self, FieldValue},
-        request::{End, Mode, Outcome, Row, State},
+        request::{End, Mode, Outcome, Refusal, Row, State},
     },
     page::{self, Answered, Content, Ending, FieldError, Form, Page},
     signing::LinkToken,
@@ -70,8 +70,18 @@ impl Asked {
 
     /// Whether the recipient may answer now.
     pub fn is_open(&self, now: Timestamp) -> bool {
-        let is_final = self.request.terms.mode == Mode::OnUserAction && self.answered().is_some();
-        self.request.state == State::Pending && now < self.request.deadline && !is_final
+        self.refusal(now).is_none()
+    }
+
+    /// Why the recipient may not answer now, if they may not.
+    pub fn refusal(&self, now: Timestamp) -> Option<Refusal> {
+        match self.answered() {
+            Some(row) if self.request.terms.mode == Mode::OnUserAction => {
+                Some(Refusal::AlreadyAnswered(row.clone()))
+            }
+            _ if self.request.state == State::Pending && now < self.request.deadline => None,
+            _ => Some(Refusal::Ended),
+        }
     }
 
     /// What the recipient has answered, as the API writes it.

@@ -1,6 +1,6 @@
 //! The operator's event bus.
 
-use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_eventbridge::{error::ProvideErrorMetadata as _, types::PutEventsRequestEntry};
 
 /// Where the events are said to come from.
 const SOURCE: &str = "answerback";
@@ -44,7 +44,12 @@ impl Bus {
             .detail(detail)
             .build();
         let output = self.client.put_events().entries(entry).send().await.map_err(|err| {
-            PublishError(aws_sdk_eventbridge::error::DisplayErrorContext(&err).to_string())
+            // Whose bus it is, and how it is reached, is the operator's to know.
+            tracing::warn!(
+                error = &err as &(dyn std::error::Error + 'static),
+                "the event bus did not answer well"
+            );
+            PublishError(err.code().unwrap_or("no answer").to_owned())
         })?;
         // The call succeeds even where an entry does not.
         match output.entries.unwrap_or_default().into_iter().find_map(|it| it.error_code) {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Fault, problem::Place};
+use crate::domain::question::is_forbidden_character;
 
 /// A JSON object whose fields are taken out one after the other.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl Fields {
     ) -> Option<String> {
         match self.take(name)? {
             Value::String(text) if chars.contains(&text.chars().count()) => {
-                if let Some(bad) = text.chars().find(|it| is_forbidden(*it)) {
+                if let Some(bad) = text.chars().find(|it| is_forbidden_character(*it)) {
                     let bad = bad.escape_unicode();
                     self.fault(name, format!("contains the control character {bad}"), faults);
                     return None;
@@ -83,6 +84,23 @@ impl Fields {
             self.fault(name, "is required", faults);
         }
         self.text(name, chars, faults)
+    }
+
+    /// Like [`Self::required_text`], and one line that people can see: it stands on a button, or
+    /// comes back from a form, where line breaks change.
+    pub fn required_line(
+        &mut self,
+        name: &str,
+        chars: std::ops::RangeInclusive<usize>,
+        faults: &mut Faults,
+    ) -> Option<String> {
+        let text = self.required_text(name, chars, faults)?;
+        if text.chars().all(is_blank) {
+            self.fault(name, "must not be blank", faults);
+        } else if text.contains(['\n', '\r']) {
+            self.fault(name, "must be one line", faults);
+        }
+        Some(text)
     }
 
     /// A whole number in a range.
@@ -195,10 +213,10 @@ pub fn note(faults: &mut Faults, pointer: impl Into<String>, detail: impl Into<S
     faults.push(Fault { place: Place::Pointer(pointer.into()), detail: detail.into() });
 }
 
-/// Control characters say nothing to people, and mislead terminals and logs; line breaks and tabs
-/// are text.
-fn is_forbidden(character: char) -> bool {
-    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+/// Whether nobody sees it: white space, or what only joins and directs what stands beside it.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
 #[cfg(test)]

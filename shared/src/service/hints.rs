@@ -110,9 +110,12 @@ impl Hints {
         let entries: Vec<SendMessageBatchRequestEntry> =
             hints.iter().enumerate().map(|(number, it)| entry(number, it)).collect();
         let mut not_sent = Vec::new();
+        let mut is_down = false;
         for entries in entries.chunks(BATCH_MAX) {
             let mut left = entries.to_vec();
-            for try_ in 1..=TRIES_MAX {
+            // A queue that did not answer is not waited for again for every other ten.
+            let n_tries = if is_down { 0 } else { TRIES_MAX };
+            for try_ in 1..=n_tries {
                 let call = client.send_message_batch().queue_url(url);
                 match call.set_entries(Some(left.clone())).send().await {
                     Ok(output) => {
@@ -123,6 +126,7 @@ impl Hints {
                         tracing::warn!(n_hints = left.len(), try_, "hints were not taken");
                     }
                     Err(err) => {
+                        is_down = try_ == TRIES_MAX;
                         tracing::warn!(
                             error = &err as &(dyn std::error::Error + 'static),
                             try_,

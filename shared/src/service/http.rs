@@ -1,6 +1,6 @@
 //! What all our HTTP functions have in common.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -10,14 +10,18 @@ use axum::{
     },
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, HOST},
+        header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
         request::Parts,
     },
     middleware::{self, Next},
     response::Response,
 };
 use lambda_http::RequestExt as _;
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
 
 use super::{Code, Fault, Problem};
 
@@ -45,6 +49,10 @@ async fn finish(request: Request, next: Next) -> Response {
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
+    // Answers hold links and what people said; no cache is to keep them.
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else {
         return response;
     };
@@ -69,10 +77,70 @@ impl<S: Send + Sync> FromRequest<S> for Json {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = read_body(request, state).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|err| {
+        let Unambiguous(value) = serde_json::from_slice(&bytes).map_err(|err| {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}"))
         })?;
         Ok(Self { value, bytes })
+    }
+}
+
+/// JSON that every parser reads alike: no member of an object is there twice (RFC 8259, section 4).
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Unambiguous(item)) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(items.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
+                    if members.contains_key(&name) {
+                        return Err(de::Error::custom(format!("`{name}` is there twice")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(members.into())
+            }
+        }
+        deserializer.deserialize_any(Any).map(Self)
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn callback_delivery(
     request: &Request,
 ) -> Result<Option<Delivery>, Error> {
     let Some(number) = request.callback_event else { return Ok(None) };
-    let id = Delivery::id_of(request.id.event(number), CALLBACK);
+    let id = Delivery::id_of(request.id.event(number), request.created_by, CALLBACK);
     store.get(keys::delivery(id)).await
 }
 

@@ -35,10 +35,7 @@ impl Wiring {
 
     /// Where hints go.
     pub fn hints(&self) -> Hints {
-        match &self.config.hint_queue_url {
-            Some(url) => Hints::Queue { client: self.sdk.sqs(), url: url.clone() },
-            None => Hints::Dropped,
-        }
+        Hints::Queue { client: self.sdk.sqs(), url: self.config.hint_queue_url.clone() }
     }
 
     /// The event bus, if there is one.

@@ -45,11 +45,11 @@ pub trait Item: Sized {
 
 /// An item that this version cannot read.
 #[derive(Debug, thiserror::Error)]
-#[error("the attribute `{attribute}` is missing or not what it should be")]
+#[error("the attribute `{attribute}` is missing or not what it should be{}", place.as_deref().unwrap_or_default())]
 pub struct DecodeError {
     attribute: &'static str,
-    #[source]
-    source: Option<serde_json::Error>,
+    /// Where in its JSON. The parser's own words quote what people wrote, so they are left out.
+    place: Option<String>,
 }
 
 /// Attributes to be written; a NULL is one to be removed.
@@ -206,8 +206,10 @@ impl Reader {
     ) -> Result<Option<T>, DecodeError> {
         self.optional_text(name)?
             .map(|it| {
-                serde_json::from_str(&it)
-                    .map_err(|source| DecodeError { attribute: name, source: Some(source) })
+                serde_json::from_str(&it).map_err(|err| {
+                    let place = format!(", at column {} of its JSON", err.column());
+                    DecodeError { attribute: name, place: Some(place) }
+                })
             })
             .transpose()
     }
@@ -215,6 +217,6 @@ impl Reader {
 
 impl DecodeError {
     pub(crate) fn of(attribute: &'static str) -> Self {
-        Self { attribute, source: None }
+        Self { attribute, place: None }
     }
 }

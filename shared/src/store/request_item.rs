@@ -136,11 +136,9 @@ impl Item for Request {
         match &self.state {
             State::Pending => spelling,
             State::Ended(end) => {
-                let kept_until = end.at + layout.retention;
                 // A result may wait to be read for longer than what is over is kept.
-                let expires_at = self.terms.read.expires_at(end.at);
-                let kept_until = expires_at.map_or(kept_until, |it| it.max(kept_until));
-                spelling.json("ended", &EndItem::from(end)).ttl(Some(kept_until))
+                let over_at = self.terms.read.expires_at(end.at).unwrap_or(end.at);
+                spelling.json("ended", &EndItem::from(end)).ttl(Some(over_at + layout.retention))
             }
             State::Erased { at, n_looks } => spelling
                 .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })

@@ -19,8 +19,9 @@ use super::{
     keys::{ATTEMPTS, DUE_INDEX, LIST_INDEX},
 };
 
-/// Most keys that DynamoDB looks up at once.
-const BATCH_GET_MAX: usize = 100;
+/// Most keys that are looked up at once. DynamoDB takes a hundred, and then leaves out what goes
+/// beyond 16 MB; so many items, however large, fit one answer in the time that it has.
+const BATCH_GET_MAX: usize = 25;
 
 /// A table of DynamoDB's.
 #[derive(Clone)]

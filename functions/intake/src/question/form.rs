@@ -32,8 +32,8 @@ pub(super) fn choices(
     let mut choices = Vec::new();
     for (pointer, value) in fields.list(name, count, faults).unwrap_or_default() {
         let mut entry = Fields::of(value, pointer, faults);
-        let value = entry.required_text("value", 1..=VALUE_CHARS_MAX, faults);
-        let label = entry.required_text("label", 1..=LABEL_CHARS_MAX, faults);
+        let value = entry.required_line("value", 1..=VALUE_CHARS_MAX, faults);
+        let label = entry.required_line("label", 1..=LABEL_CHARS_MAX, faults);
         let style = if styled { entry.word("style", &STYLES, faults) } else { None };
         if value.as_ref().is_some_and(|it| !seen.insert(it.clone())) {
             entry.fault("value", "is there twice", faults);
@@ -53,11 +53,11 @@ pub(super) fn fields(fields: &mut Fields, faults: &mut Faults) -> Vec<Field> {
     let mut form = Vec::new();
     for (pointer, value) in fields.list("fields", 0..=FIELDS_MAX, faults).unwrap_or_default() {
         let mut entry = Fields::of(value, pointer, faults);
-        let key = entry.required_text("key", 1..=KEY_CHARS_MAX, faults);
+        let key = entry.required_line("key", 1..=KEY_CHARS_MAX, faults);
         if key.as_ref().is_some_and(|it| !seen.insert(it.clone())) {
             entry.fault("key", "is there twice", faults);
         }
-        let label = entry.required_text("label", 1..=LABEL_CHARS_MAX, faults);
+        let label = entry.required_line("label", 1..=LABEL_CHARS_MAX, faults);
         let required = entry.flag("required", faults).unwrap_or(false);
         let kind = kind(&mut entry, faults);
         let default = entry.take("default").map(field_value);

@@ -22,7 +22,7 @@ fn delivery() -> Delivery {
     let request = RequestId::from_bits(1 << 100);
     let event = request.event(1);
     Delivery {
-        id: Delivery::id_of(event, CALLBACK),
+        id: Delivery::id_of(event, OpId(1), CALLBACK),
         account: AccountId::from_bits(2 << 100),
         livemode: true,
         event,
@@ -69,11 +69,12 @@ fn end(delivery: &Delivery) -> Option<End> {
 #[test]
 fn an_identifier_is_stable_and_another_for_every_event_and_target() {
     let request = RequestId::from_bits(1 << 100);
-    let id = Delivery::id_of(request.event(1), CALLBACK);
+    let id = Delivery::id_of(request.event(1), OpId(1), CALLBACK);
     // As receivers have seen it, whatever the version.
-    assert_eq!(id.to_string(), "dlv_07wayk9xpezya3srhazwx50000");
-    assert_ne!(Delivery::id_of(request.event(1), BUS), id);
-    assert_ne!(Delivery::id_of(request.event(2), CALLBACK), id);
+    assert_eq!(id.to_string(), "dlv_7t3knb861dvj9bvawjfssp0000");
+    assert_ne!(Delivery::id_of(request.event(1), OpId(1), BUS), id);
+    assert_ne!(Delivery::id_of(request.event(2), OpId(1), CALLBACK), id);
+    assert_ne!(Delivery::id_of(request.event(1), OpId(2), CALLBACK), id);
 }
 
 #[test]
@@ -83,7 +84,9 @@ fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
     assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
     assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
 
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), Start::Nothing);
+    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER), Start::Nothing);
+    // A sweep's hint, from a clock that is ahead.
+    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), Start::Early(at(47)));
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }

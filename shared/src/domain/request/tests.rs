@@ -236,11 +236,11 @@ fn the_timer_says_what_comes_next() {
     let finished = answered(request, &[(0, "yes")]);
     assert_eq!(finished.due_at, Some(at(1)));
     let finished = dispatched(&finished, at(2));
-    assert_eq!(finished.due_at, Some(at(61)));
+    assert_eq!(finished.due_at, Some(at(63)));
     let (_, read) = finished.read(at(60), OpId(5));
     assert_eq!(read.expect("read").due_at, None);
-    assert_eq!(finished.expire_result(at(60)), None);
-    let expired = finished.expire_result(at(61)).expect("expired");
+    assert_eq!(finished.expire_result(at(62)), None);
+    let expired = finished.expire_result(at(63)).expect("expired");
     assert_eq!((expired.due_at, expired.rows[0].clone().expect("kept").answer), <_>::default());
     assert_eq!(dispatched(&answered(ask(1, told), &[(0, "yes")]), at(2)).due_at, None);
 }

@@ -210,7 +210,12 @@ impl CallbackStatus {
     /// What became of `request`'s callback; `None` where it has none.
     pub fn of(request: &Request, delivery: Option<&Delivery>) -> Option<&'static str> {
         request.terms.callback.as_ref()?;
-        let waiting = if request.callback_event.is_some() { "pending" } else { "waiting" };
+        let waiting = match (request.callback_event, end(request)) {
+            (Some(_), _) => "pending",
+            (None, None) => "waiting",
+            // It ended in a way that the callback is not told of.
+            (None, Some(_)) => "cancelled",
+        };
         Some(delivery.map_or(waiting, super::delivery::status))
     }
 }

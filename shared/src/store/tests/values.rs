@@ -189,7 +189,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
             let request: RequestId = request;
             let event = request.event(1);
             Delivery {
-                id: Delivery::id_of(event, delivery::CALLBACK),
+                id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
                 account,
                 livemode,
                 event,

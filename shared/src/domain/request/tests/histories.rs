@@ -125,7 +125,7 @@ fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
     match &request.state {
         State::Pending | State::Ended(_) if !request.outbox.is_empty() => Some(now),
         State::Pending => Some(request.deadline + GUARD),
-        State::Ended(end) => end.reading.timer(request.terms.read, end.at),
+        State::Ended(end) => end.reading.timer(request.terms.read, end.at).map(|it| it + GUARD),
         State::Erased { n_looks: 0, .. } => None,
         State::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
         State::Erased { .. } => Some(now),
