@@ -34,7 +34,7 @@ use crate::{
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  answerback keys create --account new --scopes requests:read,requests:write
+  answerback keys create --account new --scopes requests:read,requests:write,webhooks:read,webhooks:write,secrets:read
   answerback keys create --account acct_01jd… --scopes admin --test
   TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
     answerback keys create --account new --scopes admin

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use answerback::egress::{Failure, FailureKind, Reply};
 use axum::http::{Method, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
@@ -297,4 +298,34 @@ async fn deliveries_are_found_by_status_request_and_event() {
         let refused = world.call(Method::GET, &path, Value::Null).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn of_anothers_request_not_even_a_cursor_is_told() {
+    let world = World::start().await;
+    let both = json!({ "events": ["request.created", "request.finished"] });
+    let request = answered(&world, question(&both)).await;
+    let path = format!("/v1/deliveries?limit=1&request_id={}", request["id"].as_str().expect("id"));
+    assert_ne!(get(&world, &path).await["next_cursor"], Value::Null);
+
+    let (_, theirs) = world.system.make_account().await.expect("an account");
+    let bearer = format!("Bearer {}", theirs.text.expose_secret());
+    let headers = [("authorization", bearer.as_str())];
+    let told = world.call_with(Method::GET, &path, &headers, Value::Null).await;
+    assert_eq!(told.json(), json!({ "data": [], "next_cursor": null }));
+}
+
+#[tokio::test]
+async fn a_receiver_that_accepts_at_length_has_accepted() {
+    let reply = Reply { status: 200, headers: Vec::new(), body: b"<html>".to_vec() };
+    let kind = FailureKind::TooLarge;
+    let message = "the answer is too large".to_owned();
+    let world = World::start_answering([Err(Failure { kind, message, reply: Some(reply) })]).await;
+    let request = answered(&world, question(&json!({}))).await;
+    let delivery = delivery_of(&world, &request).await;
+    assert_eq!(delivery["status"], "delivered");
+    let id = delivery["id"].as_str().expect("an id");
+    let attempts = get(&world, &format!("/v1/conversations?delivery_id={id}")).await;
+    assert_eq!(attempts["data"][0]["error"]["kind"], "too_large");
+    assert_eq!(attempts["data"][0]["response"]["status"], 200);
 }

@@ -214,8 +214,17 @@ async fn a_problem_names_the_call_that_it_answers() {
 async fn what_is_not_json_is_malformed_and_not_invalid() {
     let world = World::start().await;
     let bearer = format!("Bearer {}", world.key);
-    let texts: [&[u8]; 6] =
-        [b"", b"{", b"{\"title\": }", b"{} {}", b"title=Go", b"{\"title\": \"\xff\"}"];
+    let texts: [&[u8]; 8] = [
+        b"",
+        b"{",
+        b"{\"title\": }",
+        b"{} {}",
+        b"title=Go",
+        b"{\"title\": \"\xff\"}",
+        // Two parsers would read two questions.
+        b"{\"title\": \"Keep?\", \"title\": \"Drop?\"}",
+        b"{\"title\": \"Keep?\", \"options\": [{\"value\": \"a\", \"value\": \"b\"}]}",
+    ];
     for text in texts {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let body = Bytes::from_static(text);
@@ -223,6 +232,10 @@ async fn what_is_not_json_is_malformed_and_not_invalid() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
         assert_eq!(answer.code(), "malformed_json");
     }
+    // Whoever may not ask is told that, and nothing of what they asked.
+    let headers = [("authorization", "Bearer nobody")];
+    let answer = world.send(Method::POST, "/v1/requests", &headers, Bytes::from_static(b"{")).await;
+    assert_eq!(answer.code(), "unauthorized");
     for body in [json!([]), json!("title"), json!(1), json!([asking(json!({}))])] {
         check_refused(&world, body, &["", "/title", "/options"]).await;
     }

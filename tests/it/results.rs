@@ -245,3 +245,38 @@ async fn a_reader_may_wait_for_the_result() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn looking_at_the_head_of_a_result_takes_nothing() {
+    let world = World::start().await;
+    for read in [json!({ "mode": "once" }), json!({ "mode": "lease" })] {
+        let request = answered(&world, question(&read)).await;
+        let path = format!("/v1/requests/{}/result", request["id"].as_str().expect("an id"));
+        let head = world.call(Method::HEAD, &path, Value::Null).await;
+        assert_eq!(head.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(result(&world, &request).await["status"], "submitted", "{read}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_gets_the_result_when_another_readers_lease_lapses() {
+    let world = World::start().await;
+    let read = json!({ "mode": "lease", "lease_seconds": 5 });
+    let request = answered(&world, question(&read)).await;
+    assert_eq!(result(&world, &request).await["status"], "submitted");
+
+    let id = request["id"].as_str().expect("an id");
+    let path = format!("/v1/requests/{id}/result?wait=20");
+    let began_at = world.system.clock.now();
+    let mut waiting = std::pin::pin!(world.call(Method::GET, &path, Value::Null));
+    let told = loop {
+        tokio::select! {
+            biased;
+            answer = &mut waiting => break answer,
+            () = tokio::task::yield_now() => world.system.clock.advance(Duration::from_millis(1)),
+        }
+    };
+    assert_eq!(told.json()["status"], "submitted", "{}", told.text());
+    let waited = world.system.clock.now().duration_since(began_at);
+    assert!(waited.as_secs() >= 5, "the lease was not over after {waited:#}");
+}

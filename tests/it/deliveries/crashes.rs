@@ -9,8 +9,8 @@ use answerback::{
     },
     store::{Saved, keys},
 };
-use axum::http::StatusCode;
-use serde_json::json;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
 use system_tests::{World, reply};
 
 use super::{answered, delivery_of, question, redeliver};
@@ -72,4 +72,30 @@ async fn a_payload_that_kills_every_worker_is_given_up() {
     assert_eq!(redeliver(&world, &delivery).await, StatusCode::ACCEPTED);
     world.follow_hints().await;
     assert_eq!(delivery_of(&world, &request).await["status"], "delivered");
+}
+
+#[tokio::test]
+async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
+    let world = World::start_answering([reply(500)]).await;
+    let request = answered(&world, question(&json!({}))).await;
+    let delivery = delivery_of(&world, &request).await;
+    let key = keys::delivery(delivery["id"].as_str().and_then(|it| it.parse().ok()).expect("id"));
+    let before: Delivery = world.system.store.get(key).await.expect("read").expect("kept");
+
+    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+    world.call(Method::DELETE, &path, Value::Null).await;
+    world.follow_hints().await;
+
+    // A dead worker's write that takes effect only now: a delivery, leased, that no look found.
+    let now = world.system.clock.now();
+    let id = Delivery::id_of(before.event, OpId(7), "late");
+    let late = Delivery { id, attempt: 0, starts: 0, revision: 0, ..before };
+    let late = late.begin_leased(now, OpId(7));
+    assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));
+    world.system.clock.advance(LEASE + Duration::from_secs(3));
+    world.system.sweep().await;
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 1, "only what was told before the erasure");
+    let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
+    assert_eq!(late.and_then(|it| it.body), None);
 }
