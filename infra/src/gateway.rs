@@ -6,7 +6,10 @@ use answerback::service::Clock;
 use axum::{
     Router,
     body::Bytes,
-    http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode},
+    http::{
+        HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::HOST,
+        uri::Authority,
+    },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::LambdaRequest};
@@ -47,6 +50,13 @@ impl HttpFunction {
 
     /// Invokes it with the event that API Gateway makes of `request`.
     pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
+        let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+        if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
+            // API Gateway never gets to see such a call, and its event would have no host.
+            let mut response = Response::new(Bytes::from_static(b"Bad Request: no proper Host"));
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            return response;
+        }
         match self.invoke(event(request, call_id), call_id).await {
             Ok(answer) => answer,
             Err(err) => {

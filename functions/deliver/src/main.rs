@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
         store,
         clock: Clock::System,
         entropy: Entropy::System,
-        hints: wiring.hints(),
+        hints: wiring.hints()?,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         bus: wiring.bus(),

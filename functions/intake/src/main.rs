@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         store,
         clock: Clock::System,
         entropy: Entropy::System,
-        hints: wiring.hints(),
+        hints: wiring.hints()?,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         publishes: wiring.config.bus_name.is_some(),

@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         store,
         clock: Clock::System,
         entropy: Entropy::System,
-        hints: wiring.hints(),
+        hints: wiring.hints()?,
     };
     lambda_http::run(poll::router(app)).await
 }

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
         store: wiring.store().await,
         clock: Clock::System,
         entropy: Entropy::System,
-        hints: wiring.hints(),
+        hints: wiring.hints()?,
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let ends_at = app.clock.deadline(event.context.deadline);

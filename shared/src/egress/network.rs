@@ -209,7 +209,17 @@ fn failure(error: reqwest::Error) -> Failure {
     } else {
         FailureKind::Protocol
     };
-    Failure::new(kind, texts.join(": ").chars().take(MESSAGE_CHARS_MAX).collect::<String>())
+    let what = match kind {
+        FailureKind::TooLarge => "the answer is too large",
+        FailureKind::Timeout => "no answer in time",
+        FailureKind::Tls => "no secure connection",
+        FailureKind::Connect => "no connection",
+        FailureKind::Dns | FailureKind::BlockedAddress | FailureKind::Protocol => "no HTTP answer",
+    };
+    // The last cause is what went wrong; those before it say only where the library was.
+    let cause = texts.last().map_or("", String::as_str);
+    let message = format!("{what}: {cause}");
+    Failure::new(kind, message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
 }
 
 /// Whether TLS failed. An I/O error that wraps another does not name it as its source, and here

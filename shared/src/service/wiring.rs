@@ -1,5 +1,7 @@
 //! How a function in Lambda comes to what it needs.
 
+use anyhow::Context as _;
+
 use super::{Bus, Config, Hints, Sdk};
 use crate::{
     domain::RequestId,
@@ -33,9 +35,10 @@ impl Wiring {
         store
     }
 
-    /// Where hints go.
-    pub fn hints(&self) -> Hints {
-        Hints::Queue { client: self.sdk.sqs(), url: self.config.hint_queue_url.clone() }
+    /// Where hints go. Without a queue nothing would ever be told, so that is an error.
+    pub fn hints(&self) -> anyhow::Result<Hints> {
+        let url = self.config.hint_queue_url.clone().context("`HINT_QUEUE_URL` must be set")?;
+        Ok(Hints::Queue { client: self.sdk.sqs(), url })
     }
 
     /// The event bus, if there is one.
