@@ -40,11 +40,11 @@ struct Recorded<'a> {
 pub(crate) async fn answer_by_json(
     State(app): State<App>,
     Path(token): Path<String>,
-    body: Json,
+    Json(body): Json,
 ) -> Result<Response, Problem> {
     let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
     let mut faults = Faults::new();
-    let answer = Fields::of(body.value, "", &mut faults);
+    let answer = Fields::of(body, "", &mut faults);
     let answer = read_answer(answer, faults)?;
     let row = asked.row;
     let answer = fit(&asked.request, answer).map_err(|misfits| {

@@ -24,6 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{App, question, terms};
 
@@ -50,12 +51,12 @@ pub(crate) async fn create(
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let body = body?;
+    let Json(body) = body?;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
 
     // The value's own text, so that white space and the order of members do not count.
-    let text = body.value.to_string();
+    let text = body.to_string();
     let keyed = match idempotency_key(&headers)? {
         None => None,
         Some(key) => {
@@ -171,9 +172,9 @@ async fn keyed_id(app: &App, caller: &Caller, key: &str) -> Result<RequestId, Pr
 }
 
 /// What the body asks for, or everything that is wrong with it.
-fn read(body: Json) -> Result<Draft, Problem> {
+fn read(body: Value) -> Result<Draft, Problem> {
     let mut faults = Faults::new();
-    let mut fields = Fields::of(body.value, "", &mut faults);
+    let mut fields = Fields::of(body, "", &mut faults);
     let question = question::read(&mut fields, &mut faults);
     let timeout_seconds = terms::timeout(&mut fields, &mut faults);
     let (terms, probe) = terms::read(&mut fields, &question, &mut faults);
@@ -217,13 +218,12 @@ fn called_base_url(headers: &HeaderMap, host: &CalledHost) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
     fn read_text(text: &str) -> Result<Draft, Problem> {
         let value: Value = serde_json::from_str(text).expect("a test's JSON");
-        read(Json { value, bytes: axum::body::Bytes::new() })
+        read(value)
     }
 
     #[track_caller]
@@ -258,7 +258,7 @@ mod tests {
         /// Whatever JSON comes in, it is read or refused, and what is refused has a reason.
         #[test]
         fn no_body_makes_the_reader_panic(body in any_json()) {
-            if let Err(problem) = read(Json { value: body, bytes: axum::body::Bytes::new() }) {
+            if let Err(problem) = read(body) {
                 prop_assert!(!problem.faults().is_empty());
             }
         }

@@ -50,11 +50,11 @@ pub(crate) async fn respond(
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let body = body?;
+    let Json(body) = body?;
     let request = find_settled(&app, &caller, &id).await?;
 
     let mut faults = Faults::new();
-    let mut fields = Fields::of(body.value, "", &mut faults);
+    let mut fields = Fields::of(body, "", &mut faults);
     let email = fields.text("recipient", 1..=254, &mut faults);
     let answer = fit(&request, read_answer(fields, faults)?);
     let row = request.question.row_of(email.as_deref());

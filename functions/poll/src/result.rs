@@ -140,9 +140,9 @@ pub(crate) async fn acknowledge(
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let body = body?;
+    let Json(body) = body?;
     let mut faults = Faults::new();
-    let mut fields = Fields::of(body.value, "", &mut faults);
+    let mut fields = Fields::of(body, "", &mut faults);
     let receipt = fields.required_text("receipt", 1..=128, &mut faults);
     fields.finish(&mut faults);
     if !faults.is_empty() {

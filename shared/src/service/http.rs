@@ -65,12 +65,7 @@ async fn finish(request: Request, next: Next) -> Response {
 
 /// A JSON body, whatever the content type says of it.
 #[derive(Debug)]
-pub struct Json {
-    /// What it says.
-    pub value: Value,
-    /// As it came.
-    pub bytes: Bytes,
-}
+pub struct Json(pub Value);
 
 impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
@@ -80,7 +75,7 @@ impl<S: Send + Sync> FromRequest<S> for Json {
         let Unambiguous(value) = serde_json::from_slice(&bytes).map_err(|err| {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}"))
         })?;
-        Ok(Self { value, bytes })
+        Ok(Self(value))
     }
 }
 
