@@ -60,16 +60,13 @@ fn quorum(fields: &mut Fields, question: &Question, faults: &mut Faults) -> Quor
         }
     };
     let n_rows = u32::try_from(question.n_rows()).expect("at most a hundred");
-    let count = match members.take("count") {
-        None => {
+    let count = if members.take_word("count", "all") {
+        Count::All
+    } else {
+        if !members.has("count") {
             members.fault("count", "is required", faults);
-            Count::All
         }
-        Some(Value::String(word)) if word == "all" => Count::All,
-        Some(value) => {
-            members = with(members, "count", value, faults);
-            Count::AtLeast(members.integer("count", 1..=n_rows, faults).unwrap_or(1))
-        }
+        Count::AtLeast(members.integer("count", 1..=n_rows, faults).unwrap_or(1))
     };
     let option = members.text("option", 1..=100, faults);
     if option.as_ref().is_some_and(|it| !question.has_option(it)) {
@@ -88,14 +85,6 @@ fn quorum(fields: &mut Fields, question: &Question, faults: &mut Faults) -> Quor
     }
     members.finish(faults);
     Quorum { count, option, veto }
-}
-
-/// `members` with this one set.
-fn with(members: Fields, name: &str, value: Value, faults: &mut Faults) -> Fields {
-    let pointer = members.pointer("");
-    let mut map = members.into_rest();
-    map.insert(name.to_owned(), value);
-    Fields::of(map.into(), pointer.trim_end_matches('/'), faults)
 }
 
 /// Takes a member that has no place here, where it is null and so counts as absent.

@@ -159,6 +159,15 @@ impl Fields {
         found.map(|(_, it)| *it)
     }
 
+    /// Takes the member called `name` if it is this word; else leaves it.
+    pub fn take_word(&mut self, name: &str, word: &str) -> bool {
+        let is_word = self.members.get(name).and_then(Value::as_str) == Some(word);
+        if is_word {
+            self.members.remove(name);
+        }
+        is_word
+    }
+
     /// A list of so many things, with the pointer of each.
     pub fn list(
         &mut self,
