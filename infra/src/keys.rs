@@ -21,7 +21,7 @@ use answerback::{
         config::{DUE_SHARDS, RETENTION_DAYS, optional},
         new_account,
     },
-    store::{Layout, Store, Table, keys},
+    store::{DynamoDb, Layout, Store, keys},
 };
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -96,7 +96,7 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
 }
 
 fn store(sdk: &Sdk, table: &str, layout: Layout) -> Store {
-    Store::new(Table::new(sdk.dynamodb(), table), layout)
+    Store::new(DynamoDb::new(sdk.dynamodb(), table), layout)
 }
 
 async fn make(create: &Create, store: &Store) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use answerback::{
         config::{DUE_SHARDS, RETENTION_DAYS},
         new_account,
     },
-    store::{Item, Layout, Store, Table},
+    store::{DynamoDb, Item, Layout, Store},
 };
 use anyhow::Context as _;
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -66,9 +66,9 @@ pub struct Options {
 
 /// Changes the configuration of DynamoDB's client.
 #[derive(Clone, Default)]
-pub struct Tweak(pub Option<Arc<dyn Fn(DynamoDb) -> DynamoDb + Send + Sync>>);
+pub struct Tweak(pub Option<Arc<dyn Fn(Builder) -> Builder + Send + Sync>>);
 
-type DynamoDb = aws_sdk_dynamodb::config::Builder;
+type Builder = aws_sdk_dynamodb::config::Builder;
 
 /// All functions, running.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl System {
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
         };
-        let store = Store::new(Table::new(client, table::NAME), layout);
+        let store = Store::new(DynamoDb::new(client, table::NAME), layout);
         let accounts = Accounts::new(store.clone(), clock.clone());
         let queue = Hints::Queue { client: sdk.sqs(), url: queue_url };
         let hints = if has_queue { queue.clone() } else { Hints::Dropped };

@@ -10,3 +10,6 @@ pub mod page;
 pub mod service;
 pub mod signing;
 pub mod store;
+
+/// A future behind a port, of which there are two kinds: the world's and the simulation's.
+pub type Promise<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -18,7 +18,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::domain::callback_url::{CallbackRules, CallbackUrl};
+use crate::{
+    Promise,
+    domain::callback_url::{CallbackRules, CallbackUrl},
+};
 
 pub use network::Network;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -39,6 +42,17 @@ pub enum Client {
     Network(Arc<Network>),
     /// Nowhere: keeps what it was asked to post, and answers as told.
     Scripted(Arc<Script>),
+    /// Into the simulation.
+    Simulated(Arc<dyn Receivers>),
+}
+
+/// What stands in for names and receivers in the simulation.
+pub trait Receivers: fmt::Debug + Send + Sync {
+    /// Posts to a receiver.
+    fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>>;
+
+    /// Resolves the host, and refuses it unless every address may be called.
+    fn check(&self, url: CallbackUrl) -> Promise<'_, Result<(), Failure>>;
 }
 
 /// One request to a receiver.
@@ -112,6 +126,7 @@ impl Client {
         match self {
             Self::Network(network) => network.post(post).await,
             Self::Scripted(script) => script.post(post),
+            Self::Simulated(receivers) => receivers.post(post).await,
         }
     }
 
@@ -120,6 +135,7 @@ impl Client {
         match self {
             Self::Network(network) => network.check(url).await,
             Self::Scripted(script) => script.check(url),
+            Self::Simulated(receivers) => receivers.check(url.clone()).await,
         }
     }
 
@@ -128,6 +144,7 @@ impl Client {
         match self {
             Self::Network(network) => network.probe(url).await,
             Self::Scripted(script) => script.check(url),
+            Self::Simulated(receivers) => receivers.check(url.clone()).await,
         }
     }
 
@@ -143,7 +160,8 @@ impl Client {
 }
 
 impl Failure {
-    fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    /// A failure before any answer.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), reply: None }
     }
 }

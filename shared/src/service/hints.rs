@@ -3,16 +3,19 @@
 //! Whatever a hint is about has a timer in its item, so a hint that is lost, doubled, late or out
 //! of order costs time only.
 
-use std::time::Duration;
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    AccountId, Delivery, DeliveryId, Request, RequestId,
-    delivery::HINT_DELAY_MAX,
-    request::{GUARD, State},
+use crate::{
+    Promise,
+    domain::{
+        AccountId, Delivery, DeliveryId, Request, RequestId,
+        delivery::HINT_DELAY_MAX,
+        request::{GUARD, State},
+    },
 };
 
 /// Most hints in one call.
@@ -65,9 +68,23 @@ pub enum Hints {
         /// Which one.
         url: String,
     },
+    /// A queue of the simulation's.
+    Simulated(Arc<dyn Queue>),
     /// Nowhere: the sweep finds everything by itself.
     Dropped,
 }
+
+/// What stands in for SQS in the simulation.
+pub trait Queue: fmt::Debug + Send + Sync {
+    /// Takes messages; gives the identifiers of those that it did not take.
+    fn send(
+        &self,
+        entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> Promise<'_, Result<Vec<String>, SendError>>;
+}
+
+/// Why a call to the queue failed.
+pub type SendError = Box<dyn Error + Send + Sync>;
 
 impl Hint {
     /// Look at this request.
@@ -106,7 +123,9 @@ impl Hints {
 
     /// Sends hints, each after its delay. Gives the places of those that were not sent.
     pub async fn send_all(&self, hints: &[(AccountId, Hint, Duration)]) -> Vec<usize> {
-        let Self::Queue { client, url } = self else { return Vec::new() };
+        if let Self::Dropped = self {
+            return Vec::new();
+        }
         let entries: Vec<SendMessageBatchRequestEntry> =
             hints.iter().enumerate().map(|(number, it)| entry(number, it)).collect();
         let mut not_sent = Vec::new();
@@ -116,10 +135,9 @@ impl Hints {
             // A queue that did not answer is not waited for again for every other ten.
             let n_tries = if is_down { 0 } else { TRIES_MAX };
             for try_ in 1..=n_tries {
-                let call = client.send_message_batch().queue_url(url);
-                match call.set_entries(Some(left.clone())).send().await {
-                    Ok(output) => {
-                        left.retain(|it| output.failed.iter().any(|failed| failed.id == it.id));
+                match self.send_batch(left.clone()).await {
+                    Ok(failed) => {
+                        left.retain(|it| failed.contains(&it.id));
                         if left.is_empty() {
                             break;
                         }
@@ -128,7 +146,7 @@ impl Hints {
                     Err(err) => {
                         is_down = try_ == TRIES_MAX;
                         tracing::warn!(
-                            error = &err as &(dyn std::error::Error + 'static),
+                            error = &*err as &(dyn Error + 'static),
                             try_,
                             "hints were not sent"
                         );
@@ -138,6 +156,21 @@ impl Hints {
             not_sent.extend(left.iter().filter_map(|it| it.id.parse::<usize>().ok()));
         }
         not_sent
+    }
+
+    /// Gives the identifiers of those that were not taken.
+    async fn send_batch(
+        &self,
+        entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> Result<Vec<String>, SendError> {
+        match self {
+            Self::Queue { client, url } => {
+                let call = client.send_message_batch().queue_url(url).set_entries(Some(entries));
+                Ok(call.send().await?.failed.into_iter().map(|it| it.id).collect())
+            }
+            Self::Simulated(queue) => queue.send(entries).await,
+            Self::Dropped => Ok(Vec::new()),
+        }
     }
 
     /// Sends what is to be done about `request` now and, right after its creation, at its

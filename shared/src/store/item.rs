@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::keys::Key;
 
 /// An item's attributes by name.
-pub(crate) type Attributes = HashMap<String, AttributeValue>;
+pub type Attributes = HashMap<String, AttributeValue>;
 
 /// What of the deployment decides how items are spelled.
 #[derive(Clone, Copy, Debug)]

@@ -29,13 +29,15 @@ pub const RELATED_INDEX: &str = "related";
 /// The sort key of an item that is alone under its partition key.
 const ALONE: &str = "-";
 /// What the sort keys of a delivery's attempts begin with.
-pub(crate) const ATTEMPTS: &str = "att#";
+pub const ATTEMPTS: &str = "att#";
 
 /// Where an item lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    pub(crate) pk: String,
-    pub(crate) sk: String,
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
 }
 
 /// The kinds of things that an account can list.
@@ -101,7 +103,8 @@ impl Key {
         Self { pk, sk: ALONE.to_owned() }
     }
 
-    pub(crate) fn into_attributes(self) -> HashMap<String, AttributeValue> {
+    /// The key as the table spells it.
+    pub fn into_attributes(self) -> HashMap<String, AttributeValue> {
         [
             ("pk".to_owned(), AttributeValue::S(self.pk)),
             ("sk".to_owned(), AttributeValue::S(self.sk)),

@@ -5,6 +5,7 @@
 
 mod account_item;
 mod delivery_item;
+mod dynamodb;
 mod item;
 pub mod keys;
 mod question_item;
@@ -13,16 +14,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use item::{DecodeError, Item, Layout};
+pub use dynamodb::DynamoDb;
+pub use item::{Attributes, DecodeError, Item, Layout};
 pub use keys::{Key, Listed};
-pub use table::{DueCursor, Table};
+pub use table::{DueCursor, Page, Put, Table};
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use self::{
-    item::{Attributes, Reader, Spelling},
-    table::{Page, Put},
-};
+use self::item::{Reader, Spelling};
 use crate::domain::{AccountId, Attempt, DeliveryId, Request, RequestId};
 
 /// After so many errors an item is taken out of the line.
@@ -31,7 +32,7 @@ const ERRORS_MAX: u32 = 5;
 /// The table in which everything lives.
 #[derive(Clone, Debug)]
 pub struct Store {
-    table: Table,
+    table: Arc<dyn Table>,
     layout: Layout,
 }
 
@@ -110,8 +111,8 @@ pub enum Error {
 
 impl Store {
     /// A store that keeps everything in `table`.
-    pub fn new(table: Table, layout: Layout) -> Self {
-        Self { table, layout }
+    pub fn new(table: impl Table + 'static, layout: Layout) -> Self {
+        Self { table: Arc::new(table), layout }
     }
 
     /// What lives at `key`, as of now: the read is strongly consistent.
@@ -162,7 +163,7 @@ impl Store {
         limit: i32,
         after: Option<&DueCursor>,
     ) -> Result<(Vec<Due>, Option<DueCursor>), Error> {
-        let (page, next) = self.table.due(shard.to_string(), now, limit, after).await?;
+        let (page, next) = self.table.due(shard.to_string(), now, limit, after.cloned()).await?;
         Ok((page.into_iter().filter_map(due).collect(), next))
     }
 
@@ -188,7 +189,7 @@ impl Store {
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
         let partition = keys::list(account, livemode, listed);
-        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor).await?).await
+        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
     }
 
     /// The deliveries of a request's events, newest first.
@@ -199,7 +200,8 @@ impl Store {
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
         let partition = request.to_string();
-        self.load(self.table.list(keys::RELATED_INDEX, partition, limit, cursor).await?).await
+        self.load(self.table.list(keys::RELATED_INDEX, partition, limit, cursor.cloned()).await?)
+            .await
     }
 
     /// A delivery's attempts, newest first, after the one at this place if one is given.
@@ -211,7 +213,8 @@ impl Store {
     ) -> Result<Listing<Attempt>, Error> {
         // A place that no attempt can have is before all of them.
         let after = after.filter(|it| it.starts_with(keys::ATTEMPTS));
-        let page = self.table.attempts(delivery.to_string(), limit, after).await?;
+        let page =
+            self.table.attempts(delivery.to_string(), limit, after.map(str::to_owned)).await?;
         let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, next: page.next })
     }
@@ -219,7 +222,7 @@ impl Store {
     /// The items that an index named, in its order; those that are gone are left out.
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(key_of).collect();
-        let mut found = self.table.get_many(&keys).await?;
+        let mut found = self.table.get_many(keys.clone()).await?;
         let items = keys
             .iter()
             .filter_map(|key| found.remove(&key.pk))

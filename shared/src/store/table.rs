@@ -1,326 +1,90 @@
 //! The few operations on a table that the store is made of.
+//!
+//! A port with two sides: [`DynamoDb`](super::DynamoDb), and the table of the simulation, which
+//! keeps DynamoDB's semantics for these operations and nothing more. Every operation is one call,
+//! and every write one conditional write of one item.
 
 use std::{collections::HashMap, fmt};
 
-use aws_sdk_dynamodb::{
-    Client,
-    error::SdkError,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{
-        AttributeValue, KeysAndAttributes, ReturnValue::UpdatedNew,
-        ReturnValuesOnConditionCheckFailure::AllOld,
-    },
-};
 use jiff::Timestamp;
 
-use super::{
-    Cursor, Error, Key,
-    item::{Attributes, Reader},
-    keys::{ATTEMPTS, DUE_INDEX, LIST_INDEX},
-};
+use super::{Cursor, Error, Key, item::Attributes};
+use crate::Promise;
 
-/// Most keys that are looked up at once. DynamoDB takes a hundred, and then leaves out what goes
-/// beyond 16 MB; so many items, however large, fit one answer in the time that it has.
-const BATCH_GET_MAX: usize = 25;
+/// A table with its indexes.
+pub trait Table: fmt::Debug + Send + Sync {
+    /// The item at `key`, as of now: the read is strongly consistent.
+    fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>>;
 
-/// A table of DynamoDB's.
-#[derive(Clone)]
-pub struct Table {
-    client: Client,
-    name: String,
+    /// The items at `keys` that there are, by partition key, as of now.
+    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>>;
+
+    /// Puts an item where there is none.
+    fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>>;
+
+    /// Sets `moving` (a NULL removes) if the item's `revision` is still `previous`.
+    fn update(
+        &self,
+        key: Key,
+        moving: Attributes,
+        previous: u64,
+    ) -> Promise<'_, Result<Put, Error>>;
+
+    /// The keys of up to `limit` items of one partition of the due index whose time has come at
+    /// `now`, the longest due first, and where to go on. The index lags.
+    fn due(
+        &self,
+        shard: String,
+        now: Timestamp,
+        limit: i32,
+        after: Option<DueCursor>,
+    ) -> Promise<'_, Result<(Vec<Attributes>, Option<DueCursor>), Error>>;
+
+    /// Moves the timer of an item that has one, whatever its state, and counts in `n_errors` how
+    /// often; gives that number, or 0 where there is no timer.
+    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>>;
+
+    /// Takes an item out of the due index, unless somebody has set its timer since it was set to
+    /// `due_at`.
+    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
+
+    /// One page of the keys in one partition of the index that lists, or that relates; the
+    /// greatest sort key first. The index lags.
+    fn list(
+        &self,
+        index: &'static str,
+        partition: String,
+        limit: i32,
+        cursor: Option<Cursor>,
+    ) -> Promise<'_, Result<Page, Error>>;
+
+    /// One page of a delivery's attempts, the latest first, as of now.
+    fn attempts(
+        &self,
+        pk: String,
+        limit: i32,
+        after: Option<String>,
+    ) -> Promise<'_, Result<Page, Error>>;
 }
 
 /// What became of a conditional write.
-pub(crate) enum Put {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Put {
     /// It was made.
     Done,
     /// Its condition did not hold, because of this.
     Refused(Option<Attributes>),
 }
 
-/// A place in the due index.
-#[derive(Clone, Debug)]
-pub struct DueCursor(Attributes);
+/// A place in the due index: the keys of the last row before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueCursor(pub Attributes);
 
 /// A page of rows.
-pub(crate) struct Page {
-    pub(crate) items: Vec<Attributes>,
-    pub(crate) next: Option<Cursor>,
-}
-
-impl Table {
-    /// The table called `name`.
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
-    }
-
-    pub(crate) async fn get(&self, key: Key) -> Result<Option<Attributes>, Error> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(key.into_attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|err| Error::dynamo("read an item", err))?;
-        Ok(output.item)
-    }
-
-    /// The items at `keys` that there are, by partition key.
-    pub(crate) async fn get_many(
-        &self,
-        keys: &[Key],
-    ) -> Result<HashMap<String, Attributes>, Error> {
-        let mut found = HashMap::new();
-        for keys in keys.chunks(BATCH_GET_MAX) {
-            let keys = keys.iter().map(|it| it.clone().into_attributes()).collect();
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-            let mut wanted = Some(wanted.build().expect("the keys are set"));
-            // What does not fit one answer is asked for again.
-            while let Some(rest) = wanted.take() {
-                let output = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.name, rest)
-                    .send()
-                    .await
-                    .map_err(|err| Error::dynamo("read items", err))?;
-                let items = output.responses.unwrap_or_default().remove(&self.name);
-                for item in items.unwrap_or_default() {
-                    if let Some(Ok(pk)) = item.get("pk").map(|it| it.as_s().cloned()) {
-                        found.insert(pk, item);
-                    }
-                }
-                wanted = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
-            }
-        }
-        Ok(found)
-    }
-
-    pub(crate) async fn put_new(&self, attributes: Attributes) -> Result<Put, Error> {
-        let result = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(attributes))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        let Err(err) = result else { return Ok(Put::Done) };
-        match err.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(lost)) => {
-                Ok(Put::Refused(lost.item().cloned()))
-            }
-            _ => Err(Error::dynamo("create an item", err)),
-        }
-    }
-
-    /// Sets `moving` (a NULL removes) if the item's revision is still `previous`.
-    pub(crate) async fn update(
-        &self,
-        key: Key,
-        moving: Attributes,
-        previous: u64,
-    ) -> Result<Put, Error> {
-        let mut set = Vec::new();
-        let mut remove = Vec::new();
-        let mut names = HashMap::from([("#revision".to_owned(), "revision".to_owned())]);
-        let previous = AttributeValue::N(previous.to_string());
-        let mut values = HashMap::from([(":previous".to_owned(), previous)]);
-        for (number, (name, value)) in moving.into_iter().enumerate() {
-            names.insert(format!("#{number}"), name);
-            if value.is_null() {
-                remove.push(format!("#{number}"));
-            } else {
-                set.push(format!("#{number} = :{number}"));
-                values.insert(format!(":{number}"), value);
-            }
-        }
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression += " REMOVE ";
-            expression += &remove.join(", ");
-        }
-        let result = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key.into_attributes()))
-            .update_expression(expression)
-            .condition_expression("#revision = :previous")
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        let Err(err) = result else { return Ok(Put::Done) };
-        match err.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(lost)) => {
-                Ok(Put::Refused(lost.item().cloned()))
-            }
-            _ => Err(Error::dynamo("write an item", err)),
-        }
-    }
-
-    pub(crate) async fn due(
-        &self,
-        shard: String,
-        now: Timestamp,
-        limit: i32,
-        after: Option<&DueCursor>,
-    ) -> Result<(Vec<Attributes>, Option<DueCursor>), Error> {
-        let now = AttributeValue::N(now.as_millisecond().to_string());
-        let output = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard AND due_at <= :now")
-            .expression_attribute_values(":shard", AttributeValue::S(shard))
-            .expression_attribute_values(":now", now)
-            .set_exclusive_start_key(after.map(|it| it.0.clone()))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|err| Error::dynamo("list what is due", err))?;
-        Ok((output.items.unwrap_or_default(), output.last_evaluated_key.map(DueCursor)))
-    }
-
-    /// Moves the timer of an item whatever its state, and counts how often.
-    pub(crate) async fn put_off(&self, key: Key, until: Timestamp) -> Result<u32, Error> {
-        let output = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key.into_attributes()))
-            .update_expression("SET due_at = :until ADD n_errors :one")
-            .condition_expression("attribute_exists(due_at)")
-            .expression_attribute_values(
-                ":until",
-                AttributeValue::N(until.as_millisecond().to_string()),
-            )
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .return_values(UpdatedNew)
-            .send()
-            .await;
-        match output {
-            Ok(output) => {
-                let mut item = Reader(output.attributes.unwrap_or_default());
-                Ok(item.number("n_errors").unwrap_or(0))
-            }
-            Err(err) => match err.as_service_error() {
-                // Somebody disarmed it meanwhile.
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(0),
-                _ => Err(Error::dynamo("put off an item", err)),
-            },
-        }
-    }
-
-    /// Takes an item out of the due index, unless somebody has set its timer since it was set to
-    /// `due_at`.
-    pub(crate) async fn disarm(&self, key: Key, due_at: Timestamp) -> Result<(), Error> {
-        let due_at = AttributeValue::N(due_at.as_millisecond().to_string());
-        let result = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key.into_attributes()))
-            .update_expression("REMOVE due_shard, due_at")
-            .condition_expression("due_at = :due_at")
-            .expression_attribute_values(":due_at", due_at)
-            .send()
-            .await;
-        match result {
-            Err(err)
-                if !err
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(Error::dynamo("set an item aside", err))
-            }
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// One page of an index whose keys are called after it.
-    pub(crate) async fn list(
-        &self,
-        index: &'static str,
-        partition: String,
-        limit: i32,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page, Error> {
-        let (pk_name, sk_name) =
-            if index == LIST_INDEX { ("list_pk", "list_sk") } else { ("related_pk", "related_sk") };
-        let start = cursor.map(|it| {
-            let mut key = Key { pk: it.pk.clone(), sk: "-".to_owned() }.into_attributes();
-            key.insert(pk_name.to_owned(), AttributeValue::S(partition.clone()));
-            key.insert(sk_name.to_owned(), AttributeValue::S(it.at.clone()));
-            key
-        });
-        let output = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(index)
-            .key_condition_expression("#pk = :pk")
-            .expression_attribute_names("#pk", pk_name)
-            .expression_attribute_values(":pk", AttributeValue::S(partition))
-            .scan_index_forward(false)
-            .set_exclusive_start_key(start)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|err| Error::dynamo("list items", err))?;
-        let next = output.last_evaluated_key.and_then(|it| {
-            let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
-            Some(Cursor { pk: text("pk")?, at: text(sk_name)? })
-        });
-        Ok(Page { items: output.items.unwrap_or_default(), next })
-    }
-
-    pub(crate) async fn attempts(
-        &self,
-        pk: String,
-        limit: i32,
-        after: Option<&str>,
-    ) -> Result<Page, Error> {
-        let start = after.map(|it| Key { pk: pk.clone(), sk: it.to_owned() }.into_attributes());
-        let output = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :attempts)")
-            .expression_attribute_values(":pk", AttributeValue::S(pk))
-            .expression_attribute_values(":attempts", AttributeValue::S(ATTEMPTS.to_owned()))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|err| Error::dynamo("list attempts", err))?;
-        let next = output.last_evaluated_key.and_then(|it| {
-            let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
-            Some(Cursor { pk: text("pk")?, at: text("sk")? })
-        });
-        Ok(Page { items: output.items.unwrap_or_default(), next })
-    }
-}
-
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Error {
-    fn dynamo<E, R>(operation: &'static str, err: SdkError<E, R>) -> Self
-    where
-        aws_sdk_dynamodb::Error: From<SdkError<E, R>>,
-    {
-        Self::Dynamo { operation, source: Box::new(err.into()) }
-    }
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// What is on it.
+    pub items: Vec<Attributes>,
+    /// Where the next page starts, if there may be one.
+    pub next: Option<Cursor>,
 }

@@ -1,0 +1,325 @@
+//! The table as DynamoDB keeps it: each operation is one call of the SDK, which repeats what fails.
+
+use std::{collections::HashMap, fmt};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{
+        AttributeValue, KeysAndAttributes, ReturnValue::UpdatedNew,
+        ReturnValuesOnConditionCheckFailure::AllOld,
+    },
+};
+use jiff::Timestamp;
+
+use super::{
+    Cursor, Error, Key,
+    item::{Attributes, Reader},
+    keys::{ATTEMPTS, DUE_INDEX, LIST_INDEX},
+    table::{DueCursor, Page, Put, Table},
+};
+use crate::Promise;
+
+/// Most keys that are looked up at once. DynamoDB takes a hundred, and then leaves out what goes
+/// beyond 16 MB; so many items, however large, fit one answer in the time that it has.
+const BATCH_GET_MAX: usize = 25;
+
+/// A table of DynamoDB's.
+#[derive(Clone)]
+pub struct DynamoDb {
+    client: Client,
+    name: String,
+}
+
+impl DynamoDb {
+    /// The table called `name`.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+}
+
+impl Table for DynamoDb {
+    fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>> {
+        Box::pin(async move {
+            let output = self
+                .client
+                .get_item()
+                .table_name(&self.name)
+                .set_key(Some(key.into_attributes()))
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|err| Error::dynamo("read an item", err))?;
+            Ok(output.item)
+        })
+    }
+
+    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>> {
+        Box::pin(async move {
+            let mut found = HashMap::new();
+            for keys in keys.chunks(BATCH_GET_MAX) {
+                let keys = keys.iter().map(|it| it.clone().into_attributes()).collect();
+                let wanted =
+                    KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+                let mut wanted = Some(wanted.build().expect("the keys are set"));
+                // What does not fit one answer is asked for again.
+                while let Some(rest) = wanted.take() {
+                    let output = self
+                        .client
+                        .batch_get_item()
+                        .request_items(&self.name, rest)
+                        .send()
+                        .await
+                        .map_err(|err| Error::dynamo("read items", err))?;
+                    let items = output.responses.unwrap_or_default().remove(&self.name);
+                    for item in items.unwrap_or_default() {
+                        if let Some(Ok(pk)) = item.get("pk").map(|it| it.as_s().cloned()) {
+                            found.insert(pk, item);
+                        }
+                    }
+                    wanted = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>> {
+        Box::pin(async move {
+            let result = self
+                .client
+                .put_item()
+                .table_name(&self.name)
+                .set_item(Some(attributes))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(AllOld)
+                .send()
+                .await;
+            let Err(err) = result else { return Ok(Put::Done) };
+            match err.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(lost)) => {
+                    Ok(Put::Refused(lost.item().cloned()))
+                }
+                _ => Err(Error::dynamo("create an item", err)),
+            }
+        })
+    }
+
+    fn update(
+        &self,
+        key: Key,
+        moving: Attributes,
+        previous: u64,
+    ) -> Promise<'_, Result<Put, Error>> {
+        Box::pin(async move {
+            let mut set = Vec::new();
+            let mut remove = Vec::new();
+            let mut names = HashMap::from([("#revision".to_owned(), "revision".to_owned())]);
+            let previous = AttributeValue::N(previous.to_string());
+            let mut values = HashMap::from([(":previous".to_owned(), previous)]);
+            for (number, (name, value)) in moving.into_iter().enumerate() {
+                names.insert(format!("#{number}"), name);
+                if value.is_null() {
+                    remove.push(format!("#{number}"));
+                } else {
+                    set.push(format!("#{number} = :{number}"));
+                    values.insert(format!(":{number}"), value);
+                }
+            }
+            let mut expression = format!("SET {}", set.join(", "));
+            if !remove.is_empty() {
+                expression += " REMOVE ";
+                expression += &remove.join(", ");
+            }
+            let result = self
+                .client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(key.into_attributes()))
+                .update_expression(expression)
+                .condition_expression("#revision = :previous")
+                .set_expression_attribute_names(Some(names))
+                .set_expression_attribute_values(Some(values))
+                .return_values_on_condition_check_failure(AllOld)
+                .send()
+                .await;
+            let Err(err) = result else { return Ok(Put::Done) };
+            match err.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(lost)) => {
+                    Ok(Put::Refused(lost.item().cloned()))
+                }
+                _ => Err(Error::dynamo("write an item", err)),
+            }
+        })
+    }
+
+    fn due(
+        &self,
+        shard: String,
+        now: Timestamp,
+        limit: i32,
+        after: Option<DueCursor>,
+    ) -> Promise<'_, Result<(Vec<Attributes>, Option<DueCursor>), Error>> {
+        Box::pin(async move {
+            let now = AttributeValue::N(now.as_millisecond().to_string());
+            let output = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(DUE_INDEX)
+                .key_condition_expression("due_shard = :shard AND due_at <= :now")
+                .expression_attribute_values(":shard", AttributeValue::S(shard))
+                .expression_attribute_values(":now", now)
+                .set_exclusive_start_key(after.map(|it| it.0))
+                .limit(limit)
+                .send()
+                .await
+                .map_err(|err| Error::dynamo("list what is due", err))?;
+            Ok((output.items.unwrap_or_default(), output.last_evaluated_key.map(DueCursor)))
+        })
+    }
+
+    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
+        Box::pin(async move {
+            let output = self
+                .client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(key.into_attributes()))
+                .update_expression("SET due_at = :until ADD n_errors :one")
+                .condition_expression("attribute_exists(due_at)")
+                .expression_attribute_values(
+                    ":until",
+                    AttributeValue::N(until.as_millisecond().to_string()),
+                )
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .return_values(UpdatedNew)
+                .send()
+                .await;
+            match output {
+                Ok(output) => {
+                    let mut item = Reader(output.attributes.unwrap_or_default());
+                    Ok(item.number("n_errors").unwrap_or(0))
+                }
+                Err(err) => match err.as_service_error() {
+                    // Somebody disarmed it meanwhile.
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(0),
+                    _ => Err(Error::dynamo("put off an item", err)),
+                },
+            }
+        })
+    }
+
+    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let due_at = AttributeValue::N(due_at.as_millisecond().to_string());
+            let result = self
+                .client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(key.into_attributes()))
+                .update_expression("REMOVE due_shard, due_at")
+                .condition_expression("due_at = :due_at")
+                .expression_attribute_values(":due_at", due_at)
+                .send()
+                .await;
+            match result {
+                Err(err)
+                    if !err
+                        .as_service_error()
+                        .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+                {
+                    Err(Error::dynamo("set an item aside", err))
+                }
+                Ok(_) | Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn list(
+        &self,
+        index: &'static str,
+        partition: String,
+        limit: i32,
+        cursor: Option<Cursor>,
+    ) -> Promise<'_, Result<Page, Error>> {
+        Box::pin(async move {
+            let (pk_name, sk_name) = if index == LIST_INDEX {
+                ("list_pk", "list_sk")
+            } else {
+                ("related_pk", "related_sk")
+            };
+            let start = cursor.map(|it| {
+                let mut key = Key { pk: it.pk, sk: "-".to_owned() }.into_attributes();
+                key.insert(pk_name.to_owned(), AttributeValue::S(partition.clone()));
+                key.insert(sk_name.to_owned(), AttributeValue::S(it.at));
+                key
+            });
+            let output = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(index)
+                .key_condition_expression("#pk = :pk")
+                .expression_attribute_names("#pk", pk_name)
+                .expression_attribute_values(":pk", AttributeValue::S(partition))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(start)
+                .limit(limit)
+                .send()
+                .await
+                .map_err(|err| Error::dynamo("list items", err))?;
+            let next = output.last_evaluated_key.and_then(|it| {
+                let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
+                Some(Cursor { pk: text("pk")?, at: text(sk_name)? })
+            });
+            Ok(Page { items: output.items.unwrap_or_default(), next })
+        })
+    }
+
+    fn attempts(
+        &self,
+        pk: String,
+        limit: i32,
+        after: Option<String>,
+    ) -> Promise<'_, Result<Page, Error>> {
+        Box::pin(async move {
+            let start = after.map(|it| Key { pk: pk.clone(), sk: it }.into_attributes());
+            let output = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :attempts)")
+                .expression_attribute_values(":pk", AttributeValue::S(pk))
+                .expression_attribute_values(":attempts", AttributeValue::S(ATTEMPTS.to_owned()))
+                .scan_index_forward(false)
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .limit(limit)
+                .send()
+                .await
+                .map_err(|err| Error::dynamo("list attempts", err))?;
+            let next = output.last_evaluated_key.and_then(|it| {
+                let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
+                Some(Cursor { pk: text("pk")?, at: text("sk")? })
+            });
+            Ok(Page { items: output.items.unwrap_or_default(), next })
+        })
+    }
+}
+
+impl fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDb").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Error {
+    fn dynamo<E, R>(operation: &'static str, err: SdkError<E, R>) -> Self
+    where
+        aws_sdk_dynamodb::Error: From<SdkError<E, R>>,
+    {
+        Self::Dynamo { operation, source: Box::new(err.into()) }
+    }
+}
