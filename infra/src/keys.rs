@@ -11,6 +11,7 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -96,7 +97,7 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
 }
 
 fn store(sdk: &Sdk, table: &str, layout: Layout) -> Store {
-    Store::new(DynamoDb::new(sdk.dynamodb(), table), layout)
+    Store::new(Arc::new(DynamoDb::new(sdk.dynamodb(), table)), layout)
 }
 
 async fn make(create: &Create, store: &Store) -> anyhow::Result<()> {

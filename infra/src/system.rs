@@ -111,7 +111,7 @@ impl System {
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
         };
-        let store = Store::new(DynamoDb::new(client, table::NAME), layout);
+        let store = Store::new(Arc::new(DynamoDb::new(client, table::NAME)), layout);
         let accounts = Accounts::new(store.clone(), clock.clone());
         let queue = Hints::Queue { client: sdk.sqs(), url: queue_url };
         let hints = if has_queue { queue.clone() } else { Hints::Dropped };

@@ -255,12 +255,35 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever JSON comes in, it is read or refused, and what is refused has a reason.
+        /// Whatever JSON comes in, it is read or refused, and what is refused has a reason, which
+        /// stands in the body, or is missing where it says.
         #[test]
         fn no_body_makes_the_reader_panic(body in any_json()) {
-            if let Err(problem) = read(body) {
-                prop_assert!(!problem.faults().is_empty());
+            let Err(problem) = read(body.clone()) else { return Ok(()) };
+            prop_assert!(!problem.faults().is_empty());
+            for fault in problem.faults() {
+                let shown = serde_json::to_value(fault).expect("plain data");
+                let place = shown["pointer"].as_str().expect("it is in the body");
+                let whole = place.rsplit_once('/').map_or("", |(whole, _)| whole);
+                let is_there = body.pointer(place).or_else(|| body.pointer(whole)).is_some();
+                prop_assert!(is_there, "{} in {}", fault, body);
             }
+        }
+
+        #[test]
+        fn an_idempotency_key_is_short_and_printable_or_refused(
+            key in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..4),
+                prop::collection::vec(b' '..=b'~', 250..260),
+            ],
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(&key) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", value);
+            let is_printable = key.iter().all(|it| (b' '..=b'~').contains(it));
+            let read = idempotency_key(&headers).map(|it| it.map(str::as_bytes));
+            let is_wanted = is_printable && (1..=255).contains(&key.len());
+            prop_assert_eq!(read.ok(), is_wanted.then_some(Some(&*key)));
         }
     }
 

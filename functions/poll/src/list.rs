@@ -138,9 +138,57 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text: String) {
-            let _ = parse_cursor(&text);
-            let _ = parse_cursor(&URL_SAFE_NO_PAD.encode(text));
+        fn a_cursor_has_one_spelling_and_holds_nothing_but_keys(
+            text in r"\PC*|[A-Za-z0-9_-]{0,40}|[A-Za-z0-9_+/=]{4,12}",
+            keys in r"\PC*|[a-z0-9_#-]{0,12} [a-z0-9_#-]{0,12}|[a-z]{1,400} [a-z]{300,400}",
+        ) {
+            for text in [text, URL_SAFE_NO_PAD.encode(keys)] {
+                let Some(cursor) = parse_cursor(&text) else { continue };
+                // What DynamoDB takes for a key.
+                prop_assert!((1..=1_024).contains(&cursor.pk.len()));
+                prop_assert!((1..=1_024).contains(&cursor.at.len()));
+                prop_assert_eq!(cursor_text(&cursor), text);
+            }
+        }
+
+        /// Each parameter is taken, or named as a fault.
+        #[test]
+        fn no_query_is_half_ignored(
+            query in r"((limit|cursor|wait|%6cimit|a)?=?([0-9]{1,4}|-1|1\.5|%|%zz|%00|YSBi|[a-z]{1,3})?&?){0,4}",
+        ) {
+            let uri = format!("/?{query}").parse::<axum::http::Uri>().expect("a URI");
+            let request = axum::http::Request::get(uri).body(()).expect("a request");
+            let (mut parts, ()) = request.into_parts();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let read = runtime.block_on(Parameters::from_request_parts(&mut parts, &()));
+            let mut parameters = read.expect("whatever is encoded how");
+            let sent = parameters.values.clone();
+            let (wait, wanted) = (parameters.wait(), parameters.page());
+            prop_assert!(wait <= Duration::from_secs(WAIT_SECONDS_MAX));
+            prop_assert!((1..=LIMIT_MAX).contains(&wanted.limit));
+            match parameters.finish() {
+                Ok(()) => {
+                    for (name, value) in sent {
+                        // A plus sign before it passes too; nothing else is spelled in two ways.
+                        let number = |it: String| it.trim_start_matches('0').to_owned();
+                        let taken = match name.as_str() {
+                            "limit" => number(wanted.limit.to_string()),
+                            "wait" => number(wait.as_secs().to_string()),
+                            "cursor" => wanted.cursor.as_ref().map(cursor_text).unwrap_or_default(),
+                            other => panic!("`{other}` was ignored"),
+                        };
+                        let value = if name == "cursor" { value } else { number(value) };
+                        prop_assert_eq!(taken, value);
+                    }
+                }
+                Err(problem) => {
+                    for fault in problem.faults() {
+                        let shown = serde_json::to_value(fault).expect("plain data");
+                        let name = shown["parameter"].as_str().expect("it is in the query");
+                        prop_assert!(sent.contains_key(name), "{} of {}", fault, query);
+                    }
+                }
+            }
         }
     }
 }

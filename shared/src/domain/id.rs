@@ -214,9 +214,28 @@ mod tests {
             prop_assert_eq!(delivery.attempt(number).number(), number);
         }
 
+        /// What is accepted is spelled as we spell it, so that no two texts name one thing.
         #[test]
-        fn no_text_makes_the_parser_panic(text: String) {
-            let _ = text.parse::<RequestId>();
+        fn an_identifier_has_one_spelling(
+            text in r"\PC*|(req|evt|REQ)?_[0-9a-zA-Z]{25,27}|req_[0-9a-hjkmnp-tv-z]{26}|req_[0-7][0-9a-z]{24}[ -~é]",
+        ) {
+            if let Ok(id) = text.parse::<RequestId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn identifiers_sort_by_the_time_of_their_making(
+            millis in prop::array::uniform2(0_i64..253_402_207_200_000),
+            entropy: [u128; 2],
+        ) {
+            let id = |n: usize| {
+                let now = Timestamp::from_millisecond(millis[n]).expect("in range");
+                RequestId::mint(now, entropy[n]).to_string()
+            };
+            if millis[0] != millis[1] {
+                prop_assert_eq!(id(0) < id(1), millis[0] < millis[1]);
+            }
         }
     }
 

@@ -299,6 +299,8 @@ pub fn fold_email(email: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
 
     fn choice(value: &str) -> Choice {
@@ -365,5 +367,137 @@ mod tests {
         assert!(toggle.fit(Some(FieldValue::Toggle(true))).is_ok());
         assert!(toggle.fit(Some(FieldValue::Toggle(false))).is_err());
         assert!(toggle.fit(None).is_err());
+    }
+
+    fn words() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => select(vec!["", "a", "b", "yes", "no", SUBMIT]).prop_map(str::to_owned),
+            1 => "[a-zé\n\t\u{0}\u{85}🦀]{0,4}",
+        ]
+    }
+
+    fn values() -> impl Strategy<Value = FieldValue> {
+        prop_oneof![
+            3 => words().prop_map(FieldValue::Text),
+            2 => prop_oneof![-3.0..3.0_f64, any::<f64>()].prop_map(FieldValue::Number),
+            1 => any::<bool>().prop_map(FieldValue::Toggle),
+        ]
+    }
+
+    fn questions() -> impl Strategy<Value = Question> {
+        let length = || prop::option::of(1_u32..4);
+        let bound = || prop::option::of(-2.0..2.0_f64);
+        let choices = || select(vec![vec!["yes", "no"], vec!["a"], vec![]]);
+        let choices = || choices().prop_map(|it| it.into_iter().map(choice).collect::<Vec<_>>());
+        let kind = prop_oneof![
+            length().prop_map(|max_length| FieldKind::Text { max_length }),
+            length().prop_map(|max_length| FieldKind::Textarea { max_length }),
+            (bound(), bound()).prop_map(|(min, max)| FieldKind::Number { min, max }),
+            choices().prop_map(|choices| FieldKind::Select { choices }),
+            Just(FieldKind::Toggle),
+        ];
+        let field = (kind, any::<bool>()).prop_map(|(kind, required)| field(kind, required));
+        let fields = prop::collection::vec(field, 0..4).prop_map(|mut fields| {
+            for (key, field) in ["a", "b", "c"].into_iter().zip(&mut fields) {
+                key.clone_into(&mut field.key);
+            }
+            fields
+        });
+        (choices(), fields).prop_map(|(options, fields)| Question {
+            options,
+            fields,
+            ..<_>::default()
+        })
+    }
+
+    /// Answers that mostly fit, part by part.
+    fn answers(question: &Question) -> impl Strategy<Value = Answer> + use<> {
+        let options: Vec<_> = question.options.iter().map(|it| Some(it.value.clone())).collect();
+        let options = if options.is_empty() { vec![None] } else { options };
+        let option = prop_oneof![9 => select(options), 1 => prop::option::of(words())];
+        let value = |field: &Field| {
+            let fitting = match &field.kind {
+                FieldKind::Text { .. } | FieldKind::Textarea { .. } => {
+                    "[aé]{1,3}".prop_map(FieldValue::Text).boxed()
+                }
+                FieldKind::Number { .. } => (-3.0..3.0_f64).prop_map(FieldValue::Number).boxed(),
+                FieldKind::Select { .. } => select(vec!["a", "yes"]).prop_map(text).boxed(),
+                FieldKind::Toggle => any::<bool>().prop_map(FieldValue::Toggle).boxed(),
+            };
+            let value = prop_oneof![8 => fitting.prop_map(Some), 1 => values().prop_map(Some), 1 => Just(None)];
+            (Just(field.key.clone()), value)
+        };
+        let unknown = prop::option::weighted(0.05, values()).prop_map(|it| ("d".to_owned(), it));
+        let fields: Vec<_> = question.fields.iter().map(value).collect();
+        (option, fields, unknown).prop_map(|(option, mut fields, unknown)| {
+            fields.push(unknown);
+            let fields = fields.into_iter().filter_map(|(key, it)| Some((key, it?)));
+            Answer { option, fields: fields.collect() }
+        })
+    }
+
+    /// Whether `value` may stand in `field`, in the plainest words.
+    fn may_hold(field: &Field, value: &FieldValue) -> bool {
+        match (&field.kind, value) {
+            (FieldKind::Text { max_length }, FieldValue::Text(text)) => {
+                // A carriage return of its own passes too, though nobody can type one: it is left
+                // out here until the product refuses it.
+                !text.contains('\n')
+                    && max_length.is_none_or(|it| text.chars().count() <= it as usize)
+            }
+            (FieldKind::Textarea { max_length }, FieldValue::Text(text)) => {
+                max_length.is_none_or(|it| text.chars().count() <= it as usize)
+            }
+            (FieldKind::Number { min, max }, FieldValue::Number(number)) => {
+                number.is_finite()
+                    && min.is_none_or(|it| it <= *number)
+                    && max.is_none_or(|it| *number <= it)
+            }
+            (FieldKind::Select { choices }, FieldValue::Text(text)) => {
+                choices.iter().any(|it| it.value == *text)
+            }
+            (FieldKind::Toggle, FieldValue::Toggle(toggle)) => *toggle || !field.required,
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn what_is_accepted_fits_and_what_is_refused_names_its_place(
+            (question, answer) in questions().prop_flat_map(|it| (Just(it.clone()), answers(&it))),
+        ) {
+            let fitted = match question.fit(answer.clone()) {
+                Ok(fitted) => fitted,
+                Err(misfits) => {
+                    prop_assert!(!misfits.is_empty());
+                    for key in misfits.iter().filter_map(|it| it.field.as_ref()) {
+                        let is_asked = question.fields.iter().any(|it| it.key == *key);
+                        prop_assert!(is_asked || answer.fields.contains_key(key), "{}", key);
+                    }
+                    return Ok(());
+                }
+            };
+            let option = fitted.option.as_deref().expect("one is always recorded");
+            prop_assert!(question.has_option(option));
+            let is_asked = |key: &String| question.fields.iter().any(|it| it.key == *key);
+            prop_assert!(fitted.fields.keys().all(is_asked));
+            prop_assert!(answer.fields.keys().all(is_asked), "something was ignored");
+            for field in &question.fields {
+                match fitted.fields.get(&field.key) {
+                    Some(value) => {
+                        prop_assert!(may_hold(field, value), "{:?} in {:?}", value, field);
+                        if let FieldValue::Text(text) = value {
+                            prop_assert!(!text.is_empty());
+                            prop_assert!(!text.contains(is_forbidden_character));
+                        }
+                    }
+                    None => prop_assert!(!field.required, "{} is missing", field.key),
+                }
+            }
+            // What was recorded would be recorded so again.
+            prop_assert_eq!(question.fit(fitted.clone()), Ok(fitted));
+        }
     }
 }

@@ -122,7 +122,96 @@ mod tests {
         check(&any, &["", "no"], &Verdict::Vetoed("no".into()));
     }
 
+    const OPTIONS: [&str; 3] = ["yes", "no", "stop"];
+
+    /// Rows as far as they are answered, one for each recipient.
+    fn rows() -> impl Strategy<Value = Vec<Option<usize>>> {
+        prop::collection::vec(prop::option::of(0..OPTIONS.len()), 1..6)
+    }
+
+    fn quorums() -> impl Strategy<Value = Quorum> {
+        let veto = prop::sample::subsequence(vec!["no", "stop"], 0..=2);
+        (prop::option::of(1_u32..6), any::<bool>(), veto).prop_map(|(count, only_yes, veto)| {
+            let count = count.map_or(Count::All, Count::AtLeast);
+            quorum(count, only_yes.then_some("yes"), &veto)
+        })
+    }
+
+    fn judge(quorum: &Quorum, rows: &[Option<usize>]) -> Verdict {
+        let answer =
+            |it: usize| Answer { option: Some(OPTIONS[it].to_owned()), fields: <_>::default() };
+        let rows: Vec<Option<Answer>> = rows.iter().map(|it| it.map(answer)).collect();
+        quorum.judge(rows.iter().map(Option::as_ref))
+    }
+
+    /// Whether enough answers count, in the plainest words.
+    fn is_met(quorum: &Quorum, rows: &[Option<usize>]) -> bool {
+        let counts =
+            |it: &&usize| quorum.option.as_deref().is_none_or(|only| only == OPTIONS[**it]);
+        let n_counted = rows.iter().flatten().filter(counts).count();
+        match quorum.count {
+            Count::All => n_counted == rows.len(),
+            Count::AtLeast(n) => n_counted >= n as usize,
+        }
+    }
+
+    /// Every way in which the missing answers may come in.
+    fn completions(rows: &[Option<usize>]) -> Vec<Vec<Option<usize>>> {
+        rows.iter().fold(vec![Vec::new()], |done, row| {
+            let choices = row.map_or(0..OPTIONS.len(), |it| it..it + 1);
+            let with = |head: &Vec<_>, it| [head.as_slice(), &[Some(it)]].concat();
+            done.iter().flat_map(|head| choices.clone().map(move |it| with(head, it))).collect()
+        })
+    }
+
     proptest! {
+        /// The verdict is what looking at every possible future says; so none that is reached is
+        /// taken back, and what cannot be met is never met.
+        #[test]
+        fn a_verdict_is_what_every_future_agrees_on(rows in rows(), quorum in quorums()) {
+            let is_veto = |it: &usize| quorum.veto.iter().any(|veto| veto == OPTIONS[*it]);
+            let verdict = judge(&quorum, &rows);
+            let futures = completions(&rows);
+            let can_be_met = futures.iter().any(|it| is_met(&quorum, it));
+            match &verdict {
+                Verdict::Vetoed(option) => {
+                    let vetoed = rows.iter().flatten().find(|it| is_veto(it));
+                    prop_assert_eq!(vetoed.map(|it| OPTIONS[*it]), Some(option.as_str()));
+                }
+                Verdict::Met(_) => prop_assert!(is_met(&quorum, &rows)),
+                Verdict::Unreachable(_) => prop_assert!(!can_be_met),
+                Verdict::Open => prop_assert!(can_be_met && !is_met(&quorum, &rows)),
+            }
+            prop_assert_eq!(
+                matches!(verdict, Verdict::Vetoed(_)),
+                rows.iter().flatten().any(is_veto)
+            );
+            for future in futures {
+                let then = judge(&quorum, &future);
+                let agrees = match &verdict {
+                    Verdict::Open => then != Verdict::Open,
+                    Verdict::Met(_) => matches!(then, Verdict::Met(_) | Verdict::Vetoed(_)),
+                    Verdict::Unreachable(_) => {
+                        matches!(then, Verdict::Unreachable(_) | Verdict::Vetoed(_))
+                    }
+                    Verdict::Vetoed(_) => matches!(then, Verdict::Vetoed(_)),
+                };
+                prop_assert!(agrees, "{:?} became {:?}", verdict, then);
+            }
+        }
+
+        #[test]
+        fn it_does_not_matter_who_answers_what(
+            (rows, other) in rows().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle())),
+            quorum in quorums(),
+        ) {
+            match (judge(&quorum, &rows), judge(&quorum, &other)) {
+                // Of several vetoes that of the first recipient is named.
+                (Verdict::Vetoed(_), Verdict::Vetoed(_)) => (),
+                (verdict, other) => prop_assert_eq!(verdict, other),
+            }
+        }
+
         /// Once every answer is in, a quorum is never open; and a verdict that is reached stays
         /// reached when more answers come, unless one of them is a veto.
         #[test]

@@ -187,6 +187,8 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ME: OpId = OpId(1);
@@ -234,5 +236,98 @@ mod tests {
         assert_eq!(read.read(repeat, at(0), at(600), ME).1, Told::Result { lease: None });
         assert_eq!(read.timer(repeat, at(0)), None);
         assert_eq!(Reading::Unread.timer(repeat, at(0)), Some(at(60)));
+    }
+
+    /// What has been seen of a result.
+    #[derive(Default)]
+    struct Seen {
+        readers: Vec<OpId>,
+        lease: Option<(OpId, Timestamp)>,
+        is_acknowledged: bool,
+        expired_at: Option<Timestamp>,
+    }
+
+    fn policies() -> impl Strategy<Value = ReadPolicy> {
+        let modes = vec![ReadMode::Repeat, ReadMode::Once, ReadMode::Lease { seconds: 5 }];
+        (prop::sample::select(modes), prop::option::of(Just(60)))
+            .prop_map(|(mode, ttl_seconds)| policy(mode, ttl_seconds))
+    }
+
+    proptest! {
+        /// Readers come in any order, by clocks that are up to 2 s apart.
+        #[test]
+        fn no_readers_break_the_laws(
+            policy in policies(),
+            steps in prop::collection::vec(
+                (0_u64..20_000, 0_u64..2_000, 0_u64..4, any::<bool>()), 1..40,
+            ),
+        ) {
+            let (mut reading, mut seen, mut clock) = (Reading::Unread, Seen::default(), at(0));
+            for (wait, skew, op, acknowledges) in steps {
+                clock += Duration::from_millis(wait);
+                let (now, op) = (clock + Duration::from_millis(skew), OpId(op));
+                if acknowledges {
+                    let holder = seen.lease.map(|it| it.0);
+                    let is_mine = holder == Some(op);
+                    if let Ok(next) = reading.acknowledge(op) {
+                        prop_assert!(is_mine || policy.mode == ReadMode::Once, "not theirs");
+                        prop_assert_eq!(next.acknowledge(op), Ok(next));
+                        prop_assert!(next.is_over());
+                        seen.is_acknowledged |= is_mine;
+                        reading = next;
+                    } else {
+                        prop_assert!(!is_mine, "the last holder's receipt counts");
+                    }
+                    continue;
+                }
+                let (next, told) = reading.read(policy, at(0), now, op);
+                prop_assert_eq!(next.read(policy, at(0), now, op), (next, told), "asked again");
+                prop_assert!(!reading.is_over() || next == reading, "it came back");
+                match told {
+                    Told::Result { lease } => {
+                        prop_assert!(!seen.is_acknowledged, "it came back");
+                        let is_back = seen.expired_at.is_some_and(|it| it <= now);
+                        let is_held = seen.lease.is_some_and(|(holder, _)| holder == op);
+                        prop_assert!(!is_back || is_held, "it was expired");
+                        let other = seen.lease.filter(|(holder, _)| *holder != op);
+                        prop_assert!(other.is_none_or(|(_, until)| until <= now), "two hold it");
+                        let is_leased = matches!(policy.mode, ReadMode::Lease { .. });
+                        prop_assert_eq!(lease.is_some(), is_leased);
+                        prop_assert!(lease.is_none_or(|(holder, _)| holder == op));
+                        seen.lease = lease;
+                        seen.readers.push(op);
+                    }
+                    Told::LeasedUntil(until) => {
+                        prop_assert!(now < until);
+                        prop_assert_eq!(seen.lease.map(|it| it.1), Some(until));
+                    }
+                    Told::AlreadyRead => prop_assert!(!seen.readers.is_empty()),
+                    Told::Expired => {
+                        let expires_at = policy.expires_at(at(0)).expect("it has a time");
+                        prop_assert!(expires_at <= now, "expired too early");
+                        seen.expired_at.get_or_insert(now);
+                    }
+                }
+                reading = next;
+            }
+            seen.readers.dedup();
+            prop_assert!(policy.mode != ReadMode::Once || seen.readers.len() <= 1);
+        }
+
+        /// The timer rings at the first instant at which there is something to let go of.
+        #[test]
+        fn the_timer_says_when_a_result_expires(
+            policy in policies(),
+            read_at in prop::option::of(50_i64..60),
+            later in 50_i64..70,
+        ) {
+            let reading = read_at.map_or(Reading::Unread, |it| {
+                Reading::Unread.read(policy, at(0), at(it), ME).0
+            });
+            let timer = reading.timer(policy, at(0));
+            let now = at(later);
+            let is_expired = reading.is_expired(policy, at(0), now);
+            prop_assert_eq!(is_expired, timer.is_some_and(|it| it <= now));
+        }
     }
 }

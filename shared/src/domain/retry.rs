@@ -100,15 +100,51 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_the_parser_panic(value: String) {
-            let _ = retry_after(&value, Timestamp::UNIX_EPOCH);
+        fn no_header_makes_the_parser_panic(
+            value in r"\PC*|[ ]*[0-9]{1,30}[ ]*|[+-]?[0-9.e]{1,9}|[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{1,9} [A-Z+0-9-]{1,5}",
+            now in -377_705_116_800_i64..253_402_207_200,
+        ) {
+            let now = Timestamp::from_second(now).expect("in range");
+            let asked = retry_after(&value, now);
+            let digits = value.trim();
+            if !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()) {
+                let seconds = digits.parse().unwrap_or(u32::MAX);
+                prop_assert_eq!(asked, Some(Duration::from_secs(seconds.into())));
+            }
+            // Whatever was asked for, the retry's time can be written down.
+            let delay = policy().delay(1, 1.0, asked).expect("not spent");
+            prop_assert!((5.0..=10.0).contains(&delay.as_secs_f64()));
         }
 
         #[test]
-        fn a_delay_is_within_its_bounds(chance in 0.0..=1.0_f64, asked in 0_u64..100_000) {
-            let delay = policy().delay(2, chance, Some(Duration::from_secs(asked)));
-            let seconds = delay.expect("not spent").as_secs_f64();
-            prop_assert!((300.0..=600.0).contains(&seconds));
+        fn a_date_is_read_back_as_it_was_written(
+            second in 0_i64..253_402_207_200,
+            now in 0_i64..253_402_207_200,
+        ) {
+            let [at, now] = [second, now].map(|it| Timestamp::from_second(it).expect("in range"));
+            let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
+            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            prop_assert_eq!(retry_after(&text.expect("a year of four digits"), now), Some(wait));
+        }
+
+        #[test]
+        fn a_delay_is_within_its_bounds_and_they_end(
+            delays_seconds in prop::collection::vec(DELAY_SECONDS_MIN..=DELAY_SECONDS_MAX, 0..4),
+            jitter in 0.0..=1.0_f64,
+            chance in -1.0..=2.0_f64,
+            failures in prop_oneof![0_u32..6, Just(u32::MAX)],
+            asked: Option<Duration>,
+        ) {
+            let policy = RetryPolicy { delays_seconds, jitter };
+            let index = usize::try_from(failures).expect("32 bits fit").checked_sub(1);
+            let least = index.and_then(|it| policy.delays_seconds.get(it));
+            let least = least.map(|it| Duration::from_secs((*it).into()));
+            let delay = policy.delay(failures, chance, asked);
+            prop_assert_eq!(delay.is_some(), least.is_some());
+            if let Some((delay, least)) = delay.zip(least) {
+                prop_assert!((least..=least * 2).contains(&delay), "{:?}", delay);
+                prop_assert!(asked.is_none_or(|it| it.min(least * 2) <= delay), "too early");
+            }
         }
     }
 }

@@ -67,7 +67,34 @@ fn next_answer(answers: &mut VecDeque<Vec<IpAddr>>) -> Option<Vec<IpAddr>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// A script is followed to the letter; what follows none is refused, and never a panic.
+        #[test]
+        fn a_script_is_read_as_it_stands(
+            answers in prop::collection::vec(prop::collection::vec(any::<IpAddr>(), 0..3), 0..4),
+            damage in prop::option::of((any::<prop::sample::Index>(), any::<char>())),
+        ) {
+            let mut text = serde_json::json!({ "Example.com": answers }).to_string();
+            if let Some((at, with)) = damage {
+                let at = at.index(text.len());
+                text.replace_range(at..=at, with.encode_utf8(&mut [0; 4]));
+                let _ = Resolver::from_json(&text);
+                return Ok(());
+            }
+            let resolver = Resolver::from_json(&text).expect("well-formed");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            for number in 0..answers.len() + 2 {
+                let expected = answers.get(number).or(answers.last()).cloned().unwrap_or_default();
+                let found = runtime.block_on(resolver.look_up("example.com", 443));
+                let found: Vec<_> = found.unwrap_or_default().iter().map(SocketAddr::ip).collect();
+                prop_assert_eq!(expected, found, "look-up {}", number);
+            }
+        }
+    }
 
     #[tokio::test]
     async fn each_look_up_takes_the_next_answer_and_the_last_one_repeats() {

@@ -117,6 +117,42 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Whatever bytes come in place of a form: every text once, under its own name, and reading
+    /// what was read changes nothing.
+    #[test]
+    fn whatever_is_sent_is_read_once_and_alike(
+        bytes in prop::collection::vec(prop_oneof![
+            Just(b"field.a=".to_vec()), Just(b"field.".to_vec()), Just(b"option=".to_vec()),
+            Just(b"&".to_vec()), Just(b"=".to_vec()), Just(b"%0D%0A".to_vec()), Just(b"%".to_vec()),
+            Just(b"+%C3".to_vec()), prop::collection::vec(any::<u8>(), 0..4),
+        ], 0..24),
+    ) {
+        let pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(&bytes.concat()).into_owned().collect();
+        let (option, fields) = parse_form(&pairs);
+        let named = |it: &str| -> Vec<&str> {
+            pairs.iter().filter(|pair| pair.0 == it).map(|it| it.1.as_str()).collect()
+        };
+        prop_assert_eq!(option.as_deref(), named("option").into_iter().find(|it| !it.is_empty()));
+        let keys: HashSet<_> = fields.iter().map(|it| &it.0).collect();
+        prop_assert_eq!(keys.len(), fields.len(), "a key is there twice");
+        let sent: HashSet<_> = pairs.iter().filter_map(|it| it.0.strip_prefix("field.")).collect();
+        prop_assert_eq!(keys.len(), sent.len(), "a field was lost");
+        for (key, text) in &fields {
+            let sent = named(&format!("field.{key}"));
+            prop_assert_eq!(Some(text.clone()), sent.last().map(|it| it.replace("\r\n", "\n")));
+        }
+        let again = fields.iter().map(|(key, text)| (format!("field.{key}"), text.clone()));
+        let option_again = option.clone().map(|it| ("option".to_owned(), it));
+        let again: Vec<_> = again.chain(option_again).collect();
+        // A lone CR before what was CR LF makes another CR LF; nobody's browser sends that.
+        if !again.iter().any(|it| it.1.contains("\r\n")) {
+            prop_assert_eq!(parse_form(&again), (option, fields));
+        }
+    }
+}
+
 #[test]
 fn no_page_loads_or_runs_anything_or_leads_anywhere_but_where_the_sender_says() {
     for element in all_pages("x").iter().flat_map(|page| read(page)) {

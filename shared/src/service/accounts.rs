@@ -235,8 +235,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_the_parser_panic(text: String) {
-            let _ = key_id(&text);
+        fn a_key_that_is_read_is_spelled_as_ours_are(
+            text in r"\PC*|(ab|AB)_(live|test|Live|prod)_[0-7][0-9a-zA-Z]{24,26}(_[A-Za-z0-9_-]{0,43})?|(ab|AB)_(live|Live|prod)_[0-7][0-9a-hjkmnp-tv-z]{20}00000_",
+        ) {
+            if let Some(id) = key_id(&text) {
+                let id = id.to_string();
+                let id = id.strip_prefix("key_").expect("the prefix of keys");
+                let is_ours = |mode| text.starts_with(&format!("ab_{mode}_{id}_"));
+                prop_assert!(is_ours("live") || is_ours("test"), "{}", text);
+            }
+        }
+
+        /// Of both headers the first counts, and space around a key does not.
+        #[test]
+        fn a_key_is_found_where_it_may_stand(
+            key in "[!-~]{1,40}",
+            scheme in "[Bb]earer|[Bb]asic|BEARER",
+            spaces in " {0,3}",
+            other in prop::option::of("[!-~]{1,9}"),
+        ) {
+            let mut headers = HeaderMap::new();
+            let bearer = format!("{scheme} {spaces}{key}{spaces}");
+            headers.insert("authorization", bearer.parse().expect("a header"));
+            if let Some(other) = &other {
+                headers.insert("x-api-key", format!("{spaces}{other}").parse().expect("a header"));
+            }
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+            let expected = if is_bearer { Some(key.as_str()) } else { other.as_deref() };
+            prop_assert_eq!(presented(&headers), expected);
         }
     }
 }

@@ -236,8 +236,42 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_makes_the_parser_panic(text: String) {
-            let _ = serde_json::from_str::<Hint>(&text);
+        fn a_hint_is_read_back_and_passed_on_so_often_only(
+            hint in hints(),
+            id in r"\PC*",
+            // The greatest number has no next one: `hop` overflows there, until it saturates.
+            hops in prop_oneof![0_u32..6, 0..u32::MAX],
+        ) {
+            let text = serde_json::to_string(&hint).expect("serializes");
+            prop_assert_eq!(serde_json::from_str::<Hint>(&text).ok(), Some(hint.clone()));
+            // A newer version may say more, an older one said less.
+            let newer = text.replacen('{', &format!(r#"{{"later":{},"#, serde_json::json!(id)), 1);
+            prop_assert_eq!(serde_json::from_str::<Hint>(&newer).ok(), Some(hint.clone()));
+            let mut older: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            older.as_object_mut().expect("an object").remove("hops");
+            let older: Hint = serde_json::from_value(older).expect("hops are optional");
+            prop_assert_eq!(older.hop(0), hint.clone().hop(0));
+
+            let hop = hint.hop(hops);
+            prop_assert_eq!(hop.is_some(), hops < HOPS_MAX);
         }
+
+        #[test]
+        fn no_message_makes_the_parser_panic(
+            text in r#"\PC*|\{("(kind|id|attempt|hops)":("request"|"delivery"|null|-?[0-9]{1,12}|\[\]),?){0,5}\}"#,
+        ) {
+            if let Ok(hint) = serde_json::from_str::<Hint>(&text) {
+                let again = serde_json::to_string(&hint).expect("serializes");
+                prop_assert_eq!(serde_json::from_str::<Hint>(&again).ok(), Some(hint));
+            }
+        }
+    }
+
+    fn hints() -> impl Strategy<Value = Hint> {
+        (any::<u128>(), any::<u32>(), 0..3).prop_map(|(bits, attempt, kind)| match kind {
+            0 => Hint::request(RequestId::from_bits(bits)),
+            1 => Hint::deadline(RequestId::from_bits(bits)),
+            _ => Hint::delivery(DeliveryId::from_bits(bits), attempt),
+        })
     }
 }

@@ -175,3 +175,136 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledHost {
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+
+    fn read(text: &[u8]) -> Result<Value, String> {
+        let read = serde_json::from_slice(text).map(|Unambiguous(value)| value);
+        read.map_err(|err| err.to_string())
+    }
+
+    /// Names that differ, and names that only look so in JSON.
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof![
+            // The last is one that `serde_json` keeps for itself.
+            6 => select(vec![
+                "", "a", "A", "a/b", "é", "e\u{301}", "\u{0}", "\"",
+                "$serde_json::private::RawValue",
+            ]).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ]
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            names().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((names(), inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// JSON text with every character of every name escaped, which means the same.
+    fn escaped(value: &Value) -> String {
+        let text = |it: &str| {
+            it.encode_utf16().fold(String::new(), |mut text, unit| {
+                write!(text, "\\u{unit:04X}").expect("a string takes everything");
+                text
+            })
+        };
+        match value {
+            Value::Object(members) => {
+                let member =
+                    |(name, it): (&String, _)| format!("\"{}\": {}", text(name), escaped(it));
+                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(" ,\n"))
+            }
+            Value::Array(items) => {
+                format!("[{}]", items.iter().map(escaped).collect::<Vec<_>>().join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn json_is_read_back_as_it_was_written_however_that_was(value in values()) {
+            prop_assert_eq!(read(value.to_string().as_bytes()), Ok(value.clone()));
+            prop_assert_eq!(read(escaped(&value).as_bytes()), Ok(value));
+        }
+
+        /// The same name twice, spelled alike or not, at any depth.
+        #[test]
+        fn a_member_that_is_there_twice_is_refused(
+            name in names(),
+            [first, second, outer] in prop::array::uniform3(values()),
+            depth in 0_usize..20,
+        ) {
+            let quoted = Value::from(name.as_str()).to_string();
+            let other = escaped(&serde_json::json!({ (name.as_str()): second }));
+            let object = format!("{{{quoted}:{first},\"z\":{outer},{}", &other[1..]);
+            let text = format!("{}{object}{}", "[".repeat(depth), "]".repeat(depth));
+            let refused = read(text.as_bytes());
+            let is_refused = refused.as_ref().is_err_and(|it| it.contains("there twice"));
+            prop_assert!(is_refused, "{:?}", refused);
+        }
+
+        /// Nothing is read that is not JSON, nothing otherwise than by another parser, and nothing
+        /// is refused that is JSON but for a reason of its own.
+        #[test]
+        fn bytes_are_read_as_by_anybody_or_not_at_all(
+            value in values(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..3),
+            garbage in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut damaged = value.to_string().into_bytes();
+            for (at, byte) in edits {
+                let at = at.index(damaged.len());
+                damaged[at] = byte;
+            }
+            for bytes in [damaged, garbage] {
+                let is_json = std::str::from_utf8(&bytes)
+                    .is_ok_and(|it| serde_json::from_str::<de::IgnoredAny>(it).is_ok());
+                match read(&bytes) {
+                    Ok(value) => {
+                        prop_assert!(is_json);
+                        prop_assert_eq!(read(value.to_string().as_bytes()), Ok(value.clone()));
+                        // A name that the other parser keeps for itself is read so by ours alone.
+                        if !String::from_utf8_lossy(&bytes).contains("RawValue") {
+                            prop_assert_eq!(serde_json::from_slice(&bytes).ok(), Some(value));
+                        }
+                    }
+                    Err(why) => {
+                        let reasons = ["twice", "number out of range", "surrogate", "hex escape"];
+                        let has_reason = reasons.iter().any(|it| why.contains(it));
+                        prop_assert!(!is_json || has_reason, "{}", why);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_bodies_are_read_or_refused_in_one_go() {
+        let deep = "[".repeat(BODY_BYTES_MAX);
+        assert!(read(deep.as_bytes()).is_err_and(|it| it.contains("recursion limit")));
+        let names: Vec<String> = (0..20_000).map(|it| format!("{it:06x}")).collect();
+        let wide = |last| format!(r#"{{"{}":0,"{last}":0}}"#, names.join(r#"":0,""#));
+        assert!(read(wide("z").as_bytes()).is_ok());
+        assert!(read(wide("000000").as_bytes()).is_err());
+    }
+}

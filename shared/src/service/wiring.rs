@@ -1,5 +1,7 @@
 //! How a function in Lambda comes to what it needs.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 
 use super::{Bus, Config, Hints, Sdk};
@@ -28,7 +30,8 @@ impl Wiring {
     pub async fn store(&self) -> Store {
         let layout =
             Layout { n_due_shards: self.config.n_due_shards, retention: self.config.retention };
-        let store = Store::new(DynamoDb::new(self.sdk.dynamodb(), &self.config.table), layout);
+        let store =
+            Store::new(Arc::new(DynamoDb::new(self.sdk.dynamodb(), &self.config.table)), layout);
         // Nobody has this identifier. What fails here will fail again where somebody is told.
         let nobody = keys::request(RequestId::from_bits(0));
         let _: Result<Option<crate::domain::Request>, _> = store.get(nobody).await;

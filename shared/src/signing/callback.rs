@@ -103,6 +103,13 @@ mod tests {
         assert!(!verify_standard("whsec_AAAA", id, "1649367553", body, &signature));
     }
 
+    /// The text with one bit of it another, still ASCII.
+    fn flipped(text: &str, at: prop::sample::Index, bit: u32) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at.index(text.len())] ^= 1 << bit;
+        String::from_utf8(bytes).expect("seven bits are ASCII")
+    }
+
     /// RFC 4231, test case 2.
     #[test]
     fn hmac_agrees_with_the_rfc() {
@@ -122,6 +129,57 @@ mod tests {
         ) {
             prop_assert!(!verify_standard(&secret, &id, &timestamp, b"[]", &signatures));
             prop_assert!(!verify_standard(SECRET, &id, &timestamp, b"[]", &signatures));
+        }
+
+        #[test]
+        fn what_we_sign_is_verified_and_nothing_else_is(
+            random: [u8; 32],
+            id in "dlv_[0-9a-z]{26}",
+            second: i64,
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            others in "(v1a?,[A-Za-z0-9+/]{0,44}=? ){0,3}",
+            at: prop::sample::Index,
+            bit in 0_u32..7,
+        ) {
+            let secret = new_secret(random);
+            let key = SigningKey::parse(&secret).expect("our own spelling");
+            let signature = key.sign_standard(&id, second, &body);
+            let secret = secret.expose_secret();
+            let second = second.to_string();
+            let verify = |secret: &str, id: &str, second: &str, body: &[u8], signatures: &str| {
+                verify_standard(secret, id, second, body, signatures)
+            };
+            prop_assert!(verify(secret, &id, &second, &body, &signature));
+            // Among those of other secrets too, as while one is rotated.
+            for signatures in [format!("{others}{signature}"), format!("{signature} {others}")] {
+                prop_assert!(verify(secret, &id, &second, &body, &signatures));
+            }
+
+            prop_assert!(!verify(secret, &flipped(&id, at, bit), &second, &body, &signature));
+            prop_assert!(!verify(secret, &id, &flipped(&second, at, bit), &body, &signature));
+            prop_assert!(!verify(secret, &id, &second, &body, &flipped(&signature, at, bit)));
+            prop_assert!(!verify(&flipped(secret, at, bit), &id, &second, &body, &signature));
+            prop_assert!(!verify(secret, &id, &second, &[&body[..], b" "].concat(), &signature));
+            prop_assert!(!verify(secret, &id, &second, &body, &signature[..signature.len() - 1]));
+            if !body.is_empty() {
+                let mut altered = body.clone();
+                altered[at.index(body.len())] ^= 1 << bit;
+                prop_assert!(!verify(secret, &id, &second, &altered, &signature));
+                prop_assert_ne!(key.sign_nextks(&altered), key.sign_nextks(&body));
+            }
+        }
+
+        #[test]
+        fn a_secret_is_base64_after_its_prefix_or_none(
+            text in r"\PC*|(whsec_|Whsec_|whsec)[A-Za-z0-9+/=_-]{0,12}",
+        ) {
+            let key = SigningKey::parse(&text.as_str().into());
+            let bytes = text.strip_prefix(PREFIX).and_then(|it| STANDARD.decode(it).ok());
+            let bytes = bytes.filter(|it| !it.is_empty());
+            prop_assert_eq!(key.is_ok(), bytes.is_some());
+            if let Some(bytes) = bytes {
+                prop_assert_eq!(format!("{PREFIX}{}", STANDARD.encode(bytes)), text);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     Cursor, Error, Key,
     item::{Attributes, Reader},
     keys::{ATTEMPTS, DUE_INDEX, LIST_INDEX},
-    table::{DueCursor, Page, Put, Table},
+    table::{DueCursor, DuePage, Page, Put, Table},
 };
 use crate::Promise;
 
@@ -160,7 +160,7 @@ impl Table for DynamoDb {
         now: Timestamp,
         limit: i32,
         after: Option<DueCursor>,
-    ) -> Promise<'_, Result<(Vec<Attributes>, Option<DueCursor>), Error>> {
+    ) -> Promise<'_, Result<DuePage, Error>> {
         Box::pin(async move {
             let now = AttributeValue::N(now.as_millisecond().to_string());
             let output = self

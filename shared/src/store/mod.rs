@@ -17,7 +17,7 @@ mod tests;
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
 pub use keys::{Key, Listed};
-pub use table::{DueCursor, Page, Put, Table};
+pub use table::{DueCursor, DuePage, Page, Put, Table};
 
 use std::sync::Arc;
 
@@ -111,8 +111,8 @@ pub enum Error {
 
 impl Store {
     /// A store that keeps everything in `table`.
-    pub fn new(table: impl Table + 'static, layout: Layout) -> Self {
-        Self { table: Arc::new(table), layout }
+    pub fn new(table: Arc<dyn Table>, layout: Layout) -> Self {
+        Self { table, layout }
     }
 
     /// What lives at `key`, as of now: the read is strongly consistent.

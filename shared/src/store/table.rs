@@ -38,7 +38,7 @@ pub trait Table: fmt::Debug + Send + Sync {
         now: Timestamp,
         limit: i32,
         after: Option<DueCursor>,
-    ) -> Promise<'_, Result<(Vec<Attributes>, Option<DueCursor>), Error>>;
+    ) -> Promise<'_, Result<DuePage, Error>>;
 
     /// Moves the timer of an item that has one, whatever its state, and counts in `n_errors` how
     /// often; gives that number, or 0 where there is no timer.
@@ -75,6 +75,9 @@ pub enum Put {
     /// Its condition did not hold, because of this.
     Refused(Option<Attributes>),
 }
+
+/// The keys of what is due, and where to go on.
+pub type DuePage = (Vec<Attributes>, Option<DueCursor>);
 
 /// A place in the due index: the keys of the last row before it.
 #[derive(Clone, Debug, PartialEq)]

@@ -169,6 +169,33 @@ fn check_damage<T: Item>(attributes: &Attributes) {
     }
 }
 
+/// Checks that with any change to the text of its JSON, an item is an error, or one that can be
+/// written and read again; never a panic.
+fn check_damaged_json<T: Item>(attributes: &Attributes, edits: &[Edit]) {
+    for name in OBJECTS {
+        let Some(AttributeValue::S(text)) = attributes.get(name) else { continue };
+        for (at, n_gone, with) in edits {
+            let chars: Vec<char> = text.chars().collect();
+            let (head, tail) = chars.split_at(at.index(chars.len() + 1));
+            let head: String = head.iter().collect();
+            let tail: String = tail.iter().skip(*n_gone).collect();
+            let mut damaged = attributes.clone();
+            damaged.insert(name.to_owned(), AttributeValue::S(format!("{head}{with}{tail}")));
+            if let Ok(it) = read::<T>(damaged) {
+                assert!(read::<T>(created(&it)).is_ok(), "{name} was read with {with:?}");
+            }
+        }
+    }
+}
+
+/// Where something is put into a text, how many characters it stands for, and what it is.
+type Edit = (prop::sample::Index, usize, String);
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let with = r#"[-0-9e."{}:,\[\]]{0,2}|null|-1|1e99|99999999999999|\\u0000|\PC"#;
+    vec((any::<prop::sample::Index>(), 0_usize..9, with), 16)
+}
+
 /// All of an account, secrets too, which cannot be compared or printed as they are.
 fn parts(account: &Account) -> impl PartialEq + Debug {
     let secret = |it: &crate::domain::account::Secret| {
@@ -200,6 +227,20 @@ proptest! {
         // What may still be told, or be told again, is not dropped meanwhile.
         let is_over = read::<Delivery>(attributes.clone()).expect("it is readable").due_at.is_none();
         prop_assert_eq!(attributes.contains_key("ttl"), is_over);
+    }
+
+    #[test]
+    fn no_json_in_the_table_makes_the_reader_panic(
+        request in values::request(),
+        delivery in values::delivery(),
+        chances in chances(),
+        edits in edits(),
+    ) {
+        let start = request.created_at;
+        check_damaged_json::<Request>(&created(&request), &edits);
+        let attributes = check_history(request, start, &chances, request_moved);
+        check_damaged_json::<Request>(&attributes, &edits);
+        check_damaged_json::<Delivery>(&created(&delivery), &edits);
     }
 
     #[test]

@@ -126,10 +126,64 @@ fn what_is_logged_shows_no_path() {
     assert_eq!(format!("{:?}", url.expect("allowed")), "https://example.com:443/…");
 }
 
+/// A URL of the corpus with something put into it, taken out of it or doubled.
+fn damaged() -> impl Strategy<Value = String> {
+    let urls: Vec<String> = CORPUS
+        .lines()
+        .map(|it| serde_json::from_str::<Row>(it).expect("the corpus is well-formed").url)
+        .filter(|it| it.len() < 300)
+        .collect();
+    let piece = prop_oneof![
+        r"[ -~]{0,2}",
+        prop::sample::select(vec![
+            "@", "\\", "%2f", "[", "]", "::", "#", "//", "。", "\t", ":443", "0x"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let edit = (any::<prop::sample::Index>(), 0_usize..3, piece);
+    (prop::sample::select(urls), prop::collection::vec(edit, 1..3)).prop_map(|(url, edits)| {
+        edits.into_iter().fold(url, |url, (at, n_gone, piece)| {
+            let chars: Vec<char> = url.chars().collect();
+            let (head, tail) = chars.split_at(at.index(chars.len() + 1));
+            head.iter()
+                .copied()
+                .chain(piece.chars())
+                .chain(tail.iter().skip(n_gone).copied())
+                .collect()
+        })
+    })
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text: String) {
         let _ = CallbackUrl::parse(&text, &CallbackRules::development());
+    }
+
+    /// Who splits an accepted URL by hand, and who asks another parser, reads what will be called;
+    /// and of what was sent the same host as of the normal form.
+    #[test]
+    fn an_accepted_url_is_read_alike_by_everybody(text in damaged()) {
+        let rules = CallbackRules::strict();
+        let Ok(url) = CallbackUrl::parse(&text, &rules) else { return Ok(()) };
+        prop_assert!(url.is_https() && url.as_str().len() <= URL_BYTES_MAX);
+        prop_assert!(url.literal_address().is_none_or(|it| rules.allows(it)));
+        prop_assert_eq!(CallbackUrl::parse(url.as_str(), &rules), Ok(url.clone()));
+        for text in [text.as_str(), url.as_str()] {
+            let uri: Uri = text.parse().expect("the second parser takes it");
+            prop_assert!(uri.host().expect("a host").eq_ignore_ascii_case(url.host()));
+            prop_assert_eq!(uri.port_u16().unwrap_or(443), url.port());
+
+            let rest = &text["https://".len()..];
+            let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or(rest);
+            let port = authority.rsplit_once(']').map_or(authority, |(_, it)| it).split_once(':');
+            let (host, port) = match port {
+                Some((_, port)) => (&authority[..authority.len() - port.len() - 1], port),
+                None => (authority, ""),
+            };
+            prop_assert!(host.eq_ignore_ascii_case(url.host()), "{} of {}", host, text);
+            prop_assert_eq!(if port.is_empty() { Ok(443) } else { port.parse() }, Ok(url.port()));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! The laws of deliveries: a sentence each here, and random interleavings in [`workers`].
+//! The laws of deliveries: a sentence each here, random interleavings of workers in [`workers`],
+//! and of all that can be done to one in [`histories`].
 
+mod histories;
 mod workers;
 
 use proptest::prelude::*;

@@ -152,7 +152,8 @@ fn moves(crashes: u32) -> impl Strategy<Value = Vec<(usize, Move, u64, u64)>> {
     ];
     let wait =
         prop_oneof![4 => Just(0), 3 => 0_u64..10_000, 2 => 0_u64..70_000, 1 => Just(4_000_000)];
-    prop::collection::vec((0_usize..2, what, wait, 0_u64..1_000), 1..120)
+    // No clock is behind another by more than 2 s.
+    prop::collection::vec((0_usize..2, what, wait, 0_u64..2_000), 1..120)
 }
 
 proptest! {

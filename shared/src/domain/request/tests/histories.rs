@@ -48,9 +48,9 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
         1 => Just(Step::Erase),
         1 => Just(Step::Look),
     ];
-    // Clocks go on by leaps and bounds, and differ by up to a second.
+    // Clocks go on by leaps and bounds, and differ by up to 2 s.
     let wait = prop_oneof![Just(0_u64), 0_u64..3_000, 0_u64..40_000];
-    prop::collection::vec((wait, 0_u64..1_000, step), 1..60)
+    prop::collection::vec((wait, 0_u64..2_000, step), 1..60)
 }
 
 fn requests() -> impl Strategy<Value = Request> {
@@ -120,6 +120,30 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
     }
 }
 
+/// Whether `step`, tried again by the same operation, is known for its own write come back, or
+/// finds nothing more to do.
+fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
+    match step {
+        Step::Answer(op) => {
+            let number = usize::try_from(op).expect("small");
+            let row = number % after.question.n_rows();
+            // Even once it is too late: the answer was taken in time.
+            let late = after.deadline + GUARD;
+            after.answer(row, &chose(OPTIONS[number % 3]), late, OpId(op)) == Ok(None)
+        }
+        Step::Cancel(op) => after.cancel(now, OpId(op)) == Ok(None),
+        Step::TimeOut(op) => after.time_out(now, OpId(op)).is_none(),
+        Step::Read(op) => {
+            let (told, next) = after.read(now, OpId(op));
+            matches!(told, Some(Told::Result { .. })) && next.is_none()
+        }
+        Step::Acknowledge(op) => after.acknowledge(OpId(op), now) == Ok(None),
+        Step::ExpireResult => after.expire_result(now).is_none(),
+        Step::Erase => after.erase(now).is_none(),
+        Step::Dispatched(_) | Step::Hinted(_) | Step::Look => true,
+    }
+}
+
 /// When a request that was not hinted must be looked after.
 fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
     match &request.state {
@@ -143,6 +167,12 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         (State::Ended(_) | State::Erased { .. }, State::Pending)
         | (State::Erased { .. }, State::Ended(_)) => panic!("it came back"),
         (State::Pending, _) | (_, State::Erased { .. }) => (),
+    }
+
+    assert!(after.rows.iter().flatten().all(|it| it.at < after.deadline), "answered too late");
+    // Once the answers decide, nobody is asked for another.
+    if matches!(step, Step::Answer(_)) && after.terms.mode == Mode::OnUserAction {
+        assert_eq!(after.state == State::Pending, after.verdict() == Verdict::Open);
     }
 
     let is_over = matches!(&after.state, State::Ended(end) if end.reading.is_over());
@@ -190,6 +220,10 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         assert_eq!(after.question, Question::default());
         assert!(after.rows.is_empty() && after.outbox.is_empty());
         assert_eq!(after.terms.callback, None);
+        assert_eq!(after.terms.quorum, Quorum::ALL, "it names options");
+        assert_eq!(after.terms.on_deadline, OnDeadline::Expire, "it names an option");
+        assert_eq!(after.read(now, OpId(999)), (None, None));
+        assert!(!after.shows_answers(now));
     }
 }
 
@@ -204,6 +238,7 @@ proptest! {
             let now = clock + Duration::from_millis(skew);
             if let Some(next) = take(&request, step, now, &mut seen) {
                 check(&request, &next, step, now, &mut seen);
+                prop_assert!(is_known(&next, step, now), "done twice: {:?}", step);
                 request = next;
             }
         }

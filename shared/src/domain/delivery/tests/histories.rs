@@ -1,0 +1,184 @@
+//! All that can be done to a delivery, in any order, by clocks that differ and run backwards.
+//!
+//! [`workers`](super::workers) has two that keep to the rules; here anybody tries anything.
+
+use super::*;
+
+/// Something that is tried.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A worker starts, sent for the attempt after so many starts less than there were.
+    Start { stale: u32, op: OpId },
+    /// A worker, or one that only thinks it has the lease, writes down what came of it.
+    Finish { verdict: Verdict, chance: f64, op: OpId },
+    /// The sender wants it once more.
+    Redeliver,
+    /// The sweep has handed it on.
+    Hinted { seconds: u64 },
+    /// The sender wants nothing of it left.
+    Erase { op: OpId },
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
+    let op = || (1_u64..4).prop_map(OpId);
+    let retry_after = prop::option::of(any::<u64>().prop_map(Duration::from_secs));
+    let verdict = prop_oneof![
+        1 => Just(Verdict::Accepted),
+        1 => Just(Verdict::Permanent(Reason::Gone)),
+        6 => retry_after.prop_map(|retry_after| Verdict::Retry { retry_after }),
+    ];
+    let stale = prop_oneof![4 => Just(0), 1 => 1_u32..3];
+    let step = prop_oneof![
+        10 => (stale, op()).prop_map(|(stale, op)| Step::Start { stale, op }),
+        8 => (verdict, 0.0..=1.0_f64, op())
+            .prop_map(|(verdict, chance, op)| Step::Finish { verdict, chance, op }),
+        1 => Just(Step::Redeliver),
+        2 => (0_u64..400).prop_map(|seconds| Step::Hinted { seconds }),
+        1 => op().prop_map(|op| Step::Erase { op }),
+    ];
+    let wait =
+        prop_oneof![2 => Just(0_u64), 2 => 0_u64..3_000, 3 => 0_u64..60_000, 1 => Just(8_000_000)];
+    // No clock is behind another by more than 2 s.
+    prop::collection::vec((wait, 0_u64..2_000, step), 1..80)
+}
+
+/// The delivery after `step`, unless nothing comes of it.
+fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
+    match step {
+        Step::Start { stale, op } => {
+            match delivery.start(delivery.attempt.saturating_sub(stale), now, op) {
+                Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
+                Start::Early(at) => {
+                    assert!(now < at, "early, but not before {at}");
+                    None
+                }
+                Start::Mine | Start::Nothing => None,
+            }
+        }
+        Step::Finish { verdict, chance, op } => delivery.finish(verdict, now, chance, op),
+        Step::Redeliver => delivery.redeliver(now),
+        // As the sweep does it: what is due.
+        Step::Hinted { seconds } => (delivery.due_at.is_some_and(|it| it <= now))
+            .then(|| delivery.hinted(now + Duration::from_secs(seconds))),
+        Step::Erase { op } => delivery.erase(now, op),
+    }
+}
+
+/// Whether `step`, tried again by the same operation, is known for its own write come back, or
+/// finds nothing more to do.
+fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
+    match step {
+        Step::Start { op, .. } => {
+            let again = after.start(after.attempt, now, op);
+            matches!((after.state, again), (State::Leased { .. }, Start::Mine))
+                || matches!(
+                    (after.state, after.start(0, now, op)),
+                    (State::Done { .. }, Start::Nothing)
+                )
+        }
+        Step::Finish { op, .. } => after.finish(Verdict::Accepted, now, 0.0, op).is_none(),
+        Step::Erase { op } => after.erase(now, op).is_none(),
+        Step::Redeliver | Step::Hinted { .. } => true,
+    }
+}
+
+/// What no step may break, comparing before and after.
+fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
+    assert_eq!(after.revision, before.revision + 1);
+    let told = |it: &Delivery| (it.id, it.event, it.event_kind, it.request, it.created_at);
+    assert_eq!(told(after), told(before), "it tells of something else");
+    assert!(after.body.is_none() || after.body == before.body, "the bytes changed");
+
+    // The timer is set exactly while something is to be done, and for no time before that.
+    assert_eq!(after.due_at.is_none(), matches!(after.state, State::Done { .. }));
+    let not_before = match after.state {
+        State::Waiting { not_before } => not_before,
+        State::Leased { until, .. } => until + LEASE_GUARD,
+        State::Done { .. } => Timestamp::MIN,
+    };
+    let is_hinted = matches!(step, Step::Hinted { .. });
+    assert!(is_hinted || after.due_at.is_none_or(|it| not_before <= it), "due too early");
+
+    // Only a redelivery opens what is over, and only an erasure takes it from who has it.
+    match (before.state, after.state) {
+        (State::Done { .. }, State::Waiting { .. }) => {
+            assert!(matches!(step, Step::Redeliver));
+            assert_eq!((after.starts, after.failures), (0, 0));
+        }
+        (State::Done { .. }, is) => assert_eq!(is, before.state, "the end changed"),
+        (State::Leased { owner, until }, State::Leased { owner: next, .. }) if owner != next => {
+            assert!(until + LEASE_GUARD <= now, "taken from a worker that may be alive");
+        }
+        (State::Leased { owner, .. }, State::Waiting { .. }) => {
+            assert!(matches!(step, Step::Finish { op, .. } if op == owner));
+        }
+        (State::Waiting { not_before }, State::Leased { .. }) => {
+            assert!(not_before <= now, "attempted too early");
+        }
+        _ => (),
+    }
+
+    let n_retries = u32::try_from(DELAYS_SECONDS.len()).expect("small");
+    let is_attempt =
+        matches!(step, Step::Start { .. }) && !matches!(after.state, State::Done { .. });
+    assert_eq!(after.attempt, before.attempt + u32::from(is_attempt), "numbers of attempts go on");
+    assert!(after.starts <= n_retries + 1 + CRASHES_MAX && after.starts <= after.attempt);
+    assert!(after.failures <= n_retries + 1 && after.failures <= after.starts);
+
+    if let Step::Finish { verdict: Verdict::Retry { .. }, .. } = step
+        && let State::Waiting { not_before } = after.state
+    {
+        let index = usize::try_from(before.failures).expect("small");
+        let delay = Duration::from_secs(DELAYS_SECONDS[index].into());
+        assert!((now + delay..=now + delay * 2).contains(&not_before), "{not_before}");
+    }
+    if after.body.is_none() {
+        assert!(matches!(after.state, State::Done { .. }), "erased, and still to be told");
+        assert_eq!(after.target, Target::Erased);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_history_breaks_the_laws(steps in steps()) {
+        let (mut delivery, mut clock) = (delivery(), CREATED);
+        for (wait, skew, step) in steps {
+            clock += Duration::from_millis(wait);
+            let now = clock + Duration::from_millis(skew);
+            if let Some(next) = take(&delivery, step, now) {
+                check(&delivery, &next, step, now);
+                prop_assert!(is_known(&next, step, now), "done twice: {:?}", step);
+                delivery = next;
+            }
+        }
+    }
+
+    /// Left alone, a delivery comes to rest: each time its timer says so, somebody starts it, and
+    /// either dies or writes down that it failed.
+    #[test]
+    fn whoever_follows_the_timer_comes_to_an_end(
+        steps in steps(),
+        dies in prop::collection::vec(any::<bool>(), 20),
+    ) {
+        let (mut delivery, mut clock) = (delivery(), CREATED);
+        for (wait, _, step) in steps {
+            clock += Duration::from_millis(wait);
+            delivery = take(&delivery, step, clock).unwrap_or(delivery);
+        }
+        for (op, dies) in (100..).zip(dies) {
+            let Some(due_at) = delivery.due_at else { break };
+            clock = clock.max(due_at);
+            let op = OpId(op);
+            delivery = match delivery.start(delivery.attempt, clock, op) {
+                Start::Attempt(next) if dies => *next,
+                Start::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it is theirs"),
+                Start::GiveUp(next) => *next,
+                // Handed on before its time, it is looked at once more.
+                Start::Early(at) => delivery.hinted(at),
+                other => panic!("due, but there is nothing to do: {other:?}"),
+            };
+        }
+        prop_assert!(end(&delivery).is_some(), "{:?}", delivery);
+        prop_assert_eq!(delivery.due_at, None);
+    }
+}

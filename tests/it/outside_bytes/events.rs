@@ -1,0 +1,130 @@
+//! What wakes the workers: the queue's events, and the schedule's.
+
+use answerback::{domain::RequestId, service::Hint};
+use infra::aws::to_event;
+use serde::de::IgnoredAny;
+
+use super::*;
+
+/// Whether the worker can make something of a message, in the plainest words.
+fn is_hint(body: Option<&str>) -> bool {
+    match serde_json::from_str(body.unwrap_or_default()) {
+        Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. }) => id.parse::<RequestId>().is_ok(),
+        Ok(Hint::Delivery { id, .. }) => id.parse::<answerback::domain::DeliveryId>().is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// A record as Lambda gives it, with members that are absent, null or new, and any text.
+fn records() -> impl Strategy<Value = Value> {
+    let id = prop_oneof![
+        3 => Just("req_00000000000000000000000000".to_owned()),
+        3 => Just("dlv_00000000000000000000000000".to_owned()),
+        1 => ".{0,5}",
+    ];
+    let kind = select(vec!["request", "deadline", "delivery", "ping"]);
+    let hint =
+        (kind, id, prop::option::of(0_u32..9), 0_u32..9).prop_map(|(kind, id, attempt, hops)| {
+            json!({ "kind": kind, "id": id, "attempt": attempt, "hops": hops }).to_string()
+        });
+    let body = prop_oneof![
+        4 => hint.prop_map(Value::from),
+        1 => any::<String>().prop_map(Value::from),
+        1 => Just("[".repeat(10_000).into()),
+        1 => Just(Value::Null),
+    ];
+    let absent = prop::sample::subsequence(
+        vec!["body", "receiptHandle", "attributes", "messageAttributes", "awsRegion", "md5OfBody"],
+        0..3,
+    );
+    (body, absent).prop_map(|(body, absent)| {
+        let mut record = json!({
+            "receiptHandle": "r",
+            "body": body,
+            "md5OfBody": "m",
+            "attributes": { "ApproximateReceiveCount": "1" },
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "awsRegion": "eu-central-1",
+            "later": [1],
+        });
+        for name in absent {
+            record.as_object_mut().expect("it is one").remove(name);
+        }
+        record
+    })
+}
+
+/// Broken records go back to the queue, each by its name, and their neighbours are followed.
+#[test]
+fn a_broken_hint_does_no_harm_to_its_neighbours() {
+    let batches = (prop::collection::vec(records(), 0..6), any::<Index>());
+    run(48, &batches, async |world, (mut records, place)| {
+        let question = json!({
+            "title": "Deploy?",
+            "options": [{ "value": "yes", "label": "Yes" }],
+            "callback_url": "https://hooks.example.com/a",
+        });
+        let request = world.create(question).await;
+        world.answer(&request, 0, json!({ "option": "yes" })).await;
+        let sent =
+            world.system.receive(std::time::Duration::ZERO).await.expect("the queue is there");
+        let sent = serde_json::to_value(to_event(&sent)).expect("plain data");
+        let good = sent["Records"].as_array().expect("records").clone();
+        let at = place.index(records.len() + 1);
+        records.splice(at..at, good);
+        for (number, record) in records.iter_mut().enumerate() {
+            record["messageId"] = json!(number.to_string());
+        }
+        let n_posts = world.posts().len();
+
+        let event = json!({ "Records": records, "later": {} });
+        let event = serde_json::from_value(event).expect("as Lambda gives it");
+        let response = invoke(world, event).await;
+
+        let is_broken = |it: &&Value| !is_hint(it["body"].as_str());
+        let mut broken: Vec<_> =
+            records.iter().filter(is_broken).map(|it| it["messageId"].clone()).collect();
+        let mut failed: Vec<_> = response.into_iter().map(Value::from).collect();
+        broken.sort_by_key(Value::to_string);
+        failed.sort_by_key(Value::to_string);
+        prop_assert_eq!(failed, broken);
+        prop_assert_eq!(world.posts().len(), n_posts + 1, "the callback was made");
+        Ok(())
+    });
+}
+
+/// Invokes delivery, and gives the messages that go back.
+async fn invoke(world: &World, event: aws_lambda_events::sqs::SqsEvent) -> Vec<String> {
+    let ends_at = world.system.clock.now() + std::time::Duration::from_secs(30);
+    let response = deliver::deliver(&world.system.deliver, event, Some(ends_at)).await;
+    response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
+}
+
+/// What the schedule says is never looked at, so whatever JSON comes, the sweep runs.
+#[test]
+fn no_event_keeps_the_sweep_from_running() {
+    const MAIN: &str = include_str!("../../../functions/sweep/src/main.rs");
+    assert!(MAIN.contains("LambdaEvent<IgnoredAny>"), "the sweep looks at its input");
+    let names = vec!["version", "detail", "time", "resources", "account", "source", "detail-type"];
+    let value = prop_oneof![
+        any::<f64>().prop_map(|it| json!(it).to_string()),
+        any::<String>().prop_map(|it| json!(it).to_string()),
+        select(vec![
+            "null",
+            "1e999",
+            r#""\ud800""#,
+            "{}",
+            "[]",
+            "-0",
+            "123456789012345678901234567890"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let member = (select(names), value).prop_map(|(name, value)| format!("{name:?}:{value}"));
+    let event = prop::collection::vec(member, 0..9).prop_map(|it| format!("{{{}}}", it.join(",")));
+    proptest!(|(event in event, depth in 0_usize..5_000)| {
+        let event = format!("{}{event}{}", "[".repeat(depth), "]".repeat(depth));
+        prop_assert!(serde_json::from_slice::<IgnoredAny>(event.as_bytes()).is_ok());
+    });
+}

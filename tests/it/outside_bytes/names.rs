@@ -1,0 +1,155 @@
+//! What names things: keys, identifiers, tokens, cursors and queries.
+
+use super::*;
+use crate::requests::{asking, faults};
+
+/// What stands in the place of some characters of a name.
+fn edits() -> impl Strategy<Value = (Index, usize, String)> {
+    (any::<Index>(), 0_usize..3, "[A-Za-z0-9_.~-]{0,2}")
+}
+
+/// The name with that done to it, if that makes another.
+fn altered(name: &str, (at, n_gone, with): (Index, usize, String)) -> Option<String> {
+    let at = at.index(name.len() + 1);
+    let end = (at + n_gone).min(name.len());
+    let other = format!("{}{with}{}", &name[..at], &name[end..]);
+    (other != name && !other.is_empty()).then_some(other)
+}
+
+#[test]
+fn an_altered_link_opens_nothing() {
+    run(48, &edits(), async |world, edit| {
+        let request = world.create(everything()).await;
+        let Some(token) = altered(&token(&request, 0), edit) else { return Ok(()) };
+        for (method, path) in [
+            (Method::GET, format!("/a/{token}")),
+            (Method::POST, format!("/a/{token}")),
+            (Method::GET, format!("/v1/answers/{token}")),
+        ] {
+            let answer = world.visit(method, &path, "option=yes").await;
+            prop_assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", path);
+        }
+        let body = Bytes::from(full_answer().to_string());
+        let answer = world.send(Method::POST, &format!("/v1/answers/{token}"), &[], body).await;
+        prop_assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_altered_key_opens_nothing() {
+    run(48, &(edits(), "[ -~]{0,60}"), async |world, (edit, other)| {
+        let keys = [altered(&world.key, edit), Some(other)];
+        for key in keys.into_iter().flatten() {
+            let bearer = format!("Bearer {key}");
+            for header in [("authorization", bearer.as_str()), ("x-api-key", key.as_str())] {
+                let answer = world.send(Method::GET, "/v1/requests", &[header], Bytes::new()).await;
+                prop_assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", key);
+                let body = Bytes::from(everything().to_string());
+                let answer = world.send(Method::POST, "/v1/requests", &[header], body).await;
+                prop_assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", key);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn an_altered_identifier_names_nothing() {
+    run(32, &(edits(), "[!$&-.0-9:;=@A-Z_a-z~]{1,40}"), async |world, (edit, other)| {
+        let request = world.create(everything()).await;
+        let id = request["id"].as_str().expect("an id");
+        for id in [altered(id, edit), Some(other)].into_iter().flatten() {
+            for (method, path, body) in [
+                (Method::GET, format!("/v1/requests/{id}"), Value::Null),
+                (Method::GET, format!("/v1/requests/{id}/result"), Value::Null),
+                (Method::POST, format!("/v1/requests/{id}/cancel"), Value::Null),
+                (Method::POST, format!("/v1/requests/{id}/responses"), full_answer()),
+                (Method::DELETE, format!("/v1/requests/{id}"), Value::Null),
+                (Method::GET, format!("/v1/deliveries/{id}"), Value::Null),
+                (Method::GET, format!("/v1/conversations/{id}"), Value::Null),
+                (Method::POST, format!("/v1/deliveries/{id}/redeliver"), Value::Null),
+            ] {
+                let answer = world.call(method, &path, body).await;
+                prop_assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", path);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// One that is accepted finds again what was made under it; others never do.
+#[test]
+fn an_idempotency_key_stands_for_one_request() {
+    let keys = prop_oneof![4 => "[ -~]{0,3}", 1 => "[a-z]{250,260}", 1 => "[a-z]{1,3}"];
+    run(48, &(keys.clone(), keys), async |world, (key, other)| {
+        // HTTP itself takes the space around a value away.
+        let [key, other] = [key, other].map(|it| it.trim().to_owned());
+        let is_good = |it: &str| (1..=255).contains(&it.len());
+        let mut ids = Vec::new();
+        for key in [&key, &key, &other] {
+            let headers = [("idempotency-key", key.as_str())];
+            let answer =
+                world.call_with(Method::POST, "/v1/requests", &headers, everything()).await;
+            prop_assert_eq!(
+                answer.status == StatusCode::CREATED,
+                is_good(key),
+                "{}",
+                answer.text()
+            );
+            if !is_good(key) {
+                let [fault] = &faults(&answer)[..] else { panic!("one fault") };
+                prop_assert_eq!(fault, "Idempotency-Key");
+                continue;
+            }
+            ids.push((key, answer.json()["id"].clone()));
+        }
+        for (left, right) in ids.iter().zip(ids.iter().skip(1)) {
+            prop_assert_eq!(left.0 == right.0, left.1 == right.1, "{:?} {:?}", left, right);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_list_shows_a_page_or_says_which_parameter_is_wrong() {
+    let name = select(vec![
+        "limit",
+        "cursor",
+        "status",
+        "external_reference_id",
+        "request_id",
+        "event_id",
+        "a",
+    ]);
+    let value = prop_oneof![
+        "[0-9]{0,3}|%[0-9a-f]{2}|%|\\+|[A-Za-z0-9_-]{0,12}",
+        "pending|succeeded|(req|evt)_[0-7][0-9a-z]{25}",
+    ];
+    let query = prop::collection::vec((name, value), 0..4);
+    run(32, &(query, edits()), async |world, (query, edit)| {
+        let request =
+            world.create(asking(json!({ "callback_url": "https://hooks.example.com/" }))).await;
+        world.answer(&request, 0, json!({ "option": "yes" })).await;
+        world.follow_hints().await;
+        let query: Vec<String> =
+            query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        for list in ["/v1/requests", "/v1/deliveries"] {
+            let page =
+                world.call(Method::GET, &format!("{list}?limit=1"), Value::Null).await.json();
+            let cursor = page["next_cursor"].as_str().and_then(|it| altered(it, edit.clone()));
+            let cursor = cursor.map(|it| format!("cursor={it}"));
+            for query in [Some(query.join("&")), cursor].into_iter().flatten() {
+                let answer = world.call(Method::GET, &format!("{list}?{query}"), Value::Null).await;
+                if answer.status == StatusCode::OK {
+                    prop_assert!(answer.json()["data"].is_array());
+                    continue;
+                }
+                for name in faults(&answer) {
+                    prop_assert!(query.contains(&format!("{name}=")), "{} of {}", name, query);
+                }
+            }
+        }
+        Ok(())
+    });
+}
