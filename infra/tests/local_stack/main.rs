@@ -3,6 +3,7 @@
 
 mod dying;
 mod keys;
+mod kills;
 mod rules;
 mod stack;
 mod time;

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use answerback::service::Clock;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
@@ -19,6 +20,7 @@ use axum::{
 };
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Long enough for the slowest machine: a test that fails need not be fast.
@@ -43,9 +45,15 @@ pub(crate) struct Receiver {
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
+/// What a receiver answers, and how long it thinks before.
+pub(crate) type Mood = (u16, Duration);
+
 /// A callback as a receiver got it.
 #[derive(Clone)]
 pub(crate) struct Arrived {
+    pub(crate) at: Timestamp,
+    /// What it was answered with.
+    pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -53,7 +61,7 @@ pub(crate) struct Arrived {
 /// The program with these arguments.
 pub(crate) fn answerback(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_answerback"));
-    command.args(arguments).env_remove("TABLE_NAME").env("RUST_LOG", "warn");
+    command.args(arguments).env_remove("TABLE_NAME").env("RUST_LOG", "warn,dynoxide=error");
     command
 }
 
@@ -156,19 +164,30 @@ impl Drop for Stack {
 impl Receiver {
     /// Listens, and answers with `status`.
     pub(crate) async fn start(status: u16) -> Self {
+        let status = Arc::new(AtomicU16::new(status));
+        let current = Arc::clone(&status);
+        let mood = move || (current.load(Ordering::SeqCst), Duration::ZERO);
+        Self { status, ..Self::moody(mood).await }
+    }
+
+    /// Listens, and asks `mood` at every callback.
+    pub(crate) async fn moody(mood: impl Fn() -> Mood + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let url = format!("http://{}/hook", listener.local_addr().expect("it listens"));
-        let receiver =
-            Self { url, status: Arc::new(status.into()), arrived: Arc::new(Mutex::default()) };
+        let receiver = Self { url, status: Arc::default(), arrived: Arc::new(Mutex::default()) };
         let this = receiver.clone();
         let router = Router::new().fallback(async move |method: Method, request: Request<Body>| {
             let (parts, body) = request.into_parts();
-            let body = to_bytes(body, 1_000_000).await.expect("a whole body");
+            let (status, thinking) = mood();
+            // Who calls may be killed before it has said all.
+            let body = to_bytes(body, 1_000_000).await.map_err(|_| StatusCode::BAD_REQUEST)?;
             if method == Method::POST {
-                let arrived = Arrived { headers: parts.headers, body };
+                let arrived =
+                    Arrived { at: Clock::System.now(), status, headers: parts.headers, body };
                 this.arrived.lock().expect("no holder panics").push(arrived);
             }
-            StatusCode::from_u16(this.status.load(Ordering::SeqCst)).expect("a status")
+            pause(thinking).await;
+            Ok::<_, StatusCode>(StatusCode::from_u16(status).expect("a status"))
         });
         tokio::spawn(async { axum::serve(listener, router).await });
         receiver
@@ -198,16 +217,26 @@ pub(crate) async fn call(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> (StatusCode, Value) {
+    try_call(method, url, headers, body).await.expect("an answer")
+}
+
+/// Calls like [`call`] somebody who may die meanwhile: then there is no answer, or no whole one.
+pub(crate) async fn try_call(
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Option<(StatusCode, Value)> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(body.into())).expect("a valid request");
-    let response = client.request(request).await.expect("an answer");
+    let response = client.request(request).await.ok()?;
     let status = response.status();
-    let body = to_bytes(Body::new(response.into_body()), 10_000_000).await.expect("a whole body");
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    let body = to_bytes(Body::new(response.into_body()), 10_000_000).await.ok()?;
+    Some((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
 /// Looks again and again until there is something.
