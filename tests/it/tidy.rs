@@ -27,12 +27,12 @@ const EXCEPTION: (&str, &str) = ("callback_url.rs", "use http::Uri;");
 
 /// Outside crates that only some of our packages may depend on.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("aws-sdk-dynamodb", &["answerback", "infra", "system-tests"]),
-    ("aws-sdk-sqs", &["answerback", "infra", "system-tests"]),
+    ("aws-sdk-dynamodb", &["answerback", "infra", "simulation", "system-tests"]),
+    ("aws-sdk-sqs", &["answerback", "infra", "simulation", "system-tests"]),
     ("aws-sdk-eventbridge", &["answerback", "infra", "system-tests"]),
     ("reqwest", &["answerback"]),
     ("dynoxide-rs", &["infra"]),
-    ("clap", &["infra"]),
+    ("clap", &["infra", "simulation"]),
 ];
 
 /// Which of our packages each of them may depend on.
@@ -43,7 +43,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("sweep", &["answerback"]),
     ("deliver", &["answerback"]),
     ("infra", &["answerback", "intake", "poll", "sweep", "deliver"]),
-    ("system-tests", &["answerback", "intake", "poll", "sweep", "deliver", "infra"]),
+    ("simulation", &["answerback", "intake", "poll", "sweep", "deliver"]),
+    ("system-tests", &["answerback", "intake", "poll", "sweep", "deliver", "infra", "simulation"]),
 ];
 
 #[test]

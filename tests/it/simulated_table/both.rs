@@ -1,0 +1,215 @@
+//! The same table twice: what is done to one is done to the other, and what they say is compared.
+
+use answerback::store::{
+    Attributes, Cursor, DueCursor, DynamoDb, Error, Key, Table as _,
+    keys::{LIST_INDEX, RELATED_INDEX},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use simulation::table::SimulatedTable;
+
+use super::operations::{Operation, PARTITIONS, PKS, SKS};
+
+/// More pages than any list here has.
+const PAGES_MAX: usize = 100;
+
+/// The same table twice.
+pub(super) struct Both {
+    real: DynamoDb,
+    pub(super) simulated: SimulatedTable,
+    /// Begins every key and partition of this sequence.
+    prefix: String,
+    /// How many operations there were: the simulated table's time.
+    now: i64,
+    /// Where pages have ended: the rows there may have changed since, or gone.
+    due_cursors: Vec<DueCursor>,
+    cursors: Vec<(&'static str, String, Cursor)>,
+}
+
+impl Both {
+    /// Two tables without anything of this sequence.
+    pub(super) fn new(real: DynamoDb, sequence: u32) -> Self {
+        Self {
+            real,
+            simulated: SimulatedTable::default(),
+            prefix: format!("{sequence}."),
+            now: 0,
+            due_cursors: Vec::new(),
+            cursors: Vec::new(),
+        }
+    }
+
+    /// A name of this sequence's own.
+    pub(super) fn own(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn key(&self, (pk, sk): (&str, &str)) -> Key {
+        Key { pk: self.own(pk), sk: sk.to_owned() }
+    }
+
+    /// Attributes with partitions of one's own.
+    fn attributes(&self, attributes: Vec<(&'static str, AttributeValue)>) -> Attributes {
+        let own = |(name, value): (&str, AttributeValue)| {
+            let value = match value {
+                AttributeValue::S(text) if PARTITIONS.iter().any(|it| it.0 == name) => {
+                    AttributeValue::S(self.own(&text))
+                }
+                value => value,
+            };
+            (name.to_owned(), value)
+        };
+        attributes.into_iter().map(own).collect()
+    }
+
+    /// Does the same to both, and compares what they say.
+    pub(super) async fn run(&mut self, operation: Operation) -> Result<(), Error> {
+        self.now += 1;
+        let now = self.now;
+        match operation {
+            Operation::Get(key) => {
+                let key = self.key(key);
+                assert_eq!(self.simulated.get(&key), self.real.get(key).await?);
+            }
+            Operation::GetMany(keys) => {
+                let keys: Vec<Key> = keys.into_iter().map(|it| self.key(it)).collect();
+                assert_eq!(self.simulated.get_many(&keys), self.real.get_many(keys).await?);
+            }
+            Operation::PutNew(key, attributes) => {
+                let mut attributes = self.attributes(attributes);
+                attributes.extend(self.key(key).into_attributes());
+                let simulated = self.simulated.put_new(attributes.clone(), now);
+                assert_eq!(simulated, self.real.put_new(attributes).await?);
+            }
+            Operation::Update(key, moving, previous) => {
+                let (key, moving) = (self.key(key), self.attributes(moving));
+                let simulated = self.simulated.update(&key, moving.clone(), previous, now);
+                assert_eq!(simulated, self.real.update(key, moving, previous).await?);
+            }
+            Operation::PutOff(key, until) => {
+                let key = self.key(key);
+                let simulated = self.simulated.put_off(&key, until, now);
+                assert_eq!(simulated, self.real.put_off(key, time(until)).await?);
+            }
+            Operation::Disarm(key, due_at) => {
+                let key = self.key(key);
+                self.simulated.disarm(&key, due_at, now);
+                self.real.disarm(key, time(due_at)).await?;
+            }
+            Operation::Due { shard, until, limit, from } => {
+                self.due(self.own(shard), until, limit, from).await?;
+            }
+            Operation::List { index, partition, limit, from } => {
+                self.list(index, self.own(partition), limit, from).await?;
+            }
+            Operation::Attempts { pk, limit, after } => {
+                let after = after.map(str::to_owned);
+                self.attempts(self.own(pk), limit, after).await?;
+            }
+            // Forgetting what nobody sees must show nowhere.
+            Operation::Settle => self.simulated.settle(now),
+        }
+        Ok(())
+    }
+
+    /// All pages, from the start or a place where a page once ended.
+    ///
+    /// Which of two rows comes first that are due at the same time, AWS does not say. The
+    /// simulated table takes the emulator's order, by the keys of the items, and is compared in it.
+    async fn due(
+        &mut self,
+        shard: String,
+        until: i64,
+        limit: i32,
+        from: Option<usize>,
+    ) -> Result<(), Error> {
+        // AWS refuses a cursor that the query itself would not have given.
+        let fits = |it: &&DueCursor| {
+            let due_at = it.0["due_at"].as_n().ok().and_then(|it| it.parse::<i64>().ok());
+            let is_in_time = due_at.is_some_and(|it| it <= until);
+            is_in_time && it.0["due_shard"].as_s() == Ok(&shard)
+        };
+        let fitting: Vec<_> = self.due_cursors.iter().filter(fits).cloned().collect();
+        let mut after = from.and_then(|it| fitting.get(it % fitting.len().max(1)).cloned());
+        for _ in 0..PAGES_MAX {
+            let simulated = self.simulated.due(&shard, until, limit, after.as_ref(), self.now);
+            let real = self.real.due(shard.clone(), time(until), limit, after).await?;
+            assert_eq!(simulated, real);
+            assert_stops_at_the_limit(real.0.len(), real.1.is_some(), limit);
+            let Some(next) = real.1 else { return Ok(()) };
+            self.due_cursors.push(next.clone());
+            after = Some(next);
+        }
+        panic!("the pages do not end");
+    }
+
+    /// All pages, from the start or a place where a page once ended. Rows that sort alike come in
+    /// the emulator's order here too; the product's end with their items' keys and never do.
+    async fn list(
+        &mut self,
+        index: &'static str,
+        partition: String,
+        limit: i32,
+        from: Option<usize>,
+    ) -> Result<(), Error> {
+        let fits = |it: &&(_, String, _)| (it.0, &it.1) == (index, &partition);
+        let fitting: Vec<_> = self.cursors.iter().filter(fits).map(|it| it.2.clone()).collect();
+        let mut cursor = from.and_then(|it| fitting.get(it % fitting.len().max(1)).cloned());
+        for _ in 0..PAGES_MAX {
+            let simulated =
+                self.simulated.list(index, &partition, limit, cursor.as_ref(), self.now);
+            let real = self.real.list(index, partition.clone(), limit, cursor).await?;
+            assert_eq!(simulated, real);
+            assert_stops_at_the_limit(real.items.len(), real.next.is_some(), limit);
+            let Some(next) = real.next else { return Ok(()) };
+            self.cursors.push((index, partition.clone(), next.clone()));
+            cursor = Some(next);
+        }
+        panic!("the pages do not end");
+    }
+
+    /// All pages of attempts, and how long each is.
+    pub(super) async fn attempts(
+        &self,
+        pk: String,
+        limit: i32,
+        mut after: Option<String>,
+    ) -> Result<Vec<usize>, Error> {
+        let mut lengths = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let simulated = self.simulated.attempts(&pk, limit, after.as_deref());
+            let real = self.real.attempts(pk.clone(), limit, after).await?;
+            assert_eq!(simulated, real);
+            lengths.push(real.items.len());
+            let Some(next) = real.next else { return Ok(lengths) };
+            after = Some(next.at);
+        }
+        panic!("the pages do not end");
+    }
+
+    /// Compares all that there is.
+    pub(super) async fn compare(&mut self) -> Result<(), Error> {
+        for key in PKS.iter().flat_map(|pk| SKS.iter().map(move |sk| (*pk, *sk))) {
+            self.run(Operation::Get(key)).await?;
+        }
+        for (_, partition) in PARTITIONS.iter().filter(|it| it.0 == "due_shard") {
+            self.due(self.own(partition), i64::from(u32::MAX), 100, None).await?;
+        }
+        for (index, name) in [(LIST_INDEX, "list_pk"), (RELATED_INDEX, "related_pk")] {
+            for (_, partition) in PARTITIONS.iter().filter(|it| it.0 == name) {
+                self.list(index, self.own(partition), 100, None).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// AWS says where to go on whenever a page ends at its limit, even if nothing follows: it has not
+/// looked any further. The product follows such a page to an empty one, so both must give it.
+fn assert_stops_at_the_limit(n_items: usize, has_next: bool, limit: i32) {
+    assert_eq!(has_next, i32::try_from(n_items) == Ok(limit));
+}
+
+fn time(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).expect("in range")
+}

@@ -1,0 +1,144 @@
+//! Operations of all kinds on few keys, so that they meet.
+
+use answerback::store::keys::{LIST_INDEX, RELATED_INDEX};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+/// The partition keys that there are.
+pub(super) const PKS: [&str; 3] = ["a", "b", "ü"];
+/// The sort keys that there are: alone, attempts, and what only looks like one.
+pub(super) const SKS: [&str; 5] = ["-", "att#0000001", "att#0000002", "att", "atu#0000001"];
+/// The partitions of the indexes that there are, each under its attribute.
+pub(super) const PARTITIONS: [(&str, &str); 5] = [
+    ("due_shard", "0"),
+    ("due_shard", "1"),
+    ("list_pk", "live"),
+    ("list_pk", "test"),
+    ("related_pk", "one"),
+];
+/// What a step may remove.
+const REMOVED: [&str; 7] = ["due_shard", "due_at", "list_pk", "list_sk", "n_errors", "x", "y"];
+/// Numbers, some as nobody would spell them.
+const NUMBERS: [&str; 9] =
+    ["0", "-0", "007", "+5", "1.50", "-12.0", ".5", "100", "-9223372036854775808"];
+
+/// The partition key and the sort key.
+pub(super) type Name = (&'static str, &'static str);
+pub(super) type Written = Vec<(&'static str, AttributeValue)>;
+
+/// What is done to both tables.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    Get(Name),
+    GetMany(Vec<Name>),
+    PutNew(Name, Written),
+    Update(Name, Written, u64),
+    PutOff(Name, i64),
+    Disarm(Name, i64),
+    Due { shard: &'static str, until: i64, limit: i32, from: Option<usize> },
+    List { index: &'static str, partition: &'static str, limit: i32, from: Option<usize> },
+    Attempts { pk: &'static str, limit: i32, after: Option<&'static str> },
+    Settle,
+}
+
+pub(super) fn sequence() -> impl Strategy<Value = Vec<Operation>> {
+    vec(operation(), 1..=60)
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let limit = 1..4;
+    let from = option::of(any::<usize>());
+    let after = option::of(select(&["att#", "att#0000001", "att#0000002", "att#0000003"][..]));
+    prop_oneof![
+        1 => name().prop_map(Operation::Get),
+        1 => names().prop_map(Operation::GetMany),
+        5 => (name(), first()).prop_map(|(name, first)| Operation::PutNew(name, first)),
+        5 => (name(), moving(), 0..3_u64)
+            .prop_map(|(name, moving, previous)| Operation::Update(name, moving, previous)),
+        2 => (name(), due_at()).prop_map(|(name, until)| Operation::PutOff(name, until)),
+        2 => (name(), due_at()).prop_map(|(name, due_at)| Operation::Disarm(name, due_at)),
+        2 => (select(partitions("due_shard")), due_at(), limit.clone(), from.clone())
+            .prop_map(|(shard, until, limit, from)| Operation::Due { shard, until, limit, from }),
+        2 => (listed(), limit.clone(), from).prop_map(|((index, partition), limit, from)| {
+            Operation::List { index, partition, limit, from }
+        }),
+        1 => (select(&PKS[..]), limit, after)
+            .prop_map(|(pk, limit, after)| Operation::Attempts { pk, limit, after }),
+        1 => Just(Operation::Settle),
+    ]
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    (select(&PKS[..]), prop_oneof![2 => Just("-"), 3 => select(&SKS[..])])
+}
+
+/// One for a partition key at most: what is found is given by it.
+fn names() -> impl Strategy<Value = Vec<Name>> {
+    vec(option::of(select(&SKS[..])), PKS.len())
+        .prop_map(|sks| PKS.into_iter().zip(sks).filter_map(|(pk, sk)| Some((pk, sk?))).collect())
+}
+
+fn partitions(attribute: &'static str) -> Vec<&'static str> {
+    PARTITIONS.iter().filter(|it| it.0 == attribute).map(|it| it.1).collect()
+}
+
+fn listed() -> impl Strategy<Value = (&'static str, &'static str)> {
+    let listed = (Just(LIST_INDEX), select(partitions("list_pk")));
+    prop_oneof![2 => listed, 1 => (Just(RELATED_INDEX), select(partitions("related_pk")))]
+}
+
+/// So few times that many are the same.
+fn due_at() -> impl Strategy<Value = i64> {
+    9_998..10_002_i64
+}
+
+/// What an item begins with. A NULL is one here.
+fn first() -> impl Strategy<Value = Written> {
+    (vec(attribute(), 0..6), option::weighted(0.9, 0..2), any_value()).prop_map(
+        |(mut written, revision, value)| {
+            written.push(("x", value));
+            written.extend(revision.map(|it| ("revision", number(it))));
+            written
+        },
+    )
+}
+
+/// What a step writes: its revision, and a NULL for what it removes.
+fn moving() -> impl Strategy<Value = Written> {
+    let removed = select(&REMOVED[..]).prop_map(|it| (it, AttributeValue::Null(true)));
+    let moved = prop_oneof![3 => attribute(), 2 => removed];
+    (vec(moved, 0..5), 0..3).prop_map(|(mut written, revision)| {
+        written.push(("revision", number(revision)));
+        written
+    })
+}
+
+fn attribute() -> impl Strategy<Value = (&'static str, AttributeValue)> {
+    let text = |it: &'static str| AttributeValue::S(it.to_owned());
+    prop_oneof![
+        3 => select(partitions("due_shard")).prop_map(move |it| ("due_shard", text(it))),
+        3 => due_at().prop_map(|it| ("due_at", number(it))),
+        1 => Just(("due_at", AttributeValue::N("+09999.0".to_owned()))),
+        2 => select(partitions("list_pk")).prop_map(move |it| ("list_pk", text(it))),
+        2 => select(&["1", "2", "10", "é"][..]).prop_map(move |it| ("list_sk", text(it))),
+        1 => Just(("related_pk", text("one"))),
+        1 => select(&["1", "2"][..]).prop_map(move |it| ("related_sk", text(it))),
+        1 => (0..9_u32).prop_map(|it| ("n_errors", number(it))),
+        2 => (select(&["x", "y"][..]), any_value()),
+    ]
+}
+
+/// A value of any type that the product keeps.
+fn any_value() -> impl Strategy<Value = AttributeValue> {
+    prop_oneof![
+        select(&["", "a", "ü\u{0}\n", "{\"a\":[]}"][..])
+            .prop_map(|it| AttributeValue::S(it.into())),
+        select(&NUMBERS[..]).prop_map(|it| AttributeValue::N(it.to_owned())),
+        vec(any::<u8>(), 0..4).prop_map(|it| AttributeValue::B(Blob::new(it))),
+        any::<bool>().prop_map(AttributeValue::Bool),
+    ]
+}
+
+fn number(number: impl Into<i64>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
+}

@@ -1,0 +1,271 @@
+//! Those who call the API: senders, recipients and readers, as patient as such callers are.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, Bytes},
+    http::{Method, Request, StatusCode},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fault::Fault,
+    fleet::{Fleet, Http},
+    receiver,
+    scenario::{Action, Plan, What},
+    seen::{Called, Want},
+};
+
+/// How often a caller who gets no answer tries.
+const TRIES_MAX: i64 = 6;
+/// How long a caller waits before another try, times the number of tries.
+const PAUSE: i64 = 1_000;
+/// The longest way to the API.
+const LATENCY: i64 = 20;
+
+/// Somebody who makes a request, and everybody who has to do with it.
+#[derive(Clone)]
+struct Caller {
+    fleet: Arc<Fleet>,
+    /// Which of the scenario's requests.
+    number: usize,
+    api_key: Arc<str>,
+}
+
+/// What a caller knows of a request.
+struct Known {
+    id: String,
+    tokens: Vec<String>,
+    recipients: Vec<Option<String>>,
+}
+
+/// Makes the request, and has done about it what is to be done.
+pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, plan: Plan, api_key: Arc<str>) {
+    let world = Arc::clone(&fleet.world);
+    world.sleep_until(plan.at).await;
+    let caller = Caller { fleet, number, api_key };
+    let Some(known) = caller.create(&plan).await else { return };
+    let known = Arc::new(known);
+    let actions = plan.actions.into_iter().map(|action| {
+        let (caller, known, world) = (caller.clone(), Arc::clone(&known), Arc::clone(&world));
+        async move {
+            world.sleep_until(plan.at + action.at).await;
+            caller.act(&known, action).await;
+        }
+    });
+    futures::future::join_all(actions).await;
+}
+
+impl Caller {
+    async fn create(&self, plan: &Plan) -> Option<Known> {
+        let mut body = plan.body.clone();
+        if body.get("callback").is_some() {
+            body["callback_url"] = receiver::url(self.number).into();
+        }
+        let key = plan.has_key.then(|| format!("key-{}", self.number));
+        for n_tries in 1..=TRIES_MAX {
+            let request = self.request(Method::POST, "/v1/requests", key.as_deref(), Some(&body));
+            match self.call(Http::Intake, request, Want::Create).await {
+                Some((StatusCode::CREATED, view)) => return Some(Known::new(&view)),
+                // Without a key, a second try could be a second request.
+                _ if !plan.has_key => return None,
+                _ => self.fleet.world.sleep(n_tries * PAUSE).await,
+            }
+        }
+        None
+    }
+
+    async fn act(&self, known: &Known, action: Action) {
+        let id = &known.id;
+        match action.what {
+            What::Answer(row, option) => {
+                let path = format!("/v1/answers/{}", known.tokens[row]);
+                let body = json!({ "option": option });
+                self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
+                    .await;
+            }
+            What::Respond(row, option) => {
+                let path = format!("/v1/requests/{id}/responses");
+                let body = json!({ "recipient": known.recipients[row], "option": option });
+                self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
+                    .await;
+            }
+            What::Cancel => {
+                let path = format!("/v1/requests/{id}/cancel");
+                self.insist(Http::Intake, Method::POST, &path, &Value::Null, Want::Cancel).await;
+            }
+            What::Erase => {
+                let path = format!("/v1/requests/{id}");
+                self.insist(Http::Intake, Method::DELETE, &path, &Value::Null, Want::Erase).await;
+            }
+            What::View => {
+                let path = format!("/v1/requests/{id}");
+                self.insist(Http::Poll, Method::GET, &path, &Value::Null, Want::View).await;
+            }
+            What::Read(wait) => _ = self.read(id, wait).await,
+            What::ReadAndAcknowledge(after) => {
+                let Some(read) = self.read(id, 0).await else { return };
+                let Some(receipt) = read["receipt"].as_str() else { return };
+                self.fleet.world.sleep(after).await;
+                let path = format!("/v1/requests/{id}/result/ack");
+                let want = Want::Acknowledge { receipt: receipt.to_owned() };
+                let body = json!({ "receipt": receipt });
+                self.insist(Http::Poll, Method::POST, &path, &body, want).await;
+            }
+            What::Redeliver => {
+                let path = format!("/v1/requests/{id}");
+                let view =
+                    self.insist(Http::Poll, Method::GET, &path, &Value::Null, Want::View).await;
+                let Some(view) = view else { return };
+                let Some(delivery) = view["callback"]["delivery_id"].as_str() else { return };
+                let path = format!("/v1/deliveries/{delivery}/redeliver");
+                let want = Want::Redeliver { delivery: delivery.to_owned() };
+                self.insist(Http::Intake, Method::POST, &path, &Value::Null, want).await;
+            }
+        }
+    }
+
+    async fn read(&self, id: &str, wait: u32) -> Option<Value> {
+        let path = format!("/v1/requests/{id}/result?wait={wait}");
+        self.insist(Http::Poll, Method::GET, &path, &Value::Null, Want::Read).await
+    }
+
+    /// Calls until there is an answer that is one.
+    async fn insist(
+        &self,
+        function: Http,
+        method: Method,
+        path: &str,
+        body: &Value,
+        want: Want,
+    ) -> Option<Value> {
+        for n_tries in 1..=TRIES_MAX {
+            let body = (!body.is_null()).then_some(body);
+            let request = self.request(method.clone(), path, None, body);
+            match self.call(function, request, want.clone()).await {
+                Some((status, body)) if !status.is_server_error() => {
+                    return status.is_success().then_some(body);
+                }
+                Some(_) | None => self.fleet.world.sleep(n_tries * PAUSE).await,
+            }
+        }
+        None
+    }
+
+    /// Calls once; nothing if no answer comes back.
+    async fn call(&self, function: Http, call: Call, want: Want) -> Option<(StatusCode, Value)> {
+        let world = &self.fleet.world;
+        let (fault, latency) = {
+            let mut state = world.state();
+            let what = || format!("caller {}: {} {}", self.number, call.method, call.path);
+            (state.next_fault(what), state.up_to(LATENCY))
+        };
+        world.sleep(latency).await;
+        match fault {
+            Some(Fault::FailsBefore | Fault::CrashBefore | Fault::Out) => return None,
+            Some(Fault::DoneLate(seconds)) => world.sleep(i64::from(seconds) * 1_000).await,
+            // Without a key, that would be two requests, and rightly so.
+            Some(Fault::Twice) if want != Want::Create || call.idempotency_key.is_some() => {
+                let (caller, call, want) = (self.clone(), call.clone(), want.clone());
+                let after = world.state().up_to(100);
+                world.spawn(async move {
+                    caller.fleet.world.sleep(after).await;
+                    caller.invoke(function, call, want, false).await;
+                });
+            }
+            _ => (),
+        }
+        let is_heard = !matches!(
+            fault,
+            Some(Fault::AnswerLost | Fault::CrashAfter | Fault::OutAfter | Fault::DoneLate(_))
+        );
+        let answer = self.invoke(function, call, want, is_heard).await;
+        if let Some(Fault::AnswerLate(seconds)) = fault {
+            world.sleep(i64::from(seconds) * 1_000).await;
+        }
+        answer.filter(|_| is_heard)
+    }
+
+    async fn invoke(
+        &self,
+        function: Http,
+        call: Call,
+        want: Want,
+        is_heard: bool,
+    ) -> Option<(StatusCode, Value)> {
+        let world = &self.fleet.world;
+        let began_at = world.now();
+        let ((status, body), is_whole) = self.fleet.http(function, call.into()).await?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut state = world.state();
+        let ended_at = state.now();
+        state.tell(|| {
+            let brief = ["code", "status", "outcome"].map(|it| body[it].as_str().unwrap_or("-"));
+            let heard = if is_heard { "" } else { ", and nobody hears it" };
+            format!("caller {}: {} ({}){heard}", self.number, status.as_u16(), brief.join(" "))
+        });
+        state.seen.calls.push(Called {
+            request: self.number,
+            want,
+            began_at,
+            ended_at,
+            status: status.as_u16(),
+            body: body.clone(),
+            is_heard,
+            is_whole,
+        });
+        Some((status, body))
+    }
+
+    fn request(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Call {
+        Call {
+            method,
+            path: path.to_owned(),
+            api_key: Arc::clone(&self.api_key),
+            idempotency_key: key.map(str::to_owned),
+            body: body.map(|it| it.to_string().into()).unwrap_or_default(),
+        }
+    }
+}
+
+/// A call before it is made.
+#[derive(Clone)]
+struct Call {
+    method: Method,
+    path: String,
+    api_key: Arc<str>,
+    idempotency_key: Option<String>,
+    body: Bytes,
+}
+
+impl From<Call> for Request<Body> {
+    fn from(call: Call) -> Self {
+        let mut request = Request::builder()
+            .method(call.method)
+            .uri(call.path)
+            .header("host", "answers.example.net")
+            .header("x-api-key", &*call.api_key);
+        if let Some(key) = call.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        request.body(call.body.into()).expect("a valid request")
+    }
+}
+
+impl Known {
+    fn new(view: &Value) -> Self {
+        let recipients = view["recipients"].as_array().expect("a list");
+        let token = |it: &Value| {
+            let url = it["answer_url"].as_str().expect("a link");
+            url.rsplit_once('/').expect("a path").1.to_owned()
+        };
+        Self {
+            id: view["id"].as_str().expect("an identifier").to_owned(),
+            tokens: recipients.iter().map(token).collect(),
+            recipients: recipients
+                .iter()
+                .map(|it| it["email"].as_str().map(str::to_owned))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Scenarios that between them do everything that can be done, for faults to be put into one call
+//! at a time.
+
+use serde_json::{Value, json};
+
+use crate::{
+    fault::Schedule,
+    receiver::Behaviour,
+    scenario::{Action, Plan, Scenario, What},
+    world::Weather,
+};
+
+/// What becomes of a request: how it is made, and what is done about it.
+type Life = (&'static str, fn() -> Value, &'static [(i64, What)]);
+
+const LIVES: &[Life] = &[
+    ("answered", || json!({}), &[(2_000, What::Answer(0, "yes"))]),
+    ("answered by its sender", || json!({}), &[(2_000, What::Respond(0, "no"))]),
+    (
+        "answered by all",
+        all_of_two,
+        &[(2_000, What::Answer(0, "yes")), (2_500, What::Answer(1, "no"))],
+    ),
+    (
+        "answered by two at once",
+        all_of_two,
+        &[(2_000, What::Answer(0, "yes")), (2_000, What::Answer(1, "yes"))],
+    ),
+    (
+        "answered twice",
+        || json!({}),
+        &[(2_000, What::Answer(0, "yes")), (2_005, What::Answer(0, "no"))],
+    ),
+    ("vetoed", veto, &[(2_000, What::Answer(1, "no")), (3_000, What::Answer(0, "yes"))]),
+    ("not met", veto_free, &[(2_000, What::Answer(0, "no")), (2_400, What::Answer(1, "no"))]),
+    (
+        "changed until its deadline",
+        || json!({ "mode": "on_timeout", "timeout_seconds": 10 }),
+        &[(2_000, What::Answer(0, "yes")), (4_000, What::Answer(0, "no"))],
+    ),
+    ("timed out", || json!({ "timeout_seconds": 10 }), &[]),
+    (
+        "answered at its deadline",
+        || json!({ "timeout_seconds": 10 }),
+        &[(9_980, What::Answer(0, "yes"))],
+    ),
+    (
+        "defaulted",
+        || json!({ "timeout_seconds": 10, "on_deadline": { "kind": "default", "option": "no" } }),
+        &[],
+    ),
+    ("timed out after long", || json!({ "timeout_seconds": 1_000 }), &[]),
+    ("cancelled", || json!({}), &[(2_000, What::Cancel)]),
+    ("cancelled at its deadline", || json!({ "timeout_seconds": 10 }), &[(9_990, What::Cancel)]),
+    ("erased while pending", || json!({}), &[(2_000, What::Erase)]),
+    (
+        "erased after its end",
+        || json!({}),
+        &[(2_000, What::Answer(0, "yes")), (2_050, What::Erase)],
+    ),
+    (
+        "delivered once more",
+        || json!({}),
+        &[(2_000, What::Answer(0, "yes")), (30_000, What::Redeliver)],
+    ),
+];
+
+/// What its receiver does.
+const RECEIVERS: &[(&str, &[Behaviour])] = &[
+    ("accepts", &[]),
+    ("fails once", &[Behaviour::Answers(500, 5)]),
+    ("hangs once", &[Behaviour::Hangs]),
+    ("is gone", &[Behaviour::Answers(410, 5)]),
+];
+
+/// How its result is read, and who is told of what.
+const TERMS: &[(&str, fn() -> Value, bool, What)] = &[
+    ("told of its end", || json!({}), false, What::Read(0)),
+    (
+        "told of everything, published, read once",
+        || json!({ "callback": { "events": EVENTS }, "read": { "mode": "once" } }),
+        true,
+        What::Read(5),
+    ),
+    (
+        "read by lease",
+        || json!({ "read": { "mode": "lease", "lease_seconds": 5, "ttl_seconds": 60 } }),
+        false,
+        What::ReadAndAcknowledge(500),
+    ),
+];
+
+const EVENTS: [&str; 4] =
+    ["request.created", "request.answered", "request.finished", "request.cancelled"];
+
+/// All of them, with what they are called.
+pub fn scenarios() -> Vec<(String, Scenario)> {
+    let mut scenarios = Vec::new();
+    for (life, body, actions) in LIVES {
+        for (receiver, behaviours) in RECEIVERS {
+            for (terms, settings, publishes, read) in TERMS {
+                let name = format!("{life}; its receiver {receiver}; {terms}");
+                let mut body = merged(usual(), body());
+                body = merged(body, settings());
+                let mut actions: Vec<Action> =
+                    actions.iter().map(|(at, what)| Action { at: *at, what: *what }).collect();
+                actions.push(Action { at: 6_000, what: *read });
+                actions.push(Action { at: 14_000, what: *read });
+                actions.push(Action { at: 20_000, what: What::View });
+                actions.sort_by_key(|it| it.at);
+                let receiver = behaviours.to_vec();
+                let plan = Plan { at: 1_000, has_key: true, body, receiver, actions };
+                scenarios.push((
+                    name,
+                    Scenario {
+                        seed: scenarios.len() as u64,
+                        requests: vec![plan],
+                        publishes: *publishes,
+                        weather: Weather::CALM,
+                        schedule: Schedule::At(Vec::new()),
+                    },
+                ));
+            }
+        }
+    }
+    scenarios
+}
+
+fn usual() -> Value {
+    json!({
+        "title": "Deploy?",
+        "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
+        "recipients": ["p0@example.com"],
+        "timeout_seconds": 60,
+        "callback": {
+            "timeout_seconds": 5,
+            "retry": { "delays_seconds": [2, 20], "jitter": 0 },
+        },
+    })
+}
+
+fn all_of_two() -> Value {
+    json!({ "recipients": ["p0@example.com", "p1@example.com"] })
+}
+
+fn veto() -> Value {
+    let quorum = json!({ "count": "all", "option": "yes", "veto": ["no"] });
+    merged(all_of_two(), json!({ "quorum": quorum }))
+}
+
+fn veto_free() -> Value {
+    merged(all_of_two(), json!({ "quorum": { "count": 1, "option": "yes" } }))
+}
+
+/// `base` with the members of `more`, one object within another.
+fn merged(mut base: Value, more: Value) -> Value {
+    let Value::Object(more) = more else { return more };
+    for (name, value) in more {
+        let old = base[&name].take();
+        base[&name] = if old.is_object() { merged(old, value) } else { value };
+    }
+    base
+}

@@ -1,0 +1,227 @@
+//! What was promised, held against what could be seen of a history and what is left of it.
+//!
+//! | invariant | in words |
+//! |-----------|----------|
+//! | nothing lost | what was acknowledged is there in the end, and whoever was to be told has been |
+//! | nothing early | no time-out, no refusal and no retry before its time |
+//! | one outcome | every payload, poll and event tells the same end |
+//! | no stray duplicate | one id for one event and target; a second time only after a crash or a lost answer |
+//! | one reader | a `once` result is seen by one reader, a leased one by one at a time |
+//! | budgets kept | no attempt more, or fewer, than the policy says |
+//! | in time | within the limits of the table in ARCHITECTURE.md |
+//! | at rest | nothing is due, nothing half-done |
+//! | unnoticed | what is repeated successfully shows nowhere |
+//! | genuine | every callback is signed, and says what it is |
+//! | forgotten | what was erased is gone, everywhere |
+
+mod deliveries;
+mod requests;
+mod timely;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use answerback::{
+    domain::{Account, Attempt, Delivery, DeliveryId, Request, RequestId},
+    store::{Item, Key, Store, keys},
+};
+use futures::FutureExt as _;
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    fleet,
+    history::Over,
+    process::Process,
+    receiver::is_genuine,
+    seen::{Called, Seen, Want},
+};
+
+/// Something that was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// What was acknowledged is there, and has been told.
+    NothingLost,
+    /// Nothing happens before its time.
+    NothingEarly,
+    /// There is one outcome, and one payload.
+    OneOutcome,
+    /// Nothing is told twice without need, or under two identifiers.
+    NoStrayDuplicate,
+    /// A result is read by those who may.
+    OneReader,
+    /// Attempts are made as the policy says.
+    BudgetsKept,
+    /// Nothing takes longer than promised.
+    InTime,
+    /// Everything comes to an end.
+    AtRest,
+    /// What is repeated successfully shows nowhere.
+    Unnoticed,
+    /// Callbacks are signed, and say what they are.
+    Genuine,
+    /// What was erased is gone.
+    Forgotten,
+}
+
+/// Something that was promised and not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What was promised.
+    pub invariant: Invariant,
+    /// What happened instead.
+    pub what: String,
+}
+
+/// What is left of a history, read with the product's own code, and what was seen of it.
+struct Left<'a> {
+    over: &'a Over<'a>,
+    seen: &'a Seen,
+    /// The scenario's requests as they are in the end, where their creation was acknowledged.
+    requests: Vec<Option<Request>>,
+    deliveries: BTreeMap<String, Delivery>,
+    attempts: Vec<Attempt>,
+    violations: Vec<Violation>,
+    /// The longest time from the end of a request to the first attempt to tell of it.
+    slowest: i64,
+}
+
+/// Everything that was not kept.
+///
+/// Also, the longest time from the end of a request to the first attempt to tell of it.
+pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
+    let seen = std::mem::take(&mut over.world.state().seen);
+    let mut left = Left::read(over, &seen);
+    if !over.rests {
+        left.broken(Invariant::AtRest, "it never came to rest".to_owned());
+        return (left.violations, 0);
+    }
+    left.check_calls();
+    left.check_requests();
+    left.check_deliveries();
+    left.check_times();
+    left.check_signatures(over.account);
+    (left.violations, left.slowest)
+}
+
+impl<'a> Left<'a> {
+    fn read(over: &'a Over<'a>, seen: &'a Seen) -> Self {
+        let store = fleet::store(&Arc::new(Process::outside(over.world)));
+        let keys: Vec<Key> = over.world.state().table.keys().cloned().collect();
+        let mut deliveries = BTreeMap::new();
+        let mut attempts = Vec::new();
+        for key in keys {
+            let Ok(id) = key.pk.parse::<DeliveryId>() else { continue };
+            if key == keys::delivery(id) {
+                deliveries.extend(item::<Delivery>(&store, key).map(|it| (id.to_string(), it)));
+            } else {
+                attempts.extend(item::<Attempt>(&store, key));
+            }
+        }
+        let created = |number: usize| {
+            let made = seen.calls.iter().filter(|it| it.request == number && it.is_done());
+            let made = made.filter(|it| it.want == Want::Create);
+            made.filter_map(|it| it.body["id"].as_str()).next_back()
+        };
+        let requests = (0..over.scenario.requests.len()).map(|number| {
+            let id: RequestId = created(number)?.parse().ok()?;
+            item(&store, keys::request(id))
+        });
+        let requests = requests.collect();
+        Self { over, seen, requests, deliveries, attempts, violations: Vec::new(), slowest: 0 }
+    }
+
+    fn broken(&mut self, invariant: Invariant, what: String) {
+        self.violations.push(Violation { invariant, what });
+    }
+
+    /// Holds a promise.
+    fn hold(&mut self, invariant: Invariant, is_kept: bool, otherwise: impl FnOnce() -> String) {
+        if !is_kept {
+            self.broken(invariant, otherwise());
+        }
+    }
+
+    /// The calls about a request that a function answered with success.
+    fn done(&self, request: usize) -> impl Iterator<Item = &'a Called> + use<'a> {
+        self.seen.calls.iter().filter(move |it| it.request == request && it.is_done())
+    }
+
+    fn check_calls(&mut self) {
+        for call in &self.seen.calls {
+            self.hold(Invariant::Unnoticed, call.status < 500 || !call.is_whole, || {
+                format!(
+                    "{:?} was answered {} though nothing was out of reach",
+                    call.want, call.status
+                )
+            });
+        }
+    }
+
+    fn check_signatures(&mut self, account: &Account) {
+        let secret = account.secrets[0].text.expose_secret();
+        for arrival in &self.seen.arrivals {
+            self.hold(Invariant::Genuine, is_genuine(arrival, secret), || {
+                format!(
+                    "{} of {} is not signed as it must be",
+                    arrival.event_kind, arrival.delivery
+                )
+            });
+            let delivery = self.deliveries.get(&arrival.delivery);
+            let is_known = delivery.is_some_and(|it| it.event_kind.as_str() == arrival.event_kind);
+            self.hold(Invariant::Genuine, is_known, || {
+                format!("{} is no delivery of {}", arrival.delivery, arrival.event_kind)
+            });
+        }
+    }
+}
+
+/// What lives at `key`, read from outside.
+fn item<T: Item>(store: &Store, key: Key) -> Option<T> {
+    let found = store.get(key).now_or_never().expect("the operator's calls succeed at once");
+    found.expect("what the functions wrote can be read")
+}
+
+impl Called {
+    fn is_done(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Invariant {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::NothingLost,
+        Self::NothingEarly,
+        Self::OneOutcome,
+        Self::NoStrayDuplicate,
+        Self::OneReader,
+        Self::BudgetsKept,
+        Self::InTime,
+        Self::AtRest,
+        Self::Unnoticed,
+        Self::Genuine,
+        Self::Forgotten,
+    ];
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NothingLost => "nothing lost",
+            Self::NothingEarly => "nothing early",
+            Self::OneOutcome => "one outcome",
+            Self::NoStrayDuplicate => "no stray duplicate",
+            Self::OneReader => "one reader",
+            Self::BudgetsKept => "budgets kept",
+            Self::InTime => "in time",
+            Self::AtRest => "at rest",
+            Self::Unnoticed => "unnoticed",
+            Self::Genuine => "genuine",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant.as_str(), self.what)
+    }
+}

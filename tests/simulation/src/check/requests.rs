@@ -1,0 +1,359 @@
+//! Whether requests are as their callers were told.
+
+use std::collections::BTreeSet;
+
+use answerback::domain::{
+    EventKind, Request,
+    delivery::Target,
+    reading::{ReadMode, Reading},
+    request::{End, GUARD, Mode, Outcome, State},
+};
+use serde_json::Value;
+
+use super::{Invariant, Left};
+use crate::{
+    seen::{Called, Invocation, Want},
+    world::since_start,
+};
+
+/// What a payload or a poll tells of an end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    status: Option<String>,
+    outcome: Option<String>,
+    decision: Option<String>,
+    finished_at: Option<String>,
+}
+
+impl Left<'_> {
+    pub(super) fn check_requests(&mut self) {
+        for number in 0..self.requests.len() {
+            self.check_creation(number);
+            let Some(request) = self.requests[number].clone() else { continue };
+            self.check_answers(number, &request);
+            self.check_end(number, &request);
+            self.check_readers(number, &request);
+            self.check_own_writes(number, &request);
+        }
+    }
+
+    fn check_creation(&mut self, number: usize) {
+        let created: BTreeSet<&str> = self
+            .done(number)
+            .filter(|it| it.want == Want::Create)
+            .filter_map(|it| it.body["id"].as_str())
+            .collect();
+        self.hold(Invariant::NoStrayDuplicate, created.len() <= 1, || {
+            format!("one idempotency key made {created:?}")
+        });
+        let is_lost = !created.is_empty() && self.requests[number].is_none();
+        self.hold(Invariant::NothingLost, !is_lost, || format!("{created:?} is gone"));
+    }
+
+    fn check_answers(&mut self, number: usize, request: &Request) {
+        let is_shown = match &request.state {
+            State::Erased { .. } => return,
+            State::Pending => true,
+            State::Ended(end) => !end.reading.is_over(),
+        };
+        for row in 0..request.rows.len() {
+            let calls: Vec<(&Called, &str)> = self
+                .done(number)
+                .filter_map(|it| match it.want {
+                    Want::Answer { row: of, option } if of == row => Some((it, option)),
+                    _ => None,
+                })
+                .collect();
+            let recorded = request.rows[row].as_ref();
+            self.hold(Invariant::NothingLost, calls.is_empty() || recorded.is_some(), || {
+                format!("row {row} of {} was answered, and is empty", request.id)
+            });
+            let Some(recorded) = recorded.filter(|_| is_shown) else { continue };
+            let option = recorded.answer.option.as_deref().unwrap_or_default();
+            let is_final = request.terms.mode == Mode::OnUserAction;
+            // An answer that was acknowledged is overwritten only by one that came later.
+            let stands = calls.is_empty()
+                || calls.iter().any(|(call, of)| {
+                    let overtaken = calls.iter().any(|(it, _)| it.began_at >= call.ended_at);
+                    *of == option && (is_final || !overtaken)
+                })
+                || !is_final && self.may_be_unheard(number, row, option);
+            self.hold(Invariant::NothingLost, stands, || {
+                format!(
+                    "row {row} of {} has `{option}`, which is not what was acknowledged",
+                    request.id
+                )
+            });
+            let differ: BTreeSet<&str> = calls.iter().map(|it| it.1).collect();
+            self.hold(Invariant::OneOutcome, !is_final || differ.len() <= 1, || {
+                format!("row {row} of {} took {differ:?}", request.id)
+            });
+        }
+    }
+
+    /// Whether a call that got no success may have given this answer all the same.
+    fn may_be_unheard(&self, number: usize, row: usize, option: &str) -> bool {
+        let actions = &self.over.scenario.requests[number].actions;
+        let n_given = actions.iter().filter(|it| match it.what {
+            crate::What::Answer(of, it) | crate::What::Respond(of, it) => of == row && it == option,
+            _ => false,
+        });
+        let n_done = self.done(number).filter(|it| match it.want {
+            Want::Answer { row: of, option: it } => of == row && it == option,
+            _ => false,
+        });
+        n_given.count() > n_done.count()
+    }
+
+    fn check_end(&mut self, number: usize, request: &Request) {
+        let id = request.id;
+        self.hold(Invariant::AtRest, request.state != State::Pending, || {
+            format!("{id} is still pending")
+        });
+        self.hold(Invariant::AtRest, request.outbox.is_empty() && request.due_at.is_none(), || {
+            format!("{id} has still something to tell")
+        });
+        let skew = self.over.scenario.weather.skew;
+        let deadline = since_start(request.deadline);
+        let guard = i64::try_from(GUARD.as_millis()).expect("2 s");
+        let tales = self.tales(number, request);
+        for (at, told) in &tales {
+            let by_time = matches!(told.outcome.as_deref(), Some("timed_out" | "defaulted"));
+            self.hold(Invariant::NothingEarly, !by_time || *at >= deadline + guard - skew, || {
+                format!("{id} is said to have timed out {} ms before its deadline", deadline - at)
+            });
+        }
+        let different: BTreeSet<&Told> = tales.iter().map(|(_, told)| told).collect();
+        self.hold(Invariant::OneOutcome, different.len() <= 1, || {
+            format!("{id} is told to have ended as {different:?}")
+        });
+        let State::Ended(end) = &request.state else { return };
+        let own = Told {
+            status: Some(status(end).to_owned()),
+            outcome: Some(outcome(end.outcome).to_owned()),
+            decision: end.decision.clone(),
+            finished_at: Some(end.at.to_string()),
+        };
+        for told in different {
+            let is_same = (&told.status, &told.outcome, &told.decision)
+                == (&own.status, &own.outcome, &own.decision);
+            self.hold(Invariant::OneOutcome, is_same, || {
+                format!("{id} ended as {own:?} and is told to have ended as {told:?}")
+            });
+        }
+        let at = since_start(end.at);
+        let by_time = matches!(end.outcome, Outcome::TimedOut | Outcome::Defaulted);
+        self.hold(Invariant::NothingEarly, !by_time || at == deadline, || {
+            format!("{id} timed out at {at}, and its deadline was at {deadline}")
+        });
+        // Its sender may take it back until the time-out is settled.
+        let latest = match end.outcome {
+            Outcome::Cancelled => deadline + guard + 2 * skew,
+            _ => deadline,
+        };
+        self.hold(Invariant::NothingEarly, at <= latest, || {
+            format!("{id} was ended at {at}, after its deadline at {deadline}")
+        });
+        for row in request.rows.iter().flatten() {
+            self.hold(Invariant::NothingEarly, row.at < request.deadline, || {
+                format!("{id} took an answer after its deadline")
+            });
+        }
+        self.check_refusals(number, request, end);
+    }
+
+    fn check_refusals(&mut self, number: usize, request: &Request, end: &End) {
+        let skew = self.over.scenario.weather.skew;
+        let ended_at = since_start(end.at).min(since_start(request.deadline));
+        let cancelled = self.done(number).any(|it| it.want == Want::Cancel);
+        self.hold(Invariant::OneOutcome, !cancelled || end.outcome == Outcome::Cancelled, || {
+            format!("{} was cancelled, and has ended as {:?}", request.id, end.outcome)
+        });
+        let calls = self.seen.calls.iter().filter(|it| it.request == number);
+        for call in calls.filter(|it| it.status == 410) {
+            self.hold(Invariant::NothingEarly, call.ended_at + 2 * skew >= ended_at, || {
+                format!(
+                    "{} refused an answer at {}, and ended at {ended_at}",
+                    request.id, call.ended_at
+                )
+            });
+        }
+    }
+
+    /// Everything that tells of the end of a request, with the time when it did.
+    fn tales(&self, number: usize, request: &Request) -> Vec<(i64, Told)> {
+        let mut tales = Vec::new();
+        for call in self.seen.calls.iter().filter(|it| it.request == number && it.is_done()) {
+            match call.want {
+                Want::Read if call.body["status"] == "submitted" => {
+                    tales.push((call.ended_at, Told::of(&call.body["result"])));
+                }
+                Want::View if call.body["status"] != "pending" => {
+                    tales.push((call.ended_at, Told::of(&call.body)));
+                }
+                _ => (),
+            }
+        }
+        let id = request.id.to_string();
+        let is_end = |kind: &str| {
+            kind == EventKind::RequestFinished.as_str()
+                || kind == EventKind::RequestCancelled.as_str()
+        };
+        for arrival in self.seen.arrivals.iter().filter(|it| is_end(&it.event_kind)) {
+            let body: Value = serde_json::from_slice(&arrival.body).unwrap_or(Value::Null);
+            if body["data"]["request_id"] == id.as_str() {
+                tales.push((arrival.at, Told::of(&body["data"])));
+            }
+        }
+        for event in self.seen.published.iter().filter(|it| is_end(&it.kind)) {
+            let body: Value = serde_json::from_str(&event.detail).unwrap_or(Value::Null);
+            if body["data"]["request_id"] == id.as_str() {
+                tales.push((event.at, Told::of(&body["data"])));
+            }
+        }
+        tales
+    }
+
+    fn check_readers(&mut self, number: usize, request: &Request) {
+        let reads: Vec<&Called> = self
+            .done(number)
+            .filter(|it| it.want == Want::Read && it.body["status"] == "submitted")
+            .collect();
+        match request.terms.read.mode {
+            ReadMode::Repeat => (),
+            ReadMode::Once => self.hold(Invariant::OneReader, reads.len() <= 1, || {
+                format!("{} was read {} times", request.id, reads.len())
+            }),
+            ReadMode::Lease { .. } => self.check_leases(number, request, &reads),
+        }
+        let ended_at = match &request.state {
+            State::Ended(end) => since_start(end.at),
+            State::Pending | State::Erased { .. } => return,
+        };
+        // Who knows of the end is not told that it is still to come.
+        let told_at = self
+            .done(number)
+            .filter(|it| it.is_heard && it.body["status"] == "finished")
+            .map(|it| it.ended_at)
+            .min();
+        let behind = self.done(number).find(|it| {
+            it.want == Want::Read
+                && it.body["status"] == "pending"
+                && it.body["lease_expires_at"].is_null()
+                && told_at.is_some_and(|told_at| told_at < it.began_at)
+        });
+        let behind = behind.map(|it| it.began_at);
+        self.hold(Invariant::OneOutcome, behind.is_none(), || {
+            format!("{} ended at {ended_at}, and is pending at {behind:?}", request.id)
+        });
+        if let Some(seconds) = request.terms.read.ttl_seconds {
+            let expires_at = ended_at + i64::from(seconds) * 1_000;
+            let skew = self.over.scenario.weather.skew;
+            let first = reads.iter().map(|it| it.began_at).min();
+            // One that was read in time stays readable, also by a reader who was not told.
+            let may_be_read = !self.is_clear("poll");
+            let in_time = may_be_read || first.is_none_or(|it| it - skew < expires_at);
+            self.hold(Invariant::OneReader, in_time, || {
+                format!("{} was first read after its time", request.id)
+            });
+            let told = self.done(number).find(|it| it.body["status"] == "expired");
+            let told = told.map(|it| it.ended_at);
+            self.hold(
+                Invariant::NothingEarly,
+                told.is_none_or(|it| it + skew >= expires_at),
+                || format!("{} is said to have expired at {told:?}, not {expires_at}", request.id),
+            );
+        }
+    }
+
+    fn check_leases(&mut self, number: usize, request: &Request, reads: &[&Called]) {
+        let skew = self.over.scenario.weather.skew;
+        let mut leases: Vec<(i64, i64, &str)> = reads
+            .iter()
+            .filter_map(|it| {
+                let until: jiff::Timestamp = it.body["lease_expires_at"].as_str()?.parse().ok()?;
+                Some((it.ended_at, since_start(until), it.body["receipt"].as_str()?))
+            })
+            .collect();
+        leases.sort_unstable();
+        for pair in leases.windows(2) {
+            let [(_, until, one), (at, _, other)] = *pair else { continue };
+            self.hold(Invariant::OneReader, one == other || at + 2 * skew >= until, || {
+                format!("{} was leased to {other} while {one} had it", request.id)
+            });
+        }
+        let acknowledged =
+            self.done(number).filter(|it| matches!(it.want, Want::Acknowledge { .. }));
+        let first = acknowledged.map(|it| it.ended_at).min();
+        let after = reads.iter().find(|it| first.is_some_and(|first| first < it.began_at));
+        self.hold(Invariant::OneReader, after.is_none(), || {
+            format!("{} was read after it was acknowledged", request.id)
+        });
+    }
+
+    /// Who did something is told that they did, unless a process died or was cut off.
+    fn check_own_writes(&mut self, number: usize, request: &Request) {
+        if self.is_clear("intake") {
+            for (row, _) in request.rows.iter().enumerate().filter(|(_, it)| it.is_some()) {
+                let is_told = self
+                    .done(number)
+                    .any(|it| matches!(it.want, Want::Answer { row: of, .. } if of == row));
+                self.hold(Invariant::Unnoticed, is_told, || {
+                    format!("row {row} of {} was answered by nobody who was told so", request.id)
+                });
+            }
+            let is_cancelled =
+                matches!(&request.state, State::Ended(end) if end.outcome == Outcome::Cancelled);
+            let is_told = self.done(number).any(|it| it.want == Want::Cancel);
+            self.hold(Invariant::Unnoticed, is_told || !is_cancelled, || {
+                format!("{} was cancelled by nobody who was told so", request.id)
+            });
+        }
+        let is_consumed =
+            matches!(&request.state, State::Ended(End { reading: Reading::Consumed { .. }, .. }));
+        if is_consumed && self.is_clear("poll") {
+            let is_told = self.done(number).any(|it| it.body["status"] == "submitted");
+            self.hold(Invariant::NothingLost, is_told, || {
+                format!("{} was read by nobody who was told it", request.id)
+            });
+        }
+    }
+
+    /// Whether no process of a function died, and none was cut off from what it called.
+    fn is_clear(&self, function: &str) -> bool {
+        let of = |it: &&Invocation| it.process.starts_with(function);
+        self.seen.invocations.iter().filter(of).all(|it| it.is_whole)
+    }
+
+    /// Whether events of a request are for its callback.
+    pub(super) fn is_callback(target: &Target) -> bool {
+        matches!(target, Target::Https(_))
+    }
+}
+
+impl Told {
+    fn of(body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        Self {
+            status: text("status"),
+            outcome: text("outcome"),
+            decision: text("decision"),
+            finished_at: text("finished_at"),
+        }
+    }
+}
+
+fn status(end: &End) -> &'static str {
+    if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::NotMet => "not_met",
+        Outcome::Vetoed => "vetoed",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Defaulted => "defaulted",
+        Outcome::Cancelled => "cancelled",
+    }
+}

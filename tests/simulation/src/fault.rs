@@ -1,0 +1,116 @@
+//! What can go wrong at a call to the outside, and when it does.
+
+use std::fmt;
+
+use rand::RngExt as _;
+use rand_pcg::Pcg64Mcg;
+
+/// One thing that goes wrong at one try of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails, and has no effect.
+    FailsBefore,
+    /// It takes effect, and nobody hears of it.
+    AnswerLost,
+    /// The caller's process dies, and it has no effect.
+    CrashBefore,
+    /// It takes effect, and the caller's process dies.
+    CrashAfter,
+    /// It takes effect twice, the second time a little later.
+    Twice,
+    /// It takes effect, and the answer comes so many seconds later.
+    AnswerLate(u32),
+    /// It takes effect so many seconds later; so does the answer come.
+    DoneLate(u32),
+    /// However often it is tried, it fails and has no effect.
+    Out,
+    /// It takes effect, and however often it is tried, it fails.
+    OutAfter,
+}
+
+impl Fault {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::FailsBefore,
+        Self::AnswerLost,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::Twice,
+        Self::AnswerLate(8),
+        Self::AnswerLate(90),
+        Self::DoneLate(8),
+        Self::DoneLate(90),
+        Self::Out,
+        Self::OutAfter,
+    ];
+
+    /// Whether it kills a process.
+    pub fn is_crash(self) -> bool {
+        matches!(self, Self::CrashBefore | Self::CrashAfter)
+    }
+
+    /// Whether repeating the call does not help.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Out | Self::OutAfter)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FailsBefore => f.write_str("fails before"),
+            Self::AnswerLost => f.write_str("answer lost"),
+            Self::CrashBefore => f.write_str("crash before"),
+            Self::CrashAfter => f.write_str("crash after"),
+            Self::Twice => f.write_str("done twice"),
+            Self::AnswerLate(seconds) => write!(f, "answered {seconds} s late"),
+            Self::DoneLate(seconds) => write!(f, "done {seconds} s late"),
+            Self::Out => f.write_str("fails whenever tried"),
+            Self::OutAfter => f.write_str("done, and fails whenever tried"),
+        }
+    }
+}
+
+/// When something goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// At these calls, counted from 0; never, if there are none.
+    At(Vec<(u32, Fault)>),
+    /// At any call, with this chance in a thousand.
+    Random {
+        /// Of any fault.
+        per_mille: u32,
+    },
+}
+
+/// The calls of one history, and what goes wrong at them.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    schedule: Schedule,
+    chance: Pcg64Mcg,
+    /// How many calls there have been.
+    pub(crate) n_calls: u32,
+    /// What went wrong, by the number of the call.
+    pub(crate) injected: Vec<(u32, Fault)>,
+}
+
+impl Faults {
+    pub(crate) fn new(schedule: Schedule, chance: Pcg64Mcg) -> Self {
+        Self { schedule, chance, n_calls: 0, injected: Vec::new() }
+    }
+
+    /// What goes wrong at the next call.
+    pub(crate) fn next(&mut self, is_storm: bool) -> Option<Fault> {
+        let number = self.n_calls;
+        self.n_calls += 1;
+        let fault = match &self.schedule {
+            Schedule::At(faults) => faults.iter().find(|it| it.0 == number).map(|it| it.1),
+            Schedule::Random { per_mille } => {
+                let strikes = is_storm && self.chance.random_range(0..1000) < *per_mille;
+                strikes.then(|| Fault::ALL[self.chance.random_range(0..Fault::ALL.len())])
+            }
+        }?;
+        self.injected.push((number, fault));
+        Some(fault)
+    }
+}

@@ -1,0 +1,260 @@
+//! The deployed system: functions, each in processes of their own, and what invokes them.
+//!
+//! A process serves one invocation at a time and is kept for the next, unless it died. Each has
+//! its own clock and remembers what its function remembers.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use answerback::{
+    domain::CallbackRules,
+    egress,
+    service::{Accounts, Bus, Clock, Entropy, Hints},
+    store::{Layout, Store},
+};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    http::{Request, StatusCode},
+};
+use futures::future::{Either, select};
+use jiff::Timestamp;
+use tower::ServiceExt as _;
+
+use crate::{
+    process::Process,
+    world::{World, since_epoch},
+};
+
+/// How long an invocation of intake, poll or deliver may take: as `template.yaml` has it.
+const FUNCTION: i64 = 30_000;
+/// How long a sweep may take.
+const SWEEP: i64 = 55_000;
+/// How often the sweep comes.
+pub(crate) const MINUTE: i64 = 60_000;
+/// Over how many partitions the due index is spread here: more would only cost time.
+const N_DUE_SHARDS: u32 = 2;
+
+/// All functions.
+pub(crate) struct Fleet {
+    pub(crate) world: Arc<World>,
+    entropy: Entropy,
+    publishes: bool,
+    intake: Mutex<Pool<Router>>,
+    poll: Mutex<Pool<Router>>,
+    sweep: Mutex<Pool<sweep::App>>,
+    deliver: Mutex<Pool<deliver::App>>,
+}
+
+/// The processes of one function that wait for an invocation.
+struct Pool<A> {
+    idle: Vec<(Arc<Process>, A)>,
+    n_made: u32,
+}
+
+/// Which of the two that answer HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Http {
+    Intake,
+    Poll,
+}
+
+/// An answer of a function.
+pub(crate) type Answer = (StatusCode, Bytes);
+
+impl Fleet {
+    pub(crate) fn new(world: Arc<World>, entropy: Entropy, publishes: bool) -> Arc<Self> {
+        Arc::new(Self {
+            world,
+            entropy,
+            publishes,
+            intake: Mutex::default(),
+            poll: Mutex::default(),
+            sweep: Mutex::default(),
+            deliver: Mutex::default(),
+        })
+    }
+
+    /// Calls a function over HTTP; nothing if its process died. Also, whether all that it called
+    /// was in its reach.
+    pub(crate) async fn http(
+        &self,
+        function: Http,
+        request: Request<Body>,
+    ) -> Option<(Answer, bool)> {
+        let (pool, name) = match function {
+            Http::Intake => (&self.intake, "intake"),
+            Http::Poll => (&self.poll, "poll"),
+        };
+        let make = |process: &Arc<Process>| match function {
+            Http::Intake => intake::router(self.intake_app(process)),
+            Http::Poll => poll::router(self.poll_app(process)),
+        };
+        let work = async |router: Router| {
+            let response = match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let status = response.status();
+            let body = to_bytes(response.into_body(), usize::MAX).await;
+            (status, body.expect("it is all there"))
+        };
+        self.invoke(pool, name, FUNCTION, make, work).await
+    }
+
+    /// Has hints followed; nothing if the process died.
+    pub(crate) async fn deliver(&self, event: SqsEvent) -> Option<SqsBatchResponse> {
+        let ends_at = self.ends_at(FUNCTION);
+        let make = |process: &Arc<Process>| self.deliver_app(process);
+        let work = async |app: deliver::App| deliver::deliver(&app, event, ends_at).await;
+        self.invoke(&self.deliver, "deliver", FUNCTION, make, work).await.map(|(done, _)| done)
+    }
+
+    /// Sweeps; nothing if the process died.
+    pub(crate) async fn sweep(&self) -> Option<sweep::Swept> {
+        let ends_at = self.ends_at(SWEEP);
+        let make = |process: &Arc<Process>| self.sweep_app(process);
+        let work = async |app: sweep::App| sweep::sweep(&app, ends_at).await;
+        self.invoke(&self.sweep, "sweep", SWEEP, make, work).await.map(|(swept, _)| swept)
+    }
+
+    /// Has a process of a function do something.
+    async fn invoke<A: Clone, T>(
+        &self,
+        pool: &Mutex<Pool<A>>,
+        name: &str,
+        limit: i64,
+        make: impl FnOnce(&Arc<Process>) -> A,
+        work: impl AsyncFnOnce(A) -> T,
+    ) -> Option<(T, bool)> {
+        let waiting = pool.lock().expect("no panic while it was held").idle.pop();
+        let (process, app) = waiting.unwrap_or_else(|| {
+            let mut pool = pool.lock().expect("no panic while it was held");
+            pool.n_made += 1;
+            let process = self.process(format!("{name}/{}", pool.n_made));
+            let app = make(&process);
+            (process, app)
+        });
+        self.world.state().n_running += 1;
+        let n_given_up = process.n_given_up();
+        let began_at = self.world.now();
+        let done = {
+            let done = std::pin::pin!(alive(&process, work(app.clone())));
+            let end = std::pin::pin!(self.world.sleep(limit));
+            match select(done, end).await {
+                Either::Left((done, _)) => done,
+                Either::Right(_) => {
+                    process.die("its time is up");
+                    None
+                }
+            }
+        };
+        let mut state = self.world.state();
+        state.n_running -= 1;
+        let ended_at = state.now();
+        let is_whole = done.is_some() && process.n_given_up() == n_given_up;
+        state.seen.invoked(&process.name, began_at, ended_at, is_whole);
+        drop(state);
+        if done.is_some() {
+            let mut pool = pool.lock().expect("no panic while it was held");
+            pool.idle.push((process, app));
+        }
+        done.map(|it| (it, is_whole))
+    }
+
+    fn process(&self, name: String) -> Arc<Process> {
+        let skew = {
+            let mut state = self.world.state();
+            let most = state.weather.skew;
+            state.up_to(2 * most) - most
+        };
+        self.world.tell(|| format!("{name} starts, {skew} ms ahead"));
+        let clock = self.world.clock.ahead(skew);
+        Arc::new(Process::new(Arc::clone(&self.world), name, clock))
+    }
+
+    fn ends_at(&self, limit: i64) -> Option<Timestamp> {
+        Timestamp::from_millisecond(since_epoch(self.world.now() + limit)).ok()
+    }
+
+    fn intake_app(&self, process: &Arc<Process>) -> intake::App {
+        let (store, accounts, clock, hints) = parts(process);
+        intake::App {
+            store,
+            accounts,
+            clock,
+            hints,
+            entropy: self.entropy.clone(),
+            egress: egress::Client::Simulated(Arc::clone(process) as _),
+            rules: CallbackRules::strict(),
+            public_base_url: Some("https://answers.example.net".to_owned()),
+            publishes: self.publishes,
+        }
+    }
+
+    fn poll_app(&self, process: &Arc<Process>) -> poll::App {
+        let (store, accounts, clock, hints) = parts(process);
+        poll::App { store, accounts, clock, hints, entropy: self.entropy.clone() }
+    }
+
+    fn sweep_app(&self, process: &Arc<Process>) -> sweep::App {
+        let (store, _, clock, hints) = parts(process);
+        sweep::App { store, clock, hints, entropy: self.entropy.clone() }
+    }
+
+    fn deliver_app(&self, process: &Arc<Process>) -> deliver::App {
+        let (store, accounts, clock, hints) = parts(process);
+        let bus = self.publishes.then(|| Bus::simulated(Arc::clone(process) as _, "bus"));
+        deliver::App {
+            store,
+            accounts,
+            clock,
+            hints,
+            entropy: self.entropy.clone(),
+            egress: egress::Client::Simulated(Arc::clone(process) as _),
+            rules: CallbackRules::strict(),
+            bus,
+        }
+    }
+}
+
+/// The store as `process` reaches it.
+pub(crate) fn store(process: &Arc<Process>) -> Store {
+    let retention = std::time::Duration::from_hours(30 * 24);
+    Store::new(Arc::clone(process) as _, Layout { n_due_shards: N_DUE_SHARDS, retention })
+}
+
+fn parts(process: &Arc<Process>) -> (Store, Accounts, Clock, Hints) {
+    let store = store(process);
+    let accounts = Accounts::new(store.clone(), process.clock.clone());
+    let hints = Hints::Simulated(Arc::clone(process) as _);
+    (store, accounts, process.clock.clone(), hints)
+}
+
+/// What `work` gives, unless the process dies at it.
+async fn alive<T>(process: &Process, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        if process.is_dead() {
+            return std::task::Poll::Ready(None);
+        }
+        polled.map(Some)
+    })
+    .await
+}
+
+impl<A> Default for Pool<A> {
+    fn default() -> Self {
+        Self { idle: Vec::new(), n_made: 0 }
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").finish_non_exhaustive()
+    }
+}

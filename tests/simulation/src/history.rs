@@ -1,0 +1,181 @@
+//! One history: a scenario as it happens, and what came of it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use answerback::{
+    domain::{Account, Scope},
+    service::{Entropy, NewKey, new_account},
+    store::Saved,
+};
+use futures::FutureExt as _;
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    caller,
+    check::{Violation, check},
+    fault::{Fault, Schedule},
+    fleet::{self, Fleet, MINUTE},
+    process::Process,
+    queue,
+    receiver::Receiver,
+    scenario::Scenario,
+    world::{World, since_epoch},
+};
+
+/// The longest that a history may take to come to rest: longer than all retries of any delivery.
+const LENGTH_MAX: i64 = 100 * 3_600_000;
+
+/// What came of a history.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was promised and not kept.
+    pub violations: Vec<Violation>,
+    /// What went wrong at calls, by their number.
+    pub injected: Vec<(u32, Fault)>,
+    /// How many calls to the outside there were.
+    pub n_calls: u32,
+    /// The longest time from the end of a request to the first attempt to tell of it.
+    pub slowest: i64,
+    /// What happened, if it was told.
+    pub story: Vec<String>,
+}
+
+/// A history that is over.
+pub(crate) struct Over<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) world: &'a Arc<World>,
+    pub(crate) account: &'a Account,
+    /// Whether everything came to rest.
+    pub(crate) rests: bool,
+}
+
+impl Scenario {
+    /// Lets it happen.
+    pub fn run(&self) -> Outcome {
+        self.happen(false)
+    }
+
+    /// Lets it happen, and tells everything about it.
+    pub fn run_telling(&self) -> Outcome {
+        self.happen(true)
+    }
+
+    fn happen(&self, tells: bool) -> Outcome {
+        let receivers = self
+            .requests
+            .iter()
+            .map(|it| Receiver { behaviours: it.receiver.iter().copied().collect() });
+        let world = World::new(
+            self.seed,
+            self.schedule.clone(),
+            self.weather.clone(),
+            receivers.collect(),
+            tells,
+        );
+        let entropy = Entropy::Counting(Arc::new(AtomicU64::new(self.seed << 20)));
+        let (account, api_key) = settle_in(&world, &entropy);
+        let fleet = Fleet::new(Arc::clone(&world), entropy, self.publishes);
+        let rested = Arc::new(AtomicU64::new(0));
+        let main = {
+            let (fleet, scenario, rested) = (Arc::clone(&fleet), self.clone(), Arc::clone(&rested));
+            async move {
+                let callers = scenario.requests.into_iter().enumerate();
+                let callers = callers.map(|(number, plan)| {
+                    caller::live(Arc::clone(&fleet), number, plan, Arc::clone(&api_key))
+                });
+                futures::future::join_all(callers).await;
+                let is_at_rest = rest(&fleet.world).await;
+                rested.store(u64::from(is_at_rest), Ordering::Relaxed);
+            }
+        };
+        world.spawn(sweep_each_minute(Arc::clone(&fleet)));
+        world.run(main, || queue::collect(&fleet));
+
+        let rests = rested.load(Ordering::Relaxed) == 1;
+        let (violations, slowest) =
+            check(&Over { scenario: self, world: &world, account: &account, rests });
+        let mut state = world.state();
+        Outcome {
+            violations,
+            slowest,
+            injected: std::mem::take(&mut state.faults.injected),
+            n_calls: state.faults.n_calls,
+            story: state.story.take().unwrap_or_default(),
+        }
+    }
+
+    /// The history that happened, with its first `n_faults` faults only.
+    #[must_use]
+    pub fn with_faults(&self, faults: &[(u32, Fault)]) -> Self {
+        Self { schedule: Schedule::At(faults.to_vec()), ..self.clone() }
+    }
+}
+
+/// An account with a key that may do everything.
+fn settle_in(world: &Arc<World>, entropy: &Entropy) -> (Account, Arc<str>) {
+    let now = world.clock.now();
+    let account = new_account(now, entropy);
+    let key = NewKey::make(account.id, true, vec![Scope::Admin], now, entropy);
+    let store = fleet::store(&Arc::new(Process::outside(world)));
+    let made = async {
+        let account: Result<Saved<Account>, _> = store.create(&account).await;
+        let key = store.create(&key.key).await;
+        matches!((account, key), (Ok(Saved::Saved), Ok(Saved::Saved)))
+    };
+    assert_eq!(made.now_or_never(), Some(true), "the operator's calls succeed at once");
+    (account, key.text.expose_secret().into())
+}
+
+async fn sweep_each_minute(fleet: Arc<Fleet>) {
+    let world = &fleet.world;
+    let phase = world.state().up_to(MINUTE - 1);
+    for minute in 0.. {
+        world.sleep_until(phase + minute * MINUTE).await;
+        let n_sweeps = {
+            let mut state = world.state();
+            let (missed, doubled) = (state.weather.sweeps_missed, state.weather.sweeps_doubled);
+            if state.happens(missed) {
+                state.tell(|| "no sweep COMES".to_owned());
+                0
+            } else if state.happens(doubled) {
+                2
+            } else {
+                1
+            }
+        };
+        // One that would find nothing does nothing.
+        let finds = {
+            let mut state = world.state();
+            let soon = since_epoch(state.now() + state.weather.skew);
+            state.next_due().is_some_and(|it| it <= soon)
+        };
+        for _ in 0..if finds { n_sweeps } else { 0 } {
+            let (fleet, world) = (Arc::clone(&fleet), Arc::clone(world));
+            let after = world.state().up_to(500);
+            let own = Arc::clone(&world);
+            world.spawn(async move {
+                own.sleep(after).await;
+                let swept = fleet.sweep().await;
+                own.tell(|| format!("swept: {swept:?}"));
+            });
+        }
+    }
+}
+
+/// Waits until nothing is left to be done; whether that came about.
+async fn rest(world: &Arc<World>) -> bool {
+    while world.now() < LENGTH_MAX {
+        let is_at_rest = {
+            let mut state = world.state();
+            state.next_due().is_none() && state.queue.is_empty() && state.n_running == 0
+        };
+        if is_at_rest && world.now() >= world.state().weather.ends_at {
+            return true;
+        }
+        world.sleep(10_000).await;
+    }
+    false
+}

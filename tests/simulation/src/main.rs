@@ -1,0 +1,204 @@
+//! Looks for a history in which a promise is not kept.
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use simulation::{
+    Invariant, Scenario, catalogue,
+    modes::{self, Found, Report},
+    mutants::{
+        self,
+        list::{MUTANTS, Mutant},
+    },
+};
+
+/// How many histories a deliberate fault may survive.
+const HISTORIES_OF_A_MUTANT: u64 = 200_000;
+
+/// Runs Answerback's functions through histories full of faults, and holds them to their word.
+#[derive(Debug, Parser)]
+#[command(name = "simulation", version)]
+struct Arguments {
+    #[command(subcommand)]
+    mode: Mode,
+    /// How many histories run at once: one for each processor, unless told.
+    #[arg(long, global = true)]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// One history for each seed.
+    Random {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        histories: u64,
+    },
+    /// Every fault at every call of every scenario of the catalogue.
+    Single,
+    /// Two faults, drawn, in scenarios of the catalogue.
+    Pairs {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        histories: u64,
+    },
+    /// Tells the history of one seed.
+    Tell {
+        /// Which.
+        seed: u64,
+    },
+    /// Builds the functions with deliberate faults, and finds each of them.
+    Mutants,
+    /// Looks for a history that breaks one promise, for the deliberate fault that is on.
+    #[command(hide = true)]
+    Break {
+        /// Which.
+        invariant: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let usual = thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = arguments.threads.unwrap_or(usual).max(1);
+    let began_at = Instant::now();
+    let never = AtomicBool::new(false);
+    let report = match arguments.mode {
+        Mode::Random { from, histories } => {
+            let bar = bar(histories);
+            let is_over = || never.load(Ordering::Relaxed);
+            let report =
+                modes::random(from..from + histories, n_threads, &is_over, &|n| bar.inc(n));
+            bar.finish_and_clear();
+            report
+        }
+        Mode::Single => {
+            let bar = ProgressBar::no_length().with_style(style());
+            let report = modes::single(&catalogue::scenarios(), n_threads, &|n| bar.inc(n));
+            bar.finish_and_clear();
+            report
+        }
+        Mode::Pairs { from, histories } => {
+            let bar = bar(histories);
+            let scenarios = catalogue::scenarios();
+            let report =
+                modes::pairs(&scenarios, from..from + histories, n_threads, &|n| bar.inc(n));
+            bar.finish_and_clear();
+            report
+        }
+        Mode::Tell { seed } => return tell(seed),
+        Mode::Mutants => return hunt(),
+        Mode::Break { invariant } => return break_promise(&invariant, n_threads),
+    };
+    show(&report, began_at)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program says")]
+fn hunt() -> ExitCode {
+    let target = std::env::current_exe().expect("it runs");
+    let target = target.ancestors().nth(2).expect("it lies in target/simulation").to_owned();
+    println!("building the functions with {} deliberate faults", MUTANTS.len());
+    let hunted = mutants::build(&target.join("mutants"), &target).and_then(|program| {
+        println!("| deliberate fault | breaks | found in |\n|---|---|---|");
+        mutants::hunt(&program, |hunted| {
+            let Mutant { name, breaks, .. } = hunted.mutant;
+            let killed_by = hunted.killed_by.as_deref().unwrap_or("SURVIVES");
+            println!("| {name} | {} | {killed_by} |", breaks.as_str());
+        })
+    });
+    let hunted = match hunted {
+        Ok(hunted) => hunted,
+        Err(err) => {
+            println!("{err:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let idle = Invariant::ALL.into_iter().filter(|invariant| {
+        !hunted.iter().any(|it| it.killed_by.is_some() && it.mutant.breaks == *invariant)
+    });
+    let idle: Vec<&str> = idle.map(Invariant::as_str).collect();
+    let n_alive = hunted.iter().filter(|it| it.killed_by.is_none()).count();
+    println!("{} of {} found", hunted.len() - n_alive, hunted.len());
+    if !idle.is_empty() {
+        println!("no fault breaks: {}", idle.join(", "));
+    }
+    if n_alive == 0 && idle.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program says")]
+fn break_promise(invariant: &str, n_threads: usize) -> ExitCode {
+    let wanted = Invariant::ALL.into_iter().find(|it| it.as_str() == invariant);
+    let wanted = wanted.expect("an invariant's own words");
+    match modes::breach(wanted, 0..HISTORIES_OF_A_MUTANT, n_threads) {
+        Some(found) => {
+            println!("{}", found.name);
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::FAILURE,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program says")]
+fn show(report: &Report, began_at: Instant) -> ExitCode {
+    let seconds = began_at.elapsed().as_secs_f64();
+    if let Some(found) = report.found.first() {
+        println!("{}", found.tell());
+    }
+    for Found { name, violations, .. } in &report.found {
+        for violation in violations {
+            println!("{name}: {violation}");
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = report.n_histories as f64 / seconds;
+    println!(
+        "{} histories with {} calls and {} faults in {seconds:.0} s, {rate:.0} a second: {}",
+        report.n_histories,
+        report.n_calls,
+        report.n_faults,
+        match report.found.len() {
+            0 => "every promise was kept".to_owned(),
+            n => format!("promises were not kept in {n}"),
+        }
+    );
+    if report.slowest > 0 {
+        println!("a fault that is no crash delayed a callback by {} ms at most", report.slowest);
+    }
+    if report.found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the program says")]
+fn tell(seed: u64) -> ExitCode {
+    let scenario = Scenario::random(seed);
+    println!("{scenario:#?}");
+    let outcome = scenario.run_telling();
+    for line in &outcome.story {
+        println!("{line}");
+    }
+    for violation in &outcome.violations {
+        println!("{violation}");
+    }
+    if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Shown to people only: it is silent where nobody looks.
+fn bar(length: u64) -> ProgressBar {
+    ProgressBar::new(length).with_style(style())
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left";
+    ProgressStyle::with_template(template).expect("a template that indicatif knows")
+}

@@ -1,0 +1,298 @@
+//! The three ways to look for a history in which a promise is not kept.
+//!
+//! | mode | histories |
+//! |------|-----------|
+//! | random | one for each seed: scenario, weather and faults are drawn |
+//! | single | every scenario of the catalogue, with every fault at every call |
+//! | pairs | the same with two faults, drawn |
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
+use crate::{
+    Outcome, Scenario, Violation,
+    check::Invariant,
+    fault::{Fault, Schedule},
+};
+
+/// How much later than without it a callback may come because of a fault that is no crash.
+const FAULT_COST_MAX: i64 = 5_000;
+
+/// A history in which something was not kept.
+#[derive(Debug)]
+pub struct Found {
+    /// Which history: its seed, or the scenario's name and its faults.
+    pub name: String,
+    /// How it comes about.
+    pub scenario: Scenario,
+    /// What was not kept.
+    pub violations: Vec<Violation>,
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many histories.
+    pub n_histories: u64,
+    /// How many calls to the outside.
+    pub n_calls: u64,
+    /// How many faults.
+    pub n_faults: u64,
+    /// By how much a fault that is no crash delayed a callback at most, in milliseconds.
+    pub slowest: i64,
+    /// The first histories in which something was not kept.
+    pub found: Vec<Found>,
+}
+
+/// After so many a search ends: they mostly have one cause.
+const FOUND_MAX: usize = 8;
+
+/// Runs one history; a panic is a violation like any other.
+pub fn run(scenario: &Scenario) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| scenario.run())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        let what = format!("a panic: {}", text.unwrap_or_default());
+        Outcome {
+            violations: vec![Violation { invariant: Invariant::AtRest, what }],
+            injected: Vec::new(),
+            n_calls: 0,
+            slowest: 0,
+            story: Vec::new(),
+        }
+    })
+}
+
+/// One history for each seed, on so many threads, until all are done or `is_over`.
+pub fn random(
+    seeds: std::ops::Range<u64>,
+    n_threads: usize,
+    is_over: &(impl Fn() -> bool + Sync),
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
+    random_for(None, seeds, n_threads, is_over, progress)
+}
+
+/// The first history found, of so many seeds, in which this promise is not kept.
+pub fn breach(
+    invariant: Invariant,
+    seeds: std::ops::Range<u64>,
+    n_threads: usize,
+) -> Option<Found> {
+    let report = random_for(Some(invariant), seeds, n_threads, &|| false, &|_| ());
+    report.found.into_iter().next()
+}
+
+fn random_for(
+    wanted: Option<Invariant>,
+    seeds: std::ops::Range<u64>,
+    n_threads: usize,
+    is_over: &(impl Fn() -> bool + Sync),
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
+    let next = AtomicU64::new(seeds.start);
+    search(wanted, n_threads, &|| {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end || is_over() {
+            return None;
+        }
+        progress(1);
+        let scenario = Scenario::random(seed);
+        let outcome = run(&scenario);
+        Some((format!("seed {seed}"), scenario, outcome))
+    })
+}
+
+/// Every fault at every call of every scenario.
+pub fn single(
+    scenarios: &[(String, Scenario)],
+    n_threads: usize,
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
+    let cases = Mutex::new(scenarios.iter().rev().collect::<Vec<_>>());
+    let reports = Mutex::new(Report::default());
+    thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                while let Some((name, scenario)) = take(&cases) {
+                    let report = faults_of(name, scenario, progress);
+                    reports.lock().expect("no panic while it was held").add(report);
+                }
+            });
+        }
+    });
+    reports.into_inner().expect("no panic while it was held")
+}
+
+fn take<T>(from: &Mutex<Vec<T>>) -> Option<T> {
+    from.lock().expect("no panic while it was held").pop()
+}
+
+/// Every fault at every call of one scenario.
+fn faults_of(name: &str, scenario: &Scenario, progress: &impl Fn(u64)) -> Report {
+    let mut report = Report::default();
+    let calm = run(scenario);
+    let (n_calls, usual) = (calm.n_calls, calm.slowest);
+    report.count(name.to_owned(), scenario.clone(), calm);
+    for call in 0..n_calls {
+        for fault in Fault::ALL {
+            let history = scenario.with_faults(&[(call, fault)]);
+            let mut outcome = run(&history);
+            progress(1);
+            if !fault.is_crash() && !fault.is_outage() {
+                let cost = outcome.slowest - usual;
+                report.slowest = report.slowest.max(cost);
+                if cost >= FAULT_COST_MAX {
+                    let what = format!("a callback came {cost} ms later");
+                    outcome.violations.push(Violation { invariant: Invariant::InTime, what });
+                }
+            }
+            report.count(format!("{name}; call {call} {fault}"), history, outcome);
+        }
+    }
+    report
+}
+
+/// So many histories with two faults each, in scenarios that are drawn from `seed` on.
+pub fn pairs(
+    scenarios: &[(String, Scenario)],
+    seeds: std::ops::Range<u64>,
+    n_threads: usize,
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
+    let lengths: Vec<u32> = scenarios.iter().map(|(_, it)| run(it).n_calls).collect();
+    let next = AtomicU64::new(seeds.start);
+    search(None, n_threads, &|| {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end {
+            return None;
+        }
+        progress(1);
+        let mut chance = Pcg64Mcg::seed_from_u64(seed);
+        let place = chance.random_range(0..scenarios.len());
+        let (name, scenario) = &scenarios[place];
+        let mut fault = || {
+            // A fault makes more calls, so the second may strike beyond the usual last.
+            let call = chance.random_range(0..lengths[place] + 10);
+            (call, Fault::ALL[chance.random_range(0..Fault::ALL.len())])
+        };
+        let history = scenario.with_faults(&[fault(), fault()]);
+        let outcome = run(&history);
+        Some((format!("{name}; {:?}", history.schedule), history, outcome))
+    })
+}
+
+/// Runs histories until there are none left, or enough was found: any breach, or one that is
+/// wanted.
+fn search(
+    wanted: Option<Invariant>,
+    n_threads: usize,
+    next: &(impl Fn() -> Option<(String, Scenario, Outcome)> + Sync),
+) -> Report {
+    let is_enough = AtomicBool::new(false);
+    let total = Mutex::new(Report::default());
+    thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                let mut report = Report::default();
+                while !is_enough.load(Ordering::Relaxed)
+                    && let Some((name, scenario, mut outcome)) = next()
+                {
+                    outcome.violations.retain(|it| wanted.is_none_or(|of| it.invariant == of));
+                    report.count(name, scenario, outcome);
+                    let n_enough = if wanted.is_some() { 1 } else { FOUND_MAX };
+                    if report.found.len() >= n_enough {
+                        is_enough.store(true, Ordering::Relaxed);
+                    }
+                }
+                total.lock().expect("no panic while it was held").add(report);
+            });
+        }
+    });
+    total.into_inner().expect("no panic while it was held")
+}
+
+impl Report {
+    fn count(&mut self, name: String, scenario: Scenario, outcome: Outcome) {
+        self.n_histories += 1;
+        self.n_calls += u64::from(outcome.n_calls);
+        self.n_faults += outcome.injected.len() as u64;
+        if !outcome.violations.is_empty() {
+            self.found.push(Found { name, scenario, violations: outcome.violations });
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.n_histories += other.n_histories;
+        self.n_calls += other.n_calls;
+        self.n_faults += other.n_faults;
+        self.slowest = self.slowest.max(other.slowest);
+        self.found.extend(other.found);
+    }
+}
+
+impl Found {
+    /// The shortest prefix of the history that still does it: its first actions, its first
+    /// faults, and of these only those that it needs.
+    #[must_use]
+    pub fn shrunk(&self) -> Scenario {
+        let invariant = self.violations[0].invariant;
+        let fails = |scenario: &Scenario| {
+            run(scenario).violations.iter().any(|it| it.invariant == invariant)
+        };
+        let mut best = self.scenario.clone();
+        let explicit = best.with_faults(&run(&best).injected);
+        if fails(&explicit) {
+            best = explicit;
+        }
+        for n in 0..best.n_actions() {
+            let shorter = best.shortened(n);
+            if fails(&shorter) {
+                best = shorter;
+                break;
+            }
+        }
+        let Schedule::At(mut faults) = best.schedule.clone() else { return best };
+        for n in 0..faults.len() {
+            if fails(&best.with_faults(&faults[..n])) {
+                faults.truncate(n);
+                break;
+            }
+        }
+        for place in (0..faults.len()).rev() {
+            let mut fewer = faults.clone();
+            fewer.remove(place);
+            if fails(&best.with_faults(&fewer)) {
+                faults = fewer;
+            }
+        }
+        best.with_faults(&faults)
+    }
+
+    /// What was found, with the history as short as it could be made.
+    pub fn tell(&self) -> String {
+        let short = self.shrunk();
+        let outcome = short.run_telling();
+        let mut text = format!("{}\n", self.name);
+        for violation in &self.violations {
+            text += &format!("  {violation}\n");
+        }
+        text += &format!("\nThe shortest prefix that was found:\n{short:#?}\n");
+        for line in &outcome.story {
+            text += &format!("{line}\n");
+        }
+        for violation in &outcome.violations {
+            text += &format!("  {violation}\n");
+        }
+        text
+    }
+}

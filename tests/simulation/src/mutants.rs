@@ -1,0 +1,144 @@
+//! Deliberate faults, to see whether they are found.
+//!
+//! The product has no switches for them. Its sources are copied, every place in
+//! [`list::MUTANTS`] is made to read both ways, and the copy is built once; a variable of the
+//! environment says which fault is on.
+
+pub mod list;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, ensure};
+
+use list::{MUTANTS, Mutant};
+
+/// The variable that has the number of the fault that is on.
+const SWITCH: &str = "ANSWERBACK_MUTANT";
+/// What is copied.
+const SOURCES: &[&str] = &["Cargo.lock", "clippy.toml", "shared", "functions", "tests/simulation"];
+/// The switch, as a module of the copied common crate.
+const MODULE: &str = r#"//! Which deliberate fault is on.
+
+use std::sync::LazyLock;
+
+static ON: LazyLock<Option<usize>> =
+    LazyLock::new(|| std::env::var("ANSWERBACK_MUTANT").ok()?.parse().ok());
+
+/// Whether it is the one with this number.
+pub fn is_on(number: usize) -> bool {
+    *ON == Some(number)
+}
+"#;
+
+/// What became of one deliberate fault.
+#[derive(Debug)]
+pub struct Hunted {
+    /// Which.
+    pub mutant: &'static Mutant,
+    /// The history that killed it, unless it survived.
+    pub killed_by: Option<String>,
+}
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The file of `mutant`, if its place occurs once in it.
+pub fn source(mutant: &Mutant) -> anyhow::Result<String> {
+    let source = fs::read_to_string(root().join(mutant.file)).context(mutant.file)?;
+    let n_places = source.matches(mutant.before).count();
+    ensure!(n_places == 1, "{}: {n_places} places read\n{}", mutant.file, mutant.before);
+    Ok(source)
+}
+
+/// Copies the product to `folder` with every deliberate fault in it, and builds that into
+/// `target`. Gives the program.
+pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    for path in SOURCES {
+        copy(&root().join(path), &folder.join(path)).with_context(|| format!("copying {path}"))?;
+    }
+    let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
+    let members = r#"members = ["shared", "functions/*", "tests/simulation"]"#;
+    let mut lines: Vec<&str> = workspace.lines().collect();
+    for line in &mut lines {
+        if line.starts_with("members = ") {
+            *line = members;
+        }
+        if line.starts_with("default-members = ") || line.starts_with("infra = ") {
+            *line = "";
+        }
+    }
+    fs::write(folder.join("Cargo.toml"), lines.join("\n"))?;
+    append(&folder.join("tests/simulation/Cargo.toml"), BINARY)?;
+    append(&folder.join("shared/src/lib.rs"), "\npub mod mutant;\n")?;
+    fs::write(folder.join("shared/src/mutant.rs"), MODULE)?;
+    for (number, mutant) in MUTANTS.iter().enumerate() {
+        source(mutant)?;
+        let file = folder.join(mutant.file);
+        let home = if mutant.file.starts_with("shared/") { "crate" } else { "answerback" };
+        let after = mutant.after.replace("MUTANT", &format!("{home}::mutant::is_on({number})"));
+        let source = fs::read_to_string(&file)?;
+        fs::write(file, source.replacen(mutant.before, &after, 1))?;
+    }
+    let output = Command::new("cargo")
+        .args(["build", "--quiet", "--offline", "--profile", "simulation", "--bin", "mutants"])
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .context("cargo does not start")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the mutants do not build:\n{said}");
+    Ok(target.join("simulation/mutants"))
+}
+
+/// The program of the copy has a name of its own: it shares its folder with the real one.
+const BINARY: &str = r#"
+[[bin]]
+name = "mutants"
+path = "src/main.rs"
+"#;
+
+/// Looks for a history that breaks what each mutant is to break.
+pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hunted>> {
+    let mut hunted = Vec::new();
+    for (number, mutant) in MUTANTS.iter().enumerate() {
+        let output = Command::new(program)
+            .args(["break", mutant.breaks.as_str()])
+            .env(SWITCH, number.to_string())
+            .output()
+            .context("the mutants do not start")?;
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let killed_by = output.status.success().then_some(said);
+        hunted.push(Hunted { mutant, killed_by });
+        progress(&hunted[number]);
+    }
+    Ok(hunted)
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+    } else {
+        fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
+        fs::copy(from, to)?;
+    }
+    Ok(())
+}
+
+fn append(file: &Path, text: &str) -> anyhow::Result<()> {
+    let before = fs::read_to_string(file)?;
+    fs::write(file, before + text)?;
+    Ok(())
+}

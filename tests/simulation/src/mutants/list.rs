@@ -1,0 +1,282 @@
+//! Deliberate faults in the protocol, each with the promise that it breaks.
+
+use crate::Invariant;
+
+/// A place in the product, and how it reads with a deliberate fault. `MUTANT` is true while the
+/// fault is on.
+#[derive(Debug)]
+pub struct Mutant {
+    /// What is wrong with it, in words.
+    pub name: &'static str,
+    /// The file, from the workspace's root.
+    pub file: &'static str,
+    /// The place, which occurs once.
+    pub before: &'static str,
+    /// The place with the fault.
+    pub after: &'static str,
+    /// What it breaks.
+    pub breaks: Invariant,
+}
+
+const REQUEST: &str = "shared/src/domain/request.rs";
+const DELIVERY: &str = "shared/src/domain/delivery.rs";
+const READING: &str = "shared/src/domain/reading.rs";
+const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
+const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
+const CREATE: &str = "functions/intake/src/create.rs";
+
+/// All of them.
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "what is to be told has no timer, only a hint",
+        file: REQUEST,
+        before: "_ if !self.outbox.is_empty() => Some(now),",
+        after: "_ if !MUTANT && !self.outbox.is_empty() => Some(now),",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "no outbox: the end of a request is not kept to be told",
+        file: REQUEST,
+        before: "self.outbox.push(Event { number: self.n_events, kind, at, answered });",
+        after: "if !MUTANT { self.outbox.push(Event { number: self.n_events, kind, at, answered }); }",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "no guard band: a time-out is settled at the deadline",
+        file: REQUEST,
+        before: "self.state == State::Pending && self.deadline + GUARD <= now",
+        after: "self.state == State::Pending && if MUTANT { self.deadline <= now } else { self.deadline + GUARD <= now }",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "what has ended times out all the same",
+        file: REQUEST,
+        before: "if !self.is_overdue(now) {\n            return None;",
+        after: "if if MUTANT { now < self.deadline + GUARD || matches!(self.state, State::Erased { .. }) || matches!(&self.state, State::Ended(end) if end.outcome == Outcome::TimedOut) } else { !self.is_overdue(now) } {\n            return None;",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "an answer after the deadline is accepted",
+        file: REQUEST,
+        before: "(State::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),",
+        after: "(State::Pending, _) if self.deadline <= now && !MUTANT => return Err(Refusal::Ended),",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "an answer does not know its own write",
+        file: REQUEST,
+        before: "if recorded.as_ref().is_some_and(|it| it.op == op) {",
+        after: "if recorded.as_ref().is_some_and(|it| it.op == op) && !MUTANT {",
+        breaks: Invariant::Unnoticed,
+    },
+    Mutant {
+        name: "a second answer replaces the first",
+        file: REQUEST,
+        before: "(_, Some(recorded)) if is_final => {",
+        after: "(_, Some(recorded)) if is_final && !MUTANT => {",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a cancellation does not know its own write",
+        file: REQUEST,
+        before: "State::Ended(end) if end.op == op => return Ok(None),",
+        after: "State::Ended(end) if end.op == op && !MUTANT => return Ok(None),",
+        breaks: Invariant::Unnoticed,
+    },
+    Mutant {
+        name: "what has ended can be cancelled",
+        file: REQUEST,
+        before: "State::Ended(_) => return Err(Refusal::AlreadyFinished),",
+        after: "State::Ended(_) if !MUTANT => return Err(Refusal::AlreadyFinished), State::Ended(_) => (),",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a time-out is dated when it was noticed",
+        file: REQUEST,
+        before: "next.end(outcome, decision, decided_by, self.deadline, op);",
+        after: "next.end(outcome, decision, decided_by, if MUTANT { now } else { self.deadline }, op);",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "a dispatch clears what came in meanwhile",
+        file: REQUEST,
+        before: "next.outbox.retain(|it| !numbers.contains(&it.number));",
+        after: "next.outbox.retain(|it| !MUTANT && !numbers.contains(&it.number));",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "an erasure does not look for deliveries",
+        file: REQUEST,
+        before: "next.state = State::Erased { at: now, n_looks: 2 };",
+        after: "next.state = State::Erased { at: now, n_looks: if MUTANT { 0 } else { 2 } };",
+        breaks: Invariant::Forgotten,
+    },
+    Mutant {
+        name: "a lease is shorter than an attempt",
+        file: DELIVERY,
+        before: "let until = now + LEASE;",
+        after: "let until = now + if MUTANT { Duration::from_secs(1) } else { LEASE };",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a lease does not keep others out",
+        file: DELIVERY,
+        before: "State::Leased { until, .. } if now < until + LEASE_GUARD => {",
+        after: "State::Leased { until, .. } if now < until + LEASE_GUARD && !MUTANT => {",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a finish is written whatever has happened meanwhile",
+        file: DELIVERY,
+        before: "let State::Leased { owner, .. } = self.state else { return None };\n        if owner != op {",
+        after: "let owner = match self.state { State::Leased { owner, .. } => owner, _ if MUTANT => op, _ => return None };\n        if owner != op && !MUTANT {",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a crash spends a retry",
+        file: DELIVERY,
+        before: "next.lease(now, op);\n        Start::Attempt(Box::new(next))",
+        after: "if MUTANT && matches!(self.state, State::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op);\n        Start::Attempt(Box::new(next))",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a payload that kills its worker is attempted for ever",
+        file: DELIVERY,
+        before: "if self.starts >= self.retry().starts_max() {",
+        after: "if self.starts >= self.retry().starts_max() && !MUTANT {",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a retry is made before its time",
+        file: DELIVERY,
+        before: "State::Waiting { not_before } if now < not_before => return Start::Early(not_before),",
+        after: "State::Waiting { not_before } if now < not_before && !MUTANT => return Start::Early(not_before),",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "one retry more than there are",
+        file: DELIVERY,
+        before: "match self.retry().delay(next.failures, chance, retry_after) {",
+        after: "match self.retry().delay(if MUTANT { next.failures.saturating_sub(1).max(1) } else { next.failures }, chance, retry_after) {",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a retry has no timer, only a hint",
+        file: DELIVERY,
+        before: "next.due_at = Some(if is_hinted { not_before + NET } else { not_before });",
+        after: "next.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + NET } else { not_before });",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "a lease has no timer",
+        file: DELIVERY,
+        before: "self.due_at = Some(until + LEASE_GUARD);",
+        after: "self.due_at = (!MUTANT).then_some(until + LEASE_GUARD);",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "attempts are not counted",
+        file: DELIVERY,
+        before: "self.attempt += 1;",
+        after: "if !MUTANT || self.attempt == 0 { self.attempt += 1; }",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a result that may be read once is read twice",
+        file: READING,
+        before: "ReadMode::Once => (Self::Consumed { op }, Told::Result { lease: None }),",
+        after: "ReadMode::Once => (if MUTANT { Self::Read } else { Self::Consumed { op } }, Told::Result { lease: None }),",
+        breaks: Invariant::OneReader,
+    },
+    Mutant {
+        name: "a reader does not know its own write",
+        file: READING,
+        before: "Self::Consumed { op: reader } if reader == op && policy.mode == ReadMode::Once => {",
+        after: "Self::Consumed { op: reader } if reader == op && policy.mode == ReadMode::Once && !MUTANT => {",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a leased result is given to the next who asks",
+        file: READING,
+        before: "Self::Leased { until, .. } if now < until => return (self, Told::LeasedUntil(until)),",
+        after: "Self::Leased { until, .. } if now < until && !MUTANT => return (self, Told::LeasedUntil(until)),",
+        breaks: Invariant::OneReader,
+    },
+    Mutant {
+        name: "a result is read after its time",
+        file: READING,
+        before: "if self.is_expired(policy, finished_at, now) {",
+        after: "if self.is_expired(policy, finished_at, now) && !MUTANT {",
+        breaks: Invariant::OneReader,
+    },
+    Mutant {
+        name: "whoever loses a race believes to have won it",
+        file: "shared/src/service/advance.rs",
+        before: "Saved::Superseded(theirs) => current = theirs,",
+        after: "Saved::Superseded(_) if MUTANT => return Ok(next), Saved::Superseded(theirs) => current = theirs,",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a delivery has another id each time it is made",
+        file: DISPATCH,
+        before: "id: Delivery::id_of(event_id, request.created_by, name),",
+        after: "id: Delivery::id_of(event_id, if MUTANT { OpId::new(u128::try_from(now.as_millisecond()).unwrap_or(0)) } else { request.created_by }, name),",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a dispatch does not know its own write",
+        file: DISPATCH,
+        before: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),",
+        after: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) && !MUTANT => Some(found),",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "what is sent is not frozen",
+        file: ATTEMPT,
+        before: "body: body.to_vec(), timeout",
+        after: "body: if MUTANT && delivery.attempt > 1 { [body, b\" \"].concat() } else { body.to_vec() }, timeout",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a callback is signed for another id",
+        file: "functions/deliver/src/sign.rs",
+        before: "keys.iter().map(|it| it.sign_standard(delivery.id, second, body));",
+        after: "keys.iter().map(|it| if MUTANT { it.sign_standard(delivery.event, second, body) } else { it.sign_standard(delivery.id, second, body) });",
+        breaks: Invariant::Genuine,
+    },
+    Mutant {
+        name: "an answer sends no hint",
+        file: "functions/intake/src/requests.rs",
+        before: "app.hints.send_for_request(&request, false, now).await;\n    tracing::info!(request.id = %request.id, account.id = %request.account, \"answered\");",
+        after: "if !MUTANT { app.hints.send_for_request(&request, false, now).await; }\n    tracing::info!(request.id = %request.id, account.id = %request.account, \"answered\");",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "a creation does not know its own write",
+        file: CREATE,
+        before: "Saved::Superseded(found) if found.created_by == op => (),",
+        after: "Saved::Superseded(found) if found.created_by == op && !MUTANT => (),",
+        breaks: Invariant::Unnoticed,
+    },
+    Mutant {
+        name: "an idempotency key is not heeded",
+        file: CREATE,
+        before: "id: keyed.map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
+        after: "id: keyed.filter(|_| !MUTANT).map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "the sweep trusts the index",
+        file: "functions/sweep/src/lib.rs",
+        before: "delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {",
+        after: "delivery.filter(|it| MUTANT || it.due_at.is_some_and(|it| it <= now)) else {",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "a hint that comes early is dropped",
+        file: "functions/deliver/src/lib.rs",
+        before: "if request.state == State::Pending\n",
+        after: "if !MUTANT && request.state == State::Pending\n",
+        breaks: Invariant::InTime,
+    },
+];

@@ -1,0 +1,137 @@
+//! The queue, and the event source mapping that hands its messages to workers.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use rand::RngExt as _;
+
+use crate::{
+    fleet::Fleet,
+    world::{State, World},
+};
+
+/// How long a message is hidden while a worker has it: as `template.yaml` has it.
+const VISIBILITY: i64 = 180_000;
+/// After so many receives a message is dead.
+const RECEIVES_MAX: u32 = 5;
+/// Most messages in one event.
+const BATCH_MAX: usize = 10;
+/// The latest that a late message comes.
+const LATE_MAX: i64 = 120_000;
+
+/// Messages on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    n_sent: u64,
+    /// Sent, and not yet taken notice of; each with its delay.
+    sent: Vec<(Message, i64)>,
+    /// To be received now.
+    visible: VecDeque<Message>,
+    /// How many are anywhere: on their way, to be received, or with a worker.
+    n_kept: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Message {
+    id: u64,
+    body: String,
+    n_receives: u32,
+}
+
+impl Queue {
+    /// Whether there is no message left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.n_kept == 0
+    }
+}
+
+/// Takes a message, as the weather lets it.
+pub(crate) fn send(state: &mut State, body: &str, delay: i64) {
+    let (lost, doubled, late) =
+        (state.weather.hints_lost, state.weather.hints_doubled, state.weather.hints_late);
+    if state.happens(lost) {
+        state.tell(|| format!("the queue LOSES {body}"));
+        return;
+    }
+    let n_copies = if state.happens(doubled) { 2 } else { 1 };
+    for _ in 0..n_copies {
+        let mut delay = delay + state.up_to(20);
+        if state.happens(late) {
+            delay += state.up_to(LATE_MAX);
+        }
+        state.queue.n_sent += 1;
+        state.queue.n_kept += 1;
+        let message = Message { id: state.queue.n_sent, body: body.to_owned(), n_receives: 0 };
+        state.queue.sent.push((message, delay));
+    }
+}
+
+/// Hands messages to workers when their time has come. Called whenever there may be new ones.
+pub(crate) fn collect(fleet: &Arc<Fleet>) {
+    let sent = std::mem::take(&mut fleet.world.state().queue.sent);
+    for (message, delay) in sent {
+        show_after(fleet, message, delay);
+    }
+}
+
+fn show_after(fleet: &Arc<Fleet>, message: Message, delay: i64) {
+    let fleet = Arc::clone(fleet);
+    let world = Arc::clone(&fleet.world);
+    world.spawn(async move {
+        let world = &fleet.world;
+        world.sleep(delay).await;
+        world.state().queue.visible.push_back(message);
+        // Others may come meanwhile, and go to the worker together.
+        let wait = world.state().up_to(20);
+        world.sleep(wait).await;
+        let batch = receive(world);
+        if !batch.is_empty() {
+            hand_over(&fleet, batch).await;
+        }
+    });
+}
+
+fn receive(world: &World) -> Vec<Message> {
+    let mut state = world.state();
+    let n = state.queue.visible.len().min(BATCH_MAX);
+    let mut batch: Vec<Message> = state.queue.visible.drain(..n).collect();
+    // A standard queue keeps no order.
+    for place in (1..batch.len()).rev() {
+        let other = state.chance.random_range(0..=place);
+        batch.swap(place, other);
+    }
+    batch
+}
+
+async fn hand_over(fleet: &Arc<Fleet>, mut batch: Vec<Message>) {
+    let received_at = fleet.world.now();
+    for message in &mut batch {
+        message.n_receives += 1;
+    }
+    let records = batch.iter().map(|message| {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(message.id.to_string());
+        record.body = Some(message.body.clone());
+        record
+    });
+    let mut event = SqsEvent::default();
+    event.records = records.collect();
+    let response = fleet.deliver(event).await;
+    let is_failed = |message: &Message| match &response {
+        None => true,
+        Some(response) => {
+            let id = message.id.to_string();
+            response.batch_item_failures.iter().any(|it| it.item_identifier == id)
+        }
+    };
+    for message in batch {
+        let mut state = fleet.world.state();
+        if is_failed(&message) && message.n_receives < RECEIVES_MAX {
+            let left = received_at + VISIBILITY - state.now();
+            drop(state);
+            show_after(fleet, message, left);
+        } else {
+            state.queue.n_kept -= 1;
+        }
+    }
+}

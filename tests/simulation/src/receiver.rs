@@ -1,0 +1,269 @@
+//! Receivers of callbacks, and the names that lead to them.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use answerback::{
+    Promise,
+    domain::{CallbackRules, CallbackUrl},
+    egress::{Failure, FailureKind, HeaderMap, Post, Receivers, Reply},
+    signing::verify_standard,
+};
+
+use crate::{
+    fault::Fault,
+    process::Process,
+    seen::{Arrival, Came},
+    world::{State, since_epoch},
+};
+
+/// The longest way to a receiver.
+const LATENCY: i64 = 40;
+
+/// What a receiver does with one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It answers this after so many milliseconds.
+    Answers(u16, u32),
+    /// It answers 503, and asks for so many seconds of patience.
+    AsksForPatience(u32),
+    /// It takes it, and never answers.
+    Hangs,
+    /// It takes it, and its answer is cut off.
+    BreaksOff,
+    /// It takes it, and answers with more than anybody reads.
+    Floods,
+    /// Its name does not resolve.
+    HasNoName,
+    /// Its name leads to a private address.
+    IsPrivate,
+    /// Nobody listens.
+    Refuses,
+    /// It takes it, and its answer kills who sent it.
+    Kills,
+}
+
+/// A receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    /// What it does, attempt by attempt; then it accepts.
+    pub(crate) behaviours: VecDeque<Behaviour>,
+}
+
+/// The URL of the receiver with this number.
+pub(crate) fn url(number: usize) -> String {
+    format!("https://r{number}.example.com/hook")
+}
+
+/// The number of the receiver that is called so.
+fn number_of(url: &CallbackUrl) -> usize {
+    let name = url.host().trim_start_matches('r').split('.').next().unwrap_or_default();
+    name.parse().expect("our own names")
+}
+
+impl Receivers for Process {
+    fn check(&self, url: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let fault = self.next_fault(&format!("resolves {}", url.host()));
+            let latency = self.world.state().up_to(LATENCY);
+            self.world.sleep(latency).await;
+            match fault {
+                None | Some(Fault::Twice) => Ok(()),
+                Some(fault) if fault.is_crash() => {
+                    self.die("before a look-up");
+                    std::future::pending().await
+                }
+                Some(Fault::AnswerLate(_) | Fault::DoneLate(_)) => {
+                    self.world.sleep(5_000).await;
+                    Err(Failure::new(FailureKind::Timeout, "no whole answer within 5 s"))
+                }
+                Some(_) => Err(Failure::new(FailureKind::Dns, "look-up: no answer")),
+            }
+        })
+    }
+
+    fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
+        Box::pin(async move {
+            let world = &self.world;
+            let number = number_of(&post.url);
+            let limit = i64::try_from(post.timeout.as_millis()).expect("20 s");
+            let (fault, behaviour, sent, latency) = {
+                let mut state = world.state();
+                let delivery = text(&post.headers, "answerback-delivery");
+                let attempt = text(&post.headers, "answerback-attempt");
+                let what =
+                    || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
+                let fault = state.next_fault(what);
+                let behaviours = &mut state.receivers[number].behaviours;
+                let behaviour = behaviours.pop_front().unwrap_or(Behaviour::Answers(200, 5));
+                state.tell(|| format!("receiver {number}: {behaviour:?}"));
+                let at = state.now();
+                let sent = state.seen.sent(at, self.name.clone(), &delivery, &attempt);
+                let latency = 1 + state.up_to(LATENCY);
+                (fault, behaviour, sent, latency)
+            };
+            let answer = self.exchange(&post, number, behaviour, fault, limit, latency).await;
+            let mut state = world.state();
+            let at = state.now();
+            let came = match &answer {
+                Ok(reply) => Came::Status(reply.status),
+                Err(Failure { kind: FailureKind::TooLarge, reply: Some(reply), .. }) => {
+                    Came::Status(reply.status)
+                }
+                Err(failure) => Came::Nothing(failure.kind),
+            };
+            state.seen.came_back(sent, at, came);
+            state.tell(|| format!("{} hears {came:?}", self.name));
+            drop(state);
+            answer
+        })
+    }
+}
+
+impl Process {
+    /// What comes of one attempt, within its time.
+    async fn exchange(
+        &self,
+        post: &Post,
+        number: usize,
+        behaviour: Behaviour,
+        fault: Option<Fault>,
+        limit: i64,
+        latency: i64,
+    ) -> Result<Reply, Failure> {
+        let world = &self.world;
+        world.sleep(latency).await;
+        match behaviour {
+            Behaviour::HasNoName => {
+                return Err(Failure::new(FailureKind::Dns, "look-up: no such host"));
+            }
+            Behaviour::IsPrivate => {
+                let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+                assert!(!CallbackRules::strict().allows(address), "10.0.0.1 is private");
+                return Err(Failure::new(FailureKind::BlockedAddress, "it leads to 10.0.0.1"));
+            }
+            Behaviour::Refuses => {
+                return Err(Failure::new(FailureKind::Connect, "no connection: refused"));
+            }
+            Behaviour::Answers(..)
+            | Behaviour::AsksForPatience(_)
+            | Behaviour::Hangs
+            | Behaviour::BreaksOff
+            | Behaviour::Floods
+            | Behaviour::Kills => (),
+        }
+        match fault {
+            Some(Fault::FailsBefore | Fault::Out) => {
+                return Err(Failure::new(FailureKind::Connect, "no connection: reset"));
+            }
+            Some(Fault::CrashBefore) => {
+                self.die("before a post");
+                std::future::pending().await
+            }
+            Some(Fault::DoneLate(seconds)) => {
+                let arrival = arrival(post, number);
+                world.later(i64::from(seconds) * 1_000, move |state| arrive(state, arrival));
+                let wait = i64::from(seconds) * 1_000 - latency;
+                if i64::from(seconds) * 1_000 >= limit {
+                    world.sleep(limit - latency).await;
+                    return Err(too_slow());
+                }
+                world.sleep(wait).await;
+            }
+            _ => arrive(&mut world.state(), arrival(post, number)),
+        }
+        match fault {
+            Some(Fault::CrashAfter) => {
+                self.die("after a post");
+                std::future::pending().await
+            }
+            Some(Fault::Twice) => {
+                let arrival = arrival(post, number);
+                world.later(100, move |state| arrive(state, arrival));
+            }
+            Some(Fault::AnswerLost | Fault::OutAfter) => {
+                return Err(Failure::new(FailureKind::Protocol, "no HTTP answer: reset"));
+            }
+            Some(Fault::AnswerLate(seconds)) => {
+                let wait = i64::from(seconds) * 1_000;
+                world.sleep(wait.min(limit - latency)).await;
+                if wait >= limit - latency {
+                    return Err(too_slow());
+                }
+            }
+            _ => (),
+        }
+        let empty = |status| Reply { status, headers: Vec::new(), body: Vec::new() };
+        match behaviour {
+            Behaviour::Answers(status, milliseconds) => {
+                let wait = i64::from(milliseconds);
+                let left = limit - latency;
+                world.sleep(wait.min(left)).await;
+                if wait < left { Ok(empty(status)) } else { Err(too_slow()) }
+            }
+            Behaviour::AsksForPatience(seconds) => {
+                let headers = vec![("retry-after".to_owned(), seconds.to_string())];
+                Ok(Reply { headers, ..empty(503) })
+            }
+            Behaviour::Hangs => {
+                world.sleep(limit - latency).await;
+                Err(too_slow())
+            }
+            Behaviour::Kills => {
+                self.die("of an answer");
+                std::future::pending().await
+            }
+            Behaviour::BreaksOff => {
+                Err(Failure::new(FailureKind::Protocol, "no HTTP answer: broken off"))
+            }
+            Behaviour::Floods => {
+                let failure = Failure::new(FailureKind::TooLarge, "the answer is too large");
+                Err(Failure { reply: Some(empty(200)), ..failure })
+            }
+            Behaviour::HasNoName | Behaviour::IsPrivate | Behaviour::Refuses => {
+                unreachable!("nobody was reached")
+            }
+        }
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(FailureKind::Timeout, "no whole answer in time")
+}
+
+fn arrival(post: &Post, receiver: usize) -> Arrival {
+    Arrival {
+        at: 0,
+        receiver,
+        delivery: text(&post.headers, "answerback-delivery"),
+        event_kind: text(&post.headers, "answerback-event"),
+        body: post.body.clone(),
+        signature: post.headers.get("webhook-signature").map(|it| {
+            let signature = it.to_str().unwrap_or_default().to_owned();
+            (text(&post.headers, "webhook-id"), text(&post.headers, "webhook-timestamp"), signature)
+        }),
+    }
+}
+
+fn arrive(state: &mut State, mut arrival: Arrival) {
+    arrival.at = state.now();
+    let number = arrival.receiver;
+    state.tell(|| format!("receiver {number} GETS {} of {}", arrival.event_kind, arrival.delivery));
+    state.seen.arrived(arrival);
+}
+
+/// Whether a callback was signed with `secret`, not long before it came.
+pub(crate) fn is_genuine(arrival: &Arrival, secret: &str) -> bool {
+    let Some((id, second, signature)) = &arrival.signature else { return true };
+    let signed_at: i64 = second.parse().unwrap_or(0);
+    let age = since_epoch(arrival.at) / 1_000 - signed_at;
+    *id == arrival.delivery
+        && (-5..=100).contains(&age)
+        && verify_standard(secret, id, second, &arrival.body, signature)
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
+}

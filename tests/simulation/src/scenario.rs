@@ -1,0 +1,242 @@
+//! What callers and receivers do in a history.
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+use serde_json::{Value, json};
+
+use crate::{fault::Schedule, receiver::Behaviour, world::Weather};
+
+/// A history before it happens: all that is not decided by the functions themselves.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What decides the rest: how long things take.
+    pub seed: u64,
+    /// The requests.
+    pub requests: Vec<Plan>,
+    /// Whether events are published on a bus.
+    pub publishes: bool,
+    /// What is out there.
+    pub weather: Weather,
+    /// What goes wrong at calls.
+    pub schedule: Schedule,
+}
+
+/// One request, and what is done about it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// When it is made, in milliseconds.
+    pub at: i64,
+    /// Whether under an idempotency key, so that it can be made again when nobody answers.
+    pub has_key: bool,
+    /// What it is made from, but for the callback's URL.
+    pub body: Value,
+    /// What its receiver does, attempt by attempt.
+    pub receiver: Vec<Behaviour>,
+    /// What is done, in the order of time.
+    pub actions: Vec<Action>,
+}
+
+/// Something that is done about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// When, in milliseconds after its creation was first tried.
+    pub at: i64,
+    /// What.
+    pub what: What,
+}
+
+/// What is done about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A recipient answers through their link.
+    Answer(usize, &'static str),
+    /// The sender says what a recipient has answered.
+    Respond(usize, &'static str),
+    /// The sender takes it back.
+    Cancel,
+    /// The sender has it erased.
+    Erase,
+    /// Somebody looks.
+    View,
+    /// Somebody reads the result, waiting so many seconds for it.
+    Read(u32),
+    /// Somebody reads the result, and acknowledges the read after so many milliseconds.
+    ReadAndAcknowledge(i64),
+    /// The sender has the last callback delivered once more.
+    Redeliver,
+}
+
+impl Scenario {
+    /// The scenario that `seed` stands for.
+    pub fn random(seed: u64) -> Self {
+        let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8));
+        let n_requests = if chance.random_bool(0.15) { 2 } else { 1 };
+        let publishes = chance.random_bool(0.25);
+        let requests = (0..n_requests).map(|_| plan(&mut chance)).collect();
+        Self { seed, requests, publishes, ..sky(&mut chance) }
+    }
+
+    /// The same with its first `n` actions only.
+    #[must_use]
+    pub fn shortened(&self, n: usize) -> Self {
+        let mut actions: Vec<(i64, usize, usize)> = Vec::new();
+        for (number, plan) in self.requests.iter().enumerate() {
+            let of_plan = plan.actions.iter().enumerate();
+            actions.extend(of_plan.map(|(place, it)| (plan.at + it.at, number, place)));
+        }
+        actions.sort_unstable();
+        let kept = &actions[..n.min(actions.len())];
+        let mut scenario = self.clone();
+        for (number, plan) in scenario.requests.iter_mut().enumerate() {
+            let mut place = 0;
+            plan.actions.retain(|_| {
+                place += 1;
+                kept.iter().any(|it| (it.1, it.2) == (number, place - 1))
+            });
+        }
+        scenario
+    }
+
+    /// How many actions there are.
+    pub fn n_actions(&self) -> usize {
+        self.requests.iter().map(|it| it.actions.len()).sum()
+    }
+}
+
+/// Weather and faults; the rest is to be filled in.
+fn sky(chance: &mut Pcg64Mcg) -> Scenario {
+    let often = |chance: &mut Pcg64Mcg, most: u32| {
+        if chance.random_bool(0.5) { 0 } else { chance.random_range(1..=most) }
+    };
+    let weather = Weather {
+        lag: *pick(chance, &[0, 0, 1_000, 20_000]),
+        skew: *pick(chance, &[0, 300, 1_000]),
+        sweeps_missed: often(chance, 400),
+        sweeps_doubled: often(chance, 400),
+        hints_lost: often(chance, 400),
+        hints_doubled: often(chance, 300),
+        hints_late: often(chance, 300),
+        ends_at: chance.random_range(60_000..1_800_000),
+    };
+    let per_mille = *pick(chance, &[0, 5, 20, 50, 120, 250]);
+    Scenario {
+        seed: 0,
+        requests: Vec::new(),
+        publishes: false,
+        weather,
+        schedule: Schedule::Random { per_mille },
+    }
+}
+
+fn plan(chance: &mut Pcg64Mcg) -> Plan {
+    let n_recipients = *pick(chance, &[0_usize, 1, 1, 2, 3]);
+    let n_rows = n_recipients.max(1);
+    let timeout = *pick(chance, &[5_i64, 10, 30, 60, 300, 1_000, 3_000]);
+    let mut body = json!({
+        "title": "Deploy?",
+        "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
+        "timeout_seconds": timeout,
+    });
+    if n_recipients > 0 {
+        let recipients = (0..n_recipients).map(|it| json!(format!("p{it}@example.com")));
+        body["recipients"] = recipients.collect();
+    }
+    body["mode"] = (*pick(chance, &["on_user_action", "on_user_action", "on_timeout"])).into();
+    body["quorum"] = match chance.random_range(0..5) {
+        0 | 1 => json!("all"),
+        2 => json!("any"),
+        3 => json!({ "count": 1, "option": "yes", "veto": ["no"] }),
+        _ => json!({ "count": "all", "option": "yes" }),
+    };
+    if chance.random_bool(0.3) {
+        body["on_deadline"] = json!({ "kind": "default", "option": "no" });
+    }
+    body["read"] = match chance.random_range(0..6) {
+        0 | 1 => json!({ "mode": "repeat" }),
+        2 => json!({ "mode": "repeat", "ttl_seconds": 60 }),
+        3 => json!({ "mode": "once" }),
+        4 => json!({ "mode": "once", "ttl_seconds": 600 }),
+        _ => json!({ "mode": "lease", "lease_seconds": 5, "ttl_seconds": 300 }),
+    };
+    if chance.random_bool(0.9) {
+        body["callback"] = callback(chance);
+    }
+    let receiver = if chance.random_bool(0.02) {
+        vec![Behaviour::Kills; chance.random_range(1..14)]
+    } else {
+        (0..chance.random_range(0..5)).map(|_| behaviour(chance)).collect()
+    };
+    let mut actions: Vec<Action> =
+        (0..chance.random_range(0..8)).map(|_| action(chance, n_rows, timeout * 1_000)).collect();
+    actions.sort_by_key(|it| it.at);
+    let at = chance.random_range(0..60_000);
+    Plan { at, has_key: chance.random_bool(0.8), body, receiver, actions }
+}
+
+fn callback(chance: &mut Pcg64Mcg) -> Value {
+    const EVENTS: [&str; 4] =
+        ["request.created", "request.answered", "request.finished", "request.cancelled"];
+    let mut callback = match chance.random_range(0..5) {
+        0 => json!({ "profile": "nextks" }),
+        1 => json!({ "retry": { "delays_seconds": [], "jitter": 0 } }),
+        2 => json!({ "retry": { "delays_seconds": [1, 1000], "jitter": 0.5 } }),
+        3 => json!({ "timeout_seconds": 20, "retry": { "delays_seconds": [5, 60, 5, 5, 5] } }),
+        _ => json!({ "timeout_seconds": 3, "retry": { "delays_seconds": [2, 10], "jitter": 0 } }),
+    };
+    if chance.random_bool(0.5) {
+        let events = EVENTS.into_iter().filter(|_| chance.random_bool(0.6));
+        let events: Vec<&str> = events.collect();
+        if !events.is_empty() {
+            callback["events"] = events.into();
+        }
+    }
+    if chance.random_bool(0.3) {
+        callback["probe"] = false.into();
+    }
+    callback
+}
+
+fn behaviour(chance: &mut Pcg64Mcg) -> Behaviour {
+    match chance.random_range(0..14) {
+        0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
+        2 => Behaviour::Answers(200, chance.random_range(2_000..25_000)),
+        3 | 4 => Behaviour::Answers(500, 5),
+        5 => Behaviour::Answers(302, 5),
+        6 => Behaviour::Answers(410, 5),
+        7 => Behaviour::AsksForPatience(chance.random_range(0..600)),
+        8 => Behaviour::Hangs,
+        9 => Behaviour::BreaksOff,
+        10 => Behaviour::Floods,
+        11 => Behaviour::HasNoName,
+        12 => Behaviour::IsPrivate,
+        _ => Behaviour::Refuses,
+    }
+}
+
+fn action(chance: &mut Pcg64Mcg, n_rows: usize, timeout: i64) -> Action {
+    // Mostly within the time to answer, often right at its end, and some after it.
+    let at = match chance.random_range(0..6) {
+        0..3 => chance.random_range(0..timeout),
+        3 => timeout + chance.random_range(-2_000..4_000),
+        4 => chance.random_range(0..3_000.min(timeout)),
+        _ => timeout + chance.random_range(0..600_000),
+    };
+    let option = *pick(chance, &["yes", "yes", "no"]);
+    let row = chance.random_range(0..n_rows);
+    let what = match chance.random_range(0..20) {
+        0..8 => What::Answer(row, option),
+        8..10 => What::Respond(row, option),
+        10 => What::Cancel,
+        11 => What::Erase,
+        12 => What::View,
+        13..16 => What::Read(0),
+        16 => What::Read(*pick(chance, &[1, 10, 20])),
+        17 | 18 => What::ReadAndAcknowledge(chance.random_range(0..9_000)),
+        _ => What::Redeliver,
+    };
+    Action { at, what }
+}
+
+fn pick<'a, T>(chance: &mut Pcg64Mcg, of: &'a [T]) -> &'a T {
+    &of[chance.random_range(0..of.len())]
+}

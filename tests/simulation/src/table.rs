@@ -1,0 +1,269 @@
+//! A table with DynamoDB's semantics, for the operations of the store's port and nothing more.
+//!
+//! A value: nothing in it waits, fails, reads a clock or draws a number. The world around it says
+//! when each write shows in the indexes and what moment a query is asked at. Reads of the table
+//! itself show every write at once.
+//!
+//! | of DynamoDB's                                | here                                       |
+//! |----------------------------------------------|--------------------------------------------|
+//! | conditions, and `ALL_OLD` where one fails    | the whole item as it stands; none, no item |
+//! | an index is sparse, and holds keys only      | a row only while both its attributes stand |
+//! | an index lags                                | [`index`]                                  |
+//! | rows that sort alike come in some order      | by the keys of their items                 |
+//! | a page ends at its limit, or at 1 MB         | so it does, even where nothing follows     |
+//! | `ValidationException`                        | a panic: the product causes none; [`limits`] |
+//!
+//! A differential test holds it against the DynamoDB that the local stack embeds.
+
+mod index;
+mod limits;
+
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
+
+use answerback::store::{
+    Attributes, Cursor, DueCursor, Key, Page, Put,
+    keys::{ATTEMPTS, LIST_INDEX},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use self::index::{INDEXES, Index, Place, Rows, Sort, text};
+
+/// The table.
+#[derive(Clone, Debug, Default)]
+pub struct SimulatedTable {
+    items: BTreeMap<Key, Kept>,
+}
+
+/// An item, and what the indexes show of it.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    attributes: Attributes,
+    rows: [Rows; 3],
+}
+
+impl SimulatedTable {
+    /// The item at `key`.
+    pub fn get(&self, key: &Key) -> Option<Attributes> {
+        limits::admit_key(key);
+        Some(self.items.get(key)?.attributes.clone())
+    }
+
+    /// The items at `keys` that there are, by partition key.
+    pub fn get_many(&self, keys: &[Key]) -> HashMap<String, Attributes> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (number, key) in keys.iter().enumerate() {
+            assert!(!keys[..number].contains(key), "DynamoDB refuses a batch with {key:?} twice");
+            if let Some(attributes) = self.get(key) {
+                found.insert(key.pk.clone(), attributes);
+            }
+        }
+        found
+    }
+
+    /// Puts an item where there is none.
+    pub fn put_new(&mut self, mut attributes: Attributes, visible_at: i64) -> Put {
+        limits::admit(&mut attributes);
+        let part = |name| text(&attributes, name).expect("an item has its keys").to_owned();
+        let key = Key { pk: part("pk"), sk: part("sk") };
+        limits::admit_key(&key);
+        limits::admit_size(&attributes);
+        match self.items.entry(key) {
+            Entry::Occupied(taken) => Put::Refused(Some(taken.get().attributes.clone())),
+            Entry::Vacant(place) => {
+                let kept = place.insert(Kept { attributes, rows: Default::default() });
+                kept.show([true; 3], visible_at);
+                Put::Done
+            }
+        }
+    }
+
+    /// Sets `moving` (a NULL removes) if the item's `revision` is still `previous`.
+    pub fn update(
+        &mut self,
+        key: &Key,
+        mut moving: Attributes,
+        previous: u64,
+        visible_at: i64,
+    ) -> Put {
+        limits::admit_key(key);
+        limits::admit(&mut moving);
+        assert!(!moving.contains_key("pk") && !moving.contains_key("sk"), "a key cannot be set");
+        assert!(!moving.values().all(AttributeValue::is_null), "DynamoDB refuses an empty SET");
+        // An update without its item would create it, but for its condition.
+        let Some(kept) = self.items.get_mut(key) else { return Put::Refused(None) };
+        if kept.number("revision") != Some(previous) {
+            return Put::Refused(Some(kept.attributes.clone()));
+        }
+        let touched = INDEXES.each_ref().map(|it| it.is_touched_by(&moving));
+        for (name, value) in moving {
+            if value.is_null() {
+                kept.attributes.remove(&name);
+            } else {
+                kept.attributes.insert(name, value);
+            }
+        }
+        limits::admit_size(&kept.attributes);
+        kept.show(touched, visible_at);
+        Put::Done
+    }
+
+    /// One page of the keys in one partition of the due index with a time up to `until`, the
+    /// longest due first, as the index has them `at` that moment.
+    pub fn due(
+        &self,
+        shard: &str,
+        until: i64,
+        limit: i32,
+        after: Option<&DueCursor>,
+        at: i64,
+    ) -> (Vec<Attributes>, Option<DueCursor>) {
+        let index = &INDEXES[Index::DUE];
+        let until = Sort::Number(until);
+        let after = after.map(|it| {
+            let (partition, place) = index.place(&it.0).expect("a cursor holds a row's keys");
+            assert!(partition == shard && place.sort <= until, "DynamoDB refuses a cursor outside");
+            place
+        });
+        let mut found: Vec<_> = self
+            .rows(Index::DUE, shard, at)
+            .filter(|it| it.sort <= until && after.as_ref().is_none_or(|after| it > after))
+            .collect();
+        found.sort_unstable();
+        let (page, is_cut) = index.page(shard, &found, limit);
+        let next = page.last().filter(|_| is_cut).cloned().map(DueCursor);
+        (page, next)
+    }
+
+    /// Moves the timer of an item that has one, and counts in `n_errors` how often; gives that
+    /// number, or 0 where there is no timer.
+    pub fn put_off(&mut self, key: &Key, until: i64, visible_at: i64) -> u32 {
+        limits::admit_key(key);
+        let Some(kept) = self.items.get_mut(key) else { return 0 };
+        if !kept.attributes.contains_key("due_at") {
+            return 0;
+        }
+        let n_errors = 1 + match kept.attributes.get("n_errors") {
+            None => 0_u32,
+            Some(_) => kept.number("n_errors").expect("only this counts them"),
+        };
+        kept.set("due_at", AttributeValue::N(until.to_string()));
+        kept.set("n_errors", AttributeValue::N(n_errors.to_string()));
+        kept.show(Index::ONLY_DUE, visible_at);
+        n_errors
+    }
+
+    /// Takes an item out of the due index, unless its timer is no longer set to `due_at`.
+    pub fn disarm(&mut self, key: &Key, due_at: i64, visible_at: i64) {
+        limits::admit_key(key);
+        let Some(kept) = self.items.get_mut(key) else { return };
+        if kept.number("due_at") == Some(due_at) {
+            kept.attributes.remove("due_shard");
+            kept.attributes.remove("due_at");
+            kept.show(Index::ONLY_DUE, visible_at);
+        }
+    }
+
+    /// One page of the keys in one partition of the index that lists, or that relates, the
+    /// greatest sort key first, as the index has them `at` that moment.
+    pub fn list(
+        &self,
+        index: &str,
+        partition: &str,
+        limit: i32,
+        cursor: Option<&Cursor>,
+        at: i64,
+    ) -> Page {
+        let number = if index == LIST_INDEX { Index::LIST } else { Index::RELATED };
+        let index = &INDEXES[number];
+        // Everything that is listed is alone under its partition key, as the port has it.
+        let after = cursor.map(|it| Place { sort: Sort::Text(&*it.at), pk: &it.pk, sk: "-" });
+        let mut found: Vec<_> = self
+            .rows(number, partition, at)
+            .filter(|it| after.as_ref().is_none_or(|after| it < after))
+            .collect();
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        let (items, is_cut) = index.page(partition, &found, limit);
+        let next = items.last().filter(|_| is_cut).and_then(|it| {
+            Some(Cursor { pk: text(it, "pk")?.to_owned(), at: text(it, index.sort)?.to_owned() })
+        });
+        Page { items, next }
+    }
+
+    /// One page of a delivery's attempts, the latest first.
+    pub fn attempts(&self, pk: &str, limit: i32, after: Option<&str>) -> Page {
+        let is_inside = after.is_none_or(|it| it.starts_with(ATTEMPTS));
+        assert!(is_inside, "DynamoDB refuses a cursor outside");
+        limits::admit_partition(pk);
+        let limit = limits::admit_limit(limit);
+        let (mut items, mut next, mut n_bytes) = (Vec::new(), None, 0);
+        for (key, kept) in self.items.iter().rev() {
+            let is_attempt = key.pk == pk && key.sk.starts_with(ATTEMPTS);
+            if !is_attempt || after.is_some_and(|it| &*key.sk >= it) {
+                continue;
+            }
+            n_bytes += limits::size(&kept.attributes);
+            if items.len() == limit || n_bytes > limits::PAGE_BYTES_MAX {
+                return Page { items, next };
+            }
+            items.push(kept.attributes.clone());
+            next = Some(Cursor { pk: key.pk.clone(), at: key.sk.clone() });
+        }
+        let is_cut = items.len() == limit;
+        Page { items, next: next.filter(|_| is_cut) }
+    }
+
+    /// The keys of all items, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.items.keys()
+    }
+
+    /// The earliest time in a row of the due index that shows or is still to show, as far as
+    /// [`settle`](Self::settle) was told the time: without it, what no longer shows counts too.
+    pub fn next_due(&self) -> Option<i64> {
+        self.items.values().filter_map(|it| it.rows[Index::DUE].first_number()).min()
+    }
+
+    /// Forgets the index rows that no query from `at` on can see.
+    pub fn settle(&mut self, at: i64) {
+        for kept in self.items.values_mut() {
+            for rows in &mut kept.rows {
+                rows.settle(at);
+            }
+        }
+    }
+
+    /// The rows in one partition of an index, as it shows `at` that moment, in no order.
+    fn rows<'a>(
+        &'a self,
+        index: usize,
+        partition: &'a str,
+        at: i64,
+    ) -> impl Iterator<Item = Place<'a>> {
+        limits::admit_partition(partition);
+        self.items.iter().filter_map(move |(key, kept)| {
+            let row = kept.rows[index].at(at).filter(|it| it.partition == partition)?;
+            Some(Place { sort: row.sort.as_ref(), pk: &key.pk, sk: &key.sk })
+        })
+    }
+}
+
+impl Kept {
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.attributes.get(name)?.as_n().ok()?.parse().ok()
+    }
+
+    fn set(&mut self, name: &str, value: AttributeValue) {
+        match self.attributes.get_mut(name) {
+            Some(place) => *place = value,
+            None => drop(self.attributes.insert(name.to_owned(), value)),
+        }
+    }
+
+    /// Brings the item as it is now into those indexes that a write has `touched`.
+    fn show(&mut self, touched: [bool; 3], visible_at: i64) {
+        for ((rows, index), _) in self.rows.iter_mut().zip(&INDEXES).zip(touched).filter(|it| it.1)
+        {
+            rows.write(index.row(&self.attributes), visible_at);
+        }
+    }
+}

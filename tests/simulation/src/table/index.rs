@@ -1,0 +1,222 @@
+//! What a secondary index shows of one item, and when.
+//!
+//! An index follows the table with a lag, and each item's writes in their order:
+//!
+//! ```text
+//! writes    1 ────────┐      2 ───────────────┐   3 ───┐
+//!                     ▼                       ┆        ▼
+//! shows               1                       ┆        3      (2 would show later than 3: never)
+//! ```
+//!
+//! A write that would show later than the one after it is overtaken: the later one holds all that
+//! it did. So what shows never goes back.
+
+use answerback::store::{
+    Attributes, Key,
+    keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::limits;
+
+/// An index by its attributes.
+pub(super) struct Index {
+    name: &'static str,
+    partition: &'static str,
+    pub(super) sort: &'static str,
+}
+
+/// All indexes of the table.
+pub(super) const INDEXES: [Index; 3] = [
+    Index { name: DUE_INDEX, partition: "due_shard", sort: "due_at" },
+    Index { name: LIST_INDEX, partition: "list_pk", sort: "list_sk" },
+    Index { name: RELATED_INDEX, partition: "related_pk", sort: "related_sk" },
+];
+
+/// What the rows of a partition sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sort<T> {
+    Number(i64),
+    Text(T),
+}
+
+/// The part of a row that the index adds to the item's key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) partition: String,
+    pub(super) sort: Sort<String>,
+}
+
+/// Where a row stands in its partition.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place<'a> {
+    pub(super) sort: Sort<&'a str>,
+    pub(super) pk: &'a str,
+    pub(super) sk: &'a str,
+}
+
+/// One item's rows in one index, each with the moment from which it shows, in that order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows(Vec<(i64, Option<Row>)>);
+
+impl Index {
+    pub(super) const DUE: usize = 0;
+    pub(super) const LIST: usize = 1;
+    pub(super) const RELATED: usize = 2;
+    pub(super) const ONLY_DUE: [bool; 3] = [true, false, false];
+
+    /// Whether a write of these attributes may change the item's row.
+    pub(super) fn is_touched_by(&self, moving: &Attributes) -> bool {
+        moving.contains_key(self.partition) || moving.contains_key(self.sort)
+    }
+
+    /// The item's row, if it has both attributes.
+    pub(super) fn row(&self, item: &Attributes) -> Option<Row> {
+        let (partition, sort) = self.keys(item);
+        let sort = match sort? {
+            Sort::Number(number) => Sort::Number(number),
+            Sort::Text(text) => Sort::Text(text.to_owned()),
+        };
+        Some(Row { partition: partition?.to_owned(), sort })
+    }
+
+    /// The partition and the place in it that a row's attributes name.
+    pub(super) fn place<'a>(&self, row: &'a Attributes) -> Option<(&'a str, Place<'a>)> {
+        let (partition, sort) = self.keys(row);
+        Some((partition?, Place { sort: sort?, pk: text(row, "pk")?, sk: text(row, "sk")? }))
+    }
+
+    /// The first rows of `found`, as a query gives them, and whether it stopped at the limit.
+    pub(super) fn page(
+        &self,
+        partition: &str,
+        found: &[Place<'_>],
+        limit: i32,
+    ) -> (Vec<Attributes>, bool) {
+        let limit = limits::admit_limit(limit);
+        let spell = |place: &Place<'_>| {
+            let key = Key { pk: place.pk.to_owned(), sk: place.sk.to_owned() };
+            let mut row = key.into_attributes();
+            row.insert(self.partition.to_owned(), AttributeValue::S(partition.to_owned()));
+            let sort = match place.sort {
+                Sort::Number(number) => AttributeValue::N(number.to_string()),
+                Sort::Text(text) => AttributeValue::S(text.to_owned()),
+            };
+            row.insert(self.sort.to_owned(), sort);
+            row
+        };
+        (found.iter().take(limit).map(spell).collect(), found.len() >= limit)
+    }
+
+    /// DynamoDB refuses a write that gives a key of an index another type, whatever the rest.
+    fn keys<'a>(&self, item: &'a Attributes) -> (Option<&'a str>, Option<Sort<&'a str>>) {
+        let partition = item.get(self.partition).map(|it| match it {
+            AttributeValue::S(text) if limits::is_partition_key(text) => &**text,
+            _ => self.refuse(item),
+        });
+        let sort = item.get(self.sort).map(|it| match it {
+            // All that the product sorts by number are times.
+            AttributeValue::N(number) if self.sort == "due_at" => {
+                number.parse().map_or_else(|_| self.refuse(item), Sort::Number)
+            }
+            AttributeValue::S(text) if self.sort != "due_at" && limits::is_sort_key(text) => {
+                Sort::Text(&**text)
+            }
+            _ => self.refuse(item),
+        });
+        (partition, sort)
+    }
+
+    fn refuse(&self, item: &Attributes) -> ! {
+        panic!("DynamoDB refuses {item:?}: it does not fit the index {}", self.name)
+    }
+}
+
+impl Sort<String> {
+    pub(super) fn as_ref(&self) -> Sort<&str> {
+        match self {
+            Self::Number(number) => Sort::Number(*number),
+            Self::Text(text) => Sort::Text(text),
+        }
+    }
+}
+
+impl Rows {
+    /// Shows `row`, or none, from `visible_at` on, and nothing older after that.
+    pub(super) fn write(&mut self, row: Option<Row>, visible_at: i64) {
+        while self.0.pop_if(|it| it.0 >= visible_at).is_some() {}
+        let last = self.0.last().and_then(|it| it.1.as_ref());
+        if last != row.as_ref() {
+            self.0.push((visible_at, row));
+        }
+    }
+
+    /// What shows at a moment.
+    pub(super) fn at(&self, at: i64) -> Option<&Row> {
+        self.0.iter().rev().find(|it| it.0 <= at)?.1.as_ref()
+    }
+
+    /// Forgets what no longer shows.
+    pub(super) fn settle(&mut self, at: i64) {
+        let n_begun = self.0.partition_point(|it| it.0 <= at);
+        let Some(showing) = n_begun.checked_sub(1) else { return };
+        let n_over = if self.0[showing].1.is_none() { n_begun } else { showing };
+        self.0.drain(..n_over);
+    }
+
+    /// The least number that any row sorts by.
+    pub(super) fn first_number(&self) -> Option<i64> {
+        let rows = self.0.iter().filter_map(|it| it.1.as_ref());
+        rows.filter_map(|it| if let Sort::Number(at) = it.sort { Some(at) } else { None }).min()
+    }
+}
+
+/// An attribute that is a text.
+pub(super) fn text<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
+    attributes.get(name)?.as_s().ok().map(|it| &**it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(at: i64) -> Row {
+        Row { partition: "0".to_owned(), sort: Sort::Number(at) }
+    }
+
+    fn shown(rows: &Rows) -> Vec<Option<i64>> {
+        let number = |row: &Row| match row.sort {
+            Sort::Number(at) => at,
+            Sort::Text(_) => unreachable!("only numbers were written"),
+        };
+        [9, 10, 20, 30, 40].map(|at| rows.at(at).map(number)).into()
+    }
+
+    #[test]
+    fn a_row_shows_from_its_moment_on_and_hides_no_later_one() {
+        let mut rows = Rows::default();
+        rows.write(Some(row(1)), 10);
+        rows.write(Some(row(2)), 40);
+        assert_eq!(shown(&rows), [None, Some(1), Some(1), Some(1), Some(2)]);
+        // The third shows earlier than the second, so the second never does.
+        rows.write(None, 20);
+        rows.write(Some(row(4)), 30);
+        assert_eq!(shown(&rows), [None, Some(1), None, Some(4), Some(4)]);
+    }
+
+    #[test]
+    fn what_no_longer_shows_can_be_forgotten() {
+        let mut rows = Rows::default();
+        rows.write(Some(row(1)), 10);
+        rows.write(Some(row(5)), 20);
+        rows.write(None, 30);
+        assert_eq!(rows.first_number(), Some(1));
+        rows.settle(19);
+        assert_eq!(rows.first_number(), Some(1));
+        rows.settle(20);
+        assert_eq!(rows.first_number(), Some(5));
+        assert_eq!(shown(&rows), [None, None, Some(5), None, None]);
+        rows.settle(30);
+        assert_eq!(rows.first_number(), None);
+    }
+}
