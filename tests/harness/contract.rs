@@ -20,6 +20,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
+use answerback::service::http::read_json;
 use anyhow::{Context as _, bail, ensure};
 use axum::{
     extract::Query,
@@ -184,7 +185,7 @@ impl Contract {
             .part(content, media_type)
             .with_context(|| format!("the content type `{media_type}` is not documented"))?;
         let value = if media_type.ends_with("json") {
-            serde_json::from_slice(body).context("it is not JSON")?
+            read_json(body).context("it is not JSON")?
         } else {
             let text = std::str::from_utf8(body).context("it is not UTF-8")?;
             if media_type == "application/x-www-form-urlencoded" {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, NewKey},
+    service::{Clock, Entropy, NewKey, http::read_json},
 };
 use axum::{
     body::Bytes,
@@ -240,7 +240,7 @@ impl World {
 impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+        read_json(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
     /// The body as text.

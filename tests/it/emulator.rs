@@ -168,11 +168,11 @@ async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
     let get = cloud.dynamodb.get_item().table_name("things");
     let got = get.key("id", AttributeValue::S("kept".to_owned())).send().await?;
     assert!(got.item().is_some());
+    // The receipt from before still holds.
+    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&taken)).send().await?;
     assert_eq!(cloud.bodies(&url).await?, ["sent"]);
     cloud.pass(60);
     assert_eq!(cloud.bodies(&url).await?, ["delayed"]);
-    // The receipt from before still holds.
-    cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&taken)).send().await?;
     assert_eq!(cloud.aws.queue().len("hints").await?.in_flight, 2);
     Ok(())
 }
@@ -229,6 +229,19 @@ async fn events_are_published_one_by_one_and_one_may_fail() -> Result<()> {
     assert_eq!(events.len(), 1);
     assert_eq!((&*events[0].bus, &*events[0].detail), ("ours", "{\"n\":2}"));
     assert_eq!(put.entries()[1].event_id(), Some(&*events[0].id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_may_have_names_that_the_parser_keeps_for_itself() -> Result<()> {
+    let cloud = Cloud::in_memory().await?;
+    for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        let detail = json!({ "a": { name: 1 } }).to_string();
+        let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
+        let put = cloud.eventbridge.put_events().entries(entry.detail(&detail).build());
+        assert_eq!(put.send().await?.failed_entry_count(), 0, "{detail}");
+        assert_eq!(cloud.aws.bus().events().last().map(|it| it.detail.clone()), Some(detail));
+    }
     Ok(())
 }
 

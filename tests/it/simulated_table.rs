@@ -31,7 +31,7 @@ use self::{
 };
 
 /// How many sequences are compared.
-const SEQUENCES: u32 = 200;
+const SEQUENCES: u32 = 80;
 /// What the table is called locally.
 const TABLE: &str = "answerback";
 

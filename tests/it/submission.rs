@@ -4,7 +4,10 @@ use answerback::{
     domain::CallbackRules,
     egress::{Client, Failure, FailureKind, Resolver},
 };
-use axum::http::{Method, StatusCode};
+use axum::{
+    body::Bytes,
+    http::{Method, Request, StatusCode},
+};
 use serde_json::{Value, json};
 use system_tests::{Answer, Setup, World};
 
@@ -54,6 +57,29 @@ async fn every_url_of_the_corpus_that_breaks_a_rule_is_refused_and_nothing_is_st
     assert_eq!(refused.len(), 282);
     assert!(world.egress.script().checked().is_empty(), "none was even looked up");
     assert_eq!(n_requests(&world).await, 0);
+}
+
+/// Without a configured address, one's own host is the one that was called, however it is spelled.
+#[tokio::test]
+async fn a_callback_to_the_host_that_is_called_is_refused() {
+    let world = World::start().await;
+    let called = async |host: &str| {
+        let body = asking(json!({ "callback_url": "https://hooks.api.example.com/" }));
+        let call = Request::post("/v1/requests")
+            .header("host", host)
+            .header("authorization", format!("Bearer {}", world.key))
+            .body(Bytes::from(body.to_string()))
+            .expect("a valid request");
+        world.system.http(&call).await
+    };
+    for host in ["api.example.com", "API.example.com.", "api.example.com.:443"] {
+        let answer = called(host).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{host}");
+        let problem: Value = serde_json::from_slice(answer.body()).expect("a problem");
+        assert_eq!(problem["code"], "callback_url_not_allowed", "{host}");
+    }
+    assert_eq!(n_requests(&world).await, 0);
+    assert_eq!(called("example.org.").await.status(), StatusCode::CREATED);
 }
 
 #[tokio::test]

@@ -73,9 +73,11 @@ pub(crate) async fn answer_by_form(
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
-    let (option, values) = page::parse_form(&pairs);
+    let question = &asked.request.question;
+    let is_field = |key: &str| question.fields.iter().any(|it| it.key == key);
+    let (option, values) = page::parse_form(&pairs, is_field);
     let row = asked.row;
-    let (answer, mut misfits) = typed(&asked.request.question, option, &values);
+    let (answer, mut misfits) = typed(question, option, &values);
     let answer = fit(&asked.request, answer).unwrap_or_else(|more| {
         // What is not even a number need not be told that it is missing.
         let known: Vec<_> = misfits.iter().map(|it| it.field.clone()).collect();

@@ -205,7 +205,9 @@ fn own_host(app: &App, host: &CalledHost) -> String {
     let base = app.public_base_url.as_deref().and_then(|it| it.split_once("://"));
     let authority = base.map_or(host.0.as_str(), |(_, rest)| rest);
     let name = authority.split('/').next().unwrap_or(authority);
-    name.rsplit_once(':').map_or(name, |(name, _)| name).to_owned()
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+    // A name may end in the dot of the root, which says nothing; those of callbacks never do.
+    name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
 /// The address that the caller called, for links.

@@ -11,7 +11,7 @@ use answerback::{
         answering::misfit_problem,
         fields::{Faults, note},
         http::Json,
-        requests::{self, callback_delivery, find, refused},
+        requests::{self, callback_delivery, find, is_visible, refused},
         settled, wire,
     },
 };
@@ -164,7 +164,8 @@ pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfi
 async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
     let request = find(&app.store, caller, id).await?;
     let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
-    request.ok_or_else(Problem::not_found)
+    // It may have been erased while it was being settled.
+    request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Result<Response, Problem> {

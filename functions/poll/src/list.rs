@@ -1,6 +1,6 @@
 //! What all lists have in common: pages, cursors, and query parameters that are checked.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
     service::{Fault, Problem, wire::Page},
@@ -77,15 +77,15 @@ impl Parameters {
     pub(crate) fn wait(&mut self) -> Duration {
         let what = format!("a whole number of seconds from 0 to {WAIT_SECONDS_MAX}");
         let seconds =
-            self.parsed("wait", &what, |it| it.parse().ok().filter(|it| *it <= WAIT_SECONDS_MAX));
+            self.parsed("wait", &what, |it| number(it).filter(|it| *it <= WAIT_SECONDS_MAX));
         Duration::from_secs(seconds.unwrap_or(0))
     }
 
     /// Takes which page is wanted.
     pub(crate) fn page(&mut self) -> Wanted {
         let what = format!("a whole number from 1 to {LIMIT_MAX}");
-        let limit = self
-            .parsed("limit", &what, |it| it.parse().ok().filter(|it| (1..=LIMIT_MAX).contains(it)));
+        let limit =
+            self.parsed("limit", &what, |it| number(it).filter(|it| (1..=LIMIT_MAX).contains(it)));
         let cursor = self.parsed("cursor", "the `next_cursor` of a page", parse_cursor);
         Wanted { limit: limit.unwrap_or(LIMIT), cursor }
     }
@@ -101,6 +101,11 @@ impl Parameters {
     fn fault(&mut self, name: &str, detail: impl Into<String>) {
         self.faults.push(Fault::parameter(name, detail));
     }
+}
+
+/// A whole number in digits; Rust's own parser takes a sign before them.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|it| it.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// A page as it is shown.
@@ -136,6 +141,15 @@ mod tests {
         assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
     }
 
+    #[test]
+    fn a_number_is_digits_and_nothing_else() {
+        assert_eq!(number("0"), Some(0_u64));
+        assert_eq!(number("025"), Some(25_u64));
+        for text in ["", "+5", "-5", " 5", "5 ", "5.0", "5e0", "٥", "18446744073709551616"] {
+            assert_eq!(number::<u64>(text), None, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_cursor_has_one_spelling_and_holds_nothing_but_keys(
@@ -154,7 +168,7 @@ mod tests {
         /// Each parameter is taken, or named as a fault.
         #[test]
         fn no_query_is_half_ignored(
-            query in r"((limit|cursor|wait|%6cimit|a)?=?([0-9]{1,4}|-1|1\.5|%|%zz|%00|YSBi|[a-z]{1,3})?&?){0,4}",
+            query in r"((limit|cursor|wait|%6cimit|a)?=?((%2B|-)?[0-9]{1,4}|1\.5|%|%zz|%00|YSBi|[a-z]{1,3})?&?){0,4}",
         ) {
             let uri = format!("/?{query}").parse::<axum::http::Uri>().expect("a URI");
             let request = axum::http::Request::get(uri).body(()).expect("a request");
@@ -169,7 +183,7 @@ mod tests {
             match parameters.finish() {
                 Ok(()) => {
                     for (name, value) in sent {
-                        // A plus sign before it passes too; nothing else is spelled in two ways.
+                        // Zeros before a number say nothing; nothing else is spelled in two ways.
                         let number = |it: String| it.trim_start_matches('0').to_owned();
                         let taken = match name.as_str() {
                             "limit" => number(wanted.limit.to_string()),

@@ -59,6 +59,8 @@ pub(crate) async fn wait_for_end(
     loop {
         let request = find(&app.store, caller, id).await?;
         let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+        // It may have been erased while it was being settled.
+        let request = request.filter(|it| is_visible(it, caller));
         let request = request.ok_or_else(Problem::not_found)?;
         let left = give_up_at.duration_since(app.clock.now());
         let left = Duration::try_from(left).unwrap_or_default();

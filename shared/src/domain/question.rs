@@ -250,7 +250,7 @@ impl Field {
                 Some(max) if text.chars().count() > *max as usize => {
                     Err(format!("may have at most {max} characters"))
                 }
-                _ if matches!(self.kind, FieldKind::Text { .. }) && text.contains('\n') => {
+                _ if matches!(self.kind, FieldKind::Text { .. }) && text.contains(['\n', '\r']) => {
                     Err("must be one line".to_owned())
                 }
                 _ => Ok(Some(value)),
@@ -363,6 +363,11 @@ mod tests {
         assert!(select.fit(Some(text("b"))).is_err());
         assert_eq!(select.fit(Some(text(""))), Err("is required".to_owned()));
 
+        let lines = |kind| field(kind, false).fit(Some(text("a\rb")));
+        let one_line = Err("must be one line".to_owned());
+        assert_eq!(lines(FieldKind::Text { max_length: None }), one_line);
+        assert!(lines(FieldKind::Textarea { max_length: None }).is_ok());
+
         let toggle = field(FieldKind::Toggle, true);
         assert!(toggle.fit(Some(FieldValue::Toggle(true))).is_ok());
         assert!(toggle.fit(Some(FieldValue::Toggle(false))).is_err());
@@ -372,7 +377,7 @@ mod tests {
     fn words() -> impl Strategy<Value = String> {
         prop_oneof![
             4 => select(vec!["", "a", "b", "yes", "no", SUBMIT]).prop_map(str::to_owned),
-            1 => "[a-zé\n\t\u{0}\u{85}🦀]{0,4}",
+            1 => "[a-zé\n\r\t\u{0}\u{85}🦀]{0,4}",
         ]
     }
 
@@ -440,9 +445,7 @@ mod tests {
     fn may_hold(field: &Field, value: &FieldValue) -> bool {
         match (&field.kind, value) {
             (FieldKind::Text { max_length }, FieldValue::Text(text)) => {
-                // A carriage return of its own passes too, though nobody can type one: it is left
-                // out here until the product refuses it.
-                !text.contains('\n')
+                !text.contains(['\n', '\r'])
                     && max_length.is_none_or(|it| text.chars().count() <= it as usize)
             }
             (FieldKind::Textarea { max_length }, FieldValue::Text(text)) => {

@@ -41,6 +41,8 @@ pub const GUARD: Duration = Duration::from_secs(2);
 const SECOND_LOOK: Duration = Duration::from_mins(1);
 /// Most events that wait to be told. Beyond, an answer is refused until they are.
 pub const OUTBOX_MAX: usize = 24;
+/// Most answers of one recipient within the few seconds in which a write is repeated.
+const REPLACED_MAX: usize = 8;
 /// Most events of one request before an answer is refused: the answer's own and the end's must
 /// still have a number each, or the end would be taken for an event that has been told.
 const EVENTS_MAX: u32 = NUMBER_MAX - 2;
@@ -159,6 +161,9 @@ pub struct Row {
     pub at: Timestamp,
     /// The operation that recorded it.
     pub op: OpId,
+    /// The operations whose answers it replaced, the latest last: a write whose answer was lost
+    /// must know itself even when another has been faster than its repetition.
+    pub replaced: Vec<OpId>,
 }
 
 /// Where a request is in its life.
@@ -262,7 +267,7 @@ impl Request {
         op: OpId,
     ) -> Result<Option<Self>, Refusal> {
         let recorded = self.rows.get(row).ok_or(Refusal::Erased)?;
-        if recorded.as_ref().is_some_and(|it| it.op == op) {
+        if recorded.as_ref().is_some_and(|it| it.op == op || it.replaced.contains(&op)) {
             return Ok(None);
         }
         let is_final = self.terms.mode == Mode::OnUserAction;
@@ -282,7 +287,10 @@ impl Request {
         }
 
         let mut next = self.next();
-        next.rows[row] = Some(Row { answer: answer.clone(), at: now, op });
+        let mut replaced = recorded.as_ref().map_or_else(Vec::new, |it| it.replaced.clone());
+        replaced.extend(recorded.as_ref().map(|it| it.op));
+        replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
+        next.rows[row] = Some(Row { answer: answer.clone(), at: now, op, replaced });
         let answered = Answered { row, answer: answer.clone() };
         next.happened(EventKind::RequestAnswered, now, Some(answered));
         if is_final {

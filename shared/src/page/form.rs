@@ -111,9 +111,16 @@ pub struct FieldError<'a> {
 /// counts. Browsers end lines with CR LF; here it is LF, so that lengths agree with what was typed.
 /// A form without options sends the option `submit`; one with options sends none when Enter was
 /// pressed in a field.
-pub fn parse_form(pairs: &[(String, String)]) -> (Option<String>, Vec<(String, String)>) {
+///
+/// Of texts without a field, one key is kept: the first, which is enough to refuse the answer for.
+/// A body has room for thousands, and each would be looked for again, and shown.
+pub fn parse_form(
+    pairs: &[(String, String)],
+    is_field: impl Fn(&str) -> bool,
+) -> (Option<String>, Vec<(String, String)>) {
     let mut option = None;
     let mut fields: Vec<(String, String)> = Vec::new();
+    let mut has_unknown = false;
     for (name, text) in pairs {
         let Some(key) = name.strip_prefix(FIELD_PREFIX) else {
             if name == OPTION && !text.is_empty() {
@@ -124,7 +131,12 @@ pub fn parse_form(pairs: &[(String, String)]) -> (Option<String>, Vec<(String, S
         let text = text.replace("\r\n", "\n");
         match fields.iter_mut().find(|(known, _)| known == key) {
             Some((_, earlier)) => *earlier = text,
-            None => fields.push((key.to_owned(), text)),
+            None if is_field(key) => fields.push((key.to_owned(), text)),
+            None if has_unknown => (),
+            None => {
+                has_unknown = true;
+                fields.push((key.to_owned(), text));
+            }
         }
     }
     (option, fields)

@@ -111,7 +111,7 @@ proptest! {
     fn what_a_form_sends_is_read_back(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
         let pairs = texts.iter().map(|(key, text)| (format!("field.{key}"), text.replace('\n', "\r\n")));
         let pairs: Vec<_> = pairs.chain([("option".to_owned(), "approve".to_owned())]).collect();
-        let (option, fields) = parse_form(&pairs);
+        let (option, fields) = parse_form(&pairs, |_| true);
         prop_assert_eq!(option.as_deref(), Some("approve"));
         prop_assert_eq!(fields, texts.into_iter().collect::<Vec<_>>());
     }
@@ -130,7 +130,7 @@ proptest! {
     ) {
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(&bytes.concat()).into_owned().collect();
-        let (option, fields) = parse_form(&pairs);
+        let (option, fields) = parse_form(&pairs, |_| true);
         let named = |it: &str| -> Vec<&str> {
             pairs.iter().filter(|pair| pair.0 == it).map(|it| it.1.as_str()).collect()
         };
@@ -148,8 +148,31 @@ proptest! {
         let again: Vec<_> = again.chain(option_again).collect();
         // A lone CR before what was CR LF makes another CR LF; nobody's browser sends that.
         if !again.iter().any(|it| it.1.contains("\r\n")) {
-            prop_assert_eq!(parse_form(&again), (option, fields));
+            prop_assert_eq!(parse_form(&again, |_| true), (option, fields));
         }
+    }
+
+    /// However many keys are sent, no more are kept than the question has fields, and one; and a
+    /// field's text is kept wherever it stands among them.
+    #[test]
+    fn of_what_is_no_field_one_key_is_kept(
+        keys in prop::collection::vec(0_u32..60, 0..120),
+        n_fields in 0_u32..20,
+    ) {
+        let is_field = |key: &str| key.parse().is_ok_and(|it: u32| it < n_fields);
+        let pairs = keys.iter().zip(0..).map(|(key, at): (_, u32)| (format!("field.{key}"), at.to_string()));
+        let (_, fields) = parse_form(&pairs.collect::<Vec<_>>(), is_field);
+        let last = |key: u32| keys.iter().rposition(|it| *it == key);
+        for (key, text) in &fields {
+            let at = last(key.parse().expect("one of ours")).map(|it| it.to_string());
+            prop_assert_eq!(at, Some(text.clone()));
+        }
+        let kept: HashSet<_> = fields.iter().map(|it| &*it.0).collect();
+        let known = (0..n_fields).filter(|it| keys.contains(it)).map(|it| it.to_string());
+        let unknown = keys.iter().find(|it| **it >= n_fields).map(ToString::to_string);
+        let expected: Vec<_> = known.chain(unknown).collect();
+        prop_assert_eq!(fields.len(), expected.len());
+        prop_assert_eq!(kept, expected.iter().map(|it| &**it).collect());
     }
 }
 
@@ -224,7 +247,7 @@ fn enter_in_a_field_presses_no_option() {
         |it: &&Element| ["disabled", "hidden"].map(|name| it.attribute(name)) != [None; 2];
     assert!(!buttons.iter().any(is_passed_over));
 
-    let (option, _) = parse_form(&[("option".to_owned(), String::new())]);
+    let (option, _) = parse_form(&[("option".to_owned(), String::new())], |_| true);
     assert_eq!(option, None);
 }
 
@@ -260,7 +283,7 @@ fn what_was_typed_comes_back_in_place_of_the_defaults() {
 fn a_box_that_is_ticked_outweighs_the_hidden_one_before_it() {
     let sent = [("field.t", "false"), ("field.t", "true"), ("field.u", "false"), ("option", "")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let (option, fields) = parse_form(&sent);
+    let (option, fields) = parse_form(&sent, |_| true);
     assert_eq!(option, None);
     let fields: Vec<_> = fields.iter().map(|(key, text)| (&**key, &**text)).collect();
     assert_eq!(fields, [("t", "true"), ("u", "false")]);

@@ -53,14 +53,13 @@ impl Asked {
         let Some(token) = LinkToken::parse(token) else { return Ok(None) };
         let row = usize::from(token.row);
         let request: Option<Request> = store.get(keys::request(token.request)).await?;
-        let opened = request.filter(|it| {
-            token.is_genuine(&it.link_secret)
-                && row < it.rows.len()
-                && !matches!(it.state, State::Erased { .. })
-        });
+        let is_there =
+            |it: &Request| row < it.rows.len() && !matches!(it.state, State::Erased { .. });
+        let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
         let request = settled(store, hints, clock, entropy, request).await?;
-        Ok(request.map(|request| Self { request, row }))
+        // It may have been erased while it was being settled.
+        Ok(request.filter(is_there).map(|request| Self { request, row }))
     }
 
     /// What the recipient has answered.

@@ -105,7 +105,7 @@ impl Hint {
     /// The same, passed on by one more worker; `None` where the sweep is to take over.
     #[must_use]
     pub fn hop(self, hops_so_far: u32) -> Option<Self> {
-        let hops = hops_so_far + 1;
+        let hops = hops_so_far.saturating_add(1);
         (hops <= HOPS_MAX).then_some(match self {
             Self::Request { id, .. } => Self::Request { id, hops },
             Self::Deadline { id, .. } => Self::Deadline { id, hops },
@@ -239,8 +239,8 @@ mod tests {
         fn a_hint_is_read_back_and_passed_on_so_often_only(
             hint in hints(),
             id in r"\PC*",
-            // The greatest number has no next one: `hop` overflows there, until it saturates.
-            hops in prop_oneof![0_u32..6, 0..u32::MAX],
+            // The greatest number has no next one.
+            hops in prop_oneof![4 => 0_u32..6, 4 => any::<u32>(), 1 => Just(u32::MAX)],
         ) {
             let text = serde_json::to_string(&hint).expect("serializes");
             prop_assert_eq!(serde_json::from_str::<Hint>(&text).ok(), Some(hint.clone()));

@@ -72,11 +72,17 @@ impl<S: Send + Sync> FromRequest<S> for Json {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = read_body(request, state).await?;
-        let Unambiguous(value) = serde_json::from_slice(&bytes).map_err(|err| {
+        let value = read_json(&bytes).map_err(|err| {
             Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}"))
         })?;
         Ok(Self(value))
     }
+}
+
+/// Reads JSON that every parser reads alike, with any names: a [`Value`] that reads itself takes
+/// some for its own.
+pub fn read_json(text: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(text).map(|Unambiguous(value)| value)
 }
 
 /// JSON that every parser reads alike: no member of an object is there twice (RFC 8259, section 4).
@@ -185,8 +191,7 @@ mod tests {
     use super::*;
 
     fn read(text: &[u8]) -> Result<Value, String> {
-        let read = serde_json::from_slice(text).map(|Unambiguous(value)| value);
-        read.map_err(|err| err.to_string())
+        read_json(text).map_err(|err| err.to_string())
     }
 
     /// Names that differ, and names that only look so in JSON.

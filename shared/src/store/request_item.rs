@@ -23,6 +23,8 @@ struct RowItem {
     row: usize,
     at: i64,
     op: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<u64>,
     #[serde(flatten)]
     answer: AnswerItem,
 }
@@ -120,6 +122,7 @@ impl Item for Request {
                 row,
                 at: it.at.as_millisecond(),
                 op: it.op.0,
+                replaced: it.replaced.iter().map(|it| it.0).collect(),
                 answer: AnswerItem::from(&it.answer),
             })
             .collect();
@@ -201,6 +204,7 @@ impl Item for Request {
                 answer: it.answer.into(),
                 at: time("answers", it.at)?,
                 op: OpId(it.op),
+                replaced: it.replaced.into_iter().map(OpId).collect(),
             });
         }
         Ok(request)

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::{Cloud, receipt};
 
+const VISIBILITY: Duration = Duration::from_mins(3);
+
 #[tokio::test]
 async fn a_message_is_hidden_once_received_and_gone_once_deleted() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
@@ -200,6 +202,30 @@ async fn a_message_may_have_a_mebibyte_and_no_more() -> Result<()> {
     Ok(())
 }
 
+/// Unlike SQS, where their time-out would have to pass.
+#[tokio::test]
+async fn messages_in_flight_are_visible_at_once_when_the_folder_is_opened_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    let url = cloud.queue("hints").await?;
+    cloud.send(&url, "taken", 0).await?;
+    cloud.send(&url, "delayed", 60).await?;
+    assert_eq!(cloud.bodies(&url).await?, ["taken"]);
+    cloud.aws.stop().await;
+
+    // Opening counts no receive, however often it is done.
+    Cloud::in_folder(folder.path()).await?.aws.stop().await;
+    let cloud = Cloud::in_folder(folder.path()).await?;
+    let depth = Depth { visible: 1, delayed: 1, in_flight: 0 };
+    assert_eq!(cloud.aws.queue().len("hints").await?, depth);
+    let [again] = <[_; 1]>::try_from(cloud.aws.queue().receive("hints", 10, VISIBILITY).await?)
+        .expect("one message");
+    assert_eq!((again.body.as_str(), again.receive_count), ("taken", 2));
+    assert_eq!(cloud.aws.queue().len("hints").await?, Depth { visible: 0, in_flight: 1, ..depth });
+    cloud.aws.stop().await;
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_unknown_queue_does_not_exist() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
@@ -229,7 +255,7 @@ async fn a_function_sees_a_message_as_lambda_would_show_it() -> Result<()> {
     cloud.pass(2);
 
     let queue = cloud.aws.queue();
-    let messages = queue.receive("hints", 10, Duration::from_mins(3)).await?;
+    let messages = queue.receive("hints", 10, VISIBILITY).await?;
     let event = serde_json::to_value(to_event(&messages))?;
     let expected = json!({ "Records": [{
         "messageId": messages[0].id,

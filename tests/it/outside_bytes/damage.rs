@@ -28,6 +28,9 @@ pub(super) fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
         "\r",
         "é🦀",
         "__proto__",
+        // `serde_json` keeps these for itself.
+        "$serde_json::private::RawValue",
+        "$serde_json::private::Number",
         "/~",
         "a@example.com",
         "https://10.0.0.1/",

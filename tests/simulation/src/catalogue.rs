@@ -73,8 +73,11 @@ const RECEIVERS: &[(&str, &[Behaviour])] = &[
     ("is gone", &[Behaviour::Answers(410, 5)]),
 ];
 
+/// How it is made, whether its events are published, and how its result is read.
+type Terms = (&'static str, fn() -> Value, bool, What);
+
 /// How its result is read, and who is told of what.
-const TERMS: &[(&str, fn() -> Value, bool, What)] = &[
+const TERMS: &[Terms] = &[
     ("told of its end", || json!({}), false, What::Read(0)),
     (
         "told of everything, published, read once",

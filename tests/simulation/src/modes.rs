@@ -19,7 +19,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
 use crate::{
-    Outcome, Scenario, Violation,
+    Outcome, Scenario, Violation, catalogue,
     check::Invariant,
     fault::{Fault, Schedule},
 };
@@ -53,17 +53,23 @@ pub struct Report {
     pub found: Vec<Found>,
 }
 
+/// How many histories are looked at first for a certain breach.
+const BREACH_HISTORIES: u64 = 20_000;
 /// After so many a search ends: they mostly have one cause.
 const FOUND_MAX: usize = 8;
 
 /// Runs one history; a panic is a violation like any other.
 pub fn run(scenario: &Scenario) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| scenario.run())).unwrap_or_else(|panic| {
+    caught(|| scenario.run())
+}
+
+fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         let what = format!("a panic: {}", text.unwrap_or_default());
         Outcome {
-            violations: vec![Violation { invariant: Invariant::AtRest, what }],
+            violations: vec![Violation { invariant: Invariant::Unnoticed, what }],
             injected: Vec::new(),
             n_calls: 0,
             slowest: 0,
@@ -82,14 +88,14 @@ pub fn random(
     random_for(None, seeds, n_threads, is_over, progress)
 }
 
-/// The first history found, of so many seeds, in which this promise is not kept.
-pub fn breach(
-    invariant: Invariant,
-    seeds: std::ops::Range<u64>,
-    n_threads: usize,
-) -> Option<Found> {
-    let report = random_for(Some(invariant), seeds, n_threads, &|| false, &|_| ());
-    report.found.into_iter().next()
+/// A history in which this promise is not kept, wherever it is found first: at random, with single
+/// faults, or at random once more.
+pub fn breach(invariant: Invariant, n_threads: usize) -> Option<Found> {
+    let at_random = |seeds| random_for(Some(invariant), seeds, n_threads, &|| false, &|_| ());
+    let first = |report: Report| report.found.into_iter().next();
+    first(at_random(0..BREACH_HISTORIES))
+        .or_else(|| first(single_for(Some(invariant), &catalogue::scenarios(), n_threads, &|_| ())))
+        .or_else(|| first(at_random(BREACH_HISTORIES..10 * BREACH_HISTORIES)))
 }
 
 fn random_for(
@@ -118,19 +124,37 @@ pub fn single(
     n_threads: usize,
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
+    single_for(None, scenarios, n_threads, progress)
+}
+
+fn single_for(
+    wanted: Option<Invariant>,
+    scenarios: &[(String, Scenario)],
+    n_threads: usize,
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
     let cases = Mutex::new(scenarios.iter().rev().collect::<Vec<_>>());
-    let reports = Mutex::new(Report::default());
+    let total = Mutex::new(Report::default());
     thread::scope(|scope| {
         for _ in 0..n_threads {
             scope.spawn(|| {
                 while let Some((name, scenario)) = take(&cases) {
-                    let report = faults_of(name, scenario, progress);
-                    reports.lock().expect("no panic while it was held").add(report);
+                    let mut report = faults_of(name, scenario, progress);
+                    let mut total = total.lock().expect("no panic while it was held");
+                    if let Some(wanted) = wanted {
+                        report
+                            .found
+                            .retain(|it| it.violations.iter().any(|it| it.invariant == wanted));
+                    }
+                    total.add(report);
+                    if wanted.is_some() && !total.found.is_empty() {
+                        break;
+                    }
                 }
             });
         }
     });
-    reports.into_inner().expect("no panic while it was held")
+    total.into_inner().expect("no panic while it was held")
 }
 
 fn take<T>(from: &Mutex<Vec<T>>) -> Option<T> {
@@ -278,21 +302,16 @@ impl Found {
         best.with_faults(&faults)
     }
 
-    /// What was found, with the history as short as it could be made.
+    /// What was found: the history, and the same as short as it could be made.
     pub fn tell(&self) -> String {
         let short = self.shrunk();
-        let outcome = short.run_telling();
-        let mut text = format!("{}\n", self.name);
-        for violation in &self.violations {
-            text += &format!("  {violation}\n");
-        }
-        text += &format!("\nThe shortest prefix that was found:\n{short:#?}\n");
-        for line in &outcome.story {
-            text += &format!("{line}\n");
-        }
-        for violation in &outcome.violations {
-            text += &format!("  {violation}\n");
-        }
-        text
+        let outcome = caught(|| short.run_telling());
+        let mut lines = vec![self.name.clone()];
+        lines.extend(caught(|| self.scenario.run_telling()).story);
+        lines.extend(self.violations.iter().map(ToString::to_string));
+        lines.push(format!("\nThe shortest prefix that was found:\n{short:#?}"));
+        lines.extend(outcome.story);
+        lines.extend(outcome.violations.iter().map(ToString::to_string));
+        lines.join("\n")
     }
 }

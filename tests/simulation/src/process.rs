@@ -94,7 +94,8 @@ impl Process {
         self.world.state().next_fault(|| format!("{} {what}", self.name))
     }
 
-    async fn died(&self, why: &str) {
+    /// Dies, and so never goes on.
+    pub(crate) async fn perish<T>(&self, why: &str) -> T {
         self.die(why);
         pending().await
     }
@@ -131,11 +132,11 @@ impl Process {
                     world.sleep(latency).await;
                     effect(&mut world.state());
                 }
-                Some(Fault::CrashBefore) => self.died("before a call").await,
+                Some(Fault::CrashBefore) => self.perish("before a call").await,
                 Some(Fault::CrashAfter) => {
                     world.sleep(latency).await;
                     effect(&mut world.state());
-                    self.died("after a call").await;
+                    self.perish::<()>("after a call").await;
                 }
                 Some(Fault::Twice) => {
                     world.sleep(latency).await;

@@ -71,10 +71,7 @@ impl Receivers for Process {
             self.world.sleep(latency).await;
             match fault {
                 None | Some(Fault::Twice) => Ok(()),
-                Some(fault) if fault.is_crash() => {
-                    self.die("before a look-up");
-                    std::future::pending().await
-                }
+                Some(fault) if fault.is_crash() => self.perish("before a look-up").await,
                 Some(Fault::AnswerLate(_) | Fault::DoneLate(_)) => {
                     self.world.sleep(5_000).await;
                     Err(Failure::new(FailureKind::Timeout, "no whole answer within 5 s"))
@@ -158,10 +155,7 @@ impl Process {
             Some(Fault::FailsBefore | Fault::Out) => {
                 return Err(Failure::new(FailureKind::Connect, "no connection: reset"));
             }
-            Some(Fault::CrashBefore) => {
-                self.die("before a post");
-                std::future::pending().await
-            }
+            Some(Fault::CrashBefore) => self.perish("before a post").await,
             Some(Fault::DoneLate(seconds)) => {
                 let arrival = arrival(post, number);
                 world.later(i64::from(seconds) * 1_000, move |state| arrive(state, arrival));
@@ -175,10 +169,7 @@ impl Process {
             _ => arrive(&mut world.state(), arrival(post, number)),
         }
         match fault {
-            Some(Fault::CrashAfter) => {
-                self.die("after a post");
-                std::future::pending().await
-            }
+            Some(Fault::CrashAfter) => self.perish("after a post").await,
             Some(Fault::Twice) => {
                 let arrival = arrival(post, number);
                 world.later(100, move |state| arrive(state, arrival));
@@ -211,10 +202,7 @@ impl Process {
                 world.sleep(limit - latency).await;
                 Err(too_slow())
             }
-            Behaviour::Kills => {
-                self.die("of an answer");
-                std::future::pending().await
-            }
+            Behaviour::Kills => self.perish("of an answer").await,
             Behaviour::BreaksOff => {
                 Err(Failure::new(FailureKind::Protocol, "no HTTP answer: broken off"))
             }

@@ -10,6 +10,9 @@
 //! Nothing happens by itself: a message has an instant from which it is visible, and whoever
 //! receives looks at the clock. So a test that moves the clock moves delays and time-outs, too.
 //! Every change is on disk before it is seen or acknowledged.
+//!
+//! In one thing this is not like SQS: what was in flight when the process died is visible as soon
+//! as the next one opens the folder ([`State::read`] says why).
 
 mod error;
 mod input;
@@ -61,7 +64,9 @@ impl Queue {
         endpoint: String,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let state = tokio::task::spawn_blocking(|| State::read(Journal::open(database)?)).await??;
+        let now = clock.now();
+        let read = move || State::read(Journal::open(database)?, now);
+        let state = tokio::task::spawn_blocking(read).await??;
         Ok(Self(Arc::new(Inner {
             state: Mutex::new(Some(state)),
             clock,

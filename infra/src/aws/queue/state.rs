@@ -49,8 +49,13 @@ const QUEUE: &str = "q#";
 const MESSAGE: &str = "m#";
 
 impl State {
-    /// Takes up what `journal` holds.
-    pub(super) fn read(journal: Journal) -> anyhow::Result<Self> {
+    /// Takes up what `journal` holds, at `now`.
+    ///
+    /// Messages that were in flight are visible at once, where SQS would hide them until their
+    /// time-out is over. It cannot know whether a holder lives; here each lived in the process that
+    /// had the folder before, and that one is dead, because the folder is locked. The receive that
+    /// was counted stays counted, and no other is.
+    pub(super) fn read(journal: Journal, now: Timestamp) -> anyhow::Result<Self> {
         let records = journal.read()?;
         let mut state = Self {
             journal,
@@ -69,6 +74,10 @@ impl State {
                 let mut message: Stored =
                     serde_json::from_str(&record.head).with_context(|| read("head"))?;
                 let sent = serde_json::from_str(&record.body).with_context(|| read("body"))?;
+                // Nobody receives a message while it is delayed, so this one was in flight.
+                if message.receive_count > 0 {
+                    message.visible_at = message.visible_at.min(now);
+                }
                 message.content = Arc::new(Content { sent, json: record.body });
                 let number = id.rsplit('-').next().and_then(|it| u64::from_str_radix(it, 16).ok());
                 state.next = state.next.max(number.map_or(0, |it| it + 1));

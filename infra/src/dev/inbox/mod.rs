@@ -10,7 +10,7 @@ mod page;
 mod signature;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -27,7 +27,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use signature::Unverified;
 
@@ -156,7 +156,8 @@ pub(super) async fn answer(
 fn show(received: &[Arc<Arrival>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
     let accepted = header(headers, "accept").unwrap_or_default();
     if accepted.contains("application/json") {
-        return axum::Json(json!({ "data": received })).into_response();
+        // Not by way of a `Value`, which takes some names in what arrived for its own.
+        return axum::Json(BTreeMap::from([("data", received)])).into_response();
     }
     page::render(received, refresh)
 }
@@ -181,5 +182,34 @@ impl Serialize for Shown {
             Self::Json(value) => value.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::to_bytes, http::HeaderValue};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_arrived_is_shown_with_whatever_names_it_has() {
+        const BODY: &str = r#"{"$serde_json::private::RawValue":1}"#;
+        let received = Arrival {
+            received_at: Timestamp::UNIX_EPOCH,
+            path: "/inbox".to_owned(),
+            event: None,
+            delivery_id: None,
+            attempt: None,
+            status: 204,
+            verified: true,
+            problem: None,
+            body: Shown::of(BODY.as_bytes()),
+        };
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(axum::http::header::ACCEPT, json)]);
+        let response = show(&[Arc::new(received)], &headers, None);
+        let body = to_bytes(response.into_body(), BODY_BYTES_MAX).await.expect("it is all here");
+        let text = std::str::from_utf8(&body).expect("JSON is UTF-8");
+        assert!(text.starts_with(r#"{"data":[{"#) && text.contains(BODY), "{text}");
     }
 }

@@ -47,8 +47,8 @@ struct Told {
 
 /// Waits until everybody has been told of everything that the program knows of.
 pub(crate) async fn come_to_rest(door: &Door, asked: &[Asked]) {
-    // Senders make sure, and get the same request. That also wakes a request whose hint a killed
-    // worker had taken; by itself, that hint comes again after three minutes.
+    // Senders make sure, and get the same request. That also wakes a request whose hint was taken
+    // by so many killed workers that it is dead; the sweep waits for minutes with another.
     for asked in asked {
         let again = create(door, &asked.key, &asked.body).await;
         assert_eq!(again["id"], *asked.id, "{}", asked.key);

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use crate::stack::{Stack, pause, try_call};
 
 /// How long somebody goes on calling, and looks for callbacks. A hint that a killed worker had
-/// taken comes again after 3 minutes, what the sweep handed on is handed on again after 5.
+/// taken comes again with the next start, five times; then it is dead, and what the sweep handed on
+/// is handed on again after 5 minutes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(8);
 /// How long who got no answer waits before the same call.
 const AGAIN: Duration = Duration::from_millis(10);

@@ -58,11 +58,32 @@ impl Left<'_> {
                     format!("{event} ({}) was to be published", kind.as_str())
                 });
             }
+            self.check_answers_told(&request);
             let acknowledged = self.ends_that_were_acknowledged(request.id.event(1));
             self.hold(Invariant::NothingLost, request.n_events > 0 || !acknowledged, || {
                 format!("{} ended, and nobody was to be told", request.id)
             });
         }
+    }
+
+    /// An answer is told once: there are no more events than there were calls that may have been
+    /// carried out.
+    fn check_answers_told(&mut self, request: &answerback::domain::Request) {
+        let is_answer = |it: &&Delivery| {
+            it.request == request.id
+                && it.event_kind == answerback::domain::EventKind::RequestAnswered
+        };
+        let n_told = self.deliveries.values().filter(is_answer).count();
+        let number =
+            self.requests.iter().position(|it| it.as_ref().map(|it| it.id) == Some(request.id));
+        let calls = self.seen.calls.iter().filter(|it| Some(it.request) == number);
+        let calls = calls.filter(|it| matches!(it.want, Want::Answer { .. }));
+        let n_calls = calls.filter(|it| it.status < 300 || !it.is_whole).count();
+        let died = self.seen.invocations.iter().filter(|it| it.process.starts_with("intake"));
+        let n_died = died.filter(|it| !it.is_whole).count();
+        self.hold(Invariant::NoStrayDuplicate, n_told <= n_calls + n_died, || {
+            format!("{} was answered {n_calls} times, and {n_told} answers were told", request.id)
+        });
     }
 
     /// Whether the callback of this event's request asked for its end.

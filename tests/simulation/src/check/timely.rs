@@ -11,6 +11,7 @@ use answerback::domain::{
 
 use super::{Invariant, Left};
 use crate::{
+    Behaviour,
     fault::Schedule,
     fleet::MINUTE,
     seen::{Sent, Want},
@@ -46,6 +47,12 @@ impl Left<'_> {
         let scenario = self.over.scenario;
         let weather = &scenario.weather;
         let is_calm = weather.hints_lost + weather.hints_late + weather.sweeps_missed == 0;
+        let receivers = scenario.requests.iter().flat_map(|it| &it.receiver);
+        let n_kills = receivers.filter(|it| **it == Behaviour::Kills).count();
+        if n_kills > 0 {
+            // Whoever is worked on together with what kills its worker has to wait with it.
+            return AFTERMATH * i64::try_from(n_kills + 1).expect("few");
+        }
         match &scenario.schedule {
             Schedule::At(faults) if is_calm && faults.len() <= 1 => match faults.first() {
                 None => 0,
@@ -61,7 +68,7 @@ impl Left<'_> {
     fn latest(&self, at: i64, limit: i64) -> i64 {
         let patience = self.patience();
         let from =
-            if patience == AFTERMATH { at.max(self.over.scenario.weather.ends_at) } else { at };
+            if patience >= AFTERMATH { at.max(self.over.scenario.weather.ends_at) } else { at };
         from + limit + patience + 2 * self.over.scenario.weather.skew
     }
 

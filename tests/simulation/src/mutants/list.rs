@@ -65,9 +65,16 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer does not know its own write",
         file: REQUEST,
-        before: "if recorded.as_ref().is_some_and(|it| it.op == op) {",
-        after: "if recorded.as_ref().is_some_and(|it| it.op == op) && !MUTANT {",
+        before: "is_some_and(|it| it.op == op || it.replaced.contains(&op)) {",
+        after: "is_some_and(|it| it.op == op || it.replaced.contains(&op)) && !MUTANT {",
         breaks: Invariant::Unnoticed,
+    },
+    Mutant {
+        name: "an answer that was replaced does not know its own write",
+        file: REQUEST,
+        before: "replaced.extend(recorded.as_ref().map(|it| it.op));",
+        after: "replaced.extend(recorded.as_ref().map(|it| it.op).filter(|_| !MUTANT));",
+        breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
         name: "a second answer replaces the first",
@@ -105,10 +112,10 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NothingLost,
     },
     Mutant {
-        name: "an erasure does not look for deliveries",
-        file: REQUEST,
-        before: "next.state = State::Erased { at: now, n_looks: 2 };",
-        after: "next.state = State::Erased { at: now, n_looks: if MUTANT { 0 } else { 2 } };",
+        name: "an erasure leaves deliveries as they are",
+        file: "functions/deliver/src/erasure.rs",
+        before: "step(app, delivery, |it| it.erase(now, op)).await?;",
+        after: "if !MUTANT { step(app, delivery, |it| it.erase(now, op)).await?; }",
         breaks: Invariant::Forgotten,
     },
     Mutant {
@@ -119,10 +126,10 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
-        name: "a lease does not keep others out",
+        name: "neither a lease nor the attempt's number keeps others out",
         file: DELIVERY,
-        before: "State::Leased { until, .. } if now < until + LEASE_GUARD => {",
-        after: "State::Leased { until, .. } if now < until + LEASE_GUARD && !MUTANT => {",
+        before: "_ if self.attempt != expected => return Start::Nothing,\n            // Only a sweep whose clock is ahead hints at a lease that is not over.\n            State::Leased { until, .. } if now < until + LEASE_GUARD => {",
+        after: "_ if self.attempt != expected && !MUTANT => return Start::Nothing,\n            State::Leased { until, .. } if now < until + LEASE_GUARD && !MUTANT => {",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
@@ -149,8 +156,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a retry is made before its time",
         file: DELIVERY,
-        before: "State::Waiting { not_before } if now < not_before => return Start::Early(not_before),",
-        after: "State::Waiting { not_before } if now < not_before && !MUTANT => return Start::Early(not_before),",
+        before: "let not_before = now + delay;",
+        after: "let not_before = if MUTANT { now } else { now + delay };",
         breaks: Invariant::NothingEarly,
     },
     Mutant {
@@ -264,6 +271,13 @@ pub const MUTANTS: &[Mutant] = &[
         before: "id: keyed.map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
         after: "id: keyed.filter(|_| !MUTANT).map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
         breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "what was erased while it was being settled is taken to be there",
+        file: "shared/src/service/answering.rs",
+        before: "Ok(request.filter(is_there).map(",
+        after: "Ok(request.filter(|it| MUTANT || is_there(it)).map(",
+        breaks: Invariant::Unnoticed,
     },
     Mutant {
         name: "the sweep trusts the index",

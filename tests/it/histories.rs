@@ -1,0 +1,97 @@
+//! The functions themselves under every fault: what of the simulation fits between other tests.
+//!
+//! `cargo run --profile simulation -p simulation` has the rest: millions of histories, every fault
+//! at every call of every scenario, and the hunt for deliberate faults.
+
+use std::{
+    fs,
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+
+use simulation::{
+    Scenario, catalogue,
+    modes::{self, Report},
+    mutants::{self, list::MUTANTS},
+};
+
+/// How many random histories are run, or as many as there is time for.
+const HISTORIES: u64 = 100_000;
+/// The time for them.
+const TIME: Duration = Duration::from_mins(1);
+/// Every so many scenarios of the catalogue, one has every fault put into every call.
+const ONE_IN: usize = 34;
+/// Histories in which something was found once.
+const FOUND_ONCE: &[(u64, &str)] = &[
+    (33, "an answer was told twice: its write was lost, and another overtook the repetition"),
+    (1_915, "the same"),
+    (82_542, "a panic: a request was erased while the recipient's call settled it"),
+];
+
+#[track_caller]
+fn check(report: &Report) {
+    let found: Vec<String> = report.found.iter().map(|it| it.tell()).collect();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
+}
+
+fn n_threads() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+#[test]
+fn in_random_histories_every_promise_is_kept() {
+    let began_at = Instant::now();
+    let is_over = || began_at.elapsed() > TIME;
+    let report = modes::random(0..HISTORIES, n_threads(), &is_over, &|_| ());
+    check(&report);
+    assert!(report.n_faults > 0, "{} histories without a fault", report.n_histories);
+}
+
+#[test]
+fn with_any_fault_at_any_call_every_promise_is_kept() {
+    let scenarios = catalogue::scenarios();
+    assert!(scenarios.len() >= 100, "only {} scenarios", scenarios.len());
+    let some: Vec<(String, Scenario)> = scenarios.into_iter().step_by(ONE_IN).collect();
+    check(&modes::single(&some, n_threads(), &|_| ()));
+}
+
+#[test]
+fn a_seed_stands_for_one_history() {
+    for seed in 0..30 {
+        let (one, other) =
+            (Scenario::random(seed).run_telling(), Scenario::random(seed).run_telling());
+        assert_eq!(one.story, other.story, "seed {seed}");
+        assert!(!one.story.is_empty());
+    }
+}
+
+/// A history is told with its faults written out, and that is the same history.
+#[test]
+fn a_history_is_the_same_with_its_faults_written_out() {
+    let seed = (0..).find(|it| Scenario::random(*it).run().injected.len() > 5);
+    let scenario = Scenario::random(seed.expect("many have"));
+    let drawn = scenario.run_telling();
+    let written = scenario.with_faults(&drawn.injected).run_telling();
+    assert_eq!(drawn.story, written.story);
+}
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    for (seed, what) in FOUND_ONCE {
+        let outcome = modes::run(&Scenario::random(*seed));
+        assert_eq!(outcome.violations, [], "seed {seed}: {what}");
+    }
+}
+
+#[test]
+fn every_deliberate_fault_has_its_place_in_the_product_and_in_the_table() {
+    let table = fs::read_to_string(mutants::root().join("tests/simulation/MUTANTS.md"));
+    let table = table.expect("the table");
+    for mutant in MUTANTS {
+        mutants::source(mutant).expect("its place");
+        let row = format!("| {} | {} |", mutant.name, mutant.breaks.as_str());
+        assert!(table.contains(&row), "the table lacks: {row}");
+    }
+    let n_rows = table.lines().filter(|it| it.starts_with("| ")).count();
+    assert_eq!(n_rows, MUTANTS.len() + 1, "the table has rows of other faults");
+}
