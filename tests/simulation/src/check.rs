@@ -15,6 +15,7 @@
 //! | forgotten | what was erased is gone, everywhere |
 
 mod deliveries;
+mod readers;
 mod requests;
 mod timely;
 

@@ -1,9 +1,9 @@
 //! Every function under every fault.
 //!
 //! The functions themselves, as they are deployed, run in a world where one number decides what
-//! happens: how long things take, what fails, who dies, which message is lost. [`world`] has the
-//! clock and the chance, [`process`] the ports behind which a function has AWS and the internet,
-//! [`fleet`] invokes functions as Lambda does. A [`Scenario`] says what callers and receivers do,
+//! happens: how long things take, what fails, who dies, which message is lost. `world` has the
+//! clock and the chance, `process` calls as a function's process does, through the ports in `aws` and
+//! `receiver`, `fleet` invokes functions as Lambda does. A [`Scenario`] says what callers and receivers do,
 //! `check` what must hold in the end, and [`modes`] look for a history in which it does not.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 //!                     queue ──▶ fleet: deliver ──▶ receivers
 //! ```
 
+mod aws;
 mod caller;
 pub mod catalogue;
 mod check;

@@ -1,12 +1,10 @@
-//! A function's process, and its calls to the outside: the ports behind which the real functions
-//! have AWS and the internet.
+//! A function's process, and how it calls AWS.
 //!
 //! Calls to AWS go as its SDK makes them: each try has its limit, what fails is tried again after
 //! a pause, and all tries together have a limit too. So a write whose answer was lost is repeated,
 //! and meets its own condition.
 
 use std::{
-    collections::HashMap,
     fmt,
     future::pending,
     sync::{
@@ -15,22 +13,11 @@ use std::{
     },
 };
 
-use answerback::{
-    Promise,
-    service::{
-        Clock,
-        bus::{PublishError, Publisher},
-        hints::{self, SendError},
-    },
-    store::{Attributes, Cursor, DueCursor, DuePage, Error, Key, Page, Put, Table},
-};
+use answerback::{service::Clock, store::Error};
 use aws_sdk_dynamodb::types::error::InternalServerError;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use jiff::Timestamp;
 
 use crate::{
     fault::Fault,
-    queue,
     world::{State, World},
 };
 
@@ -59,7 +46,7 @@ pub(crate) struct Process {
 }
 
 /// All tries failed.
-struct OutOfReach;
+pub(crate) struct OutOfReach;
 
 impl Process {
     pub(crate) fn new(world: Arc<World>, name: String, clock: Clock) -> Self {
@@ -101,7 +88,7 @@ impl Process {
     }
 
     /// Calls AWS until it answers or all tries are over.
-    async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         what: impl Fn() -> String + Send + Sync,
         effect: impl Fn(&mut State) -> T + Clone + Send + Sync + 'static,
@@ -175,7 +162,8 @@ impl Process {
         Err(OutOfReach)
     }
 
-    async fn dynamodb<T: Send>(
+    /// Calls DynamoDB, which did not `operation` where all tries failed.
+    pub(crate) async fn dynamodb<T: Send>(
         &self,
         operation: &'static str,
         what: impl Fn() -> String + Send + Sync,
@@ -187,171 +175,6 @@ impl Process {
             Error::Dynamo { operation, source }
         })
     }
-}
-
-impl Table for Process {
-    fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>> {
-        Box::pin(async move {
-            let what = || format!("reads {}", key.pk);
-            let key = key.clone();
-            self.dynamodb("read an item", what, move |it| it.table.get(&key)).await
-        })
-    }
-
-    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>> {
-        Box::pin(async move {
-            let what = || format!("reads {} items", keys.len());
-            let keys = keys.clone();
-            self.dynamodb("read items", what, move |it| it.table.get_many(&keys)).await
-        })
-    }
-
-    fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>> {
-        Box::pin(async move {
-            let what = || format!("creates {}", text(&attributes, "pk"));
-            let attributes = attributes.clone();
-            let effect = move |it: &mut State| {
-                let visible_at = it.visible_at();
-                it.table.put_new(attributes.clone(), visible_at)
-            };
-            self.dynamodb("create an item", what, effect).await
-        })
-    }
-
-    fn update(
-        &self,
-        key: Key,
-        moving: Attributes,
-        previous: u64,
-    ) -> Promise<'_, Result<Put, Error>> {
-        Box::pin(async move {
-            let what = || format!("writes {} after revision {previous}", key.pk);
-            let key = key.clone();
-            let effect = move |it: &mut State| {
-                let visible_at = it.visible_at();
-                it.table.update(&key, moving.clone(), previous, visible_at)
-            };
-            self.dynamodb("write an item", what, effect).await
-        })
-    }
-
-    fn due(
-        &self,
-        shard: String,
-        now: Timestamp,
-        limit: i32,
-        after: Option<DueCursor>,
-    ) -> Promise<'_, Result<DuePage, Error>> {
-        Box::pin(async move {
-            let what = || format!("lists what is due in shard {shard}");
-            let shard = shard.clone();
-            let effect = move |it: &mut State| {
-                let (until, at) = (now.as_millisecond(), crate::world::since_epoch(it.now()));
-                it.table.due(&shard, until, limit, after.as_ref(), at)
-            };
-            self.dynamodb("list what is due", what, effect).await
-        })
-    }
-
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
-        Box::pin(async move {
-            let what = || format!("puts off {}", key.pk);
-            let key = key.clone();
-            let effect = move |it: &mut State| {
-                let visible_at = it.visible_at();
-                it.table.put_off(&key, until.as_millisecond(), visible_at)
-            };
-            self.dynamodb("put off an item", what, effect).await
-        })
-    }
-
-    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
-        Box::pin(async move {
-            let what = || format!("sets aside {}", key.pk);
-            let key = key.clone();
-            let effect = move |it: &mut State| {
-                let visible_at = it.visible_at();
-                it.table.disarm(&key, due_at.as_millisecond(), visible_at);
-            };
-            self.dynamodb("set an item aside", what, effect).await
-        })
-    }
-
-    fn list(
-        &self,
-        index: &'static str,
-        partition: String,
-        limit: i32,
-        cursor: Option<Cursor>,
-    ) -> Promise<'_, Result<Page, Error>> {
-        Box::pin(async move {
-            let what = || format!("lists {partition} by {index}");
-            let partition = partition.clone();
-            let effect = move |it: &mut State| {
-                let at = crate::world::since_epoch(it.now());
-                it.table.list(index, &partition, limit, cursor.as_ref(), at)
-            };
-            self.dynamodb("list items", what, effect).await
-        })
-    }
-
-    fn attempts(
-        &self,
-        pk: String,
-        limit: i32,
-        after: Option<String>,
-    ) -> Promise<'_, Result<Page, Error>> {
-        Box::pin(async move {
-            let what = || format!("lists the attempts of {pk}");
-            let pk = pk.clone();
-            let effect = move |it: &mut State| it.table.attempts(&pk, limit, after.as_deref());
-            self.dynamodb("list attempts", what, effect).await
-        })
-    }
-}
-
-impl hints::Queue for Process {
-    fn send(
-        &self,
-        entries: Vec<SendMessageBatchRequestEntry>,
-    ) -> Promise<'_, Result<Vec<String>, SendError>> {
-        Box::pin(async move {
-            let what = || {
-                let hints = entries.iter().map(SendMessageBatchRequestEntry::message_body);
-                format!("sends {}", hints.collect::<Vec<_>>().join(", "))
-            };
-            let entries = entries.clone();
-            let effect = move |it: &mut State| {
-                for entry in &entries {
-                    let delay = i64::from(entry.delay_seconds().unwrap_or(0)) * 1_000;
-                    queue::send(it, entry.message_body(), delay);
-                }
-            };
-            match self.call(what, effect).await {
-                Ok(()) => Ok(Vec::new()),
-                Err(OutOfReach) => Err("the queue is out of reach".into()),
-            }
-        })
-    }
-}
-
-impl Publisher for Process {
-    fn publish(&self, kind: String, detail: String) -> Promise<'_, Result<(), PublishError>> {
-        Box::pin(async move {
-            let what = || format!("publishes {kind}");
-            let kind = kind.clone();
-            let effect = move |it: &mut State| {
-                let at = it.now();
-                it.seen.published(at, &kind, &detail);
-            };
-            let published = self.call(what, effect).await;
-            published.map_err(|OutOfReach| PublishError::new("out of reach"))
-        })
-    }
-}
-
-fn text<'a>(attributes: &'a Attributes, name: &str) -> &'a str {
-    attributes.get(name).and_then(|it| it.as_s().ok()).map_or("", String::as_str)
 }
 
 impl fmt::Debug for Process {

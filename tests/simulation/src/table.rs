@@ -8,10 +8,10 @@
 //! |----------------------------------------------|--------------------------------------------|
 //! | conditions, and `ALL_OLD` where one fails    | the whole item as it stands; none, no item |
 //! | an index is sparse, and holds keys only      | a row only while both its attributes stand |
-//! | an index lags                                | [`index`]                                  |
+//! | an index lags                                | `index`                                    |
 //! | rows that sort alike come in some order      | by the keys of their items                 |
 //! | a page ends at its limit, or at 1 MB         | so it does, even where nothing follows     |
-//! | `ValidationException`                        | a panic: the product causes none; [`limits`] |
+//! | `ValidationException`                        | a panic: the product causes none; `limits` |
 //!
 //! A differential test holds it against the DynamoDB that the local stack embeds.
 
