@@ -105,3 +105,16 @@ fn the_end_has_a_number_left_however_many_answers_are_told() {
     distinct.dedup();
     assert_eq!(ids, distinct);
 }
+
+#[test]
+fn an_answer_that_another_overtook_knows_itself_and_is_not_told_twice() {
+    let request = ask(1, |it| {
+        it.terms.mode = Mode::OnTimeout;
+        it.terms.callback = Some(callback(&[EventKind::RequestAnswered]));
+    });
+    let answer = |request: &Request, option, op| request.answer(0, &chose(option), at(1), op);
+    let first = answer(&request, "yes", OpId(1)).expect("taken").expect("news");
+    let second = answer(&first, "no", OpId(2)).expect("taken").expect("news");
+    assert_eq!(answer(&second, "yes", OpId(1)), Ok(None));
+    assert_eq!(second.outbox.len(), 2);
+}
