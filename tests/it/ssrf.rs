@@ -70,6 +70,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         attempt: 0,
         starts: 0,
         failures: 0,
+        redelivered_by: None,
         due_at: Some(now),
         revision: 0,
     };

@@ -157,6 +157,7 @@ fn begin(
         attempt: 0,
         starts: 0,
         failures: 0,
+        redelivered_by: None,
         due_at: Some(now),
         revision: 0,
     }

@@ -1,6 +1,6 @@
 //! What is left to do once a request was erased: its deliveries are told to nobody any more.
 //!
-//! They are found through an index that lags, so they are looked for twice, a minute apart. The
+//! They are found through an index that lags, so they are looked for twice, some minutes apart. The
 //! latest, which may still be on their way, are found by their identifiers as well, at once.
 
 use std::time::Duration;

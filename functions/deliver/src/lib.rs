@@ -162,8 +162,9 @@ async fn start(
     let Some(mut delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? else {
         return Ok(());
     };
-    // A takeover is rare, so it can afford to look whether there is still something to tell.
-    if matches!(delivery.state, Life::Leased { .. }) {
+    // Its maker attempts a delivery at once, so a first start here is as rare as a takeover, and
+    // both can afford to look whether there is still something to tell.
+    if delivery.attempt == 0 || matches!(delivery.state, Life::Leased { .. }) {
         let request = app.store.get::<Request>(keys::request(delivery.request)).await?;
         if request.is_some_and(|it| matches!(it.state, State::Erased { .. })) {
             return erasure::erase(app, delivery).await;

@@ -1,7 +1,7 @@
 //! What a sender does with a delivery: have it made once more.
 
 use answerback::{
-    domain::{Delivery, DeliveryId, Scope, delivery::State as Life},
+    domain::{Delivery, DeliveryId, OpId, Scope, delivery::State as Life},
     service::{Code, Problem, advance, wire::DeliveryView},
     store::keys,
 };
@@ -26,13 +26,18 @@ pub(crate) async fn redeliver(
     let delivery = delivery.filter(is_own).ok_or_else(Problem::not_found)?;
 
     let now = app.clock.now();
+    let op = OpId::new(app.entropy.next());
     let delivery = advance(&app.store, delivery, |it| match it.state {
+        // This call's own write, whose answer was lost.
+        _ if it.redelivered_by == Some(op) => Ok(None),
         // It is on its way already.
         Life::Leased { .. } => Ok(None),
         Life::Waiting { not_before } if not_before <= now => Ok(None),
-        Life::Waiting { .. } | Life::Done { .. } => it.redeliver(now).map(Some).ok_or_else(|| {
-            Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
-        }),
+        Life::Waiting { .. } | Life::Done { .. } => {
+            it.redeliver(now, op).map(Some).ok_or_else(|| {
+                Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
+            })
+        }
     })
     .await?;
     app.hints.send_for_delivery(&delivery, 0, now).await;

@@ -74,6 +74,8 @@ async fn nothing_that_was_acknowledged_is_missing_after_two_hundred_kills() {
     }
     eprintln!("{count:?} in {} s", began.elapsed().as_secs());
     assert!(count.n_kills >= 200);
+    assert!(count.n_woken <= count.n_requests / 10, "too many did not go on: {count:?}");
+    assert!(count.n_duplicates as u64 <= count.n_kills, "too many came twice: {count:?}");
     for happened in [count.n_answers, count.n_callbacks, count.n_lost_calls, count.n_repeats] {
         assert!(happened > 0, "too little was tried: {count:?}");
     }
@@ -113,10 +115,10 @@ async fn play(chance: Chance) -> Count {
         asked.extend(client.expect("this client was told nothing wrong"));
     }
     let began = Instant::now();
-    count::come_to_rest(&stage.door, &asked).await;
+    let n_woken = count::come_to_rest(&stage.door, &asked).await;
     let seconds_to_rest = began.elapsed().as_secs();
     let count = count::count(&stage.door, &mut asked, &stage.receiver).await;
-    Count { n_kills: KILLS_EACH, n_early_kills, seconds_to_rest, ..count }
+    Count { n_kills: KILLS_EACH, n_early_kills, n_woken, seconds_to_rest, ..count }
 }
 
 impl Stage {

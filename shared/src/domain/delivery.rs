@@ -64,6 +64,8 @@ pub struct Delivery {
     pub starts: u32,
     /// How often it failed since it was made or redelivered.
     pub failures: u32,
+    /// The operation that redelivered it last.
+    pub redelivered_by: Option<OpId>,
     /// When somebody must look after it.
     pub due_at: Option<Timestamp>,
     /// Counts the writes; the store refuses a write based on an older one.
@@ -257,13 +259,14 @@ impl Delivery {
     }
 
     /// The delivery, to be attempted anew from `now` on; nothing while it is being attempted.
-    pub fn redeliver(&self, now: Timestamp) -> Option<Self> {
+    pub fn redeliver(&self, now: Timestamp, op: OpId) -> Option<Self> {
         if matches!(self.state, State::Leased { .. }) || self.body.is_none() {
             return None;
         }
         let mut next = self.next();
         next.state = State::Waiting { not_before: now };
         (next.starts, next.failures) = (0, 0);
+        next.redelivered_by = Some(op);
         next.due_at = Some(now);
         Some(next)
     }

@@ -36,9 +36,9 @@ pub const TIMEOUT_SECONDS: u32 = 86_400;
 /// How long after the deadline a request is settled, so that no clock that runs ahead settles it
 /// while another still accepts answers.
 pub const GUARD: Duration = Duration::from_secs(2);
-/// When what was told may have raced with an erasure is looked at a second time: deliveries are
-/// found through an index that lags.
-const SECOND_LOOK: Duration = Duration::from_mins(1);
+/// When what was told may have raced with an erasure is looked at a second time: a worker lives for
+/// 30 s, its last write may arrive long after it, and the index that finds it lags.
+const SECOND_LOOK: Duration = Duration::from_mins(3);
 /// Most events that wait to be told. Beyond, an answer is refused until they are.
 pub const OUTBOX_MAX: usize = 24;
 /// Most answers of one recipient within the few seconds in which a write is repeated.

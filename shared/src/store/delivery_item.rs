@@ -114,6 +114,7 @@ impl Item for Delivery {
             .number("attempt", i64::from(self.attempt))
             .number("starts", i64::from(self.starts))
             .number("failures", i64::from(self.failures))
+            .number("redelivered_by", self.redelivered_by.map(|it| it.0.cast_signed()))
             // It works again: only errors in a row set an item aside.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
@@ -141,6 +142,9 @@ impl Item for Delivery {
             attempt: item.number("attempt")?,
             starts: item.number("starts")?,
             failures: item.number("failures")?,
+            redelivered_by: item
+                .optional_number("redelivered_by")?
+                .map(|it: i64| OpId(it.cast_unsigned())),
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         })

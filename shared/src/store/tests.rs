@@ -91,7 +91,7 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
     match kind % 12 {
         0 => delivery.erase(now, *op),
-        1 => delivery.redeliver(now),
+        1 => delivery.redeliver(now, OpId(7)),
         2 => delivery.due_at.map(|_| delivery.hinted(now)),
         3 => finish(Verdict::Accepted),
         4 => finish(Verdict::Permanent(reasons[*row])),

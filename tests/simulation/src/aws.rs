@@ -152,15 +152,17 @@ impl hints::Queue for Process {
             };
             let entries = entries.clone();
             let effect = move |it: &mut State| {
+                let mut refused = Vec::new();
                 for entry in &entries {
                     let delay = i64::from(entry.delay_seconds().unwrap_or(0)) * 1_000;
-                    queue::send(it, entry.message_body(), delay);
+                    if !queue::send(it, entry.message_body(), delay) {
+                        refused.push(entry.id().to_owned());
+                    }
                 }
+                refused
             };
-            match self.call(what, effect).await {
-                Ok(()) => Ok(Vec::new()),
-                Err(OutOfReach) => Err("the queue is out of reach".into()),
-            }
+            let sent = self.call(what, effect).await;
+            sent.map_err(|OutOfReach| "the queue is out of reach".into())
         })
     }
 }

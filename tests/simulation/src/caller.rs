@@ -59,6 +59,7 @@ pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, plan: Plan, api_key: 
 impl Caller {
     async fn create(&self, plan: &Plan) -> Option<Known> {
         let mut body = plan.body.clone();
+        body["title"] = title(self.number).into();
         if body.get("callback").is_some() {
             body["callback_url"] = receiver::url(self.number).into();
         }
@@ -168,8 +169,7 @@ impl Caller {
             Some(Fault::Twice) if want != Want::Create || call.idempotency_key.is_some() => {
                 let (caller, call, want) = (self.clone(), call.clone(), want.clone());
                 let after = world.state().up_to(100);
-                world.spawn(async move {
-                    caller.fleet.world.sleep(after).await;
+                world.later(after, async move {
                     caller.invoke(function, call, want, false).await;
                 });
             }
@@ -195,7 +195,12 @@ impl Caller {
     ) -> Option<(StatusCode, Value)> {
         let world = &self.fleet.world;
         let began_at = world.now();
-        let ((status, body), is_whole) = self.fleet.http(function, call.into()).await?;
+        let answer = self.fleet.http(function, call.into()).await;
+        let is_unanswered = answer.as_ref().is_none_or(|((it, _), _)| it.is_server_error());
+        if is_unanswered {
+            world.state().seen.unanswered.push((self.number, want.clone()));
+        }
+        let ((status, body), is_whole) = answer?;
         let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut state = world.state();
         let ended_at = state.now();
@@ -226,6 +231,11 @@ impl Caller {
             body: body.map(|it| it.to_string().into()).unwrap_or_default(),
         }
     }
+}
+
+/// What is asked, which is nowhere else.
+pub(crate) fn title(number: usize) -> String {
+    format!("May number {number} be deployed?")
 }
 
 /// A call before it is made.

@@ -131,7 +131,6 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
 
 fn usual() -> Value {
     json!({
-        "title": "Deploy?",
         "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
         "recipients": ["p0@example.com"],
         "timeout_seconds": 60,

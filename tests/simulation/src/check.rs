@@ -13,11 +13,14 @@
 //! | unnoticed | what is repeated successfully shows nowhere |
 //! | genuine | every callback is signed, and says what it is |
 //! | forgotten | what was erased is gone, everywhere |
+//! | no panic | no function panics, whatever it meets |
 
 mod deliveries;
+mod erasures;
 mod readers;
 mod requests;
 mod timely;
+mod told;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -26,10 +29,9 @@ use answerback::{
     store::{Item, Key, Store, keys},
 };
 use futures::FutureExt as _;
-use secrecy::ExposeSecret as _;
 
 use crate::{
-    fleet,
+    Behaviour, fleet,
     history::Over,
     process::Process,
     receiver::is_genuine,
@@ -61,6 +63,8 @@ pub enum Invariant {
     Genuine,
     /// What was erased is gone.
     Forgotten,
+    /// No function panics.
+    NoPanic,
 }
 
 /// Something that was promised and not kept.
@@ -76,6 +80,8 @@ pub struct Violation {
 struct Left<'a> {
     over: &'a Over<'a>,
     seen: &'a Seen,
+    /// Every request as it is in the end, whether or not anybody was told that there is one.
+    all_requests: Vec<Request>,
     /// The scenario's requests as they are in the end, where their creation was acknowledged.
     requests: Vec<Option<Request>>,
     deliveries: BTreeMap<String, Delivery>,
@@ -98,6 +104,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_calls();
     left.check_requests();
     left.check_deliveries();
+    left.check_erasures();
     left.check_times();
     left.check_signatures(over.account);
     (left.violations, left.slowest)
@@ -108,8 +115,12 @@ impl<'a> Left<'a> {
         let store = fleet::store(&Arc::new(Process::outside(over.world)));
         let keys: Vec<Key> = over.world.state().table.keys().cloned().collect();
         let mut deliveries = BTreeMap::new();
-        let mut attempts = Vec::new();
+        let (mut all_requests, mut attempts) = (Vec::new(), Vec::new());
         for key in keys {
+            if key.pk.parse().is_ok_and(|it: RequestId| key == keys::request(it)) {
+                all_requests.extend(item::<Request>(&store, key));
+                continue;
+            }
             let Ok(id) = key.pk.parse::<DeliveryId>() else { continue };
             if key == keys::delivery(id) {
                 deliveries.extend(item::<Delivery>(&store, key).map(|it| (id.to_string(), it)));
@@ -127,7 +138,16 @@ impl<'a> Left<'a> {
             item(&store, keys::request(id))
         });
         let requests = requests.collect();
-        Self { over, seen, requests, deliveries, attempts, violations: Vec::new(), slowest: 0 }
+        Self {
+            over,
+            seen,
+            all_requests,
+            requests,
+            deliveries,
+            attempts,
+            violations: Vec::new(),
+            slowest: 0,
+        }
     }
 
     fn broken(&mut self, invariant: Invariant, what: String) {
@@ -141,6 +161,13 @@ impl<'a> Left<'a> {
         }
     }
 
+    /// How often a delivery was, or may have been, sent anew on demand.
+    fn n_redelivered(&self, id: &str) -> usize {
+        let is_of = |it: &Want| matches!(it, Want::Redeliver { delivery } if delivery == id);
+        let n_answered = self.seen.calls.iter().filter(|it| is_of(&it.want)).count();
+        n_answered + self.seen.unanswered.iter().filter(|it| is_of(&it.1)).count()
+    }
+
     /// The calls about a request that a function answered with success.
     fn done(&self, request: usize) -> impl Iterator<Item = &'a Called> + use<'a> {
         self.seen.calls.iter().filter(move |it| it.request == request && it.is_done())
@@ -148,17 +175,40 @@ impl<'a> Left<'a> {
 
     fn check_calls(&mut self) {
         for call in &self.seen.calls {
-            self.hold(Invariant::Unnoticed, call.status < 500 || !call.is_whole, || {
-                format!(
-                    "{:?} was answered {} though nothing was out of reach",
-                    call.want, call.status
-                )
+            let is_expected = match call.status {
+                // What has ended, or is being done, cannot be done again.
+                200..=299 | 409 => true,
+                410 => call.want != Want::Create,
+                400 if call.body["code"] == "callback_url_not_allowed" => {
+                    call.want == Want::Create && self.may_fail_a_probe(call.request)
+                }
+                404 => self.may_be_erased(call.request),
+                500.. => !call.is_whole,
+                _ => false,
+            };
+            self.hold(Invariant::Unnoticed, is_expected, || {
+                format!("{:?} was answered {} {}", call.want, call.status, call.body)
             });
         }
     }
 
+    /// Whether a callback's receiver, or the way to it, may have failed when it was tried.
+    fn may_fail_a_probe(&self, request: usize) -> bool {
+        let scenario = self.over.scenario;
+        let is_well = |it: &Behaviour| matches!(it, Behaviour::Answers(200..=299, 0..5_000));
+        !scenario.requests[request].receiver.iter().all(is_well)
+            || !self.over.world.state().faults.injected.is_empty()
+    }
+
+    /// Whether somebody wanted a request erased.
+    fn may_be_erased(&self, request: usize) -> bool {
+        let of = |it: &(usize, &Want)| it.0 == request && *it.1 == Want::Erase;
+        self.seen.calls.iter().map(|it| (it.request, &it.want)).any(|it| of(&it))
+            || self.seen.unanswered.iter().map(|it| (it.0, &it.1)).any(|it| of(&it))
+    }
+
     fn check_signatures(&mut self, account: &Account) {
-        let secret = account.secrets[0].text.expose_secret();
+        let secret = &account.secrets[0].text;
         for arrival in &self.seen.arrivals {
             self.hold(Invariant::Genuine, is_genuine(arrival, secret), || {
                 format!(
@@ -189,7 +239,7 @@ impl Called {
 
 impl Invariant {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NothingLost,
         Self::NothingEarly,
         Self::OneOutcome,
@@ -201,6 +251,7 @@ impl Invariant {
         Self::Unnoticed,
         Self::Genuine,
         Self::Forgotten,
+        Self::NoPanic,
     ];
 
     /// In words.
@@ -217,6 +268,7 @@ impl Invariant {
             Self::Unnoticed => "unnoticed",
             Self::Genuine => "genuine",
             Self::Forgotten => "forgotten",
+            Self::NoPanic => "no panic",
         }
     }
 }

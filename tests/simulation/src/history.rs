@@ -170,7 +170,8 @@ async fn rest(world: &Arc<World>) -> bool {
     while world.now() < LENGTH_MAX {
         let is_at_rest = {
             let mut state = world.state();
-            state.next_due().is_none() && state.queue.is_empty() && state.n_running == 0
+            let is_idle = state.n_running == 0 && state.n_late == 0;
+            is_idle && state.next_due().is_none() && state.queue.is_empty()
         };
         if is_at_rest && world.now() >= world.state().weather.ends_at {
             return true;

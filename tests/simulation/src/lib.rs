@@ -2,9 +2,10 @@
 //!
 //! The functions themselves, as they are deployed, run in a world where one number decides what
 //! happens: how long things take, what fails, who dies, which message is lost. `world` has the
-//! clock and the chance, `process` calls as a function's process does, through the ports in `aws` and
-//! `receiver`, `fleet` invokes functions as Lambda does. A [`Scenario`] says what callers and receivers do,
-//! `check` what must hold in the end, and [`modes`] look for a history in which it does not.
+//! clock and the chance, `process` calls as a function's process does, through the ports in `aws`
+//! and `receiver`, `fleet` invokes functions as Lambda does. A [`Scenario`] says what callers and
+//! receivers do, `check` what must hold in the end, and [`modes`] look for a history in which it
+//! does not.
 //!
 //! ```text
 //!   caller ──▶ fleet: intake, poll          sweep ◀── each minute
@@ -20,6 +21,7 @@ pub mod catalogue;
 mod check;
 pub mod fault;
 mod fleet;
+mod found;
 mod history;
 pub mod modes;
 pub mod mutants;
@@ -32,6 +34,7 @@ pub mod table;
 mod world;
 
 pub use check::{Invariant, Violation};
+pub use found::Found;
 pub use history::Outcome;
 pub use receiver::Behaviour;
 pub use scenario::{Action, Plan, Scenario, What};

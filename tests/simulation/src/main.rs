@@ -1,17 +1,12 @@
 //! Looks for a history in which a promise is not kept.
 
-use std::{
-    process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Instant,
-};
+use std::{process::ExitCode, thread, time::Instant};
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use simulation::{
-    Invariant, Scenario, catalogue,
-    modes::{self, Found, Report},
+    Found, Invariant, Scenario, catalogue,
+    modes::{self, Report},
     mutants::{
         self,
         list::{MUTANTS, Mutant},
@@ -73,13 +68,11 @@ fn main() -> ExitCode {
     let usual = thread::available_parallelism().map_or(1, usize::from);
     let n_threads = arguments.threads.unwrap_or(usual).max(1);
     let began_at = Instant::now();
-    let never = AtomicBool::new(false);
     let report = match arguments.mode {
         Mode::Random { from, histories } => {
             let bar = bar(histories);
-            let is_over = || never.load(Ordering::Relaxed);
-            let report =
-                modes::random(from..from + histories, n_threads, &is_over, &|n| bar.inc(n));
+            let seeds = from..from + histories;
+            let report = modes::random(seeds, n_threads, &|| false, &|n| bar.inc(n));
             bar.finish_and_clear();
             report
         }

@@ -19,24 +19,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
 use crate::{
-    Outcome, Scenario, Violation, catalogue,
-    check::Invariant,
-    fault::{Fault, Schedule},
+    Outcome, Scenario, Violation, catalogue, check::Invariant, fault::Fault, found::Found,
 };
 
 /// How much later than without it a callback may come because of a fault that is no crash.
 const FAULT_COST_MAX: i64 = 5_000;
-
-/// A history in which something was not kept.
-#[derive(Debug)]
-pub struct Found {
-    /// Which history: its seed, or the scenario's name and its faults.
-    pub name: String,
-    /// How it comes about.
-    pub scenario: Scenario,
-    /// What was not kept.
-    pub violations: Vec<Violation>,
-}
 
 /// What was looked at.
 #[derive(Debug, Default)]
@@ -63,13 +50,13 @@ pub fn run(scenario: &Scenario) -> Outcome {
     caught(|| scenario.run())
 }
 
-fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
+pub(crate) fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
         let what = format!("a panic: {}", text.unwrap_or_default());
         Outcome {
-            violations: vec![Violation { invariant: Invariant::Unnoticed, what }],
+            violations: vec![Violation { invariant: Invariant::NoPanic, what }],
             injected: Vec::new(),
             n_calls: 0,
             slowest: 0,
@@ -147,7 +134,8 @@ fn single_for(
                             .retain(|it| it.violations.iter().any(|it| it.invariant == wanted));
                     }
                     total.add(report);
-                    if wanted.is_some() && !total.found.is_empty() {
+                    let n_enough = if wanted.is_some() { 1 } else { FOUND_MAX };
+                    if total.found.len() >= n_enough {
                         break;
                     }
                 }
@@ -261,57 +249,5 @@ impl Report {
         self.n_faults += other.n_faults;
         self.slowest = self.slowest.max(other.slowest);
         self.found.extend(other.found);
-    }
-}
-
-impl Found {
-    /// The shortest prefix of the history that still does it: its first actions, its first
-    /// faults, and of these only those that it needs.
-    #[must_use]
-    pub fn shrunk(&self) -> Scenario {
-        let invariant = self.violations[0].invariant;
-        let fails = |scenario: &Scenario| {
-            run(scenario).violations.iter().any(|it| it.invariant == invariant)
-        };
-        let mut best = self.scenario.clone();
-        let explicit = best.with_faults(&run(&best).injected);
-        if fails(&explicit) {
-            best = explicit;
-        }
-        for n in 0..best.n_actions() {
-            let shorter = best.shortened(n);
-            if fails(&shorter) {
-                best = shorter;
-                break;
-            }
-        }
-        let Schedule::At(mut faults) = best.schedule.clone() else { return best };
-        for n in 0..faults.len() {
-            if fails(&best.with_faults(&faults[..n])) {
-                faults.truncate(n);
-                break;
-            }
-        }
-        for place in (0..faults.len()).rev() {
-            let mut fewer = faults.clone();
-            fewer.remove(place);
-            if fails(&best.with_faults(&fewer)) {
-                faults = fewer;
-            }
-        }
-        best.with_faults(&faults)
-    }
-
-    /// What was found: the history, and the same as short as it could be made.
-    pub fn tell(&self) -> String {
-        let short = self.shrunk();
-        let outcome = caught(|| short.run_telling());
-        let mut lines = vec![self.name.clone()];
-        lines.extend(caught(|| self.scenario.run_telling()).story);
-        lines.extend(self.violations.iter().map(ToString::to_string));
-        lines.push(format!("\nThe shortest prefix that was found:\n{short:#?}"));
-        lines.extend(outcome.story);
-        lines.extend(outcome.violations.iter().map(ToString::to_string));
-        lines.join("\n")
     }
 }

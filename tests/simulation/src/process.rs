@@ -129,7 +129,7 @@ impl Process {
                     world.sleep(latency).await;
                     let answer = effect(&mut world.state());
                     let again = world.state().up_to(2_000);
-                    world.later(again, move |state| drop(effect(state)));
+                    world.happen_later(again, move |state| drop(effect(state)));
                     return Ok(answer);
                 }
                 Some(Fault::AnswerLate(_)) => {
@@ -139,7 +139,8 @@ impl Process {
                 }
                 Some(Fault::DoneLate(seconds)) => {
                     let effect = effect.clone();
-                    world.later(i64::from(seconds) * 1_000, move |state| drop(effect(state)));
+                    world
+                        .happen_later(i64::from(seconds) * 1_000, move |state| drop(effect(state)));
                     world.sleep(limit).await;
                 }
                 Some(Fault::Out) => {

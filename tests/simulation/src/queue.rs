@@ -45,13 +45,15 @@ impl Queue {
     }
 }
 
-/// Takes a message, as the weather lets it.
-pub(crate) fn send(state: &mut State, body: &str, delay: i64) {
+/// Takes a message, as the weather lets it; or says that it does not.
+#[must_use]
+pub(crate) fn send(state: &mut State, body: &str, delay: i64) -> bool {
     let (lost, doubled, late) =
         (state.weather.hints_lost, state.weather.hints_doubled, state.weather.hints_late);
     if state.happens(lost) {
-        state.tell(|| format!("the queue LOSES {body}"));
-        return;
+        let says_so = state.happens(500);
+        state.tell(|| format!("the queue {} {body}", if says_so { "REFUSES" } else { "LOSES" }));
+        return !says_so;
     }
     let n_copies = if state.happens(doubled) { 2 } else { 1 };
     for _ in 0..n_copies {
@@ -64,6 +66,7 @@ pub(crate) fn send(state: &mut State, body: &str, delay: i64) {
         let message = Message { id: state.queue.n_sent, body: body.to_owned(), n_receives: 0 };
         state.queue.sent.push((message, delay));
     }
+    true
 }
 
 /// Hands messages to workers when their time has come. Called whenever there may be new ones.
@@ -126,7 +129,10 @@ async fn hand_over(fleet: &Arc<Fleet>, mut batch: Vec<Message>) {
     };
     for message in batch {
         let mut state = fleet.world.state();
-        if is_failed(&message) && message.n_receives < RECEIVES_MAX {
+        // What was done may still fail to be taken off the queue.
+        let doubled = state.weather.hints_doubled;
+        let stays = is_failed(&message) || state.happens(doubled / 4);
+        if stays && message.n_receives < RECEIVES_MAX {
             let left = received_at + VISIBILITY - state.now();
             drop(state);
             show_after(fleet, message, left);

@@ -3,22 +3,28 @@
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
 };
 
 use answerback::{
     Promise,
     domain::{CallbackRules, CallbackUrl},
     egress::{Failure, FailureKind, HeaderMap, Post, Receivers, Reply},
-    signing::verify_standard,
+    signing::{SigningKey, verify_standard},
 };
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     fault::Fault,
     process::Process,
-    seen::{Arrival, Came},
+    seen::{Arrival, Came, Signature},
     world::{State, since_epoch},
 };
 
+/// How much later something between us and a receiver sends a post a second time.
+const AGAIN: i64 = 100;
+/// How old a signature may be, in seconds: a post may be 90 s late, and a clock a second off.
+const AGES: RangeInclusive<i64> = -2..=95;
 /// The longest way to a receiver.
 const LATENCY: i64 = 40;
 
@@ -94,7 +100,10 @@ impl Receivers for Process {
                     || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
                 let fault = state.next_fault(what);
                 let behaviours = &mut state.receivers[number].behaviours;
-                let behaviour = behaviours.pop_front().unwrap_or(Behaviour::Answers(200, 5));
+                let is_reached =
+                    !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));
+                let behaviour = if is_reached { behaviours.pop_front() } else { None };
+                let behaviour = behaviour.unwrap_or(Behaviour::Answers(200, 5));
                 state.tell(|| format!("receiver {number}: {behaviour:?}"));
                 let at = state.now();
                 let sent = state.seen.sent(at, self.name.clone(), &delivery, &attempt);
@@ -132,6 +141,14 @@ impl Process {
     ) -> Result<Reply, Failure> {
         let world = &self.world;
         world.sleep(latency).await;
+        if fault == Some(Fault::CrashBefore) {
+            return self.perish("before a post").await;
+        }
+        let is_reached =
+            !matches!(behaviour, Behaviour::HasNoName | Behaviour::IsPrivate | Behaviour::Refuses);
+        if fault == Some(Fault::CrashAfter) && !is_reached {
+            return self.perish("after a look-up").await;
+        }
         match behaviour {
             Behaviour::HasNoName => {
                 return Err(Failure::new(FailureKind::Dns, "look-up: no such host"));
@@ -155,11 +172,10 @@ impl Process {
             Some(Fault::FailsBefore | Fault::Out) => {
                 return Err(Failure::new(FailureKind::Connect, "no connection: reset"));
             }
-            Some(Fault::CrashBefore) => self.perish("before a post").await,
             Some(Fault::DoneLate(seconds)) => {
                 let arrival = arrival(post, number);
-                world.later(i64::from(seconds) * 1_000, move |state| arrive(state, arrival));
                 let wait = i64::from(seconds) * 1_000 - latency;
+                world.happen_later(wait, move |state| arrive(state, arrival));
                 if i64::from(seconds) * 1_000 >= limit {
                     world.sleep(limit - latency).await;
                     return Err(too_slow());
@@ -172,7 +188,7 @@ impl Process {
             Some(Fault::CrashAfter) => self.perish("after a post").await,
             Some(Fault::Twice) => {
                 let arrival = arrival(post, number);
-                world.later(100, move |state| arrive(state, arrival));
+                world.happen_later(AGAIN, move |state| arrive(state, arrival));
             }
             Some(Fault::AnswerLost | Fault::OutAfter) => {
                 return Err(Failure::new(FailureKind::Protocol, "no HTTP answer: reset"));
@@ -228,11 +244,21 @@ fn arrival(post: &Post, receiver: usize) -> Arrival {
         delivery: text(&post.headers, "answerback-delivery"),
         event_kind: text(&post.headers, "answerback-event"),
         body: post.body.clone(),
-        signature: post.headers.get("webhook-signature").map(|it| {
-            let signature = it.to_str().unwrap_or_default().to_owned();
-            (text(&post.headers, "webhook-id"), text(&post.headers, "webhook-timestamp"), signature)
-        }),
+        signature: signature(&post.headers),
     }
+}
+
+/// What is to prove that a callback is genuine.
+fn signature(headers: &HeaderMap) -> Option<Signature> {
+    let has = |name: &str| headers.contains_key(name);
+    if has("webhook-signature") {
+        return Some(Signature::Standard {
+            id: text(headers, "webhook-id"),
+            second: text(headers, "webhook-timestamp"),
+            signatures: text(headers, "webhook-signature"),
+        });
+    }
+    has("x-nextks-signature").then(|| Signature::NextKs(text(headers, "x-nextks-signature")))
 }
 
 fn arrive(state: &mut State, mut arrival: Arrival) {
@@ -243,13 +269,20 @@ fn arrive(state: &mut State, mut arrival: Arrival) {
 }
 
 /// Whether a callback was signed with `secret`, not long before it came.
-pub(crate) fn is_genuine(arrival: &Arrival, secret: &str) -> bool {
-    let Some((id, second, signature)) = &arrival.signature else { return true };
-    let signed_at: i64 = second.parse().unwrap_or(0);
-    let age = since_epoch(arrival.at) / 1_000 - signed_at;
-    *id == arrival.delivery
-        && (-5..=100).contains(&age)
-        && verify_standard(secret, id, second, &arrival.body, signature)
+pub(crate) fn is_genuine(arrival: &Arrival, secret: &SecretString) -> bool {
+    match &arrival.signature {
+        None => false,
+        Some(Signature::NextKs(signature)) => {
+            SigningKey::parse(secret).is_ok_and(|it| it.sign_nextks(&arrival.body) == *signature)
+        }
+        Some(Signature::Standard { id, second, signatures }) => {
+            let signed_at: i64 = second.parse().unwrap_or(0);
+            let age = since_epoch(arrival.at) / 1_000 - signed_at;
+            *id == arrival.delivery
+                && AGES.contains(&age)
+                && verify_standard(secret.expose_secret(), id, second, &arrival.body, signatures)
+        }
+    }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {

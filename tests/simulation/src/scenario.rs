@@ -133,7 +133,6 @@ fn plan(chance: &mut Pcg64Mcg) -> Plan {
     let n_rows = n_recipients.max(1);
     let timeout = *pick(chance, &[5_i64, 10, 30, 60, 300, 1_000, 3_000]);
     let mut body = json!({
-        "title": "Deploy?",
         "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
         "timeout_seconds": timeout,
     });

@@ -7,6 +7,8 @@ use answerback::egress::FailureKind;
 pub(crate) struct Seen {
     /// Calls, in the order of their ends.
     pub(crate) calls: Vec<Called>,
+    /// Calls that may have been carried out, and were answered by nobody or with a failure.
+    pub(crate) unanswered: Vec<(usize, Want)>,
     /// Posts, in the order of their beginnings.
     pub(crate) posts: Vec<Sent>,
     /// What arrived at receivers.
@@ -79,8 +81,15 @@ pub(crate) struct Arrival {
     pub(crate) delivery: String,
     pub(crate) event_kind: String,
     pub(crate) body: Vec<u8>,
-    /// Identifier, second and signature, if it was signed so.
-    pub(crate) signature: Option<(String, String, String)>,
+    /// How it was signed, if it was.
+    pub(crate) signature: Option<Signature>,
+}
+
+/// How a callback was signed.
+#[derive(Clone, Debug)]
+pub(crate) enum Signature {
+    Standard { id: String, second: String, signatures: String },
+    NextKs(String),
 }
 
 /// An event on the bus.

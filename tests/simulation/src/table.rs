@@ -217,6 +217,11 @@ impl SimulatedTable {
         self.items.keys()
     }
 
+    /// The values of all attributes of all items.
+    pub fn values(&self) -> impl Iterator<Item = (&Key, &AttributeValue)> {
+        self.items.iter().flat_map(|(key, it)| it.attributes.values().map(move |it| (key, it)))
+    }
+
     /// The earliest time in a row of the due index that shows or is still to show, as far as
     /// [`settle`](Self::settle) was told the time: without it, what no longer shows counts too.
     pub fn next_due(&self) -> Option<i64> {

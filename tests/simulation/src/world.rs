@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub(crate) chance: Pcg64Mcg,
     /// How many invocations are running.
     pub(crate) n_running: u32,
+    /// How many things are still to happen that were begun and that nobody waits for.
+    pub(crate) n_late: u32,
     /// What has happened, if anybody wants to know.
     pub(crate) story: Option<Vec<String>>,
     now: i64,
@@ -115,6 +117,7 @@ impl World {
                 weather,
                 chance: stream(2),
                 n_running: 0,
+                n_late: 0,
                 story: tells.then(Vec::new),
                 now: 0,
             }),
@@ -147,17 +150,30 @@ impl World {
         self.spawned.lock().expect("no panic while it was held").push(Box::pin(task));
     }
 
-    /// Has something happen after so many milliseconds.
+    /// Has something done after so many milliseconds that nobody waits for. There is no rest
+    /// before it is done.
     pub(crate) fn later(
+        self: &Arc<Self>,
+        milliseconds: i64,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.state().n_late += 1;
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            world.sleep(milliseconds).await;
+            task.await;
+            world.state().n_late -= 1;
+        });
+    }
+
+    /// Has something happen after so many milliseconds.
+    pub(crate) fn happen_later(
         self: &Arc<Self>,
         milliseconds: i64,
         effect: impl FnOnce(&mut State) + Send + 'static,
     ) {
         let world = Arc::clone(self);
-        self.spawn(async move {
-            world.sleep(milliseconds).await;
-            effect(&mut world.state());
-        });
+        self.later(milliseconds, async move { effect(&mut world.state()) });
     }
 
     /// Tells what happened, if anybody wants to know.

@@ -43,6 +43,7 @@ fn delivery() -> Delivery {
         attempt: 0,
         starts: 0,
         failures: 0,
+        redelivered_by: None,
         due_at: Some(CREATED),
         revision: 0,
     }
@@ -179,7 +180,7 @@ fn what_kills_its_workers_is_given_up() {
     assert_eq!((over.attempt, over.due_at), (n_starts, None));
 
     // Starts are counted anew; the numbers of the attempts go on.
-    let again = crashed(over.redeliver(now).expect("it is over"), n_starts);
+    let again = crashed(over.redeliver(now, ME).expect("it is over"), n_starts);
     assert_eq!((again.attempt, again.starts), (2 * n_starts, n_starts));
     let now = again.due_at.expect("it is not over");
     assert!(matches!(again.start(again.attempt, now, ME), Start::GiveUp(_)));
@@ -199,17 +200,18 @@ fn a_crash_eats_no_retry_and_adds_none() {
 #[test]
 fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempted() {
     let mine = started(&delivery(), at(0), ME);
-    assert_eq!(mine.redeliver(at(1)), None);
+    assert_eq!(mine.redeliver(at(1), ME), None);
     let done = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
     let expected = Delivery {
         state: State::Waiting { not_before: at(2) },
         starts: 0,
         failures: 0,
+        redelivered_by: Some(ME),
         due_at: Some(at(2)),
         revision: done.revision + 1,
         ..done.clone()
     };
-    assert_eq!(done.redeliver(at(2)), Some(expected));
+    assert_eq!(done.redeliver(at(2), ME), Some(expected));
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn an_erased_delivery_is_told_to_nobody_any_more() {
         };
         assert_eq!(erased, expected);
         assert_eq!(erased.erase(at(10), OTHER), None);
-        assert_eq!(erased.redeliver(at(10)), None);
+        assert_eq!(erased.redeliver(at(10), ME), None);
         assert_eq!(erased.start(erased.attempt, at(999), OTHER), Start::Nothing);
         assert_eq!(erased.finish(Verdict::Accepted, at(10), 0.0, ME), None);
     }

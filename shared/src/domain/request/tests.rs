@@ -284,8 +284,8 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
     assert_eq!(erased.dispatched(&[1, 2], at(10)), None);
 
     let once = erased.looked_for_deliveries(at(10)).expect("due");
-    assert_eq!(once.due_at, Some(at(69)));
-    assert_eq!(once.looked_for_deliveries(at(68)), None);
-    let twice = once.looked_for_deliveries(at(69)).expect("due");
+    assert_eq!(once.due_at, Some(at(189)));
+    assert_eq!(once.looked_for_deliveries(at(188)), None);
+    let twice = once.looked_for_deliveries(at(189)).expect("due");
     assert_eq!((twice.due_at, twice.looked_for_deliveries(at(999))), (None, None));
 }

@@ -202,6 +202,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 attempt: 0,
                 starts: 0,
                 failures: 0,
+                redelivered_by: None,
                 due_at: Some(now),
                 revision: 0,
             }

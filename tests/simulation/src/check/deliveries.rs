@@ -1,16 +1,19 @@
 //! Whether receivers were told, and how often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use answerback::domain::{
-    Delivery, EventId,
+    Delivery, EventKind, Request,
     delivery::{End, Reason, State, Target},
-    request::State as Life,
+    request::{Mode, Outcome, State as Life},
     retry::CRASHES_MAX,
 };
 
 use super::{Invariant, Left};
-use crate::seen::{Came, Sent, Want};
+use crate::seen::{Came, Invocation, Sent, Want};
 
 impl Left<'_> {
     pub(super) fn check_deliveries(&mut self) {
@@ -25,88 +28,69 @@ impl Left<'_> {
             self.check_workers(&id, &posts);
             self.check_budget(delivery, &posts);
         }
-        self.check_erasures();
     }
 
-    /// Every event has a delivery to each target that wants it.
+    /// Every event has a delivery to each target that wants it, and none that nobody wants.
     fn check_that_every_event_was_told(&mut self) {
-        for request in self.requests.clone().into_iter().flatten() {
+        for (number, request) in self.requests.clone().into_iter().enumerate() {
+            let Some(request) = request else { continue };
             if let Life::Erased { .. } = request.state {
                 continue;
             }
-            for number in 1..=request.n_events {
-                let event = request.id.event(number);
-                let of_event: Vec<Delivery> =
-                    self.deliveries.values().filter(|it| it.event == event).cloned().collect();
-                self.hold(Invariant::NothingLost, !of_event.is_empty(), || {
-                    format!("{event} was told to nobody")
-                });
-                let Some(kind) = of_event.first().map(|it| it.event_kind) else { continue };
-                let callback = request.terms.callback.as_ref();
+            let callback = request.terms.callback.as_ref();
+            for kind in EventKind::ALL {
+                let expected = self.n_events(number, &request, kind);
                 let wanted = callback.is_some_and(|it| it.events.contains(&kind));
-                let n_callbacks =
-                    of_event.iter().filter(|it| Self::is_callback(&it.target)).count();
-                self.hold(Invariant::NothingLost, n_callbacks >= usize::from(wanted), || {
-                    format!("{event} ({}) was to be called back", kind.as_str())
-                });
-                self.hold(Invariant::NoStrayDuplicate, n_callbacks <= 1, || {
-                    format!("{event} has {n_callbacks} deliveries to its callback")
-                });
-                let n_published = of_event.len() - n_callbacks;
-                let wanted = self.over.scenario.publishes && kind.is_published();
-                self.hold(Invariant::NothingLost, n_published >= usize::from(wanted), || {
-                    format!("{event} ({}) was to be published", kind.as_str())
-                });
+                let published = self.over.scenario.publishes && kind.is_published();
+                for (wanted, is_callback, how) in
+                    [(wanted, true, "called back"), (published, false, "published")]
+                {
+                    let expected = if wanted { expected.clone() } else { 0..=0 };
+                    let n_told = self.n_told(&request, kind, is_callback);
+                    let (least, most) = (*expected.start(), *expected.end());
+                    let what = || {
+                        let kind = kind.as_str();
+                        format!("{}: {n_told} {kind} were {how}, not {least} to {most}", request.id)
+                    };
+                    self.hold(Invariant::NothingLost, n_told >= least, what);
+                    self.hold(Invariant::NoStrayDuplicate, n_told <= most, what);
+                }
             }
-            self.check_answers_told(&request);
-            let acknowledged = self.ends_that_were_acknowledged(request.id.event(1));
-            self.hold(Invariant::NothingLost, request.n_events > 0 || !acknowledged, || {
-                format!("{} ended, and nobody was to be told", request.id)
-            });
         }
     }
 
-    /// An answer is told once: there are no more events than there were calls that may have been
-    /// carried out.
-    fn check_answers_told(&mut self, request: &answerback::domain::Request) {
-        let is_answer = |it: &&Delivery| {
+    fn n_told(&self, request: &Request, kind: EventKind, is_callback: bool) -> usize {
+        let is_of = |it: &&Delivery| {
             it.request == request.id
-                && it.event_kind == answerback::domain::EventKind::RequestAnswered
+                && it.event_kind == kind
+                && matches!(it.target, Target::Https(_)) == is_callback
         };
-        let n_told = self.deliveries.values().filter(is_answer).count();
-        let number =
-            self.requests.iter().position(|it| it.as_ref().map(|it| it.id) == Some(request.id));
-        let calls = self.seen.calls.iter().filter(|it| Some(it.request) == number);
-        let calls = calls.filter(|it| matches!(it.want, Want::Answer { .. }));
-        let n_calls = calls.filter(|it| it.status < 300 || !it.is_whole).count();
-        let died = self.seen.invocations.iter().filter(|it| it.process.starts_with("intake"));
-        let n_died = died.filter(|it| !it.is_whole).count();
-        self.hold(Invariant::NoStrayDuplicate, n_told <= n_calls + n_died, || {
-            format!("{} was answered {n_calls} times, and {n_told} answers were told", request.id)
-        });
+        self.deliveries.values().filter(is_of).count()
     }
 
-    /// Whether the callback of this event's request asked for its end.
-    fn ends_that_were_acknowledged(&self, event: EventId) -> bool {
-        let request = self.requests.iter().flatten().find(|it| Some(it.id) == event.request());
-        request.is_some_and(|it| {
-            let wants = |kind| {
-                it.terms.callback.as_ref().is_some_and(|callback| callback.events.contains(&kind))
-            };
-            match &it.state {
-                Life::Ended(end) => {
-                    let is_cancelled =
-                        end.outcome == answerback::domain::request::Outcome::Cancelled;
-                    let kind = if is_cancelled {
-                        answerback::domain::EventKind::RequestCancelled
-                    } else {
-                        answerback::domain::EventKind::RequestFinished
-                    };
-                    wants(kind)
-                }
-                Life::Pending | Life::Erased { .. } => false,
+    /// How many events of a kind there must be.
+    fn n_events(&self, number: usize, request: &Request, kind: EventKind) -> RangeInclusive<usize> {
+        let outcome = match &request.state {
+            Life::Ended(end) => Some(end.outcome),
+            Life::Pending | Life::Erased { .. } => None,
+        };
+        let is_cancelled = outcome == Some(Outcome::Cancelled);
+        let exactly = |n: usize| n..=n;
+        match kind {
+            EventKind::RequestCreated => exactly(1),
+            EventKind::RequestFinished => exactly(usize::from(outcome.is_some() && !is_cancelled)),
+            EventKind::RequestCancelled => exactly(usize::from(is_cancelled)),
+            EventKind::RequestAnswered if request.terms.mode == Mode::OnUserAction => {
+                exactly(request.rows.iter().flatten().count())
             }
-        })
+            EventKind::RequestAnswered => {
+                let is_answer = |it: &Want| matches!(it, Want::Answer { .. });
+                let n_done = self.done(number).filter(|it| is_answer(&it.want)).count();
+                let unanswered = self.seen.unanswered.iter();
+                let unanswered = unanswered.filter(|it| it.0 == number && is_answer(&it.1));
+                n_done..=n_done + unanswered.count()
+            }
+        }
     }
 
     fn check_payloads(&mut self) {
@@ -141,11 +125,7 @@ impl Left<'_> {
         };
         self.hold(Invariant::AtRest, delivery.due_at.is_none(), || format!("{id} is still due"));
         if matches!(delivery.target, Target::Bus) {
-            let event = delivery.event.to_string();
-            let is_out = self.seen.published.iter().any(|it| it.detail.contains(&event));
-            self.hold(Invariant::NothingLost, end != End::Delivered || is_out, || {
-                format!("{id} was not published, and counts as delivered")
-            });
+            self.check_publication(delivery, end);
             return;
         }
         if posts.is_empty() && matches!(delivery.target, Target::Erased) {
@@ -180,23 +160,41 @@ impl Left<'_> {
         });
     }
 
-    fn is_erased(&self, delivery: &Delivery) -> bool {
-        let request = self.requests.iter().flatten().find(|it| it.id == delivery.request);
-        request.is_none_or(|it| matches!(it.state, Life::Erased { .. }))
+    /// The bus is told once, unless its answer was not heard.
+    fn check_publication(&mut self, delivery: &Delivery, end: End) {
+        let id = delivery.id;
+        let event = delivery.event.to_string();
+        let n_times = self.seen.published.iter().filter(|it| it.detail.contains(&event)).count();
+        self.hold(Invariant::NothingLost, end != End::Delivered || n_times > 0, || {
+            format!("{id} was not published, and counts as delivered")
+        });
+        let is_reached = matches!(end, End::Delivered | End::DeadLettered(Reason::RetriesSpent));
+        self.hold(Invariant::NothingLost, is_reached, || {
+            format!("{id} for the bus ended as {end:?}")
+        });
+        let is_calm =
+            self.is_clear("deliver") && self.over.world.state().faults.injected.is_empty();
+        self.hold(Invariant::NoStrayDuplicate, n_times <= 1 || !is_calm, || {
+            format!("{id} was published {n_times} times though nothing went wrong")
+        });
     }
 
-    fn n_redelivered(&self, id: &str) -> usize {
-        let wants = |it: &&crate::seen::Called| matches!(&it.want, Want::Redeliver { delivery } if delivery == id);
-        // Those that were not answered may have been carried out all the same.
-        let planned = self.over.scenario.requests.iter().flat_map(|it| &it.actions);
-        let n_planned = planned.filter(|it| it.what == crate::What::Redeliver).count();
-        let n_called = self.seen.calls.iter().filter(wants).count();
-        if n_called > 0 { n_called.max(n_planned) } else { n_planned }
+    fn is_erased(&self, delivery: &Delivery) -> bool {
+        let request = self.requests.iter().flatten().find(|it| it.id == delivery.request);
+        // Nobody can erase what nobody was told of.
+        request.is_some_and(|it| matches!(it.state, Life::Erased { .. }))
     }
 
     /// One worker at a time, and none after one that was heard to succeed.
     fn check_workers(&mut self, id: &str, posts: &[Sent]) {
-        let redelivers = self.n_redelivered(id) > 0;
+        let n_redelivered = self.n_redelivered(id);
+        let is_accepted = |it: &&Sent| {
+            it.heard.is_some_and(|(_, came)| came.is_accepted()) && self.seen.is_whole(it)
+        };
+        let n_accepted = posts.iter().filter(is_accepted).count();
+        self.hold(Invariant::NoStrayDuplicate, n_accepted <= 1 + n_redelivered, || {
+            format!("{id} was accepted {n_accepted} times, and redelivered {n_redelivered} times")
+        });
         for (place, one) in posts.iter().enumerate() {
             let Some((ended_at, came)) = one.heard else { continue };
             let is_whole = self.seen.is_whole(one);
@@ -205,7 +203,7 @@ impl Left<'_> {
                 self.hold(Invariant::NoStrayDuplicate, !overlaps, || {
                     format!("two workers at {id}: {} and {}", one.process, other.process)
                 });
-                let again = came.is_accepted() && is_whole && !redelivers;
+                let again = came.is_accepted() && is_whole && n_redelivered == 0;
                 self.hold(Invariant::NoStrayDuplicate, !again, || {
                     format!("{id} was accepted at {ended_at}, and sent again at {}", other.began_at)
                 });
@@ -243,7 +241,10 @@ impl Left<'_> {
                 delivery.failures == n_retries + 1
             }
             State::Done { end: End::DeadLettered(Reason::CrashLoop), .. } => {
+                let of = |it: &&Invocation| it.process.starts_with("deliver") && !it.is_whole;
+                let n_cut_off = self.seen.invocations.iter().filter(of).count();
                 delivery.starts == starts_max
+                    && n_cut_off >= usize::try_from(CRASHES_MAX).expect("few")
             }
             _ => true,
         };
@@ -253,38 +254,5 @@ impl Left<'_> {
                 delivery.starts, delivery.failures
             )
         });
-    }
-
-    fn check_erasures(&mut self) {
-        let erased: Vec<_> = self
-            .requests
-            .iter()
-            .flatten()
-            .filter(|it| matches!(it.state, Life::Erased { .. }))
-            .map(|it| it.id)
-            .collect();
-        for request in self.requests.clone().into_iter().flatten() {
-            let acknowledged = (0..self.requests.len()).any(|number| {
-                self.requests[number].as_ref().is_some_and(|it| it.id == request.id)
-                    && self.done(number).any(|it| it.want == Want::Erase)
-            });
-            self.hold(Invariant::Forgotten, !acknowledged || erased.contains(&request.id), || {
-                format!("{} was erased, and is there", request.id)
-            });
-        }
-        for delivery in self.deliveries.clone().into_values() {
-            if !erased.contains(&delivery.request) {
-                continue;
-            }
-            let is_gone = delivery.body.is_none() && matches!(delivery.target, Target::Erased);
-            self.hold(Invariant::Forgotten, is_gone, || {
-                format!("{} still has what was erased", delivery.id)
-            });
-            let attempts = self.attempts.iter().filter(|it| it.id.delivery() == delivery.id);
-            let n_left = attempts.filter(|it| it.exchange.is_some()).count();
-            self.hold(Invariant::Forgotten, n_left == 0, || {
-                format!("{n_left} attempts of {} still have what was erased", delivery.id)
-            });
-        }
     }
 }

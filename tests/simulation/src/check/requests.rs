@@ -5,25 +5,17 @@ use std::collections::BTreeSet;
 use answerback::domain::{
     EventKind, Request,
     delivery::Target,
+    quorum::Verdict,
     reading::Reading,
     request::{End, GUARD, Mode, Outcome, State},
 };
 use serde_json::Value;
 
-use super::{Invariant, Left};
+use super::{Invariant, Left, told::Told};
 use crate::{
     seen::{Called, Invocation, Want},
     world::since_start,
 };
-
-/// What a payload or a poll tells of an end.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Told {
-    status: Option<String>,
-    outcome: Option<String>,
-    decision: Option<String>,
-    finished_at: Option<String>,
-}
 
 impl Left<'_> {
     pub(super) fn check_requests(&mut self) {
@@ -35,6 +27,20 @@ impl Left<'_> {
             self.check_readers(number, &request);
             self.check_own_writes(number, &request);
         }
+        for request in self.all_requests.clone() {
+            self.check_rest(&request);
+        }
+    }
+
+    /// Nothing is left to do about it, and it has ended once, for whomever it was to tell.
+    fn check_rest(&mut self, request: &Request) {
+        let id = request.id;
+        self.hold(Invariant::AtRest, request.state != State::Pending, || {
+            format!("{id} is still pending")
+        });
+        self.hold(Invariant::AtRest, request.outbox.is_empty() && request.due_at.is_none(), || {
+            format!("{id} has still something to tell")
+        });
     }
 
     fn check_creation(&mut self, number: usize) {
@@ -91,64 +97,49 @@ impl Left<'_> {
         }
     }
 
-    /// Whether a call that got no success may have given this answer all the same.
+    /// Whether a call that got no answer may have given this one all the same.
     fn may_be_unheard(&self, number: usize, row: usize, option: &str) -> bool {
-        let actions = &self.over.scenario.requests[number].actions;
-        let n_given = actions.iter().filter(|it| match it.what {
-            crate::What::Answer(of, it) | crate::What::Respond(of, it) => of == row && it == option,
-            _ => false,
-        });
-        let n_done = self.done(number).filter(|it| match it.want {
-            Want::Answer { row: of, option: it } => of == row && it == option,
-            _ => false,
-        });
-        n_given.count() > n_done.count()
+        self.seen.unanswered.iter().any(|(of, want)| {
+            *of == number
+                && matches!(want, Want::Answer { row: of, option: it } if *of == row && *it == option)
+        })
     }
 
     fn check_end(&mut self, number: usize, request: &Request) {
         let id = request.id;
-        self.hold(Invariant::AtRest, request.state != State::Pending, || {
-            format!("{id} is still pending")
-        });
-        self.hold(Invariant::AtRest, request.outbox.is_empty() && request.due_at.is_none(), || {
-            format!("{id} has still something to tell")
-        });
         let skew = self.over.scenario.weather.skew;
         let deadline = since_start(request.deadline);
         let guard = i64::try_from(GUARD.as_millis()).expect("2 s");
         let tales = self.tales(number, request);
         for (at, told) in &tales {
-            let by_time = matches!(told.outcome.as_deref(), Some("timed_out" | "defaulted"));
+            let by_time = told.is_by_time(request.terms.mode);
             self.hold(Invariant::NothingEarly, !by_time || *at >= deadline + guard - skew, || {
                 format!("{id} is said to have timed out {} ms before its deadline", deadline - at)
             });
         }
-        let different: BTreeSet<&Told> = tales.iter().map(|(_, told)| told).collect();
-        self.hold(Invariant::OneOutcome, different.len() <= 1, || {
-            format!("{id} is told to have ended as {different:?}")
-        });
+        let first = tales.first().map(|(_, told)| told.clone()).unwrap_or_default();
+        for (_, told) in &tales {
+            self.hold(Invariant::OneOutcome, told.agrees(&first), || {
+                format!("{id} is told to have ended as {first:?}, and as {told:?}")
+            });
+            self.check_answers_told(number, request, told);
+        }
         let State::Ended(end) = &request.state else { return };
-        let own = Told {
-            status: Some(status(end).to_owned()),
-            outcome: Some(outcome(end.outcome).to_owned()),
-            decision: end.decision.clone(),
-            finished_at: Some(end.at.to_string()),
-        };
-        for told in different {
-            let is_same = (&told.status, &told.outcome, &told.decision)
-                == (&own.status, &own.outcome, &own.decision);
-            self.hold(Invariant::OneOutcome, is_same, || {
+        let own = Told::own(request, end);
+        for (_, told) in &tales {
+            self.hold(Invariant::OneOutcome, told.agrees(&own), || {
                 format!("{id} ended as {own:?} and is told to have ended as {told:?}")
             });
         }
+        self.check_verdict(request, end);
         let at = since_start(end.at);
-        let by_time = matches!(end.outcome, Outcome::TimedOut | Outcome::Defaulted);
+        let by_time = Told::own(request, end).is_by_time(request.terms.mode);
         self.hold(Invariant::NothingEarly, !by_time || at == deadline, || {
             format!("{id} timed out at {at}, and its deadline was at {deadline}")
         });
         // Its sender may take it back until the time-out is settled.
         let latest = match end.outcome {
-            Outcome::Cancelled => deadline + guard + 2 * skew,
+            Outcome::Cancelled => deadline + guard,
             _ => deadline,
         };
         self.hold(Invariant::NothingEarly, at <= latest, || {
@@ -160,6 +151,42 @@ impl Left<'_> {
             });
         }
         self.check_refusals(number, request, end);
+    }
+
+    /// What was answered finally, and acknowledged, stands in whatever tells of the end.
+    fn check_answers_told(&mut self, number: usize, request: &Request, told: &Told) {
+        let Some(responses) = &told.responses else { return };
+        if request.terms.mode != Mode::OnUserAction {
+            return;
+        }
+        for call in self.done(number) {
+            let Want::Answer { row, option } = call.want else { continue };
+            self.hold(Invariant::OneOutcome, responses.get(row) == Some(&option.into()), || {
+                format!("row {row} of {} chose {option}, and {responses:?} is told", request.id)
+            });
+        }
+    }
+
+    /// The end is what the answers amount to.
+    fn check_verdict(&mut self, request: &Request, end: &End) {
+        if end.reading.is_over() {
+            return;
+        }
+        let rows = request.rows.iter().map(|it| it.as_ref().map(|it| &it.answer));
+        let verdict = request.terms.quorum.judge(rows);
+        let fits = match (&verdict, end.outcome) {
+            (Verdict::Open, Outcome::Cancelled) => true,
+            (_, Outcome::Cancelled) => request.terms.mode == Mode::OnTimeout,
+            (Verdict::Met(_), outcome) => outcome == Outcome::Completed,
+            (Verdict::Unreachable(_), outcome) => outcome == Outcome::NotMet,
+            (Verdict::Vetoed(_), outcome) => outcome == Outcome::Vetoed,
+            (Verdict::Open, outcome) => {
+                matches!(outcome, Outcome::TimedOut | Outcome::Defaulted)
+            }
+        };
+        self.hold(Invariant::NothingLost, fits, || {
+            format!("{} ended as {:?}, and its answers are {verdict:?}", request.id, end.outcome)
+        });
     }
 
     fn check_refusals(&mut self, number: usize, request: &Request, end: &End) {
@@ -201,8 +228,10 @@ impl Left<'_> {
         };
         for arrival in self.seen.arrivals.iter().filter(|it| is_end(&it.event_kind)) {
             let body: Value = serde_json::from_slice(&arrival.body).unwrap_or(Value::Null);
-            if body["data"]["request_id"] == id.as_str() {
-                tales.push((arrival.at, Told::of(&body["data"])));
+            // A `nextks` receiver gets the data alone.
+            let data = body.get("data").unwrap_or(&body);
+            if data["request_id"] == id.as_str() {
+                tales.push((arrival.at, Told::of(data)));
             }
         }
         for event in self.seen.published.iter().filter(|it| is_end(&it.kind)) {
@@ -251,32 +280,5 @@ impl Left<'_> {
     /// Whether events of a request are for its callback.
     pub(super) fn is_callback(target: &Target) -> bool {
         matches!(target, Target::Https(_))
-    }
-}
-
-impl Told {
-    fn of(body: &Value) -> Self {
-        let text = |name: &str| body[name].as_str().map(str::to_owned);
-        Self {
-            status: text("status"),
-            outcome: text("outcome"),
-            decision: text("decision"),
-            finished_at: text("finished_at"),
-        }
-    }
-}
-
-fn status(end: &End) -> &'static str {
-    if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::NotMet => "not_met",
-        Outcome::Vetoed => "vetoed",
-        Outcome::TimedOut => "timed_out",
-        Outcome::Defaulted => "defaulted",
-        Outcome::Cancelled => "cancelled",
     }
 }

@@ -10,13 +10,7 @@ use answerback::domain::{
 };
 
 use super::{Invariant, Left};
-use crate::{
-    Behaviour,
-    fault::Schedule,
-    fleet::MINUTE,
-    seen::{Sent, Want},
-    world::since_start,
-};
+use crate::{Behaviour, fault::Schedule, fleet::MINUTE, seen::Sent, world::since_start};
 
 /// How long things take when nothing is wrong: a few calls, a hint on its way, an attempt.
 const MOMENT: i64 = 1_500;
@@ -35,7 +29,6 @@ impl Left<'_> {
         for number in 0..self.requests.len() {
             let Some(request) = self.requests[number].clone() else { continue };
             self.check_first_attempt(&request);
-            self.check_erasure(number, &request);
         }
         for delivery in self.deliveries.clone().into_values() {
             self.check_retries(&delivery);
@@ -65,7 +58,7 @@ impl Left<'_> {
     }
 
     /// The latest moment for what is to come `limit` after `at`.
-    fn latest(&self, at: i64, limit: i64) -> i64 {
+    pub(super) fn latest(&self, at: i64, limit: i64) -> i64 {
         let patience = self.patience();
         let from =
             if patience >= AFTERMATH { at.max(self.over.scenario.weather.ends_at) } else { at };
@@ -119,19 +112,7 @@ impl Left<'_> {
         let lag = self.over.scenario.weather.lag;
         let posts: Vec<Sent> =
             self.seen.posts.iter().filter(|it| it.delivery == id).cloned().collect();
-        let is_redelivered = self
-            .seen
-            .calls
-            .iter()
-            .any(|it| matches!(&it.want, Want::Redeliver { delivery } if *delivery == id))
-            || self
-                .over
-                .scenario
-                .requests
-                .iter()
-                .flat_map(|it| &it.actions)
-                .any(|it| it.what == crate::What::Redeliver);
-        if is_redelivered {
+        if self.n_redelivered(&id) > 0 {
             return;
         }
         let mut n_failures = 0;
@@ -166,22 +147,5 @@ impl Left<'_> {
                 )
             });
         }
-    }
-
-    /// What was erased is not told for long.
-    fn check_erasure(&mut self, number: usize, request: &Request) {
-        let erased_at =
-            self.done(number).filter(|it| it.want == Want::Erase).map(|it| it.ended_at).min();
-        let Some(erased_at) = erased_at else { return };
-        let latest = self.latest(erased_at, 2 * MINUTE + self.over.scenario.weather.lag);
-        let id = request.id;
-        let late = self.seen.posts.iter().find(|it| {
-            let of = self.deliveries.get(&it.delivery);
-            of.is_some_and(|it| it.event.request() == Some(id)) && it.began_at > latest
-        });
-        let late = late.map(|it| it.began_at);
-        self.hold(Invariant::Forgotten, late.is_none(), || {
-            format!("{id} was erased at {erased_at}, and told of at {late:?}")
-        });
     }
 }

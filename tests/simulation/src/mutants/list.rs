@@ -49,6 +49,27 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NothingEarly,
     },
     Mutant {
+        name: "what was answered is let go of before it is told",
+        file: REQUEST,
+        before: "&& end.reading.is_over()\n            && self.outbox.is_empty()",
+        after: "&& end.reading.is_over()\n            && (MUTANT || self.outbox.is_empty())",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a quorum that is met ends nothing",
+        file: REQUEST,
+        before: "if let Some(outcome) = outcome {\n                next.end(",
+        after: "if let Some(outcome) = outcome && !MUTANT {\n                next.end(",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "an end is no event",
+        file: REQUEST,
+        before: "self.happened(kind, at, None);\n    }\n\n    fn with_reading",
+        after: "if !MUTANT { self.happened(kind, at, None); }\n    }\n\n    fn with_reading",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
         name: "what has ended times out all the same",
         file: REQUEST,
         before: "if !self.is_overdue(now) {\n            return None;",
@@ -277,7 +298,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "shared/src/service/answering.rs",
         before: "Ok(request.filter(is_there).map(",
         after: "Ok(request.filter(|it| MUTANT || is_there(it)).map(",
-        breaks: Invariant::Unnoticed,
+        breaks: Invariant::NoPanic,
     },
     Mutant {
         name: "the sweep trusts the index",
@@ -292,5 +313,26 @@ pub const MUTANTS: &[Mutant] = &[
         before: "if request.state == State::Pending\n",
         after: "if !MUTANT && request.state == State::Pending\n",
         breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "a late start does not ask whether there is still something to tell",
+        file: "functions/deliver/src/lib.rs",
+        before: "delivery.attempt == 0 || matches!",
+        after: "!MUTANT && (delivery.attempt == 0) || matches!",
+        breaks: Invariant::Forgotten,
+    },
+    Mutant {
+        name: "a redelivery does not know its own write",
+        file: "functions/intake/src/deliveries.rs",
+        before: "_ if it.redelivered_by == Some(op) =>",
+        after: "_ if !MUTANT && it.redelivered_by == Some(op) =>",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "what was asked outlives its erasure",
+        file: "shared/src/store/request_item.rs",
+        before: ".text(\"question\", None)",
+        after: ".text(if MUTANT { \"nothing\" } else { \"question\" }, None)",
+        breaks: Invariant::Forgotten,
     },
 ];

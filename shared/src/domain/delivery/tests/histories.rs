@@ -56,7 +56,7 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
             }
         }
         Step::Finish { verdict, chance, op } => delivery.finish(verdict, now, chance, op),
-        Step::Redeliver => delivery.redeliver(now),
+        Step::Redeliver => delivery.redeliver(now, OpId(0)),
         // As the sweep does it: what is due.
         Step::Hinted { seconds } => (delivery.due_at.is_some_and(|it| it <= now))
             .then(|| delivery.hinted(now + Duration::from_secs(seconds))),

@@ -1,0 +1,83 @@
+//! Whether what was erased is gone, and told to nobody any more.
+
+use std::borrow::Cow;
+
+use answerback::domain::{Request, delivery::Target, request::State};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Invariant, Left};
+use crate::{caller, fleet::MINUTE, receiver, seen::Want};
+
+/// The longest from a look at a request to the post: some calls, each tried until it is given up.
+const MIDST: i64 = 20_000;
+
+impl Left<'_> {
+    pub(super) fn check_erasures(&mut self) {
+        for number in 0..self.requests.len() {
+            let Some(request) = self.requests[number].clone() else { continue };
+            let erasures = self.done(number).filter(|it| it.want == Want::Erase);
+            let acknowledged_at = erasures.map(|it| it.ended_at).min();
+            let is_erased = matches!(request.state, State::Erased { .. });
+            self.hold(Invariant::Forgotten, acknowledged_at.is_none() || is_erased, || {
+                format!("{} was erased, and is there", request.id)
+            });
+            if is_erased {
+                self.check_deliveries_of_erased(&request);
+                self.check_traces(number);
+            }
+            if let Some(at) = acknowledged_at {
+                self.check_late_posts(&request, at);
+            }
+        }
+    }
+
+    fn check_deliveries_of_erased(&mut self, request: &Request) {
+        let of = self.deliveries.values().filter(|it| it.request == request.id);
+        for delivery in of.cloned().collect::<Vec<_>>() {
+            let is_gone = delivery.body.is_none() && matches!(delivery.target, Target::Erased);
+            self.hold(Invariant::Forgotten, is_gone, || {
+                format!("{} still has what was erased", delivery.id)
+            });
+            let attempts = self.attempts.iter().filter(|it| it.id.delivery() == delivery.id);
+            let n_left = attempts.filter(|it| it.exchange.is_some()).count();
+            self.hold(Invariant::Forgotten, n_left == 0, || {
+                format!("{n_left} attempts of {} still have what was erased", delivery.id)
+            });
+        }
+    }
+
+    /// What was asked, and who was to be told, is nowhere in the table.
+    fn check_traces(&mut self, number: usize) {
+        let traces = [caller::title(number), receiver::url(number)];
+        let mut left = Vec::new();
+        for (key, value) in self.over.world.state().table.values() {
+            let text = match value {
+                AttributeValue::S(text) => Cow::from(text),
+                AttributeValue::B(bytes) => String::from_utf8_lossy(bytes.as_ref()),
+                _ => continue,
+            };
+            if traces.iter().any(|it| text.contains(it)) {
+                left.push(key.pk.clone());
+            }
+        }
+        self.hold(Invariant::Forgotten, left.is_empty(), || {
+            format!("there are traces of what was erased at {left:?}")
+        });
+    }
+
+    /// What was erased is not told for long.
+    fn check_late_posts(&mut self, request: &Request, erased_at: i64) {
+        let latest = self.latest(erased_at, 4 * MINUTE + self.over.scenario.weather.lag);
+        let id = request.id;
+        let late = self.seen.posts.iter().find(|it| {
+            let of = self.deliveries.get(&it.delivery);
+            // Whoever begins with a delivery asks first; only one in its midst knows nothing.
+            let latest = if it.attempt == 1 { erased_at + MIDST } else { latest };
+            of.is_some_and(|it| it.request == id) && it.began_at > latest
+        });
+        let late = late.map(|it| it.began_at);
+        self.hold(Invariant::Forgotten, late.is_none(), || {
+            format!("{id} was erased at {erased_at}, and told of at {late:?}")
+        });
+    }
+}
