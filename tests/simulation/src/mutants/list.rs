@@ -315,13 +315,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::InTime,
     },
     Mutant {
-        name: "a late start does not ask whether there is still something to tell",
-        file: "functions/deliver/src/lib.rs",
-        before: "delivery.attempt == 0 || matches!",
-        after: "!MUTANT && (delivery.attempt == 0) || matches!",
-        breaks: Invariant::Forgotten,
-    },
-    Mutant {
         name: "a redelivery does not know its own write",
         file: "functions/intake/src/deliveries.rs",
         before: "_ if it.redelivered_by == Some(op) =>",
