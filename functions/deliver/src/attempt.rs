@@ -5,7 +5,7 @@ use answerback::{
         Attempt, CallbackUrl, Delivery, OpId,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         delivery::{Reason, Receiver, State, Target, Verdict},
-        profile::Behaviour,
+        profile::{Behaviour, Permanent},
         retry,
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
@@ -111,6 +111,13 @@ async fn send(
     let answer = app.egress.post(Post { url, headers, body: body.to_vec(), timeout }).await;
 
     let (verdict, error, reply) = judge(answer, behaviour, is_literal, app.clock.now());
+    // Somebody who asks for retries gets them from such a profile too.
+    let is_last =
+        behaviour.permanent == Permanent::Everything && receiver.retry.delays_seconds.is_empty();
+    let verdict = match verdict {
+        Verdict::Retry { .. } if is_last => Verdict::Permanent(Reason::NotAccepted),
+        verdict => verdict,
+    };
     let response = reply.map(|it| Response {
         status: it.status,
         headers: it.headers,
@@ -153,15 +160,16 @@ fn judge(
         200..=299 => (Verdict::Accepted, None),
         300..=399 => {
             let message = format!("the receiver answered {status}; redirects are not followed");
-            let verdict = if behaviour.redirect_is_permanent {
-                Verdict::Permanent(Reason::Redirect)
-            } else {
-                Verdict::Retry { retry_after }
+            let verdict = match behaviour.permanent {
+                Permanent::RedirectOrGone | Permanent::Redirect => {
+                    Verdict::Permanent(Reason::Redirect)
+                }
+                Permanent::Nothing | Permanent::Everything => Verdict::Retry { retry_after },
             };
             (verdict, error(ErrorKind::Redirect, message))
         }
         _ => {
-            let verdict = if status == 410 && behaviour.gone_is_permanent {
+            let verdict = if status == 410 && behaviour.permanent == Permanent::RedirectOrGone {
                 Verdict::Permanent(Reason::Gone)
             } else {
                 Verdict::Retry { retry_after }

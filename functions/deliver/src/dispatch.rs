@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Delivery, Event, OpId, Profile, Request,
+        Delivery, Event, OpId, Request,
         delivery::{BUS, CALLBACK, Receiver, State as Life, Target},
         request::State,
         retry::TIMEOUT_SECONDS_MAX,
     },
     service::{
         Hint, Lost, advance,
-        wire::{EventBody, nextks_body},
+        wire::{EventBody, callback_body},
     },
     store::Saved,
 };
@@ -123,10 +123,7 @@ fn targets<'a>(
             retry: it.retry.clone(),
             bearer_token: it.bearer_token.clone(),
         };
-        let body = match it.profile {
-            Profile::Standard => EventBody::new(request, event).to_bytes(),
-            Profile::NextKs => nextks_body(request, event),
-        };
+        let body = callback_body(it.profile.behaviour(), request, event);
         (CALLBACK, Target::Https(receiver), body)
     });
     let bus = (request.published && event.kind.is_published())

@@ -1,7 +1,11 @@
 //! What stands above a callback's body: who it is from, what it is, and the proof of both.
 
 use answerback::{
-    domain::{Account, Delivery, Profile, delivery::Receiver},
+    domain::{
+        Account, Delivery,
+        delivery::Receiver,
+        profile::{Header, Previous, Signature},
+    },
     egress::{HeaderMap, HeaderName, HeaderValue},
     signing::SigningKey,
 };
@@ -22,7 +26,7 @@ pub(crate) fn headers(
 ) -> Result<HeaderMap, Error> {
     let keys = account.live_secrets(now).map(|it| SigningKey::parse(&it.text));
     let keys: Vec<SigningKey> = keys.collect::<Result<_, _>>().map_err(|_| Error::Secret)?;
-    let current = keys.first().ok_or(Error::Secret)?;
+    let behaviour = receiver.profile.behaviour();
 
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
@@ -31,31 +35,66 @@ pub(crate) fn headers(
         ("answerback-event", delivery.event_kind.as_str().to_owned()),
         ("answerback-attempt", delivery.attempt.to_string()),
     ];
-    match receiver.profile {
-        Profile::Standard => {
-            let second = now.as_second();
-            let signatures = keys.iter().map(|it| it.sign_standard(delivery.id, second, body));
-            headers.push(("webhook-id", delivery.id.to_string()));
-            headers.push(("webhook-timestamp", second.to_string()));
-            headers.push(("webhook-signature", signatures.collect::<Vec<_>>().join(" ")));
-        }
-        Profile::NextKs => {
-            headers.push(("x-nextks-request-id", delivery.request.to_string()));
-            headers.push(("x-nextks-signature", current.sign_nextks(body)));
-        }
+    headers.extend(behaviour.headers.iter().map(|(name, header)| {
+        let value = match header {
+            Header::Request => delivery.request.to_string(),
+            Header::EventName => behaviour.event_name(delivery.event_kind.as_str()).to_owned(),
+            Header::DeliveryUuid => delivery.id.to_uuid(),
+            Header::Second => now.as_second().to_string(),
+            Header::Text(text) => (*text).to_owned(),
+        };
+        (*name, value)
+    }));
+    headers.extend(signatures(behaviour.signature, &keys, delivery, body, now)?);
+
+    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    for (name, value) in headers {
+        let value = HeaderValue::from_str(&value).expect("our own values are ASCII");
+        map.insert(HeaderName::from_static(name), value);
     }
-    let mut headers: HeaderMap = headers
-        .into_iter()
-        .map(|(name, value)| {
-            let value = HeaderValue::from_str(&value).expect("our own values are ASCII");
-            (HeaderName::from_static(name), value)
-        })
-        .collect();
     if let Some(token) = &receiver.bearer_token {
         let value = format!("Bearer {}", token.0);
         let mut value = HeaderValue::from_str(&value).map_err(|_| Error::Secret)?;
         value.set_sensitive(true);
-        headers.insert("authorization", value);
+        map.insert("authorization", value);
     }
-    Ok(headers)
+    Ok(map)
+}
+
+/// The proof that `body` is ours: made with each of `keys`, of which the current one is first.
+fn signatures(
+    scheme: Signature,
+    keys: &[SigningKey],
+    delivery: &Delivery,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let (current, previous) = keys.split_first().ok_or(Error::Secret)?;
+    Ok(match scheme {
+        Signature::Standard => {
+            let second = now.as_second();
+            let signatures = keys.iter().map(|it| it.sign_standard(delivery.id, second, body));
+            vec![
+                ("webhook-id", delivery.id.to_string()),
+                ("webhook-timestamp", second.to_string()),
+                ("webhook-signature", signatures.collect::<Vec<_>>().join(" ")),
+            ]
+        }
+        Signature::Body { header } => {
+            vec![(header, format!("sha256={}", current.sign_hex(&[body])))]
+        }
+        Signature::Timed { header, unit, previous: marked } => {
+            let time = unit.count(now);
+            let head = format!("{time}.");
+            let sign = |mark: &str, key: &SigningKey| {
+                format!(",{mark}={}", key.sign_hex(&[head.as_bytes(), body]))
+            };
+            let previous: String = match marked {
+                Previous::Alike => previous.iter().map(|it| sign("v1", it)).collect(),
+                Previous::Apart => previous.iter().take(1).map(|it| sign("v2", it)).collect(),
+            };
+            vec![(header, format!("t={time}{}{previous}", sign("v1", current)))]
+        }
+        Signature::None => Vec::new(),
+    })
 }

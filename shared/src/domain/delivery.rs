@@ -150,6 +150,8 @@ pub enum Reason {
     RetriesSpent,
     /// Its worker died again and again.
     CrashLoop,
+    /// The receiver did not accept it, and its profile asks once only.
+    NotAccepted,
 }
 
 /// What came of an attempt.

@@ -55,6 +55,8 @@ macro_rules! kinds {
 kinds! {
     /// A question to people.
     RequestKind "req" RequestId;
+    /// A request, as the Ping front names it.
+    MessageKind "msg" MessageId;
     /// Something that happened.
     EventKind "evt" EventId;
     /// The duty to tell one receiver of one event.
@@ -90,6 +92,12 @@ impl<K> Id<K> {
         Self { bits: bits & !NUMBER_MASK, kind: PhantomData }
     }
 
+    /// The 128 bits in the form of a UUID (RFC 9562), for those who expect one.
+    pub fn to_uuid(self) -> String {
+        let hex = format!("{:032x}", self.bits);
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+
     /// The 128 bits.
     pub fn bits(self) -> u128 {
         self.bits
@@ -109,6 +117,13 @@ impl RequestId {
     /// The identifier of this request's event with the given number, counted from 1.
     pub fn event(self, number: u32) -> EventId {
         self.part(number)
+    }
+}
+
+impl MessageId {
+    /// The other name of this request.
+    pub fn of(request: RequestId) -> Self {
+        Self::from_bits(request.bits)
     }
 }
 

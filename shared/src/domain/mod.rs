@@ -26,7 +26,7 @@ pub use attempt::Attempt;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use delivery::Delivery;
 pub use event::{Event, EventKind};
-pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, RequestId};
+pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, RequestId};
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::Request;

@@ -2,6 +2,8 @@
 //!
 //! A receiver that was written for another product keeps working when its profile is chosen.
 
+use jiff::Timestamp;
+
 use super::{EventKind, retry::RetryPolicy};
 
 /// A known way to make callbacks.
@@ -11,6 +13,14 @@ pub enum Profile {
     Standard,
     /// As `NextKS`'s interactive notifications call back.
     NextKs,
+    /// As Nextmv's webhooks tell of runs.
+    Nextmv,
+    /// As `NotifyNL` (and GOV.UK Notify) call back.
+    Notify,
+    /// As Ping calls back.
+    Ping,
+    /// As Noukai's signed webhooks tell of executions.
+    Noukai,
 }
 
 /// What a [`Profile`] stands for.
@@ -18,7 +28,15 @@ pub enum Profile {
 pub struct Behaviour {
     /// As it is written in the API.
     pub name: &'static str,
-    /// Events that are told unless others are asked for.
+    /// What the body is made of.
+    pub body: Body,
+    /// How it is signed.
+    pub signature: Signature,
+    /// Headers beside those that every profile has.
+    pub headers: &'static [(&'static str, Header)],
+    /// Kinds of event that go by another name.
+    pub event_names: &'static [(&'static str, &'static str)],
+    /// Events of a request that are told unless others are asked for.
     pub events: &'static [EventKind],
     /// The whole time for one attempt.
     pub timeout_seconds: u32,
@@ -26,51 +44,208 @@ pub struct Behaviour {
     pub delays_seconds: &'static [u32],
     /// By how much of itself a delay may grow at random.
     pub jitter: f64,
-    /// Whether a redirection ends the delivery at once; it is never followed.
-    pub redirect_is_permanent: bool,
-    /// Whether a 410 ends the delivery at once.
-    pub gone_is_permanent: bool,
+    /// What ends a delivery at once; whatever else is not 2xx is retried. A redirection is never
+    /// followed either way.
+    pub permanent: Permanent,
+}
+
+/// What the body of a callback is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The event with its data in it.
+    Envelope,
+    /// The data alone.
+    Data,
+    /// What became of a request, in `NextKS`'s words.
+    NextKs,
+    /// One answer, in Ping's words.
+    Ping,
+    /// What became of an execution, and the rest of the data as its payload.
+    Noukai,
+}
+
+/// How the body of a callback is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// `webhook-signature`, with the delivery's identifier and the second.
+    Standard,
+    /// `sha256=` and hexadecimal, of the body alone, with the current secret.
+    Body {
+        /// The header.
+        header: &'static str,
+    },
+    /// `t=<time>,v1=<hexadecimal>`, of time, full stop and body.
+    Timed {
+        /// The header.
+        header: &'static str,
+        /// What the time counts.
+        unit: Unit,
+        /// How signatures with the previous secrets are marked while these live.
+        previous: Previous,
+    },
+    /// Not at all: the receiver knows us by a bearer token.
+    None,
+}
+
+/// What the time in a signature counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds since the epoch.
+    Seconds,
+    /// Milliseconds since the epoch.
+    Milliseconds,
+}
+
+/// How signatures with previous secrets are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Previous {
+    /// As `v1` too, after the current one's.
+    Alike,
+    /// The latest of them as `v2`.
+    Apart,
+}
+
+/// What a header of a profile's own says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// Which request the event is of.
+    Request,
+    /// The kind of event, as this profile calls it.
+    EventName,
+    /// The delivery's identifier, written as a UUID.
+    DeliveryUuid,
+    /// The second of the attempt.
+    Second,
+    /// Always the same.
+    Text(&'static str),
+}
+
+/// What ends a delivery at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permanent {
+    /// A redirection, and 410.
+    RedirectOrGone,
+    /// A redirection.
+    Redirect,
+    /// Nothing.
+    Nothing,
+    /// Any failure.
+    Everything,
 }
 
 const SECOND: u32 = 1;
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
 
+const STANDARD: Behaviour = Behaviour {
+    name: "standard",
+    body: Body::Envelope,
+    signature: Signature::Standard,
+    headers: &[],
+    event_names: &[],
+    events: &[EventKind::RequestFinished],
+    timeout_seconds: 20,
+    delays_seconds: &[
+        5 * SECOND,
+        5 * MINUTE,
+        30 * MINUTE,
+        2 * HOUR,
+        5 * HOUR,
+        10 * HOUR,
+        14 * HOUR,
+        20 * HOUR,
+        24 * HOUR,
+    ],
+    jitter: 0.2,
+    permanent: Permanent::RedirectOrGone,
+};
+
+const NEXTKS: Behaviour = Behaviour {
+    name: "nextks",
+    body: Body::NextKs,
+    signature: Signature::Body { header: "x-nextks-signature" },
+    headers: &[("x-nextks-request-id", Header::Request)],
+    timeout_seconds: 10,
+    delays_seconds: &[MINUTE, MINUTE, MINUTE],
+    jitter: 0.0,
+    permanent: Permanent::Nothing,
+    ..STANDARD
+};
+
+const NEXTMV: Behaviour = Behaviour {
+    name: "nextmv",
+    body: Body::Data,
+    signature: Signature::Timed {
+        header: "nextmv-signature",
+        unit: Unit::Milliseconds,
+        previous: Previous::Alike,
+    },
+    timeout_seconds: 15,
+    ..STANDARD
+};
+
+const NOTIFY: Behaviour = Behaviour {
+    name: "notify",
+    body: Body::Data,
+    signature: Signature::None,
+    timeout_seconds: 5,
+    delays_seconds: &[5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE],
+    jitter: 0.0,
+    permanent: Permanent::Nothing,
+    ..STANDARD
+};
+
+const PING: Behaviour = Behaviour {
+    name: "ping",
+    body: Body::Ping,
+    signature: Signature::Timed {
+        header: "x-ping-signature",
+        unit: Unit::Seconds,
+        previous: Previous::Alike,
+    },
+    events: &[EventKind::RequestAnswered],
+    timeout_seconds: 10,
+    delays_seconds: &[],
+    jitter: 0.0,
+    permanent: Permanent::Everything,
+    ..STANDARD
+};
+
+const NOUKAI: Behaviour = Behaviour {
+    name: "noukai",
+    body: Body::Noukai,
+    signature: Signature::Timed {
+        header: "x-noukai-signature",
+        unit: Unit::Seconds,
+        previous: Previous::Apart,
+    },
+    headers: &[
+        ("x-noukai-event", Header::EventName),
+        ("x-noukai-delivery", Header::DeliveryUuid),
+        ("x-noukai-timestamp", Header::Second),
+        ("user-agent", Header::Text("Noukai-Webhook/1.0")),
+    ],
+    event_names: &[("job.completed", "flow.completed"), ("job.failed", "flow.failed")],
+    delays_seconds: &[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR],
+    jitter: 0.0,
+    permanent: Permanent::Redirect,
+    ..STANDARD
+};
+
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 2] = [Self::Standard, Self::NextKs];
+    pub const ALL: [Self; 6] =
+        [Self::Standard, Self::NextKs, Self::Nextmv, Self::Notify, Self::Ping, Self::Noukai];
 
     /// What it stands for.
     pub fn behaviour(self) -> &'static Behaviour {
         match self {
-            Self::Standard => &Behaviour {
-                name: "standard",
-                events: &[EventKind::RequestFinished],
-                timeout_seconds: 20,
-                delays_seconds: &[
-                    5 * SECOND,
-                    5 * MINUTE,
-                    30 * MINUTE,
-                    2 * HOUR,
-                    5 * HOUR,
-                    10 * HOUR,
-                    14 * HOUR,
-                    20 * HOUR,
-                    24 * HOUR,
-                ],
-                jitter: 0.2,
-                redirect_is_permanent: true,
-                gone_is_permanent: true,
-            },
-            Self::NextKs => &Behaviour {
-                name: "nextks",
-                events: &[EventKind::RequestFinished],
-                timeout_seconds: 10,
-                delays_seconds: &[MINUTE, MINUTE, MINUTE],
-                jitter: 0.0,
-                redirect_is_permanent: false,
-                gone_is_permanent: false,
-            },
+            Self::Standard => &STANDARD,
+            Self::NextKs => &NEXTKS,
+            Self::Nextmv => &NEXTMV,
+            Self::Notify => &NOTIFY,
+            Self::Ping => &PING,
+            Self::Noukai => &NOUKAI,
         }
     }
 
@@ -80,9 +255,32 @@ impl Profile {
     }
 }
 
+impl Unit {
+    /// The time at `now`, so counted.
+    pub fn count(self, now: Timestamp) -> i64 {
+        match self {
+            Self::Seconds => now.as_second(),
+            Self::Milliseconds => now.as_millisecond(),
+        }
+    }
+
+    /// The time that is counted so; nothing where it is out of range.
+    pub fn timestamp(self, count: i64) -> Option<Timestamp> {
+        match self {
+            Self::Seconds => Timestamp::from_second(count).ok(),
+            Self::Milliseconds => Timestamp::from_millisecond(count).ok(),
+        }
+    }
+}
+
 impl Behaviour {
     /// Its retries.
     pub fn retry(&self) -> RetryPolicy {
         RetryPolicy { delays_seconds: self.delays_seconds.to_vec(), jitter: self.jitter }
+    }
+
+    /// What it calls the kind of event that we call `kind`.
+    pub fn event_name(&self, kind: &'static str) -> &'static str {
+        self.event_names.iter().find(|(ours, _)| *ours == kind).map_or(kind, |(_, theirs)| theirs)
     }
 }

@@ -4,6 +4,8 @@
 //! |----------|--------------|------|-----|
 //! | standard | `v1,<base64>`, one for each secret | `{id}.{seconds}.{body}` | the base64 after `whsec_` |
 //! | `nextks` | `sha256=<hex>` | `{body}` | the secret's text |
+//! | `nextmv`, `ping` | `t=<time>,v1=<hex>`, a `v1` for each secret | `{time}.{body}` | the secret's text |
+//! | `noukai` | `t=<time>,v1=<hex>`, and `v2` with the previous secret | `{time}.{body}` | the secret's text |
 
 use std::fmt;
 
@@ -47,10 +49,9 @@ impl SigningKey {
         format!("v1,{}", STANDARD.encode(mac))
     }
 
-    /// The signature of `body` as `NextKS` makes it.
-    pub fn sign_nextks(&self, body: &[u8]) -> String {
-        let mac = hmac(self.text.expose_secret().as_bytes(), &[body]).finalize().into_bytes();
-        format!("sha256={}", hex(&mac))
+    /// The hexadecimal HMAC of `parts`, one after the other, under the secret's text.
+    pub fn sign_hex(&self, parts: &[&[u8]]) -> String {
+        hex(&hmac(self.text.expose_secret().as_bytes(), parts).finalize().into_bytes())
     }
 }
 
@@ -69,6 +70,31 @@ pub fn verify_standard(
         .filter_map(|it| it.strip_prefix("v1,"))
         .filter_map(|it| STANDARD.decode(it).ok())
         .any(|it| hmac(&key, &[head.as_bytes(), body]).verify_slice(&it).is_ok())
+}
+
+/// Whether `signature`, `sha256=` and hexadecimal, was made of `body` with `secret`.
+pub fn verify_body(secret: &str, body: &[u8], signature: &str) -> bool {
+    let mac = signature.strip_prefix("sha256=").and_then(unhex);
+    mac.is_some_and(|it| hmac(secret.as_bytes(), &[body]).verify_slice(&it).is_ok())
+}
+
+/// The time in a `t=<time>,v1=<hex>` header where one of its signatures, whatever its mark, was
+/// made of that time and `body` with `secret`.
+pub fn verify_timed(secret: &str, body: &[u8], signature: &str) -> Option<i64> {
+    let (time, signatures) = signature.strip_prefix("t=")?.split_once(',')?;
+    let is_ours = |it: &str| {
+        let mac = it.split_once('=').and_then(|(_, hex)| unhex(hex));
+        let parts = [time.as_bytes(), b".", body];
+        mac.is_some_and(|it| hmac(secret.as_bytes(), &parts).verify_slice(&it).is_ok())
+    };
+    signatures.split(',').any(is_ours).then(|| time.parse().ok())?
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let is_hex = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    if is_hex { digits.chunks(2).map(byte).collect() } else { None }
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, SecretError> {
@@ -165,8 +191,36 @@ mod tests {
                 let mut altered = body.clone();
                 altered[at.index(body.len())] ^= 1 << bit;
                 prop_assert!(!verify(secret, &id, &second, &altered, &signature));
-                prop_assert_ne!(key.sign_nextks(&altered), key.sign_nextks(&body));
+                prop_assert_ne!(key.sign_hex(&[&altered]), key.sign_hex(&[&body]));
             }
+        }
+
+        #[test]
+        fn a_timed_signature_is_verified_with_its_secret_time_and_body_only(
+            random: [u8; 32],
+            time: i64,
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            others in "(,v[12]=[0-9a-f]{0,64}){0,2}",
+            noise in r"\PC*|t=[0-9]{1,13}(,v1=[0-9a-fx]{0,64}){0,2}",
+        ) {
+            let secret = new_secret(random);
+            let key = SigningKey::parse(&secret).expect("our own spelling");
+            let secret = secret.expose_secret();
+            let mac = key.sign_hex(&[format!("{time}.").as_bytes(), &body]);
+            for text in [format!("t={time},v1={mac}{others}"), format!("t={time}{others},v2={mac}")] {
+                prop_assert_eq!(verify_timed(secret, &body, &text), Some(time));
+                prop_assert_eq!(verify_timed("whsec_AAAA", &body, &text), None);
+                prop_assert_eq!(verify_timed(secret, &[&body[..], b" "].concat(), &text), None);
+            }
+            let other = format!("t={},v1={mac}", time.wrapping_add(1));
+            prop_assert_eq!(verify_timed(secret, &body, &other), None);
+            prop_assert_eq!(verify_timed(secret, &body, &noise), None);
+
+            let signature = format!("sha256={}", key.sign_hex(&[&body]));
+            prop_assert!(verify_body(secret, &body, &signature));
+            prop_assert!(!verify_body("whsec_AAAA", &body, &signature));
+            prop_assert!(!verify_body(secret, &body, &signature[7..]));
+            prop_assert!(!verify_body(secret, &body, &noise));
         }
 
         #[test]

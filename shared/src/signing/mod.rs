@@ -5,7 +5,9 @@
 mod callback;
 mod link;
 
-pub use callback::{SecretError, SigningKey, new_secret, verify_standard};
+pub use callback::{
+    SecretError, SigningKey, new_secret, verify_body, verify_standard, verify_timed,
+};
 pub use link::LinkToken;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

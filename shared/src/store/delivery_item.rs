@@ -58,6 +58,7 @@ enum ReasonItem {
     BlockedAddress,
     RetriesSpent,
     CrashLoop,
+    NotAccepted,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -258,6 +259,7 @@ impl From<State> for StateItem {
                     Reason::BlockedAddress => ReasonItem::BlockedAddress,
                     Reason::RetriesSpent => ReasonItem::RetriesSpent,
                     Reason::CrashLoop => ReasonItem::CrashLoop,
+                    Reason::NotAccepted => ReasonItem::NotAccepted,
                 });
                 Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
             }
@@ -283,6 +285,7 @@ impl TryFrom<StateItem> for State {
                     ReasonItem::BlockedAddress => Reason::BlockedAddress,
                     ReasonItem::RetriesSpent => Reason::RetriesSpent,
                     ReasonItem::CrashLoop => Reason::CrashLoop,
+                    ReasonItem::NotAccepted => Reason::NotAccepted,
                 });
                 let end = match end {
                     EndItem::Delivered => End::Delivered,

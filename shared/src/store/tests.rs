@@ -87,6 +87,7 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
         delivery::Reason::Gone,
         delivery::Reason::BlockedAddress,
         delivery::Reason::CrashLoop,
+        delivery::Reason::NotAccepted,
     ];
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
     match kind % 12 {

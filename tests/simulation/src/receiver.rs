@@ -8,9 +8,12 @@ use std::{
 
 use answerback::{
     Promise,
-    domain::{CallbackRules, CallbackUrl},
+    domain::{
+        CallbackRules, CallbackUrl,
+        profile::{self, Profile},
+    },
     egress::{Failure, FailureKind, HeaderMap, Post, Receivers, Reply},
-    signing::{SigningKey, verify_standard},
+    signing::{verify_body, verify_standard, verify_timed},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -62,6 +65,9 @@ pub(crate) struct Receiver {
 pub(crate) fn url(number: usize) -> String {
     format!("https://r{number}.example.com/hook")
 }
+
+/// What a receiver knows us by who expects no signature.
+pub(crate) const TOKEN: &str = "a-token-of-the-receiver";
 
 /// The number of the receiver that is called so.
 fn number_of(url: &CallbackUrl) -> usize {
@@ -250,15 +256,19 @@ fn arrival(post: &Post, receiver: usize) -> Arrival {
 
 /// What is to prove that a callback is genuine.
 fn signature(headers: &HeaderMap) -> Option<Signature> {
-    let has = |name: &str| headers.contains_key(name);
-    if has("webhook-signature") {
-        return Some(Signature::Standard {
-            id: text(headers, "webhook-id"),
-            second: text(headers, "webhook-timestamp"),
-            signatures: text(headers, "webhook-signature"),
-        });
-    }
-    has("x-nextks-signature").then(|| Signature::NextKs(text(headers, "x-nextks-signature")))
+    let get = |name: &str| headers.contains_key(name).then(|| text(headers, name));
+    Profile::ALL.into_iter().find_map(|it| match it.behaviour().signature {
+        profile::Signature::Standard => Some(Signature::Standard {
+            signatures: get("webhook-signature")?,
+            id: get("webhook-id")?,
+            second: get("webhook-timestamp")?,
+        }),
+        profile::Signature::Body { header } => get(header).map(Signature::Body),
+        profile::Signature::Timed { header, unit, .. } => {
+            get(header).map(|it| Signature::Timed(unit, it))
+        }
+        profile::Signature::None => get("authorization").map(Signature::Token),
+    })
 }
 
 fn arrive(state: &mut State, mut arrival: Arrival) {
@@ -270,17 +280,20 @@ fn arrive(state: &mut State, mut arrival: Arrival) {
 
 /// Whether a callback was signed with `secret`, not long before it came.
 pub(crate) fn is_genuine(arrival: &Arrival, secret: &SecretString) -> bool {
+    let secret = secret.expose_secret();
+    let body = &arrival.body;
+    let is_recent = |signed_at: i64| AGES.contains(&(since_epoch(arrival.at) / 1_000 - signed_at));
     match &arrival.signature {
         None => false,
-        Some(Signature::NextKs(signature)) => {
-            SigningKey::parse(secret).is_ok_and(|it| it.sign_nextks(&arrival.body) == *signature)
-        }
+        Some(Signature::Token(token)) => *token == format!("Bearer {TOKEN}"),
+        Some(Signature::Body(signature)) => verify_body(secret, body, signature),
+        Some(Signature::Timed(unit, signature)) => verify_timed(secret, body, signature)
+            .and_then(|it| unit.timestamp(it))
+            .is_some_and(|it| is_recent(it.as_second())),
         Some(Signature::Standard { id, second, signatures }) => {
-            let signed_at: i64 = second.parse().unwrap_or(0);
-            let age = since_epoch(arrival.at) / 1_000 - signed_at;
             *id == arrival.delivery
-                && AGES.contains(&age)
-                && verify_standard(secret.expose_secret(), id, second, &arrival.body, signatures)
+                && second.parse().is_ok_and(is_recent)
+                && verify_standard(secret, id, second, body, signatures)
         }
     }
 }

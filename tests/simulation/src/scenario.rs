@@ -4,7 +4,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
-use crate::{fault::Schedule, receiver::Behaviour, world::Weather};
+use crate::{
+    fault::Schedule,
+    receiver::{Behaviour, TOKEN},
+    world::Weather,
+};
 
 /// A history before it happens: all that is not decided by the functions themselves.
 #[derive(Clone, Debug)]
@@ -72,7 +76,7 @@ impl Scenario {
         let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8));
         let n_requests = if chance.random_bool(0.15) { 2 } else { 1 };
         let publishes = chance.random_bool(0.25);
-        let requests = (0..n_requests).map(|_| plan(&mut chance)).collect();
+        let requests = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
         Self { seed, requests, publishes, ..sky(&mut chance) }
     }
 
@@ -128,7 +132,7 @@ fn sky(chance: &mut Pcg64Mcg) -> Scenario {
     }
 }
 
-fn plan(chance: &mut Pcg64Mcg) -> Plan {
+fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
     let n_recipients = *pick(chance, &[0_usize, 1, 1, 2, 3]);
     let n_rows = n_recipients.max(1);
     let timeout = *pick(chance, &[5_i64, 10, 30, 60, 300, 1_000, 3_000]);
@@ -158,7 +162,7 @@ fn plan(chance: &mut Pcg64Mcg) -> Plan {
         _ => json!({ "mode": "lease", "lease_seconds": 5, "ttl_seconds": 300 }),
     };
     if chance.random_bool(0.9) {
-        body["callback"] = callback(chance);
+        body["callback"] = callback(chance, seed);
     }
     let receiver = if chance.random_bool(0.02) {
         vec![Behaviour::Kills; chance.random_range(1..14)]
@@ -172,11 +176,17 @@ fn plan(chance: &mut Pcg64Mcg) -> Plan {
     Plan { at, has_key: chance.random_bool(0.8), body, receiver, actions }
 }
 
-fn callback(chance: &mut Pcg64Mcg) -> Value {
+fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
     const EVENTS: [&str; 4] =
         ["request.created", "request.answered", "request.finished", "request.cancelled"];
     let mut callback = match chance.random_range(0..5) {
-        0 => json!({ "profile": "nextks" }),
+        0 => match seed % 5 {
+            0 => json!({ "profile": "nextmv" }),
+            1 => json!({ "profile": "notify", "bearer_token": TOKEN }),
+            2 => json!({ "profile": "ping" }),
+            3 => json!({ "profile": "nextks" }),
+            _ => json!({ "profile": "noukai" }),
+        },
         1 => json!({ "retry": { "delays_seconds": [], "jitter": 0 } }),
         2 => json!({ "retry": { "delays_seconds": [1, 1000], "jitter": 0.5 } }),
         3 => json!({ "timeout_seconds": 20, "retry": { "delays_seconds": [5, 60, 5, 5, 5] } }),

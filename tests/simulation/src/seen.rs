@@ -1,6 +1,6 @@
 //! What can be seen of a history from outside: what callers were told, and what receivers got.
 
-use answerback::egress::FailureKind;
+use answerback::{domain::profile::Unit, egress::FailureKind};
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -88,8 +88,15 @@ pub(crate) struct Arrival {
 /// How a callback was signed.
 #[derive(Clone, Debug)]
 pub(crate) enum Signature {
-    Standard { id: String, second: String, signatures: String },
-    NextKs(String),
+    Standard {
+        id: String,
+        second: String,
+        signatures: String,
+    },
+    Body(String),
+    Timed(Unit, String),
+    /// Not signed, but sent with a token.
+    Token(String),
 }
 
 /// An event on the bus.

@@ -1,8 +1,9 @@
 //! Whether a callback is ours: what every receiver should do before it believes one.
 
 use answerback::{
+    domain::profile::{Profile, Signature, Unit},
     service::http::header,
-    signing::{SigningKey, same_hash, sha256, verify_standard},
+    signing::{verify_body, verify_standard, verify_timed},
 };
 use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
@@ -23,36 +24,49 @@ pub(super) enum Unverified {
     Signature,
 }
 
-/// Checks the signature of the profile that the headers show, `standard` or `nextks`.
+/// Checks the signature of the profile whose header is there.
 pub(super) fn check(
     secrets: &[&SecretString],
     headers: &HeaderMap,
     body: &[u8],
     now: Timestamp,
 ) -> Result<(), Unverified> {
-    if let Some(signature) = header(headers, "x-nextks-signature") {
-        let is_ours = |secret: &&SecretString| {
-            SigningKey::parse(secret).is_ok_and(|key| same_text(&key.sign_nextks(body), signature))
-        };
-        return if secrets.iter().any(is_ours) { Ok(()) } else { Err(Unverified::Signature) };
+    for profile in Profile::ALL {
+        match profile.behaviour().signature {
+            Signature::Body { header: name } => {
+                let Some(signature) = header(headers, name) else { continue };
+                return by_one_of(secrets, |it| verify_body(it, body, signature).then_some(()));
+            }
+            Signature::Timed { header: name, unit, .. } => {
+                let Some(signature) = header(headers, name) else { continue };
+                let time = by_one_of(secrets, |it| verify_timed(it, body, signature))?;
+                return recent(unit.timestamp(time), now);
+            }
+            Signature::Standard => {
+                let Some(signature) = header(headers, "webhook-signature") else { continue };
+                let id = header(headers, "webhook-id").ok_or(Unverified::Unsigned)?;
+                let second = header(headers, "webhook-timestamp").ok_or(Unverified::Unsigned)?;
+                let sent_at = second.parse().ok().and_then(|it| Unit::Seconds.timestamp(it));
+                recent(sent_at, now)?;
+                let is_ours = |it: &str| verify_standard(it, id, second, body, signature);
+                return by_one_of(secrets, |it| is_ours(it).then_some(()));
+            }
+            Signature::None => (),
+        }
     }
-
-    let signature = header(headers, "webhook-signature").ok_or(Unverified::Unsigned)?;
-    let id = header(headers, "webhook-id").ok_or(Unverified::Unsigned)?;
-    let timestamp = header(headers, "webhook-timestamp").ok_or(Unverified::Unsigned)?;
-    let sent_at = timestamp.parse().ok().and_then(|it| Timestamp::from_second(it).ok());
-    if sent_at.is_none_or(|it| now.duration_since(it).abs() > TOLERANCE) {
-        return Err(Unverified::Timestamp);
-    }
-    let is_ours = |secret: &&SecretString| {
-        verify_standard(secret.expose_secret(), id, timestamp, body, signature)
-    };
-    if secrets.iter().any(is_ours) { Ok(()) } else { Err(Unverified::Signature) }
+    Err(Unverified::Unsigned)
 }
 
-/// Compares in a time that does not tell where the two differ.
-fn same_text(left: &str, right: &str) -> bool {
-    same_hash(&sha256(left.as_bytes()), &sha256(right.as_bytes()))
+fn by_one_of<T>(
+    secrets: &[&SecretString],
+    verify: impl Fn(&str) -> Option<T>,
+) -> Result<T, Unverified> {
+    secrets.iter().find_map(|it| verify(it.expose_secret())).ok_or(Unverified::Signature)
+}
+
+fn recent(sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Unverified> {
+    let is_recent = sent_at.is_some_and(|it| now.duration_since(it).abs() <= TOLERANCE);
+    if is_recent { Ok(()) } else { Err(Unverified::Timestamp) }
 }
 
 impl Serialize for Unverified {
@@ -63,6 +77,7 @@ impl Serialize for Unverified {
 
 #[cfg(test)]
 mod tests {
+    use answerback::signing::SigningKey;
     use axum::http::HeaderValue;
 
     use super::*;
@@ -98,9 +113,22 @@ mod tests {
             ];
             check_one(&headers, body, expected);
         }
-        let signature = key.sign_nextks(b"{}");
+        let signature = format!("sha256={}", key.sign_hex(&[b"{}"]));
         check_one(&[("x-nextks-signature", &signature)], b"{}", Ok(()));
         check_one(&[("x-nextks-signature", &signature)], b"[]", Err(Unverified::Signature));
+        let signed = |time: i64| {
+            format!("t={time},v1={}", key.sign_hex(&[format!("{time}.{{}}").as_bytes()]))
+        };
+        for (name, times) in [
+            ("nextmv-signature", [SECOND * 1_000, SECOND]),
+            ("x-ping-signature", [SECOND, SECOND * 1_000]),
+            ("x-noukai-signature", [SECOND, SECOND - 301]),
+        ] {
+            let [right, wrong] = times.map(signed);
+            check_one(&[(name, &right)], b"{}", Ok(()));
+            check_one(&[(name, &right)], b"[]", Err(Unverified::Signature));
+            check_one(&[(name, &wrong)], b"{}", Err(Unverified::Timestamp));
+        }
         check_one(&[("webhook-id", "dlv_1")], b"{}", Err(Unverified::Unsigned));
     }
 }

@@ -158,6 +158,7 @@ fn reason(delivery: &Delivery) -> Option<&'static str> {
         Reason::BlockedAddress => "blocked_address",
         Reason::RetriesSpent => "retries_spent",
         Reason::CrashLoop => "crash_loop",
+        Reason::NotAccepted => "not_accepted",
     })
 }
 

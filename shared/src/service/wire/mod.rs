@@ -1,15 +1,17 @@
 //! How things are spelled in the API and in callbacks. Only outwards: what comes in is read field
 //! by field, where it comes in.
 
+mod callback;
 mod delivery;
 mod question;
 mod request;
 
+pub use callback::callback_body;
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
-    CallbackStatus, EventBody, RequestView, ResponseView, ResultData, Viewer, nextks_body,
-    request_outcome, request_status,
+    CallbackStatus, EventBody, RequestView, ResponseView, ResultData, Viewer, request_outcome,
+    request_status,
 };
 
 use jiff::Timestamp;

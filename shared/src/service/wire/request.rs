@@ -103,13 +103,13 @@ pub struct CallbackStatus;
 /// What a request came to: the result of a poll, and the `data` of its events.
 #[derive(Debug, Serialize)]
 pub struct ResultData<'a> {
-    request_id: String,
-    external_reference_id: Option<&'a str>,
-    status: &'static str,
+    pub(super) request_id: String,
+    pub(super) external_reference_id: Option<&'a str>,
+    pub(super) status: &'static str,
     outcome: Option<&'static str>,
     decided_by: Option<&'static str>,
     decision: Option<&'a str>,
-    responses: Vec<ResponseView<'a>>,
+    pub(super) responses: Vec<ResponseView<'a>>,
     metadata: Box<RawValue>,
     finished_at: Option<Time>,
 }
@@ -246,6 +246,14 @@ impl<'a> ResultData<'a> {
         }
     }
 
+    /// The same, of each answer the option alone.
+    pub(super) fn without_fields(mut self) -> Self {
+        for answer in self.responses.iter_mut().filter_map(|it| it.answer.as_mut()) {
+            answer.fields = None;
+        }
+        self
+    }
+
     fn new(request: &'a Request, end: Option<&'a End>, responses: Vec<ResponseView<'a>>) -> Self {
         Self {
             request_id: request.id.to_string(),
@@ -277,28 +285,6 @@ impl<'a> EventBody<'a> {
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain data serializes")
     }
-}
-
-/// What `event` of `request` looks like to a receiver that expects `NextKS`.
-pub fn nextks_body(request: &Request, event: &Event) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        request_id: &'a str,
-        external_reference_id: Option<&'a str>,
-        status: &'a str,
-        responses: Vec<ResponseView<'a>>,
-    }
-    let mut data = ResultData::of_event(request, event);
-    for answer in data.responses.iter_mut().filter_map(|it| it.answer.as_mut()) {
-        answer.fields = None;
-    }
-    let body = Body {
-        request_id: &data.request_id,
-        external_reference_id: data.external_reference_id,
-        status: data.status,
-        responses: data.responses,
-    };
-    serde_json::to_vec(&body).expect("plain data serializes")
 }
 
 /// How `request` ended, if it has.

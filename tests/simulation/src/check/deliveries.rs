@@ -139,6 +139,7 @@ impl Left<'_> {
             End::Delivered => heard(&Came::is_accepted),
             End::Failed(Reason::Redirect) => heard(&|it| matches!(it, Came::Status(300..=399))),
             End::Failed(Reason::Gone) => heard(&|it| it == Came::Status(410)),
+            End::Failed(Reason::NotAccepted) => heard(&|it| !it.is_accepted()),
             End::DeadLettered(Reason::RetriesSpent | Reason::CrashLoop) => true,
             // Names that lead to private addresses may lead elsewhere the next time.
             End::Failed(_) | End::DeadLettered(_) => false,

@@ -228,10 +228,11 @@ impl Left<'_> {
         };
         for arrival in self.seen.arrivals.iter().filter(|it| is_end(&it.event_kind)) {
             let body: Value = serde_json::from_slice(&arrival.body).unwrap_or(Value::Null);
-            // A `nextks` receiver gets the data alone.
-            let data = body.get("data").unwrap_or(&body);
+            // Some receivers get the data alone, and those of `noukai` beside the status.
+            let data = body.get("data").or(body.get("payload")).unwrap_or(&body);
             if data["request_id"] == id.as_str() {
-                tales.push((arrival.at, Told::of(data)));
+                let status = body.get("status").or(data.get("status")).cloned();
+                tales.push((arrival.at, Told { status, ..Told::of(data) }));
             }
         }
         for event in self.seen.published.iter().filter(|it| is_end(&it.kind)) {

@@ -1,0 +1,230 @@
+//! What receivers that were written for other products get.
+
+mod nextks;
+
+use std::time::Duration;
+
+use answerback::signing::sha256;
+use axum::http::Method;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use system_tests::{START, World, reply};
+
+/// HMAC-SHA256 by the letter of RFC 2104, for keys of up to a block: our own code is not to vouch
+/// for itself.
+fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
+    const BLOCK_BYTES: usize = 64;
+    assert!(key.len() <= BLOCK_BYTES);
+    let padded = |pad: u8| {
+        let mut block = [pad; BLOCK_BYTES];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block.to_vec()
+    };
+    let inner = sha256(&[&padded(0x36), message].concat());
+    let outer = sha256(&[padded(0x5c), inner.to_vec()].concat());
+    outer.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
+#[test]
+fn the_yardstick_is_right() {
+    // RFC 4231, test case 2.
+    assert_eq!(
+        hmac_sha256(b"Jefe", b"what do ya want for nothing?"),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+}
+
+/// A question whose callback is in the words of `profile`.
+async fn ask(world: &World, profile: &str) -> Value {
+    let question = json!({
+        "title": "Deploy?",
+        "recipients": ["a@example.com"],
+        "options": [{ "value": "approve", "label": "Approve" }],
+        "fields": [{ "key": "why", "type": "text", "label": "Why" }],
+        "timeout_seconds": 5,
+        "external_reference_id": "deploy-7",
+        "callback_url": "https://hooks.example.com/told",
+        "callback": { "profile": profile, "bearer_token": "0123456789" },
+    });
+    world.create(question).await
+}
+
+/// How the only delivery stands, and at which seconds it was attempted.
+async fn attempts(world: &World) -> (Value, Vec<i64>) {
+    let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
+    let [delivery] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
+    let path = format!("/v1/conversations?delivery_id={}", delivery["id"].as_str().expect("id"));
+    let list = world.call(Method::GET, &path, Value::Null).await.json();
+    let data = list["data"].as_array().expect("a list");
+    let second = |it: &Value| {
+        let at: jiff::Timestamp = it["started_at"].as_str().expect("a time").parse().expect("one");
+        at.as_second() - START
+    };
+    (delivery.clone(), data.iter().rev().map(second).collect())
+}
+
+/// Lets time pass with a sweep each minute, as the schedule has it.
+async fn live(world: &World, minutes: u32) {
+    for _ in 0..minutes {
+        world.system.sweep().await;
+        world.pass(Duration::from_mins(1)).await;
+    }
+}
+
+/// Each attempt came after its delay, and soon after it: the sweep may be what remembered it.
+#[track_caller]
+fn assert_delays(seconds: &[i64], delays: &[i64]) {
+    assert_eq!(seconds.len(), delays.len() + 1, "{seconds:?}");
+    for (pair, delay) in seconds.windows(2).zip(delays) {
+        assert!((*delay..delay + 75).contains(&(pair[1] - pair[0])), "{seconds:?}");
+    }
+}
+
+/// The hexadecimal signature that a `t=…,v1=…` header must have.
+fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
+    let secret = world.account.secrets[0].text.expose_secret();
+    let signed = [format!("{time}.").as_bytes(), body].concat();
+    format!("t={time},v1={}", hmac_sha256(secret.as_bytes(), &signed))
+}
+
+#[tokio::test]
+async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_milliseconds() {
+    let world = World::start_answering([reply(200)]).await;
+    let request = ask(&world, "nextmv").await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    world.follow_hints().await;
+
+    let [post] = &world.posts()[..] else { panic!("one callback") };
+    assert_eq!(post.timeout, Duration::from_secs(15));
+    let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+    assert_eq!(body["request_id"], request["id"]);
+    assert_eq!(body["outcome"], "completed");
+    let signature = timed_signature(&world, START * 1_000, &post.body);
+    assert_eq!(post.headers["nextmv-signature"], signature);
+    assert!(!post.headers.contains_key("webhook-signature"));
+}
+
+#[tokio::test]
+async fn a_receiver_of_notify_gets_the_bearer_token_and_no_signature_and_five_retries() {
+    let world = World::start_answering((0..9).map(|_| reply(500))).await;
+    let request = ask(&world, "notify").await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    live(&world, 60).await;
+
+    let posts = world.posts();
+    for post in &posts {
+        assert_eq!(post.timeout, Duration::from_secs(5));
+        assert_eq!(post.headers["authorization"], "Bearer 0123456789");
+        assert!(post.headers.keys().all(|it| !it.as_str().contains("signature")));
+        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+        assert_eq!(body["request_id"], request["id"]);
+    }
+    let (delivery, seconds) = attempts(&world).await;
+    assert_eq!(delivery["status"], "dead_lettered");
+    assert_delays(&seconds, &[300; 5]);
+}
+
+#[tokio::test]
+async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
+    let world = World::start_answering((0..2).map(|_| reply(200))).await;
+    let request = world
+        .create(json!({
+            "title": "Deploy?",
+            "recipients": ["a@example.com", "b@example.com"],
+            "options": [{ "value": "approve", "label": "Approve" }],
+            "fields": [{ "key": "why", "type": "text", "label": "Why" }],
+            "callback_url": "https://hooks.example.com/told",
+            "callback": { "profile": "ping" },
+        }))
+        .await;
+    for row in 0..2 {
+        let answer = json!({ "option": "approve", "fields": { "why": format!("{row}") } });
+        world.answer(&request, row, answer).await;
+        world.follow_hints().await;
+    }
+
+    let posts = world.posts();
+    assert_eq!(posts.len(), 2);
+    for (row, post) in posts.iter().enumerate() {
+        assert_eq!(post.timeout, Duration::from_secs(10));
+        assert_eq!(post.headers["x-ping-signature"], timed_signature(&world, START, &post.body));
+        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+        let id = request["id"].as_str().expect("an id").replace("req_", "msg_");
+        let expected = json!({
+            "message_id": id,
+            "channel_id": null,
+            "timestamp": "2026-01-01T00:00:00.000Z",
+            "triggered_by": "approve",
+            "responses": { "why": format!("{row}") },
+        });
+        assert_eq!(body, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_callback_of_ping_is_tried_once_unless_retries_are_asked_for() {
+    for status in [500, 302, 404] {
+        let world = World::start_answering((0..2).map(|_| reply(status))).await;
+        let request = ask(&world, "ping").await;
+        world.answer(&request, 0, json!({ "option": "approve" })).await;
+        world.pass(Duration::from_hours(1)).await;
+        let (delivery, seconds) = attempts(&world).await;
+        assert_eq!((&delivery["status"], seconds), (&json!("failed"), vec![0]));
+    }
+    let world = World::start_answering((0..2).map(|_| reply(500))).await;
+    let callback = json!({ "profile": "ping", "retry": { "delays_seconds": [60] } });
+    let request = world
+        .create(json!({
+            "title": "Deploy?",
+            "options": [{ "value": "approve", "label": "Approve" }],
+            "callback_url": "https://hooks.example.com/told",
+            "callback": callback,
+        }))
+        .await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    world.pass(Duration::from_hours(1)).await;
+    let (delivery, seconds) = attempts(&world).await;
+    assert_eq!((&delivery["status"], seconds), (&json!("dead_lettered"), vec![0, 60]));
+}
+
+#[tokio::test]
+async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
+    let world = World::start_answering((0..9).map(|_| reply(410))).await;
+    let request = ask(&world, "noukai").await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    live(&world, 9 * 60).await;
+
+    let (delivery, seconds) = attempts(&world).await;
+    assert_eq!(delivery["status"], "dead_lettered");
+    assert_delays(&seconds, &[60, 300, 1_800, 7_200, 18_000]);
+    let posts = world.posts();
+    for (post, second) in posts.iter().zip(seconds) {
+        assert_eq!(post.timeout, Duration::from_secs(20));
+        let time = START + second;
+        assert_eq!(post.headers["x-noukai-timestamp"], time.to_string());
+        assert_eq!(post.headers["x-noukai-signature"], timed_signature(&world, time, &post.body));
+        assert_eq!(post.headers["x-noukai-event"], "request.finished");
+        assert_eq!(post.headers["user-agent"], "Noukai-Webhook/1.0");
+        let uuid = post.headers["x-noukai-delivery"].to_str().expect("text");
+        assert_eq!(uuid.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert_eq!(uuid, posts[0].headers["x-noukai-delivery"]);
+    }
+    let body: Value = serde_json::from_slice(&posts[0].body).expect("JSON");
+    assert_eq!(body["event"], "request.finished");
+    assert_eq!(body["executionId"], request["id"]);
+    assert_eq!(body["status"], "finished");
+    assert_eq!(body["payload"]["outcome"], "completed");
+    assert_eq!(body["payload"]["status"], Value::Null);
+    assert_eq!(body.as_object().map(serde_json::Map::len), Some(4));
+}
+
+#[tokio::test]
+async fn a_redirection_ends_a_delivery_to_noukai_at_once() {
+    let world = World::start_answering([reply(302)]).await;
+    let request = ask(&world, "noukai").await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    world.follow_hints().await;
+    let (delivery, seconds) = attempts(&world).await;
+    assert_eq!((&delivery["status"], seconds), (&json!("failed"), vec![0]));
+    assert_eq!(delivery["state_reason"], "redirect");
+}
