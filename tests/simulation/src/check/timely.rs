@@ -93,6 +93,10 @@ impl Left<'_> {
                 continue;
             }
             let name = delivery.id.to_string();
+            if self.n_redelivered(&name) > 0 {
+                // It may have been given up before it was once sent, its worker dead every time.
+                continue;
+            }
             let first = self.seen.posts.iter().find(|it| it.delivery == name).map(|it| it.began_at);
             // What waits for the sweep comes within a minute, sooner or later by chance.
             if !(by_time && is_swept) {
