@@ -55,8 +55,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         account: world.account.id,
         livemode: true,
         event,
-        event_kind: EventKind::RequestFinished,
-        request: event.request().expect("a request's"),
+        event_type: EventKind::RequestFinished.into(),
         target: Target::Https(Receiver {
             url: url.to_owned(),
             profile: Profile::Standard,

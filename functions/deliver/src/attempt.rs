@@ -195,7 +195,7 @@ fn kind_of(kind: FailureKind) -> ErrorKind {
 async fn publish(app: &App, delivery: &Delivery, body: &[u8]) -> Sent {
     let detail = String::from_utf8_lossy(body);
     let published = match &app.bus {
-        Some(bus) => bus.publish(delivery.event_kind.as_str(), &detail).await,
+        Some(bus) => bus.publish(delivery.event_type.as_str(), &detail).await,
         None => Err(answerback::service::bus::PublishError::none()),
     };
     let name = app.bus.as_ref().map_or("", |it| it.name());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Delivery, Event, OpId, Request,
-        delivery::{BUS, CALLBACK, Receiver, State as Life, Target},
+        delivery::{BUS, CALLBACK, State as Life, Target},
         request::State,
         retry::TIMEOUT_SECONDS_MAX,
     },
@@ -116,15 +116,8 @@ fn targets<'a>(
 ) -> impl Iterator<Item = (&'static str, Target, Vec<u8>)> + 'a {
     let callback = request.terms.callback.as_ref().filter(|it| it.events.contains(&event.kind));
     let callback = callback.map(|it| {
-        let receiver = Receiver {
-            url: it.url.clone(),
-            profile: it.profile,
-            timeout_seconds: it.timeout_seconds,
-            retry: it.retry.clone(),
-            bearer_token: it.bearer_token.clone(),
-        };
-        let body = callback_body(it.profile.behaviour(), request, event);
-        (CALLBACK, Target::Https(receiver), body)
+        let body = callback_body(it.receiver.profile.behaviour(), request, event);
+        (CALLBACK, Target::Https(it.receiver.clone()), body)
     });
     let bus = (request.published && event.kind.is_published())
         .then(|| (BUS, Target::Bus, EventBody::new(request, event).to_bytes()));
@@ -145,8 +138,7 @@ fn begin(
         account: request.account,
         livemode: request.livemode,
         event: event_id,
-        event_kind: event.kind,
-        request: request.id,
+        event_type: event.kind.into(),
         target,
         body: Some(body),
         created_at: now,

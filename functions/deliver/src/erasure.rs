@@ -12,7 +12,7 @@ use answerback::{
         request::State,
     },
     service::{Lost, advance},
-    store::{Item, Listing, keys},
+    store::{Item, Listing, Related, keys},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -49,8 +49,10 @@ pub(crate) async fn clean_up(
         if !has_time(PAGE_TIME, app.clock.now(), ends_at) {
             return Ok(());
         }
-        let Listing { items, next } =
-            app.store.related::<Delivery>(request.id, PAGE, cursor.as_ref()).await?;
+        let Listing { items, next } = app
+            .store
+            .related::<Delivery>(Related::Request(request.id), PAGE, cursor.as_ref())
+            .await?;
         // What has no body was dealt with; the last look reads its attempts once more.
         let left = items.into_iter().filter(|it| it.body.is_some() || n_looks <= 1);
         stream::iter(left.map(|it| erase(app, it)))

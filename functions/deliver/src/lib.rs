@@ -164,8 +164,10 @@ async fn start(
     };
     // Its maker attempts a delivery at once, so a first start here is as rare as a takeover, and
     // both can afford to look whether there is still something to tell.
-    if delivery.attempt == 0 || matches!(delivery.state, Life::Leased { .. }) {
-        let request = app.store.get::<Request>(keys::request(delivery.request)).await?;
+    if (delivery.attempt == 0 || matches!(delivery.state, Life::Leased { .. }))
+        && let Some(request) = delivery.request()
+    {
+        let request = app.store.get::<Request>(keys::request(request)).await?;
         if request.is_some_and(|it| matches!(it.state, State::Erased { .. })) {
             return erasure::erase(app, delivery).await;
         }

@@ -32,13 +32,16 @@ pub(crate) fn headers(
         ("content-type", "application/json".to_owned()),
         ("user-agent", USER_AGENT.to_owned()),
         ("answerback-delivery", delivery.id.to_string()),
-        ("answerback-event", delivery.event_kind.as_str().to_owned()),
+        ("answerback-event", delivery.event_type.as_str().to_owned()),
         ("answerback-attempt", delivery.attempt.to_string()),
     ];
     headers.extend(behaviour.headers.iter().map(|(name, header)| {
         let value = match header {
-            Header::Request => delivery.request.to_string(),
-            Header::EventName => behaviour.event_name(delivery.event_kind.as_str()).to_owned(),
+            Header::Request => match delivery.request() {
+                Some(request) => request.to_string(),
+                None => delivery.event.to_string(),
+            },
+            Header::EventName => behaviour.event_name(delivery.event_type.as_str()).to_owned(),
             Header::DeliveryUuid => delivery.id.to_uuid(),
             Header::Second => now.as_second().to_string(),
             Header::Text(text) => (*text).to_owned(),

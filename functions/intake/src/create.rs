@@ -2,38 +2,33 @@
 
 use answerback::{
     domain::{
-        CallbackUrl, OpId, Request, RequestId, Scope,
+        OpId, Request, RequestId, Scope,
         request::{Fingerprint, LinkSecret, State, Terms},
     },
-    egress::Failure,
     service::{
-        Caller, Code, Fault, Fields, Problem,
+        Caller, Fields, Problem,
         fields::Faults,
-        http::{CalledHost, Json, header},
+        http::{CalledHost, Json},
         requests::{self, callback_delivery, is_visible},
     },
-    signing,
     store::{Saved, keys},
 };
 use axum::{
     extract::State as Extension,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{HeaderName, LOCATION},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{App, question, terms};
+use crate::{
+    App, callback,
+    idempotency::{self, Keyed},
+    question, terms,
+};
 
-/// Longest idempotency key, in characters.
-const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
-/// Where idempotency keys of this call are apart from those of others.
+/// Where requests are made.
 const PATH: &str = "/v1/requests";
-/// Says that nothing new was made.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Everything that a new request is made of and that the caller decides.
 struct Draft {
@@ -55,41 +50,37 @@ pub(crate) async fn create(
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
 
-    // The value's own text, so that white space and the order of members do not count.
-    let text = body.to_string();
-    let keyed = match idempotency_key(&headers)? {
-        None => None,
-        Some(key) => {
-            let id = keyed_id(&app, &caller, key).await?;
-            let hash = signing::sha256(text.as_bytes());
-            Some((id, Fingerprint(hash[..16].try_into().expect("16 of 32 bytes"))))
-        }
+    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body).await?;
+    let id = match keyed {
+        Some(keyed) => RequestId::from_bits(keyed.bits),
+        None => RequestId::mint(now, app.entropy.next()),
     };
     // Looked up first: what was accepted once is not to be refused for a receiver that is down.
-    if let Some((id, fingerprint)) = keyed
+    if let Some(Keyed { fingerprint, .. }) = keyed
         && let Some(found) = app.store.get(keys::request(id)).await?
     {
         return replay(&app, &caller, &found, fingerprint, now).await;
     }
 
     let draft = read(body)?;
-    check_callback(&app, &draft, &host).await?;
+    if let Some(callback) = &draft.terms.callback {
+        callback::check(&app, &callback.receiver, draft.probe, &host).await?;
+    }
     // Only now: trying the receiver out must not eat of the time to answer.
     let now = app.clock.now();
 
-    let base_url = app.public_base_url.clone().unwrap_or_else(|| called_base_url(&headers, &host));
     let request = Request {
-        id: keyed.map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),
+        id,
         account: caller.account(),
         livemode: caller.livemode(),
         created_by: op,
-        fingerprint: keyed.map(|(_, fingerprint)| fingerprint),
+        fingerprint: keyed.map(|it| it.fingerprint),
         created_at: now,
         deadline: now + std::time::Duration::from_secs(draft.timeout_seconds.into()),
         question: draft.question,
         terms: draft.terms,
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
-        base_url,
+        base_url: callback::base_url(&app, &headers, &host),
         published: app.publishes,
         rows: Vec::new(),
         state: State::Pending,
@@ -105,8 +96,7 @@ pub(crate) async fn create(
         // A write of ours whose answer was lost, come back.
         Saved::Superseded(found) if found.created_by == op => (),
         Saved::Superseded(found) => {
-            let fingerprint = keyed.map(|(_, fingerprint)| fingerprint);
-            let Some(fingerprint) = fingerprint else { return Err(Problem::too_busy()) };
+            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
             return replay(&app, &caller, &found, fingerprint, now).await;
         }
         Saved::Gone => return Err(Problem::too_busy()),
@@ -124,10 +114,7 @@ async fn replay(
     fingerprint: Fingerprint,
     now: Timestamp,
 ) -> Result<Response, Problem> {
-    if found.fingerprint != Some(fingerprint) {
-        let detail = "this Idempotency-Key was used before, with another body";
-        return Err(Problem::new(Code::IdempotencyKeyReused, detail));
-    }
+    idempotency::check(found.fingerprint, fingerprint)?;
     if !is_visible(found, caller) {
         return Err(Problem::not_found());
     }
@@ -143,32 +130,9 @@ fn created(request: &Request, view: impl serde::Serialize, is_replayed: bool) ->
     let mut response =
         (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
     if is_replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        idempotency::mark_replayed(&mut response);
     }
     response
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let is_printable = |it: &&str| {
-        (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&it.len())
-            && it.bytes().all(|it| (b' '..=b'~').contains(&it))
-    };
-    let key = value.to_str().ok().filter(is_printable);
-    key.map(Some).ok_or_else(|| {
-        let detail = format!("must have 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable characters");
-        Problem::invalid(vec![Fault::parameter("Idempotency-Key", detail)])
-    })
-}
-
-/// The identifier that an idempotency key stands for: nobody can foresee it, and finding it costs
-/// no write.
-async fn keyed_id(app: &App, caller: &Caller, key: &str) -> Result<RequestId, Problem> {
-    let account = app.accounts.account_of(caller).await?;
-    let mode = if caller.livemode() { "live" } else { "test" };
-    let account_id = caller.account().to_string();
-    let parts = [account_id.as_bytes(), mode.as_bytes(), PATH.as_bytes(), key.as_bytes()];
-    Ok(RequestId::from_bits(signing::derive_bits(&account.id_key.0, &parts)))
 }
 
 /// What the body asks for, or everything that is wrong with it.
@@ -183,38 +147,6 @@ fn read(body: Value) -> Result<Draft, Problem> {
         return Err(Problem::invalid(faults));
     }
     Ok(Draft { question, terms, timeout_seconds, probe })
-}
-
-/// Refuses a callback URL that may not be called, or that nobody answers at.
-async fn check_callback(app: &App, draft: &Draft, host: &CalledHost) -> Result<(), Problem> {
-    let Some(callback) = &draft.terms.callback else { return Ok(()) };
-    let refused =
-        |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`callback_url`: {why}"));
-    let mut rules = app.rules.clone();
-    if !rules.development {
-        rules.own_host = Some(own_host(app, host));
-    }
-    let url = CallbackUrl::parse(&callback.url, &rules).map_err(|err| refused(err.to_string()))?;
-    let checked =
-        if draft.probe { app.egress.probe(&url).await } else { app.egress.check(&url).await };
-    checked.map_err(|Failure { message, .. }| refused(message))
-}
-
-/// The name that we are reached by, which callbacks must not lead back to.
-fn own_host(app: &App, host: &CalledHost) -> String {
-    let base = app.public_base_url.as_deref().and_then(|it| it.split_once("://"));
-    let authority = base.map_or(host.0.as_str(), |(_, rest)| rest);
-    let name = authority.split('/').next().unwrap_or(authority);
-    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
-    // A name may end in the dot of the root, which says nothing; those of callbacks never do.
-    name.strip_suffix('.').unwrap_or(name).to_owned()
-}
-
-/// The address that the caller called, for links.
-fn called_base_url(headers: &HeaderMap, host: &CalledHost) -> String {
-    // The gateway sets it, whatever the caller sent.
-    let is_plain = header(headers, "x-forwarded-proto") == Some("http");
-    format!("{}://{}", if is_plain { "http" } else { "https" }, host.0)
 }
 
 #[cfg(test)]
@@ -270,22 +202,6 @@ mod tests {
                 let is_there = body.pointer(place).or_else(|| body.pointer(whole)).is_some();
                 prop_assert!(is_there, "{} in {}", fault, body);
             }
-        }
-
-        #[test]
-        fn an_idempotency_key_is_short_and_printable_or_refused(
-            key in prop_oneof![
-                prop::collection::vec(any::<u8>(), 0..4),
-                prop::collection::vec(b' '..=b'~', 250..260),
-            ],
-        ) {
-            let Ok(value) = HeaderValue::from_bytes(&key) else { return Ok(()) };
-            let mut headers = HeaderMap::new();
-            headers.insert("idempotency-key", value);
-            let is_printable = key.iter().all(|it| (b' '..=b'~').contains(it));
-            let read = idempotency_key(&headers).map(|it| it.map(str::as_bytes));
-            let is_wanted = is_printable && (1..=255).contains(&key.len());
-            prop_assert_eq!(read.ok(), is_wanted.then_some(Some(&*key)));
         }
     }
 

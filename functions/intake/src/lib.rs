@@ -6,8 +6,10 @@
 //! item's timer finds what no hint was sent for.
 
 mod answers;
+mod callback;
 mod create;
 mod deliveries;
+mod idempotency;
 mod question;
 mod requests;
 mod terms;

@@ -2,19 +2,14 @@
 
 use answerback::{
     domain::{
-        EventKind, Profile, Question,
+        Question,
         quorum::{Count, Quorum},
         reading::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
         },
         request::{
-            BearerToken, Callback, Mode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX,
-            TIMEOUT_SECONDS_MIN, Terms,
-        },
-        retry::{
-            DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, RETRIES_MAX, RetryPolicy,
-            TIMEOUT_SECONDS_MAX as ATTEMPT_SECONDS_MAX,
+            Mode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN, Terms,
         },
     },
     service::{
@@ -24,8 +19,7 @@ use answerback::{
 };
 use serde_json::Value;
 
-/// Longest bearer token, in characters.
-const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
+use crate::callback;
 
 /// Takes the time to answer out of the body's members.
 pub(crate) fn timeout(fields: &mut Fields, faults: &mut Faults) -> u32 {
@@ -40,7 +34,9 @@ pub(crate) fn read(fields: &mut Fields, question: &Question, faults: &mut Faults
     let mode = fields.word("mode", &MODES, faults).unwrap_or(Mode::OnUserAction);
     let quorum = quorum(fields, question, faults);
     let on_deadline = on_deadline(fields, question, faults);
-    let (callback, probe) = callback(fields, faults);
+    let callback = callback::read(fields, true, faults);
+    let probe = callback.as_ref().is_some_and(|it| it.probe);
+    let callback = callback.map(callback::Wanted::of_request);
     let read = read_policy(fields, faults);
     (Terms { mode, quorum, on_deadline, callback, read }, probe)
 }
@@ -143,84 +139,4 @@ fn read_policy(fields: &mut Fields, faults: &mut Faults) -> ReadPolicy {
     }
     members.finish(faults);
     ReadPolicy { mode, ttl_seconds }
-}
-
-fn callback(fields: &mut Fields, faults: &mut Faults) -> (Option<Callback>, bool) {
-    let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
-    let url = match fields.take("callback_url") {
-        None => None,
-        // Whatever is wrong with it is said by the rules for URLs.
-        Some(Value::String(url)) => Some(url),
-        Some(_) => {
-            fields.fault("callback_url", "must be text", faults);
-            Some(String::new())
-        }
-    };
-    let settings = fields.object("callback", faults);
-    if settings.is_some() && url.is_none() {
-        fields.fault("callback_url", "is required where there is a callback", faults);
-    }
-    let mut settings = match settings {
-        Some(settings) => settings,
-        None => Fields::of(Value::Object(serde_json::Map::new()), "", faults),
-    };
-    let profile = settings.word("profile", &profiles, faults).unwrap_or(Profile::Standard);
-    let behaviour = profile.behaviour();
-    let events = events(&mut settings, faults).unwrap_or_else(|| behaviour.events.to_vec());
-    let probe = settings.flag("probe", faults).unwrap_or(true);
-    let timeout = settings.integer("timeout_seconds", 1..=ATTEMPT_SECONDS_MAX, faults);
-    let retry = retry(&mut settings, behaviour.retry(), faults);
-    let bearer_token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX, faults);
-    if bearer_token.as_ref().is_some_and(|it| !it.bytes().all(|it| it.is_ascii_graphic())) {
-        settings.fault("bearer_token", "must be ASCII without spaces", faults);
-    }
-    settings.finish(faults);
-    let callback = url.map(|url| Callback {
-        url,
-        profile,
-        events,
-        timeout_seconds: timeout.unwrap_or(behaviour.timeout_seconds),
-        retry,
-        bearer_token: bearer_token.map(BearerToken),
-    });
-    (callback, probe)
-}
-
-fn events(settings: &mut Fields, faults: &mut Faults) -> Option<Vec<EventKind>> {
-    let mut events = Vec::new();
-    for (pointer, value) in settings.list("events", 1..=EventKind::ALL.len(), faults)? {
-        match value.as_str().and_then(EventKind::parse) {
-            Some(kind) if events.contains(&kind) => note(faults, pointer, "is there twice"),
-            Some(kind) => events.push(kind),
-            None => {
-                let kinds = EventKind::ALL.map(EventKind::as_str).join(", ");
-                note(faults, pointer, format!("must be one of {kinds}"));
-            }
-        }
-    }
-    Some(events)
-}
-
-fn retry(settings: &mut Fields, usual: RetryPolicy, faults: &mut Faults) -> RetryPolicy {
-    let Some(mut members) = settings.object("retry", faults) else { return usual };
-    let delays = members.list("delays_seconds", 0..=RETRIES_MAX, faults);
-    let delays_seconds = delays.map_or(usual.delays_seconds, |delays| {
-        let range = DELAY_SECONDS_MIN..=DELAY_SECONDS_MAX;
-        let delay = |(pointer, value): (String, Value)| {
-            let delay = value.as_u64().and_then(|it| u32::try_from(it).ok());
-            let delay = delay.filter(|it| range.contains(it));
-            if delay.is_none() {
-                let (min, max) = (range.start(), range.end());
-                note(faults, pointer, format!("must be a whole number from {min} to {max}"));
-            }
-            delay
-        };
-        delays.into_iter().filter_map(delay).collect()
-    });
-    let jitter = members.number("jitter", faults).unwrap_or(usual.jitter);
-    if !(0.0..=1.0).contains(&jitter) {
-        members.fault("jitter", "must be from 0 to 1", faults);
-    }
-    members.finish(faults);
-    RetryPolicy { delays_seconds, jitter }
 }

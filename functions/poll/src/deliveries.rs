@@ -6,7 +6,7 @@ use answerback::{
         Caller, Fault, Problem,
         wire::{AttemptView, DeliveryView, delivery_status},
     },
-    store::{Listed, Listing, keys},
+    store::{Listed, Listing, Related, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -40,9 +40,9 @@ pub(crate) async fn list(
     parameters.finish()?;
 
     // Whatever is listed, the account's own is all that is shown.
-    let related = request.or_else(|| event.and_then(EventId::request));
-    let Listing { items, next } = if let Some(request) = related {
-        app.store.related::<Delivery>(request, limit, cursor.as_ref()).await?
+    let related = request.map(Related::Request).or(event.map(Related::Event));
+    let Listing { items, next } = if let Some(related) = related {
+        app.store.related::<Delivery>(related, limit, cursor.as_ref()).await?
     } else {
         let (account, livemode) = (caller.account(), caller.livemode());
         app.store.list(account, livemode, Listed::Deliveries, limit, cursor.as_ref()).await?
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     let is_wanted = |it: &&Delivery| {
         is_own(it, &caller)
             && webhook.is_none()
-            && request.is_none_or(|request| request == it.request)
+            && request.is_none_or(|request| Some(request) == it.request())
             && event.is_none_or(|event| event == it.event)
             && status.is_none_or(|status| status == delivery_status(it))
     };

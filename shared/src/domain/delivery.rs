@@ -16,8 +16,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AccountId, DeliveryId, EventId, EventKind, OpId, Profile, RequestId,
-    request::BearerToken,
+    AccountId, DeliveryId, EventId, EventType, OpId, Profile, RequestId,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -47,9 +46,7 @@ pub struct Delivery {
     /// What is told.
     pub event: EventId,
     /// What kind of event that is.
-    pub event_kind: EventKind,
-    /// The request that the event is of.
-    pub request: RequestId,
+    pub event_type: EventType,
     /// Whom to tell.
     pub target: Target,
     /// The bytes that are sent, frozen. `None`: erased.
@@ -86,7 +83,7 @@ pub enum Target {
 /// A receiver of the sender's, and how it wants to be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receiver {
-    /// To be checked at every attempt.
+    /// Checked when it was given, and to be checked again at every attempt.
     pub url: String,
     /// What it expects.
     pub profile: Profile,
@@ -97,6 +94,10 @@ pub struct Receiver {
     /// Sent as `Authorization: Bearer …`.
     pub bearer_token: Option<BearerToken>,
 }
+
+/// A receiver's token. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken(pub String);
 
 /// Where a delivery is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +197,11 @@ impl Delivery {
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
         DeliveryId::from_bits(u128::from_be_bytes(bits))
+    }
+
+    /// The request that the event is of, if it is a request's.
+    pub fn request(&self) -> Option<RequestId> {
+        self.event.request()
     }
 
     /// The delivery, leased to `op` from the beginning: its maker attempts it at once.
@@ -336,6 +342,12 @@ impl Delivery {
 
 /// The whole time for one attempt to publish: the SDK's own limit, and a little.
 const BUS_TIMEOUT_SECONDS: u32 = 5;
+
+impl std::fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,19 @@
 //! What can happen, and be told.
 
+use std::{borrow::Cow, fmt};
+
 use jiff::Timestamp;
 
 use super::{EventId, question::Answer};
+
+/// Longest type of an event, in characters.
+pub const TYPE_CHARS_MAX: usize = 100;
+/// Most words in the type of an event.
+const TYPE_WORDS_MAX: usize = 4;
+
+/// What kind of event it is, as the API writes it: two to four words with full stops between.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType(Cow<'static, str>);
 
 /// The kinds of event that a request brings forth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +50,44 @@ impl EventKind {
     /// The kind that is written so.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+impl EventType {
+    /// The type that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_word = |it: &str| {
+            let is_letter = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_';
+            !it.is_empty() && it.bytes().all(is_letter)
+        };
+        let n_words = text.split('.').count();
+        let is_type = (2..=TYPE_WORDS_MAX).contains(&n_words)
+            && text.len() <= TYPE_CHARS_MAX
+            && text.split('.').all(is_word);
+        is_type.then(|| Self(Cow::Owned(text.to_owned())))
+    }
+
+    /// As it is written in the API.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<EventKind> for EventType {
+    fn from(kind: EventKind) -> Self {
+        Self(Cow::Borrowed(kind.as_str()))
+    }
+}
+
+impl PartialEq<EventKind> for EventType {
+    fn eq(&self, kind: &EventKind) -> bool {
+        self.0 == kind.as_str()
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -25,7 +25,7 @@ pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use delivery::Delivery;
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, EventType};
 pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, RequestId};
 pub use profile::Profile;
 pub use question::{Answer, Question};

@@ -34,7 +34,7 @@ pub struct Behaviour {
     pub signature: Signature,
     /// Headers beside those that every profile has.
     pub headers: &'static [(&'static str, Header)],
-    /// Kinds of event that go by another name.
+    /// Types of event that go by another name.
     pub event_names: &'static [(&'static str, &'static str)],
     /// Events of a request that are told unless others are asked for.
     pub events: &'static [EventKind],
@@ -279,8 +279,8 @@ impl Behaviour {
         RetryPolicy { delays_seconds: self.delays_seconds.to_vec(), jitter: self.jitter }
     }
 
-    /// What it calls the kind of event that we call `kind`.
-    pub fn event_name(&self, kind: &'static str) -> &'static str {
-        self.event_names.iter().find(|(ours, _)| *ours == kind).map_or(kind, |(_, theirs)| theirs)
+    /// What it calls the type of event that we call `ours`.
+    pub fn event_name<'a>(&self, ours: &'a str) -> &'a str {
+        self.event_names.iter().find(|it| it.0 == ours).map_or(ours, |it| it.1)
     }
 }

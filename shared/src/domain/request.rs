@@ -18,13 +18,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, Event, EventKind, OpId, Profile, RequestId,
+    AccountId, Event, EventKind, OpId, RequestId,
+    delivery::Receiver,
     event::Answered,
     id::NUMBER_MAX,
     question::{Answer, Question},
     quorum::{Quorum, Verdict},
     reading::{ReadPolicy, Reading, Told, UnknownReceipt},
-    retry::RetryPolicy,
 };
 
 /// Shortest time to answer.
@@ -123,26 +123,14 @@ pub enum OnDeadline {
     Default(String),
 }
 
-/// Where, what and how the sender wants to be told.
+/// Whom the sender wants to be told, and of what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Callback {
-    /// Checked when it was given, and to be checked again at every attempt.
-    pub url: String,
-    /// What its receiver expects.
-    pub profile: Profile,
+    /// Whom.
+    pub receiver: Receiver,
     /// Of what.
     pub events: Vec<EventKind>,
-    /// The whole time for one attempt.
-    pub timeout_seconds: u32,
-    /// When failed attempts are repeated.
-    pub retry: RetryPolicy,
-    /// Sent as `Authorization: Bearer …`.
-    pub bearer_token: Option<BearerToken>,
 }
-
-/// A receiver's token. It cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BearerToken(pub String);
 
 /// What answer links are made with. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -530,12 +518,6 @@ impl EventKind {
             Self::RequestCreated | Self::RequestFinished => true,
             Self::RequestAnswered | Self::RequestCancelled => false,
         }
-    }
-}
-
-impl std::fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BearerToken(…)")
     }
 }
 

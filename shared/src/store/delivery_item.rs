@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     item::{DecodeError, Item, Layout, Reader, Spelling},
-    keys::{self, Key},
-    question_item::{ReceiverItem, ReceiverParts},
+    keys::{self, Key, Related},
+    receiver_item::ReceiverItem,
 };
 use crate::domain::{
-    Attempt, Delivery, EventKind, OpId,
+    Attempt, Delivery, EventType, OpId,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{End, Reason, Receiver, State, Target},
+    delivery::{End, Reason, State, Target},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -93,14 +93,13 @@ impl Item for Delivery {
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .text("event", self.event.to_string())
-            .text("event_kind", self.event_kind.as_str().to_owned())
-            .text("request", self.request.to_string())
+            .text("event_kind", self.event_type.to_string())
             .json("target", &TargetItem::from(&self.target))
             .bytes("body", self.body.clone())
             .time("created_at", self.created_at)
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Deliveries))
             .text("list_sk", by_time.clone())
-            .text("related_pk", self.request.to_string())
+            .text("related_pk", keys::related(Related::Event(self.event)))
             .text("related_sk", by_time)
     }
 
@@ -133,9 +132,8 @@ impl Item for Delivery {
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
             event: item.parsed("event")?,
-            event_kind: EventKind::parse(&item.text("event_kind")?)
+            event_type: EventType::parse(&item.text("event_kind")?)
                 .ok_or(DecodeError::of("event_kind"))?,
-            request: item.parsed("request")?,
             target: item.json::<TargetItem>("target")?.try_into()?,
             body: item.optional_bytes("body")?,
             created_at: item.time("created_at")?,
@@ -208,13 +206,7 @@ impl Item for Attempt {
 impl From<&Target> for TargetItem {
     fn from(target: &Target) -> Self {
         match target {
-            Target::Https(receiver) => Self::Https(ReceiverItem::new(ReceiverParts {
-                url: receiver.url.clone(),
-                profile: receiver.profile,
-                timeout_seconds: receiver.timeout_seconds,
-                retry: receiver.retry.clone(),
-                bearer_token: receiver.bearer_token.clone(),
-            })),
+            Target::Https(receiver) => Self::Https(ReceiverItem::from(receiver)),
             Target::Bus => Self::Bus,
             Target::Erased => Self::Erased,
         }
@@ -227,9 +219,7 @@ impl TryFrom<TargetItem> for Target {
     fn try_from(item: TargetItem) -> Result<Self, DecodeError> {
         Ok(match item {
             TargetItem::Https(receiver) => {
-                let ReceiverParts { url, profile, timeout_seconds, retry, bearer_token } =
-                    receiver.parts().ok_or(DecodeError::of("target"))?;
-                Self::Https(Receiver { url, profile, timeout_seconds, retry, bearer_token })
+                Self::Https(receiver.read().ok_or(DecodeError::of("target"))?)
             }
             TargetItem::Bus => Self::Bus,
             TargetItem::Erased => Self::Erased,

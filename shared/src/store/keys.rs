@@ -3,7 +3,7 @@
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               | yes |
-//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request                   | yes |
+//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
 //! | an API key | `key_…`    | `-`         |                         |                               |     |
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::domain::{AccountId, AttemptId, DeliveryId, KeyId, RequestId};
+use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -47,6 +47,15 @@ pub enum Listed {
     Requests,
     /// Deliveries.
     Deliveries,
+}
+
+/// What deliveries belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Related {
+    /// A request: the deliveries of all its events.
+    Request(RequestId),
+    /// An event; those of a request are together.
+    Event(EventId),
 }
 
 /// Where a request lives.
@@ -82,6 +91,14 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
         Listed::Deliveries => "dlv",
     };
     format!("{account}#{mode}#{kind}")
+}
+
+/// The partition of [`RELATED_INDEX`] that holds what belongs to this.
+pub fn related(to: Related) -> String {
+    match to {
+        Related::Request(id) => id.to_string(),
+        Related::Event(id) => id.request().map_or_else(|| id.to_string(), |it| it.to_string()),
+    }
 }
 
 /// Where something made at `created_at` sorts among its like.

@@ -9,6 +9,7 @@ mod dynamodb;
 mod item;
 pub mod keys;
 mod question_item;
+mod receiver_item;
 mod request_item;
 mod table;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
-pub use keys::{Key, Listed};
+pub use keys::{Key, Listed, Related};
 pub use table::{DueCursor, DuePage, Page, Put, Table};
 
 use std::sync::Arc;
@@ -192,14 +193,14 @@ impl Store {
         self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
     }
 
-    /// The deliveries of a request's events, newest first.
+    /// The deliveries that belong to something, newest first.
     pub async fn related<T: Item>(
         &self,
-        request: RequestId,
+        to: Related,
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let partition = request.to_string();
+        let partition = keys::related(to);
         self.load(self.table.list(keys::RELATED_INDEX, partition, limit, cursor.cloned()).await?)
             .await
     }

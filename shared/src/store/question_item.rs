@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::item::DecodeError;
+use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
-    Answer, EventKind, Profile, Question,
+    Answer, EventKind, Question,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{BearerToken, Callback, Mode, OnDeadline, Terms},
-    retry::RetryPolicy,
+    request::{Callback, Mode, OnDeadline, Terms},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -118,57 +117,6 @@ struct CallbackItem {
     events: Vec<String>,
     #[serde(flatten)]
     receiver: ReceiverItem,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct ReceiverItem {
-    pub(crate) url: String,
-    pub(crate) profile: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) timeout_seconds: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retry: Option<(Vec<u32>, f64)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) bearer_token: Option<String>,
-}
-
-/// What a [`ReceiverItem`] stands for.
-pub(crate) struct ReceiverParts {
-    pub(crate) url: String,
-    pub(crate) profile: Profile,
-    pub(crate) timeout_seconds: u32,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) bearer_token: Option<BearerToken>,
-}
-
-impl ReceiverItem {
-    /// What differs from the profile is kept; what does not follows it.
-    pub(crate) fn new(parts: ReceiverParts) -> Self {
-        let behaviour = parts.profile.behaviour();
-        let own_retry = parts.retry != behaviour.retry();
-        let own_timeout = parts.timeout_seconds != behaviour.timeout_seconds;
-        Self {
-            url: parts.url,
-            profile: behaviour.name.to_owned(),
-            timeout_seconds: own_timeout.then_some(parts.timeout_seconds),
-            retry: own_retry.then_some((parts.retry.delays_seconds, parts.retry.jitter)),
-            bearer_token: parts.bearer_token.map(|it| it.0),
-        }
-    }
-
-    pub(crate) fn parts(self) -> Option<ReceiverParts> {
-        let profile = Profile::parse(&self.profile)?;
-        let behaviour = profile.behaviour();
-        let own_retry =
-            self.retry.map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
-        Some(ReceiverParts {
-            url: self.url,
-            profile,
-            timeout_seconds: self.timeout_seconds.unwrap_or(behaviour.timeout_seconds),
-            retry: own_retry.unwrap_or_else(|| behaviour.retry()),
-            bearer_token: self.bearer_token.map(BearerToken),
-        })
-    }
 }
 
 impl From<&Question> for QuestionItem {
@@ -369,13 +317,7 @@ impl From<&Callback> for CallbackItem {
     fn from(callback: &Callback) -> Self {
         Self {
             events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
-            receiver: ReceiverItem::new(ReceiverParts {
-                url: callback.url.clone(),
-                profile: callback.profile,
-                timeout_seconds: callback.timeout_seconds,
-                retry: callback.retry.clone(),
-                bearer_token: callback.bearer_token.clone(),
-            }),
+            receiver: ReceiverItem::from(&callback.receiver),
         }
     }
 }
@@ -387,8 +329,6 @@ impl TryFrom<CallbackItem> for Callback {
         let wrong = || DecodeError::of("terms");
         let events = item.events.iter().map(|it| EventKind::parse(it).ok_or_else(wrong));
         let events = events.collect::<Result<_, _>>()?;
-        let ReceiverParts { url, profile, timeout_seconds, retry, bearer_token } =
-            item.receiver.parts().ok_or_else(wrong)?;
-        Ok(Self { url, profile, events, timeout_seconds, retry, bearer_token })
+        Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
     }
 }

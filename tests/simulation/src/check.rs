@@ -217,7 +217,7 @@ impl<'a> Left<'a> {
                 )
             });
             let delivery = self.deliveries.get(&arrival.delivery);
-            let is_known = delivery.is_some_and(|it| it.event_kind.as_str() == arrival.event_kind);
+            let is_known = delivery.is_some_and(|it| it.event_type.as_str() == arrival.event_kind);
             self.hold(Invariant::Genuine, is_known, || {
                 format!("{} is no delivery of {}", arrival.delivery, arrival.event_kind)
             });

@@ -7,7 +7,7 @@ mod workers;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::retry::CRASHES_MAX;
+use crate::domain::{EventKind, retry::CRASHES_MAX};
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const ME: OpId = OpId(1);
@@ -28,8 +28,7 @@ fn delivery() -> Delivery {
         account: AccountId::from_bits(2 << 100),
         livemode: true,
         event,
-        event_kind: EventKind::RequestFinished,
-        request,
+        event_type: EventKind::RequestFinished.into(),
         target: Target::Https(Receiver {
             url: "https://example.com/hook".to_owned(),
             profile: Profile::Standard,

@@ -6,6 +6,7 @@ mod telling;
 
 use super::*;
 use crate::domain::{
+    Profile,
     question::Recipient,
     quorum::Count,
     reading::{ReadMode, Told},
@@ -60,14 +61,14 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
 }
 
 fn callback(events: &[EventKind]) -> Callback {
-    Callback {
+    let receiver = Receiver {
         url: "https://example.com/hook".to_owned(),
         profile: Profile::Standard,
-        events: events.to_vec(),
         timeout_seconds: 20,
         retry: Profile::Standard.behaviour().retry(),
         bearer_token: None,
-    }
+    };
+    Callback { receiver, events: events.to_vec() }
 }
 
 fn chose(option: &str) -> Answer {

@@ -13,8 +13,8 @@ use crate::domain::{
 pub struct DeliveryView<'a> {
     id: String,
     event_id: String,
-    event_type: &'static str,
-    request_id: String,
+    event_type: &'a str,
+    request_id: Option<String>,
     webhook_id: Option<String>,
     target: TargetView<'a>,
     status: &'static str,
@@ -80,8 +80,8 @@ impl<'a> DeliveryView<'a> {
         Self {
             id: delivery.id.to_string(),
             event_id: delivery.event.to_string(),
-            event_type: delivery.event_kind.as_str(),
-            request_id: delivery.request.to_string(),
+            event_type: delivery.event_type.as_str(),
+            request_id: delivery.request().map(|it| it.to_string()),
             webhook_id: None,
             target: match &delivery.target {
                 Target::Https(receiver) => TargetView {

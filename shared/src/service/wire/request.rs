@@ -153,8 +153,8 @@ impl<'a> RequestView<'a> {
             deadline: Time(request.deadline),
             finished_at: end.map(|it| Time(it.at)),
             callback: terms.callback.as_ref().map(|it| CallbackView {
-                url: &it.url,
-                profile: it.profile.behaviour().name,
+                url: &it.receiver.url,
+                profile: it.receiver.profile.behaviour().name,
                 delivery_id: viewer.delivery.map(|it| it.id.to_string()),
                 status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
             }),

@@ -9,12 +9,12 @@ use crate::domain::{
     RequestId, Scope,
     account::{IdKey, Secret},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{self, Receiver, Target},
+    delivery::{self, BearerToken, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{BearerToken, Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
+    request::{Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
 };
 
@@ -117,10 +117,7 @@ fn receiver() -> impl Strategy<Value = Receiver> {
 
 fn callback() -> impl Strategy<Value = Callback> {
     let events = prop::sample::subsequence(EventKind::ALL.to_vec(), 0..=4);
-    (receiver(), events).prop_map(|(it, events)| {
-        let Receiver { url, profile, timeout_seconds, retry, bearer_token } = it;
-        Callback { url, profile, events, timeout_seconds, retry, bearer_token }
-    })
+    (receiver(), events).prop_map(|(receiver, events)| Callback { receiver, events })
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
@@ -193,8 +190,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 account,
                 livemode,
                 event,
-                event_kind,
-                request,
+                event_type: event_kind.into(),
                 target,
                 body: Some(body),
                 created_at: now,

@@ -61,8 +61,8 @@ impl Left<'_> {
 
     fn n_told(&self, request: &Request, kind: EventKind, is_callback: bool) -> usize {
         let is_of = |it: &&Delivery| {
-            it.request == request.id
-                && it.event_kind == kind
+            it.request() == Some(request.id)
+                && it.event_type == kind
                 && matches!(it.target, Target::Https(_)) == is_callback
         };
         self.deliveries.values().filter(is_of).count()
@@ -181,7 +181,7 @@ impl Left<'_> {
     }
 
     fn is_erased(&self, delivery: &Delivery) -> bool {
-        let request = self.requests.iter().flatten().find(|it| it.id == delivery.request);
+        let request = self.requests.iter().flatten().find(|it| delivery.request() == Some(it.id));
         // Nobody can erase what nobody was told of.
         request.is_some_and(|it| matches!(it.state, Life::Erased { .. }))
     }

@@ -32,7 +32,7 @@ impl Left<'_> {
     }
 
     fn check_deliveries_of_erased(&mut self, request: &Request) {
-        let of = self.deliveries.values().filter(|it| it.request == request.id);
+        let of = self.deliveries.values().filter(|it| it.request() == Some(request.id));
         for delivery in of.cloned().collect::<Vec<_>>() {
             let is_gone = delivery.body.is_none() && matches!(delivery.target, Target::Erased);
             self.hold(Invariant::Forgotten, is_gone, || {
@@ -73,7 +73,7 @@ impl Left<'_> {
             let of = self.deliveries.get(&it.delivery);
             // Whoever begins with a delivery asks first; only one in its midst knows nothing.
             let latest = if it.attempt == 1 { erased_at + MIDST } else { latest };
-            of.is_some_and(|it| it.request == id) && it.began_at > latest
+            of.is_some_and(|it| it.request() == Some(id)) && it.began_at > latest
         });
         let late = late.map(|it| it.began_at);
         self.hold(Invariant::Forgotten, late.is_none(), || {

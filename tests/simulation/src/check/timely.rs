@@ -82,10 +82,8 @@ impl Left<'_> {
         let latest = self.latest(at, limit);
         let id = request.id;
         for delivery in self.deliveries.clone().into_values() {
-            let is_end = matches!(
-                delivery.event_kind,
-                EventKind::RequestFinished | EventKind::RequestCancelled
-            );
+            let is_end = delivery.event_type == EventKind::RequestFinished
+                || delivery.event_type == EventKind::RequestCancelled;
             if delivery.event.request() != Some(id)
                 || !is_end
                 || !Self::is_callback(&delivery.target)

@@ -289,8 +289,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an idempotency key is not heeded",
         file: CREATE,
-        before: "id: keyed.map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
-        after: "id: keyed.filter(|_| !MUTANT).map_or_else(|| RequestId::mint(now, app.entropy.next()), |(id, _)| id),",
+        before: "Some(keyed) => RequestId::from_bits(keyed.bits),\n        None =>",
+        after: "Some(keyed) if !MUTANT => RequestId::from_bits(keyed.bits),\n        _ =>",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {

@@ -85,7 +85,7 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
 /// What no step may break, comparing before and after.
 fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     assert_eq!(after.revision, before.revision + 1);
-    let told = |it: &Delivery| (it.id, it.event, it.event_kind, it.request, it.created_at);
+    let told = |it: &Delivery| (it.id, it.event, it.event_type.clone(), it.created_at);
     assert_eq!(told(after), told(before), "it tells of something else");
     assert!(after.body.is_none() || after.body == before.body, "the bytes changed");
 

@@ -1,0 +1,99 @@
+//! Idempotency keys: the same call made twice makes one thing.
+//!
+//! A key stands for the identifier of what is made under it, so that finding it again costs no
+//! write, and concurrent calls meet in one conditional write.
+
+use answerback::{
+    domain::request::Fingerprint,
+    service::{Caller, Code, Fault, Problem},
+    signing,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use serde_json::Value;
+
+use crate::App;
+
+/// Longest idempotency key, in characters.
+const CHARS_MAX: usize = 255;
+/// Says that nothing new was made.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What a call under an idempotency key makes.
+#[derive(Clone, Copy)]
+pub(crate) struct Keyed {
+    /// What its identifier is made from.
+    pub(crate) bits: u128,
+    /// What it is made from.
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// What a call to `path` with this body makes, if there is a key.
+///
+/// Keys are apart by account, mode and path. White space and the order of members do not count.
+pub(crate) async fn keyed(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    path: &str,
+    body: &Value,
+) -> Result<Option<Keyed>, Problem> {
+    let Some(key) = key(headers)? else { return Ok(None) };
+    let account = app.accounts.account_of(caller).await?;
+    let mode = if caller.livemode() { "live" } else { "test" };
+    let account_id = caller.account().to_string();
+    let parts = [account_id.as_bytes(), mode.as_bytes(), path.as_bytes(), key.as_bytes()];
+    let hash = signing::sha256(body.to_string().as_bytes());
+    Ok(Some(Keyed {
+        bits: signing::derive_bits(&account.id_key.0, &parts),
+        fingerprint: Fingerprint(hash[..16].try_into().expect("16 of 32 bytes")),
+    }))
+}
+
+/// Refuses a key that was used before for something else.
+pub(crate) fn check(found: Option<Fingerprint>, fingerprint: Fingerprint) -> Result<(), Problem> {
+    let detail = "this Idempotency-Key was used before, with another body";
+    let is_same = found == Some(fingerprint);
+    if is_same { Ok(()) } else { Err(Problem::new(Code::IdempotencyKeyReused, detail)) }
+}
+
+/// Says that nothing new was made.
+pub(crate) fn mark_replayed<T>(response: &mut Response<T>) {
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let is_printable = |it: &&str| {
+        (1..=CHARS_MAX).contains(&it.len()) && it.bytes().all(|it| (b' '..=b'~').contains(&it))
+    };
+    let key = value.to_str().ok().filter(is_printable);
+    key.map(Some).ok_or_else(|| {
+        let detail = format!("must have 1 to {CHARS_MAX} printable characters");
+        Problem::invalid(vec![Fault::parameter("Idempotency-Key", detail)])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_idempotency_key_is_short_and_printable_or_refused(
+            text in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..4),
+                prop::collection::vec(b' '..=b'~', 250..260),
+            ],
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(&text) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", value);
+            let is_printable = text.iter().all(|it| (b' '..=b'~').contains(it));
+            let read = key(&headers).map(|it| it.map(str::as_bytes));
+            let is_wanted = is_printable && (1..=255).contains(&text.len());
+            prop_assert_eq!(read.ok(), is_wanted.then_some(Some(&*text)));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Events that an account's own systems post, to be told to whoever wants to know.
+//!
+//! ```text
+//!   Waiting ── dispatched ──▶ Dispatched
+//! ```
+
+use jiff::Timestamp;
+
+use super::{AccountId, EventId, EventType, OpId, delivery::Receiver, request::Fingerprint};
+
+/// Longest reference, in characters.
+pub const REFERENCE_CHARS_MAX: usize = 200;
+
+/// An event that was posted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PostedEvent {
+    /// Who this is.
+    pub id: EventId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether it is real.
+    pub livemode: bool,
+    /// The operation that posted it.
+    pub created_by: OpId,
+    /// What it was made from, if under an idempotency key.
+    pub fingerprint: Option<Fingerprint>,
+    /// When it was posted.
+    pub created_at: Timestamp,
+    /// What kind of event it is.
+    pub event_type: EventType,
+    /// What it tells: the text of a JSON object, as it was posted.
+    pub data: String,
+    /// The poster's own name for it.
+    pub external_reference_id: Option<String>,
+    /// The address of the API, for whoever fetches what does not fit into a callback.
+    pub base_url: String,
+    /// Whom to tell beside those who always want to know.
+    pub callback: Option<Receiver>,
+    /// Whether there are deliveries of it.
+    pub is_dispatched: bool,
+    /// When somebody must look after it.
+    pub due_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
+}
+
+impl PostedEvent {
+    /// The event once there are deliveries of it; nothing if there were before.
+    pub fn dispatched(&self) -> Option<Self> {
+        let next = Self {
+            is_dispatched: true,
+            due_at: None,
+            revision: self.revision + 1,
+            ..self.clone()
+        };
+        (!self.is_dispatched).then_some(next)
+    }
+
+    /// The event once somebody was sent to dispatch it, and need not be again until `until`.
+    #[must_use]
+    pub fn hinted(&self, until: Timestamp) -> Self {
+        Self { due_at: Some(until), revision: self.revision + 1, ..self.clone() }
+    }
+}

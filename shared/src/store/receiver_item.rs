@@ -1,0 +1,54 @@
+//! How receivers are spelled in the table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Profile,
+    delivery::{BearerToken, Receiver},
+    retry::RetryPolicy,
+};
+
+/// What differs from the profile is kept; what does not follows it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReceiverItem {
+    url: String,
+    profile: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<(Vec<u32>, f64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bearer_token: Option<String>,
+}
+
+impl From<&Receiver> for ReceiverItem {
+    fn from(receiver: &Receiver) -> Self {
+        let behaviour = receiver.profile.behaviour();
+        let retry = Some(&receiver.retry).filter(|it| **it != behaviour.retry());
+        let timeout_seconds = Some(receiver.timeout_seconds);
+        Self {
+            url: receiver.url.clone(),
+            profile: behaviour.name.to_owned(),
+            timeout_seconds: timeout_seconds.filter(|it| *it != behaviour.timeout_seconds),
+            retry: retry.map(|it| (it.delays_seconds.clone(), it.jitter)),
+            bearer_token: receiver.bearer_token.as_ref().map(|it| it.0.clone()),
+        }
+    }
+}
+
+impl ReceiverItem {
+    /// Nothing where the profile is one that this version does not know.
+    pub(crate) fn read(self) -> Option<Receiver> {
+        let profile = Profile::parse(&self.profile)?;
+        let behaviour = profile.behaviour();
+        let own_retry =
+            self.retry.map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
+        Some(Receiver {
+            url: self.url,
+            profile,
+            timeout_seconds: self.timeout_seconds.unwrap_or(behaviour.timeout_seconds),
+            retry: own_retry.unwrap_or_else(|| behaviour.retry()),
+            bearer_token: self.bearer_token.map(BearerToken),
+        })
+    }
+}
