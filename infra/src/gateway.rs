@@ -89,7 +89,7 @@ pub fn is_write(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         ["v1", "requests", _] => method == Method::DELETE,
-        ["v1", "requests"]
+        ["v1", "requests" | "events"]
         | ["v1", "requests", _, "cancel" | "responses"]
         | ["v1", "deliveries", _, "redeliver"]
         | ["v1", "answers", _]

@@ -10,6 +10,7 @@ mod cost;
 mod deliveries;
 mod egress;
 mod emulator;
+mod events;
 mod histories;
 mod idempotency;
 mod lists;

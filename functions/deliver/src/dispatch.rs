@@ -1,21 +1,22 @@
-//! Turns what a request has to tell into deliveries, one for each target.
+//! Turns events into deliveries, one for each target: what a request has to tell, and what was
+//! posted.
 //!
 //! Identifiers are made from event and target, and a delivery is put only where there is none, so
 //! doing it twice makes nothing twice. The worker that makes a delivery has it leased from the
 //! beginning, and attempts it at once.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use answerback::{
     domain::{
-        Delivery, Event, OpId, Request,
-        delivery::{BUS, CALLBACK, State as Life, Target},
+        Delivery, Event, OpId, PostedEvent, Request,
+        delivery::{BUS, CALLBACK, Origin, State as Life, Target},
         request::State,
         retry::TIMEOUT_SECONDS_MAX,
     },
     service::{
         Hint, Lost, advance,
-        wire::{EventBody, callback_body},
+        wire::{EventBody, callback_body, posted_body},
     },
     store::Saved,
 };
@@ -31,72 +32,153 @@ pub(crate) async fn dispatch(
     request: Request,
     ends_at: Option<Timestamp>,
 ) -> Result<Request, Error> {
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
-    let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
-    let attempts_now = has_time(longest, now, ends_at);
-
+    let worker = Worker::new(app, ends_at);
     let events = request.outbox.iter();
     let deliveries = events.flat_map(|event| {
         targets(&request, event).map(|(name, target, body)| {
-            let delivery = begin(&request, event, name, target, body, now);
-            let delivery = if attempts_now { delivery.begin_leased(now, op) } else { delivery };
-            (event.number, delivery)
+            let origin = Origin {
+                event: event.id(request.id),
+                event_type: event.kind.into(),
+                made_by: request.created_by,
+                account: request.account,
+                livemode: request.livemode,
+            };
+            (event.number, Delivery::begin(origin, name, target, body, worker.now))
         })
     });
-    let put = deliveries.map(async |(number, delivery)| {
-        let put = app.store.create(&delivery).await.map(|saved| match saved {
-            Saved::Saved => Some(delivery),
-            // A write of ours whose answer was lost, come back.
-            Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),
-            Saved::Superseded(_) | Saved::Gone => None,
-        });
-        (number, put)
-    });
-    // One that cannot be put holds up no other: what was made is attempted, whatever failed.
+    let mut made = worker.make(deliveries.collect()).await;
     let mut numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
-    let mut made = Vec::new();
-    let mut failed = None;
-    for (number, put) in join_all(put).await {
-        match put {
-            Ok(delivery) => made.extend(delivery),
-            Err(err) => {
-                numbers.retain(|it| *it != number);
-                failed = Some(Error::from(err));
-            }
-        }
-    }
+    numbers.retain(|it| !made.unmade.contains(it));
 
-    let step = |it: &Request| Ok::<_, std::convert::Infallible>(it.dispatched(&numbers, now));
+    let step = |it: &Request| Ok(it.dispatched(&numbers, worker.now));
     let request = match advance(&app.store, request.clone(), step).await {
         Ok(dispatched) => dispatched,
-        // What is there is told already; what is not told any more, nobody waits for.
-        Err(Lost::Gone) => request,
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Busy) => {
-            failed = Some(Error::Busy);
-            request
-        }
-        Err(Lost::Store(err)) => {
-            failed = Some(err.into());
+        Err(lost) => {
+            made.failed = failure(lost).or(made.failed);
             request
         }
     };
     if let State::Erased { .. } = request.state {
         // It was erased meanwhile: nothing of it is told any more.
-        for delivery in made {
+        for delivery in made.deliveries {
             erasure::erase(app, delivery).await?;
         }
-    } else if attempts_now {
-        let attempts = made.into_iter().map(|it| attempt(app, it, op, 0));
-        for attempted in join_all(attempts).await {
-            failed = attempted.err().or(failed);
-        }
-    } else {
-        let hint = |it: &Delivery| (it.account, Hint::delivery(it.id, it.attempt), Duration::ZERO);
-        app.hints.send_all(&made.iter().map(hint).collect::<Vec<_>>()).await;
+        return made.failed.map_or(Ok(request), Err);
     }
-    failed.map_or(Ok(request), Err)
+    worker.tell(made).await.map(|()| request)
+}
+
+/// Makes the deliveries of a posted event, notes that, and attempts them.
+pub(crate) async fn dispatch_posted(
+    app: &App,
+    event: PostedEvent,
+    ends_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    if event.is_dispatched {
+        return Ok(());
+    }
+    let worker = Worker::new(app, ends_at);
+    let deliveries = event.callback.iter().map(|receiver| {
+        let body = posted_body(receiver.profile.behaviour(), &event);
+        let origin = Origin {
+            event: event.id,
+            event_type: event.event_type.clone(),
+            made_by: event.created_by,
+            account: event.account,
+            livemode: event.livemode,
+        };
+        let target = Target::Https(receiver.clone());
+        (0, Delivery::begin(origin, CALLBACK, target, body, worker.now))
+    });
+    let mut made = worker.make(deliveries.collect()).await;
+    if made.unmade.is_empty()
+        && let Err(lost) = advance(&app.store, event, |it| Ok(it.dispatched())).await
+    {
+        made.failed = failure(lost).or(made.failed);
+    }
+    worker.tell(made).await
+}
+
+/// Somebody who makes deliveries, and attempts them where there is time.
+struct Worker<'a> {
+    app: &'a App,
+    now: Timestamp,
+    op: OpId,
+    attempts_now: bool,
+}
+
+/// What came of making deliveries.
+struct Made {
+    /// Those that this worker made.
+    deliveries: Vec<Delivery>,
+    /// The numbers of the events some of whose deliveries could not be made.
+    unmade: Vec<u32>,
+    /// What failed last.
+    failed: Option<Error>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(app: &'a App, ends_at: Option<Timestamp>) -> Self {
+        let now = app.clock.now();
+        let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
+        let attempts_now = has_time(longest, now, ends_at);
+        Self { app, now, op: OpId::new(app.entropy.next()), attempts_now }
+    }
+
+    /// Puts deliveries, each of the event with its number, where there are none.
+    ///
+    /// One that cannot be put holds up no other: what was made is attempted, whatever failed.
+    async fn make(&self, deliveries: Vec<(u32, Delivery)>) -> Made {
+        let (op, attempts_now) = (self.op, self.attempts_now);
+        let put = deliveries.into_iter().map(async |(number, delivery)| {
+            let delivery =
+                if attempts_now { delivery.begin_leased(self.now, op) } else { delivery };
+            let put = self.app.store.create(&delivery).await.map(|saved| match saved {
+                Saved::Saved => Some(delivery),
+                // A write of ours whose answer was lost, come back.
+                Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),
+                Saved::Superseded(_) | Saved::Gone => None,
+            });
+            (number, put)
+        });
+        let mut made = Made { deliveries: Vec::new(), unmade: Vec::new(), failed: None };
+        for (number, put) in join_all(put).await {
+            match put {
+                Ok(delivery) => made.deliveries.extend(delivery),
+                Err(err) => {
+                    made.unmade.push(number);
+                    made.failed = Some(err.into());
+                }
+            }
+        }
+        made
+    }
+
+    /// Attempts what it made, or sends somebody who has time.
+    async fn tell(&self, made: Made) -> Result<(), Error> {
+        let Made { deliveries, mut failed, .. } = made;
+        if self.attempts_now {
+            let attempts = deliveries.into_iter().map(|it| attempt(self.app, it, self.op, 0));
+            for attempted in join_all(attempts).await {
+                failed = attempted.err().or(failed);
+            }
+        } else {
+            let hint =
+                |it: &Delivery| (it.account, Hint::delivery(it.id, it.attempt), Duration::ZERO);
+            self.app.hints.send_all(&deliveries.iter().map(hint).collect::<Vec<_>>()).await;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What is wrong where an item was not moved on. One that is gone has nobody who waits for it.
+fn failure(lost: Lost<Infallible>) -> Option<Error> {
+    match lost {
+        Lost::Gone => None,
+        Lost::Refused(never) => match never {},
+        Lost::Busy => Some(Error::Busy),
+        Lost::Store(err) => Some(err.into()),
+    }
 }
 
 /// Whether this is the delivery that `op` made.
@@ -122,32 +204,4 @@ fn targets<'a>(
     let bus = (request.published && event.kind.is_published())
         .then(|| (BUS, Target::Bus, EventBody::new(request, event).to_bytes()));
     callback.into_iter().chain(bus)
-}
-
-fn begin(
-    request: &Request,
-    event: &Event,
-    name: &str,
-    target: Target,
-    body: Vec<u8>,
-    now: Timestamp,
-) -> Delivery {
-    let event_id = event.id(request.id);
-    Delivery {
-        id: Delivery::id_of(event_id, request.created_by, name),
-        account: request.account,
-        livemode: request.livemode,
-        event: event_id,
-        event_type: event.kind.into(),
-        target,
-        body: Some(body),
-        created_at: now,
-        state: Life::Waiting { not_before: now },
-        attempt: 0,
-        starts: 0,
-        failures: 0,
-        redelivered_by: None,
-        due_at: Some(now),
-        revision: 0,
-    }
 }

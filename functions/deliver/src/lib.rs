@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
-        CallbackRules, Delivery, DeliveryId, OpId, Request, RequestId,
+        CallbackRules, Delivery, DeliveryId, OpId, PostedEvent, Request, RequestId,
         delivery::{Start, State as Life},
         request::State,
     },
@@ -119,6 +119,12 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
                 let delay =
                     until(request.deadline + answerback::domain::request::GUARD, app.clock.now());
                 app.hints.send(request.account, &hint, delay).await;
+            }
+        }
+        Hint::Event { ref id, .. } => {
+            let event: Option<PostedEvent> = app.store.get(keys::event(id.parse()?)).await?;
+            if let Some(event) = event {
+                dispatch::dispatch_posted(app, event, ends_at).await?;
             }
         }
         Hint::Delivery { ref id, attempt, hops } => {

@@ -1,5 +1,5 @@
-//! What writes over HTTP: requests are made, answered, cancelled and erased here, and deliveries
-//! sent once more.
+//! What writes over HTTP: requests are made, answered, cancelled and erased here, events taken in,
+//! and deliveries sent once more.
 //!
 //! Every handler tells the same story: who is calling, what do they want, what does that make of
 //! the item, save it, send a hint. The hint goes out before the answer does, and may get lost: the
@@ -9,6 +9,7 @@ mod answers;
 mod callback;
 mod create;
 mod deliveries;
+mod events;
 mod idempotency;
 mod question;
 mod requests;
@@ -55,6 +56,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}", delete(requests::erase))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/responses", post(requests::respond))
+        .route("/v1/events", post(events::post))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

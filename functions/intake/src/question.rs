@@ -65,7 +65,8 @@ pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
 }
 
 /// A text that may be left out, or left empty.
-fn optional_text(
+/// A text that may be empty, and then is as good as none.
+pub(crate) fn optional_text(
     fields: &mut Fields,
     name: &str,
     chars_max: usize,

@@ -6,6 +6,7 @@
 
 mod answers;
 mod deliveries;
+mod events;
 mod list;
 mod requests;
 mod result;
@@ -51,6 +52,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/result/ack", post(result::acknowledge))
         .route("/a/{token}", get(answers::page))
         .route("/v1/answers/{token}", get(answers::show))
+        .route("/v1/events", get(events::list))
+        .route("/v1/events/{id}", get(events::show))
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/conversations", get(deliveries::list_attempts))

@@ -8,6 +8,8 @@ use answerback::{
 };
 use axum::extract::{FromRequestParts, Query};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Things on a page, unless more or fewer are asked for.
 const LIMIT: i32 = 20;
@@ -16,7 +18,24 @@ const LIMIT_MAX: i32 = 100;
 /// Longest wait, in seconds; the gateway gives up at 30.
 const WAIT_SECONDS_MAX: u64 = 25;
 /// Most bytes of a page: Lambda answers with 6 MB at the most.
-pub(crate) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What is shown on a page of things that may be large.
+#[derive(Default)]
+pub(crate) struct Shown {
+    pub(crate) data: Vec<Box<RawValue>>,
+    n_bytes: usize,
+}
+
+impl Shown {
+    /// Shows one thing more. Whether the page ends there: what would have followed is on the next.
+    pub(crate) fn push(&mut self, view: &impl Serialize) -> Result<bool, Problem> {
+        let view = to_raw_value(view).map_err(Problem::internal)?;
+        self.n_bytes += view.get().len();
+        self.data.push(view);
+        Ok(self.n_bytes > PAGE_BYTES_MAX)
+    }
+}
 
 /// The query, parameter by parameter; every fault is noted.
 pub(crate) struct Parameters {

@@ -23,7 +23,7 @@ use axum::{
 
 use crate::{
     App,
-    list::{PAGE_BYTES_MAX, Parameters, Wanted, page},
+    list::{Parameters, Shown, Wanted, page},
 };
 
 /// The first pause between two looks at a request that somebody waits for.
@@ -99,8 +99,7 @@ pub(crate) async fn list(
         .list::<Request>(account, livemode, Listed::Requests, limit, cursor.as_ref())
         .await?;
     let mut next = listing.next;
-    let mut data = Vec::new();
-    let mut n_bytes = 0;
+    let mut shown = Shown::default();
     for request in listing.items {
         let is_wanted = is_visible(&request, &caller)
             && status.is_none_or(|it| it == wire::request_status(&request))
@@ -110,14 +109,10 @@ pub(crate) async fn list(
         }
         let delivery = callback_delivery(&app.store, &request).await?;
         let view = view(&request, delivery.as_ref(), &caller, app.clock.now());
-        let view = serde_json::value::to_raw_value(&view).map_err(Problem::internal)?;
-        n_bytes += view.get().len();
-        data.push(view);
-        if n_bytes > PAGE_BYTES_MAX {
-            // The page ends here; what would have followed is on the next.
-            next = Some(Cursor::after_request(&request));
+        if shown.push(&view)? {
+            next = Some(Cursor::after(request.id, request.created_at));
             break;
         }
     }
-    Ok(axum::Json(page(data, next.as_ref())).into_response())
+    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
 }

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{AccountId, Delivery, OpId, Request, request::State},
+    domain::{AccountId, Delivery, OpId, PostedEvent, Request, request::State},
     service::{Clock, Entropy, Hint, Hints, settle},
-    store::{self, Due, DueItem, Saved, Store, keys},
+    store::{self, Due, DueItem, Item, Saved, Store, keys},
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -79,6 +79,7 @@ struct Settled {
 enum Then {
     LeaveRequest(Box<Request>),
     LeaveDelivery(Box<Delivery>),
+    LeaveEvent(Box<PostedEvent>),
     Nothing,
 }
 
@@ -193,6 +194,15 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             let then = Then::LeaveDelivery(Box::new(delivery));
             Ok(Step::HandOn { account, hint, then, settled })
         }
+        DueItem::Event(id) => {
+            let event: Option<PostedEvent> = app.store.get(keys::event(*id)).await?;
+            let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
+                return Ok(Step::Stale);
+            };
+            let (account, hint) = (event.account, Hint::event(event.id));
+            let then = Then::LeaveEvent(Box::new(event));
+            Ok(Step::HandOn { account, hint, then, settled: Settled::default() })
+        }
         DueItem::Unknown(_) => Err(store::Error::unknown_item()),
     }
 }
@@ -222,14 +232,17 @@ async fn look_at_request(
 async fn leave_alone(app: &App, then: Then, until: Timestamp) -> Result<(), store::Error> {
     match then {
         Then::Nothing => (),
-        Then::LeaveRequest(request) => match app.store.save(&request.hinted(until)).await? {
-            Saved::Saved | Saved::Superseded(_) | Saved::Gone => (),
-        },
-        Then::LeaveDelivery(delivery) => match app.store.save(&delivery.hinted(until)).await? {
-            Saved::Saved | Saved::Superseded(_) | Saved::Gone => (),
-        },
+        Then::LeaveRequest(request) => save(app, &request.hinted(until)).await?,
+        Then::LeaveDelivery(delivery) => save(app, &delivery.hinted(until)).await?,
+        Then::LeaveEvent(event) => save(app, &event.hinted(until)).await?,
     }
     Ok(())
+}
+
+async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
+    match app.store.save(next).await? {
+        Saved::Saved | Saved::Superseded(_) | Saved::Gone => Ok(()),
+    }
 }
 
 /// A bad item must not stop the line.

@@ -69,6 +69,21 @@ pub struct Delivery {
     pub revision: u64,
 }
 
+/// What a delivery is to tell of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The event.
+    pub event: EventId,
+    /// What kind of event that is.
+    pub event_type: EventType,
+    /// The operation that made the event, or its request.
+    pub made_by: OpId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether the event is real.
+    pub livemode: bool,
+}
+
 /// Whom to tell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
@@ -197,6 +212,27 @@ impl Delivery {
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
         DeliveryId::from_bits(u128::from_be_bytes(bits))
+    }
+
+    /// The delivery of `of` to the target with this name, as it begins.
+    pub fn begin(of: Origin, name: &str, target: Target, body: Vec<u8>, now: Timestamp) -> Self {
+        Self {
+            id: Self::id_of(of.event, of.made_by, name),
+            account: of.account,
+            livemode: of.livemode,
+            event: of.event,
+            event_type: of.event_type,
+            target,
+            body: Some(body),
+            created_at: now,
+            state: State::Waiting { not_before: now },
+            attempt: 0,
+            starts: 0,
+            failures: 0,
+            redelivered_by: None,
+            due_at: Some(now),
+            revision: 0,
+        }
     }
 
     /// The request that the event is of, if it is a request's.

@@ -128,6 +128,11 @@ impl MessageId {
 }
 
 impl EventId {
+    /// Which of its request's events this is, counted from 1; 0 of one that was posted.
+    pub fn number(self) -> u32 {
+        self.number_bits()
+    }
+
     /// The request that this event is of, if it is a request's.
     pub fn request(self) -> Option<RequestId> {
         (self.number_bits() > 0).then(|| RequestId::from_bits(self.bits))

@@ -8,9 +8,6 @@ use jiff::Timestamp;
 
 use super::{AccountId, EventId, EventType, OpId, delivery::Receiver, request::Fingerprint};
 
-/// Longest reference, in characters.
-pub const REFERENCE_CHARS_MAX: usize = 200;
-
 /// An event that was posted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PostedEvent {
@@ -47,12 +44,8 @@ pub struct PostedEvent {
 impl PostedEvent {
     /// The event once there are deliveries of it; nothing if there were before.
     pub fn dispatched(&self) -> Option<Self> {
-        let next = Self {
-            is_dispatched: true,
-            due_at: None,
-            revision: self.revision + 1,
-            ..self.clone()
-        };
+        let next =
+            Self { is_dispatched: true, due_at: None, revision: self.revision + 1, ..self.clone() };
         (!self.is_dispatched).then_some(next)
     }
 

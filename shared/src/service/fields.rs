@@ -204,6 +204,11 @@ impl Fields {
         self.members.get(name).is_some_and(|it| !it.is_null())
     }
 
+    /// Whether there is such a member, be it null.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     /// The members that nobody took.
     pub fn into_rest(self) -> Map<String, Value> {
         self.members

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Promise,
     domain::{
-        AccountId, Delivery, DeliveryId, Request, RequestId,
+        AccountId, Delivery, DeliveryId, EventId, Request, RequestId,
         delivery::HINT_DELAY_MAX,
         request::{GUARD, State},
     },
@@ -40,6 +40,14 @@ pub enum Hint {
     },
     /// At a request: its deadline has come.
     Deadline {
+        /// Which.
+        id: String,
+        /// How many workers in a row have passed this on.
+        #[serde(default)]
+        hops: u32,
+    },
+    /// At a posted event: it is to be told.
+    Event {
         /// Which.
         id: String,
         /// How many workers in a row have passed this on.
@@ -97,6 +105,11 @@ impl Hint {
         Self::Deadline { id: id.to_string(), hops: 0 }
     }
 
+    /// Tell of this event.
+    pub fn event(id: EventId) -> Self {
+        Self::Event { id: id.to_string(), hops: 0 }
+    }
+
     /// Attempt this delivery, which has been started so often.
     pub fn delivery(id: DeliveryId, attempt: u32) -> Self {
         Self::Delivery { id: id.to_string(), attempt, hops: 0 }
@@ -109,6 +122,7 @@ impl Hint {
         (hops <= HOPS_MAX).then_some(match self {
             Self::Request { id, .. } => Self::Request { id, hops },
             Self::Deadline { id, .. } => Self::Deadline { id, hops },
+            Self::Event { id, .. } => Self::Event { id, hops },
             Self::Delivery { id, attempt, .. } => Self::Delivery { id, attempt, hops },
         })
     }

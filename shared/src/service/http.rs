@@ -1,6 +1,6 @@
 //! What all our HTTP functions have in common.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -21,7 +21,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{Code, Fault, Problem};
 
@@ -71,12 +71,38 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = read_body(request, state).await?;
-        let value = read_json(&bytes).map_err(|err| {
-            Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}"))
-        })?;
-        Ok(Self(value))
+        parse(&read_body(request, state).await?).map(Self)
     }
+}
+
+/// A JSON body whose parts are to be passed on as they were written.
+#[derive(Debug)]
+pub struct JsonText {
+    /// What it says.
+    pub value: Value,
+    text: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let text = read_body(request, state).await?;
+        Ok(Self { value: parse(&text)?, text })
+    }
+}
+
+impl JsonText {
+    /// The text of a member of the object that the body is.
+    pub fn member(&self, name: &str) -> Option<String> {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&self.text).ok()?;
+        members.get(name).map(|it| it.get().to_owned())
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Value, Problem> {
+    read_json(text)
+        .map_err(|err| Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}")))
 }
 
 /// Reads JSON that every parser reads alike, with any names: a [`Value`] that reads itself takes

@@ -88,6 +88,14 @@ impl Spelling {
     }
 
     /// JSON, or nothing where there is nothing.
+    pub(crate) fn optional_json<T: Serialize>(self, name: &str, value: Option<&T>) -> Self {
+        match value {
+            Some(value) => self.json(name, value),
+            None => self.set(name, None),
+        }
+    }
+
+    /// JSON, or nothing where there is nothing.
     pub(crate) fn json_list<T: Serialize>(self, name: &str, value: &[T]) -> Self {
         if value.is_empty() { self.set(name, None) } else { self.json(name, &value) }
     }

@@ -4,6 +4,7 @@
 //! |------------|------------|-------------|-------------------------|-------------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               | yes |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | yes |
+//! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
 //! | an API key | `key_…`    | `-`         |                         |                               |     |
@@ -47,6 +48,8 @@ pub enum Listed {
     Requests,
     /// Deliveries.
     Deliveries,
+    /// Posted events.
+    Events,
 }
 
 /// What deliveries belong to.
@@ -65,6 +68,11 @@ pub fn request(id: RequestId) -> Key {
 
 /// Where a delivery lives.
 pub fn delivery(id: DeliveryId) -> Key {
+    Key::alone(id.to_string())
+}
+
+/// Where a posted event lives.
+pub fn event(id: EventId) -> Key {
     Key::alone(id.to_string())
 }
 
@@ -89,6 +97,7 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
     let kind = match listed {
         Listed::Requests => "req",
         Listed::Deliveries => "dlv",
+        Listed::Events => "evt",
     };
     format!("{account}#{mode}#{kind}")
 }

@@ -8,6 +8,7 @@ mod delivery_item;
 mod dynamodb;
 mod item;
 pub mod keys;
+mod posted_item;
 mod question_item;
 mod receiver_item;
 mod request_item;
@@ -20,12 +21,12 @@ pub use item::{Attributes, DecodeError, Item, Layout};
 pub use keys::{Key, Listed, Related};
 pub use table::{DueCursor, DuePage, Page, Put, Table};
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
 use self::item::{Reader, Spelling};
-use crate::domain::{AccountId, Attempt, DeliveryId, Request, RequestId};
+use crate::domain::{AccountId, Attempt, DeliveryId, EventId, RequestId};
 
 /// After so many errors an item is taken out of the line.
 const ERRORS_MAX: u32 = 5;
@@ -65,6 +66,8 @@ pub enum DueItem {
     Request(RequestId),
     /// A delivery.
     Delivery(DeliveryId),
+    /// A posted event.
+    Event(EventId),
     /// Something of a kind that this version does not know.
     Unknown(Key),
 }
@@ -234,9 +237,9 @@ impl Store {
 }
 
 impl Cursor {
-    /// Right after `request` in its account's list.
-    pub fn after_request(request: &Request) -> Self {
-        Self { pk: request.id.to_string(), at: keys::by_time(request.created_at, request.id) }
+    /// Right after something in its account's list.
+    pub fn after(id: impl fmt::Display + Copy, created_at: Timestamp) -> Self {
+        Self { pk: id.to_string(), at: keys::by_time(created_at, id) }
     }
 }
 
@@ -246,13 +249,14 @@ impl DueItem {
         match self {
             Self::Request(id) => keys::request(*id),
             Self::Delivery(id) => keys::delivery(*id),
+            Self::Event(id) => keys::event(*id),
             Self::Unknown(key) => key.clone(),
         }
     }
 }
 
-impl std::fmt::Display for DueItem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for DueItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key().pk)
     }
 }
@@ -267,11 +271,11 @@ impl Error {
 fn due(row: Attributes) -> Option<Due> {
     let key = key_of(&row)?;
     let due_at = Reader(row).time("due_at").ok()?;
-    let what = match (key.pk.parse(), key.pk.parse()) {
-        (Ok(id), _) => DueItem::Request(id),
-        (_, Ok(id)) => DueItem::Delivery(id),
-        (Err(_), Err(_)) => DueItem::Unknown(key),
-    };
+    let what = None
+        .or_else(|| key.pk.parse().ok().map(DueItem::Request))
+        .or_else(|| key.pk.parse().ok().map(DueItem::Delivery))
+        .or_else(|| key.pk.parse().ok().map(DueItem::Event))
+        .unwrap_or(DueItem::Unknown(key));
     Some(Due { what, due_at })
 }
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, OpId,
+    Account, Answer, ApiKey, Attempt, Delivery, OpId, PostedEvent, Request,
     delivery::{self, Start, Verdict},
     request::{self, GUARD},
 };
@@ -18,7 +18,8 @@ use crate::domain::{
 const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
 
 /// The attributes that hold a JSON object.
-const OBJECTS: [&str; 7] = ["question", "terms", "ended", "erased", "target", "state", "exchange"];
+const OBJECTS: [&str; 8] =
+    ["question", "terms", "ended", "erased", "target", "state", "exchange", "callback"];
 
 /// What the table holds of `first` once it is created.
 fn created<T: Item>(first: &T) -> Attributes {
@@ -228,6 +229,21 @@ proptest! {
         // What may still be told, or be told again, is not dropped meanwhile.
         let is_over = read::<Delivery>(attributes.clone()).expect("it is readable").due_at.is_none();
         prop_assert_eq!(attributes.contains_key("ttl"), is_over);
+    }
+
+    #[test]
+    fn a_posted_event_is_read_back_and_kept_until_it_is_dispatched(
+        event in values::posted_event(),
+        chances in chances(),
+    ) {
+        let start = event.created_at;
+        let attributes = check_history(event, start, &chances, |it: &PostedEvent, chance, now| {
+            if chance.0 % 2 == 0 { it.dispatched() } else { it.due_at.map(|_| it.hinted(now)) }
+        });
+        let is_dispatched =
+            read::<PostedEvent>(attributes.clone()).expect("it is readable").is_dispatched;
+        prop_assert_eq!(attributes.contains_key("ttl"), is_dispatched);
+        prop_assert_eq!(attributes.contains_key("due_at"), !is_dispatched);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::*;
 fn is_hint(body: Option<&str>) -> bool {
     match serde_json::from_str(body.unwrap_or_default()) {
         Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. }) => id.parse::<RequestId>().is_ok(),
+        Ok(Hint::Event { id, .. }) => id.parse::<answerback::domain::EventId>().is_ok(),
         Ok(Hint::Delivery { id, .. }) => id.parse::<answerback::domain::DeliveryId>().is_ok(),
         Err(_) => false,
     }
@@ -20,9 +21,10 @@ fn records() -> impl Strategy<Value = Value> {
     let id = prop_oneof![
         3 => Just("req_00000000000000000000000000".to_owned()),
         3 => Just("dlv_00000000000000000000000000".to_owned()),
+        3 => Just("evt_00000000000000000000000000".to_owned()),
         1 => ".{0,5}",
     ];
-    let kind = select(vec!["request", "deadline", "delivery", "ping"]);
+    let kind = select(vec!["request", "deadline", "event", "delivery", "ping"]);
     let hint =
         (kind, id, prop::option::of(0_u32..9), 0_u32..9).prop_map(|(kind, id, attempt, hops)| {
             json!({ "kind": kind, "id": id, "attempt": attempt, "hops": hops }).to_string()

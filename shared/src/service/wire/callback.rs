@@ -1,13 +1,36 @@
-//! The bodies of callbacks: what an event of a request looks like to a receiver of each profile.
+//! The bodies of callbacks: what an event looks like to a receiver of each profile.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue, value::to_raw_value};
 
 use super::{EventBody, ResponseView, ResultData, Time, answer_fields};
 use crate::domain::{
-    Event, MessageId, Request,
+    Event, MessageId, PostedEvent, Request,
     profile::{Behaviour, Body},
 };
+
+/// Most bytes of a callback's body; of an event that is larger, the receiver gets its address.
+const PAYLOAD_BYTES_MAX: usize = 65_536;
+
+/// An event whose data does not fit.
+#[derive(Serialize)]
+struct Truncated<'a> {
+    id: &'a str,
+    r#type: &'a str,
+    timestamp: Time,
+    livemode: bool,
+    #[serde(flatten)]
+    elsewhere: Elsewhere<'a>,
+}
+
+/// In place of data that does not fit: where it is.
+#[derive(Serialize)]
+struct Elsewhere<'a> {
+    truncated: bool,
+    data_url: &'a str,
+}
 
 #[derive(Serialize)]
 struct NextKs<'a> {
@@ -27,22 +50,22 @@ struct Ping<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Noukai<'a> {
     event: &'a str,
-    execution_id: Value,
-    status: Value,
-    payload: Map<String, Value>,
+    #[serde(rename = "executionId")]
+    execution_id: Box<RawValue>,
+    status: Box<RawValue>,
+    payload: Box<RawValue>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 /// What `event` of `request` looks like to a receiver that expects this.
 pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) -> Vec<u8> {
-    let body = match behaviour.body {
-        Body::Envelope => serde_json::to_vec(&EventBody::new(request, event)),
-        Body::Data => serde_json::to_vec(&ResultData::of_event(request, event)),
+    match behaviour.body {
         Body::NextKs => {
             let data = ResultData::of_event(request, event).without_fields();
-            serde_json::to_vec(&NextKs {
+            bytes(&NextKs {
                 request_id: &data.request_id,
                 external_reference_id: data.external_reference_id,
                 status: data.status,
@@ -51,7 +74,7 @@ pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) ->
         }
         Body::Ping => {
             let answer = event.answered.as_ref().map(|it| &it.answer);
-            serde_json::to_vec(&Ping {
+            bytes(&Ping {
                 message_id: MessageId::of(request.id).to_string(),
                 channel_id: None,
                 timestamp: Time(event.at),
@@ -59,19 +82,71 @@ pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) ->
                 responses: answer.map(answer_fields).unwrap_or_default(),
             })
         }
-        Body::Noukai => {
-            let name = behaviour.event_name(event.kind.as_str());
-            let data = serde_json::to_value(ResultData::of_event(request, event));
-            let Ok(Value::Object(data)) = data else { unreachable!("a result is an object") };
-            serde_json::to_vec(&noukai(name, data, request.id.to_string().into()))
+        Body::Envelope | Body::Data | Body::Noukai => {
+            let whole = EventBody::new(request, event);
+            of_data(behaviour, &whole, &request.id.to_string(), &request.base_url)
         }
-    };
-    body.expect("plain data serializes")
+    }
 }
 
-/// `executionId` and `status` stand outside; where there is no execution, `other_id` does.
-fn noukai(event: &str, mut payload: Map<String, Value>, other_id: Value) -> Noukai<'_> {
-    let execution_id = payload.remove("executionId").unwrap_or(other_id);
-    let status = payload.remove("status").unwrap_or(Value::Null);
-    Noukai { event, execution_id, status, payload }
+/// What `event` looks like to a receiver that expects this. One that expects what becomes of a
+/// request gets the data as it was posted.
+pub fn posted_body(behaviour: &Behaviour, event: &PostedEvent) -> Vec<u8> {
+    let whole = EventBody::of_posted(event);
+    of_data(behaviour, &whole, &whole.id, &event.base_url)
+}
+
+/// `other_id` stands for the execution where there is none.
+fn of_data(
+    behaviour: &Behaviour,
+    whole: &EventBody<'_>,
+    other_id: &str,
+    base_url: &str,
+) -> Vec<u8> {
+    let name = behaviour.event_name(whole.r#type);
+    let body = match behaviour.body {
+        Body::Envelope => whole.to_bytes(),
+        Body::Noukai => bytes(&noukai(name, &whole.data, other_id, None)),
+        Body::Data | Body::NextKs | Body::Ping => whole.data.get().as_bytes().to_vec(),
+    };
+    if body.len() <= PAYLOAD_BYTES_MAX {
+        return body;
+    }
+    let data_url = format!("{base_url}/v1/events/{}", whole.id);
+    let elsewhere = Elsewhere { truncated: true, data_url: &data_url };
+    match behaviour.body {
+        Body::Envelope => bytes(&Truncated {
+            id: &whole.id,
+            r#type: whole.r#type,
+            timestamp: whole.timestamp,
+            livemode: whole.livemode,
+            elsewhere,
+        }),
+        Body::Noukai => bytes(&noukai(name, &whole.data, other_id, Some(&elsewhere))),
+        Body::Data | Body::NextKs | Body::Ping => bytes(&elsewhere),
+    }
+}
+
+/// `executionId` and `status` stand outside, and the rest of the data in the payload.
+fn noukai<'a>(
+    event: &'a str,
+    data: &RawValue,
+    other_id: &str,
+    elsewhere: Option<&Elsewhere<'_>>,
+) -> Noukai<'a> {
+    // Raw, so that everything is passed on as it was written.
+    let data: Result<BTreeMap<String, Box<RawValue>>, _> = serde_json::from_str(data.get());
+    let mut data = data.expect("an event's data is an object");
+    let execution_id = data.remove("executionId").unwrap_or_else(|| raw(other_id));
+    let status = data.remove("status").unwrap_or_else(|| raw(&Value::Null));
+    let payload = elsewhere.map_or_else(|| raw(&data), raw);
+    Noukai { event, execution_id, status, payload, truncated: elsewhere.is_some() }
+}
+
+fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
+    to_raw_value(value).expect("plain data serializes")
+}
+
+fn bytes(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("plain data serializes")
 }

@@ -3,15 +3,16 @@
 
 mod callback;
 mod delivery;
+mod event;
 mod question;
 mod request;
 
-pub use callback::callback_body;
+pub use callback::{callback_body, posted_body};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
+pub use event::{EventBody, EventView};
 pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
-    CallbackStatus, EventBody, RequestView, ResponseView, ResultData, Viewer, request_outcome,
-    request_status,
+    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, request_outcome, request_status,
 };
 
 use jiff::Timestamp;

@@ -114,16 +114,6 @@ pub struct ResultData<'a> {
     finished_at: Option<Time>,
 }
 
-/// An event as `standard` receivers and the event bus get it.
-#[derive(Debug, Serialize)]
-pub struct EventBody<'a> {
-    id: String,
-    r#type: &'static str,
-    timestamp: Time,
-    livemode: bool,
-    data: ResultData<'a>,
-}
-
 impl<'a> RequestView<'a> {
     /// The view that `viewer` has of `request`.
     pub fn new(request: &'a Request, viewer: Viewer<'a>) -> Self {
@@ -266,24 +256,6 @@ impl<'a> ResultData<'a> {
             metadata: metadata(request),
             finished_at: end.map(|it| Time(it.at)),
         }
-    }
-}
-
-impl<'a> EventBody<'a> {
-    /// What `event` of `request` looks like in full.
-    pub fn new(request: &'a Request, event: &'a Event) -> Self {
-        Self {
-            id: event.id(request.id).to_string(),
-            r#type: event.kind.as_str(),
-            timestamp: Time(event.at),
-            livemode: request.livemode,
-            data: ResultData::of_event(request, event),
-        }
-    }
-
-    /// As the bytes that are sent.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("plain data serializes")
     }
 }
 

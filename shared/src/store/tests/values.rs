@@ -5,8 +5,8 @@ use proptest::{collection::vec, num, option, prelude::*, sample::select};
 use secrecy::SecretString;
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, EventKind, Id, OpId, Profile, Question, Request,
-    RequestId, Scope,
+    Account, Answer, ApiKey, Attempt, Delivery, EventKind, EventType, Id, OpId, PostedEvent,
+    Profile, Question, Request, RequestId, Scope,
     account::{IdKey, Secret},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{self, BearerToken, Receiver, Target},
@@ -200,6 +200,33 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 failures: 0,
                 redelivered_by: None,
                 due_at: Some(now),
+                revision: 0,
+            }
+        },
+    )
+}
+
+pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {
+    let made = (id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
+    let event_type = "[a-z_]{1,8}(\\.[a-z0-9]{1,8}){1,3}";
+    let data = ("[a-z]{0,5}", any::<i64>()).prop_map(|(name, it)| format!("{{\"{name}\": {it}}}"));
+    (made, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
+        |(made, event_type, data, external_reference_id, base_url, callback)| {
+            let (id, account, livemode, created_by, fingerprint, created_at) = made;
+            PostedEvent {
+                id,
+                account,
+                livemode,
+                created_by,
+                fingerprint: fingerprint.map(Fingerprint),
+                created_at,
+                event_type: EventType::parse(&event_type).expect("a type"),
+                data,
+                external_reference_id,
+                base_url,
+                callback,
+                is_dispatched: false,
+                due_at: Some(created_at),
                 revision: 0,
             }
         },

@@ -1,0 +1,100 @@
+//! Which events were posted, and what an event tells in full.
+
+use answerback::{
+    domain::{
+        Delivery, Event, EventId, EventKind, PostedEvent, Request, RequestId, Scope,
+        delivery::{BUS, CALLBACK},
+        request::State as Life,
+    },
+    service::{Caller, Problem, requests::is_visible, wire::EventView},
+    store::{self, Cursor, Listed, Listing, keys},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    App,
+    list::{Parameters, Shown, Wanted, page},
+};
+
+/// Lists the events that were posted.
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let Wanted { limit, cursor } = parameters.page();
+    parameters.finish()?;
+    let (account, livemode) = (caller.account(), caller.livemode());
+    let listing: Listing<PostedEvent> =
+        app.store.list(account, livemode, Listed::Events, limit, cursor.as_ref()).await?;
+    let mut next = listing.next;
+    let mut shown = Shown::default();
+    for event in &listing.items {
+        if shown.push(&EventView::new(event))? {
+            next = Some(Cursor::after(event.id, event.created_at));
+            break;
+        }
+    }
+    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
+}
+
+/// Shows an event in full.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let id: EventId = id.parse().map_err(|_| Problem::not_found())?;
+    if let Some(request) = id.request() {
+        return show_of_request(&app, &caller, id, request).await;
+    }
+    let event: Option<PostedEvent> = app.store.get(keys::event(id)).await?;
+    let is_own =
+        |it: &PostedEvent| it.account == caller.account() && it.livemode == caller.livemode();
+    let event = event.filter(is_own).ok_or_else(Problem::not_found)?;
+    Ok(axum::Json(EventView::new(&event)).into_response())
+}
+
+/// Shows an event of a request's, which is kept nowhere but in what was made of it: its delivery
+/// says what kind it is of, and the request what it tells, which does not change any more.
+async fn show_of_request(
+    app: &App,
+    caller: &Caller,
+    id: EventId,
+    request: RequestId,
+) -> Result<Response, Problem> {
+    let request: Option<Request> = app.store.get(keys::request(request)).await?;
+    let request = request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)?;
+    let event = event_of(app, &request, id).await?.ok_or_else(Problem::not_found)?;
+    Ok(axum::Json(EventView::of_request(&request, &event)).into_response())
+}
+
+async fn event_of(
+    app: &App,
+    request: &Request,
+    id: EventId,
+) -> Result<Option<Event>, store::Error> {
+    let mut kind = None;
+    for target in [CALLBACK, BUS] {
+        let delivery = keys::delivery(Delivery::id_of(id, request.created_by, target));
+        let delivery: Option<Delivery> = app.store.get(delivery).await?;
+        kind = kind.or(delivery.and_then(|it| EventKind::parse(it.event_type.as_str())));
+    }
+    let at = match (kind, &request.state) {
+        (Some(EventKind::RequestCreated), _) => request.created_at,
+        (Some(EventKind::RequestFinished | EventKind::RequestCancelled), Life::Ended(end))
+            if !end.reading.is_over() =>
+        {
+            end.at
+        }
+        // Who answered is told by the callback alone, which is never too small for it.
+        _ => return Ok(None),
+    };
+    Ok(kind.map(|kind| Event { number: id.number(), kind, at, answered: None }))
+}

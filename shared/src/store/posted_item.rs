@@ -1,0 +1,69 @@
+//! How posted events are spelled in the table.
+
+use super::{
+    item::{DecodeError, Item, Layout, Reader, Spelling},
+    keys::{self, Key},
+    receiver_item::ReceiverItem,
+};
+use crate::domain::{EventType, OpId, PostedEvent, request::Fingerprint};
+
+impl Item for PostedEvent {
+    const NAME: &'static str = "an event";
+
+    fn key(&self) -> Key {
+        keys::event(self.id)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fixed(&self, _: &Layout) -> Spelling {
+        let receiver = self.callback.as_ref().map(ReceiverItem::from);
+        Spelling::default()
+            .text("account", self.account.to_string())
+            .flag("livemode", self.livemode)
+            .number("created_by", self.created_by.0.cast_signed())
+            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .time("created_at", self.created_at)
+            .text("event_kind", self.event_type.to_string())
+            .text("data", self.data.clone())
+            .text("reference", self.external_reference_id.clone())
+            .text("base_url", self.base_url.clone())
+            .optional_json("callback", receiver.as_ref())
+            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Events))
+            .text("list_sk", keys::by_time(self.created_at, self.id))
+    }
+
+    fn moving(&self, layout: &Layout) -> Spelling {
+        Spelling::default()
+            .number("revision", self.revision.cast_signed())
+            .flag("dispatched", self.is_dispatched)
+            // It works again: only errors in a row set an item aside.
+            .number("n_errors", None)
+            .due(&self.id.to_string(), self.due_at, layout)
+            .ttl(self.is_dispatched.then(|| self.created_at + layout.retention))
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let receiver: Option<ReceiverItem> = item.optional_json("callback")?;
+        let callback = receiver.map(|it| it.read().ok_or(DecodeError::of("callback")));
+        Ok(Self {
+            id: item.parsed("pk")?,
+            account: item.parsed("account")?,
+            livemode: item.flag("livemode")?,
+            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            created_at: item.time("created_at")?,
+            event_type: EventType::parse(&item.text("event_kind")?)
+                .ok_or(DecodeError::of("event_kind"))?,
+            data: item.text("data")?,
+            external_reference_id: item.optional_text("reference")?,
+            base_url: item.text("base_url")?,
+            callback: callback.transpose()?,
+            is_dispatched: item.flag("dispatched")?,
+            due_at: item.optional_time("due_at")?,
+            revision: item.number("revision")?,
+        })
+    }
+}
