@@ -113,6 +113,7 @@ impl Caller {
                 let body = json!({ "receipt": receipt });
                 self.insist(Http::Poll, Method::POST, &path, &body, want).await;
             }
+            What::Post => self.post(action.at).await,
             What::Redeliver => {
                 let path = format!("/v1/requests/{id}");
                 let view =
@@ -124,6 +125,23 @@ impl Caller {
                 self.insist(Http::Intake, Method::POST, &path, &Value::Null, want).await;
             }
         }
+    }
+
+    /// Posts an event, under a key of its own.
+    async fn post(&self, at: i64) {
+        let key = format!("event-{}-{at}", self.number);
+        let body = json!({
+            "type": "job.completed",
+            "data": { "executionId": key, "status": "succeeded" },
+            "callback_url": receiver::events_url(self.number),
+            "callback": {
+                "probe": false,
+                "timeout_seconds": 3,
+                "retry": { "delays_seconds": [2, 10], "jitter": 0 },
+            },
+        });
+        let call = self.request(Method::POST, "/v1/events", Some(&key), Some(&body));
+        self.insist_on(Http::Intake, &call, Want::Post { key }).await;
     }
 
     async fn read(&self, id: &str, wait: u32) -> Option<Value> {
@@ -140,10 +158,13 @@ impl Caller {
         body: &Value,
         want: Want,
     ) -> Option<Value> {
+        let body = (!body.is_null()).then_some(body);
+        self.insist_on(function, &self.request(method, path, None, body), want).await
+    }
+
+    async fn insist_on(&self, function: Http, call: &Call, want: Want) -> Option<Value> {
         for n_tries in 1..=TRIES_MAX {
-            let body = (!body.is_null()).then_some(body);
-            let request = self.request(method.clone(), path, None, body);
-            match self.call(function, request, want.clone()).await {
+            match self.call(function, call.clone(), want.clone()).await {
                 Some((status, body)) if !status.is_server_error() => {
                     return status.is_success().then_some(body);
                 }

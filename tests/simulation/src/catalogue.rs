@@ -59,6 +59,11 @@ const LIVES: &[Life] = &[
         &[(2_000, What::Answer(0, "yes")), (2_050, What::Erase)],
     ),
     (
+        "with events of one's own",
+        || json!({}),
+        &[(1_500, What::Post), (2_000, What::Answer(0, "yes")), (2_000, What::Post)],
+    ),
+    (
         "delivered once more",
         || json!({}),
         &[(2_000, What::Answer(0, "yes")), (30_000, What::Redeliver)],

@@ -17,6 +17,7 @@
 
 mod deliveries;
 mod erasures;
+mod events;
 mod readers;
 mod requests;
 mod timely;
@@ -25,7 +26,7 @@ mod told;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use answerback::{
-    domain::{Account, Attempt, Delivery, DeliveryId, Request, RequestId},
+    domain::{Account, Attempt, Delivery, DeliveryId, EventId, PostedEvent, Request, RequestId},
     store::{Item, Key, Store, keys},
 };
 use futures::FutureExt as _;
@@ -86,6 +87,7 @@ struct Left<'a> {
     requests: Vec<Option<Request>>,
     deliveries: BTreeMap<String, Delivery>,
     attempts: Vec<Attempt>,
+    events: Vec<PostedEvent>,
     violations: Vec<Violation>,
     /// The longest time from the end of a request to the first attempt to tell of it.
     slowest: i64,
@@ -105,6 +107,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_requests();
     left.check_deliveries();
     left.check_erasures();
+    left.check_events();
     left.check_times();
     left.check_signatures(over.account);
     (left.violations, left.slowest)
@@ -115,10 +118,14 @@ impl<'a> Left<'a> {
         let store = fleet::store(&Arc::new(Process::outside(over.world)));
         let keys: Vec<Key> = over.world.state().table.keys().cloned().collect();
         let mut deliveries = BTreeMap::new();
-        let (mut all_requests, mut attempts) = (Vec::new(), Vec::new());
+        let (mut all_requests, mut attempts, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             if key.pk.parse().is_ok_and(|it: RequestId| key == keys::request(it)) {
                 all_requests.extend(item::<Request>(&store, key));
+                continue;
+            }
+            if key.pk.parse().is_ok_and(|it: EventId| key == keys::event(it)) {
+                events.extend(item::<PostedEvent>(&store, key));
                 continue;
             }
             let Ok(id) = key.pk.parse::<DeliveryId>() else { continue };
@@ -145,6 +152,7 @@ impl<'a> Left<'a> {
             requests,
             deliveries,
             attempts,
+            events,
             violations: Vec::new(),
             slowest: 0,
         }
@@ -180,7 +188,8 @@ impl<'a> Left<'a> {
                 200..=299 | 409 => true,
                 410 => call.want != Want::Create,
                 400 if call.body["code"] == "callback_url_not_allowed" => {
-                    call.want == Want::Create && self.may_fail_a_probe(call.request)
+                    matches!(call.want, Want::Create | Want::Post { .. })
+                        && self.may_fail_a_probe(call.request)
                 }
                 404 => self.may_be_erased(call.request),
                 500.. => !call.is_whole,

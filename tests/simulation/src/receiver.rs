@@ -66,6 +66,11 @@ pub(crate) fn url(number: usize) -> String {
     format!("https://r{number}.example.com/hook")
 }
 
+/// Where the receiver with this number is told of events that its sender posts.
+pub(crate) fn events_url(number: usize) -> String {
+    format!("https://r{number}.example.com/events")
+}
+
 /// What a receiver knows us by who expects no signature.
 pub(crate) const TOKEN: &str = "a-token-of-the-receiver";
 

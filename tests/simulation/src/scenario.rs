@@ -68,6 +68,8 @@ pub enum What {
     ReadAndAcknowledge(i64),
     /// The sender has the last callback delivered once more.
     Redeliver,
+    /// The sender posts an event of its own, for the same receiver.
+    Post,
 }
 
 impl Scenario {
@@ -169,8 +171,9 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
     } else {
         (0..chance.random_range(0..5)).map(|_| behaviour(chance)).collect()
     };
-    let mut actions: Vec<Action> =
-        (0..chance.random_range(0..8)).map(|_| action(chance, n_rows, timeout * 1_000)).collect();
+    let mut actions: Vec<Action> = (0..chance.random_range(0..8))
+        .map(|_| action(chance, seed, n_rows, timeout * 1_000))
+        .collect();
     actions.sort_by_key(|it| it.at);
     let at = chance.random_range(0..60_000);
     Plan { at, has_key: chance.random_bool(0.8), body, receiver, actions }
@@ -222,7 +225,7 @@ fn behaviour(chance: &mut Pcg64Mcg) -> Behaviour {
     }
 }
 
-fn action(chance: &mut Pcg64Mcg, n_rows: usize, timeout: i64) -> Action {
+fn action(chance: &mut Pcg64Mcg, seed: u64, n_rows: usize, timeout: i64) -> Action {
     // Mostly within the time to answer, often right at its end, and some after it.
     let at = match chance.random_range(0..6) {
         0..3 => chance.random_range(0..timeout),
@@ -237,6 +240,7 @@ fn action(chance: &mut Pcg64Mcg, n_rows: usize, timeout: i64) -> Action {
         8..10 => What::Respond(row, option),
         10 => What::Cancel,
         11 => What::Erase,
+        12 if seed % 5 < 3 => What::Post,
         12 => What::View,
         13..16 => What::Read(0),
         16 => What::Read(*pick(chance, &[1, 10, 20])),

@@ -51,6 +51,7 @@ pub(crate) enum Want {
     Read,
     Acknowledge { receipt: String },
     Redeliver { delivery: String },
+    Post { key: String },
 }
 
 /// A post, as its sender saw it.

@@ -13,7 +13,7 @@ use super::{Invariant, Left};
 use crate::{Behaviour, fault::Schedule, fleet::MINUTE, seen::Sent, world::since_start};
 
 /// How long things take when nothing is wrong: a few calls, a hint on its way, an attempt.
-const MOMENT: i64 = 1_500;
+pub(super) const MOMENT: i64 = 1_500;
 /// What a fault that is no crash may cost.
 const FAULT: i64 = 5_000;
 /// What a crash may cost: a lease and its guard, the next sweep, and the way from there.
@@ -28,7 +28,7 @@ impl Left<'_> {
     pub(super) fn check_times(&mut self) {
         for number in 0..self.requests.len() {
             let Some(request) = self.requests[number].clone() else { continue };
-            self.check_first_attempt(&request);
+            self.check_end_is_told(&request);
         }
         for delivery in self.deliveries.clone().into_values() {
             self.check_retries(&delivery);
@@ -66,7 +66,7 @@ impl Left<'_> {
     }
 
     /// The end of a request is told soon after it.
-    fn check_first_attempt(&mut self, request: &Request) {
+    fn check_end_is_told(&mut self, request: &Request) {
         let State::Ended(end) = &request.state else { return };
         let by_time = since_start(end.at) == since_start(request.deadline);
         let lag = self.over.scenario.weather.lag;
@@ -79,7 +79,6 @@ impl Left<'_> {
             (true, false) => 2_000 + 1_000 + MOMENT,
             (true, true) => 2_000 + MINUTE + lag + MOMENT,
         };
-        let latest = self.latest(at, limit);
         let id = request.id;
         for delivery in self.deliveries.clone().into_values() {
             let is_end = delivery.event_type == EventKind::RequestFinished
@@ -90,20 +89,34 @@ impl Left<'_> {
             {
                 continue;
             }
-            let name = delivery.id.to_string();
-            if self.n_redelivered(&name) > 0 {
-                // It may have been given up before it was once sent, its worker dead every time.
-                continue;
-            }
-            let first = self.seen.posts.iter().find(|it| it.delivery == name).map(|it| it.began_at);
             // What waits for the sweep comes within a minute, sooner or later by chance.
+            let first = self.check_first_attempt(&delivery.id.to_string(), at, limit);
             if !(by_time && is_swept) {
                 self.slowest = self.slowest.max(first.map_or(0, |it| it - at));
             }
-            self.hold(Invariant::InTime, first.is_none_or(|it| it <= latest), || {
-                format!("{id} ended at {at}, and was told of only at {first:?}, not by {latest}")
-            });
         }
+    }
+
+    /// The first attempt comes soon after what it tells of happened; gives the time of it.
+    pub(super) fn check_first_attempt(
+        &mut self,
+        delivery: &str,
+        happened_at: i64,
+        limit: i64,
+    ) -> Option<i64> {
+        if self.n_redelivered(delivery) > 0 {
+            // It may have been given up before it was once sent, its worker dead every time.
+            return None;
+        }
+        let latest = self.latest(happened_at, limit);
+        let first = self.seen.posts.iter().find(|it| it.delivery == delivery).map(|it| it.began_at);
+        self.hold(Invariant::InTime, first.is_none_or(|it| it <= latest), || {
+            format!(
+                "what {delivery} tells happened at {happened_at}, and was told only at {first:?}, \
+                 not by {latest}"
+            )
+        });
+        first
     }
 
     /// Retries come when their time has come, neither earlier nor much later.
