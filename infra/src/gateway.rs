@@ -91,6 +91,7 @@ pub fn is_write(method: &Method, path: &str) -> bool {
         ["v1", "requests", _] => method == Method::DELETE,
         ["v1", "requests" | "events"]
         | ["v1", "requests", _, "cancel" | "responses"]
+        | ["v1", "secret", "rotate"]
         | ["v1", "deliveries", _, "redeliver"]
         | ["v1", "answers", _]
         | ["a", _] => method == Method::POST,

@@ -21,6 +21,7 @@ mod profiles;
 mod races;
 mod requests;
 mod results;
+mod secrets;
 mod simulated_table;
 mod ssrf;
 mod submission;

@@ -217,7 +217,7 @@ async fn headers(
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
-    let account = app.accounts.account(delivery.account).await?.ok_or(Error::Secret)?;
+    let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
     sign::headers(&account, delivery, receiver, body, now)
 }
 

@@ -13,6 +13,7 @@ mod events;
 mod idempotency;
 mod question;
 mod requests;
+mod secret;
 mod terms;
 
 use answerback::{
@@ -57,6 +58,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
+        .route("/v1/secret/rotate", post(secret::rotate))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

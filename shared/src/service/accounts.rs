@@ -104,6 +104,12 @@ impl Accounts {
         Ok(account.map(|it| remember(&self.owners, id, it, now)))
     }
 
+    /// The account called `id` as it is now: what was just changed counts at once.
+    pub async fn account_now(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
+        let account: Option<Account> = self.store.get(keys::account(id)).await?;
+        Ok(account.map(|it| remember(&self.owners, id, it, self.clock.now())))
+    }
+
     /// The account of a caller, which must be there.
     pub async fn account_of(&self, caller: &Caller) -> Result<Arc<Account>, Problem> {
         let account = self.account(caller.account()).await?;
@@ -132,11 +138,17 @@ impl Caller {
         self.key.allows(scope)
     }
 
+    /// Leaves a line that says who did what, and when. Never with a secret.
+    pub fn audit(&self, did: &'static str, what: &str) {
+        tracing::info!(target: "audit", { account.id = %self.account(), key.id = %self.key(), what }, "{did}");
+    }
+
     /// Refuses unless the key opens what needs `scope`.
     pub fn need(&self, scope: Scope) -> Result<(), Problem> {
         if self.may(scope) {
             return Ok(());
         }
+        self.audit("was refused: its key lacks the scope", scope.as_str());
         let detail = format!("this key lacks the scope `{}`", scope.as_str());
         Err(Problem::new(Code::Forbidden, detail))
     }
@@ -174,6 +186,7 @@ pub fn new_account(now: Timestamp, entropy: &Entropy) -> Account {
             created_at: now,
             expires_at: None,
         }],
+        revision: 0,
     }
 }
 

@@ -75,6 +75,19 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     }
 }
 
+/// A JSON body that may be left out, and is an empty object then.
+#[derive(Debug)]
+pub struct JsonOrNothing(pub Value);
+
+impl<S: Send + Sync> FromRequest<S> for JsonOrNothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let text = read_body(request, state).await?;
+        if text.is_empty() { Ok(Self(Map::new().into())) } else { parse(&text).map(Self) }
+    }
+}
+
 /// A JSON body whose parts are to be passed on as they were written.
 #[derive(Debug)]
 pub struct JsonText {

@@ -60,6 +60,8 @@ pub enum Code {
     ReceiptUnknown,
     /// The delivery is being attempted, or was erased.
     NotRedeliverable,
+    /// Too many previous secrets sign already.
+    TooManySecrets,
     /// Too many did the same at once.
     TooBusy,
     /// Something on our side failed.
@@ -113,7 +115,8 @@ impl Code {
             Self::AlreadyFinished
             | Self::AlreadyAnswered
             | Self::ReceiptUnknown
-            | Self::NotRedeliverable => StatusCode::CONFLICT,
+            | Self::NotRedeliverable
+            | Self::TooManySecrets => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -137,6 +140,7 @@ impl Code {
             Self::RequestEnded => "request_ended",
             Self::ReceiptUnknown => "receipt_unknown",
             Self::NotRedeliverable => "not_redeliverable",
+            Self::TooManySecrets => "too_many_secrets",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -158,6 +162,7 @@ impl Code {
             Self::RequestEnded => "The request takes no more answers",
             Self::ReceiptUnknown => "The receipt is not known",
             Self::NotRedeliverable => "The delivery cannot be redelivered now",
+            Self::TooManySecrets => "Too many previous secrets sign already",
             Self::TooBusy => "Too busy",
             Self::Internal => "Something went wrong on our side",
         }

@@ -29,10 +29,16 @@ impl Item for Account {
     }
 
     fn revision(&self) -> u64 {
-        0
+        self.revision
     }
 
     fn fixed(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+            .time("created_at", self.created_at)
+            .bytes("id_key", self.id_key.0.to_vec())
+    }
+
+    fn moving(&self, _: &Layout) -> Spelling {
         let secrets: Vec<SecretItem> = self
             .secrets
             .iter()
@@ -43,13 +49,8 @@ impl Item for Account {
             })
             .collect();
         Spelling::default()
-            .time("created_at", self.created_at)
-            .bytes("id_key", self.id_key.0.to_vec())
+            .number("revision", self.revision.cast_signed())
             .json("secrets", &secrets)
-    }
-
-    fn moving(&self, _: &Layout) -> Spelling {
-        Spelling::default().number("revision", 0)
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -69,6 +70,7 @@ impl Item for Account {
                     })
                 })
                 .collect::<Result<_, DecodeError>>()?,
+            revision: item.number("revision")?,
         })
     }
 }

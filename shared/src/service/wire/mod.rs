@@ -6,6 +6,7 @@ mod delivery;
 mod event;
 mod question;
 mod request;
+mod secret;
 
 pub use callback::{callback_body, posted_body};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
@@ -14,6 +15,8 @@ pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
     CallbackStatus, RequestView, ResponseView, ResultData, Viewer, request_outcome, request_status,
 };
+
+pub use secret::SecretView;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};

@@ -270,6 +270,7 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
             created_at,
             id_key: IdKey(id_key),
             secrets,
+            revision: 0,
         },
     )
 }
