@@ -88,8 +88,8 @@ impl HttpFunction {
 pub fn is_write(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
-        ["v1", "requests", _] => method == Method::DELETE,
-        ["v1", "requests" | "events"]
+        ["v1", "requests" | "keys", _] => method == Method::DELETE,
+        ["v1", "requests" | "events" | "keys"]
         | ["v1", "requests", _, "cancel" | "responses"]
         | ["v1", "secret", "rotate"]
         | ["v1", "deliveries", _, "redeliver"]

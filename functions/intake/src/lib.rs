@@ -11,6 +11,7 @@ mod create;
 mod deliveries;
 mod events;
 mod idempotency;
+mod keys;
 mod question;
 mod requests;
 mod secret;
@@ -58,6 +59,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
+        .route("/v1/keys", post(keys::create))
+        .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secret::rotate))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))

@@ -7,6 +7,7 @@
 mod answers;
 mod deliveries;
 mod events;
+mod keys;
 mod list;
 mod requests;
 mod result;
@@ -58,6 +59,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/conversations", get(deliveries::list_attempts))
         .route("/v1/conversations/{id}", get(deliveries::show_attempt))
+        .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
         .with_state(app);
     http::service(routes)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{AccountId, KeyId};
+use super::{AccountId, KeyId, OpId, request::Fingerprint};
 
 /// How long a secret goes on signing after it was replaced, unless another time is asked for.
 pub const OVERLAP_SECONDS: u32 = 86_400;
@@ -84,8 +84,18 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// SHA-256 of the key's text.
     pub hash: [u8; 32],
+    /// What its owner calls it.
+    pub name: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The operation that made it.
+    pub created_by: OpId,
+    /// What it was made from, if under an idempotency key.
+    pub fingerprint: Option<Fingerprint>,
+    /// Since when it opens nothing any more.
+    pub revoked_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
 }
 
 impl Account {
@@ -162,6 +172,12 @@ impl ApiKey {
     /// Whether this key opens what needs `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|it| *it == scope || *it == Scope::Admin)
+    }
+
+    /// The key, opening nothing any more; nothing if it was revoked before.
+    pub fn revoke(&self, now: Timestamp) -> Option<Self> {
+        let next = Self { revoked_at: Some(now), revision: self.revision + 1, ..self.clone() };
+        self.revoked_at.is_none().then_some(next)
     }
 }
 

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use super::{Clock, Code, Entropy, Problem, http::header};
 use crate::{
     domain::{
-        Account, AccountId, ApiKey, KeyId, Scope,
+        Account, AccountId, ApiKey, KeyId, OpId, Scope,
         account::{IdKey, Secret},
     },
     signing,
@@ -78,7 +78,7 @@ impl Accounts {
             Problem::new(Code::Unauthorized, detail)
         })?;
         let id = key_id(text).ok_or_else(refused)?;
-        let key = self.key(id).await?.ok_or_else(refused)?;
+        let key = self.key(id).await?.filter(|it| it.revoked_at.is_none()).ok_or_else(refused)?;
         if !signing::same_hash(&key.hash, &signing::sha256(text.as_bytes())) {
             return Err(refused());
         }
@@ -92,6 +92,11 @@ impl Accounts {
         }
         let key: Option<ApiKey> = self.store.get(keys::api_key(id)).await?;
         Ok(key.map(|it| remember(&self.keys, id, it, now)))
+    }
+
+    /// Forgets a key that was just changed, so that it counts here at once.
+    pub fn forget(&self, id: KeyId) {
+        self.keys.lock().expect("no panic while it was held").remove(&id);
     }
 
     /// The account called `id`, if there is one.
@@ -163,14 +168,37 @@ impl NewKey {
         now: Timestamp,
         entropy: &Entropy,
     ) -> Self {
-        let id = KeyId::mint(now, entropy.next());
+        Self::make_as(KeyId::mint(now, entropy.next()), account, livemode, scopes, now, entropy)
+    }
+
+    /// A new key of `account`, with this identifier.
+    pub fn make_as(
+        id: KeyId,
+        account: AccountId,
+        livemode: bool,
+        scopes: Vec<Scope>,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Self {
         let mode = if livemode { "live" } else { "test" };
         let id_text = id.to_string();
         let id_text = id_text.trim_start_matches("key_");
         let secret = URL_SAFE_NO_PAD.encode(entropy.next_secret());
         let text = format!("ab_{mode}_{id_text}_{secret}");
         let hash = signing::sha256(text.as_bytes());
-        let key = ApiKey { id, account, livemode, scopes, hash, created_at: now };
+        let key = ApiKey {
+            id,
+            account,
+            livemode,
+            scopes,
+            hash,
+            name: None,
+            created_at: now,
+            created_by: OpId::new(entropy.next()),
+            fingerprint: None,
+            revoked_at: None,
+            revision: 0,
+        };
         Self { key, text: text.into() }
     }
 }

@@ -9,8 +9,9 @@ use super::{
     keys::{self, Key},
 };
 use crate::domain::{
-    Account, ApiKey, Scope,
+    Account, ApiKey, OpId, Scope,
     account::{IdKey, Secret},
+    request::Fingerprint,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -83,7 +84,7 @@ impl Item for ApiKey {
     }
 
     fn revision(&self) -> u64 {
-        0
+        self.revision
     }
 
     fn fixed(&self, _: &Layout) -> Spelling {
@@ -93,11 +94,19 @@ impl Item for ApiKey {
             .flag("livemode", self.livemode)
             .json("scopes", &scopes)
             .bytes("hash", self.hash.to_vec())
+            .text("name", self.name.clone())
             .time("created_at", self.created_at)
+            .number("created_by", self.created_by.0.cast_signed())
+            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Keys))
+            .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
-    fn moving(&self, _: &Layout) -> Spelling {
-        Spelling::default().number("revision", 0)
+    fn moving(&self, layout: &Layout) -> Spelling {
+        Spelling::default()
+            .number("revision", self.revision.cast_signed())
+            .time("revoked_at", self.revoked_at)
+            .ttl(self.revoked_at.map(|it| it + layout.retention))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -112,7 +121,14 @@ impl Item for ApiKey {
                 .filter_map(|it| Scope::parse(it))
                 .collect(),
             hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
+            name: item.optional_text("name")?,
             created_at: item.time("created_at")?,
+            created_by: OpId(
+                item.optional_number::<i64>("created_by")?.unwrap_or(0).cast_unsigned(),
+            ),
+            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            revoked_at: item.optional_time("revoked_at")?,
+            revision: item.number("revision")?,
         })
     }
 }

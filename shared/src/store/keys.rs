@@ -7,7 +7,7 @@
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
-//! | an API key | `key_…`    | `-`         |                         |                               |     |
+//! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |     |
 //!
 //! `list_sk` and `related_sk` are the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
@@ -50,6 +50,8 @@ pub enum Listed {
     Deliveries,
     /// Posted events.
     Events,
+    /// API keys.
+    Keys,
 }
 
 /// What deliveries belong to.
@@ -98,6 +100,7 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
         Listed::Requests => "req",
         Listed::Deliveries => "dlv",
         Listed::Events => "evt",
+        Listed::Keys => "key",
     };
     format!("{account}#{mode}#{kind}")
 }

@@ -277,12 +277,10 @@ proptest! {
     }
 
     #[test]
-    fn an_api_key_is_read_back(key in values::api_key()) {
-        let attributes = created(&key);
-        let back = read::<ApiKey>(attributes.clone()).expect("it is as it was written");
-        prop_assert_eq!(&back, &key);
-        check_newer(&attributes, |it: &ApiKey| *it == key);
-        check_damage::<ApiKey>(&attributes);
+    fn an_api_key_is_read_back_before_and_after_it_is_revoked(key in values::api_key()) {
+        let start = key.created_at;
+        let chances = [(0, 0, Answer::default(), OpId(1), 0), (0, 0, Answer::default(), OpId(2), 0)];
+        check_history(key, start, &chances, |it: &ApiKey, _, now| it.revoke(now));
     }
 
     #[test]

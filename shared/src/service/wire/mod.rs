@@ -4,6 +4,7 @@
 mod callback;
 mod delivery;
 mod event;
+mod key;
 mod question;
 mod request;
 mod secret;
@@ -11,6 +12,7 @@ mod secret;
 pub use callback::{callback_body, posted_body};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{EventBody, EventView};
+pub use key::KeyView;
 pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
     CallbackStatus, RequestView, ResponseView, ResultData, Viewer, request_outcome, request_status,

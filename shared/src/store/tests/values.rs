@@ -277,14 +277,23 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
-    (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), moment()).prop_map(
-        |(id, account, livemode, scopes, hash, created_at)| ApiKey {
-            id,
-            account,
-            livemode,
-            scopes,
-            hash,
-            created_at,
+    let made = (moment(), op(), option::of(any::<[u8; 16]>()));
+    (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
+        |(id, account, livemode, scopes, hash, name, made)| {
+            let (created_at, created_by, fingerprint) = made;
+            ApiKey {
+                id,
+                account,
+                livemode,
+                scopes,
+                hash,
+                name,
+                created_at,
+                created_by,
+                fingerprint: fingerprint.map(Fingerprint),
+                revoked_at: None,
+                revision: 0,
+            }
         },
     )
 }

@@ -1,0 +1,33 @@
+//! Which keys an account has.
+
+use answerback::{
+    domain::{ApiKey, Scope},
+    service::{Problem, wire::KeyView},
+    store::{Listed, Listing},
+};
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    App,
+    list::{Parameters, Wanted, page},
+};
+
+/// Lists the keys of the caller's mode, those that were revoked lately among them.
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::KeysWrite).await?;
+    let Wanted { limit, cursor } = parameters.page();
+    parameters.finish()?;
+    let (account, livemode) = (caller.account(), caller.livemode());
+    let Listing { items, next } =
+        app.store.list::<ApiKey>(account, livemode, Listed::Keys, limit, cursor.as_ref()).await?;
+    let data = items.iter().map(KeyView::new).collect();
+    Ok(axum::Json(page(data, next.as_ref())).into_response())
+}

@@ -1,0 +1,31 @@
+//! API keys as the API shows them.
+
+use serde::Serialize;
+
+use super::Time;
+use crate::domain::{ApiKey, Scope};
+
+/// A key, without its secret.
+#[derive(Debug, Serialize)]
+pub struct KeyView<'a> {
+    id: String,
+    name: Option<&'a str>,
+    scopes: Vec<&'static str>,
+    livemode: bool,
+    created_at: Time,
+    revoked_at: Option<Time>,
+}
+
+impl<'a> KeyView<'a> {
+    /// The view of `key`.
+    pub fn new(key: &'a ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.as_deref(),
+            scopes: key.scopes.iter().copied().map(Scope::as_str).collect(),
+            livemode: key.livemode,
+            created_at: Time(key.created_at),
+            revoked_at: key.revoked_at.map(Time),
+        }
+    }
+}
