@@ -59,14 +59,25 @@ const LIVES: &[Life] = &[
         &[(2_000, What::Answer(0, "yes")), (2_050, What::Erase)],
     ),
     (
+        "delivered once more",
+        || json!({}),
+        &[(2_000, What::Answer(0, "yes")), (30_000, What::Redeliver)],
+    ),
+    (
         "with events of one's own",
         || json!({}),
         &[(1_500, What::Post), (2_000, What::Answer(0, "yes")), (2_000, What::Post)],
     ),
     (
-        "delivered once more",
+        "delivered again and again",
         || json!({}),
-        &[(2_000, What::Answer(0, "yes")), (30_000, What::Redeliver)],
+        &[
+            (2_000, What::Answer(0, "yes")),
+            (30_000, What::Redeliver),
+            (40_000, What::Redeliver),
+            (50_000, What::Redeliver),
+            (60_000, What::Redeliver),
+        ],
     ),
 ];
 

@@ -246,9 +246,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a delivery has another id each time it is made",
-        file: DISPATCH,
-        before: "id: Delivery::id_of(event_id, request.created_by, name),",
-        after: "id: Delivery::id_of(event_id, if MUTANT { OpId::new(u128::try_from(now.as_millisecond()).unwrap_or(0)) } else { request.created_by }, name),",
+        file: DELIVERY,
+        before: "id: Self::id_of(of.event, of.made_by, name),",
+        after: "id: Self::id_of(of.event, if MUTANT { OpId(now.as_millisecond().cast_unsigned()) } else { of.made_by }, name),",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
