@@ -37,7 +37,7 @@ async fn the_outcome_is_told_once_and_the_receiver_can_tell_that_it_is_ours() {
     let [post] = world.posts().try_into().expect("exactly one");
     assert_eq!(post.url.as_str(), "https://hooks.example.com/answerback");
     let header = |name: &str| post.headers[name].to_str().expect("ASCII").to_owned();
-    let secret = world.account.secrets[0].text.expose_secret();
+    let secret = world.account.secrets.0[0].text.expose_secret();
     assert!(verify_standard(
         secret,
         &header("webhook-id"),

@@ -82,7 +82,7 @@ fn assert_delays(seconds: &[i64], delays: &[i64]) {
 
 /// The hexadecimal signature that a `t=…,v1=…` header must have.
 fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
-    let secret = world.account.secrets[0].text.expose_secret();
+    let secret = world.account.secrets.0[0].text.expose_secret();
     let signed = [format!("{time}.").as_bytes(), body].concat();
     format!("t={time},v1={}", hmac_sha256(secret.as_bytes(), &signed))
 }

@@ -218,7 +218,7 @@ async fn headers(
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
     let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
-    sign::headers(&account, delivery, receiver, body, now)
+    sign::headers(&account.secrets, delivery, receiver, body, now)
 }
 
 /// The headers as they are kept: without secrets.

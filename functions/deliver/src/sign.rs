@@ -2,9 +2,10 @@
 
 use answerback::{
     domain::{
-        Account, Delivery,
+        Delivery,
         delivery::Receiver,
         profile::{Header, Previous, Signature},
+        secret::Secrets,
     },
     egress::{HeaderMap, HeaderName, HeaderValue},
     signing::SigningKey,
@@ -18,13 +19,13 @@ const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 
 /// The headers of one attempt, signed with every secret that is live at `now`.
 pub(crate) fn headers(
-    account: &Account,
+    secrets: &Secrets,
     delivery: &Delivery,
     receiver: &Receiver,
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
-    let keys = account.live_secrets(now).map(|it| SigningKey::parse(&it.text));
+    let keys = secrets.live(now).map(|it| SigningKey::parse(&it.text));
     let keys: Vec<SigningKey> = keys.collect::<Result<_, _>>().map_err(|_| Error::Secret)?;
     let behaviour = receiver.profile.behaviour();
 

@@ -1,11 +1,12 @@
-//! `POST /v1/secret/rotate` replaces the secret that the account's callbacks are signed with.
+//! `POST /v1/secret/rotate` replaces the secret that the account's callbacks are signed with; and
+//! what every rotation of a secret has in common.
 
 use std::time::Duration;
 
 use answerback::{
     domain::{
-        Account, Scope,
-        account::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
+        Account, Scope, Secret, Secrets,
+        secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
     },
     service::{
         Code, Fields, Problem, advance, fields::Faults, http::JsonOrNothing, wire::SecretView,
@@ -18,6 +19,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 
 use crate::App;
 
@@ -28,25 +30,43 @@ pub(crate) async fn rotate(
     body: Result<JsonOrNothing, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let JsonOrNothing(body) = body?;
+    let overlap = overlap(body?)?;
+    let now = app.clock.now();
+    let new = new_secret(&app, now);
+    let account: Option<Account> = app.store.get(keys::account(caller.account())).await?;
+    let account = account.ok_or_else(Problem::not_found)?;
+    let step = |it: &Account| it.rotate(&new, overlap).map_err(|it| too_many(&it));
+    let account = advance(&app.store, account, step).await?;
+    caller.audit("rotated", "the account's secret");
+    rotated(&account.secrets, now)
+}
+
+/// How long the one before goes on signing, as every rotation's body says.
+pub(crate) fn overlap(JsonOrNothing(body): JsonOrNothing) -> Result<Duration, Problem> {
     let mut faults = Faults::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let overlap = fields.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX, &mut faults);
     fields.finish(&mut faults);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
+    if faults.is_empty() {
+        Ok(Duration::from_secs(overlap.unwrap_or(OVERLAP_SECONDS).into()))
+    } else {
+        Err(Problem::invalid(faults))
     }
-    let overlap = Duration::from_secs(overlap.unwrap_or(OVERLAP_SECONDS).into());
+}
 
-    let account: Option<Account> = app.store.get(keys::account(caller.account())).await?;
-    let account = account.ok_or_else(Problem::not_found)?;
-    let now = app.clock.now();
-    let new = signing::new_secret(app.entropy.next_secret());
-    let full = |it: TooManySecrets| Problem::new(Code::TooManySecrets, it.to_string());
-    let step = |it: &Account| it.rotate(&new, overlap, now).map_err(full);
-    let account = advance(&app.store, account, step).await?;
-    caller.audit("rotated", "the account's secret");
-    let view = SecretView::new(account.live_secrets(now), true);
+/// A secret to rotate to.
+pub(crate) fn new_secret(app: &App, now: Timestamp) -> Secret {
+    Secret::begin(signing::new_secret(app.entropy.next_secret()), now)
+}
+
+/// Why there can be no other secret yet.
+pub(crate) fn too_many(err: &TooManySecrets) -> Problem {
+    Problem::new(Code::TooManySecrets, err.to_string())
+}
+
+/// The answer to a rotation: the new secret in full, this once.
+pub(crate) fn rotated(secrets: &Secrets, now: Timestamp) -> Result<Response, Problem> {
+    let view = SecretView::new(secrets, now, true);
     let view = view.ok_or_else(|| Problem::new(Code::Internal, "there is no secret"))?;
     Ok(axum::Json(view).into_response())
 }

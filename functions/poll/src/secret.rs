@@ -1,8 +1,8 @@
 //! The secret that the account's callbacks are signed with.
 
 use answerback::{
-    domain::Scope,
-    service::{Code, Problem, wire::SecretView},
+    domain::{Scope, Secrets},
+    service::{Caller, Code, Problem, wire::SecretView},
 };
 use axum::{
     extract::State,
@@ -18,17 +18,31 @@ pub(crate) async fn show(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let reveals = parameters.parsed("reveal", "true or false", |it| it.parse::<bool>().ok());
-    let reveals = reveals.unwrap_or(false);
-    let scope = if reveals { Scope::SecretsRead } else { Scope::WebhooksRead };
-    let caller = app.accounts.caller(&headers, scope).await?;
+    let (caller, reveals) = caller(&app, &headers, &mut parameters).await?;
     parameters.finish()?;
     let account = app.accounts.account_now(caller.account()).await?;
     let account = account.ok_or_else(Problem::not_found)?;
     if reveals {
         caller.audit("revealed", "the account's secret");
     }
-    let view = SecretView::new(account.live_secrets(app.clock.now()), reveals);
+    view(&app, &account.secrets, reveals)
+}
+
+/// Who wants to see a secret, and whether all of it.
+pub(crate) async fn caller(
+    app: &App,
+    headers: &HeaderMap,
+    parameters: &mut Parameters,
+) -> Result<(Caller, bool), Problem> {
+    let reveals = parameters.parsed("reveal", "true or false", |it| it.parse::<bool>().ok());
+    let reveals = reveals.unwrap_or(false);
+    let scope = if reveals { Scope::SecretsRead } else { Scope::WebhooksRead };
+    Ok((app.accounts.caller(headers, scope).await?, reveals))
+}
+
+/// The secret that signs now.
+pub(crate) fn view(app: &App, secrets: &Secrets, reveals: bool) -> Result<Response, Problem> {
+    let view = SecretView::new(secrets, app.clock.now(), reveals);
     let view = view.ok_or_else(|| Problem::new(Code::Internal, "there is no secret"))?;
     Ok(axum::Json(view).into_response())
 }

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{AccountId, KeyId, OpId, request::Fingerprint};
-
-/// How long a secret goes on signing after it was replaced, unless another time is asked for.
-pub const OVERLAP_SECONDS: u32 = 86_400;
-/// The longest that it may: 30 days.
-pub const OVERLAP_SECONDS_MAX: u32 = 2_592_000;
-/// Most previous secrets that sign at once.
-pub const PREVIOUS_SECRETS_MAX: usize = 2;
+use super::{
+    AccountId, KeyId, OpId,
+    request::Fingerprint,
+    secret::{Secret, Secrets, TooManySecrets},
+};
 
 /// Somebody who uses Answerback, apart from everybody else.
 #[derive(Clone, Debug)]
@@ -23,32 +19,15 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Identifiers are made from idempotency keys with this, so that nobody can foresee them.
     pub id_key: IdKey,
-    /// What callbacks are signed with: the current secret, and then the previous ones, the latest
-    /// first.
-    pub secrets: Vec<Secret>,
+    /// What callbacks are signed with.
+    pub secrets: Secrets,
     /// Counts the writes; the store refuses a write based on an older one.
     pub revision: u64,
 }
 
-/// Too many previous secrets sign already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{PREVIOUS_SECRETS_MAX} previous secrets sign already")]
-pub struct TooManySecrets;
-
 /// A random key of an account's own.
 #[derive(Clone)]
 pub struct IdKey(pub [u8; 32]);
-
-/// A signing secret and its life.
-#[derive(Clone, Debug)]
-pub struct Secret {
-    /// The secret as shown to its owner: `whsec_` and base64.
-    pub text: SecretString,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stops signing; the current one has no end.
-    pub expires_at: Option<Timestamp>,
-}
 
 /// What a holder of an API key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,33 +78,10 @@ pub struct ApiKey {
 }
 
 impl Account {
-    /// The account with `new` as its current secret, while the one before goes on signing for
-    /// `overlap`; nothing if it has this secret already.
-    pub fn rotate(
-        &self,
-        new: &SecretString,
-        overlap: Duration,
-        now: Timestamp,
-    ) -> Result<Option<Self>, TooManySecrets> {
-        if self.secrets.iter().any(|it| it.text.expose_secret() == new.expose_secret()) {
-            return Ok(None);
-        }
-        let current = Secret { text: new.clone(), created_at: now, expires_at: None };
-        let previous = self.live_secrets(now).map(|it| {
-            let expires_at = it.expires_at.unwrap_or(now + overlap);
-            Secret { expires_at: Some(expires_at), ..it.clone() }
-        });
-        let previous = previous.filter(|it| it.expires_at.is_some_and(|end| now < end));
-        let secrets: Vec<Secret> = std::iter::once(current).chain(previous).collect();
-        if secrets.len() > 1 + PREVIOUS_SECRETS_MAX {
-            return Err(TooManySecrets);
-        }
-        Ok(Some(Self { secrets, revision: self.revision + 1, ..self.clone() }))
-    }
-
-    /// The secrets that sign at `now`, the current one first.
-    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().filter(move |it| it.expires_at.is_none_or(|end| now < end))
+    /// The account with `new` as its current secret; see [`Secrets::rotate`].
+    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
+        let secrets = self.secrets.rotate(new, overlap)?;
+        Ok(secrets.map(|secrets| Self { secrets, revision: self.revision + 1, ..self.clone() }))
     }
 }
 
@@ -178,49 +134,5 @@ impl ApiKey {
     pub fn revoke(&self, now: Timestamp) -> Option<Self> {
         let next = Self { revoked_at: Some(now), revision: self.revision + 1, ..self.clone() };
         self.revoked_at.is_none().then_some(next)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
-    }
-
-    fn signing(account: &Account, now: i64) -> Vec<&str> {
-        account.live_secrets(at(now)).map(|it| it.text.expose_secret()).collect()
-    }
-
-    #[test]
-    fn a_new_secret_signs_first_and_the_one_before_until_its_overlap_ends() {
-        let first = Secret { text: "one".into(), created_at: at(0), expires_at: None };
-        let account = Account {
-            id: AccountId::from_bits(1 << 30),
-            created_at: at(0),
-            id_key: IdKey([0; 32]),
-            secrets: vec![first],
-            revision: 0,
-        };
-        let rotate = |account: &Account, new: &str, seconds, now| {
-            account.rotate(&new.into(), Duration::from_secs(seconds), at(now))
-        };
-        let two = rotate(&account, "two", 100, 10).expect("room").expect("news");
-        assert_eq!((signing(&two, 109), signing(&two, 110)), (vec!["two", "one"], vec!["two"]));
-        assert_eq!(two.revision, 1);
-        // The write's answer was lost, and it is made again.
-        assert!(rotate(&two, "two", 100, 11).expect("room").is_none());
-
-        let three = rotate(&two, "three", 100, 20).expect("room").expect("news");
-        assert_eq!(signing(&three, 109), ["three", "two", "one"]);
-        assert_eq!(signing(&three, 110), ["three", "two"]);
-        assert_eq!(rotate(&three, "four", 100, 109).err(), Some(TooManySecrets));
-        // One that ends at once needs no room.
-        let four = rotate(&three, "four", 0, 109).expect("room").expect("news");
-        assert_eq!(signing(&four, 109), ["four", "two", "one"]);
-        let four = rotate(&three, "four", 100, 110).expect("room").expect("news");
-        assert_eq!(signing(&four, 119), ["four", "three", "two"]);
-        assert_eq!(four.secrets.len(), 3);
     }
 }

@@ -21,6 +21,7 @@ pub mod quorum;
 pub mod reading;
 pub mod request;
 pub mod retry;
+pub mod secret;
 
 pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
@@ -32,6 +33,7 @@ pub use posted::PostedEvent;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::Request;
+pub use secret::{Secret, Secrets};
 
 /// Names one operation, so that its own write can be told from another's.
 ///

@@ -20,7 +20,8 @@ use super::{Clock, Code, Entropy, Problem, http::header};
 use crate::{
     domain::{
         Account, AccountId, ApiKey, KeyId, OpId, Scope,
-        account::{IdKey, Secret},
+        account::IdKey,
+        secret::{Secret, Secrets},
     },
     signing,
     store::{self, Store, keys},
@@ -209,13 +210,14 @@ pub fn new_account(now: Timestamp, entropy: &Entropy) -> Account {
         id: AccountId::mint(now, entropy.next()),
         created_at: now,
         id_key: IdKey(entropy.next_secret()),
-        secrets: vec![Secret {
-            text: signing::new_secret(entropy.next_secret()),
-            created_at: now,
-            expires_at: None,
-        }],
+        secrets: new_secrets(now, entropy),
         revision: 0,
     }
+}
+
+/// A new secret, alone.
+pub fn new_secrets(now: Timestamp, entropy: &Entropy) -> Secrets {
+    Secrets(vec![Secret::begin(signing::new_secret(entropy.next_secret()), now)])
 }
 
 /// The key that a caller sent.

@@ -17,7 +17,7 @@ pub mod wire;
 pub mod wiring;
 mod world;
 
-pub use accounts::{Accounts, Caller, NewKey, new_account};
+pub use accounts::{Accounts, Caller, NewKey, new_account, new_secrets};
 pub use advance::{Lost, advance};
 pub use bus::Bus;
 pub use config::Config;

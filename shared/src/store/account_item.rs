@@ -1,26 +1,11 @@
 //! How accounts and API keys are spelled in the table.
 
-use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
-
 use super::{
     item::{DecodeError, Item, Layout, Reader, Spelling},
     keys::{self, Key},
+    secret_item::{self, SECRETS},
 };
-use crate::domain::{
-    Account, ApiKey, OpId, Scope,
-    account::{IdKey, Secret},
-    request::Fingerprint,
-};
-
-#[derive(Serialize, Deserialize)]
-struct SecretItem {
-    text: String,
-    created_at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
-}
+use crate::domain::{Account, ApiKey, OpId, Scope, account::IdKey, request::Fingerprint};
 
 impl Item for Account {
     const NAME: &'static str = "an account";
@@ -40,37 +25,17 @@ impl Item for Account {
     }
 
     fn moving(&self, _: &Layout) -> Spelling {
-        let secrets: Vec<SecretItem> = self
-            .secrets
-            .iter()
-            .map(|it| SecretItem {
-                text: it.text.expose_secret().to_owned(),
-                created_at: it.created_at.as_millisecond(),
-                expires_at: it.expires_at.map(Timestamp::as_millisecond),
-            })
-            .collect();
         Spelling::default()
             .number("revision", self.revision.cast_signed())
-            .json("secrets", &secrets)
+            .json(SECRETS, &secret_item::spell(&self.secrets))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        let time = |it| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of("secrets"));
         Ok(Self {
             id: item.parsed("pk")?,
             created_at: item.time("created_at")?,
             id_key: IdKey(item.array("id_key")?.ok_or(DecodeError::of("id_key"))?),
-            secrets: item
-                .json::<Vec<SecretItem>>("secrets")?
-                .into_iter()
-                .map(|it| {
-                    Ok(Secret {
-                        text: SecretString::from(it.text),
-                        created_at: time(it.created_at)?,
-                        expires_at: it.expires_at.map(time).transpose()?,
-                    })
-                })
-                .collect::<Result<_, DecodeError>>()?,
+            secrets: secret_item::read(item.json(SECRETS)?)?,
             revision: item.number("revision")?,
         })
     }

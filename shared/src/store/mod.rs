@@ -12,6 +12,7 @@ mod posted_item;
 mod question_item;
 mod receiver_item;
 mod request_item;
+mod secret_item;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -200,10 +200,10 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 /// All of an account, secrets too, which cannot be compared or printed as they are.
 fn parts(account: &Account) -> impl PartialEq + Debug {
-    let secret = |it: &crate::domain::account::Secret| {
+    let secret = |it: &crate::domain::secret::Secret| {
         (it.text.expose_secret().to_owned(), it.created_at, it.expires_at)
     };
-    let secrets: Vec<_> = account.secrets.iter().map(secret).collect();
+    let secrets: Vec<_> = account.secrets.0.iter().map(secret).collect();
     (account.id, account.created_at, account.id_key.0, secrets)
 }
 

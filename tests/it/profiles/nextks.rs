@@ -30,7 +30,7 @@ async fn a_receiver_gets_the_body_and_the_signature_that_it_knows() {
 
     let posts = world.posts();
     assert_eq!(posts.len(), 3);
-    let secret = world.account.secrets[0].text.expose_secret();
+    let secret = world.account.secrets.0[0].text.expose_secret();
     for post in &posts {
         assert_eq!(post.timeout, Duration::from_secs(10));
         assert_eq!(post.body, posts[0].body);

@@ -217,7 +217,7 @@ impl<'a> Left<'a> {
     }
 
     fn check_signatures(&mut self, account: &Account) {
-        let secret = &account.secrets[0].text;
+        let secret = &account.secrets.0[0].text;
         for arrival in &self.seen.arrivals {
             self.hold(Invariant::Genuine, is_genuine(arrival, secret), || {
                 format!(

@@ -95,7 +95,7 @@ impl Inbox {
         // Read anew each time: the secret may have been rotated.
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
         let secrets: Vec<_> =
-            account.iter().flat_map(|it| it.live_secrets(now)).map(|it| &it.text).collect();
+            account.iter().flat_map(|it| it.secrets.live(now)).map(|it| &it.text).collect();
         let verified = signature::check(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
         let received = Arrival {

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use super::Time;
-use crate::domain::account::Secret;
+use crate::domain::secret::Secrets;
 
 /// How much of a secret's end is shown.
 const SHOWN_CHARS: usize = 4;
@@ -22,8 +22,8 @@ pub struct SecretView {
 
 impl SecretView {
     /// The view of those that sign at `now`; nothing where none does.
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, reveals: bool) -> Option<Self> {
-        let mut secrets = secrets.into_iter();
+    pub fn new(secrets: &Secrets, now: Timestamp, reveals: bool) -> Option<Self> {
+        let mut secrets = secrets.live(now);
         let current = secrets.next()?;
         let text = current.text.expose_secret();
         let end = text.char_indices().nth_back(SHOWN_CHARS - 1).map_or(text, |(at, _)| &text[at..]);

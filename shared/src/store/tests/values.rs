@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Delivery, EventKind, EventType, Id, OpId, PostedEvent,
     Profile, Question, Request, RequestId, Scope,
-    account::{IdKey, Secret},
+    account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{self, BearerToken, Receiver, Target},
     id::Kind,
@@ -16,6 +16,7 @@ use crate::domain::{
     reading::{ReadMode, ReadPolicy},
     request::{Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
+    secret::{Secret, Secrets},
 };
 
 pub(super) fn text() -> BoxedStrategy<String> {
@@ -269,7 +270,7 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
             id,
             created_at,
             id_key: IdKey(id_key),
-            secrets,
+            secrets: Secrets(secrets),
             revision: 0,
         },
     )
