@@ -6,7 +6,7 @@ use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress,
     service::{
-        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk,
+        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk, Webhooks,
         config::{DUE_SHARDS, RETENTION_DAYS},
         new_account,
     },
@@ -113,12 +113,14 @@ impl System {
         };
         let store = Store::new(Arc::new(DynamoDb::new(client, table::NAME)), layout);
         let accounts = Accounts::new(store.clone(), clock.clone());
+        let webhooks = Webhooks::new(store.clone(), clock.clone());
         let queue = Hints::Queue { client: sdk.sqs(), url: queue_url };
         let hints = if has_queue { queue.clone() } else { Hints::Dropped };
 
         let intake = intake::App {
             store: store.clone(),
             accounts: accounts.clone(),
+            webhooks: webhooks.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             hints: hints.clone(),
@@ -130,6 +132,7 @@ impl System {
         let poll = poll::App {
             store: store.clone(),
             accounts: accounts.clone(),
+            webhooks: webhooks.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             hints: hints.clone(),
@@ -139,6 +142,7 @@ impl System {
             poll: HttpFunction::new(poll::router(poll), clock.clone()),
             sweep: sweep::App {
                 store: store.clone(),
+                webhooks: webhooks.clone(),
                 clock: clock.clone(),
                 entropy: entropy.clone(),
                 hints: queue,
@@ -146,6 +150,7 @@ impl System {
             deliver: deliver::App {
                 store: store.clone(),
                 accounts,
+                webhooks,
                 clock: clock.clone(),
                 entropy: entropy.clone(),
                 hints,

@@ -1,6 +1,6 @@
 //! The table, as `template.yaml` deploys it.
 
-use answerback::store::keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX};
+use answerback::store::keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX};
 use serde_json::{Value, json};
 
 /// Its name, locally.
@@ -32,6 +32,8 @@ pub(crate) fn definition() -> Value {
             attribute("list_sk", "S"),
             attribute("related_pk", "S"),
             attribute("related_sk", "S"),
+            attribute("webhook_pk", "S"),
+            attribute("webhook_sk", "S"),
         ],
         "KeySchema": [
             { "AttributeName": "pk", "KeyType": "HASH" },
@@ -41,6 +43,7 @@ pub(crate) fn definition() -> Value {
             index(DUE_INDEX, "due_shard", "due_at"),
             index(LIST_INDEX, "list_pk", "list_sk"),
             index(RELATED_INDEX, "related_pk", "related_sk"),
+            index(WEBHOOK_INDEX, "webhook_pk", "webhook_sk"),
         ],
     })
 }

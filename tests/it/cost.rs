@@ -164,7 +164,7 @@ async fn lifecycle(n_recipients: usize) -> (Line, Line) {
 async fn a_whole_life_stays_within_its_budget() {
     println!("recipients | writes               | reads");
     for (n_recipients, write_units_max, read_units_max) in
-        [(1, 20.0, 5.0), (2, 22.0, 6.0), (5, 29.0, 9.0), (10, 45.0, 14.0)]
+        [(1, 20.0, 7.0), (2, 22.0, 8.0), (5, 29.0, 11.0), (10, 45.0, 16.0)]
     {
         let (writes, reads) = lifecycle(n_recipients).await;
         println!("{n_recipients:>10} | {writes} | {reads}");

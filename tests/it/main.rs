@@ -28,3 +28,4 @@ mod ssrf;
 mod submission;
 mod tidy;
 mod timeouts;
+mod webhooks;

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use answerback::{
     service::Sdk,
-    store::{Attributes, DynamoDb, Error, Key, Put, Table as _},
+    store::{Attributes, DynamoDb, Error, Key, Put, Table as _, keys::ATTEMPTS},
 };
 use aws_sdk_dynamodb::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
@@ -137,14 +137,14 @@ async fn both_tables_refuse_what_dynamodb_refuses() {
     );
     check(
         "a page without room",
-        &|it| drop(it.attempts("0.a", 0, None)),
-        real.attempts("0.a".to_owned(), 0, None).await.is_err(),
+        &|it| drop(it.under("0.a", ATTEMPTS, 0, None)),
+        real.under("0.a".to_owned(), ATTEMPTS, 0, None).await.is_err(),
     );
     let outside = Some("-".to_owned());
     check(
         "a cursor outside",
-        &|it| drop(it.attempts("0.a", 1, outside.as_deref())),
-        real.attempts("0.a".to_owned(), 1, outside.clone()).await.is_err(),
+        &|it| drop(it.under("0.a", ATTEMPTS, 1, outside.as_deref())),
+        real.under("0.a".to_owned(), ATTEMPTS, 1, outside.clone()).await.is_err(),
     );
 }
 

@@ -56,6 +56,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         livemode: true,
         event,
         event_type: EventKind::RequestFinished.into(),
+        webhook: None,
         target: Target::Https(Receiver {
             url: url.to_owned(),
             profile: Profile::Standard,

@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        Attempt, CallbackUrl, Delivery, OpId,
+        Attempt, CallbackUrl, Delivery, OpId, Secrets, Webhook,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         delivery::{Reason, Receiver, State, Target, Verdict},
         profile::{Behaviour, Permanent},
@@ -10,10 +10,11 @@ use answerback::{
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
     service::{Lost, advance},
+    store::keys,
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, erasure, sign};
+use crate::{App, Error, erasure, health, sign};
 
 /// What came of sending.
 struct Sent {
@@ -32,9 +33,16 @@ pub(crate) async fn attempt(
     hops: u32,
 ) -> Result<(), Error> {
     let started_at = app.clock.now();
+    let mut webhook = None;
     let sent = match (&delivery.target, &delivery.body) {
         (Target::Https(receiver), Some(body)) => {
-            send(app, &delivery, receiver, body, started_at).await?
+            let party = match Party::find(app, &delivery, receiver).await? {
+                Ok(party) => party,
+                Err(verdict) => return finish_unsent(app, delivery, verdict, op).await,
+            };
+            let sent = send(app, &delivery, &party, body, started_at).await?;
+            webhook = party.webhook;
+            sent
         }
         (Target::Bus, Some(body)) => publish(app, &delivery, body).await,
         // Erased since it was leased; the eraser has cancelled it.
@@ -48,6 +56,7 @@ pub(crate) async fn attempt(
         account: delivery.account,
         livemode: delivery.livemode,
         event: delivery.event,
+        webhook: delivery.webhook.clone(),
         started_at,
         duration_ms: u32::try_from(duration_ms).unwrap_or(0),
         exchange: Some(sent.exchange),
@@ -60,7 +69,8 @@ pub(crate) async fn attempt(
     let finish = advance(&app.store, delivery, |it| {
         Ok::<_, std::convert::Infallible>(it.finish(sent.verdict, now, chance, op))
     });
-    let (recorded, finished) = futures::join!(app.store.create(&record), finish);
+    let observe = health::observe(app, webhook, sent.verdict, started_at);
+    let (recorded, finished, ()) = futures::join!(app.store.create(&record), finish, observe);
     let delivery = match finished {
         Ok(delivery) => delivery,
         Err(Lost::Gone) => return Ok(()),
@@ -82,13 +92,74 @@ pub(crate) async fn attempt(
     Ok(())
 }
 
+/// Ends a delivery that there is nobody for.
+async fn finish_unsent(
+    app: &App,
+    delivery: Delivery,
+    verdict: Verdict,
+    op: OpId,
+) -> Result<(), Error> {
+    let now = app.clock.now();
+    let id = delivery.id;
+    let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
+    match advance(&app.store, delivery, step).await {
+        Ok(_) | Err(Lost::Gone) => (),
+        Err(Lost::Busy) => return Err(Error::Busy),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Store(err)) => return Err(err.into()),
+    }
+    tracing::info!(delivery.id = %id, "its webhook is gone or disabled");
+    Ok(())
+}
+
+/// Who is told, as of now.
+struct Party {
+    receiver: Receiver,
+    /// Headers of its own.
+    headers: Vec<(String, String)>,
+    secrets: Secrets,
+    webhook: Option<Webhook>,
+}
+
+impl Party {
+    /// Who is to be told; or what becomes of the delivery where there is nobody.
+    ///
+    /// What a delivery looks like was decided when it was made. Where it goes, and what it proves
+    /// itself with, is as its webhook has it now.
+    async fn find(
+        app: &App,
+        delivery: &Delivery,
+        receiver: &Receiver,
+    ) -> Result<Result<Self, Verdict>, Error> {
+        let Some(id) = &delivery.webhook else {
+            let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
+            let (receiver, secrets) = (receiver.clone(), account.secrets.clone());
+            return Ok(Ok(Self { receiver, headers: Vec::new(), secrets, webhook: None }));
+        };
+        let key = keys::webhook(delivery.account, delivery.livemode, id);
+        let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
+        let Some(webhook) = webhook else { return Ok(Err(Verdict::Pointless)) };
+        if !webhook.is_enabled() {
+            return Ok(Err(Verdict::Permanent(Reason::Disabled)));
+        }
+        let Receiver { url, bearer_token, .. } = webhook.settings.receiver.clone();
+        Ok(Ok(Self {
+            receiver: Receiver { url, bearer_token, ..receiver.clone() },
+            headers: webhook.settings.headers.clone(),
+            secrets: webhook.secrets.clone(),
+            webhook: Some(webhook),
+        }))
+    }
+}
+
 async fn send(
     app: &App,
     delivery: &Delivery,
-    receiver: &Receiver,
+    party: &Party,
     body: &[u8],
     now: Timestamp,
 ) -> Result<Sent, Error> {
+    let receiver = &party.receiver;
     let behaviour = receiver.profile.behaviour();
     let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
         Ok(url) => url,
@@ -104,7 +175,7 @@ async fn send(
             });
         }
     };
-    let headers = headers(app, delivery, receiver, body, now).await?;
+    let headers = sign::headers(&party.secrets, delivery, receiver, &party.headers, body, now)?;
     let shown = shown(&headers);
     let is_literal = url.literal_address().is_some();
     let timeout = delivery.timeout();
@@ -210,17 +281,6 @@ async fn publish(app: &App, delivery: &Delivery, body: &[u8]) -> Sent {
     Sent { verdict, exchange, error }
 }
 
-async fn headers(
-    app: &App,
-    delivery: &Delivery,
-    receiver: &Receiver,
-    body: &[u8],
-    now: Timestamp,
-) -> Result<HeaderMap, Error> {
-    let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
-    sign::headers(&account.secrets, delivery, receiver, body, now)
-}
-
 /// The headers as they are kept: without secrets.
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     let shown =
@@ -251,7 +311,7 @@ fn log(delivery: &Delivery, record: &Attempt, verdict: Verdict) {
     let outcome = match verdict {
         Verdict::Accepted => "delivered",
         Verdict::Retry { .. } => "failed",
-        Verdict::Permanent(_) => "failed for good",
+        Verdict::Permanent(_) | Verdict::Pointless => "failed for good",
     };
     tracing::info!(
         delivery.id = %delivery.id,

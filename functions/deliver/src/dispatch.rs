@@ -9,10 +9,11 @@ use std::{convert::Infallible, time::Duration};
 
 use answerback::{
     domain::{
-        Delivery, Event, OpId, PostedEvent, Request,
-        delivery::{BUS, CALLBACK, Origin, State as Life, Target},
+        Delivery, Event, OpId, PostedEvent, Request, Webhook, WebhookId,
+        delivery::{BUS, CALLBACK, Origin, Receiver, State as Life, Target},
         request::State,
         retry::TIMEOUT_SECONDS_MAX,
+        webhook::{PAYLOAD_BYTES, Settings},
     },
     service::{
         Hint, Lost, advance,
@@ -23,7 +24,7 @@ use answerback::{
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::{App, Error, attempt::attempt, erasure, has_time};
+use crate::{App, Error, attempt::attempt, erasure, has_time, health};
 
 /// Makes the deliveries of all that `request` has to tell, takes that off its list, and attempts
 /// what it made. Gives the request as it then is.
@@ -33,20 +34,21 @@ pub(crate) async fn dispatch(
     ends_at: Option<Timestamp>,
 ) -> Result<Request, Error> {
     let worker = Worker::new(app, ends_at);
-    let events = request.outbox.iter();
-    let deliveries = events.flat_map(|event| {
-        targets(&request, event).map(|(name, target, body)| {
-            let origin = Origin {
-                event: event.id(request.id),
-                event_type: event.kind.into(),
-                made_by: request.created_by,
-                account: request.account,
-                livemode: request.livemode,
-            };
-            (event.number, Delivery::begin(origin, name, target, body, worker.now))
-        })
-    });
-    let mut made = worker.make(deliveries.collect()).await;
+    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let mut deliveries = Vec::new();
+    for event in &request.outbox {
+        let origin = Origin {
+            event: event.id(request.id),
+            event_type: event.kind.into(),
+            made_by: request.created_by,
+            account: request.account,
+            livemode: request.livemode,
+        };
+        let begin = |to: Addressee| to.begin(origin.clone(), worker.now);
+        let all = addressees(&request, event, &webhooks);
+        deliveries.extend(all.into_iter().map(|it| (event.number, begin(it))));
+    }
+    let mut made = worker.make(deliveries).await;
     let mut numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     numbers.retain(|it| !made.unmade.contains(it));
 
@@ -78,19 +80,21 @@ pub(crate) async fn dispatch_posted(
         return Ok(());
     }
     let worker = Worker::new(app, ends_at);
-    let deliveries = event.callback.iter().map(|receiver| {
-        let body = posted_body(receiver.profile.behaviour(), &event);
-        let origin = Origin {
-            event: event.id,
-            event_type: event.event_type.clone(),
-            made_by: event.created_by,
-            account: event.account,
-            livemode: event.livemode,
-        };
-        let target = Target::Https(receiver.clone());
-        (0, Delivery::begin(origin, CALLBACK, target, body, worker.now))
-    });
-    let mut made = worker.make(deliveries.collect()).await;
+    let is_so = match &event.disables {
+        Some(disables) => health::disable(app, &event, disables).await?,
+        None => true,
+    };
+    let webhooks = app.webhooks.all(event.account, event.livemode).await?;
+    let origin = Origin {
+        event: event.id,
+        event_type: event.event_type.clone(),
+        made_by: event.created_by,
+        account: event.account,
+        livemode: event.livemode,
+    };
+    let addressees = if is_so { addressees_of_posted(&event, &webhooks) } else { Vec::new() };
+    let begin = |it: Addressee| (0, it.begin(origin.clone(), worker.now));
+    let mut made = worker.make(addressees.into_iter().map(begin).collect()).await;
     if made.unmade.is_empty()
         && let Err(lost) = advance(&app.store, event, |it| Ok(it.dispatched())).await
     {
@@ -191,17 +195,66 @@ fn is_ours(found: &Delivery, attempts_now: bool, op: OpId) -> bool {
     }
 }
 
-/// Whom to tell of `event`, by name, and in which bytes.
-fn targets<'a>(
-    request: &'a Request,
-    event: &'a Event,
-) -> impl Iterator<Item = (&'static str, Target, Vec<u8>)> + 'a {
+/// Whom to tell, and in which bytes.
+struct Addressee {
+    name: String,
+    target: Target,
+    webhook: Option<WebhookId>,
+    body: Vec<u8>,
+}
+
+impl Addressee {
+    fn begin(self, of: Origin, now: Timestamp) -> Delivery {
+        let Self { name, target, webhook, body } = self;
+        Delivery { webhook, ..Delivery::begin(of, &name, target, body, now) }
+    }
+
+    fn callback(receiver: &Receiver, body: Vec<u8>) -> Self {
+        let target = Target::Https(receiver.clone());
+        Self { name: CALLBACK.to_owned(), target, webhook: None, body }
+    }
+
+    fn webhook(webhook: &Webhook, body: Vec<u8>) -> Self {
+        let mut receiver = webhook.settings.receiver.clone();
+        // Asked for at each attempt, so that it is kept in one place.
+        receiver.bearer_token = None;
+        let (name, target) = (webhook.id.target(), Target::Https(receiver));
+        Self { name, target, webhook: Some(webhook.id.clone()), body }
+    }
+}
+
+fn addressees(request: &Request, event: &Event, webhooks: &[Webhook]) -> Vec<Addressee> {
+    let body = |receiver: &Receiver, max_bytes| {
+        callback_body(receiver.profile.behaviour(), max_bytes, request, event)
+    };
     let callback = request.terms.callback.as_ref().filter(|it| it.events.contains(&event.kind));
-    let callback = callback.map(|it| {
-        let body = callback_body(it.receiver.profile.behaviour(), request, event);
-        (CALLBACK, Target::Https(it.receiver.clone()), body)
+    let callback =
+        callback.map(|it| Addressee::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
+    let bus = (request.published && event.kind.is_published()).then(|| Addressee {
+        name: BUS.to_owned(),
+        target: Target::Bus,
+        webhook: None,
+        body: EventBody::new(request, event).to_bytes(),
     });
-    let bus = (request.published && event.kind.is_published())
-        .then(|| (BUS, Target::Bus, EventBody::new(request, event).to_bytes()));
-    callback.into_iter().chain(bus)
+    let webhooks = webhooks.iter().filter(|it| it.wants(event.kind.as_str())).map(|it| {
+        let Settings { receiver, max_payload_bytes, .. } = &it.settings;
+        Addressee::webhook(it, body(receiver, *max_payload_bytes))
+    });
+    callback.into_iter().chain(bus).chain(webhooks).collect()
+}
+
+fn addressees_of_posted(event: &PostedEvent, webhooks: &[Webhook]) -> Vec<Addressee> {
+    let body = |receiver: &Receiver, max_bytes| {
+        posted_body(receiver.profile.behaviour(), max_bytes, event)
+    };
+    let callback = event.callback.iter().map(|it| Addressee::callback(it, body(it, PAYLOAD_BYTES)));
+    let is_wanted = |it: &&Webhook| match &event.webhook {
+        Some(only) => it.is_enabled() && it.id == *only,
+        None => it.wants(event.event_type.as_str()),
+    };
+    let webhooks = webhooks.iter().filter(is_wanted).map(|it| {
+        let Settings { receiver, max_payload_bytes, .. } = &it.settings;
+        Addressee::webhook(it, body(receiver, *max_payload_bytes))
+    });
+    callback.chain(webhooks).collect()
 }

@@ -36,8 +36,11 @@ pub(crate) async fn clean_up(
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
     let State::Erased { n_looks, .. } = request.state else { return Ok(()) };
+    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
+    targets.extend(webhooks.iter().map(|it| it.id.target()));
     for number in request.n_events.saturating_sub(LATEST) + 1..=request.n_events {
-        for target in [CALLBACK, BUS] {
+        for target in &targets {
             let id = Delivery::id_of(request.id.event(number), request.created_by, target);
             if let Some(delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? {
                 erase(app, delivery).await?;
@@ -51,7 +54,7 @@ pub(crate) async fn clean_up(
         }
         let Listing { items, next } = app
             .store
-            .related::<Delivery>(Related::Request(request.id), PAGE, cursor.as_ref())
+            .related::<Delivery>(&Related::Request(request.id), PAGE, cursor.as_ref())
             .await?;
         // What has no body was dealt with; the last look reads its attempts once more.
         let left = items.into_iter().filter(|it| it.body.is_some() || n_looks <= 1);

@@ -7,6 +7,7 @@
 mod attempt;
 mod dispatch;
 mod erasure;
+mod health;
 mod sign;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -18,7 +19,7 @@ use answerback::{
         request::State,
     },
     egress,
-    service::{Accounts, Bus, Clock, Entropy, Hint, Hints, settle},
+    service::{Accounts, Bus, Clock, Entropy, Hint, Hints, Webhooks, settle},
     store::{self, Saved, Store, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
@@ -37,6 +38,8 @@ pub struct App {
     pub store: Store,
     /// Whose secrets sign.
     pub accounts: Accounts,
+    /// Who else is told.
+    pub webhooks: Webhooks,
     /// What time it is.
     pub clock: Clock,
     /// Where operations are named, and retries spread.
@@ -146,7 +149,9 @@ async fn look_after_request(
     };
     let now = app.clock.now();
     let op = OpId::new(app.entropy.next());
-    let Some(request) = settle(&app.store, request, now, op).await? else { return Ok(None) };
+    let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
+        return Ok(None);
+    };
     if let State::Erased { .. } = request.state {
         erasure::clean_up(app, &request, ends_at).await?;
         return Ok(Some(request));

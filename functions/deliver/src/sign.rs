@@ -22,6 +22,7 @@ pub(crate) fn headers(
     secrets: &Secrets,
     delivery: &Delivery,
     receiver: &Receiver,
+    added: &[(String, String)],
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
@@ -51,7 +52,14 @@ pub(crate) fn headers(
     }));
     headers.extend(signatures(behaviour.signature, &keys, delivery, body, now)?);
 
-    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    let mut map = HeaderMap::with_capacity(headers.len() + added.len() + 1);
+    for (name, value) in added {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::Secret)?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| Error::Secret)?;
+        // Nobody knows what they are for, so they are not shown.
+        value.set_sensitive(true);
+        map.insert(name, value);
+    }
     for (name, value) in headers {
         let value = HeaderValue::from_str(&value).expect("our own values are ASCII");
         map.insert(HeaderName::from_static(name), value);

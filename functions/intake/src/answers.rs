@@ -103,7 +103,7 @@ pub(crate) async fn answer_by_form(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(Asked::find(&app.store, &app.hints, &app.clock, &app.entropy, token).await?)
+    Ok(Asked::find(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, token).await?)
 }
 
 /// The texts of a form as values of the question's fields, and those that are none.

@@ -25,6 +25,9 @@ use crate::App;
 /// Longest bearer token, in characters.
 const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
 
+/// The field that a callback's URL is in.
+pub(crate) const URL: &str = "callback_url";
+
 /// A callback that a sender wants.
 pub(crate) struct Wanted {
     /// To whom.
@@ -46,7 +49,6 @@ impl Wanted {
 /// Takes the callback out of the body's members; `takes_events` where there are several that may
 /// be told.
 pub(crate) fn read(fields: &mut Fields, takes_events: bool, faults: &mut Faults) -> Option<Wanted> {
-    let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
     let url = match fields.take("callback_url") {
         None => None,
         // Whatever is wrong with it is said by the rules for URLs.
@@ -64,25 +66,32 @@ pub(crate) fn read(fields: &mut Fields, takes_events: bool, faults: &mut Faults)
         Some(settings) => settings,
         None => Fields::of(Value::Object(serde_json::Map::new()), "", faults),
     };
-    let profile = settings.word("profile", &profiles, faults).unwrap_or(Profile::Standard);
-    let behaviour = profile.behaviour();
     let events = takes_events.then(|| events(&mut settings, faults)).flatten();
     let probe = settings.flag("probe", faults).unwrap_or(true);
+    let receiver = receiver(&mut settings, url.clone().unwrap_or_default(), faults);
+    settings.finish(faults);
+    url?;
+    Some(Wanted { receiver, events, probe })
+}
+
+/// How the receiver at `url` wants to be told.
+pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) -> Receiver {
+    let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
+    let profile = settings.word("profile", &profiles, faults).unwrap_or(Profile::Standard);
+    let behaviour = profile.behaviour();
     let timeout = settings.integer("timeout_seconds", 1..=ATTEMPT_SECONDS_MAX, faults);
-    let retry = retry(&mut settings, behaviour.retry(), faults);
+    let retry = retry(settings, behaviour.retry(), faults);
     let bearer_token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX, faults);
     if bearer_token.as_ref().is_some_and(|it| !it.bytes().all(|it| it.is_ascii_graphic())) {
         settings.fault("bearer_token", "must be ASCII without spaces", faults);
     }
-    settings.finish(faults);
-    let receiver = Receiver {
-        url: url?,
+    Receiver {
+        url,
         profile,
         timeout_seconds: timeout.unwrap_or(behaviour.timeout_seconds),
         retry,
         bearer_token: bearer_token.map(BearerToken),
-    };
-    Some(Wanted { receiver, events, probe })
+    }
 }
 
 fn events(settings: &mut Fields, faults: &mut Faults) -> Option<Vec<EventKind>> {
@@ -124,15 +133,17 @@ fn retry(settings: &mut Fields, usual: RetryPolicy, faults: &mut Faults) -> Retr
     RetryPolicy { delays_seconds, jitter }
 }
 
-/// Refuses a receiver whose URL may not be called, or where nobody answers.
+/// Refuses a receiver whose URL, the field called `name`, may not be called, or where nobody
+/// answers.
 pub(crate) async fn check(
     app: &App,
     receiver: &Receiver,
+    name: &str,
     probe: bool,
     host: &CalledHost,
 ) -> Result<(), Problem> {
     let refused =
-        |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`callback_url`: {why}"));
+        |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`{name}`: {why}"));
     let mut rules = app.rules.clone();
     if !rules.development {
         rules.own_host = Some(own_host(app, host));

@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        OpId, Request, RequestId, Scope,
+        Audience, OpId, Request, RequestId, Scope,
         request::{Fingerprint, LinkSecret, State, Terms},
     },
     service::{
@@ -64,12 +64,12 @@ pub(crate) async fn create(
 
     let draft = read(body)?;
     if let Some(callback) = &draft.terms.callback {
-        callback::check(&app, &callback.receiver, draft.probe, &host).await?;
+        callback::check(&app, &callback.receiver, callback::URL, draft.probe, &host).await?;
     }
     // Only now: trying the receiver out must not eat of the time to answer.
     let now = app.clock.now();
 
-    let request = Request {
+    let mut request = Request {
         id,
         account: caller.account(),
         livemode: caller.livemode(),
@@ -82,6 +82,7 @@ pub(crate) async fn create(
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
         base_url: callback::base_url(&app, &headers, &host),
         published: app.publishes,
+        audience: Audience::ANYBODY,
         rows: Vec::new(),
         state: State::Pending,
         outbox: Vec::new(),
@@ -89,8 +90,9 @@ pub(crate) async fn create(
         callback_event: None,
         due_at: None,
         revision: 0,
-    }
-    .begin();
+    };
+    app.webhooks.attend(&mut request).await;
+    let request = request.begin();
     match app.store.create(&request).await? {
         Saved::Saved => (),
         // A write of ours whose answer was lost, come back.

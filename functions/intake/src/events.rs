@@ -1,6 +1,6 @@
 //! `POST /v1/events` takes in what an account's own systems have to tell.
 
-mod data;
+pub(crate) mod data;
 
 use answerback::{
     domain::{
@@ -31,7 +31,7 @@ use crate::{
 /// Where events are posted.
 const PATH: &str = "/v1/events";
 /// What only Answerback itself tells of.
-const RESERVED: [&str; 2] = ["request.", "webhook."];
+pub(crate) const RESERVED: [&str; 2] = ["request.", "webhook."];
 
 /// Everything that an event is made of and that the caller decides.
 struct Draft {
@@ -68,7 +68,7 @@ pub(crate) async fn post(
     let data = body.member("data").unwrap_or_default();
     let draft = read(body.value)?;
     if let Some(callback::Wanted { receiver, probe, .. }) = &draft.callback {
-        callback::check(&app, receiver, *probe, &host).await?;
+        callback::check(&app, receiver, callback::URL, *probe, &host).await?;
     }
     let now = app.clock.now();
     let event = PostedEvent {
@@ -83,6 +83,8 @@ pub(crate) async fn post(
         external_reference_id: draft.external_reference_id,
         base_url: callback::base_url(&app, &headers, &host),
         callback: draft.callback.map(|it| it.receiver),
+        webhook: None,
+        disables: None,
         is_dispatched: false,
         due_at: Some(now),
         revision: 0,

@@ -16,16 +16,17 @@ mod question;
 mod requests;
 mod secret;
 mod terms;
+mod webhooks;
 
 use answerback::{
     domain::CallbackRules,
     egress,
-    service::{Accounts, Clock, Entropy, Hints, http},
+    service::{Accounts, Clock, Entropy, Hints, Webhooks, http},
     store::Store,
 };
 use axum::{
     Router,
-    routing::{delete, post},
+    routing::{delete, post, put},
 };
 
 /// What intake needs from the world.
@@ -35,6 +36,8 @@ pub struct App {
     pub store: Store,
     /// Who may call.
     pub accounts: Accounts,
+    /// Who else is told of what happens.
+    pub webhooks: Webhooks,
     /// What time it is.
     pub clock: Clock,
     /// Where identifiers and secrets come from.
@@ -62,6 +65,14 @@ pub fn router(app: App) -> Router {
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secret::rotate))
+        .route("/v1/webhooks", post(webhooks::create))
+        .route(
+            "/v1/webhooks/{id}",
+            put(webhooks::put).patch(webhooks::patch).delete(webhooks::delete),
+        )
+        .route("/v1/webhooks/{id}/trigger", post(webhooks::trigger))
+        .route("/v1/webhooks/{id}/recover", post(webhooks::recover))
+        .route("/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

@@ -3,7 +3,7 @@
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    service::{Accounts, Clock, Entropy, wiring::Wiring},
+    service::{Accounts, Clock, Entropy, Webhooks, wiring::Wiring},
 };
 use intake::App;
 
@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let rules = CallbackRules::strict();
     let app = App {
         accounts: Accounts::new(store.clone(), Clock::System),
+        webhooks: Webhooks::new(store.clone(), Clock::System),
         store,
         clock: Clock::System,
         entropy: Entropy::System,

@@ -30,11 +30,13 @@ pub(crate) async fn cancel(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let request = find_settled(&app, &caller, &id).await?;
+    let mut request = find_settled(&app, &caller, &id).await?;
+    app.webhooks.attend(&mut request).await;
+    let audience = request.audience;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
     let request = advance(&app.store, request, |it| {
-        it.cancel(now, op).map_err(|refusal| refused(it, None, &refusal))
+        it.heard_by(audience).cancel(now, op).map_err(|refusal| refused(it, None, &refusal))
     })
     .await?;
     app.hints.send_for_request(&request, false, now).await;
@@ -97,14 +99,18 @@ pub(crate) type NotRecorded = Lost<Box<(Request, Refusal)>>;
 /// Records an answer that fits, and tells whoever must know.
 pub(crate) async fn record(
     app: &App,
-    request: Request,
+    mut request: Request,
     row: usize,
     answer: &Answer,
 ) -> Result<Request, NotRecorded> {
+    app.webhooks.attend(&mut request).await;
+    let audience = request.audience;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
     let request = advance(&app.store, request, |it| {
-        it.answer(row, answer, now, op).map_err(|refusal| Box::new((it.clone(), refusal)))
+        it.heard_by(audience)
+            .answer(row, answer, now, op)
+            .map_err(|refusal| Box::new((it.clone(), refusal)))
     })
     .await?;
     app.hints.send_for_request(&request, false, now).await;
@@ -163,7 +169,8 @@ pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfi
 
 async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
     let request = find(&app.store, caller, id).await?;
-    let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+    let request =
+        settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request).await?;
     // It may have been erased while it was being settled.
     request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
 }

@@ -92,5 +92,5 @@ pub(crate) async fn show(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(Asked::find(&app.store, &app.hints, &app.clock, &app.entropy, token).await?)
+    Ok(Asked::find(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, token).await?)
 }

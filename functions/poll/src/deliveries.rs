@@ -1,7 +1,7 @@
 //! What became of callbacks, and the conversations that they led to.
 
 use answerback::{
-    domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope},
+    domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
     service::{
         Caller, Fault, Problem,
         wire::{AttemptView, DeliveryView, delivery_status},
@@ -36,12 +36,16 @@ pub(crate) async fn list(
         parameters.parsed("request_id", "the identifier of a request", |it| it.parse().ok());
     let event: Option<EventId> =
         parameters.parsed("event_id", "the identifier of an event", |it| it.parse().ok());
-    let webhook = parameters.text("webhook_id");
+    let webhook = parameters.parsed("webhook_id", "the identifier of a webhook", WebhookId::parse);
     parameters.finish()?;
 
     // Whatever is listed, the account's own is all that is shown.
-    let related = request.map(Related::Request).or(event.map(Related::Event));
-    let Listing { items, next } = if let Some(related) = related {
+    let of_webhook = |it| Related::Webhook(caller.account(), caller.livemode(), it);
+    let related = None
+        .or(request.map(Related::Request))
+        .or(event.map(Related::Event))
+        .or(webhook.clone().map(of_webhook));
+    let Listing { items, next } = if let Some(related) = &related {
         app.store.related::<Delivery>(related, limit, cursor.as_ref()).await?
     } else {
         let (account, livemode) = (caller.account(), caller.livemode());
@@ -51,7 +55,7 @@ pub(crate) async fn list(
     let next = next.filter(|_| related.is_none() || items.iter().any(|it| is_own(it, &caller)));
     let is_wanted = |it: &&Delivery| {
         is_own(it, &caller)
-            && webhook.is_none()
+            && webhook.as_ref().is_none_or(|webhook| Some(webhook) == it.webhook.as_ref())
             && request.is_none_or(|request| Some(request) == it.request())
             && event.is_none_or(|event| event == it.event)
             && status.is_none_or(|status| status == delivery_status(it))

@@ -12,9 +12,10 @@ mod list;
 mod requests;
 mod result;
 mod secret;
+mod webhooks;
 
 use answerback::{
-    service::{Accounts, Clock, Entropy, Hints, http},
+    service::{Accounts, Clock, Entropy, Hints, Webhooks, http},
     store::Store,
 };
 use axum::{
@@ -34,6 +35,8 @@ pub struct App {
     pub store: Store,
     /// Who may call.
     pub accounts: Accounts,
+    /// Who else is told of what happens.
+    pub webhooks: Webhooks,
     /// What time it is.
     pub clock: Clock,
     /// Where operations are named.
@@ -61,6 +64,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/conversations/{id}", get(deliveries::show_attempt))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
+        .route("/v1/webhooks", get(webhooks::list))
+        .route("/v1/webhooks/{id}", get(webhooks::show))
+        .route("/v1/webhooks/{id}/secret", get(webhooks::show_secret))
+        .route("/v1/webhooks/{id}/conversations", get(webhooks::list_attempts))
         .with_state(app);
     http::service(routes)
 }

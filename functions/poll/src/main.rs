@@ -1,6 +1,6 @@
 //! Poll, in Lambda.
 
-use answerback::service::{Accounts, Clock, Entropy, wiring::Wiring};
+use answerback::service::{Accounts, Clock, Entropy, Webhooks, wiring::Wiring};
 use poll::App;
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,6 +9,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = wiring.store().await;
     let app = App {
         accounts: Accounts::new(store.clone(), Clock::System),
+        webhooks: Webhooks::new(store.clone(), Clock::System),
         store,
         clock: Clock::System,
         entropy: Entropy::System,

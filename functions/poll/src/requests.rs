@@ -58,7 +58,9 @@ pub(crate) async fn wait_for_end(
     let mut pause = LOOK_FIRST;
     loop {
         let request = find(&app.store, caller, id).await?;
-        let request = settled(&app.store, &app.hints, &app.clock, &app.entropy, request).await?;
+        let request =
+            settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request)
+                .await?;
         // It may have been erased while it was being settled.
         let request = request.filter(|it| is_visible(it, caller));
         let request = request.ok_or_else(Problem::not_found)?;

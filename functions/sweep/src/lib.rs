@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{AccountId, Delivery, OpId, PostedEvent, Request, request::State},
-    service::{Clock, Entropy, Hint, Hints, settle},
+    service::{Clock, Entropy, Hint, Hints, Webhooks, settle},
     store::{self, Due, DueItem, Item, Saved, Store, keys},
 };
 use futures::{StreamExt as _, stream};
@@ -33,6 +33,8 @@ const FINISH: Duration = Duration::from_secs(5);
 pub struct App {
     /// Where everything is kept.
     pub store: Store,
+    /// Who else is told of what happens.
+    pub webhooks: Webhooks,
     /// What time it is.
     pub clock: Clock,
     /// Where operations are named.
@@ -215,7 +217,9 @@ async fn look_at_request(
     let op = OpId::new(app.entropy.next());
     let revision = request.revision;
     let was_pending = request.state == State::Pending;
-    let Some(request) = settle(&app.store, request, now, op).await? else { return Ok(Step::Stale) };
+    let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
+        return Ok(Step::Stale);
+    };
     let timed_out = matches!(&request.state, State::Ended(end) if end.op == op);
     let settled = Settled { timed_out, expired: !was_pending && request.revision != revision };
     if request.outbox.is_empty() && !matches!(request.state, State::Erased { .. }) {

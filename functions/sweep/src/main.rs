@@ -1,6 +1,6 @@
 //! The sweep, in Lambda, woken by a schedule.
 
-use answerback::service::{Clock, Entropy, wiring::Wiring};
+use answerback::service::{Clock, Entropy, Webhooks, wiring::Wiring};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use sweep::App;
@@ -8,8 +8,10 @@ use sweep::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::from_env()?;
+    let store = wiring.store().await;
     let app = &App {
-        store: wiring.store().await,
+        webhooks: Webhooks::new(store.clone(), Clock::System),
+        store,
         clock: Clock::System,
         entropy: Entropy::System,
         hints: wiring.hints()?,

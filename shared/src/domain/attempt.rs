@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{AccountId, AttemptId, EventId};
+use super::{AccountId, AttemptId, EventId, WebhookId};
 
 /// How much of a receiver's body is kept.
 pub const RESPONSE_EXCERPT_BYTES_MAX: usize = 4 * 1024;
@@ -18,6 +18,8 @@ pub struct Attempt {
     pub livemode: bool,
     /// What was told.
     pub event: EventId,
+    /// The webhook that was told.
+    pub webhook: Option<WebhookId>,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took.

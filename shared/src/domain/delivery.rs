@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AccountId, DeliveryId, EventId, EventType, OpId, Profile, RequestId,
+    AccountId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -49,6 +49,8 @@ pub struct Delivery {
     pub event_type: EventType,
     /// Whom to tell.
     pub target: Target,
+    /// The webhook that the target is.
+    pub webhook: Option<WebhookId>,
     /// The bytes that are sent, frozen. `None`: erased.
     pub body: Option<Vec<u8>>,
     /// When it was made.
@@ -168,6 +170,8 @@ pub enum Reason {
     CrashLoop,
     /// The receiver did not accept it, and its profile asks once only.
     NotAccepted,
+    /// Its webhook is disabled.
+    Disabled,
 }
 
 /// What came of an attempt.
@@ -182,6 +186,8 @@ pub enum Verdict {
     },
     /// It never will.
     Permanent(Reason),
+    /// There is nobody any more to have it.
+    Pointless,
 }
 
 /// What to do with a delivery that a hint or a timer named.
@@ -223,6 +229,7 @@ impl Delivery {
             event: of.event,
             event_type: of.event_type,
             target,
+            webhook: None,
             body: Some(body),
             created_at: now,
             state: State::Waiting { not_before: now },
@@ -281,6 +288,7 @@ impl Delivery {
         let mut next = self.next();
         match verdict {
             Verdict::Accepted => next.done(End::Delivered, now, op),
+            Verdict::Pointless => next.done(End::Cancelled, now, op),
             Verdict::Permanent(reason) => {
                 next.failures += 1;
                 next.done(End::Failed(reason), now, op);

@@ -15,6 +15,14 @@ const TYPE_WORDS_MAX: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(Cow<'static, str>);
 
+/// Which types of event are wanted: one (`job.failed`), all that begin so (`job.*`), or all (`*`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter(String);
+
+/// Which kinds of a request's events webhooks want to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience(u8);
+
 /// The kinds of event that a request brings forth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
@@ -73,6 +81,49 @@ impl EventType {
     }
 }
 
+impl Filter {
+    /// The filter that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        // What stands for a word may stand for several, but never for none.
+        let of_type = text.strip_suffix('*').map_or_else(|| text.to_owned(), |it| format!("{it}x"));
+        let is_filter = text == "*" || EventType::parse(&of_type).is_some();
+        let is_whole = !text.ends_with('*') || text == "*" || text.ends_with(".*");
+        (is_filter && is_whole).then(|| Self(text.to_owned()))
+    }
+
+    /// As it is written in the API.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it lets events of this type through.
+    pub fn matches(&self, event_type: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(beginning) => event_type.starts_with(beginning),
+            None => event_type == self.0,
+        }
+    }
+}
+
+impl Audience {
+    /// Nobody is told anything.
+    pub const NOBODY: Self = Self(0);
+    /// Somebody may want to be told of everything. In doubt this is so: an event that nobody wants
+    /// costs a write, and one that was not kept is lost.
+    pub const ANYBODY: Self = Self(u8::MAX);
+
+    /// Of what somebody wants to be told.
+    pub fn of(wants: impl Fn(EventKind) -> bool) -> Self {
+        let wanted = EventKind::ALL.into_iter().filter(|it| wants(*it));
+        Self(wanted.fold(0, |bits, kind| bits | 1 << kind as u8))
+    }
+
+    /// Whether somebody wants to be told of this.
+    pub fn wants(self, kind: EventKind) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+}
+
 impl From<EventKind> for EventType {
     fn from(kind: EventKind) -> Self {
         Self(Cow::Borrowed(kind.as_str()))
@@ -120,5 +171,35 @@ impl Event {
     /// The identifier of this event of the request called `request`.
     pub fn id(&self, request: super::RequestId) -> EventId {
         request.event(self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_type_a_beginning_or_everything() {
+        for text in ["*", "job.*", "job.failed", "a.b.c.*", "request.finished"] {
+            assert!(Filter::parse(text).is_some(), "{text}");
+        }
+        for text in
+            ["", "**", "job", "job*", "job.fail*", "*.failed", "job.", "Job.*", ".*", "a.b.c.d.*"]
+        {
+            assert!(Filter::parse(text).is_none(), "{text}");
+        }
+        let matches = |filter, event_type| Filter::parse(filter).expect("one").matches(event_type);
+        assert!(matches("*", "job.failed") && matches("job.*", "job.failed"));
+        assert!(matches("job.*", "job.night.failed") && matches("job.failed", "job.failed"));
+        assert!(!matches("job.*", "jobs.failed") && !matches("job.failed", "job.failed.twice"));
+    }
+
+    #[test]
+    fn an_audience_wants_what_one_of_it_wants() {
+        let audience = Audience::of(|it| it == EventKind::RequestFinished);
+        let wanted = EventKind::ALL.map(|it| audience.wants(it));
+        assert_eq!(wanted, EventKind::ALL.map(|it| it == EventKind::RequestFinished));
+        assert!(EventKind::ALL.iter().all(|it| Audience::ANYBODY.wants(*it)));
+        assert!(!EventKind::ALL.iter().any(|it| Audience::NOBODY.wants(*it)));
     }
 }

@@ -65,6 +65,8 @@ kinds! {
     AttemptKind "att" AttemptId;
     /// An API key.
     KeyKind "key" KeyId;
+    /// A webhook whose owner has chosen no name for it.
+    WebhookKind "wh" MintedWebhookId;
     /// An account.
     AccountKind "acct" AccountId;
 }

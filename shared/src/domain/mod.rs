@@ -22,18 +22,22 @@ pub mod reading;
 pub mod request;
 pub mod retry;
 pub mod secret;
+pub mod webhook;
 
 pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use delivery::Delivery;
-pub use event::{Event, EventKind, EventType};
-pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, RequestId};
+pub use event::{Audience, Event, EventKind, EventType, Filter};
+pub use id::{
+    AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId, RequestId,
+};
 pub use posted::PostedEvent;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::Request;
 pub use secret::{Secret, Secrets};
+pub use webhook::{Webhook, WebhookId};
 
 /// Names one operation, so that its own write can be told from another's.
 ///

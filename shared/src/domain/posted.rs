@@ -6,7 +6,10 @@
 
 use jiff::Timestamp;
 
-use super::{AccountId, EventId, EventType, OpId, delivery::Receiver, request::Fingerprint};
+use super::{
+    AccountId, EventId, EventType, OpId, WebhookId, delivery::Receiver, request::Fingerprint,
+    webhook::Why,
+};
 
 /// An event that was posted.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +36,27 @@ pub struct PostedEvent {
     pub base_url: String,
     /// Whom to tell beside those who always want to know.
     pub callback: Option<Receiver>,
+    /// The webhook that alone is told, if it is for one.
+    pub webhook: Option<WebhookId>,
+    /// What is to be done before it is told, if it tells of that.
+    pub disables: Option<Disables>,
     /// Whether there are deliveries of it.
     pub is_dispatched: bool,
     /// When somebody must look after it.
     pub due_at: Option<Timestamp>,
     /// Counts the writes; the store refuses a write based on an older one.
     pub revision: u64,
+}
+
+/// That a webhook is to be disabled, unless it has recovered since this was found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disables {
+    /// Which.
+    pub webhook: WebhookId,
+    /// Why.
+    pub why: Why,
+    /// Since when it has failed.
+    pub failing_since: Timestamp,
 }
 
 impl PostedEvent {

@@ -38,6 +38,8 @@ pub struct Behaviour {
     pub event_names: &'static [(&'static str, &'static str)],
     /// Events of a request that are told unless others are asked for.
     pub events: &'static [EventKind],
+    /// Types of event that a webhook is told of unless others are asked for.
+    pub event_types: &'static [&'static str],
     /// The whole time for one attempt.
     pub timeout_seconds: u32,
     /// The delay before each retry.
@@ -144,6 +146,7 @@ const STANDARD: Behaviour = Behaviour {
     headers: &[],
     event_names: &[],
     events: &[EventKind::RequestFinished],
+    event_types: &["*"],
     timeout_seconds: 20,
     delays_seconds: &[
         5 * SECOND,
@@ -165,6 +168,7 @@ const NEXTKS: Behaviour = Behaviour {
     body: Body::NextKs,
     signature: Signature::Body { header: "x-nextks-signature" },
     headers: &[("x-nextks-request-id", Header::Request)],
+    event_types: &["request.finished"],
     timeout_seconds: 10,
     delays_seconds: &[MINUTE, MINUTE, MINUTE],
     jitter: 0.0,
@@ -180,6 +184,7 @@ const NEXTMV: Behaviour = Behaviour {
         unit: Unit::Milliseconds,
         previous: Previous::Alike,
     },
+    event_types: &["run.status"],
     timeout_seconds: 15,
     ..STANDARD
 };
@@ -188,6 +193,7 @@ const NOTIFY: Behaviour = Behaviour {
     name: "notify",
     body: Body::Data,
     signature: Signature::None,
+    event_types: &["notification.receipt", "message.received", "letter.returned"],
     timeout_seconds: 5,
     delays_seconds: &[5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE],
     jitter: 0.0,
@@ -204,6 +210,7 @@ const PING: Behaviour = Behaviour {
         previous: Previous::Alike,
     },
     events: &[EventKind::RequestAnswered],
+    event_types: &["request.answered"],
     timeout_seconds: 10,
     delays_seconds: &[],
     jitter: 0.0,
@@ -226,6 +233,7 @@ const NOUKAI: Behaviour = Behaviour {
         ("user-agent", Header::Text("Noukai-Webhook/1.0")),
     ],
     event_names: &[("job.completed", "flow.completed"), ("job.failed", "flow.failed")],
+    event_types: &["job.*"],
     delays_seconds: &[MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR],
     jitter: 0.0,
     permanent: Permanent::Redirect,

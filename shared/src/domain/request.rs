@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, Event, EventKind, OpId, RequestId,
+    AccountId, Audience, Event, EventKind, OpId, RequestId,
     delivery::Receiver,
     event::Answered,
     id::NUMBER_MAX,
@@ -74,6 +74,8 @@ pub struct Request {
     pub base_url: String,
     /// Whether its creation and end are published on the event bus.
     pub published: bool,
+    /// What webhooks want to be told of it, as far as somebody has looked. Not kept.
+    pub audience: Audience,
     /// The answers, one row for each recipient.
     pub rows: Vec<Option<Row>>,
     /// Where it is in its life.
@@ -244,6 +246,12 @@ impl Request {
         self.happened(EventKind::RequestCreated, at, None);
         self.rearm(at);
         self
+    }
+
+    /// The request, of which these want to be told: what was read anew says only that anybody may.
+    #[must_use]
+    pub fn heard_by(&self, audience: Audience) -> Self {
+        Self { audience, ..self.clone() }
     }
 
     /// The request once the recipient of `row` has answered.
@@ -482,7 +490,7 @@ impl Request {
     /// Puts an event into the outbox, if anybody wants to be told of it.
     fn happened(&mut self, kind: EventKind, at: Timestamp, answered: Option<Answered>) {
         let called_back = self.terms.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
-        if called_back || self.published && kind.is_published() {
+        if called_back || self.published && kind.is_published() || self.audience.wants(kind) {
             self.n_events += 1;
             self.outbox.push(Event { number: self.n_events, kind, at, answered });
         }

@@ -8,7 +8,7 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{Clock, Entropy, Hints, Problem, fields::Faults, settled, wire};
+use super::{Clock, Entropy, Hints, Problem, Webhooks, fields::Faults, settled, wire};
 use crate::{
     domain::{
         Request,
@@ -45,6 +45,7 @@ impl Asked {
     /// what it opened was erased.
     pub async fn find(
         store: &Store,
+        webhooks: &Webhooks,
         hints: &Hints,
         clock: &Clock,
         entropy: &Entropy,
@@ -57,7 +58,7 @@ impl Asked {
             |it: &Request| row < it.rows.len() && !matches!(it.state, State::Erased { .. });
         let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
-        let request = settled(store, hints, clock, entropy, request).await?;
+        let request = settled(store, webhooks, hints, clock, entropy, request).await?;
         // It may have been erased while it was being settled.
         Ok(request.filter(is_there).map(|request| Self { request, row }))
     }

@@ -62,6 +62,12 @@ pub enum Code {
     NotRedeliverable,
     /// Too many previous secrets sign already.
     TooManySecrets,
+    /// There is such a webhook already.
+    WebhookExists,
+    /// The account has as many webhooks as it may.
+    TooManyWebhooks,
+    /// The webhook is disabled.
+    WebhookDisabled,
     /// Too many did the same at once.
     TooBusy,
     /// Something on our side failed.
@@ -116,7 +122,10 @@ impl Code {
             | Self::AlreadyAnswered
             | Self::ReceiptUnknown
             | Self::NotRedeliverable
-            | Self::TooManySecrets => StatusCode::CONFLICT,
+            | Self::TooManySecrets
+            | Self::WebhookExists
+            | Self::TooManyWebhooks
+            | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -141,6 +150,9 @@ impl Code {
             Self::ReceiptUnknown => "receipt_unknown",
             Self::NotRedeliverable => "not_redeliverable",
             Self::TooManySecrets => "too_many_secrets",
+            Self::WebhookExists => "webhook_exists",
+            Self::TooManyWebhooks => "too_many_webhooks",
+            Self::WebhookDisabled => "webhook_disabled",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -163,6 +175,9 @@ impl Code {
             Self::ReceiptUnknown => "The receipt is not known",
             Self::NotRedeliverable => "The delivery cannot be redelivered now",
             Self::TooManySecrets => "Too many previous secrets sign already",
+            Self::WebhookExists => "There is such a webhook already",
+            Self::TooManyWebhooks => "Too many webhooks",
+            Self::WebhookDisabled => "The webhook is disabled",
             Self::TooBusy => "Too busy",
             Self::Internal => "Something went wrong on our side",
         }

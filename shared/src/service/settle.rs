@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Clock, Entropy, Hints, Lost, advance};
+use super::{Clock, Entropy, Hints, Lost, Webhooks, advance};
 use crate::{
     domain::{OpId, Request, request::State},
     store::{self, Store},
@@ -12,11 +12,17 @@ use crate::{
 /// in time. Gives nothing if it is no longer there.
 pub async fn settle(
     store: &Store,
-    request: Request,
+    webhooks: &Webhooks,
+    mut request: Request,
     now: Timestamp,
     op: OpId,
 ) -> Result<Option<Request>, store::Error> {
+    if request.state == State::Pending && request.is_overdue(now) {
+        webhooks.attend(&mut request).await;
+    }
+    let audience = request.audience;
     let step = |it: &Request| {
+        let it = it.heard_by(audience);
         Ok::<_, std::convert::Infallible>(it.time_out(now, op).or_else(|| it.expire_result(now)))
     };
     match advance(store, request, step).await {
@@ -32,6 +38,7 @@ pub async fn settle(
 /// and lets the workers know where there was.
 pub async fn settled(
     store: &Store,
+    webhooks: &Webhooks,
     hints: &Hints,
     clock: &Clock,
     entropy: &Entropy,
@@ -42,7 +49,7 @@ pub async fn settled(
         return Ok(Some(request));
     }
     let op = OpId::new(entropy.next());
-    let request = settle(store, request, now, op).await?;
+    let request = settle(store, webhooks, request, now, op).await?;
     if let Some(request) = &request
         && matches!(&request.state, State::Ended(end) if end.op == op)
     {

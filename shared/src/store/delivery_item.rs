@@ -7,6 +7,7 @@ use super::{
     item::{DecodeError, Item, Layout, Reader, Spelling},
     keys::{self, Key, Related},
     receiver_item::ReceiverItem,
+    webhook_item,
 };
 use crate::domain::{
     Attempt, Delivery, EventType, OpId,
@@ -59,6 +60,7 @@ enum ReasonItem {
     RetriesSpent,
     CrashLoop,
     NotAccepted,
+    Disabled,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +91,10 @@ impl Item for Delivery {
 
     fn fixed(&self, _: &Layout) -> Spelling {
         let by_time = keys::by_time(self.created_at, self.id);
+        let of_webhook = self
+            .webhook
+            .as_ref()
+            .map(|it| keys::related(&Related::Webhook(self.account, self.livemode, it.clone())).1);
         Spelling::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
@@ -99,8 +105,11 @@ impl Item for Delivery {
             .time("created_at", self.created_at)
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Deliveries))
             .text("list_sk", by_time.clone())
-            .text("related_pk", keys::related(Related::Event(self.event)))
-            .text("related_sk", by_time)
+            .text("related_pk", keys::related(&Related::Event(self.event)).1)
+            .text("related_sk", by_time.clone())
+            .text("webhook", self.webhook.as_ref().map(ToString::to_string))
+            .text("webhook_sk", of_webhook.is_some().then_some(by_time))
+            .text("webhook_pk", of_webhook)
     }
 
     fn moving(&self, layout: &Layout) -> Spelling {
@@ -135,6 +144,7 @@ impl Item for Delivery {
             event_type: EventType::parse(&item.text("event_kind")?)
                 .ok_or(DecodeError::of("event_kind"))?,
             target: item.json::<TargetItem>("target")?.try_into()?,
+            webhook: webhook_item::read_id(&mut item)?,
             body: item.optional_bytes("body")?,
             created_at: item.time("created_at")?,
             state: item.json::<StateItem>("state")?.try_into()?,
@@ -163,7 +173,14 @@ impl Item for Attempt {
     }
 
     fn fixed(&self, layout: &Layout) -> Spelling {
+        let of_webhook = self.webhook.as_ref().map(|it| {
+            keys::related(&Related::Conversations(self.account, self.livemode, it.clone())).1
+        });
+        let by_time = keys::by_time(self.started_at, self.id);
         Spelling::default()
+            .text("webhook", self.webhook.as_ref().map(ToString::to_string))
+            .text("webhook_sk", of_webhook.is_some().then_some(by_time))
+            .text("webhook_pk", of_webhook)
             .text("att", self.id.to_string())
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
@@ -195,6 +212,7 @@ impl Item for Attempt {
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
             event: item.parsed("event")?,
+            webhook: webhook_item::read_id(&mut item)?,
             started_at: item.time("started_at")?,
             duration_ms: item.number("duration_ms")?,
             exchange: item.optional_json::<ExchangeItem>("exchange")?.map(Into::into),
@@ -250,6 +268,7 @@ impl From<State> for StateItem {
                     Reason::RetriesSpent => ReasonItem::RetriesSpent,
                     Reason::CrashLoop => ReasonItem::CrashLoop,
                     Reason::NotAccepted => ReasonItem::NotAccepted,
+                    Reason::Disabled => ReasonItem::Disabled,
                 });
                 Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
             }
@@ -276,6 +295,7 @@ impl TryFrom<StateItem> for State {
                     ReasonItem::RetriesSpent => Reason::RetriesSpent,
                     ReasonItem::CrashLoop => Reason::CrashLoop,
                     ReasonItem::NotAccepted => Reason::NotAccepted,
+                    ReasonItem::Disabled => Reason::Disabled,
                 });
                 let end = match end {
                     EndItem::Delivered => End::Delivered,

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     Cursor, Error, Key,
     item::{Attributes, Reader},
-    keys::{ATTEMPTS, DUE_INDEX, LIST_INDEX},
+    keys::{DUE_INDEX, listed_at},
     table::{DueCursor, DuePage, Page, Put, Table},
 };
 use crate::Promise;
@@ -55,7 +55,7 @@ impl Table for DynamoDb {
         })
     }
 
-    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>> {
+    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<Key, Attributes>, Error>> {
         Box::pin(async move {
             let mut found = HashMap::new();
             for keys in keys.chunks(BATCH_GET_MAX) {
@@ -74,8 +74,8 @@ impl Table for DynamoDb {
                         .map_err(|err| Error::dynamo("read items", err))?;
                     let items = output.responses.unwrap_or_default().remove(&self.name);
                     for item in items.unwrap_or_default() {
-                        if let Some(Ok(pk)) = item.get("pk").map(|it| it.as_s().cloned()) {
-                            found.insert(pk, item);
+                        if let Some(key) = Key::of(&item) {
+                            found.insert(key, item);
                         }
                     }
                     wanted = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
@@ -245,15 +245,11 @@ impl Table for DynamoDb {
         cursor: Option<Cursor>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
-            let (pk_name, sk_name) = if index == LIST_INDEX {
-                ("list_pk", "list_sk")
-            } else {
-                ("related_pk", "related_sk")
-            };
+            let (pk_name, sk_name) = (format!("{index}_pk"), format!("{index}_sk"));
             let start = cursor.map(|it| {
-                let mut key = Key { pk: it.pk, sk: "-".to_owned() }.into_attributes();
-                key.insert(pk_name.to_owned(), AttributeValue::S(partition.clone()));
-                key.insert(sk_name.to_owned(), AttributeValue::S(it.at));
+                let mut key = listed_at(it.pk, &it.at).into_attributes();
+                key.insert(pk_name.clone(), AttributeValue::S(partition.clone()));
+                key.insert(sk_name.clone(), AttributeValue::S(it.at));
                 key
             });
             let output = self
@@ -262,7 +258,7 @@ impl Table for DynamoDb {
                 .table_name(&self.name)
                 .index_name(index)
                 .key_condition_expression("#pk = :pk")
-                .expression_attribute_names("#pk", pk_name)
+                .expression_attribute_names("#pk", &pk_name)
                 .expression_attribute_values(":pk", AttributeValue::S(partition))
                 .scan_index_forward(false)
                 .set_exclusive_start_key(start)
@@ -271,16 +267,17 @@ impl Table for DynamoDb {
                 .await
                 .map_err(|err| Error::dynamo("list items", err))?;
             let next = output.last_evaluated_key.and_then(|it| {
-                let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
-                Some(Cursor { pk: text("pk")?, at: text(sk_name)? })
+                let text = |name: &str| it.get(name).and_then(|it| it.as_s().ok()).cloned();
+                Some(Cursor { pk: text("pk")?, at: text(&sk_name)? })
             });
             Ok(Page { items: output.items.unwrap_or_default(), next })
         })
     }
 
-    fn attempts(
+    fn under(
         &self,
         pk: String,
+        beginning: &'static str,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>> {
@@ -290,16 +287,16 @@ impl Table for DynamoDb {
                 .client
                 .query()
                 .table_name(&self.name)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :attempts)")
+                .key_condition_expression("pk = :pk AND begins_with(sk, :beginning)")
                 .expression_attribute_values(":pk", AttributeValue::S(pk))
-                .expression_attribute_values(":attempts", AttributeValue::S(ATTEMPTS.to_owned()))
+                .expression_attribute_values(":beginning", AttributeValue::S(beginning.to_owned()))
                 .scan_index_forward(false)
                 .consistent_read(true)
                 .set_exclusive_start_key(start)
                 .limit(limit)
                 .send()
                 .await
-                .map_err(|err| Error::dynamo("list attempts", err))?;
+                .map_err(|err| Error::dynamo("list what is together", err))?;
             let next = output.last_evaluated_key.and_then(|it| {
                 let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
                 Some(Cursor { pk: text("pk")?, at: text("sk")? })

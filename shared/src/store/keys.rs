@@ -1,15 +1,16 @@
 //! Every key in the table.
 //!
-//! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | due |
-//! |------------|------------|-------------|-------------------------|-------------------------------|-----|
-//! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               | yes |
-//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | yes |
-//! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               | yes |
-//! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
-//! | an account | `acct_…`   | `-`         |                         |                               |     |
-//! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |     |
+//! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
+//! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
+//! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               |                        | yes |
+//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook, if it is a webhook's | yes |
+//! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
+//! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
+//! | a webhook  | account, mode | `whk#…`  |                         |                               |                        |     |
+//! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
+//! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //!
-//! `list_sk` and `related_sk` are the time of creation and the identifier. `due_shard` and
+//! What things are listed by is the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
 //! somebody must look after. All indexes hold keys only.
 
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId};
+use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId, WebhookId};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -27,10 +28,15 @@ pub const LIST_INDEX: &str = "list";
 /// Name of the index of what belongs to something.
 pub const RELATED_INDEX: &str = "related";
 
+/// Name of the index of what went to a webhook.
+pub const WEBHOOK_INDEX: &str = "webhook";
+
 /// The sort key of an item that is alone under its partition key.
 const ALONE: &str = "-";
 /// What the sort keys of a delivery's attempts begin with.
 pub const ATTEMPTS: &str = "att#";
+/// What the sort keys of an account's webhooks begin with.
+pub const WEBHOOKS: &str = "whk#";
 
 /// Where an item lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,13 +60,17 @@ pub enum Listed {
     Keys,
 }
 
-/// What deliveries belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What deliveries, or the attempts at them, belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Related {
     /// A request: the deliveries of all its events.
     Request(RequestId),
     /// An event; those of a request are together.
     Event(EventId),
+    /// The deliveries to a webhook of this account and mode.
+    Webhook(AccountId, bool, WebhookId),
+    /// The attempts at those.
+    Conversations(AccountId, bool, WebhookId),
 }
 
 /// Where a request lives.
@@ -83,6 +93,16 @@ pub fn attempt(id: AttemptId) -> Key {
     Key { pk: id.delivery().to_string(), sk: format!("{ATTEMPTS}{:07}", id.number()) }
 }
 
+/// Where a webhook lives: beside the others of its account and mode.
+pub fn webhook(account: AccountId, livemode: bool, id: &WebhookId) -> Key {
+    Key { pk: owner(account, livemode), sk: format!("{WEBHOOKS}{id}") }
+}
+
+/// The partition of what is together because it is of one account and mode.
+pub fn owner(account: AccountId, livemode: bool) -> String {
+    format!("{account}#{}", if livemode { "live" } else { "test" })
+}
+
 /// Where an account lives.
 pub fn account(id: AccountId) -> Key {
     Key::alone(id.to_string())
@@ -95,22 +115,36 @@ pub fn api_key(id: KeyId) -> Key {
 
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.
 pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
-    let mode = if livemode { "live" } else { "test" };
     let kind = match listed {
         Listed::Requests => "req",
         Listed::Deliveries => "dlv",
         Listed::Events => "evt",
         Listed::Keys => "key",
     };
-    format!("{account}#{mode}#{kind}")
+    format!("{}#{kind}", owner(account, livemode))
 }
 
-/// The partition of [`RELATED_INDEX`] that holds what belongs to this.
-pub fn related(to: Related) -> String {
+/// The index that holds what belongs to this, and the partition of it.
+pub fn related(to: &Related) -> (&'static str, String) {
     match to {
-        Related::Request(id) => id.to_string(),
-        Related::Event(id) => id.request().map_or_else(|| id.to_string(), |it| it.to_string()),
+        Related::Request(id) => (RELATED_INDEX, id.to_string()),
+        Related::Event(id) => {
+            let partition = id.request().map_or_else(|| id.to_string(), |it| it.to_string());
+            (RELATED_INDEX, partition)
+        }
+        Related::Webhook(account, livemode, id) => {
+            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*account, *livemode)))
+        }
+        Related::Conversations(account, livemode, id) => {
+            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*account, *livemode)))
+        }
     }
+}
+
+/// The key of what an index lists at `at`: what stands there ends with its identifier.
+pub fn listed_at(pk: String, at: &str) -> Key {
+    let id = at.rsplit('#').next().and_then(|it| it.parse::<AttemptId>().ok());
+    id.map_or_else(|| Key::alone(pk), attempt)
 }
 
 /// Where something made at `created_at` sorts among its like.
@@ -130,6 +164,12 @@ pub(crate) fn due_shard(pk: &str, n_shards: u32) -> String {
 impl Key {
     fn alone(pk: String) -> Self {
         Self { pk, sk: ALONE.to_owned() }
+    }
+
+    /// The key of an item, or of the row of one in an index.
+    pub(crate) fn of(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let text = |name| item.get(name).and_then(|it| it.as_s().ok()).cloned();
+        Some(Self { pk: text("pk")?, sk: text("sk")? })
     }
 
     /// The key as the table spells it.

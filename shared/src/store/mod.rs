@@ -16,6 +16,7 @@ mod secret_item;
 mod table;
 #[cfg(test)]
 mod tests;
+mod webhook_item;
 
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
@@ -27,10 +28,12 @@ use std::{fmt, sync::Arc};
 use jiff::Timestamp;
 
 use self::item::{Reader, Spelling};
-use crate::domain::{AccountId, Attempt, DeliveryId, EventId, RequestId};
+use crate::domain::{AccountId, Attempt, AttemptId, DeliveryId, EventId, RequestId, Webhook};
 
 /// After so many errors an item is taken out of the line.
 const ERRORS_MAX: u32 = 5;
+/// Webhooks that are read at once: one more than an account may have, so that one call is enough.
+const WEBHOOKS_PAGE: i32 = 51;
 
 /// The table in which everything lives.
 #[derive(Clone, Debug)]
@@ -197,16 +200,15 @@ impl Store {
         self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
     }
 
-    /// The deliveries that belong to something, newest first.
+    /// The deliveries, or attempts, that belong to something, newest first.
     pub async fn related<T: Item>(
         &self,
-        to: Related,
+        to: &Related,
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let partition = keys::related(to);
-        self.load(self.table.list(keys::RELATED_INDEX, partition, limit, cursor.cloned()).await?)
-            .await
+        let (index, partition) = keys::related(to);
+        self.load(self.table.list(index, partition, limit, cursor.cloned()).await?).await
     }
 
     /// A delivery's attempts, newest first, after the one at this place if one is given.
@@ -218,21 +220,39 @@ impl Store {
     ) -> Result<Listing<Attempt>, Error> {
         // A place that no attempt can have is before all of them.
         let after = after.filter(|it| it.starts_with(keys::ATTEMPTS));
-        let page =
-            self.table.attempts(delivery.to_string(), limit, after.map(str::to_owned)).await?;
+        let (pk, after) = (delivery.to_string(), after.map(str::to_owned));
+        let page = self.table.under(pk, keys::ATTEMPTS, limit, after).await?;
         let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, next: page.next })
     }
 
+    /// All webhooks of an account and mode, those that were deleted lately among them, as of now.
+    pub async fn webhooks(
+        &self,
+        account: AccountId,
+        livemode: bool,
+    ) -> Result<Vec<Webhook>, Error> {
+        let mut webhooks = Vec::new();
+        let mut after = None;
+        loop {
+            let pk = keys::owner(account, livemode);
+            let page = self.table.under(pk, keys::WEBHOOKS, WEBHOOKS_PAGE, after).await?;
+            for item in page.items {
+                webhooks.push(read(item)?);
+            }
+            after = page.next.map(|it| it.at);
+            if after.is_none() {
+                return Ok(webhooks);
+            }
+        }
+    }
+
     /// The items that an index named, in its order; those that are gone are left out.
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
-        let keys: Vec<Key> = page.items.iter().filter_map(key_of).collect();
+        let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
         let mut found = self.table.get_many(keys.clone()).await?;
-        let items = keys
-            .iter()
-            .filter_map(|key| found.remove(&key.pk))
-            .map(read)
-            .collect::<Result<_, _>>()?;
+        let items =
+            keys.iter().filter_map(|key| found.remove(key)).map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, next: page.next })
     }
 }
@@ -241,6 +261,11 @@ impl Cursor {
     /// Right after something in its account's list.
     pub fn after(id: impl fmt::Display + Copy, created_at: Timestamp) -> Self {
         Self { pk: id.to_string(), at: keys::by_time(created_at, id) }
+    }
+
+    /// Right after an attempt in the list of its webhook's.
+    pub fn after_attempt(id: AttemptId, started_at: Timestamp) -> Self {
+        Self { pk: id.delivery().to_string(), at: keys::by_time(started_at, id) }
     }
 }
 
@@ -270,7 +295,7 @@ impl Error {
 }
 
 fn due(row: Attributes) -> Option<Due> {
-    let key = key_of(&row)?;
+    let key = Key::of(&row)?;
     let due_at = Reader(row).time("due_at").ok()?;
     let what = None
         .or_else(|| key.pk.parse().ok().map(DueItem::Request))
@@ -278,11 +303,6 @@ fn due(row: Attributes) -> Option<Due> {
         .or_else(|| key.pk.parse().ok().map(DueItem::Event))
         .unwrap_or(DueItem::Unknown(key));
     Some(Due { what, due_at })
-}
-
-fn key_of(row: &Attributes) -> Option<Key> {
-    let text = |name| row.get(name).and_then(|it| it.as_s().ok()).cloned();
-    Some(Key { pk: text("pk")?, sk: text("sk")? })
 }
 
 fn read<T: Item>(attributes: Attributes) -> Result<T, Error> {

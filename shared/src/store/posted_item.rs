@@ -4,8 +4,20 @@ use super::{
     item::{DecodeError, Item, Layout, Reader, Spelling},
     keys::{self, Key},
     receiver_item::ReceiverItem,
+    webhook_item,
 };
-use crate::domain::{EventType, OpId, PostedEvent, request::Fingerprint};
+use crate::domain::{
+    EventType, OpId, PostedEvent, WebhookId, posted::Disables, request::Fingerprint,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct DisablesItem {
+    webhook: String,
+    why: webhook_item::WhyItem,
+    failing_since: i64,
+}
 
 impl Item for PostedEvent {
     const NAME: &'static str = "an event";
@@ -31,6 +43,8 @@ impl Item for PostedEvent {
             .text("reference", self.external_reference_id.clone())
             .text("base_url", self.base_url.clone())
             .optional_json("callback", receiver.as_ref())
+            .optional_json("disables", self.disables.as_ref().map(DisablesItem::from).as_ref())
+            .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Events))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
@@ -61,9 +75,37 @@ impl Item for PostedEvent {
             external_reference_id: item.optional_text("reference")?,
             base_url: item.text("base_url")?,
             callback: callback.transpose()?,
+            webhook: webhook_item::read_id(&mut item)?,
+            disables: item
+                .optional_json::<DisablesItem>("disables")?
+                .map(Disables::try_from)
+                .transpose()?,
             is_dispatched: item.flag("dispatched")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
+        })
+    }
+}
+
+impl From<&Disables> for DisablesItem {
+    fn from(disables: &Disables) -> Self {
+        Self {
+            webhook: disables.webhook.to_string(),
+            why: disables.why.into(),
+            failing_since: disables.failing_since.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<DisablesItem> for Disables {
+    type Error = DecodeError;
+
+    fn try_from(item: DisablesItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("disables");
+        Ok(Self {
+            webhook: WebhookId::parse(&item.webhook).ok_or_else(wrong)?,
+            why: item.why.into(),
+            failing_since: Timestamp::from_millisecond(item.failing_since).map_err(|_| wrong())?,
         })
     }
 }

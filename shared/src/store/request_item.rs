@@ -9,7 +9,7 @@ use super::{
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    Event, EventKind, OpId, Question, Request,
+    Audience, Event, EventKind, OpId, Question, Request,
     event::Answered,
     reading::Reading,
     request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
@@ -182,6 +182,7 @@ impl Item for Request {
             ),
             base_url: item.text("base_url")?,
             published: item.flag("published")?,
+            audience: Audience::ANYBODY,
             rows: Vec::new(),
             state,
             outbox: item

@@ -16,8 +16,8 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// The item at `key`, as of now: the read is strongly consistent.
     fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>>;
 
-    /// The items at `keys` that there are, by partition key, as of now.
-    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>>;
+    /// The items at `keys` that there are, as of now.
+    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<Key, Attributes>, Error>>;
 
     /// Puts an item where there is none.
     fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>>;
@@ -48,8 +48,8 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// `due_at`.
     fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
 
-    /// One page of the keys in one partition of the index that lists, or that relates; the
-    /// greatest sort key first. The index lags.
+    /// One page of the keys in one partition of an index that lists; the greatest sort key first.
+    /// The index lags.
     fn list(
         &self,
         index: &'static str,
@@ -58,10 +58,12 @@ pub trait Table: fmt::Debug + Send + Sync {
         cursor: Option<Cursor>,
     ) -> Promise<'_, Result<Page, Error>>;
 
-    /// One page of a delivery's attempts, the latest first, as of now.
-    fn attempts(
+    /// One page of the items under one partition key whose sort keys begin so, the greatest
+    /// first, as of now.
+    fn under(
         &self,
         pk: String,
+        beginning: &'static str,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>>;

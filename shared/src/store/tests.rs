@@ -1,6 +1,7 @@
 //! The laws of spelling: what is written is read back, and what cannot be read is an error.
 
 mod values;
+mod webhooks;
 
 use std::{fmt::Debug, time::Duration};
 
@@ -10,7 +11,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, OpId, PostedEvent, Request,
+    Account, Answer, ApiKey, Attempt, Delivery, OpId, PostedEvent, Request, Secret, Secrets,
     delivery::{self, Start, Verdict},
     request::{self, GUARD},
 };
@@ -200,11 +201,13 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 /// All of an account, secrets too, which cannot be compared or printed as they are.
 fn parts(account: &Account) -> impl PartialEq + Debug {
-    let secret = |it: &crate::domain::secret::Secret| {
-        (it.text.expose_secret().to_owned(), it.created_at, it.expires_at)
-    };
-    let secrets: Vec<_> = account.secrets.0.iter().map(secret).collect();
-    (account.id, account.created_at, account.id_key.0, secrets)
+    (account.id, account.created_at, account.id_key.0, secret_parts(&account.secrets))
+}
+
+/// All of secrets, which cannot be compared or printed as they are.
+fn secret_parts(secrets: &Secrets) -> impl PartialEq + Debug + use<> {
+    let parts = |it: &Secret| (it.text.expose_secret().to_owned(), it.created_at, it.expires_at);
+    secrets.0.iter().map(parts).collect::<Vec<_>>()
 }
 
 proptest! {

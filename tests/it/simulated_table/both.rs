@@ -2,7 +2,7 @@
 
 use answerback::store::{
     Attributes, Cursor, DueCursor, DynamoDb, Error, Key, Table as _,
-    keys::{LIST_INDEX, RELATED_INDEX},
+    keys::{ATTEMPTS, LIST_INDEX, RELATED_INDEX},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -177,8 +177,8 @@ impl Both {
     ) -> Result<Vec<usize>, Error> {
         let mut lengths = Vec::new();
         for _ in 0..PAGES_MAX {
-            let simulated = self.simulated.attempts(&pk, limit, after.as_deref());
-            let real = self.real.attempts(pk.clone(), limit, after).await?;
+            let simulated = self.simulated.under(&pk, ATTEMPTS, limit, after.as_deref());
+            let real = self.real.under(pk.clone(), ATTEMPTS, limit, after).await?;
             assert_eq!(simulated, real);
             lengths.push(real.items.len());
             let Some(next) = real.next else { return Ok(lengths) };

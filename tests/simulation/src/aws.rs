@@ -28,7 +28,7 @@ impl Table for Process {
         })
     }
 
-    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<String, Attributes>, Error>> {
+    fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<Key, Attributes>, Error>> {
         Box::pin(async move {
             let what = || format!("reads {} items", keys.len());
             let keys = keys.clone();
@@ -125,17 +125,19 @@ impl Table for Process {
         })
     }
 
-    fn attempts(
+    fn under(
         &self,
         pk: String,
+        beginning: &'static str,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
-            let what = || format!("lists the attempts of {pk}");
+            let what = || format!("lists {beginning} of {pk}");
             let pk = pk.clone();
-            let effect = move |it: &mut State| it.table.attempts(&pk, limit, after.as_deref());
-            self.dynamodb("list attempts", what, effect).await
+            let effect =
+                move |it: &mut State| it.table.under(&pk, beginning, limit, after.as_deref());
+            self.dynamodb("list what is together", what, effect).await
         })
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress,
-    service::{Accounts, Bus, Clock, Entropy, Hints},
+    service::{Accounts, Bus, Clock, Entropy, Hints, Webhooks},
     store::{Layout, Store},
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
@@ -181,10 +181,11 @@ impl Fleet {
     }
 
     fn intake_app(&self, process: &Arc<Process>) -> intake::App {
-        let (store, accounts, clock, hints) = parts(process);
+        let (store, accounts, webhooks, clock, hints) = parts(process);
         intake::App {
             store,
             accounts,
+            webhooks,
             clock,
             hints,
             entropy: self.entropy.clone(),
@@ -196,21 +197,22 @@ impl Fleet {
     }
 
     fn poll_app(&self, process: &Arc<Process>) -> poll::App {
-        let (store, accounts, clock, hints) = parts(process);
-        poll::App { store, accounts, clock, hints, entropy: self.entropy.clone() }
+        let (store, accounts, webhooks, clock, hints) = parts(process);
+        poll::App { store, accounts, webhooks, clock, hints, entropy: self.entropy.clone() }
     }
 
     fn sweep_app(&self, process: &Arc<Process>) -> sweep::App {
-        let (store, _, clock, hints) = parts(process);
-        sweep::App { store, clock, hints, entropy: self.entropy.clone() }
+        let (store, _, webhooks, clock, hints) = parts(process);
+        sweep::App { store, webhooks, clock, hints, entropy: self.entropy.clone() }
     }
 
     fn deliver_app(&self, process: &Arc<Process>) -> deliver::App {
-        let (store, accounts, clock, hints) = parts(process);
+        let (store, accounts, webhooks, clock, hints) = parts(process);
         let bus = self.publishes.then(|| Bus::simulated(Arc::clone(process) as _, "bus"));
         deliver::App {
             store,
             accounts,
+            webhooks,
             clock,
             hints,
             entropy: self.entropy.clone(),
@@ -227,11 +229,12 @@ pub(crate) fn store(process: &Arc<Process>) -> Store {
     Store::new(Arc::clone(process) as _, Layout { n_due_shards: N_DUE_SHARDS, retention })
 }
 
-fn parts(process: &Arc<Process>) -> (Store, Accounts, Clock, Hints) {
+fn parts(process: &Arc<Process>) -> (Store, Accounts, Webhooks, Clock, Hints) {
     let store = store(process);
     let accounts = Accounts::new(store.clone(), process.clock.clone());
+    let webhooks = Webhooks::new(store.clone(), process.clock.clone());
     let hints = Hints::Simulated(Arc::clone(process) as _);
-    (store, accounts, process.clock.clone(), hints)
+    (store, accounts, webhooks, process.clock.clone(), hints)
 }
 
 /// What `work` gives, unless the process dies at it.

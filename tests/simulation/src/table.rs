@@ -20,10 +20,7 @@ mod limits;
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use answerback::store::{
-    Attributes, Cursor, DueCursor, Key, Page, Put,
-    keys::{ATTEMPTS, LIST_INDEX},
-};
+use answerback::store::{Attributes, Cursor, DueCursor, Key, Page, Put, keys::listed_at};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use self::index::{INDEXES, Index, Place, Rows, Sort, text};
@@ -38,7 +35,7 @@ pub struct SimulatedTable {
 #[derive(Clone, Debug, Default)]
 struct Kept {
     attributes: Attributes,
-    rows: [Rows; 3],
+    rows: [Rows; 4],
 }
 
 impl SimulatedTable {
@@ -48,13 +45,13 @@ impl SimulatedTable {
         Some(self.items.get(key)?.attributes.clone())
     }
 
-    /// The items at `keys` that there are, by partition key.
-    pub fn get_many(&self, keys: &[Key]) -> HashMap<String, Attributes> {
+    /// The items at `keys` that there are.
+    pub fn get_many(&self, keys: &[Key]) -> HashMap<Key, Attributes> {
         let mut found = HashMap::with_capacity(keys.len());
         for (number, key) in keys.iter().enumerate() {
             assert!(!keys[..number].contains(key), "DynamoDB refuses a batch with {key:?} twice");
             if let Some(attributes) = self.get(key) {
-                found.insert(key.pk.clone(), attributes);
+                found.insert(key.clone(), attributes);
             }
         }
         found
@@ -71,7 +68,7 @@ impl SimulatedTable {
             Entry::Occupied(taken) => Put::Refused(Some(taken.get().attributes.clone())),
             Entry::Vacant(place) => {
                 let kept = place.insert(Kept { attributes, rows: Default::default() });
-                kept.show([true; 3], visible_at);
+                kept.show([true; 4], visible_at);
                 Put::Done
             }
         }
@@ -163,8 +160,8 @@ impl SimulatedTable {
         }
     }
 
-    /// One page of the keys in one partition of the index that lists, or that relates, the
-    /// greatest sort key first, as the index has them `at` that moment.
+    /// One page of the keys in one partition of an index that lists, the greatest sort key first,
+    /// as the index has them `at` that moment.
     pub fn list(
         &self,
         index: &str,
@@ -173,10 +170,11 @@ impl SimulatedTable {
         cursor: Option<&Cursor>,
         at: i64,
     ) -> Page {
-        let number = if index == LIST_INDEX { Index::LIST } else { Index::RELATED };
+        let number = Index::called(index);
         let index = &INDEXES[number];
-        // Everything that is listed is alone under its partition key, as the port has it.
-        let after = cursor.map(|it| Place { sort: Sort::Text(&*it.at), pk: &it.pk, sk: "-" });
+        let start = cursor.map(|it| (listed_at(it.pk.clone(), &it.at), &*it.at));
+        let after = start.as_ref();
+        let after = after.map(|(key, at)| Place { sort: Sort::Text(at), pk: &key.pk, sk: &key.sk });
         let mut found: Vec<_> = self
             .rows(number, partition, at)
             .filter(|it| after.as_ref().is_none_or(|after| it < after))
@@ -189,16 +187,16 @@ impl SimulatedTable {
         Page { items, next }
     }
 
-    /// One page of a delivery's attempts, the latest first.
-    pub fn attempts(&self, pk: &str, limit: i32, after: Option<&str>) -> Page {
-        let is_inside = after.is_none_or(|it| it.starts_with(ATTEMPTS));
+    /// One page of the items under one partition key whose sort keys begin so, the greatest first.
+    pub fn under(&self, pk: &str, beginning: &str, limit: i32, after: Option<&str>) -> Page {
+        let is_inside = after.is_none_or(|it| it.starts_with(beginning));
         assert!(is_inside, "DynamoDB refuses a cursor outside");
         limits::admit_partition(pk);
         let limit = limits::admit_limit(limit);
         let (mut items, mut next, mut n_bytes) = (Vec::new(), None, 0);
         for (key, kept) in self.items.iter().rev() {
-            let is_attempt = key.pk == pk && key.sk.starts_with(ATTEMPTS);
-            if !is_attempt || after.is_some_and(|it| &*key.sk >= it) {
+            let is_here = key.pk == pk && key.sk.starts_with(beginning);
+            if !is_here || after.is_some_and(|it| &*key.sk >= it) {
                 continue;
             }
             n_bytes += limits::size(&kept.attributes);
@@ -265,7 +263,7 @@ impl Kept {
     }
 
     /// Brings the item as it is now into those indexes that a write has `touched`.
-    fn show(&mut self, touched: [bool; 3], visible_at: i64) {
+    fn show(&mut self, touched: [bool; 4], visible_at: i64) {
         for ((rows, index), _) in self.rows.iter_mut().zip(&INDEXES).zip(touched).filter(|it| it.1)
         {
             rows.write(index.row(&self.attributes), visible_at);

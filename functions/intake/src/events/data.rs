@@ -64,7 +64,7 @@ const LETTER: &[Member] = &[
 const JOB: &[Member] = &[("executionId", Kind::Text, false), ("status", Kind::Text, false)];
 
 /// Notes everything that is wrong with the data of an event of this type.
-pub(super) fn check(event_type: &EventType, mut data: Fields, faults: &mut Faults) {
+pub(crate) fn check(event_type: &EventType, mut data: Fields, faults: &mut Faults) {
     let (members, is_closed) = match event_type.as_str() {
         "notification.receipt" => (RECEIPT, true),
         "message.received" => (MESSAGE, true),

@@ -94,8 +94,11 @@ impl Inbox {
         let now = self.clock.now();
         // Read anew each time: the secret may have been rotated.
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
-        let secrets: Vec<_> =
-            account.iter().flat_map(|it| it.secrets.live(now)).map(|it| &it.text).collect();
+        let mut webhooks = self.store.webhooks(self.account, true).await?;
+        webhooks.extend(self.store.webhooks(self.account, false).await?);
+        let of_webhooks = webhooks.iter().flat_map(|it| it.secrets.live(now));
+        let of_account = account.iter().flat_map(|it| it.secrets.live(now));
+        let secrets: Vec<_> = of_account.chain(of_webhooks).map(|it| &it.text).collect();
         let verified = signature::check(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
         let received = Arrival {

@@ -36,6 +36,7 @@ fn delivery() -> Delivery {
             retry: RetryPolicy { delays_seconds: DELAYS_SECONDS.to_vec(), jitter: 0.2 },
             bearer_token: None,
         }),
+        webhook: None,
         body: Some(b"{}".to_vec()),
         created_at: CREATED,
         state: State::Waiting { not_before: CREATED },

@@ -48,6 +48,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         link_secret: LinkSecret([9; 16]),
         base_url: "https://example.com".to_owned(),
         published: false,
+        audience: Audience::NOBODY,
         rows: Vec::new(),
         state: State::Pending,
         outbox: Vec::new(),

@@ -11,9 +11,6 @@ use crate::domain::{
     profile::{Behaviour, Body},
 };
 
-/// Most bytes of a callback's body; of an event that is larger, the receiver gets its address.
-const PAYLOAD_BYTES_MAX: usize = 65_536;
-
 /// An event whose data does not fit.
 #[derive(Serialize)]
 struct Truncated<'a> {
@@ -60,8 +57,13 @@ struct Noukai<'a> {
     truncated: bool,
 }
 
-/// What `event` of `request` looks like to a receiver that expects this.
-pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) -> Vec<u8> {
+/// What `event` of `request` looks like to a receiver that expects this, and takes so many bytes.
+pub fn callback_body(
+    behaviour: &Behaviour,
+    max_bytes: u32,
+    request: &Request,
+    event: &Event,
+) -> Vec<u8> {
     match behaviour.body {
         Body::NextKs => {
             let data = ResultData::of_event(request, event).without_fields();
@@ -84,21 +86,22 @@ pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) ->
         }
         Body::Envelope | Body::Data | Body::Noukai => {
             let whole = EventBody::new(request, event);
-            of_data(behaviour, &whole, &request.id.to_string(), &request.base_url)
+            of_data(behaviour, max_bytes, &whole, &request.id.to_string(), &request.base_url)
         }
     }
 }
 
-/// What `event` looks like to a receiver that expects this. One that expects what becomes of a
-/// request gets the data as it was posted.
-pub fn posted_body(behaviour: &Behaviour, event: &PostedEvent) -> Vec<u8> {
+/// What `event` looks like to a receiver that expects this, and takes so many bytes. One that
+/// expects what becomes of a request gets the data as it was posted.
+pub fn posted_body(behaviour: &Behaviour, max_bytes: u32, event: &PostedEvent) -> Vec<u8> {
     let whole = EventBody::of_posted(event);
-    of_data(behaviour, &whole, &whole.id, &event.base_url)
+    of_data(behaviour, max_bytes, &whole, &whole.id, &event.base_url)
 }
 
 /// `other_id` stands for the execution where there is none.
 fn of_data(
     behaviour: &Behaviour,
+    max_bytes: u32,
     whole: &EventBody<'_>,
     other_id: &str,
     base_url: &str,
@@ -109,7 +112,7 @@ fn of_data(
         Body::Noukai => bytes(&noukai(name, &whole.data, other_id, None)),
         Body::Data | Body::NextKs | Body::Ping => whole.data.get().as_bytes().to_vec(),
     };
-    if body.len() <= PAYLOAD_BYTES_MAX {
+    if u32::try_from(body.len()).is_ok_and(|it| it <= max_bytes) {
         return body;
     }
     let data_url = format!("{base_url}/v1/events/{}", whole.id);

@@ -82,7 +82,7 @@ impl<'a> DeliveryView<'a> {
             event_id: delivery.event.to_string(),
             event_type: delivery.event_type.as_str(),
             request_id: delivery.request().map(|it| it.to_string()),
-            webhook_id: None,
+            webhook_id: delivery.webhook.as_ref().map(ToString::to_string),
             target: match &delivery.target {
                 Target::Https(receiver) => TargetView {
                     kind: "https",
@@ -111,7 +111,7 @@ impl<'a> AttemptView<'a> {
         Self {
             id: attempt.id.to_string(),
             delivery_id: attempt.id.delivery().to_string(),
-            webhook_id: None,
+            webhook_id: attempt.webhook.as_ref().map(ToString::to_string),
             event_id: attempt.event.to_string(),
             attempt: attempt.id.number(),
             request: SentView {
@@ -159,6 +159,7 @@ fn reason(delivery: &Delivery) -> Option<&'static str> {
         Reason::RetriesSpent => "retries_spent",
         Reason::CrashLoop => "crash_loop",
         Reason::NotAccepted => "not_accepted",
+        Reason::Disabled => "webhook_disabled",
     })
 }
 

@@ -8,6 +8,7 @@ mod key;
 mod question;
 mod request;
 mod secret;
+mod webhook;
 
 pub use callback::{callback_body, posted_body};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
@@ -19,6 +20,7 @@ pub use request::{
 };
 
 pub use secret::SecretView;
+pub use webhook::{WebhookView, disabled_reason};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};

@@ -5,8 +5,8 @@ use proptest::{collection::vec, num, option, prelude::*, sample::select};
 use secrecy::SecretString;
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, EventKind, EventType, Id, OpId, PostedEvent,
-    Profile, Question, Request, RequestId, Scope,
+    Account, Answer, ApiKey, Attempt, Audience, Delivery, EventKind, EventType, Filter, Id, OpId,
+    PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{self, BearerToken, Receiver, Target},
@@ -17,6 +17,7 @@ use crate::domain::{
     request::{Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Secret, Secrets},
+    webhook::Settings,
 };
 
 pub(super) fn text() -> BoxedStrategy<String> {
@@ -166,6 +167,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 link_secret: LinkSecret(secret),
                 base_url,
                 published,
+                audience: Audience::ANYBODY,
                 rows: Vec::new(),
                 state: State::Pending,
                 outbox: Vec::new(),
@@ -182,8 +184,9 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
 pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(EventKind::ALL.to_vec());
-    (id(), id(), any::<bool>(), kind, target, vec(any::<u8>(), 0..20), moment()).prop_map(
-        |(request, account, livemode, event_kind, target, body, now)| {
+    let webhook = option::of(webhook_id());
+    (id(), id(), any::<bool>(), kind, target, webhook, vec(any::<u8>(), 0..20), moment()).prop_map(
+        |(request, account, livemode, event_kind, target, webhook, body, now)| {
             let request: RequestId = request;
             let event = request.event(1);
             Delivery {
@@ -193,6 +196,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 event,
                 event_type: event_kind.into(),
                 target,
+                webhook,
                 body: Some(body),
                 created_at: now,
                 state: delivery::State::Waiting { not_before: now },
@@ -226,6 +230,8 @@ pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {
                 external_reference_id,
                 base_url,
                 callback,
+                webhook: None,
+                disables: None,
                 is_dispatched: false,
                 due_at: Some(created_at),
                 revision: 0,
@@ -252,6 +258,7 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
             account: delivery.account,
             livemode: delivery.livemode,
             event: delivery.event,
+            webhook: delivery.webhook,
             started_at,
             duration_ms,
             exchange: Some(exchange),
@@ -261,19 +268,9 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 pub(super) fn account() -> impl Strategy<Value = Account> {
-    let secret =
-        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
-            Secret { text: SecretString::from(text), created_at, expires_at }
-        });
-    (id(), moment(), any::<[u8; 32]>(), vec(secret, 0..3)).prop_map(
-        |(id, created_at, id_key, secrets)| Account {
-            id,
-            created_at,
-            id_key: IdKey(id_key),
-            secrets: Secrets(secrets),
-            revision: 0,
-        },
-    )
+    (id(), moment(), any::<[u8; 32]>(), secrets()).prop_map(|(id, created_at, id_key, secrets)| {
+        Account { id, created_at, id_key: IdKey(id_key), secrets, revision: 0 }
+    })
 }
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
@@ -297,4 +294,54 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
             }
         },
     )
+}
+
+fn webhook_id() -> impl Strategy<Value = WebhookId> {
+    "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|it| WebhookId::parse(&it).expect("one"))
+}
+
+fn secrets() -> impl Strategy<Value = Secrets> {
+    let secret =
+        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
+            Secret { text: SecretString::from(text), created_at, expires_at }
+        });
+    vec(secret, 0..3).prop_map(Secrets)
+}
+
+pub(super) fn settings() -> impl Strategy<Value = Settings> {
+    let filter = select(vec!["*", "job.*", "job.failed"]);
+    let event_types = vec(filter.prop_map(|it| Filter::parse(it).expect("one")), 0..3);
+    let headers = vec((text(), text()), 0..3);
+    (option::of(text()), receiver(), event_types, headers, any::<u32>()).prop_map(
+        |(description, receiver, event_types, headers, max_payload_bytes)| Settings {
+            description,
+            receiver,
+            event_types,
+            headers,
+            max_payload_bytes,
+        },
+    )
+}
+
+pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
+    let made = (webhook_id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
+    (made, settings(), secrets()).prop_map(|(made, settings, secrets)| {
+        let (id, account, livemode, created_by, fingerprint, created_at) = made;
+        Webhook {
+            id,
+            account,
+            livemode,
+            created_by,
+            fingerprint: fingerprint.map(Fingerprint),
+            created_at,
+            updated_by: created_by,
+            updated_at: created_at,
+            settings,
+            disabled: None,
+            failing_since: None,
+            secrets,
+            deleted_at: None,
+            revision: 0,
+        }
+    })
 }

@@ -13,7 +13,7 @@
 
 use answerback::store::{
     Attributes, Key,
-    keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX},
+    keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -27,10 +27,11 @@ pub(super) struct Index {
 }
 
 /// All indexes of the table.
-pub(super) const INDEXES: [Index; 3] = [
+pub(super) const INDEXES: [Index; 4] = [
     Index { name: DUE_INDEX, partition: "due_shard", sort: "due_at" },
     Index { name: LIST_INDEX, partition: "list_pk", sort: "list_sk" },
     Index { name: RELATED_INDEX, partition: "related_pk", sort: "related_sk" },
+    Index { name: WEBHOOK_INDEX, partition: "webhook_pk", sort: "webhook_sk" },
 ];
 
 /// What the rows of a partition sort by.
@@ -61,9 +62,13 @@ pub(super) struct Rows(Vec<(i64, Option<Row>)>);
 
 impl Index {
     pub(super) const DUE: usize = 0;
-    pub(super) const LIST: usize = 1;
-    pub(super) const RELATED: usize = 2;
-    pub(super) const ONLY_DUE: [bool; 3] = [true, false, false];
+    pub(super) const ONLY_DUE: [bool; 4] = [true, false, false, false];
+
+    /// Which of them is called so.
+    pub(super) fn called(name: &str) -> usize {
+        let is_it = |it: &Self| it.name == name;
+        INDEXES.iter().position(is_it).unwrap_or_else(|| panic!("there is no index `{name}`"))
+    }
 
     /// Whether a write of these attributes may change the item's row.
     pub(super) fn is_touched_by(&self, moving: &Attributes) -> bool {

@@ -1,0 +1,160 @@
+//! How webhooks fare: one that has failed for days, or that is gone, is disabled.
+//!
+//! ```text
+//!   attempt fails ─▶ failing since then ─▶ for five days, or 410 ─▶ event `webhook.disabled`
+//!   attempt succeeds ─▶ not failing                                    │ dispatched
+//!                                                                      ▼
+//!                                                 disabled, unless it has recovered; then told
+//! ```
+//!
+//! The event is the outbox: it is written first, with its timer, and whoever dispatches it disables
+//! the webhook before telling others of that. So neither happens without the other.
+
+use answerback::{
+    domain::{
+        EventType, OpId, PostedEvent, Webhook,
+        delivery::{Reason, Verdict},
+        posted::Disables,
+        webhook::Why,
+    },
+    service::{
+        Hint, Lost, advance,
+        wire::{Time, disabled_reason},
+    },
+    store::{self, Saved, keys},
+};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{App, Error};
+
+/// What tells of it.
+const DISABLED: &str = "webhook.disabled";
+
+/// Notes what an attempt that began at `started_at` says of its webhook. It holds nothing up: what
+/// is missed here, the next attempt notes.
+pub(crate) async fn observe(
+    app: &App,
+    webhook: Option<Webhook>,
+    verdict: Verdict,
+    started_at: Timestamp,
+) {
+    let Some(webhook) = webhook else { return };
+    if let Err(err) = note(app, webhook, verdict, started_at).await {
+        tracing::warn!(
+            error = &err as &(dyn std::error::Error + 'static),
+            "how a webhook fares was not noted"
+        );
+    }
+}
+
+async fn note(
+    app: &App,
+    webhook: Webhook,
+    verdict: Verdict,
+    started_at: Timestamp,
+) -> Result<(), store::Error> {
+    let is_gone = match verdict {
+        Verdict::Accepted => {
+            if let Some(next) = webhook.succeeded() {
+                save(app, next).await?;
+            }
+            return Ok(());
+        }
+        Verdict::Pointless => return Ok(()),
+        Verdict::Permanent(reason) => reason == Reason::Gone,
+        Verdict::Retry { .. } => false,
+    };
+    let webhook = match webhook.failed(started_at) {
+        Some(next) => save(app, next).await?,
+        None => Some(webhook),
+    };
+    let Some(webhook) = webhook else { return Ok(()) };
+    let now = app.clock.now();
+    let why = match webhook.failing_since {
+        Some(since) if is_gone => Some((Why::Gone, since)),
+        Some(since) if webhook.is_hopeless(now) => Some((Why::Failing, since)),
+        _ => None,
+    };
+    match why {
+        Some((why, since)) => announce(app, &webhook, why, since, now).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes it once; gives the webhook as it then is, if it is there. Somebody who was faster knows
+/// as much.
+async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error> {
+    Ok(match app.store.save(&next).await? {
+        Saved::Saved => Some(next),
+        Saved::Superseded(theirs) => Some(theirs),
+        Saved::Gone => None,
+    })
+}
+
+/// Writes the event that disables the webhook, whoever else does too.
+async fn announce(
+    app: &App,
+    webhook: &Webhook,
+    why: Why,
+    failing_since: Timestamp,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let data = json!({
+        "webhook_id": webhook.id.as_str(),
+        "reason": disabled_reason(why),
+        "failing_since": Time(failing_since),
+    });
+    let event = PostedEvent {
+        id: webhook.disabling(failing_since),
+        account: webhook.account,
+        livemode: webhook.livemode,
+        created_by: OpId::new(webhook.disabling(failing_since).bits()),
+        fingerprint: None,
+        created_at: now,
+        event_type: EventType::parse(DISABLED).expect("it is one"),
+        data: data.to_string(),
+        external_reference_id: None,
+        base_url: String::new(),
+        callback: None,
+        webhook: None,
+        disables: Some(Disables { webhook: webhook.id.clone(), why, failing_since }),
+        is_dispatched: false,
+        due_at: Some(now),
+        revision: 0,
+    };
+    if let Saved::Saved = app.store.create(&event).await? {
+        let hint = Hint::event(event.id);
+        app.hints.send(event.account, &hint, std::time::Duration::ZERO).await;
+    }
+    Ok(())
+}
+
+/// Disables what `event` says is to be. Whether it is so: it may have recovered meanwhile.
+pub(crate) async fn disable(
+    app: &App,
+    event: &PostedEvent,
+    disables: &Disables,
+) -> Result<bool, Error> {
+    let Disables { webhook: id, why, failing_since } = disables;
+    let key = keys::webhook(event.account, event.livemode, id);
+    let Some(webhook) = app.store.get::<Webhook>(key).await? else { return Ok(false) };
+    let now = app.clock.now();
+    let step =
+        |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*why, *failing_since, now));
+    let webhook = match advance(&app.store, webhook, step).await {
+        Ok(webhook) => webhook,
+        Err(Lost::Gone) => return Ok(false),
+        Err(Lost::Busy) => return Err(Error::Busy),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Store(err)) => return Err(err.into()),
+    };
+    app.webhooks.forget(event.account, event.livemode);
+    let is_so = webhook.deleted_at.is_none()
+        && webhook.failing_since == Some(*failing_since)
+        && webhook.disabled.is_some_and(|it| it.why == *why);
+    if is_so {
+        tracing::warn!(account.id = %event.account, webhook.id = %id, reason = disabled_reason(*why), "disabled a webhook");
+    }
+    Ok(is_so)
+}

@@ -1,0 +1,106 @@
+//! `POST /v1/webhooks/{id}/trigger` sends an event to one webhook, to see whether it arrives.
+
+use answerback::{
+    domain::{
+        Delivery, EventId, EventType, OpId, PostedEvent, Scope,
+        delivery::{Origin, Target},
+        event::TYPE_CHARS_MAX,
+    },
+    service::{
+        Fields, Problem,
+        fields::Faults,
+        http::{CalledHost, JsonOrNothing},
+        wire::{DeliveryView, posted_body},
+    },
+    store::Saved,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+
+use super::find_enabled;
+use crate::{App, callback, events::data};
+
+/// The type of an event that is only to show that it arrives.
+const TEST: &str = "webhook.test";
+
+/// Tells one webhook of an event, whatever types it wants.
+pub(crate) async fn trigger(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<JsonOrNothing, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let JsonOrNothing(body) = body?;
+    let (event_type, data) = read(body)?;
+    let webhook = find_enabled(&app, &caller, &id).await?;
+    let now = app.clock.now();
+    let op = OpId::new(app.entropy.next());
+    let event = PostedEvent {
+        id: EventId::mint(now, app.entropy.next()),
+        account: caller.account(),
+        livemode: caller.livemode(),
+        created_by: op,
+        fingerprint: None,
+        created_at: now,
+        event_type,
+        data,
+        external_reference_id: None,
+        base_url: callback::base_url(&app, &headers, &host),
+        callback: None,
+        webhook: Some(webhook.id.clone()),
+        disables: None,
+        // Its delivery is made here, and has a timer of its own.
+        is_dispatched: true,
+        due_at: None,
+        revision: 0,
+    };
+    let mut receiver = webhook.settings.receiver.clone();
+    receiver.bearer_token = None;
+    let behaviour = receiver.profile.behaviour();
+    let body = posted_body(behaviour, webhook.settings.max_payload_bytes, &event);
+    let origin = Origin {
+        event: event.id,
+        event_type: event.event_type.clone(),
+        made_by: op,
+        account: event.account,
+        livemode: event.livemode,
+    };
+    let target = Target::Https(receiver);
+    let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, now);
+    let delivery = Delivery { webhook: Some(webhook.id), ..delivery };
+    // Both have fresh identifiers, so whatever is found there is this.
+    let (Saved::Saved | Saved::Superseded(_) | Saved::Gone) = app.store.create(&event).await?;
+    let (Saved::Saved | Saved::Superseded(_) | Saved::Gone) = app.store.create(&delivery).await?;
+    app.hints.send_for_delivery(&delivery, 0, now).await;
+    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.account, "triggered a webhook");
+    Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
+}
+
+/// Which event the body asks for.
+fn read(body: Value) -> Result<(EventType, String), Problem> {
+    let mut faults = Faults::new();
+    let mut fields = Fields::of(body, "", &mut faults);
+    let text = fields.text("type", 1..=TYPE_CHARS_MAX, &mut faults);
+    let event_type = EventType::parse(text.as_deref().unwrap_or(TEST));
+    if event_type.is_none() {
+        let detail = "must be two to four words of a-z, 0-9 and _ with full stops between";
+        fields.fault("type", detail, &mut faults);
+    }
+    let data = fields.object("data", &mut faults).map(Fields::into_rest);
+    fields.finish(&mut faults);
+    let text = Value::Object(data.clone().unwrap_or_default()).to_string();
+    if let (Some(event_type), Some(data)) = (&event_type, data) {
+        let data = Fields::of(Value::Object(data), "/data", &mut faults);
+        data::check(event_type, data, &mut faults);
+    }
+    match event_type {
+        Some(event_type) if faults.is_empty() => Ok((event_type, text)),
+        Some(_) | None => Err(Problem::invalid(faults)),
+    }
+}

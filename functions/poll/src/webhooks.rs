@@ -1,0 +1,118 @@
+//! Which webhooks there are, what they prove themselves with, and how it went with them.
+
+use std::collections::HashMap;
+
+use answerback::{
+    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId},
+    service::{
+        Caller, Problem,
+        wire::{AttemptView, Page, WebhookView},
+    },
+    store::{Cursor, Listing, Related, keys},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use futures::future::try_join_all;
+
+use crate::{
+    App,
+    list::{Parameters, Shown, Wanted, page},
+    secret,
+};
+
+/// Lists the webhooks, newest first: all at once, for there are few.
+pub(crate) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    parameters.finish()?;
+    let mut webhooks = app.webhooks.all(caller.account(), caller.livemode()).await?;
+    webhooks.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
+    let data = webhooks.iter().map(WebhookView::new).collect();
+    Ok(axum::Json(Page { data, next_cursor: None }).into_response())
+}
+
+/// Shows a webhook.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let webhook = find(&app, &caller, &id).await?;
+    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+}
+
+/// Shows the secret's end, or all of it to who may see it.
+pub(crate) async fn show_secret(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let (caller, reveals) = secret::caller(&app, &headers, &mut parameters).await?;
+    parameters.finish()?;
+    let webhook = find(&app, &caller, &id).await?;
+    if reveals {
+        caller.audit("revealed the secret of a webhook", &id);
+    }
+    secret::view(&app, &webhook.secrets, reveals)
+}
+
+/// Lists the attempts at telling a webhook.
+pub(crate) async fn list_attempts(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let Wanted { limit, cursor } = parameters.page();
+    parameters.finish()?;
+    let webhook = find(&app, &caller, &id).await?;
+    let related = Related::Conversations(caller.account(), caller.livemode(), webhook.id);
+    let Listing { items, next } =
+        app.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
+    let bodies = bodies(&app, &items).await?;
+    let mut next = next;
+    let mut shown = Shown::default();
+    for attempt in &items {
+        let body = bodies.get(&attempt.id.delivery()).and_then(Option::as_deref);
+        if shown.push(&AttemptView::new(attempt, body))? {
+            next = Some(Cursor::after_attempt(attempt.id, attempt.started_at));
+            break;
+        }
+    }
+    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
+}
+
+/// What was sent in these attempts, by delivery.
+async fn bodies(
+    app: &App,
+    attempts: &[Attempt],
+) -> Result<HashMap<DeliveryId, Option<Vec<u8>>>, Problem> {
+    let mut ids: Vec<DeliveryId> = Vec::new();
+    for attempt in attempts {
+        let id = attempt.id.delivery();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let body = async |id: DeliveryId| -> Result<_, Problem> {
+        let delivery: Option<Delivery> = app.store.get(keys::delivery(id)).await?;
+        Ok((id, delivery.and_then(|it| it.body)))
+    };
+    Ok(try_join_all(ids.into_iter().map(body)).await?.into_iter().collect())
+}
+
+async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+    let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
+    let key = keys::webhook(caller.account(), caller.livemode(), &id);
+    let webhook: Option<Webhook> = app.store.get(key).await?;
+    webhook.filter(|it| it.deleted_at.is_none()).ok_or_else(Problem::not_found)
+}

@@ -1,0 +1,239 @@
+//! Webhooks: receivers that are told of every event of the types that they want.
+//!
+//! ```text
+//!   Enabled ── by hand, 410, or failing for five days ──▶ Disabled
+//!      ▲                                                     │
+//!      └──────────────────── by hand ────────────────────────┘
+//! ```
+//!
+//! One that was deleted is kept for a while without its secrets, so that deleting it twice is the
+//! same as once; its name may be taken again at once.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    AccountId, EventId, Filter, MintedWebhookId, OpId,
+    delivery::Receiver,
+    request::Fingerprint,
+    secret::{Secret, Secrets, TooManySecrets},
+};
+
+/// Most webhooks of an account, in each mode.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Longest identifier of a webhook, in characters.
+pub const ID_CHARS_MAX: usize = 64;
+/// Most bytes of a body, unless another number is asked for.
+pub const PAYLOAD_BYTES: u32 = 65_536;
+/// The least that may be asked for: a body without its data fits.
+pub const PAYLOAD_BYTES_MIN: u32 = 1_024;
+/// The most that may be asked for: body and all else of a delivery fit an item of 400 KB.
+pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
+/// A webhook that has failed for so long, without a success in between, is disabled.
+pub const FAILING_MAX: Duration = Duration::from_hours(5 * 24);
+
+/// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookId(String);
+
+/// A receiver that is told of events.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Who this is.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether it is told of real events, or of tests.
+    pub livemode: bool,
+    /// The operation that made it.
+    pub created_by: OpId,
+    /// What it was made from, if under an idempotency key.
+    pub fingerprint: Option<Fingerprint>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The operation that changed its settings last.
+    pub updated_by: OpId,
+    /// When they were changed last.
+    pub updated_at: Timestamp,
+    /// What its owner decides.
+    pub settings: Settings,
+    /// Why it is told nothing, if it is not.
+    pub disabled: Option<Disabled>,
+    /// Since when every attempt has failed.
+    pub failing_since: Option<Timestamp>,
+    /// What it is told with.
+    pub secrets: Secrets,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
+}
+
+/// What the owner of a webhook decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where it is, and how it wants to be told.
+    pub receiver: Receiver,
+    /// Of what it is told.
+    pub event_types: Vec<Filter>,
+    /// Headers beside ours.
+    pub headers: Vec<(String, String)>,
+    /// Of a body that is larger, it gets the address of the whole.
+    pub max_payload_bytes: u32,
+}
+
+/// Why a webhook is told nothing, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disabled {
+    /// Why.
+    pub why: Why,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Why a webhook is disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its owner wants it so.
+    ByHand,
+    /// It answered 410.
+    Gone,
+    /// It has failed for [`FAILING_MAX`].
+    Failing,
+}
+
+impl Webhook {
+    /// Whether it is to be told of an event of this type.
+    pub fn wants(&self, event_type: &str) -> bool {
+        self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
+    }
+
+    /// Whether it is there, and told of events.
+    pub fn is_enabled(&self) -> bool {
+        self.deleted_at.is_none() && self.disabled.is_none()
+    }
+
+    /// `first`, in the place of this, which was deleted.
+    #[must_use]
+    pub fn replaced(&self, first: &Self) -> Self {
+        Self { revision: self.revision + 1, ..first.clone() }
+    }
+
+    /// The webhook, deleted; nothing if it was before.
+    pub fn delete(&self, now: Timestamp) -> Option<Self> {
+        let secrets = Secrets(Vec::new());
+        let next = Self { deleted_at: Some(now), secrets, ..self.next() };
+        self.deleted_at.is_none().then_some(next)
+    }
+
+    /// The webhook with other settings, enabled or not; nothing if `op` has changed it already.
+    pub fn change(
+        &self,
+        settings: Settings,
+        enabled: bool,
+        now: Timestamp,
+        op: OpId,
+    ) -> Option<Self> {
+        if self.updated_by == op {
+            return None;
+        }
+        let mut next = self.next();
+        next.settings = settings;
+        next.disabled = match self.disabled {
+            _ if enabled => None,
+            None => Some(Disabled { why: Why::ByHand, at: now }),
+            before => before,
+        };
+        // Who enables it again wants five days anew, and so does a new address.
+        let is_new = self.disabled.is_some() != next.disabled.is_some()
+            || self.settings.receiver.url != next.settings.receiver.url;
+        if is_new {
+            next.failing_since = None;
+        }
+        (next.updated_by, next.updated_at) = (op, now);
+        Some(next)
+    }
+
+    /// The webhook with `new` as its current secret; see [`Secrets::rotate`].
+    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
+        let secrets = self.secrets.rotate(new, overlap)?;
+        Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
+    }
+
+    /// The webhook once an attempt that began at `since` has failed; nothing if others had before.
+    pub fn failed(&self, since: Timestamp) -> Option<Self> {
+        let next = Self { failing_since: Some(since), ..self.next() };
+        self.failing_since.is_none().then_some(next)
+    }
+
+    /// The webhook once an attempt has succeeded; nothing if nothing had failed.
+    pub fn succeeded(&self) -> Option<Self> {
+        let next = Self { failing_since: None, ..self.next() };
+        self.failing_since.is_some().then_some(next)
+    }
+
+    /// Whether it has failed for so long that it is to be disabled.
+    pub fn is_hopeless(&self, now: Timestamp) -> bool {
+        self.is_enabled() && self.failing_since.is_some_and(|it| it + FAILING_MAX <= now)
+    }
+
+    /// The webhook, disabled because of how it has failed since `failing_since`; nothing if that
+    /// is over, or it is disabled already.
+    pub fn disable(&self, why: Why, failing_since: Timestamp, now: Timestamp) -> Option<Self> {
+        let next = Self { disabled: Some(Disabled { why, at: now }), ..self.next() };
+        (self.is_enabled() && self.failing_since == Some(failing_since)).then_some(next)
+    }
+
+    /// The identifier of the event that says that it was disabled for failing since then: the same
+    /// whoever finds that out.
+    pub fn disabling(&self, failing_since: Timestamp) -> EventId {
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(self.created_by.0.to_be_bytes());
+        hash.update(failing_since.as_millisecond().to_be_bytes());
+        hash.update(&self.id.0);
+        let hash: [u8; 32] = hash.finalize().into();
+        let bits = hash[..16].try_into().expect("16 of 32 bytes");
+        EventId::from_bits(u128::from_be_bytes(bits))
+    }
+
+    fn next(&self) -> Self {
+        Self { revision: self.revision + 1, ..self.clone() }
+    }
+}
+
+impl WebhookId {
+    /// The identifier that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
+        let is_id = text.len() <= ID_CHARS_MAX
+            && text.bytes().next().is_some_and(is_first)
+            && text.bytes().all(is_letter);
+        is_id.then(|| Self(text.to_owned()))
+    }
+
+    /// An identifier for a webhook whose owner has chosen none.
+    pub fn minted(id: MintedWebhookId) -> Self {
+        Self(id.to_string())
+    }
+
+    /// As it is written in the API.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What deliveries to it are named after.
+    pub fn target(&self) -> String {
+        format!("webhook:{}", self.0)
+    }
+}
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,75 @@
+//! Webhooks as the API shows them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Time;
+use crate::domain::{Filter, Webhook, retry::RetryPolicy, webhook::Why};
+
+/// A webhook, without its secrets.
+#[derive(Debug, Serialize)]
+pub struct WebhookView<'a> {
+    id: &'a str,
+    endpoint_url: &'a str,
+    description: Option<&'a str>,
+    event_types: Vec<&'a str>,
+    enabled: bool,
+    disabled_reason: Option<&'static str>,
+    disabled_at: Option<Time>,
+    failing_since: Option<Time>,
+    profile: &'static str,
+    timeout_seconds: u32,
+    retry: RetryView<'a>,
+    headers: Map<String, Value>,
+    has_bearer_token: bool,
+    max_payload_bytes: u32,
+    livemode: bool,
+    created_at: Time,
+    updated_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+struct RetryView<'a> {
+    delays_seconds: &'a [u32],
+    jitter: f64,
+}
+
+impl<'a> WebhookView<'a> {
+    /// The view of `webhook`.
+    pub fn new(webhook: &'a Webhook) -> Self {
+        let settings = &webhook.settings;
+        let RetryPolicy { delays_seconds, jitter } = &settings.receiver.retry;
+        Self {
+            id: webhook.id.as_str(),
+            endpoint_url: &settings.receiver.url,
+            description: settings.description.as_deref(),
+            event_types: settings.event_types.iter().map(Filter::as_str).collect(),
+            enabled: webhook.disabled.is_none(),
+            disabled_reason: webhook.disabled.map(|it| disabled_reason(it.why)),
+            disabled_at: webhook.disabled.map(|it| Time(it.at)),
+            failing_since: webhook.failing_since.map(Time),
+            profile: settings.receiver.profile.behaviour().name,
+            timeout_seconds: settings.receiver.timeout_seconds,
+            retry: RetryView { delays_seconds, jitter: *jitter },
+            headers: settings
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_str().into()))
+                .collect(),
+            has_bearer_token: settings.receiver.bearer_token.is_some(),
+            max_payload_bytes: settings.max_payload_bytes,
+            livemode: webhook.livemode,
+            created_at: Time(webhook.created_at),
+            updated_at: Time(webhook.updated_at),
+        }
+    }
+}
+
+/// Why a webhook is disabled, as the API writes it.
+pub fn disabled_reason(why: Why) -> &'static str {
+    match why {
+        Why::ByHand => "by_hand",
+        Why::Gone => "gone",
+        Why::Failing => "failing",
+    }
+}

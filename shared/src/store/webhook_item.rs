@@ -1,0 +1,173 @@
+//! How webhooks are spelled in the table.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    item::{DecodeError, Item, Layout, Reader, Spelling},
+    keys::{self, Key},
+    receiver_item::ReceiverItem,
+    secret_item::{self, SECRETS},
+};
+use crate::domain::{
+    Filter, OpId, Webhook, WebhookId,
+    request::Fingerprint,
+    webhook::{Disabled, Settings, Why},
+};
+
+/// How long a deleted one is kept.
+const DELETED_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+
+#[derive(Serialize, Deserialize)]
+struct SettingsItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    receiver: ReceiverItem,
+    event_types: Vec<String>,
+    headers: Vec<(String, String)>,
+    max_payload_bytes: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DisabledItem {
+    why: WhyItem,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhyItem {
+    ByHand,
+    Gone,
+    Failing,
+}
+
+impl Item for Webhook {
+    const NAME: &'static str = "a webhook";
+
+    fn key(&self) -> Key {
+        keys::webhook(self.account, self.livemode, &self.id)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Nothing: another may take the place of one that was deleted.
+    fn fixed(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+    }
+
+    fn moving(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+            .text("id", self.id.to_string())
+            .text("account", self.account.to_string())
+            .flag("livemode", self.livemode)
+            .number("created_by", self.created_by.0.cast_signed())
+            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .time("created_at", self.created_at)
+            .number("updated_by", self.updated_by.0.cast_signed())
+            .time("updated_at", self.updated_at)
+            .json("settings", &SettingsItem::from(&self.settings))
+            .optional_json("disabled", self.disabled.map(DisabledItem::from).as_ref())
+            .time("failing_since", self.failing_since)
+            .json(SECRETS, &secret_item::spell(&self.secrets))
+            .time("deleted_at", self.deleted_at)
+            .number("revision", self.revision.cast_signed())
+            .ttl(self.deleted_at.map(|it| it + DELETED_KEPT))
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let op = |it: i64| OpId(it.cast_unsigned());
+        let disabled: Option<DisabledItem> = item.optional_json("disabled")?;
+        Ok(Self {
+            id: WebhookId::parse(&item.text("id")?).ok_or(DecodeError::of("id"))?,
+            account: item.parsed("account")?,
+            livemode: item.flag("livemode")?,
+            created_by: op(item.number("created_by")?),
+            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            created_at: item.time("created_at")?,
+            updated_by: op(item.number("updated_by")?),
+            updated_at: item.time("updated_at")?,
+            settings: item
+                .json::<SettingsItem>("settings")?
+                .read()
+                .ok_or(DecodeError::of("settings"))?,
+            disabled: disabled.map(Disabled::try_from).transpose()?,
+            failing_since: item.optional_time("failing_since")?,
+            secrets: secret_item::read(item.json(SECRETS)?)?,
+            deleted_at: item.optional_time("deleted_at")?,
+            revision: item.number("revision")?,
+        })
+    }
+}
+
+/// The webhook that something is of, if it is of one.
+pub(crate) fn read_id(item: &mut Reader) -> Result<Option<WebhookId>, DecodeError> {
+    let read = |it: String| WebhookId::parse(&it).ok_or(DecodeError::of("webhook"));
+    item.optional_text("webhook")?.map(read).transpose()
+}
+
+impl From<&Settings> for SettingsItem {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            description: settings.description.clone(),
+            receiver: ReceiverItem::from(&settings.receiver),
+            event_types: settings.event_types.iter().map(|it| it.as_str().to_owned()).collect(),
+            headers: settings.headers.clone(),
+            max_payload_bytes: settings.max_payload_bytes,
+        }
+    }
+}
+
+impl SettingsItem {
+    /// Nothing where there is something that this version does not know.
+    fn read(self) -> Option<Settings> {
+        Some(Settings {
+            description: self.description,
+            receiver: self.receiver.read()?,
+            event_types: self
+                .event_types
+                .iter()
+                .map(|it| Filter::parse(it))
+                .collect::<Option<_>>()?,
+            headers: self.headers,
+            max_payload_bytes: self.max_payload_bytes,
+        })
+    }
+}
+
+impl From<Disabled> for DisabledItem {
+    fn from(disabled: Disabled) -> Self {
+        Self { why: disabled.why.into(), at: disabled.at.as_millisecond() }
+    }
+}
+
+impl TryFrom<DisabledItem> for Disabled {
+    type Error = DecodeError;
+
+    fn try_from(item: DisabledItem) -> Result<Self, DecodeError> {
+        let at = Timestamp::from_millisecond(item.at).map_err(|_| DecodeError::of("disabled"))?;
+        Ok(Self { why: item.why.into(), at })
+    }
+}
+
+impl From<Why> for WhyItem {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::ByHand => Self::ByHand,
+            Why::Gone => Self::Gone,
+            Why::Failing => Self::Failing,
+        }
+    }
+}
+
+impl From<WhyItem> for Why {
+    fn from(item: WhyItem) -> Self {
+        match item {
+            WhyItem::ByHand => Self::ByHand,
+            WhyItem::Gone => Self::Gone,
+            WhyItem::Failing => Self::Failing,
+        }
+    }
+}

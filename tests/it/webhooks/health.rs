@@ -1,0 +1,151 @@
+//! What happens to a webhook that fails, and how it gets what it missed.
+
+use std::time::Duration;
+
+use answerback::egress::{Failure, Reply};
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{World, reply};
+
+use super::{get, hook, make, patch, show};
+
+async fn post(world: &World) -> Value {
+    let event = json!({ "type": "build.done", "data": {} });
+    let answer = world.call(Method::POST, "/v1/events", event).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    world.follow_hints().await;
+    answer.json()
+}
+
+fn always(status: u16) -> impl Iterator<Item = Result<Reply, Failure>> {
+    (0..500).map(move |_| reply(status))
+}
+
+/// One that is told of builds, and another that is told of what becomes of webhooks.
+async fn two_hooks(world: &World) {
+    let mut watched = hook("watched");
+    watched["event_types"] = json!(["build.*"]);
+    make(world, watched).await;
+    let mut watching = hook("watching");
+    watching["event_types"] = json!(["webhook.*"]);
+    make(world, watching).await;
+}
+
+fn told_of_disabling(world: &World) -> Vec<Value> {
+    let posts = world.posts().into_iter().filter(|it| it.url.as_str().ends_with("/watching"));
+    posts.map(|it| serde_json::from_slice(&it.body).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_is_disabled_and_others_are_told() {
+    let world = World::start_answering([reply(410)]).await;
+    two_hooks(&world).await;
+    let event = post(&world).await;
+    let shown = show(&world, "watched").await;
+    assert_eq!((&shown["enabled"], &shown["disabled_reason"]), (&json!(false), &json!("gone")));
+    assert_eq!(shown["disabled_at"], "2026-01-01T00:00:00.000Z");
+    let told = told_of_disabling(&world);
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(told["type"], "webhook.disabled");
+    let expected = json!({
+        "webhook_id": "watched", "reason": "gone", "failing_since": "2026-01-01T00:00:00.000Z",
+    });
+    assert_eq!(told["data"], expected);
+    let path = format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("an id"));
+    let deliveries = get(&world, &path).await;
+    assert_eq!(deliveries["data"][0]["state_reason"], "gone");
+
+    post(&world).await;
+    assert_eq!(world.posts().len(), 2, "it is told nothing any more");
+    let triggered = world.call(Method::POST, "/v1/webhooks/watched/trigger", Value::Null).await;
+    assert_eq!((triggered.status, &*triggered.code()), (StatusCode::CONFLICT, "webhook_disabled"));
+    let enabled = patch(&world, "watched", json!({ "enabled": true })).await.json();
+    assert_eq!((&enabled["enabled"], &enabled["failing_since"]), (&json!(true), &Value::Null));
+    post(&world).await;
+    assert_eq!(world.posts().len(), 3);
+}
+
+#[tokio::test]
+async fn a_webhook_that_fails_for_five_days_is_disabled_once() {
+    let world = World::start_answering(always(500)).await;
+    let mut watched = hook("watched");
+    watched["retry"] = json!({ "delays_seconds": [] });
+    watched["event_types"] = json!(["build.*"]);
+    make(&world, watched).await;
+    for day in 0..=5 {
+        post(&world).await;
+        let is_enabled = show(&world, "watched").await["enabled"].clone();
+        assert_eq!(is_enabled, json!(day < 5), "after {day} days");
+        world.system.clock.advance(Duration::from_hours(24));
+    }
+    let shown = show(&world, "watched").await;
+    assert_eq!(shown["disabled_reason"], "failing");
+    assert_eq!(shown["failing_since"], "2026-01-01T00:00:00.000Z");
+    let events = get(&world, "/v1/events").await;
+    let disabled = |it: &&Value| it["type"] == "webhook.disabled";
+    let n_told = events["data"].as_array().expect("a list").iter().filter(disabled).count();
+    assert_eq!(n_told, 1);
+}
+
+#[tokio::test]
+async fn a_success_in_between_begins_the_five_days_anew() {
+    let answers = always(500).take(3).chain([reply(200)]).chain(always(500));
+    let world = World::start_answering(answers).await;
+    let mut watched = hook("watched");
+    watched["retry"] = json!({ "delays_seconds": [] });
+    make(&world, watched).await;
+    for day in 0..8 {
+        post(&world).await;
+        let failing_since = match day {
+            0..3 => json!("2026-01-01T00:00:00.000Z"),
+            3 => Value::Null,
+            _ => json!("2026-01-05T00:00:00.000Z"),
+        };
+        let shown = show(&world, "watched").await;
+        assert_eq!(shown["failing_since"], failing_since, "on day {day}");
+        assert_eq!(shown["enabled"], true, "on day {day}");
+        world.system.clock.advance(Duration::from_hours(24));
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_recovered_with_the_same_ids() {
+    let world = World::start_answering(always(500).take(4)).await;
+    let mut webhook = hook("orders");
+    webhook["retry"] = json!({ "delays_seconds": [] });
+    make(&world, webhook).await;
+    for _ in 0..4 {
+        post(&world).await;
+        world.system.clock.advance(Duration::from_mins(1));
+    }
+    post(&world).await;
+    let list = "/v1/deliveries?webhook_id=orders&status=dead_lettered";
+    assert_eq!(get(&world, list).await["data"].as_array().map(Vec::len), Some(4));
+
+    let path = "/v1/webhooks/orders/recover";
+    let wanted = json!({ "since": "2026-01-01T00:01:00Z", "until": "2026-01-01T00:03:00Z" });
+    let recovered = world.call(Method::POST, path, wanted).await;
+    assert_eq!(recovered.status, StatusCode::ACCEPTED, "{}", recovered.text());
+    assert_eq!(recovered.json(), json!({ "redelivered": 2, "complete": true }));
+    world.follow_hints().await;
+    let posts = world.posts();
+    let id = |n: usize| posts[n].headers["webhook-id"].clone();
+    let (mut again, mut first) = ([id(5), id(6)], [id(1), id(2)]);
+    again.sort();
+    first.sort();
+    assert_eq!(again, first, "of the second and the third minute");
+    assert_eq!(get(&world, list).await["data"].as_array().map(Vec::len), Some(2));
+
+    let all = json!({ "since": "2025-01-01T00:00:00Z" });
+    let recovered = world.call(Method::POST, path, all.clone()).await;
+    assert_eq!(recovered.json(), json!({ "redelivered": 2, "complete": true }));
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 9);
+    let recovered = world.call(Method::POST, path, all).await;
+    assert_eq!(recovered.json()["redelivered"], 0);
+
+    let wrong =
+        json!({ "since": "yesterday", "until": "2026-01-01T00:00:00Z", "status": "failed" });
+    let answer = world.call(Method::POST, path, wrong).await;
+    assert_eq!(crate::requests::faults(&answer), ["/since", "/status"]);
+}

@@ -1,0 +1,284 @@
+//! Who is told of what, how, and what can be done about it later.
+
+use std::time::Duration;
+
+use answerback::signing::verify_standard;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{Setup, World, reply};
+
+use super::{get, hook, make, patch};
+
+fn question() -> Value {
+    json!({
+        "title": "Deploy?",
+        "options": [{ "value": "yes", "label": "Yes" }],
+        "recipients": ["ada@example.com"],
+    })
+}
+
+/// The paths of the receivers that were told, with the types of the events, in order.
+fn told(world: &World) -> Vec<(String, String)> {
+    let told = |it: &answerback::egress::Post| {
+        let event = it.headers["answerback-event"].to_str().expect("text").to_owned();
+        let (_, path) = it.url.as_str().rsplit_once('/').expect("a path");
+        (path.to_owned(), event)
+    };
+    let mut told: Vec<_> = world.posts().iter().map(told).collect();
+    told.sort();
+    told
+}
+
+async fn post(world: &World, event: Value) -> Value {
+    let answer = world.call(Method::POST, "/v1/events", event).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    world.follow_hints().await;
+    answer.json()
+}
+
+#[tokio::test]
+async fn each_is_told_of_what_it_wants_and_a_callback_beside_them() {
+    let world = World::start().await;
+    for (id, types) in [
+        ("all", json!(["*"])),
+        ("ends", json!(["request.finished", "request.cancelled"])),
+        ("requests", json!(["request.*"])),
+        ("jobs", json!(["job.*", "run.status"])),
+    ] {
+        let mut webhook = hook(id);
+        webhook["event_types"] = types;
+        make(&world, webhook).await;
+    }
+    let mut off = hook("off");
+    off["enabled"] = false.into();
+    make(&world, off).await;
+    let mut asked = question();
+    asked["callback_url"] = "https://hooks.example.com/callback".into();
+    let request = world.create(asked).await;
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.follow_hints().await;
+    let expect = |all: &[(&str, &str)]| {
+        all.iter().map(|(who, what)| ((*who).to_owned(), (*what).to_owned())).collect::<Vec<_>>()
+    };
+    let mut expected = expect(&[
+        ("all", "request.answered"),
+        ("all", "request.created"),
+        ("all", "request.finished"),
+        ("callback", "request.finished"),
+        ("ends", "request.finished"),
+        ("requests", "request.answered"),
+        ("requests", "request.created"),
+        ("requests", "request.finished"),
+    ]);
+    assert_eq!(told(&world), expected);
+
+    let event = json!({ "type": "job.failed", "data": { "executionId": "e", "status": "failed" } });
+    let event = post(&world, event).await;
+    expected.extend(expect(&[("all", "job.failed"), ("jobs", "job.failed")]));
+    expected.sort();
+    assert_eq!(told(&world), expected);
+
+    let list =
+        get(&world, &format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("id")))
+            .await;
+    let mut hooks: Vec<_> = list["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| it["webhook_id"].clone())
+        .collect();
+    hooks.sort_by_key(ToString::to_string);
+    assert_eq!(hooks, ["all", "jobs"]);
+    let list = get(&world, "/v1/deliveries?webhook_id=requests&limit=2").await;
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
+    let cursor = list["next_cursor"].as_str().expect("more").to_owned();
+    let rest =
+        get(&world, &format!("/v1/deliveries?webhook_id=requests&limit=2&cursor={cursor}")).await;
+    assert_eq!(rest["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(get(&world, "/v1/deliveries?webhook_id=off").await["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_request_that_times_out_or_is_cancelled_is_told_of_too() {
+    let world = World::start().await;
+    make(&world, hook("all")).await;
+    let mut asked = question();
+    asked["timeout_seconds"] = 5.into();
+    world.create(asked.clone()).await;
+    world.pass(Duration::from_secs(8)).await;
+    let request = world.create(asked).await;
+    let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
+    world.call(Method::POST, &path, Value::Null).await;
+    world.follow_hints().await;
+    let events: Vec<String> = told(&world).into_iter().map(|it| it.1).collect();
+    let expected = ["request.cancelled", "request.created", "request.created", "request.finished"];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_made_later_is_told_of_how_an_old_request_ends() {
+    let world = World::start().await;
+    let request = world.create(question()).await;
+    make(&world, hook("late")).await;
+    world.system.clock.advance(Duration::from_secs(6));
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.follow_hints().await;
+    let events: Vec<String> = told(&world).into_iter().map(|it| it.1).collect();
+    assert_eq!(events, ["request.answered", "request.finished"]);
+}
+
+#[tokio::test]
+async fn where_no_hint_arrives_the_sweep_sees_to_it() {
+    let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
+    make(&world, hook("all")).await;
+    let request = world.create(question()).await;
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.system.sweep().await;
+    world.follow_hints().await;
+    assert_eq!(told(&world).len(), 3);
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_with_its_own_secret_headers_and_token() {
+    let world = World::start().await;
+    let mut webhook = hook("orders");
+    webhook["headers"] = json!({ "X-Team": "payments" });
+    webhook["bearer_token"] = "the-receivers-token".into();
+    let made = make(&world, webhook).await;
+    let triggered = world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
+    assert_eq!(triggered.status, StatusCode::ACCEPTED, "{}", triggered.text());
+    let triggered = triggered.json();
+    assert_eq!(
+        (&triggered["webhook_id"], &triggered["event_type"]),
+        (&json!("orders"), &json!("webhook.test"))
+    );
+    world.follow_hints().await;
+    let [post] = &world.posts()[..] else { panic!("one") };
+    assert_eq!(
+        (&post.headers["x-team"], &post.headers["authorization"]),
+        (&"payments".parse().expect("text"), &"Bearer the-receivers-token".parse().expect("text"))
+    );
+    let header = |name| post.headers[name].to_str().expect("text");
+    let verifies = |secret: &Value| {
+        let secret = secret.as_str().expect("text");
+        let (id, second) = (header("webhook-id"), header("webhook-timestamp"));
+        verify_standard(secret, id, second, &post.body, header("webhook-signature"))
+    };
+    assert!(verifies(&made["secret"]));
+    let account = get(&world, "/v1/secret?reveal=true").await;
+    assert!(!verifies(&account["secret"]));
+
+    let list = get(&world, "/v1/webhooks/orders/conversations").await;
+    let [conversation] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
+    assert_eq!(conversation["delivery_id"], triggered["id"]);
+    assert_eq!(conversation["webhook_id"], "orders");
+    assert_eq!(conversation["request"]["headers"]["x-team"], "***");
+    assert_eq!(conversation["request"]["headers"]["authorization"], "***");
+    let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+    assert_eq!((&body["type"], &body["data"]), (&json!("webhook.test"), &json!({})));
+}
+
+#[tokio::test]
+async fn conversations_of_a_webhook_come_page_by_page() {
+    let world = World::start_answering([reply(500), reply(500), reply(200), reply(200)]).await;
+    make(&world, hook("orders")).await;
+    world.call(Method::POST, "/v1/webhooks/orders/trigger", json!({ "type": "a.b" })).await;
+    world.pass(Duration::from_hours(2)).await;
+    world.call(Method::POST, "/v1/webhooks/orders/trigger", json!({ "type": "c.d" })).await;
+    world.follow_hints().await;
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    loop {
+        let list = get(&world, &format!("/v1/webhooks/orders/conversations?limit=1{cursor}")).await;
+        let data = list["data"].as_array().expect("a list");
+        seen.extend(
+            data.iter().map(|it| (it["attempt"].clone(), it["response"]["status"].clone())),
+        );
+        let Some(next) = list["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let expected =
+        [(1, 200), (3, 200), (2, 500), (1, 500)].map(|(n, status)| (json!(n), json!(status)));
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn both_secrets_of_a_webhook_sign_while_they_overlap() {
+    let world = World::start().await;
+    let old = make(&world, hook("orders")).await["secret"].clone();
+    let rotation = json!({ "overlap_seconds": 3_600 });
+    let path = "/v1/webhooks/orders/secret/rotate";
+    let rotated = world.call(Method::POST, path, rotation).await;
+    assert_eq!(rotated.status, StatusCode::OK, "{}", rotated.text());
+    let new = rotated.json()["secret"].clone();
+    for old_signs in [true, false] {
+        world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
+        world.follow_hints().await;
+        let post = world.posts().pop().expect("it was told");
+        let header = |name| post.headers[name].to_str().expect("text");
+        let verifies = |secret: &Value| {
+            let secret = secret.as_str().expect("text");
+            let (id, second) = (header("webhook-id"), header("webhook-timestamp"));
+            verify_standard(secret, id, second, &post.body, header("webhook-signature"))
+        };
+        assert_eq!((verifies(&new), verifies(&old)), (true, old_signs));
+        world.system.clock.advance(Duration::from_hours(1));
+    }
+    for _ in 0..2 {
+        let rotated = world.call(Method::POST, path, Value::Null).await;
+        assert_eq!(rotated.status, StatusCode::OK);
+    }
+    let rotated = world.call(Method::POST, path, Value::Null).await;
+    assert_eq!((rotated.status, &*rotated.code()), (StatusCode::CONFLICT, "too_many_secrets"));
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_one_webhook_is_whole_for_another() {
+    let world = World::start().await;
+    let mut small = hook("small");
+    small["max_payload_bytes"] = 1_024.into();
+    make(&world, small).await;
+    make(&world, hook("usual")).await;
+    let event =
+        post(&world, json!({ "type": "build.done", "data": { "log": "x".repeat(2_000) } })).await;
+    for post in world.posts() {
+        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+        assert_eq!(body["id"], event["id"]);
+        if post.url.as_str().ends_with("small") {
+            assert_eq!((&body["truncated"], &body["data"]), (&json!(true), &Value::Null));
+            let url = body["data_url"].as_str().expect("an address");
+            let path = url.split_once("/v1/").map(|it| format!("/v1/{}", it.1)).expect("ours");
+            assert_eq!(get(&world, &path).await["data"], event["data"]);
+        } else {
+            assert_eq!(body["data"], event["data"]);
+        }
+    }
+    assert_eq!(world.posts().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_counts_from_the_next_attempt_on() {
+    let world = World::start_answering([reply(500)]).await;
+    make(&world, hook("old")).await;
+    post(&world, json!({ "type": "build.done", "data": {} })).await;
+    let moved = json!({ "endpoint_url": "https://hooks.example.com/new", "bearer_token": "fresh" });
+    assert_eq!(patch(&world, "old", moved).await.status, StatusCode::OK);
+    world.pass(Duration::from_secs(10)).await;
+    let posts = world.posts();
+    let [first, second] = &posts[..] else { panic!("two attempts") };
+    assert!(first.url.as_str().ends_with("/old") && second.url.as_str().ends_with("/new"));
+    assert_eq!(second.headers["authorization"], "Bearer fresh");
+    assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
+    assert_eq!(first.body, second.body);
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_to_a_deleted_webhook_is_cancelled() {
+    let world = World::start_answering([reply(500)]).await;
+    make(&world, hook("orders")).await;
+    let event = post(&world, json!({ "type": "build.done", "data": {} })).await;
+    world.call(Method::DELETE, "/v1/webhooks/orders", Value::Null).await;
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.posts().len(), 1);
+    let path = format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("an id"));
+    assert_eq!(get(&world, &path).await["data"][0]["status"], "cancelled");
+}
