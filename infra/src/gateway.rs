@@ -94,6 +94,7 @@ pub fn is_write(method: &Method, path: &str) -> bool {
         | ["v1", "secret", "rotate"]
         | ["v1", "deliveries", _, "redeliver"]
         | ["v1", "answers", _]
+        | ["api", "notify"]
         | ["a", _] => method == Method::POST,
         _ => false,
     }

@@ -11,6 +11,7 @@ mod deliveries;
 mod egress;
 mod emulator;
 mod events;
+mod fronts;
 mod histories;
 mod idempotency;
 mod keys;

@@ -1,4 +1,4 @@
-//! `POST /v1/requests` asks a question.
+//! `POST /v1/requests` asks a question, and so does every other way to ask one.
 
 use answerback::{
     domain::{
@@ -6,10 +6,10 @@ use answerback::{
         request::{Fingerprint, LinkSecret, State, Terms},
     },
     service::{
-        Caller, Fields, Problem,
+        Fields, Owner, Problem,
         fields::Faults,
         http::{CalledHost, Json},
-        requests::{self, callback_delivery, is_visible},
+        requests::{self, callback_delivery},
     },
     store::{Saved, keys},
 };
@@ -31,11 +31,26 @@ use crate::{
 const PATH: &str = "/v1/requests";
 
 /// Everything that a new request is made of and that the caller decides.
-struct Draft {
+pub(crate) struct Draft {
     question: answerback::domain::Question,
     terms: Terms,
     timeout_seconds: u32,
     probe: bool,
+}
+
+/// Who asks, and where.
+pub(crate) struct Asking<'a> {
+    pub(crate) owner: Owner,
+    /// Idempotency keys are apart by it.
+    pub(crate) path: &'a str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// A request, and whether it was made by an earlier call.
+pub(crate) struct Made {
+    pub(crate) request: Request,
+    pub(crate) is_replayed: bool,
 }
 
 /// Makes a request; or, under an idempotency key that was used before, finds it again.
@@ -47,10 +62,32 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let Json(body) = body?;
+    let asking = Asking { owner: caller.owner(), path: PATH, host: &host, headers: &headers };
+    let Made { request, is_replayed } = make(&app, asking, body, read).await?;
+    let delivery = if is_replayed { callback_delivery(&app.store, &request).await? } else { None };
+    let view = requests::view(&request, delivery.as_ref(), &caller, app.clock.now());
+    let location = format!("{PATH}/{}", request.id);
+    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
+    let mut response =
+        (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
+    if is_replayed {
+        idempotency::mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// Makes the request that `read` finds in the body, or finds it again.
+pub(crate) async fn make(
+    app: &App,
+    asking: Asking<'_>,
+    body: Value,
+    read: impl FnOnce(Value) -> Result<Draft, Problem>,
+) -> Result<Made, Problem> {
+    let Asking { owner, path, host, headers } = asking;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
 
-    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body).await?;
+    let keyed = idempotency::keyed(app, owner, headers, path, &body).await?;
     let id = match keyed {
         Some(keyed) => RequestId::from_bits(keyed.bits),
         None => RequestId::mint(now, app.entropy.next()),
@@ -59,20 +96,20 @@ pub(crate) async fn create(
     if let Some(Keyed { fingerprint, .. }) = keyed
         && let Some(found) = app.store.get(keys::request(id)).await?
     {
-        return replay(&app, &caller, &found, fingerprint, now).await;
+        return replay(app, found, fingerprint, now).await;
     }
 
     let draft = read(body)?;
     if let Some(callback) = &draft.terms.callback {
-        callback::check(&app, &callback.receiver, draft.probe, &host).await?;
+        callback::check(app, &callback.receiver, draft.probe, host).await?;
     }
     // Only now: trying the receiver out must not eat of the time to answer.
     let now = app.clock.now();
 
     let request = Request {
         id,
-        account: caller.account(),
-        livemode: caller.livemode(),
+        account: owner.account,
+        livemode: owner.livemode,
         created_by: op,
         fingerprint: keyed.map(|it| it.fingerprint),
         created_at: now,
@@ -80,7 +117,7 @@ pub(crate) async fn create(
         question: draft.question,
         terms: draft.terms,
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
-        base_url: callback::base_url(&app, &headers, &host),
+        base_url: callback::base_url(app, headers, host),
         published: app.publishes,
         rows: Vec::new(),
         state: State::Pending,
@@ -97,46 +134,33 @@ pub(crate) async fn create(
         Saved::Superseded(found) if found.created_by == op => (),
         Saved::Superseded(found) => {
             let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            return replay(&app, &caller, &found, fingerprint, now).await;
+            return replay(app, found, fingerprint, now).await;
         }
         Saved::Gone => return Err(Problem::too_busy()),
     }
     app.hints.send_for_request(&request, true, app.clock.now()).await;
     tracing::info!(request.id = %request.id, account.id = %request.account, "created a request");
-    Ok(created(&request, requests::view(&request, None, &caller, now), false))
+    Ok(Made { request, is_replayed: false })
 }
 
-/// The answer to a repeated call: what it made, as it is now.
+/// What a repeated call made, as it is now.
 async fn replay(
     app: &App,
-    caller: &Caller,
-    found: &Request,
+    found: Request,
     fingerprint: Fingerprint,
     now: Timestamp,
-) -> Result<Response, Problem> {
+) -> Result<Made, Problem> {
     idempotency::check(found.fingerprint, fingerprint)?;
-    if !is_visible(found, caller) {
+    if let State::Erased { .. } = found.state {
         return Err(Problem::not_found());
     }
-    let delivery = callback_delivery(&app.store, found).await?;
     // The first call may have died before it sent its hint.
-    app.hints.send_for_request(found, false, now).await;
-    Ok(created(found, requests::view(found, delivery.as_ref(), caller, now), true))
-}
-
-fn created(request: &Request, view: impl serde::Serialize, is_replayed: bool) -> Response {
-    let location = format!("{PATH}/{}", request.id);
-    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
-    let mut response =
-        (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
-    if is_replayed {
-        idempotency::mark_replayed(&mut response);
-    }
-    response
+    app.hints.send_for_request(&found, false, now).await;
+    Ok(Made { request: found, is_replayed: true })
 }
 
 /// What the body asks for, or everything that is wrong with it.
-fn read(body: Value) -> Result<Draft, Problem> {
+pub(crate) fn read(body: Value) -> Result<Draft, Problem> {
     let mut faults = Faults::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let question = question::read(&mut fields, &mut faults);

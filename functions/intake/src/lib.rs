@@ -10,6 +10,7 @@ mod callback;
 mod create;
 mod deliveries;
 mod events;
+mod fronts;
 mod idempotency;
 mod keys;
 mod question;
@@ -59,6 +60,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
+        .route("/api/notify", post(fronts::nextks::notify))
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secret::rotate))

@@ -7,6 +7,7 @@
 mod answers;
 mod deliveries;
 mod events;
+mod fronts;
 mod keys;
 mod list;
 mod requests;
@@ -61,6 +62,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/conversations/{id}", get(deliveries::show_attempt))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
+        .route("/api/notify/status/{request_id}", get(fronts::nextks::status))
         .with_state(app);
     http::service(routes)
 }

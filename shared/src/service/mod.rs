@@ -7,6 +7,7 @@ pub mod answering;
 pub mod bus;
 pub mod config;
 pub mod fields;
+pub mod fronts;
 pub mod hints;
 pub mod http;
 mod problem;
@@ -17,7 +18,7 @@ pub mod wire;
 pub mod wiring;
 mod world;
 
-pub use accounts::{Accounts, Caller, NewKey, new_account, new_secrets};
+pub use accounts::{Accounts, Caller, NewKey, Owner, new_account, new_secrets};
 pub use advance::{Lost, advance};
 pub use bus::Bus;
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue, value::to_raw_value};
 
@@ -32,11 +33,12 @@ struct Elsewhere<'a> {
     data_url: &'a str,
 }
 
-#[derive(Serialize)]
-struct NextKs<'a> {
-    request_id: &'a str,
+/// What became of a request, as `NextKS` tells it.
+#[derive(Debug, Serialize)]
+pub struct NextKsView<'a> {
+    request_id: String,
     external_reference_id: Option<&'a str>,
-    status: &'a str,
+    status: &'static str,
     responses: Vec<ResponseView<'a>>,
 }
 
@@ -60,18 +62,27 @@ struct Noukai<'a> {
     truncated: bool,
 }
 
+impl<'a> NextKsView<'a> {
+    /// How `request` stands at `now`.
+    pub fn of_request(request: &'a Request, now: Timestamp) -> Self {
+        Self::new(ResultData::of_now(request, now))
+    }
+
+    fn new(data: ResultData<'a>) -> Self {
+        let data = data.without_fields();
+        Self {
+            request_id: data.request_id,
+            external_reference_id: data.external_reference_id,
+            status: data.status,
+            responses: data.responses,
+        }
+    }
+}
+
 /// What `event` of `request` looks like to a receiver that expects this.
 pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) -> Vec<u8> {
     match behaviour.body {
-        Body::NextKs => {
-            let data = ResultData::of_event(request, event).without_fields();
-            bytes(&NextKs {
-                request_id: &data.request_id,
-                external_reference_id: data.external_reference_id,
-                status: data.status,
-                responses: data.responses,
-            })
-        }
+        Body::NextKs => bytes(&NextKsView::new(ResultData::of_event(request, event))),
         Body::Ping => {
             let answer = event.answered.as_ref().map(|it| &it.answer);
             bytes(&Ping {

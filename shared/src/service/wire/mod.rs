@@ -9,7 +9,7 @@ mod question;
 mod request;
 mod secret;
 
-pub use callback::{callback_body, posted_body};
+pub use callback::{NextKsView, callback_body, posted_body};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{EventBody, EventView};
 pub use key::KeyView;

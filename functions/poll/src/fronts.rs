@@ -1,0 +1,3 @@
+//! The APIs of other products, which show ordinary requests in words of their own.
+
+pub(crate) mod nextks;
