@@ -6,6 +6,7 @@ mod access;
 mod answering;
 mod bus;
 mod callbacks;
+mod channels;
 mod cost;
 mod deliveries;
 mod egress;

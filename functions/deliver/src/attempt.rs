@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        Attempt, CallbackUrl, Delivery, OpId,
+        Attempt, CallbackUrl, Channel, Delivery, OpId,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         delivery::{Reason, Receiver, State, Target, Verdict},
         profile::{Behaviour, Permanent},
@@ -10,6 +10,7 @@ use answerback::{
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
     service::{Lost, advance},
+    store::keys,
 };
 use jiff::Timestamp;
 
@@ -217,6 +218,11 @@ async fn headers(
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
+    if let Some(channel) = delivery.channel {
+        let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
+        let secrets = channel.ok_or(Error::Secret)?.secrets;
+        return sign::headers(&secrets, delivery, receiver, body, now);
+    }
     let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
     sign::headers(&account.secrets, delivery, receiver, body, now)
 }

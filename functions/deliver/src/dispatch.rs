@@ -42,6 +42,7 @@ pub(crate) async fn dispatch(
                 made_by: request.created_by,
                 account: request.account,
                 livemode: request.livemode,
+                channel: request.channel,
             };
             (event.number, Delivery::begin(origin, name, target, body, worker.now))
         })
@@ -86,6 +87,7 @@ pub(crate) async fn dispatch_posted(
             made_by: event.created_by,
             account: event.account,
             livemode: event.livemode,
+            channel: None,
         };
         let target = Target::Https(receiver.clone());
         (0, Delivery::begin(origin, CALLBACK, target, body, worker.now))

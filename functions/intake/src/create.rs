@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        OpId, Request, RequestId, Scope,
+        ChannelId, OpId, Request, RequestId, Scope,
         request::{Fingerprint, LinkSecret, State, Terms},
     },
     service::{
@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     terms: Terms,
     timeout_seconds: u32,
     probe: bool,
+    /// The channel that it is sent to, if it is.
+    pub(crate) channel: Option<ChannelId>,
 }
 
 /// Who asks, and where.
@@ -116,6 +118,7 @@ pub(crate) async fn make(
         deadline: now + std::time::Duration::from_secs(draft.timeout_seconds.into()),
         question: draft.question,
         terms: draft.terms,
+        channel: draft.channel,
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
@@ -170,7 +173,7 @@ pub(crate) fn read(body: Value) -> Result<Draft, Problem> {
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    Ok(Draft { question, terms, timeout_seconds, probe })
+    Ok(Draft { question, terms, timeout_seconds, probe, channel: None })
 }
 
 #[cfg(test)]

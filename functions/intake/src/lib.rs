@@ -7,6 +7,7 @@
 
 mod answers;
 mod callback;
+mod channels;
 mod create;
 mod deliveries;
 mod events;
@@ -61,9 +62,14 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
         .route("/api/notify", post(fronts::nextks::notify))
+        .route("/v1/send/{token}", post(fronts::ping::send))
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secret::rotate))
+        .route("/v1/channels", post(channels::create))
+        .route("/v1/channels/{id}", delete(channels::delete))
+        .route("/v1/channels/{id}/regenerate", post(channels::regenerate))
+        .route("/v1/channels/{id}/secret/rotate", post(channels::rotate))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

@@ -35,7 +35,7 @@ pub(crate) async fn rotate(
     let new = new_secret(&app, now);
     let account: Option<Account> = app.store.get(keys::account(caller.account())).await?;
     let account = account.ok_or_else(Problem::not_found)?;
-    let step = |it: &Account| it.rotate(&new, overlap).map_err(|it| too_many(&it));
+    let step = |it: &Account| it.rotate(&new, overlap).map_err(too_many);
     let account = advance(&app.store, account, step).await?;
     caller.audit("rotated", "the account's secret");
     rotated(&account.secrets, now)
@@ -60,7 +60,7 @@ pub(crate) fn new_secret(app: &App, now: Timestamp) -> Secret {
 }
 
 /// Why there can be no other secret yet.
-pub(crate) fn too_many(err: &TooManySecrets) -> Problem {
+pub(crate) fn too_many(err: TooManySecrets) -> Problem {
     Problem::new(Code::TooManySecrets, err.to_string())
 }
 

@@ -5,6 +5,7 @@
 //! between readers.
 
 mod answers;
+mod channels;
 mod deliveries;
 mod events;
 mod fronts;
@@ -62,7 +63,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/conversations/{id}", get(deliveries::show_attempt))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{id}/secret", get(channels::show_secret))
         .route("/api/notify/status/{request_id}", get(fronts::nextks::status))
+        .route("/v1/callback/{token}/{message_id}", get(fronts::ping::callback))
         .with_state(app);
     http::service(routes)
 }

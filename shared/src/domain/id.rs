@@ -65,6 +65,8 @@ kinds! {
     AttemptKind "att" AttemptId;
     /// An API key.
     KeyKind "key" KeyId;
+    /// A channel.
+    ChannelKind "ch" ChannelId;
     /// An account.
     AccountKind "acct" AccountId;
 }

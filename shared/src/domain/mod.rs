@@ -11,6 +11,7 @@ pub mod account;
 pub mod address;
 pub mod attempt;
 pub mod callback_url;
+pub mod channel;
 pub mod delivery;
 pub mod event;
 pub mod id;
@@ -26,9 +27,12 @@ pub mod secret;
 pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
+pub use channel::Channel;
 pub use delivery::Delivery;
 pub use event::{Event, EventKind, EventType};
-pub use id::{AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, RequestId};
+pub use id::{
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, RequestId,
+};
 pub use posted::PostedEvent;
 pub use profile::Profile;
 pub use question::{Answer, Question};

@@ -5,6 +5,7 @@ mod accounts;
 mod advance;
 pub mod answering;
 pub mod bus;
+pub mod channels;
 pub mod config;
 pub mod fields;
 pub mod fronts;

@@ -8,6 +8,7 @@
 //! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |     |
+//! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |     |
 //!
 //! `list_sk` and `related_sk` are the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId};
+use crate::domain::{AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, RequestId};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -52,6 +53,8 @@ pub enum Listed {
     Events,
     /// API keys.
     Keys,
+    /// Channels.
+    Channels,
 }
 
 /// What deliveries belong to.
@@ -93,6 +96,11 @@ pub fn api_key(id: KeyId) -> Key {
     Key::alone(id.to_string())
 }
 
+/// Where a channel lives.
+pub fn channel(id: ChannelId) -> Key {
+    Key::alone(id.to_string())
+}
+
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.
 pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
     let mode = if livemode { "live" } else { "test" };
@@ -101,6 +109,7 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
         Listed::Deliveries => "dlv",
         Listed::Events => "evt",
         Listed::Keys => "key",
+        Listed::Channels => "ch",
     };
     format!("{account}#{mode}#{kind}")
 }

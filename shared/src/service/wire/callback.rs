@@ -8,7 +8,7 @@ use serde_json::{Map, Value, value::RawValue, value::to_raw_value};
 
 use super::{EventBody, ResponseView, ResultData, Time, answer_fields};
 use crate::domain::{
-    Event, MessageId, PostedEvent, Request,
+    Answer, Event, MessageId, PostedEvent, Request,
     profile::{Behaviour, Body},
 };
 
@@ -42,10 +42,11 @@ pub struct NextKsView<'a> {
     responses: Vec<ResponseView<'a>>,
 }
 
-#[derive(Serialize)]
-struct Ping<'a> {
+/// An answer, as Ping tells it.
+#[derive(Debug, Serialize)]
+pub struct PingView<'a> {
     message_id: String,
-    channel_id: Option<&'a str>,
+    channel_id: Option<String>,
     timestamp: Time,
     triggered_by: Option<&'a str>,
     responses: Map<String, Value>,
@@ -60,6 +61,24 @@ struct Noukai<'a> {
     payload: Box<RawValue>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+}
+
+impl<'a> PingView<'a> {
+    /// The first answer to `request`, if there is one.
+    pub fn of_request(request: &'a Request) -> Option<Self> {
+        let row = request.rows.iter().flatten().next()?;
+        Some(Self::new(request, row.at, Some(&row.answer)))
+    }
+
+    fn new(request: &Request, at: Timestamp, answer: Option<&'a Answer>) -> Self {
+        Self {
+            message_id: MessageId::of(request.id).to_string(),
+            channel_id: request.channel.map(|it| it.to_string()),
+            timestamp: Time(at),
+            triggered_by: answer.and_then(|it| it.option.as_deref()),
+            responses: answer.map(answer_fields).unwrap_or_default(),
+        }
+    }
 }
 
 impl<'a> NextKsView<'a> {
@@ -85,13 +104,7 @@ pub fn callback_body(behaviour: &Behaviour, request: &Request, event: &Event) ->
         Body::NextKs => bytes(&NextKsView::new(ResultData::of_event(request, event))),
         Body::Ping => {
             let answer = event.answered.as_ref().map(|it| &it.answer);
-            bytes(&Ping {
-                message_id: MessageId::of(request.id).to_string(),
-                channel_id: None,
-                timestamp: Time(event.at),
-                triggered_by: answer.and_then(|it| it.option.as_deref()),
-                responses: answer.map(answer_fields).unwrap_or_default(),
-            })
+            bytes(&PingView::new(request, event.at, answer))
         }
         Body::Envelope | Body::Data | Body::Noukai => {
             let whole = EventBody::new(request, event);

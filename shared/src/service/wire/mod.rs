@@ -2,6 +2,7 @@
 //! by field, where it comes in.
 
 mod callback;
+mod channel;
 mod delivery;
 mod event;
 mod key;
@@ -9,7 +10,8 @@ mod question;
 mod request;
 mod secret;
 
-pub use callback::{NextKsView, callback_body, posted_body};
+pub use callback::{NextKsView, PingView, callback_body, posted_body};
+pub use channel::ChannelView;
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{EventBody, EventView};
 pub use key::KeyView;
