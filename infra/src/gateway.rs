@@ -93,10 +93,9 @@ pub fn is_write(method: &Method, path: &str) -> bool {
         | ["v1", "requests", _, "cancel" | "responses"]
         | ["v1", "secret", "rotate"]
         | ["v1", "deliveries", _, "redeliver"]
-        | ["v1", "answers", _]
+        | ["v1", "answers" | "send", _]
         | ["v1", "channels", _, "regenerate"]
         | ["v1", "channels", _, "secret", "rotate"]
-        | ["v1", "send", _]
         | ["api", "notify"]
         | ["a", _] => method == Method::POST,
         _ => false,
