@@ -65,3 +65,58 @@ impl Translation {
         nearest.map_or_else(|| ours.to_owned(), |(theirs, rest)| format!("{theirs}{rest}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::create::tests::{check_reasons, json_of};
+
+    const NAMES: &[&str] = &[
+        "message",
+        "user_emails",
+        "response_request",
+        "options",
+        "text",
+        "value",
+        "timeout_minutes",
+        "disable",
+        "callback_url",
+        "title",
+        "body",
+        "actions",
+        "type",
+        "label",
+        "key",
+        "style",
+        "min",
+        "max",
+        "other",
+    ];
+    const WORDS: &[&str] =
+        &["", "a", "\n", "button", "select", "text", "number", "toggle", "url", "onTimeout"];
+
+    proptest! {
+        /// Whatever comes in, it is read or refused, and what is refused has reasons that stand
+        /// where the sender wrote it, not where we moved it.
+        #[test]
+        fn no_body_makes_a_front_panic_or_speak_of_what_is_not_there(
+            any in json_of(NAMES, WORDS),
+            parts in prop::collection::vec(json_of(NAMES, WORDS), 1..4),
+            [title, more] in [json_of(NAMES, WORDS), json_of(NAMES, WORDS)],
+        ) {
+            let notification = json!({
+                "message": title,
+                "user_emails": ["a@example.com"],
+                "response_request": { "options": parts, "timeout_minutes": more },
+            });
+            let message = json!({ "title": title, "body": more, "actions": parts });
+            for body in [&any, &notification, &message] {
+                check_reasons(body, nextks::read)?;
+                check_reasons(body, ping::read)?;
+            }
+        }
+    }
+}

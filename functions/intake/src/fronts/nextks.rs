@@ -50,7 +50,7 @@ pub(crate) async fn notify(
 }
 
 /// What the body asks for, or everything that is wrong with it.
-fn read(body: Value) -> Result<Draft, Problem> {
+pub(super) fn read(body: Value) -> Result<Draft, Problem> {
     const DISABLE: [(&str, &str); 2] =
         [("onUserAction", "on_user_action"), ("onTimeout", "on_timeout")];
     let mut faults = Faults::new();

@@ -88,7 +88,7 @@ pub(crate) async fn send(
 }
 
 /// What the body asks for, or everything that is wrong with it.
-fn read(body: Value) -> Result<Draft, Problem> {
+pub(super) fn read(body: Value) -> Result<Draft, Problem> {
     let mut faults = Faults::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let mut ours = Translation::default();
