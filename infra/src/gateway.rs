@@ -88,15 +88,17 @@ impl HttpFunction {
 pub fn is_write(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
-        ["v1", "requests" | "keys", _] => method == Method::DELETE,
+        ["v1", "requests" | "keys" | "channels", _] => method == Method::DELETE,
         ["v1", "webhooks", _] => [Method::PUT, Method::PATCH, Method::DELETE].contains(method),
-        ["v1", "requests" | "events" | "keys" | "webhooks"]
+        ["v1", "requests" | "events" | "keys" | "webhooks" | "channels"]
         | ["v1", "webhooks", _, "trigger" | "recover"]
-        | ["v1", "webhooks", _, "secret", "rotate"]
         | ["v1", "requests", _, "cancel" | "responses"]
         | ["v1", "secret", "rotate"]
         | ["v1", "deliveries", _, "redeliver"]
-        | ["v1", "answers", _]
+        | ["v1", "answers" | "send", _]
+        | ["v1", "channels", _, "regenerate"]
+        | ["v1", "channels" | "webhooks", _, "secret", "rotate"]
+        | ["api", "notify"]
         | ["a", _] => method == Method::POST,
         _ => false,
     }

@@ -12,7 +12,7 @@ use system_tests::{START, World, reply};
 
 /// HMAC-SHA256 by the letter of RFC 2104, for keys of up to a block: our own code is not to vouch
 /// for itself.
-fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
     const BLOCK_BYTES: usize = 64;
     assert!(key.len() <= BLOCK_BYTES);
     let padded = |pad: u8| {

@@ -54,6 +54,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         id: Delivery::id_of(event, OpId(1), "callback"),
         account: world.account.id,
         livemode: true,
+        channel: None,
         event,
         event_type: EventKind::RequestFinished.into(),
         webhook: None,

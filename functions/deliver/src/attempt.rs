@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        Attempt, CallbackUrl, Delivery, OpId, Secrets, Webhook,
+        Attempt, CallbackUrl, Channel, Delivery, OpId, Secrets, Webhook,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         delivery::{Reason, Receiver, State, Target, Verdict},
         profile::{Behaviour, Permanent},
@@ -132,8 +132,14 @@ impl Party {
         receiver: &Receiver,
     ) -> Result<Result<Self, Verdict>, Error> {
         let Some(id) = &delivery.webhook else {
-            let account = app.accounts.account_now(delivery.account).await?.ok_or(Error::Secret)?;
-            let (receiver, secrets) = (receiver.clone(), account.secrets.clone());
+            let secrets = if let Some(channel) = delivery.channel {
+                let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
+                channel.ok_or(Error::Secret)?.secrets
+            } else {
+                let account = app.accounts.account_now(delivery.account).await?;
+                account.ok_or(Error::Secret)?.secrets.clone()
+            };
+            let receiver = receiver.clone();
             return Ok(Ok(Self { receiver, headers: Vec::new(), secrets, webhook: None }));
         };
         let key = keys::webhook(delivery.account, delivery.livemode, id);

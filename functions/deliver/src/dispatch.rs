@@ -43,6 +43,7 @@ pub(crate) async fn dispatch(
             made_by: request.created_by,
             account: request.account,
             livemode: request.livemode,
+            channel: request.channel,
         };
         let begin = |to: Addressee| to.begin(origin.clone(), worker.now);
         let all = addressees(&request, event, &webhooks);
@@ -91,6 +92,7 @@ pub(crate) async fn dispatch_posted(
         made_by: event.created_by,
         account: event.account,
         livemode: event.livemode,
+        channel: None,
     };
     let addressees = if is_so { addressees_of_posted(&event, &webhooks) } else { Vec::new() };
     let begin = |it: Addressee| (0, it.begin(origin.clone(), worker.now));

@@ -1,15 +1,15 @@
-//! `POST /v1/requests` asks a question.
+//! `POST /v1/requests` asks a question, and so does every other way to ask one.
 
 use answerback::{
     domain::{
-        Audience, OpId, Request, RequestId, Scope,
+        Audience, ChannelId, OpId, Request, RequestId, Scope,
         request::{Fingerprint, LinkSecret, State, Terms},
     },
     service::{
-        Caller, Fields, Problem,
+        Fields, Owner, Problem,
         fields::Faults,
         http::{CalledHost, Json},
-        requests::{self, callback_delivery, is_visible},
+        requests::{self, callback_delivery},
     },
     store::{Saved, keys},
 };
@@ -31,11 +31,28 @@ use crate::{
 const PATH: &str = "/v1/requests";
 
 /// Everything that a new request is made of and that the caller decides.
-struct Draft {
+pub(crate) struct Draft {
     question: answerback::domain::Question,
     terms: Terms,
     timeout_seconds: u32,
     probe: bool,
+    /// The channel that it is sent to, if it is.
+    pub(crate) channel: Option<ChannelId>,
+}
+
+/// Who asks, and where.
+pub(crate) struct Asking<'a> {
+    pub(crate) owner: Owner,
+    /// Idempotency keys are apart by it.
+    pub(crate) path: &'a str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// A request, and whether it was made by an earlier call.
+pub(crate) struct Made {
+    pub(crate) request: Request,
+    pub(crate) is_replayed: bool,
 }
 
 /// Makes a request; or, under an idempotency key that was used before, finds it again.
@@ -47,10 +64,32 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let Json(body) = body?;
+    let asking = Asking { owner: caller.owner(), path: PATH, host: &host, headers: &headers };
+    let Made { request, is_replayed } = make(&app, asking, body, read).await?;
+    let delivery = if is_replayed { callback_delivery(&app.store, &request).await? } else { None };
+    let view = requests::view(&request, delivery.as_ref(), &caller, app.clock.now());
+    let location = format!("{PATH}/{}", request.id);
+    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
+    let mut response =
+        (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
+    if is_replayed {
+        idempotency::mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// Makes the request that `read` finds in the body, or finds it again.
+pub(crate) async fn make(
+    app: &App,
+    asking: Asking<'_>,
+    body: Value,
+    read: impl FnOnce(Value) -> Result<Draft, Problem>,
+) -> Result<Made, Problem> {
+    let Asking { owner, path, host, headers } = asking;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
 
-    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body).await?;
+    let keyed = idempotency::keyed(app, owner, headers, path, &body).await?;
     let id = match keyed {
         Some(keyed) => RequestId::from_bits(keyed.bits),
         None => RequestId::mint(now, app.entropy.next()),
@@ -59,28 +98,29 @@ pub(crate) async fn create(
     if let Some(Keyed { fingerprint, .. }) = keyed
         && let Some(found) = app.store.get(keys::request(id)).await?
     {
-        return replay(&app, &caller, &found, fingerprint, now).await;
+        return replay(app, found, fingerprint, now).await;
     }
 
     let draft = read(body)?;
     if let Some(callback) = &draft.terms.callback {
-        callback::check(&app, &callback.receiver, callback::URL, draft.probe, &host).await?;
+        callback::check(app, &callback.receiver, callback::URL, draft.probe, host).await?;
     }
     // Only now: trying the receiver out must not eat of the time to answer.
     let now = app.clock.now();
 
     let mut request = Request {
         id,
-        account: caller.account(),
-        livemode: caller.livemode(),
+        account: owner.account,
+        livemode: owner.livemode,
         created_by: op,
         fingerprint: keyed.map(|it| it.fingerprint),
         created_at: now,
         deadline: now + std::time::Duration::from_secs(draft.timeout_seconds.into()),
         question: draft.question,
         terms: draft.terms,
+        channel: draft.channel,
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
-        base_url: callback::base_url(&app, &headers, &host),
+        base_url: callback::base_url(app, headers, host),
         published: app.publishes,
         audience: Audience::ANYBODY,
         rows: Vec::new(),
@@ -99,46 +139,33 @@ pub(crate) async fn create(
         Saved::Superseded(found) if found.created_by == op => (),
         Saved::Superseded(found) => {
             let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            return replay(&app, &caller, &found, fingerprint, now).await;
+            return replay(app, found, fingerprint, now).await;
         }
         Saved::Gone => return Err(Problem::too_busy()),
     }
     app.hints.send_for_request(&request, true, app.clock.now()).await;
     tracing::info!(request.id = %request.id, account.id = %request.account, "created a request");
-    Ok(created(&request, requests::view(&request, None, &caller, now), false))
+    Ok(Made { request, is_replayed: false })
 }
 
-/// The answer to a repeated call: what it made, as it is now.
+/// What a repeated call made, as it is now.
 async fn replay(
     app: &App,
-    caller: &Caller,
-    found: &Request,
+    found: Request,
     fingerprint: Fingerprint,
     now: Timestamp,
-) -> Result<Response, Problem> {
+) -> Result<Made, Problem> {
     idempotency::check(found.fingerprint, fingerprint)?;
-    if !is_visible(found, caller) {
+    if let State::Erased { .. } = found.state {
         return Err(Problem::not_found());
     }
-    let delivery = callback_delivery(&app.store, found).await?;
     // The first call may have died before it sent its hint.
-    app.hints.send_for_request(found, false, now).await;
-    Ok(created(found, requests::view(found, delivery.as_ref(), caller, now), true))
-}
-
-fn created(request: &Request, view: impl serde::Serialize, is_replayed: bool) -> Response {
-    let location = format!("{PATH}/{}", request.id);
-    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
-    let mut response =
-        (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
-    if is_replayed {
-        idempotency::mark_replayed(&mut response);
-    }
-    response
+    app.hints.send_for_request(&found, false, now).await;
+    Ok(Made { request: found, is_replayed: true })
 }
 
 /// What the body asks for, or everything that is wrong with it.
-fn read(body: Value) -> Result<Draft, Problem> {
+pub(crate) fn read(body: Value) -> Result<Draft, Problem> {
     let mut faults = Faults::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let question = question::read(&mut fields, &mut faults);
@@ -148,134 +175,8 @@ fn read(body: Value) -> Result<Draft, Problem> {
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    Ok(Draft { question, terms, timeout_seconds, probe })
+    Ok(Draft { question, terms, timeout_seconds, probe, channel: None })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read_text(text: &str) -> Result<Draft, Problem> {
-        let value: Value = serde_json::from_str(text).expect("a test's JSON");
-        read(value)
-    }
-
-    #[track_caller]
-    fn check_faults(text: &str, expected: &[&str]) {
-        let Err(problem) = read_text(text) else { panic!("accepted {text}") };
-        let faults: Vec<String> = problem.faults().iter().map(ToString::to_string).collect();
-        assert_eq!(faults, expected, "{text}");
-    }
-
-    #[test]
-    fn every_fault_is_listed_with_its_place() {
-        check_faults(
-            r#"{"timeout_second": 3, "options": [{"value": "a", "label": ""}, {"value": "a", "label": "A"}]}"#,
-            &[
-                "`/title` is required",
-                "`/options/0/label` must have 1 to 75 characters, not 0",
-                "`/options/1/value` is there twice",
-                "`/timeout_second` is not a known field",
-            ],
-        );
-        check_faults(
-            "[]",
-            &[
-                "`` must be an object",
-                "`/title` is required",
-                "`/options` must not be empty where there are no fields",
-            ],
-        );
-    }
-
-    proptest! {
-        /// Whatever JSON comes in, it is read or refused, and what is refused has a reason, which
-        /// stands in the body, or is missing where it says.
-        #[test]
-        fn no_body_makes_the_reader_panic(body in any_json()) {
-            let Err(problem) = read(body.clone()) else { return Ok(()) };
-            prop_assert!(!problem.faults().is_empty());
-            for fault in problem.faults() {
-                let shown = serde_json::to_value(fault).expect("plain data");
-                let place = shown["pointer"].as_str().expect("it is in the body");
-                let whole = place.rsplit_once('/').map_or("", |(whole, _)| whole);
-                let is_there = body.pointer(place).or_else(|| body.pointer(whole)).is_some();
-                prop_assert!(is_there, "{} in {}", fault, body);
-            }
-        }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let names = prop::sample::select(vec![
-            "title",
-            "body",
-            "recipients",
-            "options",
-            "fields",
-            "mode",
-            "quorum",
-            "count",
-            "veto",
-            "option",
-            "value",
-            "label",
-            "style",
-            "key",
-            "type",
-            "choices",
-            "default",
-            "min",
-            "max",
-            "callback_url",
-            "callback",
-            "profile",
-            "events",
-            "retry",
-            "delays_seconds",
-            "read",
-            "ttl_seconds",
-            "lease_seconds",
-            "on_deadline",
-            "kind",
-            "metadata",
-            "email",
-            "other",
-        ]);
-        let words = prop::sample::select(vec![
-            "",
-            "a",
-            "all",
-            "any",
-            "select",
-            "number",
-            "toggle",
-            "text",
-            "on_timeout",
-            "default",
-            "once",
-            "lease",
-            "standard",
-            "nextks",
-            "request.finished",
-            "a@example.com",
-        ]);
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            words.prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(5, 64, 8, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((names.clone(), inner), 0..8).prop_map(|members| {
-                    members.into_iter().map(|(name, it)| (name.to_owned(), it)).collect()
-                }),
-            ]
-        })
-    }
-}
+pub(crate) mod tests;

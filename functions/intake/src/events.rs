@@ -51,7 +51,7 @@ pub(crate) async fn post(
     let body = body?;
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
-    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body.value).await?;
+    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body.value).await?;
     let id = match keyed {
         Some(keyed) => EventId::from_bits(keyed.bits),
         None => EventId::mint(now, app.entropy.next()),

@@ -5,7 +5,7 @@
 
 use answerback::{
     domain::request::Fingerprint,
-    service::{Caller, Code, Fault, Problem},
+    service::{Code, Fault, Owner, Problem},
     signing,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -32,15 +32,15 @@ pub(crate) struct Keyed {
 /// Keys are apart by account, mode and path. White space and the order of members do not count.
 pub(crate) async fn keyed(
     app: &App,
-    caller: &Caller,
+    owner: Owner,
     headers: &HeaderMap,
     path: &str,
     body: &Value,
 ) -> Result<Option<Keyed>, Problem> {
     let Some(key) = key(headers)? else { return Ok(None) };
-    let account = app.accounts.account_of(caller).await?;
-    let mode = if caller.livemode() { "live" } else { "test" };
-    let account_id = caller.account().to_string();
+    let account = app.accounts.account_of(owner).await?;
+    let mode = if owner.livemode { "live" } else { "test" };
+    let account_id = owner.account.to_string();
     let parts = [account_id.as_bytes(), mode.as_bytes(), path.as_bytes(), key.as_bytes()];
     let hash = signing::sha256(body.to_string().as_bytes());
     Ok(Some(Keyed {

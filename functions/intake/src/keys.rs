@@ -55,7 +55,7 @@ pub(crate) async fn create(
     let caller = app.accounts.caller(&headers, Scope::KeysWrite).await?;
     let Json(body) = body?;
     let now = app.clock.now();
-    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body).await?;
+    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
     let id = match keyed {
         Some(keyed) => KeyId::from_bits(keyed.bits),
         None => KeyId::mint(now, app.entropy.next()),

@@ -7,9 +7,11 @@
 
 mod answers;
 mod callback;
+mod channels;
 mod create;
 mod deliveries;
 mod events;
+mod fronts;
 mod idempotency;
 mod keys;
 mod question;
@@ -62,6 +64,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
+        .route("/api/notify", post(fronts::nextks::notify))
+        .route("/v1/send/{token}", post(fronts::ping::send))
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secret::rotate))
@@ -73,6 +77,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/webhooks/{id}/trigger", post(webhooks::trigger))
         .route("/v1/webhooks/{id}/recover", post(webhooks::recover))
         .route("/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
+        .route("/v1/channels", post(channels::create))
+        .route("/v1/channels/{id}", delete(channels::delete))
+        .route("/v1/channels/{id}/regenerate", post(channels::regenerate))
+        .route("/v1/channels/{id}/secret/rotate", post(channels::rotate))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

@@ -59,7 +59,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let keyed = idempotency::keyed(&app, &caller, &headers, PATH, &body).await?;
+    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
     let draft = Draft::read(body, true)?;
     let minted = match keyed {
         Some(keyed) => MintedWebhookId::from_bits(keyed.bits),

@@ -5,8 +5,10 @@
 //! between readers.
 
 mod answers;
+mod channels;
 mod deliveries;
 mod events;
+mod fronts;
 mod keys;
 mod list;
 mod requests;
@@ -68,6 +70,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/webhooks/{id}", get(webhooks::show))
         .route("/v1/webhooks/{id}/secret", get(webhooks::show_secret))
         .route("/v1/webhooks/{id}/conversations", get(webhooks::list_attempts))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{id}/secret", get(channels::show_secret))
+        .route("/api/notify/status/{request_id}", get(fronts::nextks::status))
+        .route("/v1/callback/{token}/{message_id}", get(fronts::ping::callback))
         .with_state(app);
     http::service(routes)
 }

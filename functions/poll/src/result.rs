@@ -20,7 +20,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{App, list::Parameters, requests::wait_for_end};
 
@@ -75,7 +75,8 @@ pub(crate) async fn read(
         let request = wait_for_end(&app, &caller, &id, left(give_up_at)).await?;
         // Before the result is taken: what fails afterwards would cost it.
         let delivery = callback_delivery(&app.store, &request).await?;
-        let (told, request, result) = take(&app, request, op).await?;
+        let (told, request, result) =
+            take(&app, request, op, |it| to_raw_value(&ResultData::of_end(it))).await?;
         match told {
             Some(Told::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
                 let pause = left(until.min(give_up_at)).max(LEASE_LOOK_MIN).min(LEASE_LOOK_MAX);
@@ -106,18 +107,19 @@ pub(crate) async fn read(
     Ok(axum::Json(view).into_response())
 }
 
-/// What `op` is told, the request as it then is, and the result as it was before it was taken.
-async fn take(
+/// What `op` is told, the request as it then is, and the result as it was shown before it was
+/// taken.
+pub(crate) async fn take(
     app: &App,
     mut request: Request,
     op: OpId,
+    show: impl Fn(&Request) -> serde_json::Result<Box<RawValue>>,
 ) -> Result<(Option<Told>, Request, Option<Box<RawValue>>), Problem> {
     let mut result = None;
     for _ in 0..RACES_MAX {
         let (told, next) = request.read(app.clock.now(), op);
         if result.is_none() && matches!(told, Some(Told::Result { .. })) {
-            let data = ResultData::of_end(&request);
-            result = Some(serde_json::value::to_raw_value(&data).map_err(Problem::internal)?);
+            result = Some(show(&request).map_err(Problem::internal)?);
         }
         if let Life::Erased { .. } = request.state {
             return Err(Problem::not_found());

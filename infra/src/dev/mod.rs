@@ -42,7 +42,7 @@ pub(crate) const DATA_DIR: &str = ".answerback";
 /// A sweep may be waited for, but not for ever.
 const SWEEP_INTERVAL_MAX: Duration = Duration::from_hours(24);
 /// What is logged unless `RUST_LOG` says otherwise.
-const LOGGED: &str = "warn,answerback=info,infra=info,intake=info,poll=info,sweep=info,\
+const LOGGED: &str = "warn,audit=info,answerback=info,infra=info,intake=info,poll=info,sweep=info,\
                       deliver=info,dynoxide=error";
 
 pub(crate) const EXAMPLES: &str = "\

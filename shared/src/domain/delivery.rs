@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AccountId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
+    AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -43,6 +43,8 @@ pub struct Delivery {
     pub account: AccountId,
     /// Whether the event is real.
     pub livemode: bool,
+    /// The channel whose secret signs it; of none, its account's does.
+    pub channel: Option<ChannelId>,
     /// What is told.
     pub event: EventId,
     /// What kind of event that is.
@@ -84,6 +86,8 @@ pub struct Origin {
     pub account: AccountId,
     /// Whether the event is real.
     pub livemode: bool,
+    /// The channel that its request was sent to, if it was.
+    pub channel: Option<ChannelId>,
 }
 
 /// Whom to tell.
@@ -226,6 +230,7 @@ impl Delivery {
             id: Self::id_of(of.event, of.made_by, name),
             account: of.account,
             livemode: of.livemode,
+            channel: of.channel,
             event: of.event,
             event_type: of.event_type,
             target,

@@ -67,6 +67,8 @@ kinds! {
     KeyKind "key" KeyId;
     /// A webhook whose owner has chosen no name for it.
     WebhookKind "wh" MintedWebhookId;
+    /// A channel.
+    ChannelKind "ch" ChannelId;
     /// An account.
     AccountKind "acct" AccountId;
 }

@@ -11,6 +11,7 @@ pub mod account;
 pub mod address;
 pub mod attempt;
 pub mod callback_url;
+pub mod channel;
 pub mod delivery;
 pub mod event;
 pub mod id;
@@ -27,10 +28,12 @@ pub mod webhook;
 pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
+pub use channel::Channel;
 pub use delivery::Delivery;
 pub use event::{Audience, Event, EventKind, EventType, Filter};
 pub use id::{
-    AccountId, AttemptId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId, RequestId,
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
+    RequestId,
 };
 pub use posted::PostedEvent;
 pub use profile::Profile;

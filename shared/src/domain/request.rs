@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, Audience, Event, EventKind, OpId, RequestId,
+    AccountId, Audience, ChannelId, Event, EventKind, OpId, RequestId,
     delivery::Receiver,
     event::Answered,
     id::NUMBER_MAX,
@@ -68,6 +68,8 @@ pub struct Request {
     pub question: Question,
     /// What decides it, and what then happens.
     pub terms: Terms,
+    /// The channel that it was sent to, if it was.
+    pub channel: Option<ChannelId>,
     /// What answer links are made with.
     pub link_secret: LinkSecret,
     /// The address of the API that it was made through, without a slash at the end.

@@ -50,6 +50,15 @@ pub struct Caller {
     key: Arc<ApiKey>,
 }
 
+/// Whose something is, and in which mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Whose.
+    pub account: AccountId,
+    /// Whether people are really asked.
+    pub livemode: bool,
+}
+
 /// A key as its owner gets it, once.
 #[derive(Debug)]
 pub struct NewKey {
@@ -116,9 +125,9 @@ impl Accounts {
         Ok(account.map(|it| remember(&self.owners, id, it, self.clock.now())))
     }
 
-    /// The account of a caller, which must be there.
-    pub async fn account_of(&self, caller: &Caller) -> Result<Arc<Account>, Problem> {
-        let account = self.account(caller.account()).await?;
+    /// The account of an owner, which must be there.
+    pub async fn account_of(&self, owner: Owner) -> Result<Arc<Account>, Problem> {
+        let account = self.account(owner.account).await?;
         account.ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account is gone"))
     }
 }
@@ -132,6 +141,11 @@ impl Caller {
     /// Whether people are really asked.
     pub fn livemode(&self) -> bool {
         self.key.livemode
+    }
+
+    /// For whom it opens things.
+    pub fn owner(&self) -> Owner {
+        Owner { account: self.account(), livemode: self.livemode() }
     }
 
     /// Which key it is.

@@ -98,6 +98,7 @@ impl Item for Delivery {
         Spelling::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
+            .text("channel", self.channel.map(|it| it.to_string()))
             .text("event", self.event.to_string())
             .text("event_kind", self.event_type.to_string())
             .json("target", &TargetItem::from(&self.target))
@@ -140,6 +141,7 @@ impl Item for Delivery {
             id: item.parsed("pk")?,
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
+            channel: item.optional_parsed("channel")?,
             event: item.parsed("event")?,
             event_type: EventType::parse(&item.text("event_kind")?)
                 .ok_or(DecodeError::of("event_kind"))?,

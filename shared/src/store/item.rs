@@ -141,6 +141,15 @@ impl Reader {
         self.text(name)?.parse().map_err(|_| DecodeError::of(name))
     }
 
+    /// What a text parses to, if it is there.
+    pub(crate) fn optional_parsed<T: std::str::FromStr>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, DecodeError> {
+        let text = self.optional_text(name)?;
+        text.map(|it| it.parse().map_err(|_| DecodeError::of(name))).transpose()
+    }
+
     pub(crate) fn number<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<T, DecodeError> {
         self.optional_number(name)?.ok_or(DecodeError::of(name))
     }

@@ -9,6 +9,7 @@
 //! | a webhook  | account, mode | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
+//! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //!
 //! What things are listed by is the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
@@ -19,7 +20,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId, WebhookId};
+use crate::domain::{
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, RequestId, WebhookId,
+};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -58,6 +61,8 @@ pub enum Listed {
     Events,
     /// API keys.
     Keys,
+    /// Channels.
+    Channels,
 }
 
 /// What deliveries, or the attempts at them, belong to.
@@ -113,6 +118,11 @@ pub fn api_key(id: KeyId) -> Key {
     Key::alone(id.to_string())
 }
 
+/// Where a channel lives.
+pub fn channel(id: ChannelId) -> Key {
+    Key::alone(id.to_string())
+}
+
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.
 pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
     let kind = match listed {
@@ -120,6 +130,7 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
         Listed::Deliveries => "dlv",
         Listed::Events => "evt",
         Listed::Keys => "key",
+        Listed::Channels => "ch",
     };
     format!("{}#{kind}", owner(account, livemode))
 }

@@ -105,6 +105,7 @@ impl Item for Request {
             .time("deadline", self.deadline)
             .json("question", &QuestionItem::from(&self.question))
             .json("terms", &TermsItem::from(&self.terms))
+            .text("channel", self.channel.map(|it| it.to_string()))
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
             .flag("published", self.published)
@@ -177,6 +178,7 @@ impl Item for Request {
                 State::Pending | State::Ended(_) => item.json::<QuestionItem>("question")?.into(),
             },
             terms: item.json::<TermsItem>("terms")?.try_into()?,
+            channel: item.optional_parsed("channel")?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
             ),

@@ -11,7 +11,8 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, OpId, PostedEvent, Request, Secret, Secrets,
+    Account, Answer, ApiKey, Attempt, Channel, Delivery, OpId, PostedEvent, Request, Secret,
+    Secrets,
     delivery::{self, Start, Verdict},
     request::{self, GUARD},
 };
@@ -199,15 +200,23 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     vec((any::<prop::sample::Index>(), 0_usize..9, with), 16)
 }
 
-/// All of an account, secrets too, which cannot be compared or printed as they are.
-fn parts(account: &Account) -> impl PartialEq + Debug {
-    (account.id, account.created_at, account.id_key.0, secret_parts(&account.secrets))
+/// All of some secrets, which cannot be compared or printed as they are.
+fn texts(secrets: &Secrets) -> impl PartialEq + Debug + use<> {
+    let secret = |it: &Secret| (it.text.expose_secret().to_owned(), it.created_at, it.expires_at);
+    secrets.0.iter().map(secret).collect::<Vec<_>>()
 }
 
-/// All of secrets, which cannot be compared or printed as they are.
-fn secret_parts(secrets: &Secrets) -> impl PartialEq + Debug + use<> {
-    let parts = |it: &Secret| (it.text.expose_secret().to_owned(), it.created_at, it.expires_at);
-    secrets.0.iter().map(parts).collect::<Vec<_>>()
+/// All of an account.
+fn parts(account: &Account) -> impl PartialEq + Debug {
+    (account.id, account.created_at, account.id_key.0, texts(&account.secrets))
+}
+
+/// All of a channel.
+fn channel_parts(channel: &Channel) -> impl PartialEq + Debug {
+    let Channel { id, account, livemode, name, token_hash, secrets, .. } = channel.clone();
+    let Channel { created_at, created_by, fingerprint, deleted_at, revision, .. } = *channel;
+    let made = (created_at, created_by, fingerprint, deleted_at, revision);
+    (id, account, livemode, name, token_hash, texts(&secrets), made)
 }
 
 proptest! {
@@ -277,6 +286,26 @@ proptest! {
         prop_assert_eq!(parts(&back), parts(&account));
         check_newer(&attributes, |it: &Account| parts(it) == parts(&account));
         check_damage::<Account>(&attributes);
+    }
+
+    #[test]
+    fn a_channel_is_read_back_before_and_after_it_is_deleted(
+        channel in values::channel(),
+        token_hash: [u8; 32],
+        now in values::moment(),
+    ) {
+        let other = channel.regenerate(token_hash).expect("another");
+        let deleted = other.delete(now).expect("news");
+        let mut attributes = created(&channel);
+        for (next, is_listed) in [(&other, true), (&deleted, false)] {
+            attributes = saved(attributes, next);
+            let back = read::<Channel>(attributes.clone()).expect("it is as it was written");
+            prop_assert_eq!(channel_parts(&back), channel_parts(next));
+            prop_assert_eq!(attributes.contains_key("list_pk"), is_listed);
+            prop_assert_eq!(attributes.contains_key("ttl"), !is_listed);
+            check_newer(&attributes, |it: &Channel| channel_parts(it) == channel_parts(next));
+            check_damage::<Channel>(&attributes);
+        }
     }
 
     #[test]

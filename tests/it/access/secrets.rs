@@ -19,6 +19,22 @@ async fn of_a_key_only_a_hash_is_kept() {
 }
 
 #[tokio::test]
+async fn of_a_channels_token_only_a_hash_is_kept() {
+    let world = World::start().await;
+    let path = "/v1/channels";
+    let made = world.call(Method::POST, path, json!({ "name": "Deploys" })).await.json();
+    let path = format!("{path}/{}/regenerate", made["id"].as_str().expect("an id"));
+    let again = world.call(Method::POST, &path, Value::Null).await.json();
+    let stored = super::stored(&world).await;
+    for token in [&made["token"], &again["token"]] {
+        let token = token.as_str().expect("it is shown");
+        let (_, secret) = token["ab_ch_".len()..].split_once('_').expect("an id and a secret");
+        assert!(!stored.contains(secret));
+    }
+    assert!(stored.contains("Deploys"), "the channel itself is there");
+}
+
+#[tokio::test]
 async fn the_secret_is_shown_to_who_may_see_it_and_asks_for_it() {
     let world = World::start().await;
     let secret = world.account.secrets.0[0].text.expose_secret();

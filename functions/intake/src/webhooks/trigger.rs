@@ -70,6 +70,7 @@ pub(crate) async fn trigger(
         made_by: op,
         account: event.account,
         livemode: event.livemode,
+        channel: None,
     };
     let target = Target::Https(receiver);
     let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, now);

@@ -15,9 +15,9 @@ use std::{
 };
 
 use answerback::{
-    domain::{Account, AccountId},
+    domain::{Account, AccountId, Channel},
     service::{Clock, http::header},
-    store::{self, Store, keys},
+    store::{self, Listed, Store, keys},
 };
 use axum::{
     body::Bytes,
@@ -35,6 +35,8 @@ use signature::Unverified;
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How much of a body is kept for showing.
 const SHOWN_BYTES_MAX: usize = 64 * 1024;
+/// Callbacks of older channels are taken for forged.
+const CHANNELS_MAX: i32 = 100;
 /// Older ones are forgotten.
 const RECEIVED_MAX: usize = 200;
 
@@ -79,7 +81,7 @@ pub(super) struct Wishes {
 }
 
 impl Inbox {
-    /// An empty one, for callbacks that are signed with the secret of `account`.
+    /// An empty one, for callbacks that are signed with a secret of `account` or its channels.
     pub(super) fn new(store: Store, clock: Clock, account: AccountId) -> Self {
         Self { store, clock, account, received: Mutex::default() }
     }
@@ -94,11 +96,17 @@ impl Inbox {
         let now = self.clock.now();
         // Read anew each time: the secret may have been rotated.
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
+        let channels = self
+            .store
+            .list::<Channel>(self.account, true, Listed::Channels, CHANNELS_MAX, None)
+            .await?
+            .items;
         let mut webhooks = self.store.webhooks(self.account, true).await?;
         webhooks.extend(self.store.webhooks(self.account, false).await?);
-        let of_webhooks = webhooks.iter().flat_map(|it| it.secrets.live(now));
-        let of_account = account.iter().flat_map(|it| it.secrets.live(now));
-        let secrets: Vec<_> = of_account.chain(of_webhooks).map(|it| &it.text).collect();
+        let secrets = account.iter().map(|it| &it.secrets);
+        let secrets = secrets.chain(channels.iter().map(|it| &it.secrets));
+        let secrets = secrets.chain(webhooks.iter().map(|it| &it.secrets));
+        let secrets: Vec<_> = secrets.flat_map(|it| it.live(now)).map(|it| &it.text).collect();
         let verified = signature::check(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
         let received = Arrival {

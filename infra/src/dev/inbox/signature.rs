@@ -20,7 +20,7 @@ pub(super) enum Unverified {
     Unsigned,
     #[error("its timestamp is more than 5 minutes off")]
     Timestamp,
-    #[error("its signature is not one of this account's secret over these bytes")]
+    #[error("its signature is not one of this account's secrets over these bytes")]
     Signature,
 }
 

@@ -27,6 +27,7 @@ fn delivery() -> Delivery {
         id: Delivery::id_of(event, OpId(1), CALLBACK),
         account: AccountId::from_bits(2 << 100),
         livemode: true,
+        channel: None,
         event,
         event_type: EventKind::RequestFinished.into(),
         target: Target::Https(Receiver {

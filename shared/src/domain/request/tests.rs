@@ -29,6 +29,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         id: RequestId::from_bits(1 << 100),
         account: AccountId::from_bits(2 << 100),
         livemode: true,
+        channel: None,
         created_by: OpId(1),
         fingerprint: Some(Fingerprint([7; 16])),
         created_at: CREATED,

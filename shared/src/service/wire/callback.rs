@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue, value::to_raw_value};
 
 use super::{EventBody, ResponseView, ResultData, Time, answer_fields};
 use crate::domain::{
-    Event, MessageId, PostedEvent, Request,
+    Answer, Event, MessageId, PostedEvent, Request,
     profile::{Behaviour, Body},
 };
 
@@ -29,18 +30,20 @@ struct Elsewhere<'a> {
     data_url: &'a str,
 }
 
-#[derive(Serialize)]
-struct NextKs<'a> {
-    request_id: &'a str,
+/// What became of a request, as `NextKS` tells it.
+#[derive(Debug, Serialize)]
+pub struct NextKsView<'a> {
+    request_id: String,
     external_reference_id: Option<&'a str>,
-    status: &'a str,
+    status: &'static str,
     responses: Vec<ResponseView<'a>>,
 }
 
-#[derive(Serialize)]
-struct Ping<'a> {
+/// An answer, as Ping tells it.
+#[derive(Debug, Serialize)]
+pub struct PingView<'a> {
     message_id: String,
-    channel_id: Option<&'a str>,
+    channel_id: Option<String>,
     timestamp: Time,
     triggered_by: Option<&'a str>,
     responses: Map<String, Value>,
@@ -57,6 +60,41 @@ struct Noukai<'a> {
     truncated: bool,
 }
 
+impl<'a> PingView<'a> {
+    /// The first answer to `request`, if there is one.
+    pub fn of_request(request: &'a Request) -> Option<Self> {
+        let row = request.rows.iter().flatten().next()?;
+        Some(Self::new(request, row.at, Some(&row.answer)))
+    }
+
+    fn new(request: &Request, at: Timestamp, answer: Option<&'a Answer>) -> Self {
+        Self {
+            message_id: MessageId::of(request.id).to_string(),
+            channel_id: request.channel.map(|it| it.to_string()),
+            timestamp: Time(at),
+            triggered_by: answer.and_then(|it| it.option.as_deref()),
+            responses: answer.map(answer_fields).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> NextKsView<'a> {
+    /// How `request` stands at `now`.
+    pub fn of_request(request: &'a Request, now: Timestamp) -> Self {
+        Self::new(ResultData::of_now(request, now))
+    }
+
+    fn new(data: ResultData<'a>) -> Self {
+        let data = data.without_fields();
+        Self {
+            request_id: data.request_id,
+            external_reference_id: data.external_reference_id,
+            status: data.status,
+            responses: data.responses,
+        }
+    }
+}
+
 /// What `event` of `request` looks like to a receiver that expects this, and takes so many bytes.
 pub fn callback_body(
     behaviour: &Behaviour,
@@ -65,24 +103,10 @@ pub fn callback_body(
     event: &Event,
 ) -> Vec<u8> {
     match behaviour.body {
-        Body::NextKs => {
-            let data = ResultData::of_event(request, event).without_fields();
-            bytes(&NextKs {
-                request_id: &data.request_id,
-                external_reference_id: data.external_reference_id,
-                status: data.status,
-                responses: data.responses,
-            })
-        }
+        Body::NextKs => bytes(&NextKsView::new(ResultData::of_event(request, event))),
         Body::Ping => {
             let answer = event.answered.as_ref().map(|it| &it.answer);
-            bytes(&Ping {
-                message_id: MessageId::of(request.id).to_string(),
-                channel_id: None,
-                timestamp: Time(event.at),
-                triggered_by: answer.and_then(|it| it.option.as_deref()),
-                responses: answer.map(answer_fields).unwrap_or_default(),
-            })
+            bytes(&PingView::new(request, event.at, answer))
         }
         Body::Envelope | Body::Data | Body::Noukai => {
             let whole = EventBody::new(request, event);

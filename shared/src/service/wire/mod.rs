@@ -2,6 +2,7 @@
 //! by field, where it comes in.
 
 mod callback;
+mod channel;
 mod delivery;
 mod event;
 mod key;
@@ -10,7 +11,8 @@ mod request;
 mod secret;
 mod webhook;
 
-pub use callback::{callback_body, posted_body};
+pub use callback::{NextKsView, PingView, callback_body, posted_body};
+pub use channel::ChannelView;
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{EventBody, EventView};
 pub use key::KeyView;

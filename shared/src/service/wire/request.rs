@@ -216,6 +216,11 @@ impl<'a> ResultData<'a> {
         Self::new(request, end(request), responses(request, true))
     }
 
+    /// What `request` has come to at `now`, as far as it is shown to everybody.
+    pub(super) fn of_now(request: &'a Request, now: Timestamp) -> Self {
+        Self::new(request, end(request), responses(request, request.shows_answers(now)))
+    }
+
     /// What `event` tells of `request`. Later events do not change it.
     pub fn of_event(request: &'a Request, event: &'a Event) -> Self {
         match (event.kind, &event.answered) {

@@ -5,8 +5,8 @@ use proptest::{collection::vec, num, option, prelude::*, sample::select};
 use secrecy::SecretString;
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Audience, Delivery, EventKind, EventType, Filter, Id, OpId,
-    PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook, WebhookId,
+    Account, Answer, ApiKey, Attempt, Audience, Channel, Delivery, EventKind, EventType, Filter,
+    Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{self, BearerToken, Receiver, Target},
@@ -151,8 +151,16 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
     let flags = (any::<bool>(), any::<bool>());
-    (ids, times, flags, question(), terms(), text()).prop_map(
-        |(ids, (created_at, timeout_seconds), (livemode, published), question, terms, base_url)| {
+    (ids, times, flags, question(), terms(), text(), option::of(id())).prop_map(
+        |(
+            ids,
+            (created_at, timeout_seconds),
+            (livemode, published),
+            question,
+            terms,
+            base_url,
+            channel,
+        )| {
             let (id, account, created_by, fingerprint, secret) = ids;
             Request {
                 id,
@@ -164,6 +172,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 deadline: created_at + std::time::Duration::from_secs(timeout_seconds.into()),
                 question,
                 terms,
+                channel,
                 link_secret: LinkSecret(secret),
                 base_url,
                 published,
@@ -185,14 +194,16 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(EventKind::ALL.to_vec());
     let webhook = option::of(webhook_id());
-    (id(), id(), any::<bool>(), kind, target, webhook, vec(any::<u8>(), 0..20), moment()).prop_map(
-        |(request, account, livemode, event_kind, target, webhook, body, now)| {
+    let of = (id(), id(), option::of(id()), any::<bool>());
+    (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment()).prop_map(
+        |((request, account, channel, livemode), event_kind, target, webhook, body, now)| {
             let request: RequestId = request;
             let event = request.event(1);
             Delivery {
                 id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
                 account,
                 livemode,
+                channel,
                 event,
                 event_type: event_kind.into(),
                 target,
@@ -267,6 +278,36 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
     )
 }
 
+fn secrets() -> impl Strategy<Value = Secrets> {
+    let secret =
+        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
+            Secret { text: SecretString::from(text), created_at, expires_at }
+        });
+    vec(secret, 0..3).prop_map(Secrets)
+}
+
+pub(super) fn channel() -> impl Strategy<Value = Channel> {
+    let made = (moment(), op(), option::of(any::<[u8; 16]>()));
+    (id(), id(), any::<bool>(), text(), any::<[u8; 32]>(), secrets(), made).prop_map(
+        |(id, account, livemode, name, token_hash, secrets, made)| {
+            let (created_at, created_by, fingerprint) = made;
+            Channel {
+                id,
+                account,
+                livemode,
+                name,
+                token_hash,
+                secrets,
+                created_at,
+                created_by,
+                fingerprint: fingerprint.map(Fingerprint),
+                deleted_at: None,
+                revision: 0,
+            }
+        },
+    )
+}
+
 pub(super) fn account() -> impl Strategy<Value = Account> {
     (id(), moment(), any::<[u8; 32]>(), secrets()).prop_map(|(id, created_at, id_key, secrets)| {
         Account { id, created_at, id_key: IdKey(id_key), secrets, revision: 0 }
@@ -298,14 +339,6 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
 
 fn webhook_id() -> impl Strategy<Value = WebhookId> {
     "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|it| WebhookId::parse(&it).expect("one"))
-}
-
-fn secrets() -> impl Strategy<Value = Secrets> {
-    let secret =
-        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
-            Secret { text: SecretString::from(text), created_at, expires_at }
-        });
-    vec(secret, 0..3).prop_map(Secrets)
 }
 
 pub(super) fn settings() -> impl Strategy<Value = Settings> {

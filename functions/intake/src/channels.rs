@@ -1,0 +1,185 @@
+//! Channels: made, given another token or another secret, and deleted.
+
+use answerback::{
+    domain::{Channel, ChannelId, OpId, Scope},
+    service::{
+        Caller, Fields, Problem, advance,
+        channels::{find, new_token, token_hash},
+        fields::Faults,
+        http::{Json, JsonOrNothing},
+        new_secrets,
+        wire::ChannelView,
+    },
+    store::{Saved, keys},
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    App,
+    idempotency::{self, Keyed},
+    secret,
+};
+
+/// Where channels are made.
+const PATH: &str = "/v1/channels";
+/// Longest name of a channel, in characters.
+const NAME_CHARS_MAX: usize = 100;
+
+/// A channel as it is shown to who made it, or its token: these in full, this once.
+#[derive(Serialize)]
+struct Made<'a> {
+    #[serde(flatten)]
+    view: ChannelView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+/// Makes a channel; or, under an idempotency key that was used before, finds it again.
+pub(crate) async fn create(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let Json(body) = body?;
+    let now = app.clock.now();
+    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
+    let id = match keyed {
+        Some(keyed) => ChannelId::from_bits(keyed.bits),
+        None => ChannelId::mint(now, app.entropy.next()),
+    };
+    if let Some(Keyed { fingerprint, .. }) = keyed
+        && let Some(found) = app.store.get::<Channel>(keys::channel(id)).await?
+    {
+        idempotency::check(found.fingerprint, fingerprint)?;
+        return replayed(&found);
+    }
+    let name = read(body)?;
+    let token = new_token(id, &app.entropy);
+    let channel = Channel {
+        id,
+        account: caller.account(),
+        livemode: caller.livemode(),
+        name,
+        token_hash: token_hash(&token),
+        secrets: new_secrets(now, &app.entropy),
+        created_at: now,
+        created_by: OpId::new(app.entropy.next()),
+        fingerprint: keyed.map(|it| it.fingerprint),
+        deleted_at: None,
+        revision: 0,
+    };
+    match app.store.create(&channel).await? {
+        Saved::Saved => (),
+        // A write of ours whose answer was lost, come back.
+        Saved::Superseded(found) if found.created_by == channel.created_by => (),
+        Saved::Superseded(found) => {
+            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
+            idempotency::check(found.fingerprint, fingerprint)?;
+            return replayed(&found);
+        }
+        Saved::Gone => return Err(Problem::too_busy()),
+    }
+    caller.audit("made a channel", &id.to_string());
+    let secret = channel.secrets.live(now).next().map(|it| it.text.expose_secret());
+    let token = Some(token.expose_secret());
+    let made = Made { view: ChannelView::new(&channel), token, secret };
+    Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+}
+
+/// Gives a channel another token; the one before opens nothing from then on.
+pub(crate) async fn regenerate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.store, caller.owner(), &id).await?;
+    let token = new_token(channel.id, &app.entropy);
+    let hash = token_hash(&token);
+    let channel = change(&app, channel, |it| Ok(it.regenerate(hash))).await?;
+    audit(&caller, "regenerated the token of", &channel);
+    let token = Some(token.expose_secret());
+    let made = Made { view: ChannelView::new(&channel), token, secret: None };
+    Ok(axum::Json(made).into_response())
+}
+
+/// Deletes a channel: its token opens nothing from then on.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.store, caller.owner(), &id).await?;
+    let now = app.clock.now();
+    let channel = advance(&app.store, channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
+    audit(&caller, "deleted", &channel);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a new secret, and shows it this once; the one before signs too until the overlap ends.
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<JsonOrNothing, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let overlap = secret::overlap(body?)?;
+    let channel = find(&app.store, caller.owner(), &id).await?;
+    let now = app.clock.now();
+    let new = secret::new_secret(&app, now);
+    let step = |it: &Channel| it.rotate(&new, overlap).map_err(secret::too_many);
+    let channel = change(&app, channel, step).await?;
+    audit(&caller, "rotated the secret of", &channel);
+    secret::rotated(&channel.secrets, now)
+}
+
+/// Takes a step from a channel, unless it is deleted meanwhile.
+async fn change(
+    app: &App,
+    channel: Channel,
+    step: impl Fn(&Channel) -> Result<Option<Channel>, Problem>,
+) -> Result<Channel, Problem> {
+    let changed = advance(&app.store, channel, |it| match it.deleted_at {
+        Some(_) => Err(Problem::not_found()),
+        None => step(it),
+    });
+    Ok(changed.await?)
+}
+
+fn audit(caller: &Caller, did: &'static str, channel: &Channel) {
+    caller.audit(did, &channel.id.to_string());
+}
+
+/// What a repeated call made; the token and the secret are not shown again.
+fn replayed(channel: &Channel) -> Result<Response, Problem> {
+    if channel.deleted_at.is_some() {
+        return Err(Problem::not_found());
+    }
+    let mut response = (StatusCode::CREATED, axum::Json(ChannelView::new(channel))).into_response();
+    idempotency::mark_replayed(&mut response);
+    Ok(response)
+}
+
+/// The name that the body gives, or everything that is wrong with it.
+fn read(body: Value) -> Result<String, Problem> {
+    let mut faults = Faults::new();
+    let mut fields = Fields::of(body, "", &mut faults);
+    let name = fields.required_line("name", 1..=NAME_CHARS_MAX, &mut faults);
+    fields.finish(&mut faults);
+    match name {
+        Some(name) if faults.is_empty() => Ok(name),
+        Some(_) | None => Err(Problem::invalid(faults)),
+    }
+}

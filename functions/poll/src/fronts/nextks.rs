@@ -1,0 +1,26 @@
+//! `GET /api/notify/status/{request_id}` shows a request as `NextKS`'s API does.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::Scope,
+    service::{fronts::NextKsProblem, wire::NextKsView},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+
+use crate::{App, requests::wait_for_end};
+
+/// Shows how a request stands.
+pub(crate) async fn status(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, NextKsProblem> {
+    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let request = wait_for_end(&app, &caller, &id, Duration::ZERO).await?;
+    Ok(axum::Json(NextKsView::of_request(&request, app.clock.now())).into_response())
+}

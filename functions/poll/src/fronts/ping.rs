@@ -1,0 +1,108 @@
+//! `GET /v1/callback/{token}/{message_id}` reads an answer as Ping's API does: once.
+
+use answerback::{
+    domain::{
+        Channel, Delivery, MessageId, OpId, Request, RequestId,
+        delivery::{End, State as Duty},
+        reading::Told,
+        request::State as Life,
+    },
+    service::{
+        Code, Problem,
+        channels::of_token,
+        fronts::PingProblem,
+        requests::callback_delivery,
+        settled,
+        wire::{PingView, Time},
+    },
+    store::keys,
+};
+use axum::{
+    extract::{Path, State},
+    http::{Method, header::ALLOW},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{App, result::take};
+
+#[derive(Serialize)]
+struct View {
+    status: &'static str,
+    #[serde(flatten)]
+    submitted: Option<Submitted>,
+}
+
+#[derive(Serialize)]
+struct Submitted {
+    result: Option<Box<RawValue>>,
+    submitted_at: Option<Time>,
+}
+
+/// Reads what was answered to a message.
+pub(crate) async fn callback(
+    State(app): State<App>,
+    Path((token, message)): Path<(String, String)>,
+    method: Method,
+) -> Result<Response, PingProblem> {
+    if method == Method::HEAD {
+        // It would take what it does not show.
+        let problem = Problem::new(Code::MethodNotAllowed, "an answer is read with GET");
+        return Ok(([(ALLOW, "GET")], PingProblem::from(problem)).into_response());
+    }
+    let channel = of_token(&app.store, &token).await?;
+    let view = read(&app, &channel, &message).await?;
+    Ok(axum::Json(view).into_response())
+}
+
+async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Problem> {
+    let request = find(app, channel, message).await?;
+    let request =
+        settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request).await?;
+    let request = request.ok_or_else(Problem::not_found)?;
+    // Before the answer is taken: what fails afterwards would cost it.
+    let delivery = callback_delivery(&app.store, &request).await?;
+    if delivery.is_some_and(|it| has_failed(&it)) {
+        return Ok(bare("failed"));
+    }
+    if matches!(request.state, Life::Ended(_)) && PingView::of_request(&request).is_none() {
+        // It ended without an answer.
+        return Ok(bare("expired"));
+    }
+    let op = OpId::new(app.entropy.next());
+    let (told, request, result) =
+        take(app, request, op, |it| serde_json::value::to_raw_value(&PingView::of_request(it)))
+            .await?;
+    Ok(match told {
+        None | Some(Told::LeasedUntil(_)) => bare("pending"),
+        Some(Told::AlreadyRead) => bare("already_read"),
+        Some(Told::Expired) => bare("expired"),
+        Some(Told::Result { .. }) => {
+            let row = request.rows.iter().flatten().next();
+            let submitted_at = row.map(|it| Time(it.at));
+            View { status: "submitted", submitted: Some(Submitted { result, submitted_at }) }
+        }
+    })
+}
+
+/// The request of a message of this channel.
+async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Problem> {
+    let message: MessageId = message.parse().map_err(|_| Problem::not_found())?;
+    let id = RequestId::from_bits(message.bits());
+    let request: Option<Request> = app.store.get(keys::request(id)).await?;
+    let is_there = |it: &Request| {
+        it.channel == Some(channel.id)
+            && MessageId::of(id) == message
+            && !matches!(it.state, Life::Erased { .. })
+    };
+    request.filter(is_there).ok_or_else(Problem::not_found)
+}
+
+fn has_failed(delivery: &Delivery) -> bool {
+    matches!(delivery.state, Duty::Done { end: End::Failed(_) | End::DeadLettered(_), .. })
+}
+
+fn bare(status: &'static str) -> View {
+    View { status, submitted: None }
+}

@@ -1,0 +1,62 @@
+//! Channels: whoever has a channel's token may send messages to it, without an API key, and the
+//! answers to them are signed with a secret of its own.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    AccountId, ChannelId, OpId,
+    request::Fingerprint,
+    secret::{Secret, Secrets, TooManySecrets},
+};
+
+/// A place to send messages to. Of its token only a hash is kept.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Which channel this is; part of its token.
+    pub id: ChannelId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Whether people are really asked, or this is a test.
+    pub livemode: bool,
+    /// What its owner calls it.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub token_hash: [u8; 32],
+    /// What callbacks of its messages are signed with.
+    pub secrets: Secrets,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The operation that made it.
+    pub created_by: OpId,
+    /// What it was made from, if under an idempotency key.
+    pub fingerprint: Option<Fingerprint>,
+    /// Since when nobody sends to it or reads from it. What was sent before can still be answered,
+    /// and is told with its secrets.
+    pub deleted_at: Option<Timestamp>,
+    /// Counts the writes; the store refuses a write based on an older one.
+    pub revision: u64,
+}
+
+impl Channel {
+    /// The channel with another token; nothing if it has this one.
+    pub fn regenerate(&self, token_hash: [u8; 32]) -> Option<Self> {
+        (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })
+    }
+
+    /// The channel with `new` as its current secret; see [`Secrets::rotate`].
+    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
+        let secrets = self.secrets.rotate(new, overlap)?;
+        Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
+    }
+
+    /// The channel once it is gone; nothing if it was before.
+    pub fn delete(&self, now: Timestamp) -> Option<Self> {
+        self.deleted_at.is_none().then(|| Self { deleted_at: Some(now), ..self.next() })
+    }
+
+    fn next(&self) -> Self {
+        Self { revision: self.revision + 1, ..self.clone() }
+    }
+}

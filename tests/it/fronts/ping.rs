@@ -1,0 +1,265 @@
+//! Ping: a message to a channel, the answer polled for, and the callback.
+
+mod body;
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{Answer, START, World, reply};
+
+use super::{curl, press, text};
+use crate::profiles::hmac_sha256;
+
+/// As the product's own example has it.
+const MESSAGE: &str = r#"{
+    "title": "Approve Request",
+    "body": "Alice requested access to production",
+    "priority": "high",
+    "callback_url": "https://your-server.com/approvals",
+    "actions": [
+        {"type": "button", "label": "Approve", "key": "approve", "style": "primary"},
+        {"type": "button", "label": "Reject", "key": "reject", "style": "destructive"}
+    ]
+}"#;
+
+async fn channel(world: &World) -> Value {
+    let answer = world.call(Method::POST, "/v1/channels", json!({ "name": "Deploys" })).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    answer.json()
+}
+
+async fn send(world: &World, token: &Value, body: &str) -> Answer {
+    curl(world, Method::POST, &format!("/v1/send/{}", text(token)), &[], body).await
+}
+
+async fn sent(world: &World, token: &Value, body: &str) -> String {
+    let answer = send(world, token, body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let body = answer.json();
+    let id = text(&body["id"]).to_owned();
+    assert_eq!(body, json!({ "ok": true, "id": id }));
+    assert!(id.starts_with("msg_"));
+    id
+}
+
+async fn poll(world: &World, token: &Value, message: &str) -> Answer {
+    let path = format!("/v1/callback/{}/{message}", text(token));
+    curl(world, Method::GET, &path, &[], "").await
+}
+
+async fn status(world: &World, token: &Value, message: &str) -> Value {
+    let answer = poll(world, token, message).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    answer.json()
+}
+
+/// The request as our own API names it.
+fn request_id(message: &str) -> String {
+    message.replace("msg_", "req_")
+}
+
+async fn answer(world: &World, message: &str, option: &str) -> StatusCode {
+    press(world, &request_id(message), 0, option).await.status
+}
+
+/// Without a callback: who polls needs none.
+fn polled() -> String {
+    let mut body: Value = serde_json::from_str(MESSAGE).expect("JSON");
+    body["callback_url"] = Value::Null;
+    body.to_string()
+}
+
+#[tokio::test]
+async fn a_client_sends_and_polls_until_somebody_answers_and_reads_it_once() {
+    let world = World::start().await;
+    let channel = channel(&world).await;
+    let token = &channel["token"];
+    let message = sent(&world, token, &polled()).await;
+    assert_eq!(status(&world, token, &message).await, json!({ "status": "pending" }));
+
+    world.system.clock.advance(Duration::from_mins(3));
+    assert_eq!(answer(&world, &message, "approve").await, StatusCode::OK);
+    assert_eq!(answer(&world, &message, "reject").await, StatusCode::CONFLICT);
+    world.system.clock.advance(Duration::from_secs(599));
+    let expected = json!({
+        "status": "submitted",
+        "result": {
+            "message_id": message,
+            "channel_id": channel["id"],
+            "timestamp": "2026-01-01T00:03:00.000Z",
+            "triggered_by": "approve",
+            "responses": {},
+        },
+        "submitted_at": "2026-01-01T00:03:00.000Z",
+    });
+    assert_eq!(status(&world, token, &message).await, expected);
+    for _ in 0..2 {
+        assert_eq!(status(&world, token, &message).await, json!({ "status": "already_read" }));
+        world.pass(Duration::from_hours(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_for_ten_minutes_has_expired() {
+    let world = World::start().await;
+    let token = &channel(&world).await["token"];
+    let message = sent(&world, token, &polled()).await;
+    assert_eq!(answer(&world, &message, "approve").await, StatusCode::OK);
+    world.system.clock.advance(Duration::from_mins(10));
+    assert_eq!(status(&world, token, &message).await, json!({ "status": "expired" }));
+    // The sweep lets go of it.
+    world.system.clock.advance(Duration::from_mins(1));
+    world.system.sweep().await;
+    world.follow_hints().await;
+    assert_eq!(status(&world, token, &message).await, json!({ "status": "expired" }));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_answers_expires() {
+    let world = World::start().await;
+    let token = &channel(&world).await["token"];
+    let message = sent(&world, token, &polled()).await;
+    world.system.clock.advance(Duration::from_hours(24));
+    assert_eq!(status(&world, token, &message).await, json!({ "status": "pending" }));
+    world.system.clock.advance(Duration::from_secs(2));
+    assert_eq!(status(&world, token, &message).await, json!({ "status": "expired" }));
+
+    let cancelled = sent(&world, token, &polled()).await;
+    let path = format!("/v1/requests/{}/cancel", request_id(&cancelled));
+    world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!(status(&world, token, &cancelled).await, json!({ "status": "expired" }));
+}
+
+#[tokio::test]
+async fn a_callback_is_signed_with_the_channels_secret_and_says_what_a_poll_says() {
+    let world = World::start_answering([reply(200)]).await;
+    let channel = channel(&world).await;
+    let message = sent(&world, &channel["token"], MESSAGE).await;
+    answer(&world, &message, "reject").await;
+    world.follow_hints().await;
+
+    let [post] = &world.posts()[..] else { panic!("one callback") };
+    let told: Value = serde_json::from_slice(&post.body).expect("JSON");
+    assert_eq!((&told["message_id"], &told["channel_id"]), (&json!(message), &channel["id"]));
+    assert_eq!((&told["triggered_by"], &told["responses"]), (&json!("reject"), &json!({})));
+    let signed = [format!("{START}.").as_bytes(), &post.body].concat();
+    let signature = hmac_sha256(text(&channel["secret"]).as_bytes(), &signed);
+    assert_eq!(post.headers["x-ping-signature"], format!("t={START},v1={signature}"));
+    let polled = status(&world, &channel["token"], &message).await;
+    assert_eq!((&polled["status"], &polled["result"]), (&json!("submitted"), &told));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_beside_the_one_before_also_of_a_channel_that_is_deleted() {
+    let world = World::start_answering([reply(200)]).await;
+    let channel = channel(&world).await;
+    let message = sent(&world, &channel["token"], MESSAGE).await;
+    let path = format!("/v1/channels/{}", text(&channel["id"]));
+    let rotated = world.call(Method::POST, &format!("{path}/secret/rotate"), Value::Null).await;
+    let rotated = rotated.json();
+    assert_eq!(rotated["previous_expires_at"], "2026-01-02T00:00:00.000Z");
+    world.call(Method::DELETE, &path, Value::Null).await;
+    answer(&world, &message, "approve").await;
+    world.follow_hints().await;
+
+    let [post] = &world.posts()[..] else { panic!("one callback") };
+    let signed = [format!("{START}.").as_bytes(), &post.body].concat();
+    let [new, old] = [&rotated["secret"], &channel["secret"]]
+        .map(|secret| hmac_sha256(text(secret).as_bytes(), &signed));
+    assert_eq!(post.headers["x-ping-signature"], format!("t={START},v1={new},v1={old}"));
+}
+
+#[tokio::test]
+async fn a_message_whose_callback_failed_says_so_until_it_is_redelivered() {
+    let world = World::start_answering([reply(500), reply(200)]).await;
+    let token = &channel(&world).await["token"];
+    let message = sent(&world, token, MESSAGE).await;
+    answer(&world, &message, "approve").await;
+    world.follow_hints().await;
+    for _ in 0..2 {
+        assert_eq!(status(&world, token, &message).await, json!({ "status": "failed" }));
+    }
+    let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
+    let path = format!("/v1/deliveries/{}/redeliver", text(&list["data"][0]["id"]));
+    world.call(Method::POST, &path, Value::Null).await;
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 2);
+    assert_eq!(status(&world, token, &message).await["status"], "submitted");
+}
+
+#[tokio::test]
+async fn only_the_channels_own_token_reads_and_only_a_get() {
+    let world = World::start().await;
+    let (mine, other) = (channel(&world).await, channel(&world).await);
+    let token = &mine["token"];
+    let message = sent(&world, token, &polled()).await;
+    answer(&world, &message, "approve").await;
+
+    let unknown = poll(&world, token, "msg_01jd7k2m9qe4v8x3n5t6w1y000").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.json()["ok"], false);
+    let native =
+        world.create(json!({ "title": "T", "options": [{ "value": "a", "label": "A" }] })).await;
+    let native = text(&native["id"]).replace("req_", "msg_");
+    let altered = json!(format!("{}x", text(token)));
+    let refused = [
+        (&other["token"], &*message),
+        (&altered, &message),
+        (&mine["id"], &message),
+        (token, &native),
+        (token, "nothing"),
+    ];
+    for (token, message) in refused {
+        assert_eq!(poll(&world, token, message).await.bytes, unknown.bytes, "{token} {message}");
+    }
+    let path = format!("/v1/callback/{}/{message}", text(token));
+    let head = curl(&world, Method::HEAD, &path, &[], "").await;
+    assert_eq!(
+        (head.status, &head.headers["allow"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"GET".parse().expect("a header"))
+    );
+    assert_eq!(status(&world, token, &message).await["status"], "submitted");
+}
+
+#[tokio::test]
+async fn an_erased_message_is_not_there() {
+    let world = World::start().await;
+    let token = &channel(&world).await["token"];
+    let message = sent(&world, token, &polled()).await;
+    let path = format!("/v1/requests/{}", request_id(&message));
+    world.call(Method::DELETE, &path, Value::Null).await;
+    assert_eq!(poll(&world, token, &message).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_token_that_was_regenerated_or_deleted_sends_and_reads_nothing() {
+    let world = World::start().await;
+    let channel = channel(&world).await;
+    let old = &channel["token"];
+    let message = sent(&world, old, &polled()).await;
+    let path = format!("/v1/channels/{}", text(&channel["id"]));
+    let made = world.call(Method::POST, &format!("{path}/regenerate"), Value::Null).await.json();
+    let new = &made["token"];
+    assert_eq!(poll(&world, old, &message).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(status(&world, new, &message).await["status"], "pending");
+    world.call(Method::DELETE, &path, Value::Null).await;
+    for token in [old, new] {
+        assert_eq!(send(&world, token, MESSAGE).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(poll(&world, token, &message).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn the_same_message_under_one_key_is_sent_once_in_each_channel() {
+    let world = World::start().await;
+    let (one, two) = (channel(&world).await, channel(&world).await);
+    let headers = [("idempotency-key", "deploy")];
+    let send = async |channel: &Value| {
+        let path = format!("/v1/send/{}", text(&channel["token"]));
+        curl(&world, Method::POST, &path, &headers, MESSAGE).await.json()
+    };
+    let first = send(&one).await;
+    assert_eq!(send(&one).await, first);
+    assert_ne!(send(&two).await, first);
+}
