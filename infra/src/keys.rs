@@ -18,7 +18,7 @@ use std::{
 use answerback::{
     domain::{Account, AccountId, Scope},
     service::{
-        Clock, Config, Entropy, NewKey, Sdk,
+        Clock, Config, Entropy, NewKey, Sdk, Vault,
         config::{DUE_SHARDS, RETENTION_DAYS, optional},
         new_account,
     },
@@ -29,7 +29,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     aws::{Aws, Data},
-    dev::{DATA_DIR, Ready},
+    dev::{DATA_DIR, Ready, secrets_key},
     table,
 };
 
@@ -37,7 +37,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   answerback keys create --account new --scopes requests:read,requests:write,webhooks:read,webhooks:write,secrets:read
   answerback keys create --account acct_01jd… --scopes admin --test
-  TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
+  TABLE_NAME=answerback-Table-1ABC SECRETS_KEY_ID=1234abcd-… AWS_REGION=eu-central-1 \\
     answerback keys create --account new --scopes admin
 
 A fresh deployment has no account: make one with `--account new`.";
@@ -77,7 +77,9 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
              `eval \"$(aws configure export-credentials --format env)\"` sets the credentials)",
         )?;
         let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
-        return make(&create, &store(&sdk, &config.table, layout)).await;
+        // An account that is there has its secret already.
+        let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
+        return make(&create, &store(&sdk, &config.table, layout), vault).await;
     }
 
     let folder = create.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
@@ -88,10 +90,13 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
     if is_in_use(folder)? {
         let ready = Ready::read(folder)?.context("the local stack is still starting")?;
         let sdk = Sdk::local(&ready.aws_endpoint);
-        return make(&create, &store(&sdk, table::NAME, layout)).await;
+        let vault = Vault::local(secrets_key(Some(folder))?.0);
+        return make(&create, &store(&sdk, table::NAME, layout), Some(vault)).await;
     }
     let aws = Aws::start(Data::Folder(folder.to_owned()), None, Clock::System).await?;
-    let made = make(&create, &store(&Sdk::local(aws.endpoint()), table::NAME, layout)).await;
+    let vault = Vault::local(secrets_key(Some(folder))?.0);
+    let store = store(&Sdk::local(aws.endpoint()), table::NAME, layout);
+    let made = make(&create, &store, Some(vault)).await;
     aws.stop().await;
     made
 }
@@ -100,11 +105,15 @@ fn store(sdk: &Sdk, table: &str, layout: Layout) -> Store {
     Store::new(Arc::new(DynamoDb::new(sdk.dynamodb(), table)), layout)
 }
 
-async fn make(create: &Create, store: &Store) -> anyhow::Result<()> {
+async fn make(create: &Create, store: &Store, vault: Option<Vault>) -> anyhow::Result<()> {
     let (now, entropy) = (Clock::System.now(), Entropy::System);
     let account = match create.account {
         Owner::New => {
-            let account = new_account(now, &entropy);
+            let vault = vault.context(
+                "`SECRETS_KEY_ID` must be set: the stack's output of that name is what seals the \
+                 account's secret",
+            )?;
+            let account = new_account(now, &entropy, &vault).await?;
             // A fresh identifier is nobody else's, so whatever is found there is this.
             let _ = store.create(&account).await?;
             account.id

@@ -6,7 +6,7 @@ use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress,
     service::{
-        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk, Webhooks,
+        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk, Vault, Webhooks,
         config::{DUE_SHARDS, RETENTION_DAYS},
         new_account,
     },
@@ -46,6 +46,8 @@ const SWEEP_MILLISECONDS: i64 = 55_000;
 pub struct Options {
     /// Where its data is.
     pub data: Data,
+    /// What seals secrets.
+    pub vault: Vault,
     /// The port of what stands in for AWS; any free one if none is given.
     pub aws_port: Option<u16>,
     /// What time it is.
@@ -75,6 +77,8 @@ type Builder = aws_sdk_dynamodb::config::Builder;
 pub struct System {
     /// What stands in for AWS.
     pub aws: Aws,
+    /// What seals secrets, and opens them.
+    pub vault: Vault,
     /// What time it is.
     pub clock: Clock,
     /// Where chance comes from.
@@ -94,8 +98,18 @@ pub struct System {
 impl System {
     /// Starts everything, over the data that is there.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options { data, aws_port, clock, entropy, egress, rules, bus, has_queue, dynamodb } =
-            options;
+        let Options {
+            data,
+            vault,
+            aws_port,
+            clock,
+            entropy,
+            egress,
+            rules,
+            bus,
+            has_queue,
+            dynamodb,
+        } = options;
         let aws = Aws::start(data, aws_port, clock.clone()).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
@@ -121,6 +135,7 @@ impl System {
             store: store.clone(),
             accounts: accounts.clone(),
             webhooks: webhooks.clone(),
+            vault: vault.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             hints: hints.clone(),
@@ -133,6 +148,7 @@ impl System {
             store: store.clone(),
             accounts: accounts.clone(),
             webhooks: webhooks.clone(),
+            vault: vault.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             hints: hints.clone(),
@@ -151,6 +167,7 @@ impl System {
                 store: store.clone(),
                 accounts,
                 webhooks,
+                vault: vault.clone(),
                 clock: clock.clone(),
                 entropy: entropy.clone(),
                 hints,
@@ -159,6 +176,7 @@ impl System {
                 bus: bus.map(|name| Bus::new(sdk.eventbridge(), name)),
             },
             aws,
+            vault,
             clock,
             entropy,
             store,
@@ -167,7 +185,7 @@ impl System {
 
     /// Makes an account, and a key of it that may do everything.
     pub async fn make_account(&self) -> anyhow::Result<(Account, NewKey)> {
-        let account = new_account(self.clock.now(), &self.entropy);
+        let account = new_account(self.clock.now(), &self.entropy, &self.vault).await?;
         self.keep(&account).await?;
         let key = self.make_key(&account, true, vec![Scope::Admin]).await?;
         Ok((account, key))

@@ -12,7 +12,7 @@ use std::time::Duration;
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, NewKey, http::read_json},
+    service::{Clock, Entropy, NewKey, Vault, http::read_json},
 };
 use axum::{
     body::Bytes,
@@ -104,6 +104,7 @@ impl World {
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let system = System::start(Options {
+            vault: Vault::local([7; 32]),
             data,
             aws_port: None,
             clock,
@@ -125,6 +126,12 @@ impl World {
     pub async fn key_with(&self, scopes: &[Scope]) -> String {
         let key = self.system.make_key(&self.account, true, scopes.to_vec()).await;
         key_text(&key.expect("a key"))
+    }
+
+    /// The secret that the account's callbacks are signed with.
+    pub async fn secret(&self) -> String {
+        let secret = self.system.vault.open(self.account.id, &self.account.secrets.0[0]).await;
+        secret.expect("it was sealed here").expose_secret().to_owned()
     }
 
     /// What has been posted to receivers, oldest first.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use answerback::signing::verify_standard;
 use axum::http::{Method, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{World, reply};
 
@@ -37,7 +36,7 @@ async fn the_outcome_is_told_once_and_the_receiver_can_tell_that_it_is_ours() {
     let [post] = world.posts().try_into().expect("exactly one");
     assert_eq!(post.url.as_str(), "https://hooks.example.com/answerback");
     let header = |name: &str| post.headers[name].to_str().expect("ASCII").to_owned();
-    let secret = world.account.secrets.0[0].text.expose_secret();
+    let secret = &*world.secret().await;
     assert!(verify_standard(
         secret,
         &header("webhook-id"),

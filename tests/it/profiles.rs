@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use answerback::signing::sha256;
 use axum::http::Method;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
@@ -81,8 +80,8 @@ fn assert_delays(seconds: &[i64], delays: &[i64]) {
 }
 
 /// The hexadecimal signature that a `t=…,v1=…` header must have.
-fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
-    let secret = world.account.secrets.0[0].text.expose_secret();
+async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
+    let secret = &*world.secret().await;
     let signed = [format!("{time}.").as_bytes(), body].concat();
     format!("t={time},v1={}", hmac_sha256(secret.as_bytes(), &signed))
 }
@@ -99,7 +98,7 @@ async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_millisecond
     let body: Value = serde_json::from_slice(&post.body).expect("JSON");
     assert_eq!(body["request_id"], request["id"]);
     assert_eq!(body["outcome"], "completed");
-    let signature = timed_signature(&world, START * 1_000, &post.body);
+    let signature = timed_signature(&world, START * 1_000, &post.body).await;
     assert_eq!(post.headers["nextmv-signature"], signature);
     assert!(!post.headers.contains_key("webhook-signature"));
 }
@@ -147,7 +146,10 @@ async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
     assert_eq!(posts.len(), 2);
     for (row, post) in posts.iter().enumerate() {
         assert_eq!(post.timeout, Duration::from_secs(10));
-        assert_eq!(post.headers["x-ping-signature"], timed_signature(&world, START, &post.body));
+        assert_eq!(
+            post.headers["x-ping-signature"],
+            timed_signature(&world, START, &post.body).await
+        );
         let body: Value = serde_json::from_slice(&post.body).expect("JSON");
         let id = request["id"].as_str().expect("an id").replace("req_", "msg_");
         let expected = json!({
@@ -202,7 +204,10 @@ async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
         assert_eq!(post.timeout, Duration::from_secs(20));
         let time = START + second;
         assert_eq!(post.headers["x-noukai-timestamp"], time.to_string());
-        assert_eq!(post.headers["x-noukai-signature"], timed_signature(&world, time, &post.body));
+        assert_eq!(
+            post.headers["x-noukai-signature"],
+            timed_signature(&world, time, &post.body).await
+        );
         assert_eq!(post.headers["x-noukai-event"], "request.finished");
         assert_eq!(post.headers["user-agent"], "Noukai-Webhook/1.0");
         let uuid = post.headers["x-noukai-delivery"].to_str().expect("text");

@@ -30,6 +30,8 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("aws-sdk-dynamodb", &["answerback", "infra", "simulation", "system-tests"]),
     ("aws-sdk-sqs", &["answerback", "infra", "simulation", "system-tests"]),
     ("aws-sdk-eventbridge", &["answerback", "infra", "system-tests"]),
+    ("aws-sdk-kms", &["answerback"]),
+    ("ring", &["answerback"]),
     ("reqwest", &["answerback"]),
     ("dynoxide-rs", &["infra"]),
     ("clap", &["infra", "simulation"]),

@@ -181,7 +181,8 @@ async fn send(
             });
         }
     };
-    let headers = sign::headers(&party.secrets, delivery, receiver, &party.headers, body, now)?;
+    let keys = app.vault.signing_keys(delivery.account, &party.secrets, now).await?;
+    let headers = sign::headers(&keys, delivery, receiver, &party.headers, body, now)?;
     let shown = shown(&headers);
     let is_literal = url.literal_address().is_some();
     let timeout = delivery.timeout();

@@ -19,7 +19,9 @@ use answerback::{
         request::State,
     },
     egress,
-    service::{Accounts, Bus, Clock, Entropy, Hint, Hints, Webhooks, settle},
+    service::{
+        Accounts, Bus, Clock, Entropy, Hint, Hints, Vault, Webhooks, settle, vault::VaultError,
+    },
     store::{self, Saved, Store, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
@@ -40,6 +42,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Who else is told.
     pub webhooks: Webhooks,
+    /// What opens the secrets that sign.
+    pub vault: Vault,
     /// What time it is.
     pub clock: Clock,
     /// Where operations are named, and retries spread.
@@ -66,9 +70,12 @@ pub enum Error {
     /// The hint names nothing that there can be.
     #[error("the hint names nothing that there can be")]
     Id(#[from] answerback::domain::id::ParseIdError),
-    /// The delivery's account is gone, or its secret cannot be read.
-    #[error("the account's secret is not to be had")]
+    /// The delivery's account is gone, or what it is sent with is not what it should be.
+    #[error("what the delivery is sent with is not to be had")]
     Secret,
+    /// The secret that signs cannot be opened.
+    #[error("the secret that signs cannot be opened")]
+    Vault(#[from] VaultError),
     /// Others were faster every time.
     #[error("others were faster every time")]
     Busy,

@@ -21,6 +21,7 @@ async fn main() -> Result<(), Error> {
         clock: Clock::System,
         entropy: Entropy::System,
         hints: wiring.hints()?,
+        vault: wiring.vault()?,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         bus: wiring.bus(),

@@ -5,7 +5,6 @@ use answerback::{
         Delivery,
         delivery::Receiver,
         profile::{Header, Previous, Signature},
-        secret::Secrets,
     },
     egress::{HeaderMap, HeaderName, HeaderValue},
     signing::SigningKey,
@@ -17,17 +16,16 @@ use crate::Error;
 /// Who we say that we are, unless the profile says otherwise.
 const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 
-/// The headers of one attempt, signed with every secret that is live at `now`.
+/// The headers of one attempt at `now`, signed with each of `keys`, of which the current one is
+/// first.
 pub(crate) fn headers(
-    secrets: &Secrets,
+    keys: &[SigningKey],
     delivery: &Delivery,
     receiver: &Receiver,
     added: &[(String, String)],
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
-    let keys = secrets.live(now).map(|it| SigningKey::parse(&it.text));
-    let keys: Vec<SigningKey> = keys.collect::<Result<_, _>>().map_err(|_| Error::Secret)?;
     let behaviour = receiver.profile.behaviour();
 
     let mut headers = vec![
@@ -50,7 +48,7 @@ pub(crate) fn headers(
         };
         (*name, value)
     }));
-    headers.extend(signatures(behaviour.signature, &keys, delivery, body, now)?);
+    headers.extend(signatures(behaviour.signature, keys, delivery, body, now)?);
 
     let mut map = HeaderMap::with_capacity(headers.len() + added.len() + 1);
     for (name, value) in added {

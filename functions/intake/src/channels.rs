@@ -1,13 +1,12 @@
 //! Channels: made, given another token or another secret, and deleted.
 
 use answerback::{
-    domain::{Channel, ChannelId, OpId, Scope},
+    domain::{Channel, ChannelId, OpId, Scope, Secrets},
     service::{
         Caller, Fields, Problem, advance,
         channels::{find, new_token, token_hash},
         fields::Faults,
         http::{Json, JsonOrNothing},
-        new_secrets,
         wire::ChannelView,
     },
     store::{Saved, keys},
@@ -65,13 +64,14 @@ pub(crate) async fn create(
     }
     let name = read(body)?;
     let token = new_token(id, &app.entropy);
+    let secret = app.vault.make(caller.account(), now, &app.entropy).await?;
     let channel = Channel {
         id,
         account: caller.account(),
         livemode: caller.livemode(),
         name,
         token_hash: token_hash(&token),
-        secrets: new_secrets(now, &app.entropy),
+        secrets: Secrets(vec![secret.kept]),
         created_at: now,
         created_by: OpId::new(app.entropy.next()),
         fingerprint: keyed.map(|it| it.fingerprint),
@@ -90,7 +90,7 @@ pub(crate) async fn create(
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("made a channel", &id.to_string());
-    let secret = channel.secrets.live(now).next().map(|it| it.text.expose_secret());
+    let secret = Some(secret.text.expose_secret());
     let token = Some(token.expose_secret());
     let made = Made { view: ChannelView::new(&channel), token, secret };
     Ok((StatusCode::CREATED, axum::Json(made)).into_response())
@@ -138,11 +138,11 @@ pub(crate) async fn rotate(
     let overlap = secret::overlap(body?)?;
     let channel = find(&app.store, caller.owner(), &id).await?;
     let now = app.clock.now();
-    let new = secret::new_secret(&app, now);
-    let step = |it: &Channel| it.rotate(&new, overlap).map_err(secret::too_many);
+    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
+    let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secret::too_many);
     let channel = change(&app, channel, step).await?;
     audit(&caller, "rotated the secret of", &channel);
-    secret::rotated(&channel.secrets, now)
+    secret::rotated(&channel.secrets, &new, now)
 }
 
 /// Takes a step from a channel, unless it is deleted meanwhile.

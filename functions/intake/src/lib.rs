@@ -23,7 +23,7 @@ mod webhooks;
 use answerback::{
     domain::CallbackRules,
     egress,
-    service::{Accounts, Clock, Entropy, Hints, Webhooks, http},
+    service::{Accounts, Clock, Entropy, Hints, Vault, Webhooks, http},
     store::Store,
 };
 use axum::{
@@ -40,6 +40,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Who else is told of what happens.
     pub webhooks: Webhooks,
+    /// What seals secrets.
+    pub vault: Vault,
     /// What time it is.
     pub clock: Clock,
     /// Where identifiers and secrets come from.

@@ -19,6 +19,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         clock: Clock::System,
         entropy: Entropy::System,
         hints: wiring.hints()?,
+        vault: wiring.vault()?,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         publishes: wiring.config.bus_name.is_some(),

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Account, Scope, Secret, Secrets,
+        Account, Scope, Secrets,
         secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
     },
     service::{
-        Code, Fields, Problem, advance, fields::Faults, http::JsonOrNothing, wire::SecretView,
+        Code, Fields, NewSecret, Problem, advance, fields::Faults, http::JsonOrNothing,
+        wire::SecretView,
     },
-    signing,
     store::keys,
 };
 use axum::{
@@ -32,13 +32,13 @@ pub(crate) async fn rotate(
     let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let overlap = overlap(body?)?;
     let now = app.clock.now();
-    let new = new_secret(&app, now);
+    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
     let account: Option<Account> = app.store.get(keys::account(caller.account())).await?;
     let account = account.ok_or_else(Problem::not_found)?;
-    let step = |it: &Account| it.rotate(&new, overlap).map_err(too_many);
+    let step = |it: &Account| it.rotate(&new.kept, overlap).map_err(too_many);
     let account = advance(&app.store, account, step).await?;
     caller.audit("rotated", "the account's secret");
-    rotated(&account.secrets, now)
+    rotated(&account.secrets, &new, now)
 }
 
 /// How long the one before goes on signing, as every rotation's body says.
@@ -54,19 +54,18 @@ pub(crate) fn overlap(JsonOrNothing(body): JsonOrNothing) -> Result<Duration, Pr
     }
 }
 
-/// A secret to rotate to.
-pub(crate) fn new_secret(app: &App, now: Timestamp) -> Secret {
-    Secret::begin(signing::new_secret(app.entropy.next_secret()), now)
-}
-
 /// Why there can be no other secret yet.
 pub(crate) fn too_many(err: TooManySecrets) -> Problem {
     Problem::new(Code::TooManySecrets, err.to_string())
 }
 
 /// The answer to a rotation: the new secret in full, this once.
-pub(crate) fn rotated(secrets: &Secrets, now: Timestamp) -> Result<Response, Problem> {
-    let view = SecretView::new(secrets, now, true);
+pub(crate) fn rotated(
+    secrets: &Secrets,
+    new: &NewSecret,
+    now: Timestamp,
+) -> Result<Response, Problem> {
+    let view = SecretView::new(secrets, now, Some(&new.text));
     let view = view.ok_or_else(|| Problem::new(Code::Internal, "there is no secret"))?;
     Ok(axum::Json(view).into_response())
 }

@@ -18,7 +18,6 @@ use answerback::{
     service::{
         Caller, Code, Problem, advance,
         http::{CalledHost, Json, JsonOrNothing},
-        new_secrets,
         wire::WebhookView,
     },
     store::{Saved, keys},
@@ -28,7 +27,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use self::settings::{Draft, URL};
@@ -134,14 +133,14 @@ pub(crate) async fn rotate(
     let overlap: Duration = secret::overlap(body?)?;
     let webhook = find_there(&app, &caller, &id).await?;
     let now = app.clock.now();
-    let new = secret::new_secret(&app, now);
+    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
     let step = |it: &Webhook| match it.deleted_at {
-        None => it.rotate(&new, overlap).map_err(secret::too_many),
+        None => it.rotate(&new.kept, overlap).map_err(secret::too_many),
         Some(_) => Err(Problem::not_found()),
     };
     let webhook = advance(&app.store, webhook, step).await?;
     caller.audit("rotated the secret of a webhook", &id);
-    secret::rotated(&webhook.secrets, now)
+    secret::rotated(&webhook.secrets, &new, now)
 }
 
 /// A name, and what has it, or had.
@@ -166,6 +165,7 @@ async fn make(
     }
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
+    let secret = app.vault.make(caller.account(), now, &app.entropy).await?;
     let first = Webhook {
         id: place.id,
         account: caller.account(),
@@ -178,7 +178,7 @@ async fn make(
         disabled: (!draft.enabled).then_some(Disabled { why: Why::ByHand, at: now }),
         settings: draft.settings,
         failing_since: None,
-        secrets: new_secrets(now, &app.entropy),
+        secrets: Secrets(vec![secret.kept]),
         deleted_at: None,
         revision: 0,
     };
@@ -199,11 +199,11 @@ async fn make(
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("made a webhook", webhook.id.as_str());
-    Ok(created(&webhook, &webhook.secrets))
+    Ok(created(&webhook, Some(&secret.text)))
 }
 
-fn created(webhook: &Webhook, secrets: &Secrets) -> Response {
-    let secret = secrets.0.first().map(|it| it.text.expose_secret());
+fn created(webhook: &Webhook, secret: Option<&SecretString>) -> Response {
+    let secret = secret.map(ExposeSecret::expose_secret);
     let location = format!("{PATH}/{}", webhook.id);
     let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
     let made = Made { view: WebhookView::new(webhook), secret };
@@ -217,7 +217,7 @@ fn exists(found: &Webhook, keyed: Option<Keyed>) -> Result<Response, Problem> {
         return Err(Problem::new(Code::WebhookExists, detail));
     };
     idempotency::check(found.fingerprint, fingerprint)?;
-    let mut response = created(found, &Secrets(Vec::new()));
+    let mut response = created(found, None);
     idempotency::mark_replayed(&mut response);
     Ok(response)
 }

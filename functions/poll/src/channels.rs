@@ -50,5 +50,5 @@ pub(crate) async fn show_secret(
     if reveals {
         caller.audit("revealed the secret of", &channel.id.to_string());
     }
-    secret::view(&app, &channel.secrets, reveals)
+    secret::view(&app, &caller, &channel.secrets, reveals).await
 }

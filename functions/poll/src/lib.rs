@@ -17,7 +17,7 @@ mod secret;
 mod webhooks;
 
 use answerback::{
-    service::{Accounts, Clock, Entropy, Hints, Webhooks, http},
+    service::{Accounts, Clock, Entropy, Hints, Vault, Webhooks, http},
     store::Store,
 };
 use axum::{
@@ -39,6 +39,8 @@ pub struct App {
     pub accounts: Accounts,
     /// Who else is told of what happens.
     pub webhooks: Webhooks,
+    /// What opens secrets.
+    pub vault: Vault,
     /// What time it is.
     pub clock: Clock,
     /// Where operations are named.

@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         clock: Clock::System,
         entropy: Entropy::System,
         hints: wiring.hints()?,
+        vault: wiring.vault()?,
     };
     lambda_http::run(poll::router(app)).await
 }

@@ -25,7 +25,7 @@ pub(crate) async fn show(
     if reveals {
         caller.audit("revealed", "the account's secret");
     }
-    view(&app, &account.secrets, reveals)
+    view(&app, &caller, &account.secrets, reveals).await
 }
 
 /// Who wants to see a secret, and whether all of it.
@@ -41,8 +41,19 @@ pub(crate) async fn caller(
 }
 
 /// The secret that signs now.
-pub(crate) fn view(app: &App, secrets: &Secrets, reveals: bool) -> Result<Response, Problem> {
-    let view = SecretView::new(secrets, app.clock.now(), reveals);
+pub(crate) async fn view(
+    app: &App,
+    caller: &Caller,
+    secrets: &Secrets,
+    reveals: bool,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let current = secrets.live(now).next().filter(|_| reveals);
+    let text = match current {
+        Some(current) => Some(app.vault.open(caller.account(), current).await?),
+        None => None,
+    };
+    let view = SecretView::new(secrets, now, text.as_ref());
     let view = view.ok_or_else(|| Problem::new(Code::Internal, "there is no secret"))?;
     Ok(axum::Json(view).into_response())
 }

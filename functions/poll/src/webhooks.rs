@@ -61,7 +61,7 @@ pub(crate) async fn show_secret(
     if reveals {
         caller.audit("revealed the secret of a webhook", &id);
     }
-    secret::view(&app, &webhook.secrets, reveals)
+    secret::view(&app, &caller, &webhook.secrets, reveals).await
 }
 
 /// Lists the attempts at telling a webhook.

@@ -26,12 +26,12 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    service::{Clock, Entropy},
+    service::{Clock, Entropy, Vault},
 };
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub(crate) use account::Ready;
+pub(crate) use account::{Ready, secrets_key};
 
 use crate::{Options, System, aws::Data, system::Tweak};
 use inbox::Inbox;
@@ -108,6 +108,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         account::make_folder(folder)?;
     }
     let system = System::start(Options {
+        vault: Vault::local(account::secrets_key(folder)?.0),
         data: folder.map_or(Data::Memory, |it| Data::Folder(it.to_owned())),
         aws_port: flags.aws_port,
         clock: Clock::System,
@@ -122,7 +123,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     let base_url = format!("http://{}", listener.local_addr()?);
     let (ready, account) = account::find_or_make(&system, folder, &base_url).await?;
 
-    let inbox = Arc::new(Inbox::new(system.store.clone(), system.clock.clone(), account));
+    let inbox = Arc::new(Inbox::new(&system, account));
     let server = server::start(listener, system.clone(), inbox);
     let worker = Worker::start(system.clone());
     // What a crash left behind comes first. It logs what it did.

@@ -3,24 +3,31 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
 
 /// How long a secret goes on signing after it was replaced, unless another time is asked for.
 pub const OVERLAP_SECONDS: u32 = 86_400;
 /// The longest that it may: 30 days.
 pub const OVERLAP_SECONDS_MAX: u32 = 2_592_000;
+/// How many of a secret's last characters are shown.
+pub const END_CHARS: usize = 4;
 /// Most previous secrets that sign at once.
 pub const PREVIOUS_SECRETS_MAX: usize = 2;
 
 /// What callbacks are signed with: the current secret, and then the previous ones, the latest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secrets(pub Vec<Secret>);
 
+/// A text that only the vault can open.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
 /// A signing secret and its life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// The secret as shown to its owner: `whsec_` and base64.
-    pub text: SecretString,
+    /// Its text, `whsec_` and base64, sealed.
+    pub sealed: Sealed,
+    /// The text's last characters, by which people know it.
+    pub end: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops signing; the current one has no end.
@@ -34,8 +41,14 @@ pub struct TooManySecrets;
 
 impl Secret {
     /// A secret that signs from `now` on.
-    pub fn begin(text: SecretString, now: Timestamp) -> Self {
-        Self { text, created_at: now, expires_at: None }
+    pub fn begin(sealed: Sealed, end: String, now: Timestamp) -> Self {
+        Self { sealed, end, created_at: now, expires_at: None }
+    }
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealed(…)")
     }
 }
 
@@ -43,7 +56,7 @@ impl Secrets {
     /// The secrets with `new` as the current one, while the one before goes on signing for
     /// `overlap` from when `new` was made; nothing if it is among them already.
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
-        if self.0.iter().any(|it| it.text.expose_secret() == new.text.expose_secret()) {
+        if self.0.iter().any(|it| it.sealed == new.sealed) {
             return Ok(None);
         }
         let now = new.created_at;
@@ -73,8 +86,12 @@ mod tests {
         Timestamp::from_second(second).expect("in range")
     }
 
+    fn secret(name: &str, now: i64) -> Secret {
+        Secret::begin(Sealed(name.into()), name.to_owned(), at(now))
+    }
+
     fn signing(secrets: &Secrets, now: i64) -> Vec<&str> {
-        secrets.live(at(now)).map(|it| it.text.expose_secret()).collect()
+        secrets.live(at(now)).map(|it| &*it.end).collect()
     }
 
     fn rotate(
@@ -83,12 +100,12 @@ mod tests {
         seconds: u64,
         now: i64,
     ) -> Result<Option<Secrets>, TooManySecrets> {
-        secrets.rotate(&Secret::begin(new.into(), at(now)), Duration::from_secs(seconds))
+        secrets.rotate(&secret(new, now), Duration::from_secs(seconds))
     }
 
     #[test]
     fn a_new_secret_signs_first_and_the_one_before_until_its_overlap_ends() {
-        let one = Secrets(vec![Secret::begin("one".into(), at(0))]);
+        let one = Secrets(vec![secret("one", 0)]);
         let two = rotate(&one, "two", 100, 10).expect("room").expect("news");
         assert_eq!((signing(&two, 109), signing(&two, 110)), (vec!["two", "one"], vec!["two"]));
         // The write's answer was lost, and it is made again.

@@ -16,13 +16,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{Clock, Code, Entropy, Problem, http::header};
+use super::{Clock, Code, Entropy, Problem, Vault, http::header, vault::VaultError};
 use crate::{
-    domain::{
-        Account, AccountId, ApiKey, KeyId, OpId, Scope,
-        account::IdKey,
-        secret::{Secret, Secrets},
-    },
+    domain::{Account, AccountId, ApiKey, KeyId, OpId, Scope, account::IdKey, secret::Secrets},
     signing,
     store::{self, Store, keys},
 };
@@ -219,19 +215,16 @@ impl NewKey {
 }
 
 /// A new account with a secret of its own.
-pub fn new_account(now: Timestamp, entropy: &Entropy) -> Account {
-    Account {
-        id: AccountId::mint(now, entropy.next()),
-        created_at: now,
-        id_key: IdKey(entropy.next_secret()),
-        secrets: new_secrets(now, entropy),
-        revision: 0,
-    }
-}
-
-/// A new secret, alone.
-pub fn new_secrets(now: Timestamp, entropy: &Entropy) -> Secrets {
-    Secrets(vec![Secret::begin(signing::new_secret(entropy.next_secret()), now)])
+pub async fn new_account(
+    now: Timestamp,
+    entropy: &Entropy,
+    vault: &Vault,
+) -> Result<Account, VaultError> {
+    let id = AccountId::mint(now, entropy.next());
+    let id_key = IdKey(entropy.next_secret());
+    let secret = vault.make(id, now, entropy).await?;
+    let secrets = Secrets(vec![secret.kept]);
+    Ok(Account { id, created_at: now, id_key, secrets, revision: 0 })
 }
 
 /// The key that a caller sent.

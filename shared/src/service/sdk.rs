@@ -103,6 +103,11 @@ impl Sdk {
         }
     }
 
+    /// Whether something stands in for AWS.
+    pub fn is_local(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
     /// DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::from_conf(self.dynamodb_config().build())
@@ -116,6 +121,11 @@ impl Sdk {
     /// SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(config!(self, aws_sdk_sqs).build())
+    }
+
+    /// KMS.
+    pub fn kms(&self) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::from_conf(config!(self, aws_sdk_kms).build())
     }
 
     /// EventBridge.

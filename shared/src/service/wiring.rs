@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use super::{Bus, Config, Hints, Sdk};
+use super::{Bus, Config, Hints, Sdk, Vault};
 use crate::{
     domain::RequestId,
     store::{DynamoDb, Layout, Store, keys},
@@ -42,6 +42,17 @@ impl Wiring {
     pub fn hints(&self) -> anyhow::Result<Hints> {
         let url = self.config.hint_queue_url.clone().context("`HINT_QUEUE_URL` must be set")?;
         Ok(Hints::Queue { client: self.sdk.sqs(), url })
+    }
+
+    /// What opens secrets.
+    pub fn vault(&self) -> anyhow::Result<Vault> {
+        let Config { secrets_key_id, local_secrets_key, .. } = &self.config;
+        Ok(match (secrets_key_id, local_secrets_key) {
+            (Some(key_id), _) => Vault::kms(self.sdk.kms(), key_id.clone()),
+            // In the clear in the environment: not where secrets are those of others.
+            (None, Some(key)) if self.sdk.is_local() => Vault::local(key.0),
+            (None, _) => bail!("`SECRETS_KEY_ID` must be set"),
+        })
     }
 
     /// The event bus, if there is one.

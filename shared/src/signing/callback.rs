@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::Mac as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{hex, hmac};
+use super::{hex, hmac, unhex};
 
 /// What a secret in the style of [Standard Webhooks](https://www.standardwebhooks.com) begins
 /// with.
@@ -88,13 +88,6 @@ pub fn verify_timed(secret: &str, body: &[u8], signature: &str) -> Option<i64> {
         mac.is_some_and(|it| hmac(secret.as_bytes(), &parts).verify_slice(&it).is_ok())
     };
     signatures.split(',').any(is_ours).then(|| time.parse().ok())?
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let is_hex = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if is_hex { digits.chunks(2).map(byte).collect() } else { None }
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, SecretError> {

@@ -1,18 +1,20 @@
 //! How secrets are spelled in the table.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::item::DecodeError;
-use crate::domain::secret::{Secret, Secrets};
+use crate::domain::secret::{Sealed, Secret, Secrets};
 
 /// The attribute in which they stand.
 pub(crate) const SECRETS: &str = "secrets";
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SecretItem {
-    text: String,
+    /// Base64.
+    sealed: String,
+    end: String,
     created_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
@@ -21,7 +23,8 @@ pub(crate) struct SecretItem {
 /// As they are written.
 pub(crate) fn spell(secrets: &Secrets) -> Vec<SecretItem> {
     let spell = |it: &Secret| SecretItem {
-        text: it.text.expose_secret().to_owned(),
+        sealed: STANDARD.encode(&it.sealed.0),
+        end: it.end.clone(),
         created_at: it.created_at.as_millisecond(),
         expires_at: it.expires_at.map(Timestamp::as_millisecond),
     };
@@ -33,7 +36,8 @@ pub(crate) fn read(items: Vec<SecretItem>) -> Result<Secrets, DecodeError> {
     let time = |it| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of(SECRETS));
     let read = |it: SecretItem| {
         Ok(Secret {
-            text: SecretString::from(it.text),
+            sealed: Sealed(STANDARD.decode(it.sealed).map_err(|_| DecodeError::of(SECRETS))?),
+            end: it.end,
             created_at: time(it.created_at)?,
             expires_at: it.expires_at.map(time).transpose()?,
         })

@@ -2,7 +2,6 @@
 
 use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::World;
 
@@ -37,7 +36,7 @@ async fn of_a_channels_token_only_a_hash_is_kept() {
 #[tokio::test]
 async fn the_secret_is_shown_to_who_may_see_it_and_asks_for_it() {
     let world = World::start().await;
-    let secret = world.account.secrets.0[0].text.expose_secret();
+    let secret = &*world.secret().await;
     let preview = json!({
         "preview": format!("whsec_…{}", &secret[secret.len() - 4..]),
         "created_at": "2026-01-01T00:00:00.000Z",
@@ -95,11 +94,9 @@ async fn no_secret_is_in_an_answer_that_was_not_asked_for_it() {
     ] {
         texts.push(world.call(Method::GET, &path, Value::Null).await.text());
     }
-    for secret in [
-        "the-receivers-token",
-        world.account.secrets.0[0].text.expose_secret().trim_start_matches("whsec_"),
-        &world.key,
-    ] {
+    for secret in
+        ["the-receivers-token", world.secret().await.trim_start_matches("whsec_"), &world.key]
+    {
         assert!(texts.iter().all(|it| !it.contains(secret)), "{secret}");
     }
 }

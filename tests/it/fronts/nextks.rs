@@ -92,7 +92,7 @@ async fn a_client_asks_and_a_receiver_is_told_again_until_it_takes_it() {
         assert_eq!(is_told, 3.min(minutes + 1), "after {minutes} minutes");
         world.pass(Duration::from_mins(1)).await;
     }
-    let secret = world.account.secrets.0[0].text.expose_secret();
+    let secret = world.secret().await;
     for post in world.posts() {
         let rows = receive(&post.body, &id);
         let expected = [("a@example.com", "approve"), ("b@example.com", "delay")];

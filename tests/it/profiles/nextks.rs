@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
@@ -30,7 +29,7 @@ async fn a_receiver_gets_the_body_and_the_signature_that_it_knows() {
 
     let posts = world.posts();
     assert_eq!(posts.len(), 3);
-    let secret = world.account.secrets.0[0].text.expose_secret();
+    let secret = &*world.secret().await;
     for post in &posts {
         assert_eq!(post.timeout, Duration::from_secs(10));
         assert_eq!(post.body, posts[0].body);

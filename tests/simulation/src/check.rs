@@ -217,7 +217,8 @@ impl<'a> Left<'a> {
     }
 
     fn check_signatures(&mut self, account: &Account) {
-        let secret = &account.secrets.0[0].text;
+        let secret = fleet::vault().open(account.id, &account.secrets.0[0]).now_or_never();
+        let secret = &secret.and_then(Result::ok).expect("it was sealed with the same key");
         for arrival in &self.seen.arrivals {
             self.hold(Invariant::Genuine, is_genuine(arrival, secret), || {
                 format!(

@@ -11,7 +11,7 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress,
-    service::{Accounts, Bus, Clock, Entropy, Hints, Webhooks},
+    service::{Accounts, Bus, Clock, Entropy, Hints, Vault, Webhooks},
     store::{Layout, Store},
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
@@ -186,6 +186,7 @@ impl Fleet {
             store,
             accounts,
             webhooks,
+            vault: vault(),
             clock,
             hints,
             entropy: self.entropy.clone(),
@@ -198,7 +199,15 @@ impl Fleet {
 
     fn poll_app(&self, process: &Arc<Process>) -> poll::App {
         let (store, accounts, webhooks, clock, hints) = parts(process);
-        poll::App { store, accounts, webhooks, clock, hints, entropy: self.entropy.clone() }
+        poll::App {
+            store,
+            accounts,
+            webhooks,
+            vault: vault(),
+            clock,
+            hints,
+            entropy: self.entropy.clone(),
+        }
     }
 
     fn sweep_app(&self, process: &Arc<Process>) -> sweep::App {
@@ -213,6 +222,7 @@ impl Fleet {
             store,
             accounts,
             webhooks,
+            vault: vault(),
             clock,
             hints,
             entropy: self.entropy.clone(),
@@ -227,6 +237,11 @@ impl Fleet {
 pub(crate) fn store(process: &Arc<Process>) -> Store {
     let retention = std::time::Duration::from_hours(30 * 24);
     Store::new(Arc::clone(process) as _, Layout { n_due_shards: N_DUE_SHARDS, retention })
+}
+
+/// What all processes, and whoever checks, seal and open secrets with.
+pub(crate) fn vault() -> Vault {
+    Vault::local([7; 32])
 }
 
 fn parts(process: &Arc<Process>) -> (Store, Accounts, Webhooks, Clock, Hints) {

@@ -16,8 +16,8 @@ use std::{
 
 use answerback::{
     domain::{Account, AccountId, Channel},
-    service::{Clock, http::header},
-    store::{self, Listed, Store, keys},
+    service::{Clock, Vault, http::header},
+    store::{Listed, Store, keys},
 };
 use axum::{
     body::Bytes,
@@ -28,6 +28,8 @@ use axum::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::System;
 
 use signature::Unverified;
 
@@ -43,6 +45,7 @@ const RECEIVED_MAX: usize = 200;
 /// What arrived.
 pub(super) struct Inbox {
     store: Store,
+    vault: Vault,
     clock: Clock,
     account: AccountId,
     received: Mutex<VecDeque<Arc<Arrival>>>,
@@ -82,8 +85,9 @@ pub(super) struct Wishes {
 
 impl Inbox {
     /// An empty one, for callbacks that are signed with a secret of `account` or its channels.
-    pub(super) fn new(store: Store, clock: Clock, account: AccountId) -> Self {
-        Self { store, clock, account, received: Mutex::default() }
+    pub(super) fn new(system: &System, account: AccountId) -> Self {
+        let System { store, vault, clock, .. } = system.clone();
+        Self { store, vault, clock, account, received: Mutex::default() }
     }
 
     async fn receive(
@@ -92,7 +96,7 @@ impl Inbox {
         headers: &HeaderMap,
         body: &[u8],
         status: u16,
-    ) -> Result<(), store::Error> {
+    ) -> anyhow::Result<()> {
         let now = self.clock.now();
         // Read anew each time: the secret may have been rotated.
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
@@ -106,7 +110,11 @@ impl Inbox {
         let secrets = account.iter().map(|it| &it.secrets);
         let secrets = secrets.chain(channels.iter().map(|it| &it.secrets));
         let secrets = secrets.chain(webhooks.iter().map(|it| &it.secrets));
-        let secrets: Vec<_> = secrets.flat_map(|it| it.live(now)).map(|it| &it.text).collect();
+        let mut texts = Vec::new();
+        for secret in secrets.flat_map(|it| it.live(now)) {
+            texts.push(self.vault.open(self.account, secret).await?);
+        }
+        let secrets: Vec<_> = texts.iter().collect();
         let verified = signature::check(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
         let received = Arrival {
@@ -154,8 +162,8 @@ pub(super) async fn answer(
                 return (StatusCode::BAD_REQUEST, text).into_response();
             };
             if let Err(err) = inbox.receive(&uri, &headers, &body, status.as_u16()).await {
-                let error: &(dyn std::error::Error + 'static) = &err;
-                tracing::error!(error, "the inbox could not read the account's secret");
+                let error: &(dyn std::error::Error + 'static) = err.as_ref();
+                tracing::error!(error, "the inbox could not read the account's secrets");
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
             status.into_response()

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
-use secrecy::SecretString;
 
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Audience, Channel, Delivery, EventKind, EventType, Filter,
@@ -16,7 +15,7 @@ use crate::domain::{
     reading::{ReadMode, ReadPolicy},
     request::{Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
-    secret::{Secret, Secrets},
+    secret::{Sealed, Secret, Secrets},
     webhook::Settings,
 };
 
@@ -279,10 +278,14 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 fn secrets() -> impl Strategy<Value = Secrets> {
-    let secret =
-        (text(), moment(), option::of(moment())).prop_map(|(text, created_at, expires_at)| {
-            Secret { text: SecretString::from(text), created_at, expires_at }
-        });
+    let secret = (vec(any::<u8>(), 0..20), text(), moment(), option::of(moment())).prop_map(
+        |(sealed, end, created_at, expires_at)| Secret {
+            sealed: Sealed(sealed),
+            end,
+            created_at,
+            expires_at,
+        },
+    );
     vec(secret, 0..3).prop_map(Secrets)
 }
 
