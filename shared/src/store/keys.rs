@@ -8,6 +8,7 @@
 //! | an attempt | `dlv_…`    | `att#0000001` |                         |                               |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |     |
+//! | a breaker  | `brk#<account>#<host:port>` | `-` |                |                               |     |
 //!
 //! `list_sk` and `related_sk` are the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId};
+use crate::domain::{AccountId, AttemptId, DeliveryId, EventId, KeyId, RequestId, breaker::Host};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -91,6 +92,11 @@ pub fn account(id: AccountId) -> Key {
 /// Where an API key lives.
 pub fn api_key(id: KeyId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// Where it is noted what is known of an account's receiver.
+pub fn breaker(account: AccountId, host: &Host) -> Key {
+    Key::alone(format!("brk#{account}#{host}"))
 }
 
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.

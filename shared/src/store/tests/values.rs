@@ -1,14 +1,17 @@
 //! Arbitrary values of everything that the store keeps, as they are before they move.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
 use secrecy::SecretString;
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Delivery, EventKind, EventType, Id, OpId, PostedEvent,
-    Profile, Question, Request, RequestId, Scope,
+    Account, Answer, ApiKey, Attempt, Breaker, Delivery, EventKind, EventType, Id, OpId,
+    PostedEvent, Profile, Question, Request, RequestId, Scope,
     account::{IdKey, Secret},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
+    breaker::Host,
     delivery::{self, BearerToken, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
@@ -194,16 +197,24 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 target,
                 body: Some(body),
                 created_at: now,
-                state: delivery::State::Waiting { not_before: now },
+                state: delivery::State::Waiting { not_before: now, because: None },
                 attempt: 0,
                 starts: 0,
                 failures: 0,
+                held: Duration::ZERO,
                 redelivered_by: None,
                 due_at: Some(now),
                 revision: 0,
             }
         },
     )
+}
+
+pub(super) fn breaker() -> impl Strategy<Value = Breaker> {
+    (id(), "[a-z]{1,9}:[0-9]{1,5}", moment()).prop_map(|(account, host, changed_at)| Breaker {
+        changed_at,
+        ..Breaker::unknown(account, Host::from_text(host))
+    })
 }
 
 pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {
