@@ -10,7 +10,7 @@ use answerback::{
         delivery::{End, Reason, Receiver, State, Target},
     },
     egress::{self, Resolver},
-    service::Hint,
+    service::{Group, Hint},
     store::{Saved, keys},
 };
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let created = world.system.store.create(&delivery).await.expect("the store is there");
     assert!(matches!(created, Saved::Saved));
     let hint = Hint::delivery(delivery.id, 0);
-    world.system.deliver.hints.send(world.account.id, &hint, Duration::ZERO).await;
+    world.system.deliver.hints.send(Group::Account(world.account.id), &hint, Duration::ZERO).await;
     delivery.id
 }
 

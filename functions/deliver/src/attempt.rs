@@ -13,7 +13,7 @@ use answerback::{
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, erasure, sign};
+use crate::{App, Error, breaker, erasure, sign};
 
 /// What came of sending.
 struct Sent {
@@ -34,7 +34,8 @@ pub(crate) async fn attempt(
     let started_at = app.clock.now();
     let sent = match (&delivery.target, &delivery.body) {
         (Target::Https(receiver), Some(body)) => {
-            send(app, &delivery, receiver, body, started_at).await?
+            let sending = Box::pin(send(app, &delivery, receiver, body, started_at));
+            breaker::watched(app, &delivery, sending).await?
         }
         (Target::Bus, Some(body)) => publish(app, &delivery, body).await,
         // Erased since it was leased; the eraser has cancelled it.
@@ -57,10 +58,14 @@ pub(crate) async fn attempt(
 
     let chance = chance(app.entropy.next());
     let attempt = delivery.attempt;
+    let heard = breaker::heard(&delivery, &record, op);
+    let is_slow = breaker::is_slow_after(app, heard.as_ref());
     let finish = advance(&app.store, delivery, |it| {
-        Ok::<_, std::convert::Infallible>(it.finish(sent.verdict, now, chance, op))
+        let next = it.finish(sent.verdict, now, chance, op);
+        Ok::<_, std::convert::Infallible>(next.map(|it| it.retried_in_slow_lane(is_slow)))
     });
-    let (recorded, finished) = futures::join!(app.store.create(&record), finish);
+    let (recorded, finished, ()) =
+        futures::join!(app.store.create(&record), finish, breaker::note_attempt(app, heard));
     let delivery = match finished {
         Ok(delivery) => delivery,
         Err(Lost::Gone) => return Ok(()),

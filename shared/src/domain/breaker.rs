@@ -21,7 +21,10 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use url::Url;
 
-use super::{AccountId, OpId};
+use super::{
+    AccountId, Attempt, OpId,
+    attempt::{ErrorKind, Exchange},
+};
 
 /// So many failures in a row, and a receiver is taken to be down.
 pub const FAILURES_MAX: usize = 5;
@@ -138,6 +141,27 @@ impl Host {
     /// The host without the port.
     pub fn name(&self) -> &str {
         self.0.rsplit_once(':').map_or(&self.0, |(name, _)| name)
+    }
+}
+
+impl Heard {
+    /// What an attempt showed.
+    pub fn of(attempt: &Attempt) -> Self {
+        let response = |it: &Exchange| it.response.as_ref().map(|it| it.status);
+        let status = attempt.exchange.as_ref().and_then(response);
+        let health = match attempt.error.as_ref().map(|it| it.kind) {
+            None | Some(ErrorKind::TooLarge | ErrorKind::Redirect) => Health::Up,
+            Some(ErrorKind::Status) => match status {
+                Some(429 | 500..) => Health::Down,
+                Some(_) | None => Health::Up,
+            },
+            Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Protocol) => {
+                Health::Down
+            }
+            Some(ErrorKind::Timeout) => Health::TimedOut,
+            Some(ErrorKind::BlockedAddress) => Health::Unknown,
+        };
+        Self { health, took: Duration::from_millis(attempt.duration_ms.into()) }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Config {
     pub retention: Duration,
     /// The queue for hints (`HINT_QUEUE_URL`). Every function needs it; a key is made without.
     pub hint_queue_url: Option<String>,
+    /// The queue for hints at receivers that are slow or down (`SLOW_HINT_QUEUE_URL`), likewise.
+    pub slow_hint_queue_url: Option<String>,
     /// The event bus, if events are published (`BUS_NAME`).
     pub bus_name: Option<String>,
     /// The address in links, unless it is that of the call (`PUBLIC_BASE_URL`).
@@ -40,6 +42,7 @@ impl Config {
             n_due_shards: optional("DUE_SHARDS")?.unwrap_or(DUE_SHARDS),
             retention: Duration::from_hours(24 * u64::from(retention_days)),
             hint_queue_url: optional("HINT_QUEUE_URL")?,
+            slow_hint_queue_url: optional("SLOW_HINT_QUEUE_URL")?,
             bus_name: optional("BUS_NAME")?,
             public_base_url: optional("PUBLIC_BASE_URL")?
                 .map(|it: String| it.trim_end_matches('/').to_owned()),
