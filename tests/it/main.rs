@@ -13,6 +13,7 @@ mod emulator;
 mod events;
 mod histories;
 mod idempotency;
+mod isolation;
 mod keys;
 mod lists;
 mod openapi;
