@@ -15,7 +15,7 @@
 
 mod memory;
 
-use std::{convert::Infallible, pin::pin};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use answerback::{
     Promise,
@@ -32,6 +32,9 @@ use jiff::Timestamp;
 use crate::{App, Error};
 pub use memory::Breakers;
 
+/// Over how long those come back that were held together: one tries, most others hear of it, and
+/// a receiver that is back is not met by all of them at once.
+const SPREAD: Duration = Duration::from_secs(30);
 /// Most writes, and most races, of one who notes what is known of a receiver.
 const WRITES_MAX: u32 = 40;
 
@@ -68,7 +71,7 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
         let now = app.clock.now();
         let trial = match known.way(now, op) {
             breaker::Way::Barred(until) if delivery.patience().is_some() => {
-                return Way::Hold(until);
+                return Way::Hold(until + spread(delivery));
             }
             _ if lane == Lane::Fast => {
                 let is_crowded = app.breakers.is_crowded(&receiver, now);
@@ -219,6 +222,12 @@ async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error
 
 fn receiver(delivery: &Delivery) -> Option<Receiver> {
     delivery.host().map(|host| (delivery.account, host))
+}
+
+/// How long after the first of those that are held this one comes back: each has a time of its own.
+fn spread(delivery: &Delivery) -> Duration {
+    let milliseconds = delivery.id.bits() % SPREAD.as_millis();
+    Duration::from_millis(u64::try_from(milliseconds).expect("less than 30,000"))
 }
 
 /// One worker may attempt several deliveries; each attempt is an operation of its own.

@@ -1,4 +1,5 @@
-//! The breaker: five failures in a row, a minute, one trial.
+//! The breaker: five failures in a row, a minute, one trial. Those that are held come back within
+//! half a minute after it.
 
 use answerback::{
     domain::{
@@ -55,12 +56,12 @@ async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() 
         world.follow_hints().await;
         let delivery = delivery_of(&world, &request).await;
         assert_eq!(standing(&delivery), ("pending", Some("breaker_open"), 0, 0));
-        assert_eq!(next_attempt_in(&world, &delivery), 60);
+        assert!((60..90).contains(&next_attempt_in(&world, &delivery)));
         assert_eq!(world.posts().len(), 5 + 2, "another host, and another account");
 
         world.pass(Duration::from_secs(59)).await;
         assert_eq!(world.posts().len(), 5 + 2);
-        world.pass(Duration::from_secs(1)).await;
+        world.pass(Duration::from_secs(32)).await;
         assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
         let known = breaker(&world).await.expect("it has failed before");
         assert_eq!(known.state, State::Closed { failed: Vec::new() });
@@ -94,24 +95,24 @@ async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
     }
     world.follow_hints().await;
     world.egress.script().answer(reply(500));
-    world.pass(Duration::from_secs(60)).await;
+    world.pass(Duration::from_secs(91)).await;
     assert_eq!(world.posts().len(), 5 + 1, "one trial");
     let mut standings = Vec::new();
     for request in &requests {
         let delivery = delivery_of(&world, request).await;
         let (_, reason, attempts, failures) = standing(&delivery);
-        standings.push((reason.expect("it waits").to_owned(), attempts, failures));
+        assert_eq!(reason, Some("breaker_open"));
+        standings.push((attempts, failures));
     }
     standings.sort_unstable();
     let (tried, waiting) = standings.split_last().expect("twelve");
-    assert_eq!(*tried, ("slow_lane".to_owned(), 1, 1));
-    assert!(waiting.iter().all(|it| *it == ("breaker_open".to_owned(), 0, 0)), "{waiting:?}");
+    assert_eq!(*tried, (1, 1));
+    assert!(waiting.iter().all(|it| *it == (0, 0)), "{waiting:?}");
 
     // Twice as long, from when the trial failed.
-    pass(&world, 1).await;
-    world.pass(Duration::from_secs(59)).await;
+    world.pass(Duration::from_secs(60 + 120 - 92)).await;
     assert_eq!(world.posts().len(), 5 + 1);
-    pass(&world, 2).await;
+    pass(&world, 5).await;
     assert_eq!(world.posts().len(), 5 + 1 + 12, "the next trial succeeds");
     for request in &requests {
         let delivery = delivery_of(&world, request).await;
@@ -174,7 +175,7 @@ async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
     while world.posts().len() == 5 {
         // Others try as well when its time is over, and fail.
         let delivery = delivery_of(&world, &request).await;
-        let wait = Duration::from_secs(next_attempt_in(&world, &delivery).unsigned_abs());
+        let wait = Duration::from_secs(next_attempt_in(&world, &delivery).unsigned_abs() + 1);
         let until = world.system.clock.now() + wait + Duration::from_mins(50);
         let known = breaker(&world).await.expect("it failed");
         let next = Breaker {
@@ -193,6 +194,6 @@ async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
     let attempted = world.posts().pop().expect("the last").headers["webhook-timestamp"].clone();
     let attempted: i64 = attempted.to_str().expect("ASCII").parse().expect("a number");
     let waited = attempted - began_at.as_second();
-    assert_eq!((waited, n_waits), (6 * 3_600, 9));
+    assert!((6 * 3_600..6 * 3_600 + n_waits).contains(&waited), "{waited} s");
     assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
 }
