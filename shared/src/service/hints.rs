@@ -72,7 +72,7 @@ pub enum Hint {
         #[serde(default)]
         hops: u32,
         /// Whether it goes to the slow lane.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         slow: bool,
     },
 }
@@ -276,10 +276,6 @@ impl Hints {
             self.send(Group::of(delivery), &hint, delay).await;
         }
     }
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 fn entry(number: usize, sending: &Sending) -> SendMessageBatchRequestEntry {

@@ -54,7 +54,7 @@ impl Queue {
 /// Takes a message, as the weather lets it; or says that it does not.
 #[must_use]
 pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> bool {
-    let (lost, doubled, late) =
+    let (lost, doubled, delayed) =
         (state.weather.hints_lost, state.weather.hints_doubled, state.weather.hints_late);
     if state.happens(lost) {
         let says_so = state.happens(500);
@@ -64,7 +64,7 @@ pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> boo
     let n_copies = if state.happens(doubled) { 2 } else { 1 };
     for _ in 0..n_copies {
         let mut delay = delay + state.up_to(20);
-        if state.happens(late) {
+        if state.happens(delayed) {
             delay += state.up_to(LATE_MAX);
         }
         state.queue.n_sent += 1;

@@ -134,7 +134,7 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     }
 
     if !matches!(step, Step::Redeliver) {
-        let held = after.held - before.held;
+        let held = after.held.saturating_sub(before.held);
         assert!(held.is_zero() || matches!(step, Step::Hold { .. }));
         let is_held =
             |it| matches!(after.state, State::Waiting { not_before, .. } if not_before == it);
