@@ -179,9 +179,9 @@ impl<'a> Worker<'a> {
             it.hint_delay(self.now).map(|delay| (Group::of(it), Hint::of(it), delay))
         };
         let hints: Vec<_> = others.iter().filter_map(hint).collect();
-        self.app.hints.send_all(&hints).await;
         let attempts = mine.into_iter().map(|it| attempt(self.app, it, self.op, 0));
-        for attempted in join_all(attempts).await {
+        let (attempted, _) = futures::join!(join_all(attempts), self.app.hints.send_all(&hints));
+        for attempted in attempted {
             failed = attempted.err().or(failed);
         }
         failed.map_or(Ok(()), Err)

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use answerback::domain::{
-    Breaker,
-    breaker::{Host, State},
-};
+use answerback::domain::{Breaker, breaker::State};
 use jiff::Timestamp;
 
 use super::{News, Receiver};
@@ -142,6 +139,77 @@ impl Drop for Running<'_> {
     }
 }
 
-fn unknown((account, host): &(answerback::domain::AccountId, Host)) -> Breaker {
+fn unknown((account, host): &Receiver) -> Breaker {
     Breaker::unknown(*account, host.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use answerback::domain::{
+        AccountId, OpId,
+        breaker::{Health, Heard, Host},
+    };
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn receiver() -> Receiver {
+        (AccountId::from_bits(1 << 100), Host::from_text("a.example:443"))
+    }
+
+    fn failure(op: u64) -> News {
+        News::Heard(Heard { health: Health::Down, took: Duration::ZERO }, OpId(op))
+    }
+
+    #[test]
+    fn a_crowd_is_many_at_once_for_long() {
+        let (breakers, receiver) = (Breakers::default(), receiver());
+        let later = NOW + CROWD_PATIENCE;
+        let mut running: Vec<_> = (1..CROWD).map(|_| breakers.begin(&receiver, NOW)).collect();
+        assert!(!breakers.is_crowded(&receiver, later), "not many");
+        running.push(breakers.begin(&receiver, later));
+        assert!(!breakers.is_crowded(&receiver, NOW), "not for long");
+        assert!(breakers.is_crowded(&receiver, later));
+        let other = (AccountId::from_bits(2 << 100), receiver.1.clone());
+        assert!(!breakers.is_crowded(&other, later), "another account's");
+        running.remove(0);
+        assert!(!breakers.is_crowded(&receiver, later), "one has ended");
+        running.clear();
+        assert!(!breakers.is_crowded(&receiver, later));
+    }
+
+    #[test]
+    fn that_a_receiver_is_down_is_believed_for_less_long() {
+        let (breakers, receiver) = (Breakers::default(), receiver());
+        assert_eq!(breakers.recall(&receiver, NOW), None);
+        let closed = unknown(&receiver);
+        let until = NOW + Duration::from_hours(1);
+        let open = Breaker { state: State::Open { until, n_times: 1 }, ..closed.clone() };
+        for (breaker, believed) in [(closed, BELIEVED), (open, BELIEVED_DOWN)] {
+            breakers.remember(&receiver, breaker.clone(), NOW);
+            let last = NOW + believed - Duration::from_millis(1);
+            assert_eq!(breakers.recall(&receiver, last), Some(breaker.clone()));
+            assert_eq!(breakers.recall(&receiver, NOW + believed), None);
+            assert_eq!(breakers.last_known(&receiver), breaker);
+        }
+    }
+
+    #[test]
+    fn one_notes_what_others_bring_meanwhile_and_only_what_is_news() {
+        let (breakers, receiver) = (Breakers::default(), receiver());
+        assert!(breakers.begin_to_note(&receiver, failure(1)));
+        let (first, next) = breakers.next_to_note(&receiver, NOW).expect("it is news");
+        assert!(!breakers.begin_to_note(&receiver, failure(2)), "somebody is at it");
+        // Another process was faster, and what it left has our own write in it.
+        breakers.remember(&receiver, next, NOW);
+        breakers.take_up_again(&receiver, first);
+        let (_, next) = breakers.next_to_note(&receiver, NOW).expect("the second is news");
+        assert_eq!(next.state, State::Closed { failed: vec![OpId(1), OpId(2)] });
+        breakers.remember(&receiver, next, NOW);
+        assert!(breakers.next_to_note(&receiver, NOW).is_none());
+        assert!(breakers.begin_to_note(&receiver, failure(3)), "nobody is at it any more");
+        breakers.stop_noting(&receiver);
+        assert!(breakers.begin_to_note(&receiver, failure(4)));
+    }
 }
