@@ -6,7 +6,7 @@ use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress,
     service::{
-        Accounts, Bus, Clock, Entropy, Hints, NewKey, Sdk, Vault, Webhooks,
+        Accounts, Bus, Clock, Entropy, Hints, Lane, NewKey, Sdk, Vault, Webhooks,
         config::{DUE_SHARDS, RETENTION_DAYS},
         new_account,
     },
@@ -28,8 +28,10 @@ use crate::{
 
 /// The queue for hints.
 pub const HINTS: &str = "answerback-hints";
-/// Where hints end that no worker could follow.
-pub const DEAD_HINTS: &str = "answerback-hints-dead";
+/// The queue for hints at receivers that are slow or down.
+pub const SLOW_HINTS: &str = "answerback-hints-slow";
+/// What is behind the name of a queue where hints end that no worker could follow.
+const DEAD: &str = "dead";
 /// How long a hint is hidden while a worker has it: six times as long as the function lives.
 const VISIBILITY: Duration = Duration::from_mins(3);
 /// After so many receives a hint is dead.
@@ -113,7 +115,9 @@ impl System {
         let aws = Aws::start(data, aws_port, clock.clone()).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
-        let queue_url = create_queues(&sdk).await.context("the queues could not be made")?;
+        let create =
+            async |name| create_queue(&sdk, name).await.context("a queue could not be made");
+        let (url, slow_url) = (create(HINTS).await?, create(SLOW_HINTS).await?);
 
         let config = sdk.dynamodb_config();
         let config = match dynamodb.0 {
@@ -128,7 +132,7 @@ impl System {
         let store = Store::new(Arc::new(DynamoDb::new(client, table::NAME)), layout);
         let accounts = Accounts::new(store.clone(), clock.clone());
         let webhooks = Webhooks::new(store.clone(), clock.clone());
-        let queue = Hints::Queue { client: sdk.sqs(), url: queue_url };
+        let queue = Hints::Queue { client: sdk.sqs(), url, slow_url };
         let hints = if has_queue { queue.clone() } else { Hints::Dropped };
 
         let intake = intake::App {
@@ -174,6 +178,7 @@ impl System {
                 egress,
                 rules,
                 bus: bus.map(|name| Bus::new(sdk.eventbridge(), name)),
+                breakers: deliver::Breakers::default(),
             },
             aws,
             vault,
@@ -224,17 +229,19 @@ impl System {
         sweep::sweep(&self.sweep, ends_at).await
     }
 
-    /// Waits up to `wait` for hints, and invokes delivery with them. Gives the number of hints.
-    pub async fn deliver(&self, wait: Duration) -> anyhow::Result<usize> {
-        let messages = self.receive(wait).await?;
+    /// Waits up to `wait` for hints in a lane, and invokes delivery with them. Gives the number of
+    /// hints.
+    pub async fn deliver(&self, lane: Lane, wait: Duration) -> anyhow::Result<usize> {
+        let messages = self.receive(lane, wait).await?;
         let n_hints = messages.len();
         self.follow(messages).await?;
         Ok(n_hints)
     }
 
-    /// Takes as many hints as one event holds, and waits up to `wait` for the first.
-    pub async fn receive(&self, wait: Duration) -> anyhow::Result<Vec<Message>> {
-        Ok(self.aws.queue().receive_within(wait, HINTS, BATCH_MAX, VISIBILITY).await?)
+    /// Takes as many hints of a lane as one event holds, and waits up to `wait` for the first.
+    pub async fn receive(&self, lane: Lane, wait: Duration) -> anyhow::Result<Vec<Message>> {
+        let queue = queue_of(lane);
+        Ok(self.aws.queue().receive_within(wait, queue, BATCH_MAX, VISIBILITY).await?)
     }
 
     /// Invokes delivery with hints as the queue does: those that it reports come again.
@@ -251,18 +258,26 @@ impl System {
         for message in &messages {
             let failed = &response.batch_item_failures;
             if !failed.iter().any(|it| it.item_identifier == message.id) {
-                self.aws.queue().delete(HINTS, &message.receipt).await?;
+                self.aws.queue().delete(&message.queue, &message.receipt).await?;
             }
         }
         Ok(())
     }
 }
 
-/// Makes the queue for hints and that for dead ones. Gives the first one's URL.
-async fn create_queues(sdk: &Sdk) -> anyhow::Result<String> {
+/// The queue that is a lane.
+pub fn queue_of(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Fast => HINTS,
+        Lane::Slow => SLOW_HINTS,
+    }
+}
+
+/// Makes a queue for hints and one for its dead ones. Gives the first one's URL.
+async fn create_queue(sdk: &Sdk, name: &str) -> anyhow::Result<String> {
     use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
     let client = sdk.sqs();
-    let dead = client.create_queue().queue_name(DEAD_HINTS).send().await?;
+    let dead = client.create_queue().queue_name(format!("{name}-{DEAD}")).send().await?;
     let dead = dead.queue_url().context("a queue has a URL")?;
     let attributes =
         client.get_queue_attributes().queue_url(dead).attribute_names(QueueArn).send().await?;
@@ -271,7 +286,7 @@ async fn create_queues(sdk: &Sdk) -> anyhow::Result<String> {
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX });
     let hints = client
         .create_queue()
-        .queue_name(HINTS)
+        .queue_name(name)
         .attributes(VisibilityTimeout, VISIBILITY.as_secs().to_string())
         .attributes(RedrivePolicy, redrive.to_string())
         .send()

@@ -98,6 +98,7 @@ def run(bootstrap, event, stack):
         "AWS_ENDPOINT_URL": stack["aws_endpoint"],
         "TABLE_NAME": "answerback",
         "HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints",
+        "SLOW_HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints-slow",
     }
     log = open(os.devnull, "wb")
     with subprocess.Popen([bootstrap], env=environment, stdout=log, stderr=log) as process:

@@ -12,7 +12,7 @@ use std::time::Duration;
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, NewKey, Vault, http::read_json},
+    service::{Clock, Entropy, Lane, NewKey, Vault, http::read_json},
 };
 use axum::{
     body::Bytes,
@@ -22,7 +22,7 @@ use contract::{Contract, Exchange};
 use infra::{
     Options, System,
     aws::Data,
-    system::{HINTS, Tweak},
+    system::{Tweak, queue_of},
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -226,8 +226,7 @@ impl World {
         let until = self.system.clock.now() + length;
         loop {
             self.follow_hints().await;
-            let queue = self.system.aws.queue();
-            let next = queue.next_visible_at(HINTS).await.expect("the queue is there");
+            let next = self.next_hint().await;
             let now = self.system.clock.now();
             let next = next.filter(|it| *it <= until).unwrap_or(until);
             if next <= now && now >= until {
@@ -240,7 +239,29 @@ impl World {
 
     /// Has all hints followed that can be received now.
     pub async fn follow_hints(&self) {
-        while self.system.deliver(Duration::ZERO).await.expect("the queue is there") > 0 {}
+        while self.follow_hints_of(Lane::Fast).await + self.follow_hints_of(Lane::Slow).await > 0 {}
+    }
+
+    /// Has all hints of a lane followed that can be received now. Gives their number.
+    pub async fn follow_hints_of(&self, lane: Lane) -> usize {
+        let mut n_hints = 0;
+        loop {
+            let n = self.system.deliver(lane, Duration::ZERO).await.expect("the queue is there");
+            if n == 0 {
+                return n_hints;
+            }
+            n_hints += n;
+        }
+    }
+
+    /// When the next hint can be received.
+    async fn next_hint(&self) -> Option<Timestamp> {
+        let queue = self.system.aws.queue();
+        let mut next = Vec::new();
+        for lane in [Lane::Fast, Lane::Slow] {
+            next.extend(queue.next_visible_at(queue_of(lane)).await.expect("the queue is there"));
+        }
+        next.into_iter().min()
     }
 }
 

@@ -55,6 +55,21 @@ fn with_any_fault_at_any_call_every_promise_is_kept() {
     check(&modes::single(&some, n_threads(), &|_| ()));
 }
 
+/// What the catalogue has of receivers that are down leads to one being left alone and tried again.
+#[test]
+fn a_receiver_that_is_down_is_left_alone_and_tried_again() {
+    let is_down = |it: &(String, Scenario)| it.0.contains("is down; told of everything");
+    let scenarios: Vec<_> = catalogue::scenarios().into_iter().filter(is_down).collect();
+    assert_eq!(scenarios.len(), 2);
+    for (name, scenario) in scenarios {
+        let outcome = scenario.run_telling();
+        assert_eq!(outcome.violations, [], "{name}");
+        let n_writes = outcome.story.iter().filter(|it| it.contains("writes brk#")).count();
+        // The first failure makes it; then four more, a trial, what came of that ...
+        assert!(n_writes >= 6, "{name}: {n_writes} writes");
+    }
+}
+
 #[test]
 fn a_seed_stands_for_one_history() {
     for seed in 0..30 {

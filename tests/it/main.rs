@@ -15,6 +15,7 @@ mod events;
 mod fronts;
 mod histories;
 mod idempotency;
+mod isolation;
 mod keys;
 mod lists;
 mod openapi;

@@ -10,7 +10,7 @@ use answerback::{
         delivery::{End, Reason, Receiver, State, Target},
     },
     egress::{self, Resolver},
-    service::Hint,
+    service::{Group, Hint},
     store::{Saved, keys},
 };
 use serde_json::{Value, json};
@@ -67,10 +67,11 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         }),
         body: Some(b"{}".to_vec()),
         created_at: now,
-        state: State::Waiting { not_before: now },
+        state: State::Waiting { not_before: now, because: None },
         attempt: 0,
         starts: 0,
         failures: 0,
+        held: Duration::ZERO,
         redelivered_by: None,
         due_at: Some(now),
         revision: 0,
@@ -78,7 +79,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let created = world.system.store.create(&delivery).await.expect("the store is there");
     assert!(matches!(created, Saved::Saved));
     let hint = Hint::delivery(delivery.id, 0);
-    world.system.deliver.hints.send(world.account.id, &hint, Duration::ZERO).await;
+    world.system.deliver.hints.send(Group::Account(world.account.id), &hint, Duration::ZERO).await;
     delivery.id
 }
 

@@ -21,6 +21,8 @@ BROKEN = [
     (["HintQueue", "Properties", "VisibilityTimeout"], GONE, "while its function may still run"),
     (["DeliverFunctionHints", "Properties", "FunctionResponseTypes"], GONE, "fails its whole batch"),
     (["HintQueue", "Properties", "RedrivePolicy"], GONE, "comes back for ever"),
+    (["SlowHintQueue", "Properties", "RedrivePolicy"], GONE, "comes back for ever"),
+    (["SlowHintQueue", "Properties", "VisibilityTimeout"], 30, "while its function may still run"),
     (["PollRole", "Properties", "ManagedPolicyArns"], ["arn:aws:iam::aws:policy/ReadOnlyAccess"], "managed policy"),
     ([*DELIVER_ROLE_STATEMENT, "Action"], "dynamodb:*", "dynamodb:* names more"),
     ([*DELIVER_ROLE_STATEMENT, "Resource"], {"Fn::Sub": "${Table.Arn}/index/*"}, "index/* names more"),

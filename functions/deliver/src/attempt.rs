@@ -14,7 +14,7 @@ use answerback::{
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, erasure, health, sign};
+use crate::{App, Error, breaker, erasure, health, sign};
 
 /// What came of sending.
 struct Sent {
@@ -40,7 +40,8 @@ pub(crate) async fn attempt(
                 Ok(party) => party,
                 Err(verdict) => return finish_unsent(app, delivery, verdict, op).await,
             };
-            let sent = send(app, &delivery, &party, body, started_at).await?;
+            let sending = Box::pin(send(app, &delivery, &party, body, started_at));
+            let sent = breaker::watched(app, &delivery, sending).await?;
             webhook = party.webhook;
             sent
         }
@@ -66,11 +67,18 @@ pub(crate) async fn attempt(
 
     let chance = chance(app.entropy.next());
     let attempt = delivery.attempt;
+    let heard = breaker::heard(&delivery, &record, op);
+    let is_slow = breaker::is_slow_after(app, heard.as_ref());
     let finish = advance(&app.store, delivery, |it| {
-        Ok::<_, std::convert::Infallible>(it.finish(sent.verdict, now, chance, op))
+        let next = it.finish(sent.verdict, now, chance, op);
+        Ok::<_, std::convert::Infallible>(next.map(|it| it.retried_in_slow_lane(is_slow)))
     });
-    let observe = health::observe(app, webhook, sent.verdict, started_at);
-    let (recorded, finished, ()) = futures::join!(app.store.create(&record), finish, observe);
+    let (recorded, finished, (), ()) = futures::join!(
+        app.store.create(&record),
+        finish,
+        breaker::note_attempt(app, heard),
+        health::observe(app, webhook, sent.verdict, started_at),
+    );
     let delivery = match finished {
         Ok(delivery) => delivery,
         Err(Lost::Gone) => return Ok(()),

@@ -3,7 +3,7 @@
 //!
 //! Identifiers are made from event and target, and a delivery is put only where there is none, so
 //! doing it twice makes nothing twice. The worker that makes a delivery has it leased from the
-//! beginning, and attempts it at once.
+//! beginning, and attempts it at once, unless its receiver is known to be slow or down.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -16,7 +16,7 @@ use answerback::{
         webhook::{PAYLOAD_BYTES, Settings},
     },
     service::{
-        Hint, Lost, advance,
+        Group, Hint, Lane, Lost, advance,
         wire::{EventBody, callback_body, posted_body},
     },
     store::Saved,
@@ -24,7 +24,12 @@ use answerback::{
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::{App, Error, attempt::attempt, erasure, has_time, health};
+use crate::{
+    App, Error,
+    attempt::attempt,
+    breaker::{self, Way},
+    erasure, has_time, health,
+};
 
 /// Makes the deliveries of all that `request` has to tell, takes that off its list, and attempts
 /// what it made. Gives the request as it then is.
@@ -135,10 +140,21 @@ impl<'a> Worker<'a> {
     ///
     /// One that cannot be put holds up no other: what was made is attempted, whatever failed.
     async fn make(&self, deliveries: Vec<(u32, Delivery)>) -> Made {
-        let (op, attempts_now) = (self.op, self.attempts_now);
-        let put = deliveries.into_iter().map(async |(number, delivery)| {
-            let delivery =
-                if attempts_now { delivery.begin_leased(self.now, op) } else { delivery };
+        let op = self.op;
+        // One after the other: most are to one receiver, and what is known of it is read once.
+        let mut first = Vec::with_capacity(deliveries.len());
+        for (number, delivery) in deliveries {
+            let way = breaker::way(self.app, &delivery, Lane::Fast, op).await;
+            first.push((number, delivery, way));
+        }
+        let put = first.into_iter().map(async |(number, delivery, way)| {
+            let attempts_now = self.attempts_now && way == Way::Attempt;
+            let delivery = match way {
+                Way::Attempt if attempts_now => delivery.begin_leased(self.now, op),
+                Way::Attempt => delivery,
+                Way::SlowLane => delivery.begin_in_slow_lane(self.now),
+                Way::Hold(until) => delivery.begin_held(until, self.now),
+            };
             let put = self.app.store.create(&delivery).await.map(|saved| match saved {
                 Saved::Saved => Some(delivery),
                 // A write of ours whose answer was lost, come back.
@@ -163,15 +179,16 @@ impl<'a> Worker<'a> {
     /// Attempts what it made, or sends somebody who has time.
     async fn tell(&self, made: Made) -> Result<(), Error> {
         let Made { deliveries, mut failed, .. } = made;
-        if self.attempts_now {
-            let attempts = deliveries.into_iter().map(|it| attempt(self.app, it, self.op, 0));
-            for attempted in join_all(attempts).await {
-                failed = attempted.err().or(failed);
-            }
-        } else {
-            let hint =
-                |it: &Delivery| (it.account, Hint::delivery(it.id, it.attempt), Duration::ZERO);
-            self.app.hints.send_all(&deliveries.iter().map(hint).collect::<Vec<_>>()).await;
+        let is_mine = |it: &Delivery| matches!(it.state, Life::Leased { .. });
+        let (mine, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_mine);
+        let hint = |it: &Delivery| {
+            it.hint_delay(self.now).map(|delay| (Group::of(it), Hint::of(it), delay))
+        };
+        let hints: Vec<_> = others.iter().filter_map(hint).collect();
+        let attempts = mine.into_iter().map(|it| attempt(self.app, it, self.op, 0));
+        let (attempted, _) = futures::join!(join_all(attempts), self.app.hints.send_all(&hints));
+        for attempted in attempted {
+            failed = attempted.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }

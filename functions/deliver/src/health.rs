@@ -18,7 +18,7 @@ use answerback::{
         webhook::Why,
     },
     service::{
-        Hint, Lost, advance,
+        Group, Hint, Lost, advance,
         wire::{Time, disabled_reason},
     },
     store::{self, Saved, keys},
@@ -125,7 +125,7 @@ async fn announce(
     };
     if let Saved::Saved = app.store.create(&event).await? {
         let hint = Hint::event(event.id);
-        app.hints.send(event.account, &hint, std::time::Duration::ZERO).await;
+        app.hints.send(Group::Account(event.account), &hint, std::time::Duration::ZERO).await;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! goes back to the queue. Nothing is begun that cannot be finished before the function's end.
 
 mod attempt;
+mod breaker;
 mod dispatch;
 mod erasure;
 mod health;
@@ -20,13 +21,16 @@ use answerback::{
     },
     egress,
     service::{
-        Accounts, Bus, Clock, Entropy, Hint, Hints, Vault, Webhooks, settle, vault::VaultError,
+        Accounts, Bus, Clock, Entropy, Group, Hint, Hints, Lane, Vault, Webhooks, settle,
+        vault::VaultError,
     },
     store::{self, Saved, Store, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
 use jiff::Timestamp;
+
+pub use breaker::Breakers;
 
 /// What must be left after an attempt to write down what came of it.
 const FINISH: Duration = Duration::from_secs(6);
@@ -56,6 +60,8 @@ pub struct App {
     pub rules: CallbackRules,
     /// The event bus, if there is one.
     pub bus: Option<Bus>,
+    /// What is remembered of receivers.
+    pub breakers: Breakers,
 }
 
 /// Why a hint goes back to the queue.
@@ -128,7 +134,7 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
             {
                 let delay =
                     until(request.deadline + answerback::domain::request::GUARD, app.clock.now());
-                app.hints.send(request.account, &hint, delay).await;
+                app.hints.send(Group::Account(request.account), &hint, delay).await;
             }
         }
         Hint::Event { ref id, .. } => {
@@ -137,8 +143,9 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
                 dispatch::dispatch_posted(app, event, ends_at).await?;
             }
         }
-        Hint::Delivery { ref id, attempt, hops } => {
-            Box::pin(start(app, id.parse()?, attempt, hops, ends_at)).await?;
+        Hint::Delivery { ref id, attempt, hops, .. } => {
+            let sent = (attempt, hops, hint.lane());
+            Box::pin(start(app, id.parse()?, sent, ends_at)).await?;
         }
     }
     Ok(())
@@ -169,12 +176,12 @@ async fn look_after_request(
     dispatch::dispatch(app, request, ends_at).await.map(Some)
 }
 
-/// Starts a delivery and attempts it, if its time has come and nobody else is at it.
+/// Starts a delivery and attempts it, if its time has come, nobody else is at it, and its receiver
+/// may be called.
 async fn start(
     app: &App,
     id: DeliveryId,
-    expected: u32,
-    hops: u32,
+    (expected, hops, lane): (u32, u32, Lane),
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
     let Some(mut delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? else {
@@ -191,13 +198,22 @@ async fn start(
         }
     }
     let op = OpId::new(app.entropy.next());
+    let now = app.clock.now();
+    if has_time(delivery.timeout(), now, ends_at)
+        && let Start::Attempt(_) = delivery.start(expected, now, op)
+    {
+        match breaker::pass(app, delivery, (expected, hops, lane), op).await? {
+            Some(passed) => delivery = passed,
+            None => return Ok(()),
+        }
+    }
     for _ in 0..RACES_MAX {
         let now = app.clock.now();
         if !has_time(delivery.timeout(), now, ends_at) {
             // Somebody with more time takes it.
-            let hint = Hint::delivery(id, expected).hop(hops);
+            let hint = Hint::delivery(id, expected).in_lane(lane).hop(hops);
             if let Some(hint) = hint {
-                app.hints.send(delivery.account, &hint, Duration::ZERO).await;
+                app.hints.send(Group::of(&delivery), &hint, Duration::ZERO).await;
             }
             return Ok(());
         }
@@ -208,8 +224,9 @@ async fn start(
                 return Ok(());
             }
             Start::Early(not_before) => {
-                if let Some(hint) = Hint::delivery(id, expected).hop(hops) {
-                    app.hints.send(delivery.account, &hint, until(not_before, now)).await;
+                if let Some(hint) = Hint::delivery(id, expected).in_lane(lane).hop(hops) {
+                    let group = Group::of(&delivery);
+                    app.hints.send(group, &hint, until(not_before, now)).await;
                 }
                 return Ok(());
             }

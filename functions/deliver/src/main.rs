@@ -6,7 +6,7 @@ use answerback::{
     service::{Accounts, Clock, Entropy, Webhooks, wiring::Wiring},
 };
 use aws_lambda_events::sqs::SqsEvent;
-use deliver::App;
+use deliver::{App, Breakers};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +25,7 @@ async fn main() -> Result<(), Error> {
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         bus: wiring.bus(),
+        breakers: Breakers::default(),
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let ends_at = app.clock.deadline(event.context.deadline);

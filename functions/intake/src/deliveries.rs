@@ -32,7 +32,7 @@ pub(crate) async fn redeliver(
         _ if it.redelivered_by == Some(op) => Ok(None),
         // It is on its way already.
         Life::Leased { .. } => Ok(None),
-        Life::Waiting { not_before } if not_before <= now => Ok(None),
+        Life::Waiting { not_before, .. } if not_before <= now => Ok(None),
         Life::Waiting { .. } | Life::Done { .. } => {
             it.redeliver(now, op).map(Some).ok_or_else(|| {
                 Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")

@@ -8,7 +8,7 @@ use answerback::{
         question::REFERENCE_CHARS_MAX,
     },
     service::{
-        Fields, Hint, Problem,
+        Fields, Group, Hint, Problem,
         fields::Faults,
         http::{CalledHost, JsonText},
         wire::EventView,
@@ -107,7 +107,9 @@ pub(crate) async fn post(
 async fn accepted(app: &App, event: &PostedEvent, is_replayed: bool) -> Response {
     // A first call may have died before it sent its hint.
     if !event.is_dispatched {
-        app.hints.send(event.account, &Hint::event(event.id), std::time::Duration::ZERO).await;
+        app.hints
+            .send(Group::Account(event.account), &Hint::event(event.id), std::time::Duration::ZERO)
+            .await;
     }
     let view = axum::Json(EventView::new(event));
     let mut response = (StatusCode::ACCEPTED, view).into_response();

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{AccountId, Delivery, OpId, PostedEvent, Request, request::State},
-    service::{Clock, Entropy, Hint, Hints, Webhooks, settle},
+    domain::{Delivery, OpId, PostedEvent, Request, request::State},
+    service::{Clock, Entropy, Group, Hint, Hints, Webhooks, settle},
     store::{self, Due, DueItem, Item, Saved, Store, keys},
 };
 use futures::{StreamExt as _, stream};
@@ -69,7 +69,7 @@ enum Step {
     /// Nothing more: it was settled, and has nothing to tell.
     Settled(Settled),
     /// Send this, and then leave it alone for a while, unless it was only now settled.
-    HandOn { account: AccountId, hint: Hint, then: Then, settled: Settled },
+    HandOn { group: Group, hint: Hint, then: Then, settled: Settled },
 }
 
 #[derive(Clone, Copy, Default)]
@@ -147,9 +147,9 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
         match step {
             Ok(Step::Stale) => swept.n_stale += 1,
             Ok(Step::Settled(settled)) => swept.count(settled),
-            Ok(Step::HandOn { account, hint, then, settled }) => {
+            Ok(Step::HandOn { group, hint, then, settled }) => {
                 swept.count(settled);
-                hints.push((account, hint, Duration::ZERO));
+                hints.push((group, hint, Duration::ZERO));
                 handed_on.push((due, then));
             }
             Err(err) => put_off(app, &due, err, now, swept).await,
@@ -191,19 +191,18 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             let Some(delivery) = delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
-            let hint = Hint::delivery(delivery.id, delivery.attempt);
-            let (account, settled) = (delivery.account, Settled::default());
-            let then = Then::LeaveDelivery(Box::new(delivery));
-            Ok(Step::HandOn { account, hint, then, settled })
+            let (group, hint) = (Group::of(&delivery), Hint::of(&delivery));
+            let (then, settled) = (Then::LeaveDelivery(Box::new(delivery)), Settled::default());
+            Ok(Step::HandOn { group, hint, then, settled })
         }
         DueItem::Event(id) => {
             let event: Option<PostedEvent> = app.store.get(keys::event(*id)).await?;
             let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
-            let (account, hint) = (event.account, Hint::event(event.id));
+            let (group, hint) = (Group::Account(event.account), Hint::event(event.id));
             let then = Then::LeaveEvent(Box::new(event));
-            Ok(Step::HandOn { account, hint, then, settled: Settled::default() })
+            Ok(Step::HandOn { group, hint, then, settled: Settled::default() })
         }
         DueItem::Unknown(_) => Err(store::Error::unknown_item()),
     }
@@ -226,10 +225,10 @@ async fn look_at_request(
         return Ok(Step::Settled(settled));
     }
     let hint = Hint::request(request.id);
-    let account = request.account;
+    let group = Group::Account(request.account);
     // What was just settled has its timer at now; moving it on would be one more write.
     let then = if timed_out { Then::Nothing } else { Then::LeaveRequest(Box::new(request)) };
-    Ok(Step::HandOn { account, hint, then, settled })
+    Ok(Step::HandOn { group, hint, then, settled })
 }
 
 /// Moves the timer on. Whoever was faster has set it as it must be.

@@ -3,7 +3,7 @@
 //! ```text
 //! 127.0.0.1:8787 ─┬─ /inbox…  ─▶ inbox      what a customer's receiver would do
 //!                 └─ the rest ─▶ System     as API Gateway calls intake and poll
-//! workers ─┬─ hints, many events at once ─▶ System     as the queue calls deliver
+//! workers ─┬─ hints, many events at once ─▶ System     as the queues call deliver
 //!          └─ at once, then every minute ─▶ System     as the schedule calls sweep
 //! ```
 //!
@@ -125,7 +125,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
 
     let inbox = Arc::new(Inbox::new(&system, account));
     let server = server::start(listener, system.clone(), inbox);
-    let worker = Worker::start(system.clone());
+    let worker = Worker::start(&system);
     // What a crash left behind comes first. It logs what it did.
     system.sweep().await;
     let text = if flags.json { ready.line()? } else { banner::text(&ready, folder, flags.strict) };

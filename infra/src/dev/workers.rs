@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use answerback::service::Lane;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle, JoinSet},
@@ -10,29 +11,37 @@ use tokio::{
 
 use crate::System;
 
-/// Most events that are worked on at once. An event often holds a single hint, so this is also how
-/// many receivers may hang before others wait for them.
+/// Most events of the fast lane that are worked on at once. An event often holds a single hint, so
+/// this is also how many receivers that nobody knows may hang before others wait for them.
 const INVOCATIONS_MAX: usize = 250;
+/// Most of the slow lane: some receivers that are slow wait for others.
+const SLOW_INVOCATIONS_MAX: usize = 10;
 /// How long one look at the queue waits; so long may a stop take.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows hints until stopped.
 pub(super) struct Worker {
     stop: watch::Sender<()>,
-    following: JoinHandle<()>,
+    following: [JoinHandle<()>; 2],
 }
 
 impl Worker {
     /// Begins to follow hints.
-    pub(super) fn start(system: System) -> Self {
+    pub(super) fn start(system: &System) -> Self {
         let (stop, stopping) = watch::channel(());
-        Self { stop, following: tokio::spawn(follow_hints(system, stopping)) }
+        let follow =
+            |lane, most| tokio::spawn(follow_hints(system.clone(), lane, most, stopping.clone()));
+        let following =
+            [follow(Lane::Fast, INVOCATIONS_MAX), follow(Lane::Slow, SLOW_INVOCATIONS_MAX)];
+        Self { stop, following }
     }
 
     /// Takes no more hints, and finishes what is under way.
     pub(super) async fn stop(self) {
         drop(self.stop);
-        log_panic(self.following.await);
+        for following in self.following {
+            log_panic(following.await);
+        }
     }
 }
 
@@ -50,11 +59,12 @@ pub(super) async fn sweep_until(system: &System, interval: Duration, told: impl 
     }
 }
 
-async fn follow_hints(system: System, stopping: watch::Receiver<()>) {
+/// Follows the hints of one lane, with up to `most` events at once.
+async fn follow_hints(system: System, lane: Lane, most: usize, stopping: watch::Receiver<()>) {
     let mut events = JoinSet::new();
     // A look is never broken off: what it had taken would stay hidden for minutes.
     while stopping.has_changed().is_ok() {
-        let messages = match system.receive(LOOK).await {
+        let messages = match system.receive(lane, LOOK).await {
             Ok(messages) => messages,
             Err(err) => {
                 tracing::error!(error = format!("{err:#}"), "hints could not be received");
@@ -73,7 +83,7 @@ async fn follow_hints(system: System, stopping: watch::Receiver<()>) {
         while let Some(ended) = events.try_join_next() {
             log_panic(ended);
         }
-        if events.len() >= INVOCATIONS_MAX
+        if events.len() >= most
             && let Some(ended) = events.join_next().await
         {
             log_panic(ended);

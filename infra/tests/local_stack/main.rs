@@ -2,6 +2,7 @@
 //! started again.
 
 mod dying;
+mod isolation;
 mod keys;
 mod kills;
 mod rules;

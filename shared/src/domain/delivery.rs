@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `attempt` counts starts and is capped, so that a payload that kills its worker comes to an end;
-//! `failures` counts what receivers answered, and alone spends the retries.
+//! `failures` counts what receivers answered, and alone spends the retries. What waits for a receiver
+//! that is slow or down ([`waiting`]) spends neither.
 
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use super::{
     AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
+
+pub mod waiting;
+
+use waiting::Because;
 
 /// How long a worker has a delivery to itself: longer than its function lives.
 pub const LEASE: Duration = Duration::from_secs(45);
@@ -65,6 +70,9 @@ pub struct Delivery {
     pub starts: u32,
     /// How often it failed since it was made or redelivered.
     pub failures: u32,
+    /// How long it has waited, or is to wait by now, for a receiver that is down; counted as
+    /// `starts` are.
+    pub held: Duration,
     /// The operation that redelivered it last.
     pub redelivered_by: Option<OpId>,
     /// When somebody must look after it.
@@ -127,6 +135,8 @@ pub enum State {
     Waiting {
         /// Not earlier.
         not_before: Timestamp,
+        /// For what, if not for that alone.
+        because: Option<Because>,
     },
     /// Being attempted.
     Leased {
@@ -237,10 +247,11 @@ impl Delivery {
             webhook: None,
             body: Some(body),
             created_at: now,
-            state: State::Waiting { not_before: now },
+            state: State::Waiting { not_before: now, because: None },
             attempt: 0,
             starts: 0,
             failures: 0,
+            held: Duration::ZERO,
             redelivered_by: None,
             due_at: Some(now),
             revision: 0,
@@ -270,7 +281,9 @@ impl Delivery {
             State::Leased { until, .. } if now < until + LEASE_GUARD => {
                 return Start::Early(until + LEASE_GUARD);
             }
-            State::Waiting { not_before } if now < not_before => return Start::Early(not_before),
+            State::Waiting { not_before, .. } if now < not_before => {
+                return Start::Early(not_before);
+            }
             State::Waiting { .. } | State::Leased { .. } => (),
         }
         let mut next = self.next();
@@ -304,7 +317,7 @@ impl Delivery {
                     None => next.done(End::DeadLettered(Reason::RetriesSpent), now, op),
                     Some(delay) => {
                         let not_before = now + delay;
-                        next.state = State::Waiting { not_before };
+                        next.state = State::Waiting { not_before, because: None };
                         // The net is a little later than the hint, where there can be one.
                         let is_hinted = delay <= HINT_DELAY_MAX;
                         next.due_at = Some(if is_hinted { not_before + NET } else { not_before });
@@ -321,8 +334,8 @@ impl Delivery {
             return None;
         }
         let mut next = self.next();
-        next.state = State::Waiting { not_before: now };
-        (next.starts, next.failures) = (0, 0);
+        next.state = State::Waiting { not_before: now, because: None };
+        (next.starts, next.failures, next.held) = (0, 0, Duration::ZERO);
         next.redelivered_by = Some(op);
         next.due_at = Some(now);
         Some(next)
@@ -359,7 +372,7 @@ impl Delivery {
 
     /// The delay until the next attempt, if there is one to be hinted at.
     pub fn hint_delay(&self, now: Timestamp) -> Option<Duration> {
-        let State::Waiting { not_before } = self.state else { return None };
+        let State::Waiting { not_before, .. } = self.state else { return None };
         let delay = Duration::try_from(not_before.duration_since(now)).unwrap_or_default();
         (delay <= HINT_DELAY_MAX).then_some(delay)
     }

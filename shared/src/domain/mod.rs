@@ -4,12 +4,13 @@
 //! returns the *next* value or a refusal that says why, and leaves writing it to the caller, so
 //! every rule can be tested without `async`.
 //!
-//! Suggested reading order: [`question`], [`quorum`], [`request`], [`reading`], [`delivery`], then
-//! the rest.
+//! Suggested reading order: [`question`], [`quorum`], [`request`], [`reading`], [`delivery`],
+//! [`breaker`], then the rest.
 
 pub mod account;
 pub mod address;
 pub mod attempt;
+pub mod breaker;
 pub mod callback_url;
 pub mod channel;
 pub mod delivery;
@@ -27,6 +28,7 @@ pub mod webhook;
 
 pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
+pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use delivery::Delivery;

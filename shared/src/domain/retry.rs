@@ -45,6 +45,11 @@ impl RetryPolicy {
         Some(delay.max(asked))
     }
 
+    /// Whether it gives a receiver more and more time.
+    pub fn grows(&self) -> bool {
+        self.delays_seconds.windows(2).any(|it| it[0] < it[1])
+    }
+
     /// The most starts of one delivery: the first, the retries, and room for crashes.
     pub fn starts_max(&self) -> u32 {
         u32::try_from(self.delays_seconds.len()).unwrap_or(u32::MAX - 10) + 1 + CRASHES_MAX

@@ -25,6 +25,8 @@ pub struct Config {
     /// In its place, where something stands in for AWS: a key in hexadecimal
     /// (`LOCAL_SECRETS_KEY`).
     pub local_secrets_key: Option<LocalKey>,
+    /// The queue for hints at receivers that are slow or down (`SLOW_HINT_QUEUE_URL`), likewise.
+    pub slow_hint_queue_url: Option<String>,
     /// The event bus, if events are published (`BUS_NAME`).
     pub bus_name: Option<String>,
     /// The address in links, unless it is that of the call (`PUBLIC_BASE_URL`).
@@ -78,6 +80,7 @@ impl Config {
             hint_queue_url: optional("HINT_QUEUE_URL")?,
             secrets_key_id: optional("SECRETS_KEY_ID")?,
             local_secrets_key: optional("LOCAL_SECRETS_KEY")?,
+            slow_hint_queue_url: optional("SLOW_HINT_QUEUE_URL")?,
             bus_name: optional("BUS_NAME")?,
             public_base_url: optional("PUBLIC_BASE_URL")?
                 .map(|it: String| it.trim_end_matches('/').to_owned()),

@@ -2,6 +2,12 @@
 //!
 //! Whatever a hint is about has a timer in its item, so a hint that is lost, doubled, late or out
 //! of order costs time only.
+//!
+//! There are two queues. What is to be told to a receiver that is slow, or down, goes to the slow
+//! lane, whose workers nobody else waits for. In each, messages form groups: where one group has
+//! many, those of others are received first (SQS's fair queues).
+
+mod group;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -12,11 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Promise,
     domain::{
-        AccountId, Delivery, DeliveryId, EventId, Request, RequestId,
+        Delivery, DeliveryId, EventId, Request, RequestId,
         delivery::HINT_DELAY_MAX,
         request::{GUARD, State},
     },
 };
+
+pub use group::Group;
 
 /// Most hints in one call.
 const BATCH_MAX: usize = 10;
@@ -63,20 +71,37 @@ pub enum Hint {
         /// How many workers in a row have passed this on.
         #[serde(default)]
         hops: u32,
+        /// Whether it goes to the slow lane.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        slow: bool,
     },
 }
+
+/// Which of the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// For everything, unless it is known to take long.
+    Fast,
+    /// For deliveries to receivers that are slow, or down.
+    Slow,
+}
+
+/// A hint to be sent: whose, which, and after how long.
+pub type Sending = (Group, Hint, Duration);
 
 /// Where hints go.
 #[derive(Clone, Debug)]
 pub enum Hints {
-    /// A queue of Amazon SQS.
+    /// Queues of Amazon SQS.
     Queue {
-        /// How it is reached.
+        /// How they are reached.
         client: aws_sdk_sqs::Client,
-        /// Which one.
+        /// The fast lane.
         url: String,
+        /// The slow lane.
+        slow_url: String,
     },
-    /// A queue of the simulation's.
+    /// Queues of the simulation's.
     Simulated(Arc<dyn Queue>),
     /// Nowhere: the sweep finds everything by itself.
     Dropped,
@@ -87,6 +112,7 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// Takes messages; gives the identifiers of those that it did not take.
     fn send(
         &self,
+        lane: Lane,
         entries: Vec<SendMessageBatchRequestEntry>,
     ) -> Promise<'_, Result<Vec<String>, SendError>>;
 }
@@ -112,7 +138,33 @@ impl Hint {
 
     /// Attempt this delivery, which has been started so often.
     pub fn delivery(id: DeliveryId, attempt: u32) -> Self {
-        Self::Delivery { id: id.to_string(), attempt, hops: 0 }
+        Self::Delivery { id: id.to_string(), attempt, hops: 0, slow: false }
+    }
+
+    /// Attempt this delivery as it stands, in the lane where it is.
+    pub fn of(delivery: &Delivery) -> Self {
+        let (id, slow) = (delivery.id.to_string(), delivery.is_in_slow_lane());
+        Self::Delivery { id, attempt: delivery.attempt, hops: 0, slow }
+    }
+
+    /// The lane that it goes to.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Delivery { slow: true, .. } => Lane::Slow,
+            Self::Request { .. }
+            | Self::Deadline { .. }
+            | Self::Event { .. }
+            | Self::Delivery { .. } => Lane::Fast,
+        }
+    }
+
+    /// The same in this lane, if it is at a delivery; everything else is in the fast one.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Lane) -> Self {
+        if let Self::Delivery { slow, .. } = &mut self {
+            *slow = lane == Lane::Slow;
+        }
+        self
     }
 
     /// The same, passed on by one more worker; `None` where the sweep is to take over.
@@ -123,7 +175,7 @@ impl Hint {
             Self::Request { id, .. } => Self::Request { id, hops },
             Self::Deadline { id, .. } => Self::Deadline { id, hops },
             Self::Event { id, .. } => Self::Event { id, hops },
-            Self::Delivery { id, attempt, .. } => Self::Delivery { id, attempt, hops },
+            Self::Delivery { id, attempt, slow, .. } => Self::Delivery { id, attempt, hops, slow },
         })
     }
 }
@@ -131,17 +183,26 @@ impl Hint {
 impl Hints {
     /// Sends a hint that arrives after `delay`, at most 900 s. A failure is logged, and what the
     /// hint is about is found by the sweep.
-    pub async fn send(&self, account: AccountId, hint: &Hint, delay: Duration) {
-        self.send_all(&[(account, hint.clone(), delay)]).await;
+    pub async fn send(&self, group: Group, hint: &Hint, delay: Duration) {
+        self.send_all(&[(group, hint.clone(), delay)]).await;
     }
 
     /// Sends hints, each after its delay. Gives the places of those that were not sent.
-    pub async fn send_all(&self, hints: &[(AccountId, Hint, Duration)]) -> Vec<usize> {
+    pub async fn send_all(&self, hints: &[Sending]) -> Vec<usize> {
         if let Self::Dropped = self {
             return Vec::new();
         }
-        let entries: Vec<SendMessageBatchRequestEntry> =
-            hints.iter().enumerate().map(|(number, it)| entry(number, it)).collect();
+        let mut not_sent = Vec::new();
+        for lane in [Lane::Fast, Lane::Slow] {
+            let of_lane = hints.iter().enumerate().filter(|(_, it)| it.1.lane() == lane);
+            let entries = of_lane.map(|(number, it)| entry(number, it)).collect::<Vec<_>>();
+            not_sent.extend(self.send_to(lane, &entries).await);
+        }
+        not_sent
+    }
+
+    /// Gives the places of those that were not sent.
+    async fn send_to(&self, lane: Lane, entries: &[SendMessageBatchRequestEntry]) -> Vec<usize> {
         let mut not_sent = Vec::new();
         let mut is_down = false;
         for entries in entries.chunks(BATCH_MAX) {
@@ -149,7 +210,7 @@ impl Hints {
             // A queue that did not answer is not waited for again for every other ten.
             let n_tries = if is_down { 0 } else { TRIES_MAX };
             for try_ in 1..=n_tries {
-                match self.send_batch(left.clone()).await {
+                match self.send_batch(lane, left.clone()).await {
                     Ok(failed) => {
                         left.retain(|it| failed.contains(&it.id));
                         if left.is_empty() {
@@ -175,14 +236,19 @@ impl Hints {
     /// Gives the identifiers of those that were not taken.
     async fn send_batch(
         &self,
+        lane: Lane,
         entries: Vec<SendMessageBatchRequestEntry>,
     ) -> Result<Vec<String>, SendError> {
         match self {
-            Self::Queue { client, url } => {
+            Self::Queue { client, url, slow_url } => {
+                let url = match lane {
+                    Lane::Fast => url,
+                    Lane::Slow => slow_url,
+                };
                 let call = client.send_message_batch().queue_url(url).set_entries(Some(entries));
                 Ok(call.send().await?.failed.into_iter().map(|it| it.id).collect())
             }
-            Self::Simulated(queue) => queue.send(entries).await,
+            Self::Simulated(queue) => queue.send(lane, entries).await,
             Self::Dropped => Ok(Vec::new()),
         }
     }
@@ -191,13 +257,14 @@ impl Hints {
     /// deadline.
     pub async fn send_for_request(&self, request: &Request, is_new: bool, now: Timestamp) {
         let mut hints = Vec::new();
+        let group = Group::Account(request.account);
         if !request.outbox.is_empty() || matches!(request.state, State::Erased { .. }) {
-            hints.push((request.account, Hint::request(request.id), Duration::ZERO));
+            hints.push((group.clone(), Hint::request(request.id), Duration::ZERO));
         }
         let until_settled = request.deadline + GUARD;
         let delay = Duration::try_from(until_settled.duration_since(now)).unwrap_or_default();
         if is_new && request.state == State::Pending && delay <= HINT_DELAY_MAX {
-            hints.push((request.account, Hint::deadline(request.id), delay));
+            hints.push((group, Hint::deadline(request.id), delay));
         }
         self.send_all(&hints).await;
     }
@@ -205,87 +272,25 @@ impl Hints {
     /// Sends what is to be done about `delivery`, passed on by `hops` workers before.
     pub async fn send_for_delivery(&self, delivery: &Delivery, hops: u32, now: Timestamp) {
         let Some(delay) = delivery.hint_delay(now) else { return };
-        let hint = Hint::delivery(delivery.id, delivery.attempt);
-        if let Some(hint) = hint.hop(hops) {
-            self.send(delivery.account, &hint, delay).await;
+        if let Some(hint) = Hint::of(delivery).hop(hops) {
+            self.send(Group::of(delivery), &hint, delay).await;
         }
     }
 }
 
-fn entry(number: usize, hint: &(AccountId, Hint, Duration)) -> SendMessageBatchRequestEntry {
-    let (account, hint, delay) = hint;
+fn entry(number: usize, sending: &Sending) -> SendMessageBatchRequestEntry {
+    let (group, hint, delay) = sending;
     // Rounded up: a hint that comes early must be delayed once more.
     let seconds = delay.min(&HINT_DELAY_MAX).as_millis().div_ceil(1000);
     SendMessageBatchRequestEntry::builder()
         .id(number.to_string())
         .message_body(serde_json::to_string(hint).expect("plain data serializes"))
         .delay_seconds(i32::try_from(seconds).expect("at most 900"))
-        // On a standard queue a group is for fairness: one account's many delay no other's few.
-        .message_group_id(account.to_string())
+        // On a standard queue a group is for fairness: one receiver's many delay no other's few.
+        .message_group_id(group.to_text())
         .build()
         .expect("identifier and body are set")
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_hint_is_spelled_as_documented() {
-        let hint = Hint::delivery(DeliveryId::from_bits(0), 2);
-        assert_eq!(
-            serde_json::to_string(&hint).expect("serializes"),
-            r#"{"kind":"delivery","id":"dlv_00000000000000000000000000","attempt":2,"hops":0}"#
-        );
-    }
-
-    #[test]
-    fn a_chain_of_hints_ends() {
-        let hint = Hint::request(RequestId::from_bits(0));
-        assert!(hint.clone().hop(HOPS_MAX - 1).is_some());
-        assert!(hint.hop(HOPS_MAX).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn a_hint_is_read_back_and_passed_on_so_often_only(
-            hint in hints(),
-            id in r"\PC*",
-            // The greatest number has no next one.
-            hops in prop_oneof![4 => 0_u32..6, 4 => any::<u32>(), 1 => Just(u32::MAX)],
-        ) {
-            let text = serde_json::to_string(&hint).expect("serializes");
-            prop_assert_eq!(serde_json::from_str::<Hint>(&text).ok(), Some(hint.clone()));
-            // A newer version may say more, an older one said less.
-            let newer = text.replacen('{', &format!(r#"{{"later":{},"#, serde_json::json!(id)), 1);
-            prop_assert_eq!(serde_json::from_str::<Hint>(&newer).ok(), Some(hint.clone()));
-            let mut older: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-            older.as_object_mut().expect("an object").remove("hops");
-            let older: Hint = serde_json::from_value(older).expect("hops are optional");
-            prop_assert_eq!(older.hop(0), hint.clone().hop(0));
-
-            let hop = hint.hop(hops);
-            prop_assert_eq!(hop.is_some(), hops < HOPS_MAX);
-        }
-
-        #[test]
-        fn no_message_makes_the_parser_panic(
-            text in r#"\PC*|\{("(kind|id|attempt|hops)":("request"|"delivery"|null|-?[0-9]{1,12}|\[\]),?){0,5}\}"#,
-        ) {
-            if let Ok(hint) = serde_json::from_str::<Hint>(&text) {
-                let again = serde_json::to_string(&hint).expect("serializes");
-                prop_assert_eq!(serde_json::from_str::<Hint>(&again).ok(), Some(hint));
-            }
-        }
-    }
-
-    fn hints() -> impl Strategy<Value = Hint> {
-        (any::<u128>(), any::<u32>(), 0..3).prop_map(|(bits, attempt, kind)| match kind {
-            0 => Hint::request(RequestId::from_bits(bits)),
-            1 => Hint::deadline(RequestId::from_bits(bits)),
-            _ => Hint::delivery(DeliveryId::from_bits(bits), attempt),
-        })
-    }
-}
+mod tests;

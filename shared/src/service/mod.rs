@@ -26,7 +26,7 @@ pub use advance::{Lost, advance};
 pub use bus::Bus;
 pub use config::Config;
 pub use fields::Fields;
-pub use hints::{Hint, Hints};
+pub use hints::{Group, Hint, Hints, Lane};
 pub use problem::{Code, Fault, Place, Problem};
 pub use sdk::Sdk;
 pub use settle::{settle, settled};

@@ -38,10 +38,12 @@ impl Wiring {
         store
     }
 
-    /// Where hints go. Without a queue nothing would ever be told, so that is an error.
+    /// Where hints go. Without its queues nothing would ever be told, so that is an error.
     pub fn hints(&self) -> anyhow::Result<Hints> {
         let url = self.config.hint_queue_url.clone().context("`HINT_QUEUE_URL` must be set")?;
-        Ok(Hints::Queue { client: self.sdk.sqs(), url })
+        let slow_url = self.config.slow_hint_queue_url.clone();
+        let slow_url = slow_url.context("`SLOW_HINT_QUEUE_URL` must be set")?;
+        Ok(Hints::Queue { client: self.sdk.sqs(), url, slow_url })
     }
 
     /// What opens secrets.

@@ -1,5 +1,7 @@
 //! How deliveries and their attempts are spelled in the table.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ use super::{
 use crate::domain::{
     Attempt, Delivery, EventType, OpId,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{End, Reason, State, Target},
+    delivery::{End, Reason, State, Target, waiting::Because},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +30,8 @@ enum TargetItem {
 enum StateItem {
     Waiting {
         not_before: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<BecauseItem>,
     },
     Leased {
         owner: u64,
@@ -40,6 +44,13 @@ enum StateItem {
         at: i64,
         op: u64,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BecauseItem {
+    BreakerOpen,
+    SlowLane,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +135,7 @@ impl Item for Delivery {
             .number("attempt", i64::from(self.attempt))
             .number("starts", i64::from(self.starts))
             .number("failures", i64::from(self.failures))
+            .number("held_ms", i64::try_from(self.held.as_millis()).ok().filter(|it| *it > 0))
             .number("redelivered_by", self.redelivered_by.map(|it| it.0.cast_signed()))
             // It works again: only errors in a row set an item aside.
             .number("n_errors", None)
@@ -153,6 +165,7 @@ impl Item for Delivery {
             attempt: item.number("attempt")?,
             starts: item.number("starts")?,
             failures: item.number("failures")?,
+            held: Duration::from_millis(item.optional_number("held_ms")?.unwrap_or(0)),
             redelivered_by: item
                 .optional_number("redelivered_by")?
                 .map(|it: i64| OpId(it.cast_unsigned())),
@@ -250,9 +263,13 @@ impl TryFrom<TargetItem> for Target {
 impl From<State> for StateItem {
     fn from(state: State) -> Self {
         match state {
-            State::Waiting { not_before } => {
-                Self::Waiting { not_before: not_before.as_millisecond() }
-            }
+            State::Waiting { not_before, because } => Self::Waiting {
+                not_before: not_before.as_millisecond(),
+                because: because.map(|it| match it {
+                    Because::BreakerOpen => BecauseItem::BreakerOpen,
+                    Because::SlowLane => BecauseItem::SlowLane,
+                }),
+            },
             State::Leased { owner, until } => {
                 Self::Leased { owner: owner.0, until: until.as_millisecond() }
             }
@@ -285,7 +302,13 @@ impl TryFrom<StateItem> for State {
         let wrong = || DecodeError::of("state");
         let time = |it| Timestamp::from_millisecond(it).map_err(|_| wrong());
         Ok(match item {
-            StateItem::Waiting { not_before } => Self::Waiting { not_before: time(not_before)? },
+            StateItem::Waiting { not_before, because } => Self::Waiting {
+                not_before: time(not_before)?,
+                because: because.map(|it| match it {
+                    BecauseItem::BreakerOpen => Because::BreakerOpen,
+                    BecauseItem::SlowLane => Because::SlowLane,
+                }),
+            },
             StateItem::Leased { owner, until } => {
                 Self::Leased { owner: OpId(owner), until: time(until)? }
             }

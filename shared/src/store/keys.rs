@@ -10,6 +10,7 @@
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
+//! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
 //! What things are listed by is the time of creation and the identifier. `due_shard` and
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, RequestId, WebhookId,
+    breaker::Host,
 };
 
 /// Name of the index of what is due.
@@ -121,6 +123,11 @@ pub fn api_key(id: KeyId) -> Key {
 /// Where a channel lives.
 pub fn channel(id: ChannelId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// Where it is noted what is known of an account's receiver.
+pub fn breaker(account: AccountId, host: &Host) -> Key {
+    Key::alone(format!("brk#{account}#{host}"))
 }
 
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.

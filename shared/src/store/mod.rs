@@ -4,6 +4,7 @@
 //! what can be asked. Rules belong in [`crate::domain`].
 
 mod account_item;
+mod breaker_item;
 mod channel_item;
 mod delivery_item;
 mod dynamodb;

@@ -10,7 +10,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Channel, Delivery, OpId, PostedEvent, Request,
+    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, OpId, PostedEvent, Request,
+    breaker::{Health, Heard, Way},
     delivery::{self, Start, Verdict},
     request::{self, GUARD},
 };
@@ -91,7 +92,10 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
         delivery::Reason::NotAccepted,
     ];
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
-    match kind % 12 {
+    match kind % 15 {
+        12 => delivery.hold(delivery.attempt, now + Duration::from_mins(9), now),
+        13 => delivery.change_lane(delivery.attempt, now),
+        14 => finish(Verdict::Retry { retry_after: None }).map(|it| it.retried_in_slow_lane(true)),
         0 => delivery.erase(now, *op),
         1 => delivery.redeliver(now, OpId(7)),
         2 => delivery.due_at.map(|_| delivery.hinted(now)),
@@ -248,6 +252,31 @@ proptest! {
             read::<PostedEvent>(attributes.clone()).expect("it is readable").is_dispatched;
         prop_assert_eq!(attributes.contains_key("ttl"), is_dispatched);
         prop_assert_eq!(attributes.contains_key("due_at"), !is_dispatched);
+    }
+
+    #[test]
+    fn a_breaker_is_read_back_and_kept_for_longer_than_it_is_open(
+        breaker in values::breaker(),
+        chances in chances(),
+    ) {
+        let start = breaker.changed_at;
+        let attributes = check_history(breaker, start, &chances, |it: &Breaker, chance, now| {
+            let health = match chance.0 % 7 {
+                0 => Health::Up,
+                1 => Health::TimedOut,
+                2 => return match it.way(now, chance.3) {
+                    Way::Trial(next) => Some(*next),
+                    Way::Clear | Way::Barred(_) => None,
+                },
+                _ => Health::Down,
+            };
+            it.heard(Heard { health, took: Duration::ZERO }, now, chance.3)
+        });
+        let breaker: Breaker = read(attributes.clone()).expect("it is readable");
+        let kept_until = seconds_of(&attributes, "ttl").expect("idle ones vanish");
+        if let Way::Barred(until) = breaker.way(breaker.changed_at, OpId(0)) {
+            prop_assert!(until.as_second() + 3_600 < kept_until);
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What wakes the workers: the queue's events, and the schedule's.
 
-use answerback::{domain::RequestId, service::Hint};
+use answerback::{
+    domain::RequestId,
+    service::{Hint, Lane},
+};
 use infra::aws::to_event;
 use serde::de::IgnoredAny;
 
@@ -69,8 +72,11 @@ fn a_broken_hint_does_no_harm_to_its_neighbours() {
         });
         let request = world.create(question).await;
         world.answer(&request, 0, json!({ "option": "yes" })).await;
-        let sent =
-            world.system.receive(std::time::Duration::ZERO).await.expect("the queue is there");
+        let sent = world
+            .system
+            .receive(Lane::Fast, std::time::Duration::ZERO)
+            .await
+            .expect("the queue is there");
         let sent = serde_json::to_value(to_event(&sent)).expect("plain data");
         let good = sent["Records"].as_array().expect("records").clone();
         let at = place.index(records.len() + 1);

@@ -6,7 +6,7 @@ use answerback::{
     Promise,
     service::{
         bus::{PublishError, Publisher},
-        hints::{self, SendError},
+        hints::{self, Lane, SendError},
     },
     store::{Attributes, Cursor, DueCursor, DuePage, Error, Key, Page, Put, Table},
 };
@@ -145,6 +145,7 @@ impl Table for Process {
 impl hints::Queue for Process {
     fn send(
         &self,
+        lane: Lane,
         entries: Vec<SendMessageBatchRequestEntry>,
     ) -> Promise<'_, Result<Vec<String>, SendError>> {
         Box::pin(async move {
@@ -157,7 +158,7 @@ impl hints::Queue for Process {
                 let mut refused = Vec::new();
                 for entry in &entries {
                     let delay = i64::from(entry.delay_seconds().unwrap_or(0)) * 1_000;
-                    if !queue::send(it, entry.message_body(), delay) {
+                    if !queue::send(it, lane, entry.message_body(), delay) {
                         refused.push(entry.id().to_owned());
                     }
                 }

@@ -89,6 +89,11 @@ const RECEIVERS: &[(&str, &[Behaviour])] = &[
     ("is gone", &[Behaviour::Answers(410, 5)]),
 ];
 
+/// What a receiver does that is down for so long that it is left alone.
+const DOWN: (&str, &[Behaviour]) = ("is down", &[Behaviour::Refuses; 9]);
+/// What becomes of a request whose receiver is down.
+const LIVES_OF_DOWN: [&str; 2] = ["answered", "with events of one's own"];
+
 /// How it is made, whether its events are published, and how its result is read.
 type Terms = (&'static str, fn() -> Value, bool, What);
 
@@ -114,32 +119,33 @@ const EVENTS: [&str; 4] =
 
 /// All of them, with what they are called.
 pub fn scenarios() -> Vec<(String, Scenario)> {
+    let of_all = LIVES.iter().flat_map(|life| RECEIVERS.iter().map(move |it| (life, it)));
+    let is_down = |it: &&Life| LIVES_OF_DOWN.contains(&it.0);
+    let of_down = LIVES.iter().filter(is_down).map(|life| (life, &DOWN));
     let mut scenarios = Vec::new();
-    for (life, body, actions) in LIVES {
-        for (receiver, behaviours) in RECEIVERS {
-            for (terms, settings, publishes, read) in TERMS {
-                let name = format!("{life}; its receiver {receiver}; {terms}");
-                let mut body = merged(usual(), body());
-                body = merged(body, settings());
-                let mut actions: Vec<Action> =
-                    actions.iter().map(|(at, what)| Action { at: *at, what: *what }).collect();
-                actions.push(Action { at: 6_000, what: *read });
-                actions.push(Action { at: 14_000, what: *read });
-                actions.push(Action { at: 20_000, what: What::View });
-                actions.sort_by_key(|it| it.at);
-                let receiver = behaviours.to_vec();
-                let plan = Plan { at: 1_000, has_key: true, body, receiver, actions };
-                scenarios.push((
-                    name,
-                    Scenario {
-                        seed: scenarios.len() as u64,
-                        requests: vec![plan],
-                        publishes: *publishes,
-                        weather: Weather::CALM,
-                        schedule: Schedule::At(Vec::new()),
-                    },
-                ));
-            }
+    for ((life, body, actions), (receiver, behaviours)) in of_all.chain(of_down) {
+        for (terms, settings, publishes, read) in TERMS {
+            let name = format!("{life}; its receiver {receiver}; {terms}");
+            let mut body = merged(usual(), body());
+            body = merged(body, settings());
+            let mut actions: Vec<Action> =
+                actions.iter().map(|(at, what)| Action { at: *at, what: *what }).collect();
+            actions.push(Action { at: 6_000, what: *read });
+            actions.push(Action { at: 14_000, what: *read });
+            actions.push(Action { at: 20_000, what: What::View });
+            actions.sort_by_key(|it| it.at);
+            let receiver = behaviours.to_vec();
+            let plan = Plan { at: 1_000, has_key: true, body, receiver, actions };
+            scenarios.push((
+                name,
+                Scenario {
+                    seed: scenarios.len() as u64,
+                    requests: vec![plan],
+                    publishes: *publishes,
+                    weather: Weather::CALM,
+                    schedule: Schedule::At(Vec::new()),
+                },
+            ));
         }
     }
     scenarios

@@ -7,7 +7,7 @@
 //! | one outcome | every payload, poll and event tells the same end |
 //! | no stray duplicate | one id for one event and target; a second time only after a crash or a lost answer |
 //! | one reader | a `once` result is seen by one reader, a leased one by one at a time |
-//! | budgets kept | no attempt more, or fewer, than the policy says |
+//! | budgets kept | no attempt more, or fewer, than the policy says; nobody waits for a receiver that was not down |
 //! | in time | within the limits of the table in ARCHITECTURE.md |
 //! | at rest | nothing is due, nothing half-done |
 //! | unnoticed | what is repeated successfully shows nowhere |
@@ -18,6 +18,7 @@
 mod deliveries;
 mod erasures;
 mod events;
+mod isolation;
 mod readers;
 mod requests;
 mod timely;
@@ -108,6 +109,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_deliveries();
     left.check_erasures();
     left.check_events();
+    left.check_isolation();
     left.check_times();
     left.check_signatures(over.account);
     (left.violations, left.slowest)
@@ -156,6 +158,11 @@ impl<'a> Left<'a> {
             violations: Vec::new(),
             slowest: 0,
         }
+    }
+
+    /// What lives at `key`.
+    fn item<T: Item>(&self, key: Key) -> Option<T> {
+        item(&fleet::store(&Arc::new(Process::outside(self.over.world))), key)
     }
 
     fn broken(&mut self, invariant: Invariant, what: String) {

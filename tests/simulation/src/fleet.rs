@@ -229,6 +229,7 @@ impl Fleet {
             egress: egress::Client::Simulated(Arc::clone(process) as _),
             rules: CallbackRules::strict(),
             bus,
+            breakers: deliver::Breakers::default(),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The queue, and the event source mapping that hands its messages to workers.
+//! The queues, and the event source mappings that hand their messages to workers.
 
 use std::{collections::VecDeque, sync::Arc};
 
+use answerback::service::Lane;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use rand::RngExt as _;
 
@@ -25,8 +26,8 @@ pub(crate) struct Queue {
     n_sent: u64,
     /// Sent, and not yet taken notice of; each with its delay.
     sent: Vec<(Message, i64)>,
-    /// To be received now.
-    visible: VecDeque<Message>,
+    /// To be received now, in the fast lane and in the slow one.
+    visible: [VecDeque<Message>; 2],
     /// How many are anywhere: on their way, to be received, or with a worker.
     n_kept: u32,
 }
@@ -34,6 +35,7 @@ pub(crate) struct Queue {
 #[derive(Clone, Debug)]
 struct Message {
     id: u64,
+    lane: Lane,
     body: String,
     n_receives: u32,
 }
@@ -43,12 +45,16 @@ impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
         self.n_kept == 0
     }
+
+    fn visible(&mut self, lane: Lane) -> &mut VecDeque<Message> {
+        &mut self.visible[usize::from(lane == Lane::Slow)]
+    }
 }
 
 /// Takes a message, as the weather lets it; or says that it does not.
 #[must_use]
-pub(crate) fn send(state: &mut State, body: &str, delay: i64) -> bool {
-    let (lost, doubled, late) =
+pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> bool {
+    let (lost, doubled, delayed) =
         (state.weather.hints_lost, state.weather.hints_doubled, state.weather.hints_late);
     if state.happens(lost) {
         let says_so = state.happens(500);
@@ -58,12 +64,13 @@ pub(crate) fn send(state: &mut State, body: &str, delay: i64) -> bool {
     let n_copies = if state.happens(doubled) { 2 } else { 1 };
     for _ in 0..n_copies {
         let mut delay = delay + state.up_to(20);
-        if state.happens(late) {
+        if state.happens(delayed) {
             delay += state.up_to(LATE_MAX);
         }
         state.queue.n_sent += 1;
         state.queue.n_kept += 1;
-        let message = Message { id: state.queue.n_sent, body: body.to_owned(), n_receives: 0 };
+        let message =
+            Message { id: state.queue.n_sent, lane, body: body.to_owned(), n_receives: 0 };
         state.queue.sent.push((message, delay));
     }
     true
@@ -83,21 +90,23 @@ fn show_after(fleet: &Arc<Fleet>, message: Message, delay: i64) {
     world.spawn(async move {
         let world = &fleet.world;
         world.sleep(delay).await;
-        world.state().queue.visible.push_back(message);
+        let lane = message.lane;
+        world.state().queue.visible(lane).push_back(message);
         // Others may come meanwhile, and go to the worker together.
         let wait = world.state().up_to(20);
         world.sleep(wait).await;
-        let batch = receive(world);
+        let batch = receive(world, lane);
         if !batch.is_empty() {
             hand_over(&fleet, batch).await;
         }
     });
 }
 
-fn receive(world: &World) -> Vec<Message> {
+fn receive(world: &World, lane: Lane) -> Vec<Message> {
     let mut state = world.state();
-    let n = state.queue.visible.len().min(BATCH_MAX);
-    let mut batch: Vec<Message> = state.queue.visible.drain(..n).collect();
+    let visible = state.queue.visible(lane);
+    let n = visible.len().min(BATCH_MAX);
+    let mut batch: Vec<Message> = visible.drain(..n).collect();
     // A standard queue keeps no order.
     for place in (1..batch.len()).rev() {
         let other = state.chance.random_range(0..=place);

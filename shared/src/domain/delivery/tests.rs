@@ -2,6 +2,7 @@
 //! and of all that can be done to one in [`histories`].
 
 mod histories;
+mod put_off;
 mod workers;
 
 use proptest::prelude::*;
@@ -40,10 +41,11 @@ fn delivery() -> Delivery {
         webhook: None,
         body: Some(b"{}".to_vec()),
         created_at: CREATED,
-        state: State::Waiting { not_before: CREATED },
+        state: State::Waiting { not_before: CREATED, because: None },
         attempt: 0,
         starts: 0,
         failures: 0,
+        held: Duration::ZERO,
         redelivered_by: None,
         due_at: Some(CREATED),
         revision: 0,
@@ -146,12 +148,12 @@ fn retries_come_at_their_times_and_end() {
     let first = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
     // Hinted, so the sweep looks a little later; the other is beyond what a queue delays.
     assert_eq!((first.state, first.due_at), {
-        (State::Waiting { not_before: at(61) }, Some(at(61) + NET))
+        (State::Waiting { not_before: at(61), because: None }, Some(at(61) + NET))
     });
     assert_eq!(first.hint_delay(at(1)), Some(Duration::from_mins(1)));
     let second = finished(&started(&first, at(61), ME), RETRY, at(62), ME);
     assert_eq!((second.state, second.due_at), {
-        (State::Waiting { not_before: at(3662) }, Some(at(3662)))
+        (State::Waiting { not_before: at(3662), because: None }, Some(at(3662)))
     });
     assert_eq!(second.hint_delay(at(62)), None);
     let third = finished(&started(&second, at(3662), ME), RETRY, at(3663), ME);
@@ -192,7 +194,7 @@ fn a_crash_eats_no_retry_and_adds_none() {
     let crashed = crashed(delivery(), 3);
     let owner = OpId(2);
     let first = finished(&crashed, RETRY, at(200), owner);
-    assert_eq!(first.state, State::Waiting { not_before: at(260) });
+    assert_eq!(first.state, State::Waiting { not_before: at(260), because: None });
     let second = finished(&started(&first, at(260), ME), RETRY, at(261), ME);
     let third = finished(&started(&second, at(3861), ME), RETRY, at(3862), ME);
     assert_eq!(end(&third), Some(End::DeadLettered(Reason::RetriesSpent)));
@@ -204,9 +206,10 @@ fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempt
     assert_eq!(mine.redeliver(at(1), ME), None);
     let done = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
     let expected = Delivery {
-        state: State::Waiting { not_before: at(2) },
+        state: State::Waiting { not_before: at(2), because: None },
         starts: 0,
         failures: 0,
+        held: Duration::ZERO,
         redelivered_by: Some(ME),
         due_at: Some(at(2)),
         revision: done.revision + 1,
@@ -266,7 +269,7 @@ proptest! {
         let failed = started(&delivery, at(0), ME).finish(verdict, at(7), chance, ME);
         let failed = failed.expect("it is theirs");
 
-        let State::Waiting { not_before } = failed.state else { panic!("over") };
+        let State::Waiting { not_before, .. } = failed.state else { panic!("over") };
         let seconds = not_before.duration_since(at(7)).as_secs_f64();
         let (least, asked) = (f64::from(delay_seconds), asked_seconds.unwrap_or(0));
         #[expect(clippy::cast_precision_loss, reason = "days in seconds are exact")]

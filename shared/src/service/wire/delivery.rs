@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Time;
 use crate::domain::{
     Attempt, Delivery,
-    delivery::{End, Reason, State, Target},
+    delivery::{End, Reason, State, Target, waiting::Because},
 };
 
 /// A delivery.
@@ -73,7 +73,7 @@ impl<'a> DeliveryView<'a> {
     /// The view of `delivery`.
     pub fn new(delivery: &'a Delivery) -> Self {
         let (next_attempt_at, finished_at) = match delivery.state {
-            State::Waiting { not_before } => (Some(Time(not_before)), None),
+            State::Waiting { not_before, .. } => (Some(Time(not_before)), None),
             State::Leased { .. } => (None, None),
             State::Done { at, .. } => (None, Some(Time(at))),
         };
@@ -148,9 +148,17 @@ pub fn status(delivery: &Delivery) -> &'static str {
 }
 
 fn reason(delivery: &Delivery) -> Option<&'static str> {
-    let State::Done { end: End::Failed(reason) | End::DeadLettered(reason), .. } = delivery.state
-    else {
-        return None;
+    let reason = match delivery.state {
+        State::Waiting { because, .. } => {
+            return because.map(|it| match it {
+                Because::BreakerOpen => "breaker_open",
+                Because::SlowLane => "slow_lane",
+            });
+        }
+        State::Done { end: End::Failed(reason) | End::DeadLettered(reason), .. } => reason,
+        State::Done { end: End::Delivered | End::Cancelled, .. } | State::Leased { .. } => {
+            return None;
+        }
     };
     Some(match reason {
         Reason::Redirect => "redirect",

@@ -1,13 +1,17 @@
 //! Arbitrary values of everything that the store keeps, as they are before they move.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Audience, Channel, Delivery, EventKind, EventType, Filter,
-    Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook, WebhookId,
+    Account, Answer, ApiKey, Attempt, Audience, Breaker, Channel, Delivery, EventKind, EventType,
+    Filter, Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook,
+    WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
+    breaker::Host,
     delivery::{self, BearerToken, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
@@ -209,16 +213,24 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 webhook,
                 body: Some(body),
                 created_at: now,
-                state: delivery::State::Waiting { not_before: now },
+                state: delivery::State::Waiting { not_before: now, because: None },
                 attempt: 0,
                 starts: 0,
                 failures: 0,
+                held: Duration::ZERO,
                 redelivered_by: None,
                 due_at: Some(now),
                 revision: 0,
             }
         },
     )
+}
+
+pub(super) fn breaker() -> impl Strategy<Value = Breaker> {
+    (id(), "[a-z]{1,9}:[0-9]{1,5}", moment()).prop_map(|(account, host, changed_at)| Breaker {
+        changed_at,
+        ..Breaker::unknown(account, Host::from_text(host))
+    })
 }
 
 pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {

@@ -21,6 +21,9 @@ const CRASH: i64 = 45_000 + 2_000 + MINUTE + MOMENT;
 /// How long after a storm something may still be on its way: a hint that a worker died of comes
 /// back, or the sweep leaves alone what it has handed on; then a lease may be left to run out.
 const AFTERMATH: i64 = 300_000 + 2 * MINUTE + 47_000 + FAULT;
+/// In so long a delivery is held once, on the whole: when its receiver was left alone, for a minute
+/// at least, and perhaps once more while another tries.
+const HOLD: i64 = 30_000;
 /// Beyond that a hint cannot be delayed.
 const HINT_DELAY_MAX: i64 = 900_000;
 
@@ -63,6 +66,14 @@ impl Left<'_> {
         let from =
             if patience >= AFTERMATH { at.max(self.over.scenario.weather.ends_at) } else { at };
         from + limit + patience + 2 * self.over.scenario.weather.skew
+    }
+
+    /// How much later a delivery may come because its receiver was down: as long as it was held, and
+    /// each time until the sweep comes round; that is when a worker has passed it on too often.
+    fn held(&self, delivery: &Delivery) -> i64 {
+        let held = i64::try_from(delivery.held.as_millis()).expect("hours");
+        let n_times = if held == 0 { 0 } else { 1 + held / HOLD };
+        held + n_times * (10_000 + MINUTE + self.over.scenario.weather.lag)
     }
 
     /// The end of a request is told soon after it.
@@ -108,7 +119,8 @@ impl Left<'_> {
             // It may have been given up before it was once sent, its worker dead every time.
             return None;
         }
-        let latest = self.latest(happened_at, limit);
+        let delay = self.deliveries.get(delivery).map_or(0, |it| self.held(it));
+        let latest = self.latest(happened_at, limit + delay);
         let first = self.seen.posts.iter().find(|it| it.delivery == delivery).map(|it| it.began_at);
         self.hold(Invariant::InTime, first.is_none_or(|it| it <= latest), || {
             format!(
@@ -153,7 +165,7 @@ impl Left<'_> {
             );
             let longest = if certain { delay } else { delays.max().unwrap_or(0) };
             // A receiver that asks for patience gets up to the double; jitter is at most half.
-            let limit = 2 * longest + 10_000 + MINUTE + lag + MOMENT;
+            let limit = 2 * longest + 10_000 + MINUTE + lag + MOMENT + self.held(delivery);
             let latest = self.latest(failed_at, limit);
             self.hold(Invariant::InTime, next.began_at <= latest, || {
                 format!(

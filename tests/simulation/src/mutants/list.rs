@@ -20,6 +20,7 @@ pub struct Mutant {
 
 const REQUEST: &str = "shared/src/domain/request.rs";
 const DELIVERY: &str = "shared/src/domain/delivery.rs";
+const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const READING: &str = "shared/src/domain/reading.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
 const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
@@ -327,5 +328,26 @@ pub const MUTANTS: &[Mutant] = &[
         before: ".text(\"question\", None)",
         after: ".text(if MUTANT { \"nothing\" } else { \"question\" }, None)",
         breaks: Invariant::Forgotten,
+    },
+    Mutant {
+        name: "a receiver is left alone after one failure",
+        file: "shared/src/domain/breaker.rs",
+        before: "if failed.len() < FAILURES_MAX {",
+        after: "if !MUTANT && failed.len() < FAILURES_MAX {",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "what waits for a receiver has no timer, only a hint",
+        file: WAITING,
+        before: "self.due_at = Some(if is_hinted { not_before + NET } else { not_before });",
+        after: "self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + NET } else { not_before });",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "who has times of its own is held as well",
+        file: WAITING,
+        before: "(grows && !is_wanted_now && !left.is_zero())",
+        after: "((grows || MUTANT) && !is_wanted_now && !left.is_zero())",
+        breaks: Invariant::InTime,
     },
 ];

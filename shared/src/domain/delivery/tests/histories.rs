@@ -15,6 +15,10 @@ enum Step {
     Redeliver,
     /// The sweep has handed it on.
     Hinted { seconds: u64 },
+    /// Its receiver is down.
+    Hold { seconds: u64 },
+    /// Its receiver is slow.
+    ChangeLane,
     /// The sender wants nothing of it left.
     Erase { op: OpId },
 }
@@ -34,6 +38,8 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
             .prop_map(|(verdict, chance, op)| Step::Finish { verdict, chance, op }),
         1 => Just(Step::Redeliver),
         2 => (0_u64..400).prop_map(|seconds| Step::Hinted { seconds }),
+        4 => (1_u64..4_000).prop_map(|seconds| Step::Hold { seconds }),
+        1 => Just(Step::ChangeLane),
         1 => op().prop_map(|op| Step::Erase { op }),
     ];
     let wait =
@@ -60,6 +66,11 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
         // As the sweep does it: what is due.
         Step::Hinted { seconds } => (delivery.due_at.is_some_and(|it| it <= now))
             .then(|| delivery.hinted(now + Duration::from_secs(seconds))),
+        Step::Hold { seconds } => {
+            delivery.patience()?;
+            delivery.hold(delivery.attempt, now + Duration::from_secs(seconds), now)
+        }
+        Step::ChangeLane => delivery.change_lane(delivery.attempt, now),
         Step::Erase { op } => delivery.erase(now, op),
     }
 }
@@ -78,6 +89,7 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
         }
         Step::Finish { op, .. } => after.finish(Verdict::Accepted, now, 0.0, op).is_none(),
         Step::Erase { op } => after.erase(now, op).is_none(),
+        Step::Hold { .. } | Step::ChangeLane => take(after, step, now).is_none(),
         Step::Redeliver | Step::Hinted { .. } => true,
     }
 }
@@ -92,7 +104,7 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     // The timer is set exactly while something is to be done, and for no time before that.
     assert_eq!(after.due_at.is_none(), matches!(after.state, State::Done { .. }));
     let not_before = match after.state {
-        State::Waiting { not_before } => not_before,
+        State::Waiting { not_before, .. } => not_before,
         State::Leased { until, .. } => until + LEASE_GUARD,
         State::Done { .. } => Timestamp::MIN,
     };
@@ -109,13 +121,25 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
         (State::Leased { owner, until }, State::Leased { owner: next, .. }) if owner != next => {
             assert!(until + LEASE_GUARD <= now, "taken from a worker that may be alive");
         }
-        (State::Leased { owner, .. }, State::Waiting { .. }) => {
-            assert!(matches!(step, Step::Finish { op, .. } if op == owner));
+        (State::Leased { owner, until }, State::Waiting { .. }) => {
+            let is_over = until + LEASE_GUARD <= now;
+            let is_put_off = matches!(step, Step::Hold { .. } | Step::ChangeLane);
+            let is_finished = matches!(step, Step::Finish { op, .. } if op == owner);
+            assert!(is_finished || is_put_off && is_over);
         }
-        (State::Waiting { not_before }, State::Leased { .. }) => {
+        (State::Waiting { not_before, .. }, State::Leased { .. }) => {
             assert!(not_before <= now, "attempted too early");
         }
         _ => (),
+    }
+
+    if !matches!(step, Step::Redeliver) {
+        let held = after.held.saturating_sub(before.held);
+        assert!(held.is_zero() || matches!(step, Step::Hold { .. }));
+        let is_held =
+            |it| matches!(after.state, State::Waiting { not_before, .. } if not_before == it);
+        assert!(held.is_zero() || is_held(now + held), "held for another time than it counts");
+        assert!(after.held <= waiting::HELD_MAX, "held for too long");
     }
 
     let n_retries = u32::try_from(DELAYS_SECONDS.len()).expect("small");
@@ -126,7 +150,7 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     assert!(after.failures <= n_retries + 1 && after.failures <= after.starts);
 
     if let Step::Finish { verdict: Verdict::Retry { .. }, .. } = step
-        && let State::Waiting { not_before } = after.state
+        && let State::Waiting { not_before, .. } = after.state
     {
         let index = usize::try_from(before.failures).expect("small");
         let delay = Duration::from_secs(DELAYS_SECONDS[index].into());

@@ -1,0 +1,255 @@
+//! Receivers that are slow or down, so that nobody waits behind them.
+//!
+//! ```text
+//!  what made or found a delivery ─▶ way ─┬─ attempt it
+//!                                        ├─ leave it to the slow lane
+//!                                        └─ hold it, until its receiver may be called
+//!  attempt ─▶ watched ─ 3 s, and no answer ─┐
+//!     └─────▶ note ──── what came of it ────┴─▶ memory ─▶ the breaker's item, where it is news
+//! ```
+//!
+//! The item is for all workers, and is read before an attempt. Each process remembers for seconds
+//! what it read or wrote, so what others know already may come to it late: some attempts more at a
+//! receiver that is down. Whoever noted a failure knows of it, so the next success that it sees is
+//! news and ends the row. Nothing here stops a delivery: where the table fails, it is attempted.
+
+mod memory;
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use answerback::{
+    Promise,
+    domain::{
+        AccountId, Attempt, Breaker, Delivery, OpId,
+        breaker::{self, Heard, Host, SLOW},
+    },
+    service::{Lane, Lost, advance},
+    store::{self, Saved, keys},
+};
+use futures::future::{Either, select};
+use jiff::Timestamp;
+
+use crate::{App, Error};
+pub use memory::Breakers;
+
+/// Over how long those come back that were held together: one tries, most others hear of it, and
+/// a receiver that is back is not met by all of them at once.
+const SPREAD: Duration = Duration::from_secs(30);
+/// Most writes, and most races, of one who notes what is known of a receiver.
+const WRITES_MAX: u32 = 40;
+
+/// One account's receiver.
+pub(crate) type Receiver = (AccountId, Host);
+
+/// What is to be done about a delivery whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Attempt it.
+    Attempt,
+    /// Leave it to those in the slow lane.
+    SlowLane,
+    /// Hold it until then.
+    Hold(Timestamp),
+}
+
+/// Something about a receiver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// An attempt ended.
+    Heard(Heard, OpId),
+    /// An attempt takes long.
+    KeepsWaiting,
+}
+
+/// What is to be done by a worker of `lane` about a delivery whose time has come. One that is to
+/// try whether its receiver is back has been noted as who does.
+pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Way {
+    let Some(receiver) = receiver(delivery) else { return Way::Attempt };
+    let mut known = known(app, &receiver).await;
+    let op = op_of(delivery, op);
+    for _ in 0..WRITES_MAX {
+        let now = app.clock.now();
+        let trial = match known.way(now, op) {
+            breaker::Way::Barred(until) if delivery.patience().is_some() => {
+                return Way::Hold(until + spread(delivery));
+            }
+            _ if lane == Lane::Fast => {
+                let is_crowded = app.breakers.is_crowded(&receiver, now);
+                let is_free = !known.needs_slow_lane() && !is_crowded;
+                return if is_free { Way::Attempt } else { Way::SlowLane };
+            }
+            breaker::Way::Clear | breaker::Way::Barred(_) => return Way::Attempt,
+            breaker::Way::Trial(trial) => *trial,
+        };
+        match write(app, &trial).await {
+            Ok(Saved::Saved) => {
+                app.breakers.remember(&receiver, trial, now);
+                return Way::Attempt;
+            }
+            Ok(Saved::Superseded(theirs)) => {
+                app.breakers.remember(&receiver, theirs.clone(), now);
+                known = theirs;
+            }
+            Ok(Saved::Gone) => return Way::Attempt,
+            Err(err) => {
+                log(&receiver, &err);
+                return Way::Attempt;
+            }
+        }
+    }
+    Way::Attempt
+}
+
+/// The delivery, if a worker of `lane` is to attempt it; otherwise it is held, or left to the slow
+/// lane.
+pub(crate) async fn pass(
+    app: &App,
+    delivery: Delivery,
+    (expected, hops, lane): (u32, u32, Lane),
+    op: OpId,
+) -> Result<Option<Delivery>, Error> {
+    let way = way(app, &delivery, lane, op).await;
+    let now = app.clock.now();
+    let step = |it: &Delivery| {
+        Ok::<_, Infallible>(match way {
+            Way::Attempt => None,
+            Way::SlowLane => it.change_lane(expected, now),
+            Way::Hold(until) => it.hold(expected, until, now),
+        })
+    };
+    if way == Way::Attempt {
+        return Ok(Some(delivery));
+    }
+    match advance(&app.store, delivery, step).await {
+        Ok(delivery) => {
+            if delivery.attempt == expected {
+                app.hints.send_for_delivery(&delivery, hops, now).await;
+            }
+            Ok(None)
+        }
+        Err(Lost::Gone) => Ok(None),
+        Err(Lost::Refused(never)) => match never {},
+        Err(Lost::Busy) => Err(Error::Busy),
+        Err(Lost::Store(err)) => Err(err.into()),
+    }
+}
+
+/// What `sending` gives. If that takes long, the others are told meanwhile.
+pub(crate) async fn watched<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
+    let Some(receiver) = receiver(delivery) else { return sending.await };
+    let _running = app.breakers.begin(&receiver, app.clock.now());
+    match select(&mut sending, pin!(app.clock.sleep(SLOW))).await {
+        Either::Left((sent, _)) => sent,
+        Either::Right(_) => futures::join!(sending, note(app, &receiver, News::KeepsWaiting)).0,
+    }
+}
+
+/// What `op`'s attempt at a delivery showed, and about whom.
+pub(crate) fn heard(delivery: &Delivery, attempt: &Attempt, op: OpId) -> Option<(Receiver, News)> {
+    let receiver = receiver(delivery)?;
+    Some((receiver, News::Heard(Heard::of(attempt), op_of(delivery, op))))
+}
+
+/// Whether, after this, deliveries to its receiver belong into the slow lane.
+pub(crate) fn is_slow_after(app: &App, heard: Option<&(Receiver, News)>) -> bool {
+    heard.is_some_and(|(receiver, news)| {
+        let known = app.breakers.last_known(receiver);
+        news.after(&known, app.clock.now()).unwrap_or(known).needs_slow_lane()
+    })
+}
+
+/// Notes what an attempt showed, where that is news.
+pub(crate) async fn note_attempt(app: &App, heard: Option<(Receiver, News)>) {
+    if let Some((receiver, news)) = heard {
+        note(app, &receiver, news).await;
+    }
+}
+
+/// Notes something about a receiver, unless somebody in this process is noting something already:
+/// then that one takes it along. So a crowd that fails at once does not get into its own way.
+async fn note(app: &App, receiver: &Receiver, news: News) {
+    if !app.breakers.begin_to_note(receiver, news) {
+        return;
+    }
+    for _ in 0..WRITES_MAX {
+        let now = app.clock.now();
+        let Some((news, next)) = app.breakers.next_to_note(receiver, now) else { return };
+        match write(app, &next).await {
+            Ok(Saved::Saved) => app.breakers.remember(receiver, next, now),
+            // Also where it was our own write: then it is no news any more.
+            Ok(Saved::Superseded(theirs)) => {
+                app.breakers.remember(receiver, theirs, now);
+                app.breakers.take_up_again(receiver, news);
+            }
+            Ok(Saved::Gone) => {
+                let (account, host) = receiver.clone();
+                app.breakers.remember(receiver, Breaker::unknown(account, host), now);
+                app.breakers.take_up_again(receiver, news);
+            }
+            Err(err) => {
+                log(receiver, &err);
+                break;
+            }
+        }
+    }
+    app.breakers.stop_noting(receiver);
+}
+
+/// What is known of a receiver: as it was seconds ago, or else as it is.
+async fn known(app: &App, receiver: &Receiver) -> Breaker {
+    let now = app.clock.now();
+    if let Some(known) = app.breakers.recall(receiver, now) {
+        return known;
+    }
+    let (account, host) = receiver.clone();
+    match app.store.get(keys::breaker(account, &host)).await {
+        Ok(found) => {
+            let known = found.unwrap_or_else(|| Breaker::unknown(account, host));
+            app.breakers.remember(receiver, known.clone(), now);
+            known
+        }
+        Err(err) => {
+            log(receiver, &err);
+            app.breakers.last_known(receiver)
+        }
+    }
+}
+
+async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error> {
+    // The first write makes the item.
+    if next.revision == 1 { app.store.create(next).await } else { app.store.save(next).await }
+}
+
+fn receiver(delivery: &Delivery) -> Option<Receiver> {
+    delivery.host().map(|host| (delivery.account, host))
+}
+
+/// How long after the first of those that are held this one comes back: each has a time of its own.
+fn spread(delivery: &Delivery) -> Duration {
+    let milliseconds = delivery.id.bits() % SPREAD.as_millis();
+    Duration::from_millis(u64::try_from(milliseconds).expect("less than 30,000"))
+}
+
+/// One worker may attempt several deliveries; each attempt is an operation of its own.
+fn op_of(delivery: &Delivery, op: OpId) -> OpId {
+    OpId(op.0 ^ OpId::new(delivery.id.bits()).0)
+}
+
+fn log((account, host): &Receiver, err: &store::Error) {
+    tracing::warn!(
+        account.id = %account,
+        %host,
+        error = err as &(dyn std::error::Error + 'static),
+        "a breaker was not read or written; its receiver is called all the same"
+    );
+}
+
+impl News {
+    /// What is known after it; nothing if it is no news.
+    pub(crate) fn after(self, known: &Breaker, now: Timestamp) -> Option<Breaker> {
+        match self {
+            Self::Heard(heard, op) => known.heard(heard, now, op),
+            Self::KeepsWaiting => known.keeps_waiting(now),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Whose turn a hint counts as, on a queue that is fair.
+
+use crate::{
+    domain::{AccountId, Delivery, breaker::Host},
+    signing,
+};
+
+/// Whose turn a hint counts as: of those who have many on the queue nobody else waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// An account.
+    Account(AccountId),
+    /// One receiver of an account.
+    Receiver(AccountId, Host),
+}
+
+impl Group {
+    /// The group of hints at a delivery.
+    pub fn of(delivery: &Delivery) -> Self {
+        delivery
+            .host()
+            .map_or(Self::Account(delivery.account), |host| Self::Receiver(delivery.account, host))
+    }
+
+    /// As SQS takes it: up to 128 letters, digits and signs, whatever the host is called.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Account(account) => account.to_string(),
+            Self::Receiver(account, host) => {
+                let hash = signing::sha256(host.name().as_bytes());
+                let hash = u64::from_be_bytes(hash[..8].try_into().expect("8 of 32 bytes"));
+                format!("{account}.{hash:016x}")
+            }
+        }
+    }
+}

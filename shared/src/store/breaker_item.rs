@@ -1,0 +1,112 @@
+//! How what is known of receivers is spelled in the table.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    item::{DecodeError, Item, Layout, Reader, Spelling},
+    keys::{self, Key},
+};
+use crate::domain::{
+    Breaker, OpId,
+    breaker::{FAILURES_MAX, Host, State},
+};
+
+/// How long it is kept that nobody adds to: far longer than a receiver is ever left alone.
+const KEPT: Duration = Duration::from_hours(24);
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+enum StateItem {
+    Closed {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<u64>,
+    },
+    Open {
+        until: i64,
+        n_times: u32,
+    },
+    Trial {
+        by: u64,
+        until: i64,
+        n_times: u32,
+    },
+}
+
+impl Item for Breaker {
+    const NAME: &'static str = "a breaker";
+
+    fn key(&self) -> Key {
+        keys::breaker(self.account, &self.host)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn fixed(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+            .text("account", self.account.to_string())
+            .text("host", self.host.to_string())
+    }
+
+    fn moving(&self, _: &Layout) -> Spelling {
+        Spelling::default()
+            .number("revision", self.revision.cast_signed())
+            .json("state", &StateItem::from(&self.state))
+            .flag("slow", self.is_slow)
+            .number("recovered_by", self.recovered_by.map(|it| it.0.cast_signed()))
+            .time("changed_at", self.changed_at)
+            .ttl(Some(self.changed_at + KEPT))
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            account: item.parsed("account")?,
+            host: Host::from_text(item.text("host")?),
+            state: item.json::<StateItem>("state")?.try_into()?,
+            is_slow: item.flag("slow")?,
+            recovered_by: item
+                .optional_number("recovered_by")?
+                .map(|it: i64| OpId(it.cast_unsigned())),
+            changed_at: item.time("changed_at")?,
+            revision: item.number("revision")?,
+        })
+    }
+}
+
+impl From<&State> for StateItem {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Closed { failed } => {
+                Self::Closed { failed: failed.iter().map(|it| it.0).collect() }
+            }
+            State::Open { until, n_times } => {
+                Self::Open { until: until.as_millisecond(), n_times: *n_times }
+            }
+            State::Trial { by, until, n_times } => {
+                Self::Trial { by: by.0, until: until.as_millisecond(), n_times: *n_times }
+            }
+        }
+    }
+}
+
+impl TryFrom<StateItem> for State {
+    type Error = DecodeError;
+
+    fn try_from(item: StateItem) -> Result<Self, DecodeError> {
+        let time = |it| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of("state"));
+        Ok(match item {
+            StateItem::Closed { failed } => {
+                let failed = failed.into_iter().take(FAILURES_MAX - 1);
+                Self::Closed { failed: failed.map(OpId).collect() }
+            }
+            StateItem::Open { until, n_times } => Self::Open { until: time(until)?, n_times },
+            StateItem::Trial { by, until, n_times } => {
+                Self::Trial { by: OpId(by), until: time(until)?, n_times }
+            }
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! One slow receiver delays no other: groups, the slow lane, and a breaker for each account and
+//! host.
+
+mod breaker;
+mod hanging;
+
+use std::time::Duration;
+
+use answerback::{
+    egress::{Failure, FailureKind, Post, Reply},
+    service::Lane,
+};
+use axum::http::{Method, StatusCode};
+use infra::system::{HINTS, SLOW_HINTS};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use system_tests::{World, reply};
+
+const SLOW: &str = "https://slow.example.com/hook";
+const OTHER: &str = "https://other.example.com/hook";
+
+/// Somebody of another account.
+async fn stranger(world: &World) -> String {
+    let (_, key) = world.system.make_account().await.expect("an account");
+    key.text.expose_secret().to_owned()
+}
+
+/// Makes a request with this key that calls back `url`, and answers it. Nobody is told yet.
+async fn answered(world: &World, key: &str, url: &str, callback: Value) -> Value {
+    let asked = json!({
+        "title": "Deploy?",
+        "options": [{ "value": "approve", "label": "Approve" }],
+        "callback_url": url,
+        "callback": callback,
+    });
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let made = world.call_with(Method::POST, "/v1/requests", &headers, asked).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let request = made.json();
+    let answer = world.answer(&request, 0, json!({ "option": "approve" })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    request
+}
+
+/// The only delivery of a request, as its sender sees it.
+async fn delivery_of(world: &World, request: &Value) -> Value {
+    let id = request["id"].as_str().expect("an id");
+    let path = format!("/v1/deliveries?request_id={id}");
+    let list = world.call(Method::GET, &path, Value::Null).await.json();
+    let [delivery] = list["data"].as_array().expect("a list").as_slice() else {
+        panic!("not one delivery: {list}")
+    };
+    let path = format!("/v1/deliveries/{}", delivery["id"].as_str().expect("an id"));
+    let shown = world.call(Method::GET, &path, Value::Null).await.json();
+    assert_eq!(shown, *delivery);
+    shown
+}
+
+/// How a delivery stands: its status, why, and how often it was started and failed.
+fn standing(delivery: &Value) -> (&str, Option<&str>, u64, u64) {
+    let number = |name: &str| delivery[name].as_u64().expect("a number");
+    let status = delivery["status"].as_str().expect("a status");
+    (status, delivery["state_reason"].as_str(), number("attempts"), number("failures"))
+}
+
+fn failure(kind: FailureKind) -> Result<Reply, Failure> {
+    Err(Failure::new(kind, "the reason"))
+}
+
+fn hosts(posts: &[Post]) -> Vec<&str> {
+    posts.iter().map(|it| it.url.host()).collect()
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
+    let world = World::start_answering([failure(FailureKind::Timeout)]).await;
+    let theirs = stranger(&world).await;
+    let first = answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints().await;
+    let expected = ("pending", Some("slow_lane"), 1, 1);
+    assert_eq!(standing(&delivery_of(&world, &first).await), expected, "its retry");
+
+    let mut queued = Vec::new();
+    for _ in 0..30 {
+        queued.push(answered(&world, &world.key, SLOW, json!({})).await);
+    }
+    let other_host = answered(&world, &world.key, OTHER, json!({})).await;
+    answered(&world, &theirs, SLOW, json!({})).await;
+    world.follow_hints_of(Lane::Fast).await;
+    let posts = world.posts();
+    let mut told = hosts(&posts[1..]);
+    told.sort_unstable();
+    assert_eq!(told, ["other.example.com", "slow.example.com"], "another host and another account");
+    assert_eq!(delivery_of(&world, &other_host).await["status"], "delivered");
+    for request in &queued {
+        let delivery = delivery_of(&world, request).await;
+        assert_eq!(standing(&delivery), ("pending", Some("slow_lane"), 0, 0));
+    }
+
+    // It is well again, and whoever comes then is told at once.
+    world.follow_hints_of(Lane::Slow).await;
+    assert_eq!(world.posts().len(), 3 + 30);
+    for request in &queued {
+        assert_eq!(standing(&delivery_of(&world, request).await), ("delivered", None, 1, 0));
+    }
+    answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints_of(Lane::Fast).await;
+    assert_eq!(world.posts().len(), 3 + 30 + 1);
+}
+
+#[tokio::test]
+async fn what_the_sweep_or_a_person_finds_in_the_fast_lane_changes_to_the_slow_one() {
+    let world = World::start_answering([reply(500), failure(FailureKind::Timeout)]).await;
+    let retry = json!({ "retry": { "delays_seconds": [30], "jitter": 0 } });
+    let waiting = answered(&world, &world.key, SLOW, retry).await;
+    world.follow_hints().await;
+    answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints().await;
+    assert_eq!(standing(&delivery_of(&world, &waiting).await), ("pending", None, 1, 1));
+
+    let id = delivery_of(&world, &waiting).await["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/deliveries/{id}/redeliver");
+    let told = world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED);
+    world.follow_hints_of(Lane::Fast).await;
+    let moved = delivery_of(&world, &waiting).await;
+    assert_eq!(standing(&moved), ("pending", Some("slow_lane"), 1, 0));
+    assert_eq!(world.posts().len(), 2);
+    world.follow_hints_of(Lane::Slow).await;
+    assert_eq!(standing(&delivery_of(&world, &waiting).await), ("delivered", None, 2, 0));
+}
+
+/// A hint in the slow lane that is lost costs as much as any other.
+#[tokio::test]
+async fn the_sweep_knows_the_lane_of_what_it_finds() {
+    let world = World::start_answering([failure(FailureKind::Timeout)]).await;
+    answered(&world, &world.key, SLOW, json!({ "retry": { "delays_seconds": [] } })).await;
+    world.follow_hints().await;
+    let request = answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints_of(Lane::Fast).await;
+    let lost = world.system.receive(Lane::Slow, Duration::ZERO).await.expect("a queue");
+    assert_eq!(lost.len(), 1);
+    world.system.clock.advance(Duration::from_secs(11));
+    assert_eq!(world.system.sweep().await.n_hinted, 1);
+    assert_eq!(world.follow_hints_of(Lane::Fast).await, 0);
+    assert_eq!(world.follow_hints_of(Lane::Slow).await, 1);
+    assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
+}
+
+#[tokio::test]
+async fn hints_are_grouped_by_account_and_those_at_deliveries_by_host_too() {
+    let world = World::start_answering([failure(FailureKind::Timeout), reply(500)]).await;
+    let groups = async |queue: &str| {
+        let messages = world.system.aws.queue().peek(queue).await.expect("a queue");
+        let groups = messages.into_iter().map(|it| it.group_id.expect("a group"));
+        groups.collect::<Vec<_>>()
+    };
+    answered(&world, &world.key, SLOW, json!({})).await;
+    let account = world.account.id.to_string();
+    assert_eq!(groups(HINTS).await, [account.as_str()]);
+    world.follow_hints_of(Lane::Fast).await;
+    answered(&world, &world.key, OTHER, json!({})).await;
+    world.follow_hints_of(Lane::Fast).await;
+
+    let (slow, fast) = (groups(SLOW_HINTS).await, groups(HINTS).await);
+    assert_eq!((slow.len(), fast.len()), (1, 1), "a retry each");
+    assert_ne!(slow, fast);
+    for group in slow.iter().chain(&fast) {
+        assert!(group.starts_with(&format!("{account}.")), "{group}");
+        assert!(!group.contains("example") && group.len() <= 128, "{group}");
+    }
+}

@@ -1,0 +1,199 @@
+//! The breaker: five failures in a row, a minute, one trial. Those that are held come back within
+//! half a minute after it.
+
+use answerback::{
+    domain::{
+        Breaker,
+        breaker::{Host, State},
+    },
+    store::{Saved, keys},
+};
+use jiff::Timestamp;
+
+use super::*;
+
+const HOST: &str = "slow.example.com:443";
+
+/// A world in which a receiver has just failed five times in a row, each time with `kind`.
+async fn broken(kind: impl Fn() -> Result<Reply, Failure>) -> World {
+    let world = World::start_answering((0..5).map(|_| kind())).await;
+    for _ in 0..5 {
+        // Without a retry, so that nothing else happens afterwards.
+        answered(&world, &world.key, SLOW, json!({ "retry": { "delays_seconds": [] } })).await;
+        world.follow_hints().await;
+    }
+    assert_eq!(world.posts().len(), 5);
+    world
+}
+
+async fn breaker(world: &World) -> Option<Breaker> {
+    let key = keys::breaker(world.account.id, &Host::from_text(HOST));
+    world.system.store.get(key).await.expect("a table")
+}
+
+fn next_attempt_in(world: &World, delivery: &Value) -> i64 {
+    let at = delivery["next_attempt_at"].as_str().expect("it waits");
+    let at: Timestamp = at.parse().expect("a time");
+    at.duration_since(world.system.clock.now()).as_secs()
+}
+
+/// Lets time pass as it does, with a sweep every minute.
+async fn pass(world: &World, minutes: u32) {
+    for _ in 0..minutes {
+        world.pass(Duration::from_mins(1)).await;
+        world.system.sweep().await;
+        world.follow_hints().await;
+    }
+}
+
+#[tokio::test]
+async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() {
+    for kind in [500, 429, 503] {
+        let world = broken(|| reply(kind)).await;
+        let request = answered(&world, &world.key, SLOW, json!({})).await;
+        answered(&world, &world.key, OTHER, json!({})).await;
+        answered(&world, &stranger(&world).await, SLOW, json!({})).await;
+        world.follow_hints().await;
+        let delivery = delivery_of(&world, &request).await;
+        assert_eq!(standing(&delivery), ("pending", Some("breaker_open"), 0, 0));
+        assert!((60..90).contains(&next_attempt_in(&world, &delivery)));
+        assert_eq!(world.posts().len(), 5 + 2, "another host, and another account");
+
+        world.pass(Duration::from_secs(59)).await;
+        assert_eq!(world.posts().len(), 5 + 2);
+        world.pass(Duration::from_secs(32)).await;
+        assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
+        let known = breaker(&world).await.expect("it has failed before");
+        assert_eq!(known.state, State::Closed { failed: Vec::new() });
+        answered(&world, &world.key, SLOW, json!({})).await;
+        world.follow_hints_of(Lane::Fast).await;
+        assert_eq!(world.posts().len(), 5 + 2 + 2, "as if nothing had been");
+    }
+}
+
+#[tokio::test]
+async fn only_what_says_that_a_receiver_is_down_counts() {
+    let name = |kind| move || failure(kind);
+    for kind in [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Protocol] {
+        let world = broken(name(kind)).await;
+        let known = breaker(&world).await.expect("it failed");
+        assert!(matches!(known.state, State::Open { .. }), "{kind:?}");
+    }
+    for status in [400, 404, 410, 302] {
+        assert_eq!(breaker(&broken(|| reply(status)).await).await, None, "{status}");
+    }
+    assert_eq!(breaker(&broken(name(FailureKind::BlockedAddress)).await).await, None);
+    assert_eq!(breaker(&broken(|| reply(200)).await).await, None, "who is well costs no write");
+}
+
+#[tokio::test]
+async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
+    let world = broken(|| reply(500)).await;
+    let mut requests = Vec::new();
+    for _ in 0..12 {
+        requests.push(answered(&world, &world.key, SLOW, json!({})).await);
+    }
+    world.follow_hints().await;
+    world.egress.script().answer(reply(500));
+    world.pass(Duration::from_secs(91)).await;
+    assert_eq!(world.posts().len(), 5 + 1, "one trial");
+    let mut standings = Vec::new();
+    for request in &requests {
+        let delivery = delivery_of(&world, request).await;
+        let (_, reason, attempts, failures) = standing(&delivery);
+        assert_eq!(reason, Some("breaker_open"));
+        standings.push((attempts, failures));
+    }
+    standings.sort_unstable();
+    let (tried, waiting) = standings.split_last().expect("twelve");
+    assert_eq!(*tried, (1, 1));
+    assert!(waiting.iter().all(|it| *it == (0, 0)), "{waiting:?}");
+
+    // Twice as long, from when the trial failed.
+    world.pass(Duration::from_secs(60 + 120 - 92)).await;
+    assert_eq!(world.posts().len(), 5 + 1);
+    pass(&world, 5).await;
+    assert_eq!(world.posts().len(), 5 + 1 + 12, "the next trial succeeds");
+    for request in &requests {
+        let delivery = delivery_of(&world, request).await;
+        let (status, reason, attempts, failures) = standing(&delivery);
+        assert_eq!((status, reason), ("delivered", None));
+        assert_eq!(attempts, failures + 1);
+    }
+}
+
+#[tokio::test]
+async fn who_has_times_of_its_own_is_attempted_as_planned() {
+    for (profile, wait, more) in
+        [("nextks", 60, json!({})), ("notify", 300, json!({ "bearer_token": "t" }))]
+    {
+        let world = broken(|| reply(500)).await;
+        for _ in 0..2 {
+            world.egress.script().answer(reply(500));
+        }
+        let mut callback = more;
+        callback["profile"] = profile.into();
+        let request = answered(&world, &world.key, SLOW, callback).await;
+        world.follow_hints().await;
+        let delivery = delivery_of(&world, &request).await;
+        assert_eq!(standing(&delivery), ("pending", Some("slow_lane"), 1, 1), "{profile}");
+        assert_eq!(next_attempt_in(&world, &delivery), wait, "{profile}");
+        world.pass(Duration::from_secs(wait.unsigned_abs())).await;
+        assert_eq!(world.posts().len(), 7, "{profile}");
+        let state = breaker(&world).await.expect("it failed").state;
+        assert!(matches!(state, State::Open { n_times: 2, .. }), "{profile}: {state:?}");
+    }
+    let world = broken(|| reply(500)).await;
+    let ping = json!({ "profile": "ping" });
+    answered(&world, &world.key, SLOW, ping).await;
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 6);
+}
+
+#[tokio::test]
+async fn who_has_a_delivery_made_anew_need_not_wait() {
+    let world = broken(|| reply(500)).await;
+    let request = answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints().await;
+    let id = delivery_of(&world, &request).await["id"].as_str().expect("an id").to_owned();
+    let path = format!("/v1/deliveries/{id}/redeliver");
+    let told = world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED);
+    world.follow_hints().await;
+    assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
+    let known = breaker(&world).await.expect("it failed before");
+    assert_eq!(known.state, State::Closed { failed: Vec::new() }, "and shows that it is back");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
+    let world = broken(|| reply(500)).await;
+    let request = answered(&world, &world.key, SLOW, json!({})).await;
+    world.follow_hints().await;
+    let began_at = world.system.clock.now();
+    let mut n_waits = 0;
+    while world.posts().len() == 5 {
+        // Others try as well when its time is over, and fail.
+        let delivery = delivery_of(&world, &request).await;
+        let wait = Duration::from_secs(next_attempt_in(&world, &delivery).unsigned_abs() + 1);
+        let until = world.system.clock.now() + wait + Duration::from_mins(50);
+        let known = breaker(&world).await.expect("it failed");
+        let next = Breaker {
+            state: State::Open { until, n_times: 9 },
+            revision: known.revision + 1,
+            ..known
+        };
+        let saved = world.system.store.save(&next).await.expect("a table");
+        assert!(matches!(saved, Saved::Saved));
+        world.system.clock.advance(wait);
+        world.system.sweep().await;
+        world.follow_hints().await;
+        n_waits += 1;
+        assert!(n_waits < 10, "it waits and waits");
+    }
+    let attempted = world.posts().pop().expect("the last").headers["webhook-timestamp"].clone();
+    let attempted: i64 = attempted.to_str().expect("ASCII").parse().expect("a number");
+    let waited = attempted - began_at.as_second();
+    assert!((6 * 3_600..6 * 3_600 + n_waits).contains(&waited), "{waited} s");
+    assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
+}

@@ -1,0 +1,77 @@
+//! A receiver that takes what comes, and never answers.
+
+use std::sync::{Arc, OnceLock};
+
+use answerback::{
+    Promise,
+    domain::{CallbackUrl, breaker::Host},
+    egress::{self, Receivers},
+    service::Clock,
+    store::keys,
+};
+use futures::FutureExt as _;
+use system_tests::Setup;
+
+use super::*;
+
+/// Receivers that accept everything at once, but for one that hangs.
+#[derive(Debug, Default)]
+struct OneHangs {
+    clock: OnceLock<Clock>,
+}
+
+impl Receivers for OneHangs {
+    fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
+        Box::pin(async move {
+            if post.url.as_str() != SLOW {
+                return reply(200);
+            }
+            self.clock.get().expect("it was set").sleep(post.timeout).await;
+            failure(FailureKind::Timeout)
+        })
+    }
+
+    fn check(&self, _: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
+        std::future::ready(Ok(())).boxed()
+    }
+}
+
+/// While the first attempts still hang, three seconds after their beginning, whoever comes next
+/// knows already.
+#[tokio::test]
+async fn that_a_receiver_hangs_is_known_before_its_time_is_up() {
+    let receivers = Arc::new(OneHangs::default());
+    let egress = Some(egress::Client::Simulated(receivers.clone()));
+    let world = World::start_with(Setup { egress, ..Setup::default() }).await;
+    let clock = &world.system.clock;
+    receivers.clock.set(clock.clone()).expect("it is set once");
+    let first = answered(&world, &world.key, SLOW, json!({})).await;
+    let key = keys::breaker(world.account.id, &Host::of(SLOW).expect("a host"));
+    let known = async || {
+        let store = &world.system.store;
+        store.get::<answerback::domain::Breaker>(key.clone()).await.expect("a table")
+    };
+
+    let hanging = world.follow_hints_of(Lane::Fast);
+    let meanwhile = async {
+        while clock.next_sleeper().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(standing(&delivery_of(&world, &first).await), ("pending", None, 1, 0));
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(known().await, None);
+        clock.advance(Duration::from_secs(1));
+        while known().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let second = answered(&world, &world.key, SLOW, json!({})).await;
+        let other = answered(&world, &world.key, OTHER, json!({})).await;
+        world.follow_hints_of(Lane::Fast).await;
+        let delivery = delivery_of(&world, &second).await;
+        assert_eq!(standing(&delivery), ("pending", Some("slow_lane"), 0, 0));
+        assert_eq!(standing(&delivery_of(&world, &other).await), ("delivered", None, 1, 0));
+        clock.advance(Duration::from_secs(17));
+    };
+    futures::join!(hanging, meanwhile);
+    assert_eq!(standing(&delivery_of(&world, &first).await), ("pending", Some("slow_lane"), 1, 1));
+}

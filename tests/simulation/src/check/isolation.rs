@@ -1,0 +1,81 @@
+//! Whether only those wait for a receiver whose receiver was down, and no longer than they may.
+
+use answerback::{
+    domain::{
+        AccountId, Breaker, Delivery, Profile,
+        breaker::{FAILURES_MAX, Host, State},
+        delivery::{Target, waiting::HELD_MAX},
+    },
+    egress::FailureKind,
+    store::keys,
+};
+
+use super::{Invariant, Left};
+use crate::seen::{Came, Sent};
+
+impl Left<'_> {
+    pub(super) fn check_isolation(&mut self) {
+        for delivery in self.deliveries.clone().into_values() {
+            self.check_hold(&delivery);
+        }
+        let hosts: Vec<(AccountId, Host)> =
+            self.deliveries.values().filter_map(|it| Some((it.account, it.host()?))).collect();
+        for (account, host) in hosts {
+            let key = keys::breaker(account, &host);
+            let Some(breaker) = self.item::<Breaker>(key) else { continue };
+            let is_closed = matches!(breaker.state, State::Closed { .. });
+            let n_failures = self.n_failures(&host);
+            self.hold(Invariant::BudgetsKept, is_closed || n_failures >= FAILURES_MAX, || {
+                format!("{host} is left alone after {n_failures} failures")
+            });
+        }
+    }
+
+    /// A delivery is held where its receiver failed again and again, and its own times allow it.
+    fn check_hold(&mut self, delivery: &Delivery) {
+        let (Target::Https(receiver), Some(host)) = (&delivery.target, delivery.host()) else {
+            return;
+        };
+        if delivery.held.is_zero() {
+            return;
+        }
+        let id = delivery.id;
+        let n_failures = self.n_failures(&host);
+        self.hold(Invariant::BudgetsKept, n_failures >= FAILURES_MAX, || {
+            format!("{id} was held after {n_failures} failures of {host}")
+        });
+        let has_own_times =
+            matches!(receiver.profile, Profile::NextKs | Profile::Notify | Profile::Ping);
+        self.hold(Invariant::InTime, !has_own_times && receiver.retry.grows(), || {
+            format!("{id} was held, and has times of its own")
+        });
+        self.hold(Invariant::InTime, delivery.held <= HELD_MAX, || {
+            format!("{id} was held for {:?}", delivery.held)
+        });
+    }
+
+    /// How often a receiver was heard to fail, by anybody.
+    fn n_failures(&self, host: &Host) -> usize {
+        let is_to = |it: &&Sent| {
+            let delivery = self.deliveries.get(&it.delivery);
+            // Where it went is gone, once it is erased.
+            delivery.is_none_or(|it| it.host().is_none_or(|it| it == *host))
+        };
+        let posts = self.seen.posts.iter().filter(is_to);
+        posts.filter_map(|it| it.heard).filter(|(_, came)| is_down(*came)).count()
+    }
+}
+
+fn is_down(came: Came) -> bool {
+    match came {
+        Came::Status(status) => status == 429 || status >= 500,
+        Came::Nothing(kind) => match kind {
+            FailureKind::Dns
+            | FailureKind::Connect
+            | FailureKind::Tls
+            | FailureKind::Timeout
+            | FailureKind::Protocol => true,
+            FailureKind::BlockedAddress | FailureKind::TooLarge => false,
+        },
+    }
+}
