@@ -141,6 +141,7 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
                 Scenario {
                     seed: scenarios.len() as u64,
                     requests: vec![plan],
+                    hooks: Vec::new(),
                     publishes: *publishes,
                     weather: Weather::CALM,
                     schedule: Schedule::At(Vec::new()),

@@ -23,6 +23,7 @@ mod readers;
 mod requests;
 mod timely;
 mod told;
+mod webhooks;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -110,6 +111,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_erasures();
     left.check_events();
     left.check_isolation();
+    left.check_webhooks();
     left.check_times();
     left.check_signatures(over.account);
     (left.violations, left.slowest)
@@ -227,7 +229,12 @@ impl<'a> Left<'a> {
         let secret = fleet::vault().open(account.id, &account.secrets.0[0]).now_or_never();
         let secret = &secret.and_then(Result::ok).expect("it was sealed with the same key");
         for arrival in &self.seen.arrivals {
-            self.hold(Invariant::Genuine, is_genuine(arrival, secret), || {
+            let is_genuine = if arrival.receiver < self.over.scenario.requests.len() {
+                is_genuine(arrival, secret)
+            } else {
+                self.is_genuine_at_webhook(arrival)
+            };
+            self.hold(Invariant::Genuine, is_genuine, || {
                 format!(
                     "{} of {} is not signed as it must be",
                     arrival.event_kind, arrival.delivery

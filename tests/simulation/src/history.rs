@@ -18,6 +18,7 @@ use crate::{
     check::{Violation, check},
     fault::{Fault, Schedule},
     fleet::{self, Fleet, MINUTE},
+    hooks,
     process::Process,
     queue,
     receiver::Receiver,
@@ -64,10 +65,10 @@ impl Scenario {
     }
 
     fn happen(&self, tells: bool) -> Outcome {
-        let receivers = self
-            .requests
-            .iter()
-            .map(|it| Receiver { behaviours: it.receiver.iter().copied().collect() });
+        let of_requests = self.requests.iter().map(|it| &it.receiver);
+        let receivers = of_requests
+            .chain(self.hooks.iter().map(|it| &it.receiver))
+            .map(|it| Receiver { behaviours: it.iter().copied().collect() });
         let world = World::new(
             self.seed,
             self.schedule.clone(),
@@ -77,6 +78,11 @@ impl Scenario {
         );
         let entropy = Entropy::Counting(Arc::new(AtomicU64::new(self.seed << 20)));
         let (account, api_key) = settle_in(&world, &entropy);
+        let store = fleet::store(&Arc::new(Process::outside(&world)));
+        for (number, hook) in self.hooks.iter().enumerate() {
+            let numbers = (number, self.requests.len() + number);
+            hook.settle_in(numbers, &account, &store, &entropy, world.clock.now());
+        }
         let fleet = Fleet::new(Arc::clone(&world), entropy, self.publishes);
         let rested = Arc::new(AtomicU64::new(0));
         let main = {
@@ -86,7 +92,15 @@ impl Scenario {
                 let callers = callers.map(|(number, plan)| {
                     caller::live(Arc::clone(&fleet), number, plan, Arc::clone(&api_key))
                 });
-                futures::future::join_all(callers).await;
+                let rotations =
+                    scenario.hooks.into_iter().enumerate().filter_map(|(number, it)| {
+                        let key = Arc::clone(&api_key);
+                        Some(hooks::rotate(Arc::clone(&fleet), number, it.rotated_at?, key))
+                    });
+                futures::join!(
+                    futures::future::join_all(callers),
+                    futures::future::join_all(rotations)
+                );
                 let is_at_rest = rest(&fleet.world).await;
                 rested.store(u64::from(is_at_rest), Ordering::Relaxed);
             }

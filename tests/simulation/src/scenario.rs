@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fault::Schedule,
+    hooks::Hook,
     receiver::{Behaviour, TOKEN},
     world::Weather,
 };
@@ -17,6 +18,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The requests.
     pub requests: Vec<Plan>,
+    /// The webhooks.
+    pub hooks: Vec<Hook>,
     /// Whether events are published on a bus.
     pub publishes: bool,
     /// What is out there.
@@ -79,7 +82,8 @@ impl Scenario {
         let n_requests = if chance.random_bool(0.15) { 2 } else { 1 };
         let publishes = chance.random_bool(0.25);
         let requests = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
-        Self { seed, requests, publishes, ..sky(&mut chance) }
+        let hooks = Hook::random(seed);
+        Self { seed, requests, hooks, publishes, ..sky(&mut chance) }
     }
 
     /// The same with its first `n` actions only.
@@ -128,6 +132,7 @@ fn sky(chance: &mut Pcg64Mcg) -> Scenario {
     Scenario {
         seed: 0,
         requests: Vec::new(),
+        hooks: Vec::new(),
         publishes: false,
         weather,
         schedule: Schedule::Random { per_mille },
@@ -208,7 +213,8 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
     callback
 }
 
-fn behaviour(chance: &mut Pcg64Mcg) -> Behaviour {
+/// What a receiver does with one attempt.
+pub(crate) fn behaviour(chance: &mut Pcg64Mcg) -> Behaviour {
     match chance.random_range(0..14) {
         0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
         2 => Behaviour::Answers(200, chance.random_range(2_000..25_000)),

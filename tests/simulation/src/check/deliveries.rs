@@ -63,13 +63,19 @@ impl Left<'_> {
         let is_of = |it: &&Delivery| {
             it.request() == Some(request.id)
                 && it.event_type == kind
+                && it.webhook.is_none()
                 && matches!(it.target, Target::Https(_)) == is_callback
         };
         self.deliveries.values().filter(is_of).count()
     }
 
     /// How many events of a kind there must be.
-    fn n_events(&self, number: usize, request: &Request, kind: EventKind) -> RangeInclusive<usize> {
+    pub(super) fn n_events(
+        &self,
+        number: usize,
+        request: &Request,
+        kind: EventKind,
+    ) -> RangeInclusive<usize> {
         let outcome = match &request.state {
             Life::Ended(end) => Some(end.outcome),
             Life::Pending | Life::Erased { .. } => None,
@@ -141,6 +147,7 @@ impl Left<'_> {
             End::Failed(Reason::Gone) => heard(&|it| it == Came::Status(410)),
             End::Failed(Reason::NotAccepted) => heard(&|it| !it.is_accepted()),
             End::DeadLettered(Reason::RetriesSpent | Reason::CrashLoop) => true,
+            End::Failed(Reason::Disabled) => self.is_disabled(delivery),
             // Names that lead to private addresses may lead elsewhere the next time.
             End::Failed(_) | End::DeadLettered(_) => false,
             End::Cancelled => self.is_erased(delivery),

@@ -43,7 +43,8 @@ impl Left<'_> {
         let scenario = self.over.scenario;
         let weather = &scenario.weather;
         let is_calm = weather.hints_lost + weather.hints_late + weather.sweeps_missed == 0;
-        let receivers = scenario.requests.iter().flat_map(|it| &it.receiver);
+        let of_hooks = scenario.hooks.iter().flat_map(|it| &it.receiver);
+        let receivers = scenario.requests.iter().flat_map(|it| &it.receiver).chain(of_hooks);
         let n_kills = receivers.filter(|it| **it == Behaviour::Kills).count();
         if n_kills > 0 {
             // Whoever is worked on together with what kills its worker has to wait with it.

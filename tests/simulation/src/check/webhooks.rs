@@ -1,0 +1,91 @@
+//! Whether webhooks are told of what they want, with secrets of their own.
+
+use answerback::domain::{Delivery, EventKind, Request, Webhook, request::State as Life};
+use futures::FutureExt as _;
+
+use super::{Invariant, Left};
+use crate::{fleet, hooks::Hook, receiver::is_genuine, seen::Arrival, world::since_start};
+
+/// How long before it arrives something may have been signed: as long as a post may be on its way.
+const ON_ITS_WAY: i64 = 100_000;
+
+impl Left<'_> {
+    /// The webhooks, as they are in the end.
+    fn webhooks(&self) -> Vec<Webhook> {
+        let account = self.over.account.id;
+        let key = |number| answerback::store::keys::webhook(account, true, &Hook::id(number));
+        let numbers = 0..self.over.scenario.hooks.len();
+        numbers.filter_map(|it| self.item::<Webhook>(key(it))).collect()
+    }
+
+    pub(super) fn check_webhooks(&mut self) {
+        let webhooks = self.webhooks();
+        self.hold(Invariant::NothingLost, webhooks.len() == self.over.scenario.hooks.len(), || {
+            "a webhook is gone".to_owned()
+        });
+        for webhook in &webhooks {
+            for (number, request) in self.requests.clone().into_iter().enumerate() {
+                if let Some(request) = request
+                    && !matches!(request.state, Life::Erased { .. })
+                {
+                    self.check_that_webhook_was_told(webhook, number, &request);
+                }
+            }
+            for event in self.events.clone() {
+                let id = Delivery::id_of(event.id, event.created_by, &webhook.id.target());
+                let is_wanted = webhook.wants(event.event_type.as_str());
+                let is_told = self.deliveries.contains_key(&id.to_string());
+                self.hold(Invariant::NothingLost, is_told || !is_wanted, || {
+                    format!("{} was not told of {}", webhook.id, event.id)
+                });
+            }
+        }
+    }
+
+    /// Every event that it wants has a delivery to it; once it is disabled it is told no more.
+    fn check_that_webhook_was_told(&mut self, webhook: &Webhook, number: usize, request: &Request) {
+        for kind in EventKind::ALL {
+            let expected = self.n_events(number, request, kind);
+            let wants = webhook.settings.event_types.iter().any(|it| it.matches(kind.as_str()));
+            let most = if wants { *expected.end() } else { 0 };
+            let least = if wants && webhook.is_enabled() { *expected.start() } else { 0 };
+            let is_of = |it: &&Delivery| {
+                it.request() == Some(request.id)
+                    && it.event_type == kind
+                    && it.webhook.as_ref() == Some(&webhook.id)
+            };
+            let n_told = self.deliveries.values().filter(is_of).count();
+            let what = || {
+                let (id, kind) = (&webhook.id, kind.as_str());
+                format!("{id} was told of {n_told} {kind} of {}, not {least} to {most}", request.id)
+            };
+            self.hold(Invariant::NothingLost, n_told >= least, what);
+            self.hold(Invariant::NoStrayDuplicate, n_told <= most, what);
+        }
+    }
+
+    /// Whether what arrived at a webhook is signed with each secret that was live when it was sent.
+    pub(super) fn is_genuine_at_webhook(&self, arrival: &Arrival) -> bool {
+        let number = arrival.receiver - self.over.scenario.requests.len();
+        let id = Hook::id(number);
+        let Some(webhook) = self.webhooks().into_iter().find(|it| it.id == id) else {
+            return false;
+        };
+        let secrets = webhook.secrets.0.iter().enumerate();
+        let is_first = |place: usize| place + 1 == webhook.secrets.0.len();
+        let mut live = secrets.filter(|(place, it)| {
+            is_first(*place) || since_start(it.created_at) + ON_ITS_WAY < arrival.at
+        });
+        live.all(|(_, secret)| {
+            let text = fleet::vault().open(webhook.account, secret).now_or_never();
+            let text = text.and_then(Result::ok).expect("it was sealed with the same key");
+            is_genuine(arrival, &text)
+        })
+    }
+
+    /// Whether the webhook of a delivery is disabled in the end.
+    pub(super) fn is_disabled(&self, delivery: &Delivery) -> bool {
+        let of = |it: &Webhook| Some(&it.id) == delivery.webhook.as_ref();
+        self.webhooks().iter().any(|it| of(it) && !it.is_enabled())
+    }
+}

@@ -1,0 +1,115 @@
+//! Webhooks that are there from the beginning, and whose secrets are rotated meanwhile.
+
+use std::sync::Arc;
+
+use answerback::{
+    domain::{
+        Account, Filter, OpId, Profile, Secrets, Webhook, WebhookId,
+        delivery::Receiver,
+        webhook::{PAYLOAD_BYTES, Settings},
+    },
+    service::Entropy,
+    store::{Saved, Store},
+};
+use axum::{body::Body, http::Request};
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
+use crate::{
+    fleet::{self, Fleet, Http},
+    receiver::{Behaviour, url},
+    scenario::behaviour,
+};
+
+/// A webhook, and what happens to it.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Of what it is told.
+    pub event_types: &'static str,
+    /// What its receiver does, attempt by attempt.
+    pub receiver: Vec<Behaviour>,
+    /// When its secret is rotated, in milliseconds.
+    pub rotated_at: Option<i64>,
+}
+
+impl Hook {
+    /// Those of the scenario that `seed` stands for.
+    pub(crate) fn random(seed: u64) -> Vec<Self> {
+        let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(6));
+        let n_hooks = [0, 0, 0, 1, 2][chance.random_range(0..5)];
+        let hook = |_| Self {
+            event_types: ["*", "request.*", "request.finished", "webhook.*"]
+                [chance.random_range(0..4)],
+            receiver: (0..chance.random_range(0..4)).map(|_| behaviour(&mut chance)).collect(),
+            rotated_at: chance.random_bool(0.3).then(|| chance.random_range(0..120_000)),
+        };
+        (0..n_hooks).map(hook).collect()
+    }
+
+    /// What the one with this number is called.
+    pub(crate) fn id(number: usize) -> WebhookId {
+        WebhookId::parse(&format!("h{number}")).expect("a name")
+    }
+
+    /// Makes it, told at the receiver with the number `receiver`.
+    pub(crate) fn settle_in(
+        &self,
+        (number, receiver): (usize, usize),
+        account: &Account,
+        store: &Store,
+        entropy: &Entropy,
+        now: Timestamp,
+    ) {
+        let behaviour = Profile::Standard.behaviour();
+        let secret = fleet::vault().make(account.id, now, entropy).now_or_never();
+        let secret = secret.and_then(Result::ok).expect("nothing waits, and a local key seals");
+        let op = OpId::new(entropy.next());
+        let webhook = Webhook {
+            id: Self::id(number),
+            account: account.id,
+            livemode: true,
+            created_by: op,
+            fingerprint: None,
+            created_at: now,
+            updated_by: op,
+            updated_at: now,
+            settings: Settings {
+                description: None,
+                receiver: Receiver {
+                    url: url(receiver),
+                    profile: Profile::Standard,
+                    timeout_seconds: 5,
+                    retry: behaviour.retry(),
+                    bearer_token: None,
+                },
+                event_types: vec![Filter::parse(self.event_types).expect("a filter")],
+                headers: Vec::new(),
+                max_payload_bytes: PAYLOAD_BYTES,
+            },
+            disabled: None,
+            failing_since: None,
+            secrets: Secrets(vec![secret.kept]),
+            deleted_at: None,
+            revision: 0,
+        };
+        let made = store.create(&webhook).now_or_never();
+        assert!(matches!(made, Some(Ok(Saved::Saved))), "the operator's calls succeed at once");
+    }
+}
+
+/// Rotates the secret of the webhook with this number, once; whether that succeeds is up to fate.
+pub(crate) async fn rotate(fleet: Arc<Fleet>, number: usize, at: i64, api_key: Arc<str>) {
+    fleet.world.sleep_until(at).await;
+    let request = Request::builder()
+        .method("POST")
+        .uri(format!("/v1/webhooks/{}/secret/rotate", Hook::id(number)))
+        .header("host", "answers.example.net")
+        .header("x-api-key", &*api_key)
+        .body(Body::empty())
+        .expect("a valid request");
+    let answer = fleet.http(Http::Intake, request).await;
+    let status = answer.map(|((status, _), _)| status.as_u16());
+    fleet.world.tell(|| format!("the secret of webhook {number} is rotated: {status:?}"));
+}
