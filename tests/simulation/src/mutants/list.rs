@@ -343,11 +343,4 @@ pub const MUTANTS: &[Mutant] = &[
         after: "self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + NET } else { not_before });",
         breaks: Invariant::AtRest,
     },
-    Mutant {
-        name: "who has times of its own is held as well",
-        file: WAITING,
-        before: "(grows && !is_wanted_now && !left.is_zero())",
-        after: "((grows || MUTANT) && !is_wanted_now && !left.is_zero())",
-        breaks: Invariant::InTime,
-    },
 ];
