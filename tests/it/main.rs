@@ -2,6 +2,7 @@
 //!
 //! One binary: linking is the slow part of testing, so it is done once.
 
+mod acceptance;
 mod access;
 mod answering;
 mod bus;
