@@ -7,6 +7,7 @@ mod access;
 mod answering;
 mod bus;
 mod callbacks;
+mod canaries;
 mod channels;
 mod cost;
 mod deliveries;
