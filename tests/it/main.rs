@@ -2,10 +2,12 @@
 //!
 //! One binary: linking is the slow part of testing, so it is done once.
 
+mod acceptance;
 mod access;
 mod answering;
 mod bus;
 mod callbacks;
+mod canaries;
 mod channels;
 mod cost;
 mod deliveries;

@@ -1,7 +1,8 @@
-"""Has a question answered on the local stack, and checks the callback with the public library.
+"""Has the local stack make callbacks, and checks their signatures with the public libraries.
 
-Usage: verify.py PATH_OF_ANSWERBACK. Needs `standardwebhooks` (PyPI). Our own tests check our
-signatures with our own code; this one asks somebody else's.
+Usage: verify.py PATH_OF_ANSWERBACK. Needs `standardwebhooks`, `svix` and `stripe` (PyPI). Our own
+tests check our signatures with our own code; this one asks somebody else's: `standardwebhooks` and
+`svix` about the profile `standard`, `stripe` about those with a `t=…,v1=…` header in seconds.
 """
 
 import base64
@@ -14,20 +15,29 @@ import sys
 import threading
 import urllib.request
 
-from standardwebhooks import Webhook, WebhookVerificationError
+import standardwebhooks
+import stripe
+import svix
 
 SECONDS = 30
-arrived = queue.Queue()
+# How old a signature may be, as Stripe's receivers have it unless they say otherwise.
+TOLERANCE_SECONDS = 300
+# Nobody's secret here.
+OTHER_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+EVENT = {"type": "job.completed", "data": {"executionId": "e", "status": "naïve – ✓"}}
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
+    arrived = queue.Queue()
+
     def do_HEAD(self):
         self.send_response(200)
         self.end_headers()
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        arrived.put((dict(self.headers.items()), body))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.arrived.put((headers, body))
         self.send_response(204)
         self.end_headers()
 
@@ -35,77 +45,160 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def call(method, url, body=None, key=None):
-    request = urllib.request.Request(url, method=method)
-    request.add_header("content-type", "application/json")
-    if key:
-        request.add_header("authorization", f"Bearer {key}")
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(request, data, timeout=SECONDS) as response:
-        return json.load(response)
+class Previous(stripe.WebhookSignature):
+    """Stripe's check, of the signature with the secret before."""
+
+    EXPECTED_SCHEME = "v2"
 
 
-def refuses(webhook, body, headers):
+class Account:
+    """Somebody's account on the local stack, and a server of theirs that is called back."""
+
+    def __init__(self, stack, port):
+        self.base, self.key = stack["base_url"], stack["api_key"]
+        self.callback_url = f"http://127.0.0.1:{port}/hook"
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(self.base + path, method=method)
+        request.add_header("content-type", "application/json")
+        request.add_header("authorization", f"Bearer {self.key}")
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(request, data, timeout=SECONDS) as response:
+            return json.load(response)
+
+    def secret(self):
+        return self.call("GET", "/v1/secret?reveal=true")["secret"]
+
+    def rotate(self):
+        return self.call("POST", "/v1/secret/rotate", {"overlap_seconds": 3600})["secret"]
+
+    def told(self, profile):
+        """The headers and the body of a callback for an event that is posted now."""
+        callback = {"callback_url": self.callback_url, "callback": {"profile": profile}}
+        self.call("POST", "/v1/events", {**EVENT, **callback})
+        return Receiver.arrived.get(timeout=SECONDS)
+
+    def answered(self):
+        """A request that has been answered, and the headers and the body of its callback."""
+        question = {
+            "title": "Is this signature ours?",
+            "recipients": ["a@example.com"],
+            "options": [{"value": "yes", "label": "Yes"}],
+            "callback_url": self.callback_url,
+        }
+        request = self.call("POST", "/v1/requests", question)
+        token = request["recipients"][0]["answer_url"].rsplit("/", 1)[1]
+        self.call("POST", f"/v1/answers/{token}", {"option": "yes"})
+        return request, *Receiver.arrived.get(timeout=SECONDS)
+
+
+def refuses(error, check, *arguments):
     try:
-        webhook.verify(body, headers)
-    except WebhookVerificationError:
+        check(*arguments)
+    except error:
         return True
     return False
 
 
-def check(stack, port):
-    base, key = stack["base_url"], stack["api_key"]
-    secret = call("GET", f"{base}/v1/secret?reveal=true", key=key)["secret"]
-    request = call(
-        "POST",
-        f"{base}/v1/requests",
-        {
-            "title": "Is this signature ours?",
-            "recipients": ["a@example.com"],
-            "options": [{"value": "yes", "label": "Yes"}],
-            "callback_url": f"http://127.0.0.1:{port}/hook",
-        },
-        key,
-    )
-    token = request["recipients"][0]["answer_url"].rsplit("/", 1)[1]
-    call("POST", f"{base}/v1/answers/{token}", {"option": "yes"})
-    headers, body = arrived.get(timeout=SECONDS)
-    headers = {name.lower(): value for name, value in headers.items()}
+def altered(body):
+    changed = bytearray(body)
+    changed[len(changed) // 2] ^= 1
+    return bytes(changed)
 
-    ours = Webhook(secret)
-    event = ours.verify(body, headers)
+
+def ten_minutes_ago():
+    return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=10)
+
+
+def check_standard(secrets, headers, body):
+    """Each of `secrets` verifies with both libraries; what was altered or is old does not."""
+    for library in standardwebhooks, svix:
+
+        def is_refused(secret, *message):
+            webhook = library.Webhook(secret)
+            return refuses(standardwebhooks.WebhookVerificationError, webhook.verify, *message)
+
+        assert is_refused(OTHER_SECRET, body, headers), "a wrong secret passed"
+        for secret in secrets:
+            webhook = library.Webhook(secret)
+            webhook.verify(body, headers)
+            assert is_refused(secret, altered(body), headers), "a changed byte passed"
+
+            # Signed by the library itself, so that nothing but its age is wrong.
+            then = ten_minutes_ago()
+            aged = {
+                "webhook-id": headers["webhook-id"],
+                "webhook-timestamp": str(int(then.timestamp())),
+                "webhook-signature": webhook.sign(headers["webhook-id"], then, body.decode()),
+            }
+            assert is_refused(secret, body, aged), "an old timestamp passed"
+            aged["webhook-signature"] = headers["webhook-signature"]
+            assert is_refused(secret, body, aged), "another timestamp passed"
+
+
+def is_stripes(secret, header, body, scheme=stripe.WebhookSignature):
+    """Whether Stripe's own check passes."""
+    error = stripe.SignatureVerificationError
+    return not refuses(error, scheme.verify_header, body, header, secret, TOLERANCE_SECONDS)
+
+
+def check_timed(secret, header, body, scheme=stripe.WebhookSignature):
+    """`secret` verifies with Stripe's library; what was altered or is old does not."""
+    assert is_stripes(secret, header, body, scheme), header
+    assert not is_stripes(OTHER_SECRET, header, body, scheme), "a wrong secret passed"
+    assert not is_stripes(secret, header, altered(body), scheme), "a changed byte passed"
+
+    # Signed by the library itself, so that nothing but its age is wrong.
+    then = int(ten_minutes_ago().timestamp())
+    aged = scheme.generate_signature_header(body.decode(), secret, then)
+    assert not is_stripes(secret, aged, body, scheme), "an old timestamp passed"
+    time = header.split(",")[0]
+    assert not is_stripes(secret, header.replace(time, f"t={then}"), body, scheme)
+
+
+def check_one_secret(account):
+    secret = account.secret()
+    request, headers, body = account.answered()
+    check_standard([secret], headers, body)
+    event = standardwebhooks.Webhook(secret).verify(body, headers)
     assert event["type"] == "request.finished", event
     assert event["data"]["request_id"] == request["id"], event
 
-    changed = bytearray(body)
-    changed[len(changed) // 2] ^= 1
-    assert refuses(ours, bytes(changed), headers), "a changed byte passed"
+    check_standard([secret], *account.told("standard"))
+    for profile in "ping", "noukai":
+        headers, body = account.told(profile)
+        check_timed(secret, headers[f"x-{profile}-signature"], body)
 
-    other = Webhook("whsec_" + base64.b64encode(bytes(32)).decode())
-    assert refuses(other, body, headers), "a wrong secret passed"
 
-    # Signed by the library itself, so that nothing but its age is wrong.
-    then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=10)
-    old = {
-        "webhook-id": headers["webhook-id"],
-        "webhook-timestamp": str(int(then.timestamp())),
-        "webhook-signature": ours.sign(headers["webhook-id"], then, body.decode()),
-    }
-    assert refuses(ours, body, old), "an old timestamp passed"
-    assert refuses(ours, body, {**headers, "webhook-timestamp": old["webhook-timestamp"]})
+def check_overlap(account):
+    old, new = account.secret(), account.rotate()
+    assert old != new
+    check_standard([old, new], *account.told("standard"))
+
+    headers, body = account.told("ping")
+    for secret in old, new:
+        check_timed(secret, headers["x-ping-signature"], body)
+
+    headers, body = account.told("noukai")
+    header = headers["x-noukai-signature"]
+    check_timed(new, header, body)
+    check_timed(old, header, body, Previous)
+    assert not is_stripes(old, header, body), "the secret before signs as `v1`"
+    assert not is_stripes(new, header, body, Previous), "the new secret signs as `v2`"
 
 
 def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [sys.argv[1], "dev", "--json", "--memory", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            check(json.loads(process.stdout.readline()), server.server_port)
+            account = Account(json.loads(process.stdout.readline()), server.server_port)
+            check_one_secret(account)
+            check_overlap(account)
         finally:
             process.terminate()
-    print("The signed callback verifies with standardwebhooks; what was altered does not.")
+    print("Signed callbacks verify with standardwebhooks, svix and stripe; what was altered does not.")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@
 mod callers;
 mod count;
 mod door;
+mod many;
 
 use std::{
     process::Stdio,

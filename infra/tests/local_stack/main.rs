@@ -1,6 +1,7 @@
 //! The program `answerback` as people run it: a process that is started, called, killed and
 //! started again.
 
+mod canaries;
 mod dying;
 mod isolation;
 mod keys;

@@ -77,7 +77,12 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 
 /// Starts the program, and reads its stdout up to the first line that `is_last`.
 pub(crate) fn spawn(arguments: &[&str], is_last: fn(&str) -> bool) -> (Child, String) {
-    let mut child = answerback(arguments).stdout(Stdio::piped()).spawn().expect("it was built");
+    ready(&mut answerback(arguments), is_last)
+}
+
+/// Starts a program as [`spawn`] does.
+pub(crate) fn ready(program: &mut Command, is_last: fn(&str) -> bool) -> (Child, String) {
+    let mut child = program.stdout(Stdio::piped()).spawn().expect("it was built");
     let stdout = child.stdout.take().expect("it is piped");
     let read = move |stdout: ChildStdout| {
         let mut text = String::new();

@@ -1,0 +1,131 @@
+//! Receivers that were written for other products, from the event to the end of its delivery:
+//! each checks exactly what its product tells its users to check, and nothing else.
+//!
+//! Those of `NextKS` and Ping are with these products' APIs, in `fronts`.
+
+mod many;
+mod nextmv;
+mod notify;
+mod noukai;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    time::Duration,
+};
+
+use answerback::{
+    Promise,
+    domain::CallbackUrl,
+    egress::{self, Failure, Post, Receivers, Reply},
+    service::Clock,
+};
+use axum::http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use system_tests::{START, Setup, World, reply};
+
+/// What somebody's server does with a callback.
+trait Receiver: Send + 'static {
+    /// Takes note of `post`, which arrives at `now`, and gives the status to answer with.
+    fn receive(&mut self, post: &Post, now: Timestamp) -> u16;
+}
+
+/// Where everything is posted to.
+struct Host<R> {
+    clock: OnceLock<Clock>,
+    receiver: Mutex<R>,
+}
+
+impl<R: Receiver> Host<R> {
+    /// A service whose callbacks all go to `receiver`.
+    async fn start(receiver: R) -> (World, Arc<Self>) {
+        let host = Arc::new(Self { clock: OnceLock::new(), receiver: Mutex::new(receiver) });
+        let egress = egress::Client::Simulated(Arc::<Self>::clone(&host));
+        let world = World::start_with(Setup { egress: Some(egress), ..<_>::default() }).await;
+        host.clock.set(world.system.clock.clone()).expect("it is set once");
+        (world, host)
+    }
+
+    fn receiver(&self) -> MutexGuard<'_, R> {
+        self.receiver.lock().expect("no panic while it was held")
+    }
+}
+
+impl<R: Receiver> Receivers for Host<R> {
+    fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
+        let now = self.clock.get().expect("nothing is posted before the world is there").now();
+        let answer = reply(self.receiver().receive(&post, now));
+        Box::pin(async { answer })
+    }
+
+    fn check(&self, _: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl<R> fmt::Debug for Host<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}
+
+/// The time and the signatures of these names in a `t=…,v1=…` header.
+fn timed<'a>(header: &'a str, names: &[&str]) -> Option<(i64, Vec<&'a str>)> {
+    let parts = || header.split(',').filter_map(|it| it.split_once('='));
+    let time = parts().find(|(name, _)| *name == "t")?.1.parse().ok()?;
+    Some((time, parts().filter(|it| names.contains(&it.0)).map(|it| it.1).collect()))
+}
+
+/// Makes a webhook, and gives its secret.
+async fn webhook(world: &World, webhook: Value) -> String {
+    let answer = world.call(Method::POST, "/v1/webhooks", webhook).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    text(&answer.json()["secret"]).to_owned()
+}
+
+/// Posts an event, and gives its identifier.
+async fn event(world: &World, event_type: &str, data: &Value) -> String {
+    let event = json!({ "type": event_type, "data": data });
+    let answer = world.call(Method::POST, "/v1/events", event).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    text(&answer.json()["id"]).to_owned()
+}
+
+/// Posts an event that is told at once, and gives its delivery.
+async fn told(world: &World, event_type: &str, data: &Value) -> Value {
+    let event = event(world, event_type, data).await;
+    world.follow_hints().await;
+    let list = get(world, &format!("/v1/deliveries?event_id={event}")).await;
+    let [delivery] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
+    delivery.clone()
+}
+
+async fn get(world: &World, path: &str) -> Value {
+    let answer = world.call(Method::GET, path, Value::Null).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    answer.json()
+}
+
+/// Lets time pass with a sweep now and then, which remembers what no hint waits for.
+async fn live(world: &World, n_sweeps: u32, every: Duration) {
+    for _ in 0..n_sweeps {
+        world.pass(every).await;
+        world.system.sweep().await;
+    }
+    world.follow_hints().await;
+}
+
+/// The second of the test.
+fn second(now: Timestamp) -> i64 {
+    now.as_second() - START
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+/// A header as text, or nothing.
+fn header<'a>(post: &'a Post, name: &str) -> Option<&'a str> {
+    post.headers.get(name)?.to_str().ok()
+}

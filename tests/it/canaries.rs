@@ -1,0 +1,131 @@
+//! Canaries: everything that touches a secret is done once, while every line that anybody logs, at
+//! any level, is kept. No line holds a secret, and what must be traceable has left one.
+
+mod flow;
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use answerback::{
+    domain::{Account, ApiKey, Channel, Delivery, Request, Webhook, WebhookId},
+    store::{Item, Key, keys},
+};
+use system_tests::World;
+use tracing::{Dispatch, subscriber::NoSubscriber};
+use tracing_subscriber::EnvFilter;
+
+use flow::Flow;
+
+/// Everything, but for the bytes that the SDK exchanges with the table, which it tells at `trace`:
+/// whatever is kept is among them.
+const HEARD: &str = "trace,aws_smithy_runtime=debug";
+
+/// What is logged, in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic while it was held").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().expect("no panic while it was held").clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+}
+
+/// Goes through everything, and gives what was logged meanwhile on this thread: tests beside this
+/// one have threads of their own.
+async fn listen(lines: &Lines) -> Flow {
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(HEARD))
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // While there is but one, whether anybody listens to a line is asked of the thread that logs it
+    // first, which may be another test's, and not asked again.
+    let _second = Dispatch::new(NoSubscriber::default());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    Flow::go().await
+}
+
+/// Panics with the line where one of the secrets stands.
+#[track_caller]
+fn assert_unspoken(flow: &Flow, text: &str) {
+    assert!(flow.canaries.len() > 20, "there are secrets to look for");
+    for (what, canary) in &flow.canaries {
+        assert!(canary.len() >= 16, "{what} is too short to be looked for: {canary}");
+        let told = text.lines().find(|line| line.contains(canary.as_str()));
+        assert_eq!(told, None, "it holds {what}: {canary}");
+    }
+}
+
+#[tokio::test]
+async fn no_line_that_is_logged_holds_a_secret_and_every_use_of_one_is_audited() {
+    let lines = Lines::default();
+    let flow = listen(&lines).await;
+    let text = lines.text();
+    for target in ["intake", "deliver", "aws_", "audit"] {
+        assert!(text.contains(target), "nothing of {target} was heard");
+    }
+    assert_unspoken(&flow, &text);
+    assert!(!text.contains(flow::PATH), "the path of a receiver's address is nobody's business");
+
+    let audit: Vec<&str> = text.lines().filter(|it| it.contains(" audit: ")).collect();
+    for (who, did, what) in &flow.audited {
+        let account = format!("account.id={}", flow.world.account.id);
+        let key = format!("key.id=key_{}", who.split('_').nth(2).expect("a key's identifier"));
+        let is_it = |line: &&&str| {
+            let (time, rest) = line.split_once(' ').expect("a time and the rest");
+            time.parse::<jiff::Timestamp>().is_ok()
+                && rest.contains(&format!("audit: {did} "))
+                && [&account, &key, what].iter().all(|it| rest.contains(it.as_str()))
+        };
+        assert!(audit.iter().any(|it| is_it(&it)), "nobody noted: {did} {what}\n{audit:#?}");
+    }
+}
+
+/// The item as somebody would print it who looks for a fault.
+async fn printed<T: Item + std::fmt::Debug>(world: &World, key: Key) -> String {
+    let item = world.system.store.get::<T>(key).await.expect("the table is there");
+    let item = item.expect("it is kept");
+    format!("{item:?}\n{item:#?}\n")
+}
+
+#[tokio::test]
+async fn nothing_that_is_printed_holds_a_secret() {
+    let flow = Flow::go().await;
+    let world = &flow.world;
+    let account = world.account.id;
+    let mut text = format!("{:?}\n{:?}\n{:?}\n", world.system, world.account, world.posts());
+    text += &printed::<Account>(world, keys::account(account)).await;
+    for (id, prefix) in &flow.webhooks {
+        let id = WebhookId::parse(id).expect("it is one");
+        let printed = printed::<Webhook>(world, keys::webhook(account, true, &id)).await;
+        assert!(printed.contains(prefix), "it is this one: {printed}");
+        text += &printed;
+    }
+    for id in &flow.channels {
+        text += &printed::<Channel>(world, keys::channel(id.parse().expect("one"))).await;
+    }
+    for id in &flow.keys {
+        text += &printed::<ApiKey>(world, keys::api_key(id.parse().expect("one"))).await;
+    }
+    for id in &flow.requests {
+        text += &printed::<Request>(world, keys::request(id.parse().expect("one"))).await;
+    }
+    for id in &flow.deliveries {
+        text += &printed::<Delivery>(world, keys::delivery(id.parse().expect("one"))).await;
+    }
+    assert_unspoken(&flow, &text);
+}
