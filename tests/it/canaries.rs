@@ -10,8 +10,10 @@ use std::{
 
 use answerback::{
     domain::{Account, ApiKey, Channel, Delivery, Request, Webhook, WebhookId},
+    signing::SigningKey,
     store::{Item, Key, keys},
 };
+use secrecy::ExposeSecret as _;
 use system_tests::World;
 use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::EnvFilter;
@@ -127,5 +129,11 @@ async fn nothing_that_is_printed_holds_a_secret() {
     for id in &flow.deliveries {
         text += &printed::<Delivery>(world, keys::delivery(id.parse().expect("one"))).await;
     }
+    let secrets = flow.canaries.iter().map(|it| format!("whsec_{}", it.1).into());
+    let keys: Vec<SigningKey> = secrets.filter_map(|it| SigningKey::parse(&it).ok()).collect();
+    assert!(keys.len() >= 6, "the secrets are among them");
     assert_unspoken(&flow, &text);
+    assert_unspoken(&flow, &format!("{keys:?}"));
+    let made = world.system.make_key(&world.account, true, Vec::new()).await.expect("a key");
+    assert!(!format!("{made:?}").contains(made.text.expose_secret()));
 }

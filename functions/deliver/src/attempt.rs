@@ -4,7 +4,7 @@ use answerback::{
     domain::{
         Attempt, CallbackUrl, Channel, Delivery, OpId, Secrets, Webhook,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
-        delivery::{Reason, Receiver, State, Target, Verdict},
+        delivery::{End, Reason, Receiver, State, Target, Verdict},
         profile::{Behaviour, Permanent},
         retry,
     },
@@ -38,7 +38,7 @@ pub(crate) async fn attempt(
         (Target::Https(receiver), Some(body)) => {
             let party = match Party::find(app, &delivery, receiver).await? {
                 Ok(party) => party,
-                Err(verdict) => return finish_unsent(app, delivery, verdict, op).await,
+                Err(end) => return finish_unsent(app, delivery, end, op).await,
             };
             let sending = Box::pin(send(app, &delivery, &party, body, started_at));
             let sent = breaker::watched(app, &delivery, sending).await?;
@@ -101,12 +101,8 @@ pub(crate) async fn attempt(
 }
 
 /// Ends a delivery that there is nobody for.
-async fn finish_unsent(
-    app: &App,
-    delivery: Delivery,
-    verdict: Verdict,
-    op: OpId,
-) -> Result<(), Error> {
+async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Result<(), Error> {
+    let verdict = Verdict::Unsent(end);
     let now = app.clock.now();
     let id = delivery.id;
     let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
@@ -138,7 +134,7 @@ impl Party {
         app: &App,
         delivery: &Delivery,
         receiver: &Receiver,
-    ) -> Result<Result<Self, Verdict>, Error> {
+    ) -> Result<Result<Self, End>, Error> {
         let Some(id) = &delivery.webhook else {
             let secrets = if let Some(channel) = delivery.channel {
                 let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
@@ -152,9 +148,9 @@ impl Party {
         };
         let key = keys::webhook(delivery.account, delivery.livemode, id);
         let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
-        let Some(webhook) = webhook else { return Ok(Err(Verdict::Pointless)) };
+        let Some(webhook) = webhook else { return Ok(Err(End::Cancelled)) };
         if !webhook.is_enabled() {
-            return Ok(Err(Verdict::Permanent(Reason::Disabled)));
+            return Ok(Err(End::Failed(Reason::Disabled)));
         }
         let Receiver { url, bearer_token, .. } = webhook.settings.receiver.clone();
         Ok(Ok(Self {
@@ -326,7 +322,7 @@ fn log(delivery: &Delivery, record: &Attempt, verdict: Verdict) {
     let outcome = match verdict {
         Verdict::Accepted => "delivered",
         Verdict::Retry { .. } => "failed",
-        Verdict::Permanent(_) | Verdict::Pointless => "failed for good",
+        Verdict::Permanent(_) | Verdict::Unsent(_) => "failed for good",
     };
     tracing::info!(
         delivery.id = %delivery.id,

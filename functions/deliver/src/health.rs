@@ -61,7 +61,7 @@ async fn note(
             }
             return Ok(());
         }
-        Verdict::Pointless => return Ok(()),
+        Verdict::Unsent(_) => return Ok(()),
         Verdict::Permanent(reason) => reason == Reason::Gone,
         Verdict::Retry { .. } => false,
     };

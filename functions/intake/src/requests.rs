@@ -31,10 +31,11 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let mut request = find_settled(&app, &caller, &id).await?;
+    // Before anything else takes time: what has come to its deadline meanwhile is not cancelled.
+    let now = app.clock.now();
     app.webhooks.attend(&mut request).await;
     let audience = request.audience;
     let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
     let request = advance(&app.store, request, |it| {
         it.heard_by(audience).cancel(now, op).map_err(|refusal| refused(it, None, &refusal))
     })

@@ -203,6 +203,11 @@ impl Receiver {
         self.status.store(status, Ordering::SeqCst);
     }
 
+    /// How much came.
+    pub(crate) fn n_arrived(&self) -> usize {
+        self.arrived.lock().expect("no holder panics").len()
+    }
+
     /// Everything that came, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().expect("no holder panics").clone()

@@ -200,8 +200,8 @@ pub enum Verdict {
     },
     /// It never will.
     Permanent(Reason),
-    /// There is nobody any more to have it.
-    Pointless,
+    /// It was not sent, for there is nobody to have it: it ends so.
+    Unsent(End),
 }
 
 /// What to do with a delivery that a hint or a timer named.
@@ -306,7 +306,7 @@ impl Delivery {
         let mut next = self.next();
         match verdict {
             Verdict::Accepted => next.done(End::Delivered, now, op),
-            Verdict::Pointless => next.done(End::Cancelled, now, op),
+            Verdict::Unsent(end) => next.done(end, now, op),
             Verdict::Permanent(reason) => {
                 next.failures += 1;
                 next.done(End::Failed(reason), now, op);

@@ -32,10 +32,15 @@ impl Left<'_> {
                 }
             }
             for event in self.events.clone() {
+                // One that has recovered in time is not disabled, and nobody is told.
+                let is_so = event.disables.as_ref().is_none_or(|disables| {
+                    let of = |it: &&Webhook| it.id == disables.webhook;
+                    webhooks.iter().find(of).is_some_and(|it| !it.is_enabled())
+                });
                 let id = Delivery::id_of(event.id, event.created_by, &webhook.id.target());
                 let is_wanted = webhook.wants(event.event_type.as_str());
                 let is_told = self.deliveries.contains_key(&id.to_string());
-                self.hold(Invariant::NothingLost, is_told || !is_wanted, || {
+                self.hold(Invariant::NothingLost, is_told || !is_wanted || !is_so, || {
                     format!("{} was not told of {}", webhook.id, event.id)
                 });
             }
