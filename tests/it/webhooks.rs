@@ -94,7 +94,7 @@ async fn everything_that_is_wrong_with_a_webhook_is_said() {
             "connection": "close",
         },
         "bearer_token": "not one",
-        "max_payload_bytes": 1023,
+        "max_payload_bytes": 8191,
         "timeout_seconds": 21,
         "name": "x",
     });

@@ -80,11 +80,17 @@ async fn event_of(
     request: &Request,
     id: EventId,
 ) -> Result<Option<Event>, store::Error> {
+    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
+    targets.extend(webhooks.iter().map(|it| it.id.target()));
     let mut kind = None;
-    for target in [CALLBACK, BUS] {
-        let delivery = keys::delivery(Delivery::id_of(id, request.created_by, target));
+    for target in targets {
+        let delivery = keys::delivery(Delivery::id_of(id, request.created_by, &target));
         let delivery: Option<Delivery> = app.store.get(delivery).await?;
-        kind = kind.or(delivery.and_then(|it| EventKind::parse(it.event_type.as_str())));
+        kind = delivery.and_then(|it| EventKind::parse(it.event_type.as_str()));
+        if kind.is_some() {
+            break;
+        }
     }
     let at = match (kind, &request.state) {
         (Some(EventKind::RequestCreated), _) => request.created_at,
@@ -93,7 +99,7 @@ async fn event_of(
         {
             end.at
         }
-        // Who answered is told by the callback alone, which is never too small for it.
+        // What tells who answered fits every callback, so nobody is sent here for it.
         _ => return Ok(None),
     };
     Ok(kind.map(|kind| Event { number: id.number(), kind, at, answered: None }))

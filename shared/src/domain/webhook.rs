@@ -26,8 +26,8 @@ pub const WEBHOOKS_MAX: usize = 50;
 pub const ID_CHARS_MAX: usize = 64;
 /// Most bytes of a body, unless another number is asked for.
 pub const PAYLOAD_BYTES: u32 = 65_536;
-/// The least that may be asked for: a body without its data fits.
-pub const PAYLOAD_BYTES_MIN: u32 = 1_024;
+/// The least that may be asked for: what tells of one answer fits, with all that it may hold.
+pub const PAYLOAD_BYTES_MIN: u32 = 8_192;
 /// The most that may be asked for: body and all else of a delivery fit an item of 400 KB.
 pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
 /// A webhook that has failed for so long, without a success in between, is disabled.

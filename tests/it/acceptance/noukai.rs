@@ -76,7 +76,7 @@ async fn start(moods: &[u16]) -> (World, Arc<Host<Flows>>) {
     let (world, host) = Host::start(Flows { moods: moods.to_vec(), ..<_>::default() }).await;
     let flows = json!({
         "id": "flows", "profile": "noukai", "endpoint_url": "https://noukai.example.com/flows",
-        "max_payload_bytes": 1_024,
+        "max_payload_bytes": 8_192,
     });
     host.receiver().secret = webhook(&world, flows).await;
     (world, host)
@@ -196,7 +196,7 @@ async fn a_redirection_is_for_good() {
 async fn what_was_cut_is_fetched_whole_with_a_key() {
     let (world, host) = start(&[]).await;
     let mut whole = job("e-1");
-    whole["log"] = "line\n".repeat(1_000).into();
+    whole["log"] = "line\n".repeat(2_000).into();
     told(&world, "job.completed", &whole).await;
 
     let taken: Vec<Value> = host.receiver().taken.values().cloned().collect();

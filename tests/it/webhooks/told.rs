@@ -235,11 +235,11 @@ async fn both_secrets_of_a_webhook_sign_while_they_overlap() {
 async fn what_is_too_large_for_one_webhook_is_whole_for_another() {
     let world = World::start().await;
     let mut small = hook("small");
-    small["max_payload_bytes"] = 1_024.into();
+    small["max_payload_bytes"] = 8_192.into();
     make(&world, small).await;
     make(&world, hook("usual")).await;
     let event =
-        post(&world, json!({ "type": "build.done", "data": { "log": "x".repeat(2_000) } })).await;
+        post(&world, json!({ "type": "build.done", "data": { "log": "x".repeat(9_000) } })).await;
     for post in world.posts() {
         let body: Value = serde_json::from_slice(&post.body).expect("JSON");
         assert_eq!(body["id"], event["id"]);
@@ -281,4 +281,33 @@ async fn what_was_on_its_way_to_a_deleted_webhook_is_cancelled() {
     assert_eq!(world.posts().len(), 1);
     let path = format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("an id"));
     assert_eq!(get(&world, &path).await["data"][0]["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_a_webhook_alone_is_told_of_a_request_can_be_fetched() {
+    let world = World::start().await;
+    let mut small = hook("small");
+    small["max_payload_bytes"] = 8_192.into();
+    small["event_types"] = json!(["request.finished"]);
+    make(&world, small).await;
+    let people: Vec<String> = (0..20).map(|it| format!("p{it}@example.com")).collect();
+    let request = world
+        .create(json!({
+            "title": "Deploy?",
+            "recipients": people,
+            "fields": [{ "key": "why", "type": "textarea", "label": "Why" }],
+        }))
+        .await;
+    for row in 0..20 {
+        let answer = json!({ "option": "submit", "fields": { "why": "y".repeat(900) } });
+        world.answer(&request, row, answer).await;
+    }
+    world.follow_hints().await;
+    let body: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
+    assert_eq!(body["truncated"], true);
+    let url = body["data_url"].as_str().expect("an address");
+    let path = url.split_once("/v1/").map(|it| format!("/v1/{}", it.1)).expect("ours");
+    let whole = get(&world, &path).await;
+    assert_eq!((&whole["id"], &whole["type"]), (&body["id"], &body["type"]));
+    assert_eq!(whole["data"]["responses"].as_array().map(Vec::len), Some(20));
 }

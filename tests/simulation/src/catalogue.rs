@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fault::Schedule,
+    hooks::Hook,
     receiver::Behaviour,
     scenario::{Action, Plan, Scenario, What},
     world::Weather,
@@ -94,6 +95,10 @@ const DOWN: (&str, &[Behaviour]) = ("is down", &[Behaviour::Refuses; 9]);
 /// What becomes of a request whose receiver is down.
 const LIVES_OF_DOWN: [&str; 2] = ["answered", "with events of one's own"];
 
+/// What becomes of a request that webhooks are told of beside its callback.
+const LIVES_WITH_HOOKS: [&str; 4] =
+    ["answered", "timed out", "with events of one's own", "erased after its end"];
+
 /// How it is made, whether its events are published, and how its result is read.
 type Terms = (&'static str, fn() -> Value, bool, What);
 
@@ -148,6 +153,37 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
                 },
             ));
         }
+    }
+    // Two webhooks beside the callback, one of them as unwell, its secret rotated in between.
+    let has_hooks = |it: &&Life| LIVES_WITH_HOOKS.contains(&it.0);
+    for ((life, body, actions), (receiver, behaviours)) in
+        LIVES.iter().filter(has_hooks).flat_map(|life| RECEIVERS.iter().map(move |it| (life, it)))
+    {
+        let name = format!("{life}; webhooks are told too, and one {receiver}");
+        let actions = actions.iter().map(|(at, what)| Action { at: *at, what: *what });
+        let plan = Plan {
+            at: 1_000,
+            has_key: true,
+            body: merged(usual(), body()),
+            receiver: Vec::new(),
+            actions: actions.collect(),
+        };
+        let unwell = behaviours.to_vec();
+        let hooks = vec![
+            Hook { event_types: "request.*", receiver: unwell, rotated_at: Some(3_010) },
+            Hook { event_types: "*", receiver: Vec::new(), rotated_at: None },
+        ];
+        scenarios.push((
+            name,
+            Scenario {
+                seed: scenarios.len() as u64,
+                requests: vec![plan],
+                hooks,
+                publishes: false,
+                weather: Weather::CALM,
+                schedule: Schedule::At(Vec::new()),
+            },
+        ));
     }
     scenarios
 }

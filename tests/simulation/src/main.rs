@@ -58,6 +58,8 @@ enum Mode {
     Break {
         /// Which.
         invariant: String,
+        /// Where that was found before, to look there first.
+        before: Option<String>,
     },
 }
 
@@ -92,7 +94,9 @@ fn main() -> ExitCode {
         }
         Mode::Tell { seed } => return tell(seed),
         Mode::Mutants => return hunt(),
-        Mode::Break { invariant } => return break_promise(&invariant, n_threads),
+        Mode::Break { invariant, before } => {
+            return break_promise(&invariant, before.as_deref(), n_threads);
+        }
     };
     show(&report, began_at)
 }
@@ -130,10 +134,10 @@ fn hunt() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the program says")]
-fn break_promise(invariant: &str, n_threads: usize) -> ExitCode {
+fn break_promise(invariant: &str, before: Option<&str>, n_threads: usize) -> ExitCode {
     let wanted = Invariant::ALL.into_iter().find(|it| it.as_str() == invariant);
     let wanted = wanted.expect("an invariant's own words");
-    match modes::breach(wanted, n_threads) {
+    match modes::breach(wanted, before, n_threads) {
         Some(found) => {
             println!("{}", found.name);
             ExitCode::SUCCESS

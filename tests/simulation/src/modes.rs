@@ -75,12 +75,17 @@ pub fn random(
     random_for(None, seeds, n_threads, is_over, progress)
 }
 
-/// A history in which this promise is not kept, wherever it is found first: at random, with single
-/// faults, or at random once more.
-pub fn breach(invariant: Invariant, n_threads: usize) -> Option<Found> {
+/// A history in which this promise is not kept, wherever it is found first: where it was found
+/// `before`, at random, with single faults, or at random once more.
+pub fn breach(invariant: Invariant, before: Option<&str>, n_threads: usize) -> Option<Found> {
     let at_random = |seeds| random_for(Some(invariant), seeds, n_threads, &|| false, &|_| ());
     let first = |report: Report| report.found.into_iter().next();
-    first(at_random(0..BREACH_HISTORIES))
+    let seed = before.and_then(|it| it.strip_prefix("seed ")).and_then(|it| it.parse().ok());
+    let mut scenarios = catalogue::scenarios();
+    scenarios.retain(|it| before.is_some_and(|before| before.starts_with(&it.0)));
+    None.or_else(|| first(at_random(seed?..seed? + 1)))
+        .or_else(|| first(single_for(Some(invariant), &scenarios, n_threads, &|_| ())))
+        .or_else(|| first(at_random(0..BREACH_HISTORIES)))
         .or_else(|| first(single_for(Some(invariant), &catalogue::scenarios(), n_threads, &|_| ())))
         .or_else(|| first(at_random(BREACH_HISTORIES..10 * BREACH_HISTORIES)))
 }

@@ -18,6 +18,8 @@ use list::{MUTANTS, Mutant};
 
 /// The variable that has the number of the fault that is on.
 const SWITCH: &str = "ANSWERBACK_MUTANT";
+/// Where they were found.
+const TABLE: &str = "tests/simulation/MUTANTS.md";
 /// What is copied.
 const SOURCES: &[&str] = &["Cargo.lock", "clippy.toml", "shared", "functions", "tests/simulation"];
 /// The switch, as a module of the copied common crate.
@@ -110,12 +112,14 @@ name = "mutants"
 path = "src/main.rs"
 "#;
 
-/// Looks for a history that breaks what each mutant is to break.
+/// Looks for a history that breaks what each mutant is to break, first where the table has it.
 pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hunted>> {
+    let table = fs::read_to_string(root().join(TABLE)).context(TABLE)?;
     let mut hunted = Vec::new();
     for (number, mutant) in MUTANTS.iter().enumerate() {
         let output = Command::new(program)
             .args(["break", mutant.breaks.as_str()])
+            .args(found_before(&table, mutant))
             .env(SWITCH, number.to_string())
             .output()
             .context("the mutants do not start")?;
@@ -125,6 +129,12 @@ pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hu
         progress(&hunted[number]);
     }
     Ok(hunted)
+}
+
+/// Where the table has it that `mutant` was found.
+fn found_before<'a>(table: &'a str, mutant: &Mutant) -> Option<&'a str> {
+    let row = table.lines().find(|it| it.starts_with(&format!("| {} |", mutant.name)))?;
+    row.trim_end_matches(" |").rsplit(" | ").next()
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
