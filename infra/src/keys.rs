@@ -78,7 +78,7 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
         )?;
         let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
         // An account that is there has its secret already.
-        let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
+        let vault = Vault::of(&config, &sdk);
         return make(&create, &store(&sdk, &config.table, layout), vault).await;
     }
 

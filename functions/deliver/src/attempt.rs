@@ -2,19 +2,18 @@
 
 use answerback::{
     domain::{
-        Attempt, CallbackUrl, Channel, Delivery, OpId, Secrets, Webhook,
+        Attempt, CallbackUrl, Delivery, OpId,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
-        delivery::{End, Reason, Receiver, State, Target, Verdict},
+        delivery::{End, Reason, State, Target, Verdict},
         profile::{Behaviour, Permanent},
         retry,
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
     service::{Lost, advance},
-    store::keys,
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, breaker, erasure, health, sign};
+use crate::{App, Error, breaker, erasure, health, party::Party, sign};
 
 /// What came of sending.
 struct Sent {
@@ -114,52 +113,6 @@ async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Res
     }
     tracing::info!(delivery.id = %id, "its webhook is gone or disabled");
     Ok(())
-}
-
-/// Who is told, as of now.
-struct Party {
-    receiver: Receiver,
-    /// Headers of its own.
-    headers: Vec<(String, String)>,
-    secrets: Secrets,
-    webhook: Option<Webhook>,
-}
-
-impl Party {
-    /// Who is to be told; or what becomes of the delivery where there is nobody.
-    ///
-    /// What a delivery looks like was decided when it was made. Where it goes, and what it proves
-    /// itself with, is as its webhook has it now.
-    async fn find(
-        app: &App,
-        delivery: &Delivery,
-        receiver: &Receiver,
-    ) -> Result<Result<Self, End>, Error> {
-        let Some(id) = &delivery.webhook else {
-            let secrets = if let Some(channel) = delivery.channel {
-                let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
-                channel.ok_or(Error::Secret)?.secrets
-            } else {
-                let account = app.accounts.account_now(delivery.account).await?;
-                account.ok_or(Error::Secret)?.secrets.clone()
-            };
-            let receiver = receiver.clone();
-            return Ok(Ok(Self { receiver, headers: Vec::new(), secrets, webhook: None }));
-        };
-        let key = keys::webhook(delivery.account, delivery.livemode, id);
-        let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
-        let Some(webhook) = webhook else { return Ok(Err(End::Cancelled)) };
-        if !webhook.is_enabled() {
-            return Ok(Err(End::Failed(Reason::Disabled)));
-        }
-        let Receiver { url, bearer_token, .. } = webhook.settings.receiver.clone();
-        Ok(Ok(Self {
-            receiver: Receiver { url, bearer_token, ..receiver.clone() },
-            headers: webhook.settings.headers.clone(),
-            secrets: webhook.secrets.clone(),
-            webhook: Some(webhook),
-        }))
-    }
 }
 
 async fn send(

@@ -9,6 +9,7 @@ mod breaker;
 mod dispatch;
 mod erasure;
 mod health;
+mod party;
 mod sign;
 
 use std::{collections::BTreeMap, time::Duration};

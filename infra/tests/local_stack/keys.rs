@@ -56,6 +56,12 @@ async fn a_key_is_made_in_a_table_that_the_environment_names() {
     command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", endpoint);
     command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
     let output = run(&mut command);
+    let (is_made, told) = made(&output);
+    assert!(!is_made && told.contains("`SECRETS_KEY_ID` must be set"), "{told}");
+
+    let secrets_key = std::fs::read_to_string(folder.path().join("secrets.key"));
+    command.env("LOCAL_SECRETS_KEY", secrets_key.expect("the stack has made it").trim());
+    let output = run(&mut command);
     let (is_made, key) = made(&output);
     assert!(is_made, "{key}");
     key.clone_into(&mut stack.api_key);

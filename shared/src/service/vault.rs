@@ -27,7 +27,7 @@ use ring::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Entropy, Problem};
+use super::{Config, Entropy, Problem, Sdk};
 use crate::{
     domain::{
         AccountId, Secret, Secrets,
@@ -91,6 +91,15 @@ pub enum VaultError {
 }
 
 impl Vault {
+    /// The vault of a deployment; nothing where none is configured.
+    pub fn of(config: &Config, sdk: &Sdk) -> Option<Self> {
+        let Config { secrets_key_id, local_secrets_key, .. } = config;
+        // A key in the clear is not for where secrets are those of others.
+        let local = local_secrets_key.as_ref().filter(|_| sdk.is_local());
+        let in_kms = secrets_key_id.as_ref().map(|it| Self::kms(sdk.kms(), it.clone()));
+        in_kms.or_else(|| local.map(|it| Self::local(it.0)))
+    }
+
     /// A vault that seals with `key`.
     pub fn local(key: [u8; 32]) -> Self {
         Self(Arc::new(Keeper::Local(DataKey(key))))

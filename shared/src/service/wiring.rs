@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::{Bus, Config, Hints, Sdk, Vault};
 use crate::{
@@ -48,13 +48,7 @@ impl Wiring {
 
     /// What opens secrets.
     pub fn vault(&self) -> anyhow::Result<Vault> {
-        let Config { secrets_key_id, local_secrets_key, .. } = &self.config;
-        Ok(match (secrets_key_id, local_secrets_key) {
-            (Some(key_id), _) => Vault::kms(self.sdk.kms(), key_id.clone()),
-            // In the clear in the environment: not where secrets are those of others.
-            (None, Some(key)) if self.sdk.is_local() => Vault::local(key.0),
-            (None, _) => bail!("`SECRETS_KEY_ID` must be set"),
-        })
+        Vault::of(&self.config, &self.sdk).context("`SECRETS_KEY_ID` must be set")
     }
 
     /// The event bus, if there is one.

@@ -1,0 +1,57 @@
+//! Who a delivery is for, as of now: a sender's callback, or a webhook.
+
+use answerback::{
+    domain::{
+        Channel, Delivery, Secrets, Webhook,
+        delivery::{End, Reason, Receiver},
+    },
+    store::keys,
+};
+
+use crate::{App, Error};
+
+/// Who is told, as of now.
+pub(crate) struct Party {
+    pub(crate) receiver: Receiver,
+    /// Headers of its own.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) secrets: Secrets,
+    pub(crate) webhook: Option<Webhook>,
+}
+
+impl Party {
+    /// Who is to be told; or what becomes of the delivery where there is nobody.
+    ///
+    /// What a delivery looks like was decided when it was made. Where it goes, and what it proves
+    /// itself with, is as its webhook has it now.
+    pub(crate) async fn find(
+        app: &App,
+        delivery: &Delivery,
+        receiver: &Receiver,
+    ) -> Result<Result<Self, End>, Error> {
+        let Some(id) = &delivery.webhook else {
+            let secrets = if let Some(channel) = delivery.channel {
+                let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
+                channel.ok_or(Error::Secret)?.secrets
+            } else {
+                let account = app.accounts.account_now(delivery.account).await?;
+                account.ok_or(Error::Secret)?.secrets.clone()
+            };
+            let receiver = receiver.clone();
+            return Ok(Ok(Self { receiver, headers: Vec::new(), secrets, webhook: None }));
+        };
+        let key = keys::webhook(delivery.account, delivery.livemode, id);
+        let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
+        let Some(webhook) = webhook else { return Ok(Err(End::Cancelled)) };
+        if !webhook.is_enabled() {
+            return Ok(Err(End::Failed(Reason::Disabled)));
+        }
+        let Receiver { url, bearer_token, .. } = webhook.settings.receiver.clone();
+        Ok(Ok(Self {
+            receiver: Receiver { url, bearer_token, ..receiver.clone() },
+            headers: webhook.settings.headers.clone(),
+            secrets: webhook.secrets.clone(),
+            webhook: Some(webhook),
+        }))
+    }
+}
