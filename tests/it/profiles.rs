@@ -1,5 +1,6 @@
 //! What receivers that were written for other products get.
 
+mod mixed;
 mod nextks;
 
 use std::time::Duration;

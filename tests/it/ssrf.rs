@@ -49,7 +49,6 @@ async fn deliver<'a>(world: &World, rows: &'a [Value]) -> Vec<(&'a str, Option<E
 async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let now = world.system.clock.now();
     let event = RequestId::from_bits(number << 20).event(1);
-    let behaviour = Profile::Standard.behaviour();
     let delivery = Delivery {
         id: Delivery::id_of(event, OpId(1), "callback"),
         account: world.account.id,
@@ -59,11 +58,8 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         event_type: EventKind::RequestFinished.into(),
         webhook: None,
         target: Target::Https(Receiver {
-            url: url.to_owned(),
-            profile: Profile::Standard,
             timeout_seconds: 1,
-            retry: behaviour.retry(),
-            bearer_token: None,
+            ..Receiver::of(url, Profile::Standard)
         }),
         body: Some(b"{}".to_vec()),
         created_at: now,

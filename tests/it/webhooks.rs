@@ -52,6 +52,8 @@ async fn a_webhook_is_made_with_defaults_shown_and_listed() {
         "disabled_at": null,
         "failing_since": null,
         "profile": "standard",
+        "body": null,
+        "signature": null,
         "timeout_seconds": 20,
         "retry": {
             "delays_seconds": [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],

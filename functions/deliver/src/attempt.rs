@@ -123,7 +123,7 @@ async fn send(
     now: Timestamp,
 ) -> Result<Sent, Error> {
     let receiver = &party.receiver;
-    let behaviour = receiver.profile.behaviour();
+    let behaviour = &receiver.behaviour();
     let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
         Ok(url) => url,
         Err(err) => {
@@ -139,7 +139,7 @@ async fn send(
         }
     };
     let keys = app.vault.signing_keys(delivery.account, &party.secrets, now).await?;
-    let headers = sign::headers(&keys, delivery, receiver, &party.headers, body, now)?;
+    let headers = sign::headers(&keys, delivery, receiver, body, now)?;
     let shown = shown(&headers);
     let is_literal = url.literal_address().is_some();
     let timeout = delivery.timeout();

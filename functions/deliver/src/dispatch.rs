@@ -234,9 +234,7 @@ impl Addressee {
     }
 
     fn webhook(webhook: &Webhook, body: Vec<u8>) -> Self {
-        let mut receiver = webhook.settings.receiver.clone();
-        // Asked for at each attempt, so that it is kept in one place.
-        receiver.bearer_token = None;
+        let receiver = webhook.settings.receiver.without_secrets();
         let (name, target) = (webhook.id.target(), Target::Https(receiver));
         Self { name, target, webhook: Some(webhook.id.clone()), body }
     }
@@ -244,7 +242,7 @@ impl Addressee {
 
 fn addressees(request: &Request, event: &Event, webhooks: &[Webhook]) -> Vec<Addressee> {
     let body = |receiver: &Receiver, max_bytes| {
-        callback_body(receiver.profile.behaviour(), max_bytes, request, event)
+        callback_body(&receiver.behaviour(), max_bytes, request, event)
     };
     let callback = request.terms.callback.as_ref().filter(|it| it.events.contains(&event.kind));
     let callback =
@@ -263,9 +261,8 @@ fn addressees(request: &Request, event: &Event, webhooks: &[Webhook]) -> Vec<Add
 }
 
 fn addressees_of_posted(event: &PostedEvent, webhooks: &[Webhook]) -> Vec<Addressee> {
-    let body = |receiver: &Receiver, max_bytes| {
-        posted_body(receiver.profile.behaviour(), max_bytes, event)
-    };
+    let body =
+        |receiver: &Receiver, max_bytes| posted_body(&receiver.behaviour(), max_bytes, event);
     let callback = event.callback.iter().map(|it| Addressee::callback(it, body(it, PAYLOAD_BYTES)));
     let is_wanted = |it: &&Webhook| match &event.webhook {
         Some(only) => it.is_enabled() && it.id == *only,

@@ -13,8 +13,6 @@ use crate::{App, Error};
 /// Who is told, as of now.
 pub(crate) struct Party {
     pub(crate) receiver: Receiver,
-    /// Headers of its own.
-    pub(crate) headers: Vec<(String, String)>,
     pub(crate) secrets: Secrets,
     pub(crate) webhook: Option<Webhook>,
 }
@@ -38,7 +36,7 @@ impl Party {
                 account.ok_or(Error::Secret)?.secrets.clone()
             };
             let receiver = receiver.clone();
-            return Ok(Ok(Self { receiver, headers: Vec::new(), secrets, webhook: None }));
+            return Ok(Ok(Self { receiver, secrets, webhook: None }));
         };
         let key = keys::webhook(delivery.account, delivery.livemode, id);
         let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
@@ -46,10 +44,9 @@ impl Party {
         if !webhook.is_enabled() {
             return Ok(Err(End::Failed(Reason::Disabled)));
         }
-        let Receiver { url, bearer_token, .. } = webhook.settings.receiver.clone();
+        let Receiver { url, bearer_token, headers, .. } = webhook.settings.receiver.clone();
         Ok(Ok(Self {
-            receiver: Receiver { url, bearer_token, ..receiver.clone() },
-            headers: webhook.settings.headers.clone(),
+            receiver: Receiver { url, bearer_token, headers, ..receiver.clone() },
             secrets: webhook.secrets.clone(),
             webhook: Some(webhook),
         }))

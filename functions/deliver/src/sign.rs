@@ -22,11 +22,11 @@ pub(crate) fn headers(
     keys: &[SigningKey],
     delivery: &Delivery,
     receiver: &Receiver,
-    added: &[(String, String)],
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
-    let behaviour = receiver.profile.behaviour();
+    let behaviour = receiver.behaviour();
+    let added = &receiver.headers.0;
 
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),

@@ -1,5 +1,7 @@
 //! Whom a sender wants to be told, and whether they may be.
 
+mod headers;
+
 use answerback::{
     domain::{
         CallbackUrl, EventKind, Profile,
@@ -79,6 +81,9 @@ pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) 
     let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
     let profile = settings.word("profile", &profiles, faults).unwrap_or(Profile::Standard);
     let behaviour = profile.behaviour();
+    let body = settings.word("body", &profiles, faults);
+    let signature = settings.word("signature", &profiles, faults);
+    let headers = headers::read(settings, faults);
     let timeout = settings.integer("timeout_seconds", 1..=ATTEMPT_SECONDS_MAX, faults);
     let retry = retry(settings, behaviour.retry(), faults);
     let bearer_token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX, faults);
@@ -91,6 +96,9 @@ pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) 
         timeout_seconds: timeout.unwrap_or(behaviour.timeout_seconds),
         retry,
         bearer_token: bearer_token.map(BearerToken),
+        body,
+        signature,
+        headers,
     }
 }
 

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
+    profile::Behaviour,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -122,7 +123,18 @@ pub struct Receiver {
     pub retry: RetryPolicy,
     /// Sent as `Authorization: Bearer …`.
     pub bearer_token: Option<BearerToken>,
+    /// The profile whose bodies it expects, if not its own profile's.
+    pub body: Option<Profile>,
+    /// The profile whose signatures it expects, if not its own profile's.
+    pub signature: Option<Profile>,
+    /// Sent beside ours.
+    pub headers: Headers,
 }
+
+/// Headers beside ours, by name. Nobody knows what they are for, and some are passwords: what they
+/// say cannot be printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, String)>);
 
 /// A receiver's token. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -217,6 +229,42 @@ pub enum Start {
     Early(Timestamp),
     /// Nothing: somebody else is at it, or has been.
     Nothing,
+}
+
+impl Receiver {
+    /// The receiver at `url`, as its profile has it.
+    pub fn of(url: impl Into<String>, profile: Profile) -> Self {
+        let behaviour = profile.behaviour();
+        Self {
+            url: url.into(),
+            profile,
+            timeout_seconds: behaviour.timeout_seconds,
+            retry: behaviour.retry(),
+            bearer_token: None,
+            body: None,
+            signature: None,
+            headers: Headers::default(),
+        }
+    }
+
+    /// The receiver without what is asked for at each attempt, so that it is kept in one place.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        Self { bearer_token: None, headers: Headers::default(), ..self.clone() }
+    }
+
+    /// What it expects: as its profile has it, but for what it wants otherwise.
+    pub fn behaviour(&self) -> Behaviour {
+        let usual = *self.profile.behaviour();
+        let body = self.body.map_or(usual, |it| *it.behaviour());
+        let signature = self.signature.map_or(usual, |it| *it.behaviour());
+        Behaviour {
+            body: body.body,
+            event_names: body.event_names,
+            signature: signature.signature,
+            ..usual
+        }
+    }
 }
 
 impl Delivery {
@@ -404,6 +452,12 @@ impl Delivery {
 
 /// The whole time for one attempt to publish: the SDK's own limit, and a little.
 const BUS_TIMEOUT_SECONDS: u32 = 5;
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl std::fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -70,8 +70,8 @@ pub struct Webhook {
     pub revision: u64,
 }
 
-/// What the owner of a webhook decides. What the headers say cannot be printed.
-#[derive(Clone, PartialEq)]
+/// What the owner of a webhook decides.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What it is for.
     pub description: Option<String>,
@@ -79,8 +79,6 @@ pub struct Settings {
     pub receiver: Receiver,
     /// Of what it is told.
     pub event_types: Vec<Filter>,
-    /// Headers beside ours.
-    pub headers: Vec<(String, String)>,
     /// Of a body that is larger, it gets the address of the whole.
     pub max_payload_bytes: u32,
 }
@@ -229,21 +227,6 @@ impl WebhookId {
     /// What deliveries to it are named after.
     pub fn target(&self) -> String {
         format!("webhook:{}", self.0)
-    }
-}
-
-// Nobody knows what the headers are for, and some are passwords.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { description, receiver, event_types, headers, max_payload_bytes } = self;
-        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Settings")
-            .field("description", description)
-            .field("receiver", receiver)
-            .field("event_types", event_types)
-            .field("headers", &names)
-            .field("max_payload_bytes", max_payload_bytes)
-            .finish()
     }
 }
 

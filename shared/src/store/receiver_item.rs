@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Profile,
-    delivery::{BearerToken, Receiver},
+    delivery::{BearerToken, Headers, Receiver},
     retry::RetryPolicy,
 };
 
@@ -19,6 +19,12 @@ pub(crate) struct ReceiverItem {
     retry: Option<(Vec<u32>, f64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bearer_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
 }
 
 impl From<&Receiver> for ReceiverItem {
@@ -32,6 +38,9 @@ impl From<&Receiver> for ReceiverItem {
             timeout_seconds: timeout_seconds.filter(|it| *it != behaviour.timeout_seconds),
             retry: retry.map(|it| (it.delays_seconds.clone(), it.jitter)),
             bearer_token: receiver.bearer_token.as_ref().map(|it| it.0.clone()),
+            body: receiver.body.map(|it| it.behaviour().name.to_owned()),
+            signature: receiver.signature.map(|it| it.behaviour().name.to_owned()),
+            headers: receiver.headers.0.clone(),
         }
     }
 }
@@ -49,6 +58,9 @@ impl ReceiverItem {
             timeout_seconds: self.timeout_seconds.unwrap_or(behaviour.timeout_seconds),
             retry: own_retry.unwrap_or_else(|| behaviour.retry()),
             bearer_token: self.bearer_token.map(BearerToken),
+            body: self.body.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
+            signature: self.signature.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
+            headers: Headers(self.headers),
         })
     }
 }

@@ -24,7 +24,6 @@ struct SettingsItem {
     description: Option<String>,
     receiver: ReceiverItem,
     event_types: Vec<String>,
-    headers: Vec<(String, String)>,
     max_payload_bytes: u32,
 }
 
@@ -114,7 +113,6 @@ impl From<&Settings> for SettingsItem {
             description: settings.description.clone(),
             receiver: ReceiverItem::from(&settings.receiver),
             event_types: settings.event_types.iter().map(|it| it.as_str().to_owned()).collect(),
-            headers: settings.headers.clone(),
             max_payload_bytes: settings.max_payload_bytes,
         }
     }
@@ -131,7 +129,6 @@ impl SettingsItem {
                 .iter()
                 .map(|it| Filter::parse(it))
                 .collect::<Option<_>>()?,
-            headers: self.headers,
             max_payload_bytes: self.max_payload_bytes,
         })
     }

@@ -62,7 +62,6 @@ impl Hook {
         entropy: &Entropy,
         now: Timestamp,
     ) {
-        let behaviour = Profile::Standard.behaviour();
         let secret = fleet::vault().make(account.id, now, entropy).now_or_never();
         let secret = secret.and_then(Result::ok).expect("nothing waits, and a local key seals");
         let op = OpId::new(entropy.next());
@@ -78,14 +77,10 @@ impl Hook {
             settings: Settings {
                 description: None,
                 receiver: Receiver {
-                    url: url(receiver),
-                    profile: Profile::Standard,
                     timeout_seconds: 5,
-                    retry: behaviour.retry(),
-                    bearer_token: None,
+                    ..Receiver::of(url(receiver), Profile::Standard)
                 },
                 event_types: vec![Filter::parse(self.event_types).expect("a filter")],
-                headers: Vec::new(),
                 max_payload_bytes: PAYLOAD_BYTES,
             },
             disabled: None,

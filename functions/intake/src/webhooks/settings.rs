@@ -12,7 +12,6 @@ use answerback::{
         fields::{Faults, note},
     },
 };
-use axum::http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::{callback, question::optional_text};
@@ -25,36 +24,6 @@ const URL_CHARS_MAX: usize = 4_096;
 const DESCRIPTION_CHARS_MAX: usize = 500;
 /// Most filters.
 const EVENT_TYPES_MAX: usize = 50;
-/// Most headers.
-const HEADERS_MAX: usize = 20;
-/// Longest name of a header, in characters.
-const HEADER_NAME_CHARS_MAX: usize = 64;
-/// Longest value of a header, in characters.
-const HEADER_VALUE_CHARS_MAX: usize = 512;
-/// Headers that are hop-by-hop (RFC 9110, 7.6.1), or that we set ourselves.
-const OURS: [&str; 18] = [
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "nextmv-signature",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-];
-/// What the names of other headers of ours begin with.
-const OUR_BEGINNINGS: [&str; 5] = ["answerback-", "webhook-", "x-nextks-", "x-noukai-", "x-ping-"];
-
 /// A webhook as somebody wants it.
 pub(super) struct Draft {
     /// What it is to be called, where that is still open.
@@ -78,7 +47,6 @@ impl Draft {
         let event_types = event_types(&mut fields, &mut faults);
         let enabled = fields.flag("enabled", &mut faults).unwrap_or(true);
         let probe = fields.flag("probe", &mut faults).unwrap_or(true);
-        let headers = headers(&mut fields, &mut faults);
         let range = PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX;
         let max_payload_bytes = fields.integer("max_payload_bytes", range, &mut faults);
         let receiver = callback::receiver(&mut fields, url.unwrap_or_default(), &mut faults);
@@ -91,7 +59,6 @@ impl Draft {
         let settings = Settings {
             description,
             event_types: event_types.unwrap_or_else(usual),
-            headers,
             max_payload_bytes: max_payload_bytes.unwrap_or(PAYLOAD_BYTES),
             receiver,
         };
@@ -109,12 +76,12 @@ impl Draft {
 
 /// The body that would make `webhook`.
 fn spell(webhook: &Webhook) -> Map<String, Value> {
-    let Settings { description, receiver, event_types, headers, max_payload_bytes } =
-        &webhook.settings;
+    let Settings { description, receiver, event_types, max_payload_bytes } = &webhook.settings;
     let behaviour = receiver.profile.behaviour();
     let event_types: Vec<&str> = event_types.iter().map(Filter::as_str).collect();
+    let headers = receiver.headers.0.iter();
     let headers: Map<String, Value> =
-        headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let mut whole = Map::new();
     let mut set = |name: &str, value: Value| _ = whole.insert(name.to_owned(), value);
     set(URL, receiver.url.as_str().into());
@@ -123,6 +90,12 @@ fn spell(webhook: &Webhook) -> Map<String, Value> {
     set("headers", headers.into());
     set("max_payload_bytes", (*max_payload_bytes).into());
     set("profile", behaviour.name.into());
+    if let Some(body) = receiver.body {
+        set("body", body.behaviour().name.into());
+    }
+    if let Some(signature) = receiver.signature {
+        set("signature", signature.behaviour().name.into());
+    }
     // What is as the profile has it follows the profile.
     if event_types != behaviour.event_types {
         set("event_types", event_types.into());
@@ -182,41 +155,4 @@ fn event_types(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Filter>> 
         }
     }
     Some(filters)
-}
-
-fn headers(fields: &mut Fields, faults: &mut Faults) -> Vec<(String, String)> {
-    let Some(members) = fields.object("headers", faults) else { return Vec::new() };
-    let pointer = fields.pointer("headers");
-    let at = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (name, value) in members.into_rest() {
-        let place = at(&name);
-        let lower = name.to_ascii_lowercase();
-        let is_name =
-            name.len() <= HEADER_NAME_CHARS_MAX && HeaderName::from_bytes(lower.as_bytes()).is_ok();
-        let text = value.as_str().filter(|it| {
-            it.len() <= HEADER_VALUE_CHARS_MAX
-                && it.bytes().all(|it| (b' '..=b'~').contains(&it))
-                && HeaderValue::from_str(it).is_ok()
-        });
-        if !is_name {
-            note(faults, place, "is no name of a header");
-        } else if lower == "authorization" {
-            note(faults, place, "is made from `bearer_token`");
-        } else if OURS.contains(&&*lower) || OUR_BEGINNINGS.iter().any(|it| lower.starts_with(it)) {
-            note(faults, place, "is ours to set");
-        } else if headers.iter().any(|it| it.0 == lower) {
-            note(faults, place, "is there twice");
-        } else if let Some(text) = text {
-            headers.push((lower, text.to_owned()));
-        } else {
-            let detail =
-                format!("must be text of at most {HEADER_VALUE_CHARS_MAX} printable characters");
-            note(faults, place, detail);
-        }
-    }
-    if headers.len() > HEADERS_MAX {
-        note(faults, pointer, format!("must have at most {HEADERS_MAX} entries"));
-    }
-    headers
 }

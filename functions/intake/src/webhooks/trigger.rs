@@ -60,10 +60,8 @@ pub(crate) async fn trigger(
         due_at: None,
         revision: 0,
     };
-    let mut receiver = webhook.settings.receiver.clone();
-    receiver.bearer_token = None;
-    let behaviour = receiver.profile.behaviour();
-    let body = posted_body(behaviour, webhook.settings.max_payload_bytes, &event);
+    let receiver = webhook.settings.receiver.without_secrets();
+    let body = posted_body(&receiver.behaviour(), webhook.settings.max_payload_bytes, &event);
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),

@@ -32,11 +32,8 @@ fn delivery() -> Delivery {
         event,
         event_type: EventKind::RequestFinished.into(),
         target: Target::Https(Receiver {
-            url: "https://example.com/hook".to_owned(),
-            profile: Profile::Standard,
-            timeout_seconds: 20,
             retry: RetryPolicy { delays_seconds: DELAYS_SECONDS.to_vec(), jitter: 0.2 },
-            bearer_token: None,
+            ..Receiver::of("https://example.com/hook", Profile::Standard)
         }),
         webhook: None,
         body: Some(b"{}".to_vec()),

@@ -63,13 +63,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
 }
 
 fn callback(events: &[EventKind]) -> Callback {
-    let receiver = Receiver {
-        url: "https://example.com/hook".to_owned(),
-        profile: Profile::Standard,
-        timeout_seconds: 20,
-        retry: Profile::Standard.behaviour().retry(),
-        bearer_token: None,
-    };
+    let receiver = Receiver::of("https://example.com/hook", Profile::Standard);
     Callback { receiver, events: events.to_vec() }
 }
 

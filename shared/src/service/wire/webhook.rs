@@ -18,6 +18,8 @@ pub struct WebhookView<'a> {
     disabled_at: Option<Time>,
     failing_since: Option<Time>,
     profile: &'static str,
+    body: Option<&'static str>,
+    signature: Option<&'static str>,
     timeout_seconds: u32,
     retry: RetryView<'a>,
     headers: Map<String, Value>,
@@ -49,10 +51,14 @@ impl<'a> WebhookView<'a> {
             disabled_at: webhook.disabled.map(|it| Time(it.at)),
             failing_since: webhook.failing_since.map(Time),
             profile: settings.receiver.profile.behaviour().name,
+            body: settings.receiver.body.map(|it| it.behaviour().name),
+            signature: settings.receiver.signature.map(|it| it.behaviour().name),
             timeout_seconds: settings.receiver.timeout_seconds,
             retry: RetryView { delays_seconds, jitter: *jitter },
             headers: settings
+                .receiver
                 .headers
+                .0
                 .iter()
                 .map(|(name, value)| (name.clone(), value.as_str().into()))
                 .collect(),

@@ -12,7 +12,7 @@ use crate::domain::{
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Host,
-    delivery::{self, BearerToken, Receiver, Target},
+    delivery::{self, BearerToken, Headers, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
@@ -112,10 +112,12 @@ fn receiver() -> impl Strategy<Value = Receiver> {
     let own = (vec(1_u32..=DELAY_SECONDS_MAX, 0..4), 0.0..=1.0_f64)
         .prop_map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
     let retry = prop_oneof![usual, own];
-    (text(), profiles(), 1_u32..=20, retry, option::of(text())).prop_map(
-        |(url, profile, timeout_seconds, retry, bearer_token)| {
-            let bearer_token = bearer_token.map(BearerToken);
-            Receiver { url, profile, timeout_seconds, retry, bearer_token }
+    let others = (option::of(profiles()), option::of(profiles()), vec((text(), text()), 0..3));
+    (text(), profiles(), 1_u32..=20, retry, option::of(text()), others).prop_map(
+        |(url, profile, timeout_seconds, retry, bearer_token, (body, signature, headers))| {
+            let (bearer_token, headers) = (bearer_token.map(BearerToken), Headers(headers));
+            let usual = Receiver::of(url, profile);
+            Receiver { timeout_seconds, retry, bearer_token, body, signature, headers, ..usual }
         },
     )
 }
@@ -359,13 +361,11 @@ fn webhook_id() -> impl Strategy<Value = WebhookId> {
 pub(super) fn settings() -> impl Strategy<Value = Settings> {
     let filter = select(vec!["*", "job.*", "job.failed"]);
     let event_types = vec(filter.prop_map(|it| Filter::parse(it).expect("one")), 0..3);
-    let headers = vec((text(), text()), 0..3);
-    (option::of(text()), receiver(), event_types, headers, any::<u32>()).prop_map(
-        |(description, receiver, event_types, headers, max_payload_bytes)| Settings {
+    (option::of(text()), receiver(), event_types, any::<u32>()).prop_map(
+        |(description, receiver, event_types, max_payload_bytes)| Settings {
             description,
             receiver,
             event_types,
-            headers,
             max_payload_bytes,
         },
     )

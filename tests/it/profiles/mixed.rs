@@ -1,0 +1,66 @@
+//! A receiver that wants something otherwise than its profile has it.
+
+use answerback::signing::verify_timed;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::World;
+
+/// Posts an event, and gives what the only receiver got.
+async fn told(world: &World, event: Value) -> answerback::egress::Post {
+    let answer = world.call(Method::POST, "/v1/events", event).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    world.follow_hints().await;
+    world.posts().pop().expect("it was told")
+}
+
+#[tokio::test]
+async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them() {
+    let world = World::start().await;
+    let data = json!({ "executionId": "e", "status": "failed" });
+    let mixed = json!({
+        "profile": "standard", "body": "noukai", "signature": "ping",
+        "headers": { "X-Team": "payments" },
+    });
+    let event = json!({
+        "type": "job.failed", "data": data,
+        "callback_url": "https://hooks.example.com/jobs", "callback": mixed,
+    });
+    let post = told(&world, event).await;
+    let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+    assert_eq!((&body["event"], &body["executionId"]), (&json!("flow.failed"), &json!("e")));
+    let signature = post.headers["x-ping-signature"].to_str().expect("text");
+    assert!(verify_timed(&world.secret().await, &post.body, signature).is_some());
+    assert_eq!(post.headers["x-team"], "payments");
+    for absent in ["webhook-signature", "x-noukai-signature", "x-noukai-event"] {
+        assert!(!post.headers.contains_key(absent), "{absent}");
+    }
+    assert_eq!(post.timeout.as_secs(), 20, "all else is as the profile has it");
+}
+
+#[tokio::test]
+async fn a_webhook_may_want_no_signature_and_the_data_alone() {
+    let world = World::start().await;
+    let webhook = json!({
+        "id": "plain", "endpoint_url": "https://hooks.example.com/plain",
+        "body": "nextmv", "signature": "notify",
+    });
+    let made = world.call(Method::POST, "/v1/webhooks", webhook).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    assert_eq!(
+        (&made.json()["body"], &made.json()["signature"]),
+        (&json!("nextmv"), &json!("notify"))
+    );
+    let data = json!({ "hello": "world" });
+    let post = told(&world, json!({ "type": "build.done", "data": data })).await;
+    assert_eq!(post.body, data.to_string().as_bytes());
+    assert!(!post.headers.contains_key("webhook-signature"));
+
+    let usual = json!({ "body": null, "signature": null });
+    let patched = world.call(Method::PATCH, "/v1/webhooks/plain", usual).await.json();
+    assert_eq!((&patched["body"], &patched["signature"]), (&Value::Null, &Value::Null));
+    let post = told(&world, json!({ "type": "build.done", "data": {} })).await;
+    assert!(post.headers.contains_key("webhook-signature"));
+    let wrong = json!({ "body": "svix", "signature": 1 });
+    let wrong = world.call(Method::PATCH, "/v1/webhooks/plain", wrong).await;
+    assert_eq!(crate::requests::faults(&wrong), ["/body", "/signature"]);
+}
