@@ -101,9 +101,10 @@ impl Left<'_> {
             {
                 continue;
             }
-            // What waits for the sweep comes within a minute, sooner or later by chance.
+            // What waits for the sweep comes within a minute, sooner or later by chance; and what was
+            // held waits for a receiver that is down, and not because of a fault.
             let first = self.check_first_attempt(&delivery.id.to_string(), at, limit);
-            if !(by_time && is_swept) {
+            if !(by_time && is_swept) && delivery.held.is_zero() {
                 self.slowest = self.slowest.max(first.map_or(0, |it| it - at));
             }
         }
