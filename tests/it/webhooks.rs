@@ -137,28 +137,42 @@ async fn everything_that_is_wrong_with_a_webhook_is_said() {
 async fn the_same_call_makes_one_webhook_and_another_of_its_name_is_refused() {
     let world = World::start().await;
     for body in [hook("orders"), json!({ "endpoint_url": "https://hooks.example.com/any" })] {
-        let headers = [("idempotency-key", "first")];
-        let (path, method) = ("/v1/webhooks", Method::POST);
-        if body["id"].is_null() {
-            let reused = world.call_with(method, path, &headers, body.clone()).await;
-            // An id that was minted from the key is another than the one that was chosen.
-            assert_eq!(reused.status, StatusCode::CREATED);
-            continue;
-        }
-        let first = world.call_with(method.clone(), path, &headers, body.clone()).await;
-        let again = world.call_with(method.clone(), path, &headers, body.clone()).await;
+        let key = format!("for {}", body["endpoint_url"]);
+        let headers = [("idempotency-key", &*key)];
+        let post = |body| world.call_with(Method::POST, "/v1/webhooks", &headers, body);
+        let (first, again) = (post(body.clone()).await, post(body.clone()).await);
         assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
         assert_eq!(again.headers["idempotency-replayed"], "true");
         let mut made = first.json();
         made.as_object_mut().expect("an object").remove("secret").expect("it was made");
         assert_eq!(again.json(), made, "without its secret");
-        let mut other = body.clone();
+        let mut other = body;
         other["description"] = "another".into();
-        let other = world.call_with(method, path, &headers, other).await;
-        assert_eq!(other.code(), "idempotency_key_reused");
+        assert_eq!(post(other).await.code(), "idempotency_key_reused");
     }
     let again = world.call(Method::POST, "/v1/webhooks", hook("orders")).await;
     assert_eq!((again.status, &*again.code()), (StatusCode::CONFLICT, "webhook_exists"));
+}
+
+#[tokio::test]
+async fn patches_at_once_undo_nothing_of_each_other() {
+    let world = World::start().await;
+    make(&world, hook("orders")).await;
+    let changes = [
+        json!({ "description": "Orders" }),
+        json!({ "timeout_seconds": 7 }),
+        json!({ "headers": { "x-a": "1" } }),
+        json!({ "headers": { "x-b": "2" } }),
+        json!({ "event_types": ["job.*"] }),
+    ];
+    let all = changes.map(|it| patch(&world, "orders", it));
+    for answer in futures::future::join_all(all).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    let shown = show(&world, "orders").await;
+    assert_eq!((&shown["description"], &shown["timeout_seconds"]), (&json!("Orders"), &json!(7)));
+    assert_eq!(shown["headers"], json!({ "x-a": "1", "x-b": "2" }));
+    assert_eq!(shown["event_types"], json!(["job.*"]));
 }
 
 #[tokio::test]

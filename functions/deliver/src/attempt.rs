@@ -13,7 +13,7 @@ use answerback::{
 };
 use jiff::Timestamp;
 
-use crate::{App, Error, breaker, erasure, health, party::Party, sign};
+use crate::{App, Error, breaker, endpoint::Endpoint, erasure, health, sign};
 
 /// What came of sending.
 struct Sent {
@@ -35,13 +35,13 @@ pub(crate) async fn attempt(
     let mut webhook = None;
     let sent = match (&delivery.target, &delivery.body) {
         (Target::Https(receiver), Some(body)) => {
-            let party = match Party::find(app, &delivery, receiver).await? {
-                Ok(party) => party,
+            let endpoint = match Endpoint::find(app, &delivery, receiver).await? {
+                Ok(endpoint) => endpoint,
                 Err(end) => return finish_unsent(app, delivery, end, op).await,
             };
-            let sending = Box::pin(send(app, &delivery, &party, body, started_at));
+            let sending = Box::pin(send(app, &delivery, &endpoint, body, started_at));
             let sent = breaker::watched(app, &delivery, sending).await?;
-            webhook = party.webhook;
+            webhook = endpoint.webhook;
             sent
         }
         (Target::Bus, Some(body)) => publish(app, &delivery, body).await,
@@ -118,11 +118,11 @@ async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Res
 async fn send(
     app: &App,
     delivery: &Delivery,
-    party: &Party,
+    endpoint: &Endpoint,
     body: &[u8],
     now: Timestamp,
 ) -> Result<Sent, Error> {
-    let receiver = &party.receiver;
+    let receiver = &endpoint.receiver;
     let behaviour = &receiver.behaviour();
     let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
         Ok(url) => url,
@@ -138,7 +138,7 @@ async fn send(
             });
         }
     };
-    let keys = app.vault.signing_keys(delivery.account, &party.secrets, now).await?;
+    let keys = app.vault.signing_keys(delivery.account, &endpoint.secrets, now).await?;
     let headers = sign::headers(&keys, delivery, receiver, body, now)?;
     let shown = shown(&headers);
     let is_literal = url.literal_address().is_some();

@@ -7,9 +7,9 @@
 mod attempt;
 mod breaker;
 mod dispatch;
+mod endpoint;
 mod erasure;
 mod health;
-mod party;
 mod sign;
 
 use std::{collections::BTreeMap, time::Duration};

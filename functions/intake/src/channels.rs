@@ -9,7 +9,7 @@ use answerback::{
         http::{Json, JsonOrNothing},
         wire::ChannelView,
     },
-    store::{Saved, keys},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -20,11 +20,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    App,
-    idempotency::{self, Keyed},
-    secret,
-};
+use crate::{App, idempotency, secret};
 
 /// Where channels are made.
 const PATH: &str = "/v1/channels";
@@ -56,10 +52,7 @@ pub(crate) async fn create(
         Some(keyed) => ChannelId::from_bits(keyed.bits),
         None => ChannelId::mint(now, app.entropy.next()),
     };
-    if let Some(Keyed { fingerprint, .. }) = keyed
-        && let Some(found) = app.store.get::<Channel>(keys::channel(id)).await?
-    {
-        idempotency::check(found.fingerprint, fingerprint)?;
+    if let Some(found) = idempotency::find(&app, keyed, keys::channel(id)).await? {
         return replayed(&found);
     }
     let name = read(body)?;
@@ -78,16 +71,8 @@ pub(crate) async fn create(
         deleted_at: None,
         revision: 0,
     };
-    match app.store.create(&channel).await? {
-        Saved::Saved => (),
-        // A write of ours whose answer was lost, come back.
-        Saved::Superseded(found) if found.created_by == channel.created_by => (),
-        Saved::Superseded(found) => {
-            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            idempotency::check(found.fingerprint, fingerprint)?;
-            return replayed(&found);
-        }
-        Saved::Gone => return Err(Problem::too_busy()),
+    if let Some(found) = idempotency::create(&app, keyed, &channel).await? {
+        return replayed(&found);
     }
     caller.audit("made a channel", &id.to_string());
     let secret = Some(secret.text.expose_secret());

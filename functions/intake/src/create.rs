@@ -3,7 +3,7 @@
 use answerback::{
     domain::{
         Audience, ChannelId, OpId, Request, RequestId, Scope,
-        request::{Fingerprint, LinkSecret, State, Terms},
+        request::{LinkSecret, State, Terms},
     },
     service::{
         Fields, Owner, Problem,
@@ -11,7 +11,7 @@ use answerback::{
         http::{CalledHost, Json},
         requests::{self, callback_delivery},
     },
-    store::{Saved, keys},
+    store::keys,
 };
 use axum::{
     extract::State as Extension,
@@ -21,11 +21,7 @@ use axum::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{
-    App, callback,
-    idempotency::{self, Keyed},
-    question, terms,
-};
+use crate::{App, callback, idempotency, question, terms};
 
 /// Where requests are made.
 const PATH: &str = "/v1/requests";
@@ -94,11 +90,8 @@ pub(crate) async fn make(
         Some(keyed) => RequestId::from_bits(keyed.bits),
         None => RequestId::mint(now, app.entropy.next()),
     };
-    // Looked up first: what was accepted once is not to be refused for a receiver that is down.
-    if let Some(Keyed { fingerprint, .. }) = keyed
-        && let Some(found) = app.store.get(keys::request(id)).await?
-    {
-        return replay(app, found, fingerprint, now).await;
+    if let Some(found) = idempotency::find(app, keyed, keys::request(id)).await? {
+        return replay(app, found, now).await;
     }
 
     let draft = read(body)?;
@@ -133,15 +126,8 @@ pub(crate) async fn make(
     };
     app.webhooks.attend(&mut request).await;
     let request = request.begin();
-    match app.store.create(&request).await? {
-        Saved::Saved => (),
-        // A write of ours whose answer was lost, come back.
-        Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => {
-            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            return replay(app, found, fingerprint, now).await;
-        }
-        Saved::Gone => return Err(Problem::too_busy()),
+    if let Some(found) = idempotency::create(app, keyed, &request).await? {
+        return replay(app, found, now).await;
     }
     app.hints.send_for_request(&request, true, app.clock.now()).await;
     tracing::info!(request.id = %request.id, account.id = %request.account, "created a request");
@@ -149,13 +135,7 @@ pub(crate) async fn make(
 }
 
 /// What a repeated call made, as it is now.
-async fn replay(
-    app: &App,
-    found: Request,
-    fingerprint: Fingerprint,
-    now: Timestamp,
-) -> Result<Made, Problem> {
-    idempotency::check(found.fingerprint, fingerprint)?;
+async fn replay(app: &App, found: Request, now: Timestamp) -> Result<Made, Problem> {
     if let State::Erased { .. } = found.state {
         return Err(Problem::not_found());
     }

@@ -13,7 +13,7 @@ use answerback::{
         http::{CalledHost, JsonText},
         wire::EventView,
     },
-    store::{Saved, keys},
+    store::keys,
 };
 use axum::{
     extract::State,
@@ -22,11 +22,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use crate::{
-    App, callback,
-    idempotency::{self, Keyed},
-    question::optional_text,
-};
+use crate::{App, callback, idempotency, question::optional_text};
 
 /// Where events are posted.
 const PATH: &str = "/v1/events";
@@ -56,11 +52,7 @@ pub(crate) async fn post(
         Some(keyed) => EventId::from_bits(keyed.bits),
         None => EventId::mint(now, app.entropy.next()),
     };
-    // Looked up first: what was accepted once is not to be refused for a receiver that is down.
-    if let Some(Keyed { fingerprint, .. }) = keyed
-        && let Some(found) = app.store.get::<PostedEvent>(keys::event(id)).await?
-    {
-        idempotency::check(found.fingerprint, fingerprint)?;
+    if let Some(found) = idempotency::find(&app, keyed, keys::event(id)).await? {
         return Ok(accepted(&app, &found, true).await);
     }
 
@@ -89,16 +81,8 @@ pub(crate) async fn post(
         due_at: Some(now),
         revision: 0,
     };
-    match app.store.create(&event).await? {
-        Saved::Saved => (),
-        // A write of ours whose answer was lost, come back.
-        Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => {
-            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            idempotency::check(found.fingerprint, fingerprint)?;
-            return Ok(accepted(&app, &found, true).await);
-        }
-        Saved::Gone => return Err(Problem::too_busy()),
+    if let Some(found) = idempotency::create(&app, keyed, &event).await? {
+        return Ok(accepted(&app, &found, true).await);
     }
     tracing::info!(event.id = %event.id, account.id = %event.account, event.r#type = %event.event_type, "took in an event");
     Ok(accepted(&app, &event, false).await)

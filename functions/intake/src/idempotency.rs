@@ -4,9 +4,10 @@
 //! write, and concurrent calls meet in one conditional write.
 
 use answerback::{
-    domain::request::Fingerprint,
+    domain::{ApiKey, Channel, OpId, PostedEvent, Request, Webhook, request::Fingerprint},
     service::{Code, Fault, Owner, Problem},
     signing,
+    store::{Item, Key, Saved},
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::Value;
@@ -47,6 +48,65 @@ pub(crate) async fn keyed(
         bits: signing::derive_bits(&account.id_key.0, &parts),
         fingerprint: Fingerprint(hash[..16].try_into().expect("16 of 32 bytes")),
     }))
+}
+
+/// Something that a call makes once under a key, and that says by which operation it was made.
+pub(crate) trait Made: Item {
+    /// The operation that made it.
+    fn made_by(&self) -> OpId;
+    /// What it was made from, if under a key.
+    fn fingerprint(&self) -> Option<Fingerprint>;
+}
+
+macro_rules! made {
+    ($($item:ty),*) => {$(
+        impl Made for $item {
+            fn made_by(&self) -> OpId {
+                self.created_by
+            }
+
+            fn fingerprint(&self) -> Option<Fingerprint> {
+                self.fingerprint
+            }
+        }
+    )*};
+}
+
+made!(ApiKey, Channel, PostedEvent, Request, Webhook);
+
+/// What a call before has made under the same key, if there was one.
+///
+/// Looked up before anything is tried out: what was accepted once is not to be refused for a
+/// receiver that is down.
+pub(crate) async fn find<T: Made>(
+    app: &App,
+    keyed: Option<Keyed>,
+    key: Key,
+) -> Result<Option<T>, Problem> {
+    let Some(Keyed { fingerprint, .. }) = keyed else { return Ok(None) };
+    let Some(found) = app.store.get::<T>(key).await? else { return Ok(None) };
+    check(found.fingerprint(), fingerprint)?;
+    Ok(Some(found))
+}
+
+/// Writes `first`. Gives what another call under the same key has made meanwhile, if it was faster.
+pub(crate) async fn create<T: Made>(
+    app: &App,
+    keyed: Option<Keyed>,
+    first: &T,
+) -> Result<Option<T>, Problem> {
+    let op = first.made_by();
+    match app.store.create(first).await? {
+        Saved::Saved => Ok(None),
+        // A write of ours whose answer was lost, come back.
+        Saved::Superseded(found) if found.made_by() == op => Ok(None),
+        Saved::Superseded(found) => {
+            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
+            check(found.fingerprint(), fingerprint)?;
+            Ok(Some(found))
+        }
+        Saved::Gone => Err(Problem::too_busy()),
+    }
 }
 
 /// Refuses a key that was used before for something else.

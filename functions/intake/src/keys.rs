@@ -8,7 +8,7 @@ use answerback::{
         http::Json,
         wire::KeyView,
     },
-    store::{Saved, keys},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -19,11 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    App,
-    idempotency::{self, Keyed},
-    question::optional_text,
-};
+use crate::{App, idempotency, question::optional_text};
 
 /// Where keys are made.
 const PATH: &str = "/v1/keys";
@@ -60,27 +56,15 @@ pub(crate) async fn create(
         Some(keyed) => KeyId::from_bits(keyed.bits),
         None => KeyId::mint(now, app.entropy.next()),
     };
-    if let Some(Keyed { fingerprint, .. }) = keyed
-        && let Some(found) = app.store.get::<ApiKey>(keys::api_key(id)).await?
-    {
-        idempotency::check(found.fingerprint, fingerprint)?;
+    if let Some(found) = idempotency::find(&app, keyed, keys::api_key(id)).await? {
         return Ok(created(&found, None));
     }
     let Draft { name, scopes, livemode } = read(body, &caller)?;
     let NewKey { key, text } =
         NewKey::make_as(id, caller.account(), livemode, scopes, now, &app.entropy);
     let key = ApiKey { name, fingerprint: keyed.map(|it| it.fingerprint), ..key };
-    let op = key.created_by;
-    match app.store.create(&key).await? {
-        Saved::Saved => (),
-        // A write of ours whose answer was lost, come back.
-        Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => {
-            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            idempotency::check(found.fingerprint, fingerprint)?;
-            return Ok(created(&found, None));
-        }
-        Saved::Gone => return Err(Problem::too_busy()),
+    if let Some(found) = idempotency::create(&app, keyed, &key).await? {
+        return Ok(created(&found, None));
     }
     caller.audit("made a key", &key.id.to_string());
     Ok(created(&key, Some(&text)))

@@ -86,7 +86,7 @@ pub(crate) async fn put(
     let draft = Draft::read(body, false)?;
     match find(&app, &caller, &id).await? {
         Some(webhook) if webhook.deleted_at.is_none() => {
-            change(&app, &caller, &host, webhook, draft).await
+            change(&app, &caller, &host, webhook, |_| Ok(draft.clone())).await
         }
         before => make(&app, &caller, &host, Place { id, before }, draft, None).await,
     }
@@ -103,8 +103,7 @@ pub(crate) async fn patch(
     let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let webhook = find_there(&app, &caller, &id).await?;
-    let draft = Draft::patch(&webhook, body)?;
-    change(&app, &caller, &host, webhook, draft).await
+    change(&app, &caller, &host, webhook, |it| Draft::patch(it, body.clone())).await
 }
 
 /// Deletes a webhook. What is on its way to it is cancelled when its time comes.
@@ -182,13 +181,11 @@ async fn make(
         deleted_at: None,
         revision: 0,
     };
-    let (webhook, saved) = if let Some(deleted) = &place.before {
-        let webhook = deleted.replaced(&first);
-        let saved = app.store.save(&webhook).await?;
-        (webhook, saved)
-    } else {
-        let saved = app.store.create(&first).await?;
-        (first, saved)
+    let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
+    // What is in the place of one that was deleted is written over it.
+    let saved = match webhook.revision {
+        0 => app.store.create(&webhook).await?,
+        _ => app.store.save(&webhook).await?,
     };
     app.webhooks.forget(caller.account(), caller.livemode());
     match saved {
@@ -222,20 +219,23 @@ fn exists(found: &Webhook, keyed: Option<Keyed>) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// Changes a webhook to what `wanted` makes of it; anew, where another change was faster, so that a
+/// patch undoes nothing that it does not name.
 async fn change(
     app: &App,
     caller: &Caller,
     host: &CalledHost,
     webhook: Webhook,
-    draft: Draft,
+    wanted: impl Fn(&Webhook) -> Result<Draft, Problem>,
 ) -> Result<Response, Problem> {
-    if draft.settings.receiver.url != webhook.settings.receiver.url {
-        callback::check(app, &draft.settings.receiver, URL, draft.probe, host).await?;
+    let Draft { settings, probe, .. } = wanted(&webhook)?;
+    if settings.receiver.url != webhook.settings.receiver.url {
+        callback::check(app, &settings.receiver, URL, probe, host).await?;
     }
     let op = OpId::new(app.entropy.next());
     let now = app.clock.now();
     let step = |it: &Webhook| match it.deleted_at {
-        None => Ok(it.change(draft.settings.clone(), draft.enabled, now, op)),
+        None => wanted(it).map(|draft| it.change(draft.settings, draft.enabled, now, op)),
         Some(_) => Err(Problem::not_found()),
     };
     let webhook = advance(&app.store, webhook, step).await?;

@@ -25,6 +25,7 @@ const DESCRIPTION_CHARS_MAX: usize = 500;
 /// Most filters.
 const EVENT_TYPES_MAX: usize = 50;
 /// A webhook as somebody wants it.
+#[derive(Clone)]
 pub(super) struct Draft {
     /// What it is to be called, where that is still open.
     pub(super) id: Option<WebhookId>,

@@ -12,7 +12,6 @@ use answerback::{
         http::{CalledHost, JsonOrNothing},
         wire::{DeliveryView, posted_body},
     },
-    store::Saved,
 };
 use axum::{
     extract::{Path, State},
@@ -74,8 +73,8 @@ pub(crate) async fn trigger(
     let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, now);
     let delivery = Delivery { webhook: Some(webhook.id), ..delivery };
     // Both have fresh identifiers, so whatever is found there is this.
-    let (Saved::Saved | Saved::Superseded(_) | Saved::Gone) = app.store.create(&event).await?;
-    let (Saved::Saved | Saved::Superseded(_) | Saved::Gone) = app.store.create(&delivery).await?;
+    let _ = app.store.create(&event).await?;
+    let _ = app.store.create(&delivery).await?;
     app.hints.send_for_delivery(&delivery, 0, now).await;
     tracing::info!(delivery.id = %delivery.id, account.id = %delivery.account, "triggered a webhook");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())

@@ -1,4 +1,6 @@
 //! Many events for many webhooks, with kills in the middle of it.
+//!
+//! `ANSWERBACK_MANY_EVENTS=1000` is for a person who can wait some minutes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +18,13 @@ use super::{
 };
 use crate::stack::{Arrived, Receiver, pause};
 
+/// Where another number of events can be given.
+const EVENTS: &str = "ANSWERBACK_MANY_EVENTS";
+const N_EVENTS: usize = 100;
 const N_WEBHOOKS: usize = 10;
+/// Events that are posted at once: what stands in for AWS does one thing at a time, and whoever
+/// waits for it too long gives up.
+const POSTERS: usize = 20;
 /// Says which webhook it is.
 const HEADER: &str = "x-webhook";
 /// How often one looks whether all has been told.
@@ -36,7 +44,13 @@ struct Run {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_kills_in_the_middle_lose_no_event_and_what_comes_twice_is_the_same() {
     const WAVES: usize = 5;
-    const WAVE: usize = 20;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person may want more than a test has time for"
+    )]
+    let n_events = std::env::var(EVENTS).map_or(N_EVENTS, |it| it.parse().expect("a number"));
+    let in_wave = n_events / WAVES;
+    let began = Instant::now();
     let stage = Stage::new().await;
     let mut stack = stage.start(&[]).await;
     let mut run = Run::begin(&stage).await;
@@ -44,20 +58,22 @@ async fn five_kills_in_the_middle_lose_no_event_and_what_comes_twice_is_the_same
     for wave in 0..WAVES {
         let n_before = run.receiver.n_arrived();
         let door = run.door.clone();
-        let posts = tokio::spawn(async move { post(&door, wave, WAVE).await });
-        while run.receiver.n_arrived() < n_before + WAVE * N_WEBHOOKS / 3 {
+        let posts = tokio::spawn(async move { post(&door, wave, in_wave).await });
+        while run.receiver.n_arrived() < n_before + in_wave * N_WEBHOOKS / 3 {
             pause(LURK).await;
         }
         stage.door.shut();
         stack.kill();
-        n_interrupted += usize::from(run.told().len() < (wave + 1) * WAVE * N_WEBHOOKS);
+        n_interrupted += usize::from(run.told().len() < (wave + 1) * in_wave * N_WEBHOOKS);
         stack = stage.start(&[]).await;
         run.events.extend(posts.await.expect("everything is posted in the end"));
     }
     assert_eq!(n_interrupted, WAVES, "a kill came when all had been told");
     run.come_to_rest().await;
-    let n_repeats = run.count(WAVES * WAVE);
-    eprintln!("{n_repeats} came again, {} calls got no answer", run.door.n_lost());
+    let n_repeats = run.count(WAVES * in_wave);
+    let (n_told, seconds) = (WAVES * in_wave * N_WEBHOOKS, began.elapsed().as_secs());
+    let n_lost = run.door.n_lost();
+    eprintln!("{n_told} told in {seconds} s, {n_repeats} again; {n_lost} calls got no answer");
 }
 
 impl Stage {
@@ -155,21 +171,25 @@ impl Run {
     }
 }
 
-/// Posts events all at once, each until there is an answer, and gives their identifiers.
+/// Posts events, some at once, each until there is an answer, and gives their identifiers.
 async fn post(door: &Door, wave: usize, n: usize) -> BTreeSet<String> {
-    let mut posts = JoinSet::new();
-    for number in 0..n {
+    let mut posters = JoinSet::new();
+    for poster in 0..POSTERS {
         let door = door.clone();
-        posts.spawn(async move {
-            let key = format!("wave {wave}, event {number}");
-            let event = json!({ "type": "build.done", "data": { "name": key } });
-            let headers = [("idempotency-key", &*key)];
-            let (status, event) = door.call(Method::POST, "/v1/events", &headers, &event).await;
-            assert!(status.is_success(), "{event}");
-            text(&event["id"]).to_owned()
+        posters.spawn(async move {
+            let mut ids = Vec::new();
+            for number in (poster..n).step_by(POSTERS) {
+                let key = format!("wave {wave}, event {number}");
+                let event = json!({ "type": "build.done", "data": { "name": key } });
+                let headers = [("idempotency-key", &*key)];
+                let (status, event) = door.call(Method::POST, "/v1/events", &headers, &event).await;
+                assert!(status.is_success(), "{event}");
+                ids.push(text(&event["id"]).to_owned());
+            }
+            ids
         });
     }
-    let ids: BTreeSet<String> = posts.join_all().await.into_iter().collect();
+    let ids: BTreeSet<String> = posters.join_all().await.into_iter().flatten().collect();
     assert_eq!(ids.len(), n, "one event for each key");
     ids
 }

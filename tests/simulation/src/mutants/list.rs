@@ -282,9 +282,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a creation does not know its own write",
-        file: CREATE,
-        before: "Saved::Superseded(found) if found.created_by == op => (),",
-        after: "Saved::Superseded(found) if found.created_by == op && !MUTANT => (),",
+        file: "functions/intake/src/idempotency.rs",
+        before: "Saved::Superseded(found) if found.made_by() == op => Ok(None),",
+        after: "Saved::Superseded(found) if found.made_by() == op && !MUTANT => Ok(None),",
         breaks: Invariant::Unnoticed,
     },
     Mutant {

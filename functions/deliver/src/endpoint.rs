@@ -11,13 +11,13 @@ use answerback::{
 use crate::{App, Error};
 
 /// Who is told, as of now.
-pub(crate) struct Party {
+pub(crate) struct Endpoint {
     pub(crate) receiver: Receiver,
     pub(crate) secrets: Secrets,
     pub(crate) webhook: Option<Webhook>,
 }
 
-impl Party {
+impl Endpoint {
     /// Who is to be told; or what becomes of the delivery where there is nobody.
     ///
     /// What a delivery looks like was decided when it was made. Where it goes, and what it proves
