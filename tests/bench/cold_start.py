@@ -17,6 +17,8 @@ import sys
 import threading
 
 RUNS = 20
+# In milliseconds since the epoch: the year 3000.
+FAR = 32_503_680_000_000
 EVENTS = {
     "intake": "create_request.json",
     "poll": "get_request.json",
@@ -31,8 +33,9 @@ class Runtime(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, event):
+    def __init__(self, event, deadline=FAR):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.deadline = deadline
         self.event, self.marks, self.answered = event, {}, threading.Event()
         self.process, self.answer = None, None
 
@@ -56,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.mark("init")
         self.send_response(200)
         self.send_header("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000000")
-        self.send_header("lambda-runtime-deadline-ms", "32503680000000")
+        self.send_header("lambda-runtime-deadline-ms", str(self.server.deadline))
         self.send_header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:0:function:f")
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(self.server.event)))
@@ -84,10 +87,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def run(bootstrap, event, stack):
-    runtime = Runtime(event)
-    threading.Thread(target=runtime.serve_forever, daemon=True).start()
-    environment = {
+def environment(runtime, stack):
+    return {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{runtime.server_port}",
         "AWS_LAMBDA_FUNCTION_NAME": "f",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
@@ -100,8 +101,13 @@ def run(bootstrap, event, stack):
         "HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints",
         "SLOW_HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints-slow",
     }
+
+
+def run(bootstrap, event, stack):
+    runtime = Runtime(event)
+    threading.Thread(target=runtime.serve_forever, daemon=True).start()
     log = open(os.devnull, "wb")
-    with subprocess.Popen([bootstrap], env=environment, stdout=log, stderr=log) as process:
+    with subprocess.Popen([bootstrap], env=environment(runtime, stack), stdout=log, stderr=log) as process:
         runtime.process = process
         answered = runtime.answered.wait(30)
         process.kill()

@@ -26,7 +26,7 @@ const HEARD: &str = "trace,aws_smithy_runtime=debug";
 
 /// What is logged, in memory.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -39,7 +39,7 @@ impl io::Write for Lines {
 }
 
 impl Lines {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let bytes = self.0.lock().expect("no panic while it was held").clone();
         String::from_utf8(bytes).expect("UTF-8")
     }

@@ -31,6 +31,7 @@ mod secrets;
 mod simulated_table;
 mod ssrf;
 mod submission;
+mod telemetry;
 mod tidy;
 mod timeouts;
 mod webhooks;

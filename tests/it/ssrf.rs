@@ -56,6 +56,8 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         channel: None,
         event,
         event_type: EventKind::RequestFinished.into(),
+        happened_at: now,
+        trace: None,
         webhook: None,
         target: Target::Https(Receiver {
             timeout_seconds: 1,

@@ -183,7 +183,7 @@ async fn any_number_of_sweeps_at_once_do_everything_once() {
     let mut n_timed_out = 0;
     for swept in futures::future::join_all(sweeps).await {
         n_timed_out += swept.n_timed_out;
-        assert_eq!((swept.n_errors, swept.n_shards_left), (0, 0));
+        assert_eq!((swept.n_errors, swept.n_left), (0, 0));
     }
     assert_eq!(n_timed_out, 20);
     world.follow_hints().await;

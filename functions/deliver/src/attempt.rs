@@ -62,8 +62,6 @@ pub(crate) async fn attempt(
         exchange: Some(sent.exchange),
         error: sent.error,
     };
-    log(&delivery, &record, sent.verdict);
-
     let chance = chance(app.entropy.next());
     let attempt = delivery.attempt;
     let heard = breaker::heard(&delivery, &record, op);
@@ -85,6 +83,7 @@ pub(crate) async fn attempt(
         Err(Lost::Refused(never)) => match never {},
         Err(Lost::Store(err)) => return Err(err.into()),
     };
+    log(&delivery, &record, op);
     if delivery.body.is_none() {
         // It was erased meanwhile, and with it goes the record of this attempt.
         return erasure::erase(app, delivery).await;
@@ -103,7 +102,7 @@ pub(crate) async fn attempt(
 async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Result<(), Error> {
     let verdict = Verdict::Unsent(end);
     let now = app.clock.now();
-    let id = delivery.id;
+    let (id, account) = (delivery.id, delivery.account);
     let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
     match advance(&app.store, delivery, step).await {
         Ok(_) | Err(Lost::Gone) => (),
@@ -111,7 +110,7 @@ async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Res
         Err(Lost::Refused(never)) => match never {},
         Err(Lost::Store(err)) => return Err(err.into()),
     }
-    tracing::info!(delivery.id = %id, "its webhook is gone or disabled");
+    tracing::info!(delivery.id = %id, account.id = %account, "its webhook is gone or disabled");
     Ok(())
 }
 
@@ -271,18 +270,32 @@ fn chance(entropy: u128) -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-fn log(delivery: &Delivery, record: &Attempt, verdict: Verdict) {
-    let outcome = match verdict {
-        Verdict::Accepted => "delivered",
-        Verdict::Retry { .. } => "failed",
-        Verdict::Permanent(_) | Verdict::Unsent(_) => "failed for good",
+/// Notes an attempt, and what it made of the delivery.
+fn log(delivery: &Delivery, record: &Attempt, op: OpId) {
+    let (result, end) = match delivery.state {
+        State::Done { end, op: by, .. } if by == op => match end {
+            End::Delivered => ("delivered", None),
+            End::DeadLettered(_) => ("failed", Some(1)),
+            End::Failed(_) | End::Cancelled => ("failed", None),
+        },
+        // Also where somebody else has it by now: it was to be tried again.
+        State::Done { .. } | State::Waiting { .. } | State::Leased { .. } => ("retried", None),
     };
+    let is_first = delivery.attempt == 1;
+    let latency = is_first.then(|| record.started_at.duration_since(delivery.happened_at));
+    let response = record.exchange.as_ref().and_then(|it| it.response.as_ref());
     tracing::info!(
         delivery.id = %delivery.id,
         account.id = %delivery.account,
-        attempt = delivery.attempt,
+        trace.id = %delivery.trace(),
+        attempt = record.id.number(),
+        status = response.map(|it| it.status),
         error.kind = record.error.as_ref().map(|it| it.kind.as_str()),
         duration_ms = record.duration_ms,
-        "{outcome}"
+        Result = result,
+        Attempts = 1,
+        FirstAttemptLatency = latency.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX)),
+        DeadLetters = end,
+        "attempted a delivery"
     );
 }

@@ -175,7 +175,10 @@ async fn note(app: &App, receiver: &Receiver, news: News) {
         let now = app.clock.now();
         let Some((news, next)) = app.breakers.next_to_note(receiver, now) else { return };
         match write(app, &next).await {
-            Ok(Saved::Saved) => app.breakers.remember(receiver, next, now),
+            Ok(Saved::Saved) => {
+                log_opening(&next);
+                app.breakers.remember(receiver, next, now);
+            }
             // Also where it was our own write: then it is no news any more.
             Ok(Saved::Superseded(theirs)) => {
                 app.breakers.remember(receiver, theirs, now);
@@ -233,6 +236,18 @@ fn spread(delivery: &Delivery) -> Duration {
 /// One worker may attempt several deliveries; each attempt is an operation of its own.
 fn op_of(delivery: &Delivery, op: OpId) -> OpId {
     OpId(op.0 ^ OpId::new(delivery.id.bits()).0)
+}
+
+/// Notes that a receiver is left alone from now on: the first time, and whenever a trial failed.
+fn log_opening(next: &Breaker) {
+    if next.has_just_opened() {
+        tracing::warn!(
+            account.id = %next.account,
+            host = %next.host,
+            BreakerOpenings = 1,
+            "a breaker opened"
+        );
+    }
 }
 
 fn log((account, host): &Receiver, err: &store::Error) {

@@ -45,6 +45,8 @@ pub(crate) async fn dispatch(
         let origin = Origin {
             event: event.id(request.id),
             event_type: event.kind.into(),
+            happened_at: event.at,
+            trace: request.trace,
             made_by: request.created_by,
             account: request.account,
             livemode: request.livemode,
@@ -94,6 +96,8 @@ pub(crate) async fn dispatch_posted(
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
+        happened_at: event.created_at,
+        trace: event.trace,
         made_by: event.created_by,
         account: event.account,
         livemode: event.livemode,

@@ -112,6 +112,7 @@ async fn announce(
         created_by: OpId::new(webhook.disabling(failing_since).bits()),
         fingerprint: None,
         created_at: now,
+        trace: None,
         event_type: EventType::parse(DISABLED).expect("it is one"),
         data: data.to_string(),
         external_reference_id: None,

@@ -240,7 +240,12 @@ async fn start(
                 return Ok(());
             }
             Saved::Saved => {
-                tracing::error!(delivery.id = %id, "gave up a delivery: its worker died every time");
+                tracing::error!(
+                    delivery.id = %id,
+                    account.id = %next.account,
+                    DeadLetters = 1,
+                    "gave up a delivery: its worker died every time"
+                );
                 return Ok(());
             }
             Saved::Superseded(theirs) => delivery = theirs,

@@ -34,6 +34,7 @@ pub(crate) fn headers(
         ("answerback-delivery", delivery.id.to_string()),
         ("answerback-event", delivery.event_type.as_str().to_owned()),
         ("answerback-attempt", delivery.attempt.to_string()),
+        ("traceparent", delivery.trace().traceparent(delivery.id.attempt(delivery.attempt))),
     ];
     headers.extend(behaviour.headers.iter().map(|(name, header)| {
         let value = match header {

@@ -8,7 +8,7 @@ use answerback::{
     service::{
         Fields, Owner, Problem,
         fields::Faults,
-        http::{CalledHost, Json},
+        http::{CalledHost, Json, trace},
         requests::{self, callback_delivery},
     },
     store::keys,
@@ -112,6 +112,7 @@ pub(crate) async fn make(
         question: draft.question,
         terms: draft.terms,
         channel: draft.channel,
+        trace: trace(headers),
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
@@ -130,7 +131,13 @@ pub(crate) async fn make(
         return replay(app, found, now).await;
     }
     app.hints.send_for_request(&request, true, app.clock.now()).await;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "created a request");
+    tracing::info!(
+        request.id = %request.id,
+        account.id = %request.account,
+        trace.id = request.trace.map(tracing::field::display),
+        RequestsCreated = 1,
+        "created a request"
+    );
     Ok(Made { request, is_replayed: false })
 }
 

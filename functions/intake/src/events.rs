@@ -10,7 +10,7 @@ use answerback::{
     service::{
         Fields, Group, Hint, Problem,
         fields::Faults,
-        http::{CalledHost, JsonText},
+        http::{CalledHost, JsonText, trace},
         wire::EventView,
     },
     store::keys,
@@ -70,6 +70,7 @@ pub(crate) async fn post(
         created_by: op,
         fingerprint: keyed.map(|it| it.fingerprint),
         created_at: now,
+        trace: trace(&headers),
         event_type: draft.event_type,
         data,
         external_reference_id: draft.external_reference_id,

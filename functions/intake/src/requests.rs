@@ -11,7 +11,7 @@ use answerback::{
         answering::misfit_problem,
         fields::{Faults, note},
         http::Json,
-        requests::{self, callback_delivery, find, is_visible, refused},
+        requests::{self, callback_delivery, find, is_visible, log_step, refused},
         settled, wire,
     },
 };
@@ -41,7 +41,7 @@ pub(crate) async fn cancel(
     })
     .await?;
     app.hints.send_for_request(&request, false, now).await;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "cancelled");
+    log_step(&request, op, "cancelled a request");
     show(&app, &caller, &request).await
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn erase(
     let now = app.clock.now();
     let request = advance(&app.store, request, |it| Ok::<_, Problem>(it.erase(now))).await?;
     app.hints.send_for_request(&request, false, now).await;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "erased");
+    tracing::info!(request.id = %request.id, account.id = %request.account, "erased a request");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -115,7 +115,7 @@ pub(crate) async fn record(
     })
     .await?;
     app.hints.send_for_request(&request, false, now).await;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "answered");
+    log_step(&request, op, "recorded an answer");
     Ok(request)
 }
 

@@ -126,7 +126,10 @@ pub(crate) async fn take(
         }
         let Some(next) = next else { return Ok((told, request, result)) };
         match app.store.save(&next).await? {
-            Saved::Saved => return Ok((told, next, result)),
+            Saved::Saved => {
+                tracing::info!(request.id = %next.id, account.id = %next.account, "took a result");
+                return Ok((told, next, result));
+            }
             Saved::Superseded(theirs) => request = theirs,
             Saved::Gone => return Err(Problem::not_found()),
         }
@@ -157,7 +160,9 @@ pub(crate) async fn acknowledge(
     let request = find(&app.store, &caller, &id).await?;
     let receipt = receipt.as_deref().and_then(parse_receipt).ok_or_else(unknown)?;
     let now = app.clock.now();
-    advance(&app.store, request, |it| it.acknowledge(receipt, now).map_err(|_| unknown())).await?;
+    let step = |it: &Request| it.acknowledge(receipt, now).map_err(|_| unknown());
+    let request = advance(&app.store, request, step).await?;
+    tracing::info!(request.id = %request.id, account.id = %request.account, "acknowledged a result");
     Ok(axum::Json(View { status: "already_read", ..NOTHING }).into_response())
 }
 

@@ -13,7 +13,7 @@ use answerback::{
     store::{self, Due, DueItem, Item, Saved, Store, keys},
 };
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 /// Things that are looked at together.
@@ -25,8 +25,12 @@ const AT_ONCE: usize = 16;
 const HINTED: Duration = Duration::from_mins(5);
 /// How long something that cannot be read is left alone.
 const BROKEN: Duration = Duration::from_mins(5);
-/// What must be left to end in good order.
-const FINISH: Duration = Duration::from_secs(5);
+/// What must be left of its time to begin with another page.
+const FINISH: SignedDuration = SignedDuration::from_secs(5);
+/// What must be left to go on counting what it leaves to the next sweep.
+const LAST_WORDS: SignedDuration = SignedDuration::from_secs(2);
+/// Things that are counted together.
+const COUNTED: i32 = 1_000;
 
 /// What the sweep needs from the world.
 #[derive(Clone, Debug)]
@@ -58,8 +62,8 @@ pub struct Swept {
     pub n_errors: u32,
     /// Things that it took out of the line, having failed again and again.
     pub n_set_aside: u32,
-    /// Partitions that it did not get to the end of.
-    pub n_shards_left: u32,
+    /// Things that were due, and that it did not get to.
+    pub n_left: u32,
 }
 
 /// What is to be done about one thing.
@@ -89,17 +93,21 @@ enum Then {
 pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
     let mut swept = Swept::default();
     let now = app.clock.now();
+    let mut oldest = now;
+    let left = || ends_at.map(|it| it.duration_since(app.clock.now()));
     // Begun elsewhere each minute, so that no shard is always the last.
     let n_shards = app.store.n_due_shards();
     let first = u32::try_from(now.as_second() / 60 % i64::from(n_shards)).unwrap_or(0);
     for shard in (0..n_shards).map(|it| (first + it) % n_shards) {
         let mut cursor = None;
         loop {
-            if ends_at.is_some_and(|it| it < app.clock.now() + FINISH) {
-                swept.n_shards_left += 1;
+            if left().is_some_and(|it| it < LAST_WORDS) {
                 break;
             }
-            let (due, next) = match app.store.due(shard, now, PAGE, cursor.as_ref()).await {
+            // What there is no time for is counted at least.
+            let has_time = left().is_none_or(|it| it >= FINISH);
+            let limit = if has_time { PAGE } else { COUNTED };
+            let (due, next) = match app.store.due(shard, now, limit, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(err) => {
                     tracing::error!(
@@ -107,28 +115,39 @@ pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
                         error = &err as &(dyn std::error::Error + 'static),
                         "what is due could not be listed"
                     );
-                    swept.n_shards_left += 1;
+                    swept.n_errors += 1;
                     break;
                 }
             };
-            sweep_page(app, due, now, &mut swept).await;
+            oldest = due.iter().map(|it| it.due_at).fold(oldest, Timestamp::min);
+            if has_time {
+                sweep_page(app, due, now, &mut swept).await;
+            } else {
+                swept.n_left += count(&due);
+            }
             cursor = next;
             if cursor.is_none() {
                 break;
             }
         }
     }
+    log(&swept, now.duration_since(oldest), app.clock.now().duration_since(now));
+    swept
+}
+
+fn log(swept: &Swept, oldest: SignedDuration, duration: SignedDuration) {
     tracing::info!(
         swept.n_timed_out,
         swept.n_expired,
         swept.n_hinted,
         swept.n_stale,
-        swept.n_errors,
-        swept.n_set_aside,
-        swept.n_shards_left,
+        SweepBacklog = swept.n_left + swept.n_errors,
+        SweepDuration = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
+        OldestDueAge = oldest.as_secs(),
+        SweepErrors = (swept.n_errors > 0).then_some(swept.n_errors),
+        SetAside = (swept.n_set_aside > 0).then_some(swept.n_set_aside),
         "swept"
     );
-    swept
 }
 
 async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept) {
@@ -146,9 +165,9 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
     for (due, step) in steps {
         match step {
             Ok(Step::Stale) => swept.n_stale += 1,
-            Ok(Step::Settled(settled)) => swept.count(settled),
+            Ok(Step::Settled(settled)) => swept.note(settled),
             Ok(Step::HandOn { group, hint, then, settled }) => {
-                swept.count(settled);
+                swept.note(settled);
                 hints.push((group, hint, Duration::ZERO));
                 handed_on.push((due, then));
             }
@@ -156,6 +175,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
         }
     }
     let not_sent = app.hints.send_all(&hints).await;
+    swept.n_left += count(&not_sent);
     let sent = handed_on.into_iter().enumerate().filter(|(place, _)| !not_sent.contains(place));
     // Whatever was not sent is still due, and the next sweep sends it.
     let left_alone: Vec<(Due, Result<(), store::Error>)> = stream::iter(sent)
@@ -268,8 +288,12 @@ async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept:
     }
 }
 
+fn count<T>(things: &[T]) -> u32 {
+    u32::try_from(things.len()).unwrap_or(u32::MAX)
+}
+
 impl Swept {
-    fn count(&mut self, settled: Settled) {
+    fn note(&mut self, settled: Settled) {
         self.n_timed_out += u32::from(settled.timed_out);
         self.n_expired += u32::from(settled.expired);
     }

@@ -227,6 +227,14 @@ impl Breaker {
         (!self.is_slow).then(|| Self { is_slow: true, ..self.next(now) })
     }
 
+    /// Whether it was opened, once more or for the first time, when it was written last.
+    pub fn has_just_opened(&self) -> bool {
+        match self.state {
+            State::Open { n_times, .. } => self.state == open(n_times, self.changed_at),
+            State::Closed { .. } | State::Trial { .. } => false,
+        }
+    }
+
     fn after_failure(&self, now: Timestamp, op: OpId) -> State {
         match &self.state {
             State::Closed { failed } => {

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, WebhookId,
+    AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, Trace,
+    WebhookId,
     profile::Behaviour,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
@@ -55,6 +56,10 @@ pub struct Delivery {
     pub event: EventId,
     /// What kind of event that is.
     pub event_type: EventType,
+    /// When that happened.
+    pub happened_at: Timestamp,
+    /// The trace of the call that asked, if it named one.
+    pub trace: Option<Trace>,
     /// Whom to tell.
     pub target: Target,
     /// The webhook that the target is.
@@ -89,6 +94,10 @@ pub struct Origin {
     pub event: EventId,
     /// What kind of event that is.
     pub event_type: EventType,
+    /// When it happened.
+    pub happened_at: Timestamp,
+    /// The trace of the call that asked, if it named one.
+    pub trace: Option<Trace>,
     /// The operation that made the event, or its request.
     pub made_by: OpId,
     /// Whose it is.
@@ -291,6 +300,8 @@ impl Delivery {
             channel: of.channel,
             event: of.event,
             event_type: of.event_type,
+            happened_at: of.happened_at,
+            trace: of.trace,
             target,
             webhook: None,
             body: Some(body),
@@ -309,6 +320,12 @@ impl Delivery {
     /// The request that the event is of, if it is a request's.
     pub fn request(&self) -> Option<RequestId> {
         self.event.request()
+    }
+
+    /// The trace that its attempts are spans of.
+    pub fn trace(&self) -> Trace {
+        let own = || Trace::named_after(self.event);
+        self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))
     }
 
     /// The delivery, leased to `op` from the beginning: its maker attempts it at once.

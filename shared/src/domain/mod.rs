@@ -24,6 +24,7 @@ pub mod reading;
 pub mod request;
 pub mod retry;
 pub mod secret;
+pub mod trace;
 pub mod webhook;
 
 pub use account::{Account, ApiKey, Scope};
@@ -42,6 +43,7 @@ pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::Request;
 pub use secret::{Secret, Secrets};
+pub use trace::Trace;
 pub use webhook::{Webhook, WebhookId};
 
 /// Names one operation, so that its own write can be told from another's.

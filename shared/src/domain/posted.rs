@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountId, EventId, EventType, OpId, WebhookId, delivery::Receiver, request::Fingerprint,
-    webhook::Why,
+    AccountId, EventId, EventType, OpId, Trace, WebhookId, delivery::Receiver,
+    request::Fingerprint, webhook::Why,
 };
 
 /// An event that was posted.
@@ -26,6 +26,8 @@ pub struct PostedEvent {
     pub fingerprint: Option<Fingerprint>,
     /// When it was posted.
     pub created_at: Timestamp,
+    /// The trace of the call that posted it, if it named one.
+    pub trace: Option<Trace>,
     /// What kind of event it is.
     pub event_type: EventType,
     /// What it tells: the text of a JSON object, as it was posted.

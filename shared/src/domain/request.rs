@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, Audience, ChannelId, Event, EventKind, OpId, RequestId,
+    AccountId, Audience, ChannelId, Event, EventKind, OpId, RequestId, Trace,
     delivery::Receiver,
     event::Answered,
     id::NUMBER_MAX,
@@ -70,6 +70,8 @@ pub struct Request {
     pub terms: Terms,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// The trace of the call that made it, if it named one.
+    pub trace: Option<Trace>,
     /// What answer links are made with.
     pub link_secret: LinkSecret,
     /// The address of the API that it was made through, without a slash at the end.

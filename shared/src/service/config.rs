@@ -7,6 +7,7 @@
 use std::{env, error, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// What a deployment decides.
 #[derive(Clone, Debug)]
@@ -31,6 +32,29 @@ pub struct Config {
     pub bus_name: Option<String>,
     /// The address in links, unless it is that of the call (`PUBLIC_BASE_URL`).
     pub public_base_url: Option<String>,
+    /// Under which name metrics are counted, if they are (`STACK_NAME`).
+    pub stack: Option<String>,
+    /// How log lines look (`AWS_LAMBDA_LOG_FORMAT`, which Lambda sets).
+    pub log_format: LogFormat,
+    /// Which log lines are written (`RUST_LOG`, `info`). Metrics are lines of `info`.
+    pub log_levels: Targets,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For programs: one JSON object each.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text.eq_ignore_ascii_case("json") { Self::Json } else { Self::Text })
+    }
 }
 
 /// A key that seals secrets where there is no KMS: 64 hexadecimal digits. It cannot be printed.
@@ -84,6 +108,10 @@ impl Config {
             bus_name: optional("BUS_NAME")?,
             public_base_url: optional("PUBLIC_BASE_URL")?
                 .map(|it: String| it.trim_end_matches('/').to_owned()),
+            stack: optional("STACK_NAME")?,
+            log_format: optional("AWS_LAMBDA_LOG_FORMAT")?.unwrap_or(LogFormat::Text),
+            log_levels: optional("RUST_LOG")?
+                .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)),
         })
     }
 }

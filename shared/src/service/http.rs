@@ -6,7 +6,8 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{
-        DefaultBodyLimit, FromRequest, FromRequestParts, Request, rejection::BytesRejection,
+        DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request,
+        rejection::BytesRejection,
     },
     http::{
         HeaderMap, HeaderValue, StatusCode,
@@ -22,8 +23,10 @@ use serde::{
     de::{self, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
+use tracing::Instrument as _;
 
 use super::{Code, Fault, Problem};
+use crate::domain::Trace;
 
 /// Largest body that is read.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -40,8 +43,15 @@ pub fn service(routes: Router) -> Router {
         .layer(middleware::from_fn(finish))
 }
 
-/// Names the call in its answer, and writes the body of a problem.
+/// Says in each line of the log which route was called; the path of some holds a token.
 async fn finish(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
+    let span = tracing::info_span!("call", method = %request.method(), route);
+    finish_in_span(request, next).instrument(span).await
+}
+
+/// Names the call in its answer, and writes the body of a problem.
+async fn finish_in_span(request: Request, next: Next) -> Response {
     let id = request
         .lambda_context_ref()
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
@@ -61,6 +71,13 @@ async fn finish(request: Request, next: Next) -> Response {
     let json = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+/// The trace that a call belongs to: its caller's, or else the one that AWS gave it.
+pub fn trace(headers: &HeaderMap) -> Option<Trace> {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    let given = text("traceparent").and_then(Trace::of_traceparent);
+    given.or_else(|| text("x-amzn-trace-id").and_then(Trace::of_xray))
 }
 
 /// A JSON body, whatever the content type says of it.

@@ -15,6 +15,8 @@ mod problem;
 pub mod requests;
 mod sdk;
 mod settle;
+mod skew;
+pub mod telemetry;
 pub mod vault;
 mod webhooks;
 pub mod wire;

@@ -246,13 +246,16 @@ impl Problem {
         &self.faults
     }
 
-    /// Writes what went wrong on our side into the log.
+    /// Notes that a call was refused, or what went wrong on our side.
     pub fn log(&self) {
-        if let Some(cause) = &self.cause {
-            // `dyn Error` makes the subscriber walk the chain of sources.
-            let error: &(dyn error::Error + 'static) = cause.as_ref();
-            tracing::error!(error, "a call failed");
-        }
+        let (code, status) = (self.code.as_str(), self.status().as_u16());
+        let Some(cause) = &self.cause else {
+            tracing::info!(code, status, "refused a call");
+            return;
+        };
+        // `dyn Error` makes the subscriber walk the chain of sources.
+        let error: &(dyn error::Error + 'static) = cause.as_ref();
+        tracing::error!(error, "a call failed");
     }
 
     /// The body, for the call with this identifier.

@@ -3,7 +3,7 @@
 use super::{Caller, Code, Problem, wire::RequestView, wire::Viewer};
 use crate::{
     domain::{
-        Delivery, Request, RequestId, Scope,
+        Delivery, OpId, Request, RequestId, Scope,
         delivery::CALLBACK,
         request::{Refusal, State},
     },
@@ -36,6 +36,18 @@ pub async fn callback_delivery(
     let Some(number) = request.callback_event else { return Ok(None) };
     let id = Delivery::id_of(request.id.event(number), request.created_by, CALLBACK);
     store.get(keys::delivery(id)).await
+}
+
+/// Notes that `op` did this to `request`, and how it ended if it did by that.
+pub fn log_step(request: &Request, op: OpId, did: &str) {
+    let has_ended = matches!(&request.state, State::Ended(end) if end.op == op);
+    tracing::info!(
+        request.id = %request.id,
+        account.id = %request.account,
+        Outcome = has_ended.then(|| wire::request_outcome(request)).flatten(),
+        RequestsFinished = has_ended.then_some(1),
+        "{did}"
+    );
 }
 
 /// What the caller sees of `request`.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Clock, Entropy, Hints, Lost, Webhooks, advance};
+use super::{Clock, Entropy, Hints, Lost, Webhooks, advance, wire};
 use crate::{
     domain::{OpId, Request, request::State},
     store::{self, Store},
@@ -26,12 +26,29 @@ pub async fn settle(
         Ok::<_, std::convert::Infallible>(it.time_out(now, op).or_else(|| it.expire_result(now)))
     };
     match advance(store, request, step).await {
-        Ok(request) => Ok(Some(request)),
+        Ok(request) => {
+            if matches!(&request.state, State::Ended(end) if end.op == op) {
+                log_time_out(&request, now);
+            }
+            Ok(Some(request))
+        }
         // So much is going on with it that somebody else will settle it.
         Err(Lost::Gone | Lost::Busy) => Ok(None),
         Err(Lost::Refused(never)) => match never {},
         Err(Lost::Store(err)) => Err(err),
     }
+}
+
+fn log_time_out(request: &Request, now: Timestamp) {
+    let lateness = now.duration_since(request.deadline).as_millis();
+    tracing::info!(
+        request.id = %request.id,
+        account.id = %request.account,
+        Outcome = wire::request_outcome(request),
+        RequestsFinished = 1,
+        TimeoutLateness = i64::try_from(lateness).unwrap_or(i64::MAX),
+        "settled a time-out"
+    );
 }
 
 /// [`settle`] for somebody who is only looking: costs nothing where there is nothing to settle,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::{Bus, Config, Hints, Sdk, Vault};
+use super::{Bus, Config, Hints, Sdk, Vault, skew::ClockWatch, telemetry};
 use crate::{
     domain::RequestId,
     store::{DynamoDb, Layout, Store, keys},
@@ -21,17 +21,19 @@ pub struct Wiring {
 impl Wiring {
     /// Reads the environment, and begins to log.
     pub fn from_env() -> anyhow::Result<Self> {
-        lambda_http::tracing::init_default_subscriber();
-        Ok(Self { config: Config::from_env()?, sdk: Sdk::from_env()? })
+        let config = Config::from_env()?;
+        telemetry::init(&config);
+        Ok(Self { config, sdk: Sdk::from_env()? })
     }
 
     /// The store, with its connection made: before the first event a function has a whole
     /// processor, after it only a share.
     pub async fn store(&self) -> Store {
+        let config = self.sdk.dynamodb_config().interceptor(ClockWatch::default());
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
         let layout =
             Layout { n_due_shards: self.config.n_due_shards, retention: self.config.retention };
-        let store =
-            Store::new(Arc::new(DynamoDb::new(self.sdk.dynamodb(), &self.config.table)), layout);
+        let store = Store::new(Arc::new(DynamoDb::new(client, &self.config.table)), layout);
         // Nobody has this identifier. What fails here will fail again where somebody is told.
         let nobody = keys::request(RequestId::from_bits(0));
         let _: Result<Option<crate::domain::Request>, _> = store.get(nobody).await;

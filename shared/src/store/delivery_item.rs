@@ -12,7 +12,7 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    Attempt, Delivery, EventType, OpId,
+    Attempt, Delivery, EventType, OpId, Trace,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{End, Reason, State, Target, waiting::Because},
 };
@@ -112,6 +112,8 @@ impl Item for Delivery {
             .text("channel", self.channel.map(|it| it.to_string()))
             .text("event", self.event.to_string())
             .text("event_kind", self.event_type.to_string())
+            .time("happened_at", self.happened_at)
+            .text("trace", self.trace.map(Trace::to_text))
             .json("target", &TargetItem::from(&self.target))
             .bytes("body", self.body.clone())
             .time("created_at", self.created_at)
@@ -149,6 +151,7 @@ impl Item for Delivery {
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let created_at = item.time("created_at")?;
         Ok(Self {
             id: item.parsed("pk")?,
             account: item.parsed("account")?,
@@ -157,10 +160,12 @@ impl Item for Delivery {
             event: item.parsed("event")?,
             event_type: EventType::parse(&item.text("event_kind")?)
                 .ok_or(DecodeError::of("event_kind"))?,
+            happened_at: item.optional_time("happened_at")?.unwrap_or(created_at),
+            trace: item.optional_parsed("trace")?,
             target: item.json::<TargetItem>("target")?.try_into()?,
             webhook: webhook_item::read_id(&mut item)?,
             body: item.optional_bytes("body")?,
-            created_at: item.time("created_at")?,
+            created_at,
             state: item.json::<StateItem>("state")?.try_into()?,
             attempt: item.number("attempt")?,
             starts: item.number("starts")?,

@@ -7,7 +7,7 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    EventType, OpId, PostedEvent, WebhookId, posted::Disables, request::Fingerprint,
+    EventType, OpId, PostedEvent, Trace, WebhookId, posted::Disables, request::Fingerprint,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,7 @@ impl Item for PostedEvent {
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
+            .text("trace", self.trace.map(Trace::to_text))
             .text("event_kind", self.event_type.to_string())
             .text("data", self.data.clone())
             .text("reference", self.external_reference_id.clone())
@@ -69,6 +70,7 @@ impl Item for PostedEvent {
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             fingerprint: item.array("fingerprint")?.map(Fingerprint),
             created_at: item.time("created_at")?,
+            trace: item.optional_parsed("trace")?,
             event_type: EventType::parse(&item.text("event_kind")?)
                 .ok_or(DecodeError::of("event_kind"))?,
             data: item.text("data")?,

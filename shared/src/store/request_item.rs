@@ -9,7 +9,7 @@ use super::{
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    Audience, Event, EventKind, OpId, Question, Request,
+    Audience, Event, EventKind, OpId, Question, Request, Trace,
     event::Answered,
     reading::Reading,
     request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
@@ -106,6 +106,7 @@ impl Item for Request {
             .json("question", &QuestionItem::from(&self.question))
             .json("terms", &TermsItem::from(&self.terms))
             .text("channel", self.channel.map(|it| it.to_string()))
+            .text("trace", self.trace.map(Trace::to_text))
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
             .flag("published", self.published)
@@ -179,6 +180,7 @@ impl Item for Request {
             },
             terms: item.json::<TermsItem>("terms")?.try_into()?,
             channel: item.optional_parsed("channel")?,
+            trace: item.optional_parsed("trace")?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
             ),

@@ -16,7 +16,7 @@ const HEADER_NAME_CHARS_MAX: usize = 64;
 /// Longest value of a header, in characters.
 const HEADER_VALUE_CHARS_MAX: usize = 512;
 /// Headers that are hop-by-hop (RFC 9110, 7.6.1), or that we set ourselves.
-const OURS: [&str; 18] = [
+const OURS: [&str; 19] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -31,6 +31,7 @@ const OURS: [&str; 18] = [
     "proxy-authorization",
     "proxy-connection",
     "te",
+    "traceparent",
     "trailer",
     "transfer-encoding",
     "upgrade",

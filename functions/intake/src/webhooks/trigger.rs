@@ -9,7 +9,7 @@ use answerback::{
     service::{
         Fields, Problem,
         fields::Faults,
-        http::{CalledHost, JsonOrNothing},
+        http::{CalledHost, JsonOrNothing, trace},
         wire::{DeliveryView, posted_body},
     },
 };
@@ -47,6 +47,7 @@ pub(crate) async fn trigger(
         created_by: op,
         fingerprint: None,
         created_at: now,
+        trace: trace(&headers),
         event_type,
         data,
         external_reference_id: None,
@@ -64,6 +65,8 @@ pub(crate) async fn trigger(
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
+        happened_at: now,
+        trace: event.trace,
         made_by: op,
         account: event.account,
         livemode: event.livemode,

@@ -31,6 +31,8 @@ fn delivery() -> Delivery {
         channel: None,
         event,
         event_type: EventKind::RequestFinished.into(),
+        happened_at: at(0),
+        trace: None,
         target: Target::Https(Receiver {
             retry: RetryPolicy { delays_seconds: DELAYS_SECONDS.to_vec(), jitter: 0.2 },
             ..Receiver::of("https://example.com/hook", Profile::Standard)

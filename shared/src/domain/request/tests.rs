@@ -30,6 +30,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         account: AccountId::from_bits(2 << 100),
         livemode: true,
         channel: None,
+        trace: None,
         created_by: OpId(1),
         fingerprint: Some(Fingerprint([7; 16])),
         created_at: CREATED,

@@ -7,7 +7,7 @@ use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Audience, Breaker, Channel, Delivery, EventKind, EventType,
-    Filter, Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Webhook,
+    Filter, Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Trace, Webhook,
     WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
@@ -156,7 +156,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
     let flags = (any::<bool>(), any::<bool>());
-    (ids, times, flags, question(), terms(), text(), option::of(id())).prop_map(
+    (ids, times, flags, question(), terms(), text(), (option::of(id()), trace())).prop_map(
         |(
             ids,
             (created_at, timeout_seconds),
@@ -164,7 +164,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             question,
             terms,
             base_url,
-            channel,
+            (channel, trace),
         )| {
             let (id, account, created_by, fingerprint, secret) = ids;
             Request {
@@ -178,6 +178,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 question,
                 terms,
                 channel,
+                trace,
                 link_secret: LinkSecret(secret),
                 base_url,
                 published,
@@ -195,13 +196,20 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     )
 }
 
+fn trace() -> impl Strategy<Value = Option<Trace>> {
+    option::of((1..u128::MAX, 0..2_u8)).prop_map(|it| {
+        let text = it.map(|(id, flags)| format!("{id:032x}-{flags:02x}"));
+        text.map(|it| it.parse().expect("a trace"))
+    })
+}
+
 pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(EventKind::ALL.to_vec());
     let webhook = option::of(webhook_id());
     let of = (id(), id(), option::of(id()), any::<bool>());
-    (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment()).prop_map(
-        |((request, account, channel, livemode), event_kind, target, webhook, body, now)| {
+    (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
+        |((request, account, channel, livemode), event_kind, target, webhook, body, now, trace)| {
             let request: RequestId = request;
             let event = request.event(1);
             Delivery {
@@ -211,6 +219,8 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 channel,
                 event,
                 event_type: event_kind.into(),
+                happened_at: now,
+                trace,
                 target,
                 webhook,
                 body: Some(body),
@@ -249,6 +259,7 @@ pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {
                 created_by,
                 fingerprint: fingerprint.map(Fingerprint),
                 created_at,
+                trace: None,
                 event_type: EventType::parse(&event_type).expect("a type"),
                 data,
                 external_reference_id,

@@ -276,8 +276,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer sends no hint",
         file: "functions/intake/src/requests.rs",
-        before: "app.hints.send_for_request(&request, false, now).await;\n    tracing::info!(request.id = %request.id, account.id = %request.account, \"answered\");",
-        after: "if !MUTANT { app.hints.send_for_request(&request, false, now).await; }\n    tracing::info!(request.id = %request.id, account.id = %request.account, \"answered\");",
+        before: "app.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {

@@ -1,0 +1,114 @@
+"""What a sweep makes of very much that is due at once.
+
+Usage: backlog.py PATH_OF_ANSWERBACK PATH_OF_SWEEP [ITEMS]
+
+Asks questions and posts events of the local stack, whose own sweep and hints are off, waits until all
+of it is due, and then has the sweep's own program invoked as Lambda invokes it, with 55 s each time. Two
+invocations must drain ITEMS (20,000), each with less than 128 MB, and the backlog metric must then be 0.
+"""
+
+import concurrent.futures
+import http.client
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+from cold_start import FOLDER, Runtime, environment
+
+SWEEPS_MAX = 2
+MEMORY_KB_MAX = 128 * 1024
+SWEEP_SECONDS = 55
+AT_ONCE = 16
+# Longer than making all of them takes; beyond it, they are due a little later, one after the other.
+TIMEOUT_SECONDS = 60
+
+QUESTION = {"title": "Deploy?", "options": [{"value": "yes", "label": "Yes"}], "timeout_seconds": TIMEOUT_SECONDS}
+EVENT = {"type": "deploy.done", "data": {}, "callback_url": "http://127.0.0.1:1/"}
+# Nobody is there, and it is not to be tried out.
+EVENT["callback"] = {"probe": False}
+
+
+def make(stack, numbers):
+    """Half of them questions, which time out, and half of them events, which are to be told."""
+    host = stack["base_url"].split("//")[1]
+    connection = http.client.HTTPConnection(host)
+    headers = {"authorization": f"Bearer {stack['api_key']}", "content-type": "application/json"}
+    for number in numbers:
+        path, body, status = (
+            ("/v1/requests", QUESTION, 201) if number % 2 else ("/v1/events", EVENT, 202)
+        )
+        connection.request("POST", path, json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status == status, (response.status, text)
+
+
+def make_queue(stack):
+    """Hints that nobody follows: only the sweep is looked at."""
+    host = stack["aws_endpoint"].split("//")[1]
+    connection = http.client.HTTPConnection(host)
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.CreateQueue"}
+    connection.request("POST", "/", json.dumps({"QueueName": "nobody"}), headers)
+    return json.loads(connection.getresponse().read())["QueueUrl"]
+
+
+def sweep(bootstrap, stack, queue):
+    """What one sweep answered, what it counted, and the most memory that it took."""
+    event = (FOLDER / "every_minute.json").read_bytes()
+    runtime = Runtime(event, int((time.time() + SWEEP_SECONDS) * 1000))
+    threading.Thread(target=runtime.serve_forever, daemon=True).start()
+    variables = environment(runtime, stack) | {
+        "HINT_QUEUE_URL": queue,
+        "SLOW_HINT_QUEUE_URL": queue,
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "STACK_NAME": "backlog",
+    }
+    with subprocess.Popen([bootstrap], env=variables, stdout=subprocess.PIPE) as process:
+        runtime.process = process
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stdout))
+        reader.start()
+        answered = runtime.answered.wait(SWEEP_SECONDS)
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        process.kill()
+        reader.join()
+    assert answered, "it did not end before Lambda would have ended it"
+    memory = next(int(it.split()[1]) for it in status.splitlines() if it.startswith("VmHWM"))
+    counted = next(it for it in map(json.loads, reversed(lines)) if "SweepBacklog" in it)
+    return json.loads(runtime.answer), counted, memory
+
+
+def main():
+    answerback, bootstrap, *more = sys.argv[1:]
+    n_items = int(more[0]) if more else 20_000
+    command = [answerback, "dev", "--json", "--memory", "--port", "0", "--no-queue", "--sweep-interval", "24h"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            stack = json.loads(process.stdout.readline())
+            queue = make_queue(stack)
+            with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+                parts = [range(it, n_items, AT_ONCE) for it in range(AT_ONCE)]
+                list(pool.map(lambda numbers: make(stack, numbers), parts))
+            time.sleep(TIMEOUT_SECONDS + 3)
+
+            n_done, backlog = 0, None
+            for number in range(1, SWEEPS_MAX + 1):
+                swept, counted, memory = sweep(bootstrap, stack, queue)
+                backlog = counted["SweepBacklog"]
+                n_done += swept["n_timed_out"] + swept["n_hinted"]
+                print(
+                    f"sweep {number}: {swept['n_timed_out']} timed out, {swept['n_hinted']} handed on, backlog "
+                    f"{backlog}, oldest {counted['OldestDueAge']} s, in {counted['SweepDuration'] / 1000:.1f} s "
+                    f"with {memory / 1024:.1f} MB"
+                )
+                assert memory <= MEMORY_KB_MAX, "it takes too much memory"
+            assert (n_done, backlog) == (n_items, 0), f"{n_done} of {n_items} were done, {backlog} are left"
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    main()

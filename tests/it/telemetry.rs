@@ -1,0 +1,240 @@
+//! What is logged: one object for each line, which says about what; metrics, as CloudWatch reads
+//! them; and traces, from the call that asks to the callback.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use answerback::{
+    domain::RequestId,
+    service::{
+        Sdk,
+        telemetry::{self, METRICS, NAMESPACE},
+    },
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::{World, reply};
+use tracing::{Dispatch, subscriber::NoSubscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::canaries::Lines;
+
+const STACK: &str = "answerback-test";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn question(more: Value) -> Value {
+    let mut question = json!({
+        "title": "Deploy?",
+        "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
+        "callback_url": "https://hooks.example.com/",
+        "timeout_seconds": 3_600,
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        question[name] = value.clone();
+    }
+    question
+}
+
+/// What is logged while `flow` runs.
+async fn logged(flow: impl Future<Output = ()>) -> Vec<Value> {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let levels = Targets::new().with_default(LevelFilter::INFO);
+    let subscriber = telemetry::json(&Some(STACK.to_owned()), levels, move || writer.clone());
+    // While there is but one, tests beside this one decide which lines are heard.
+    let _second = Dispatch::new(NoSubscriber::default());
+    let guard = tracing::subscriber::set_default(subscriber);
+    flow.await;
+    drop(guard);
+    let text = lines.text();
+    text.lines().map(|it| serde_json::from_str(it).expect("a line is JSON")).collect()
+}
+
+/// Asks, answers, and has whoever wants it told.
+async fn ask_and_answer(world: &World, more: Value) -> Value {
+    let request = world.create(question(more)).await;
+    let answer = world.answer(&request, 0, json!({ "option": "yes" })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    world.follow_hints().await;
+    request
+}
+
+/// Goes through everything that is counted.
+async fn everything() {
+    let callback = |more: Value| json!({ "callback": more });
+    let world = World::start_answering((0..7).map(|_| reply(503))).await;
+    // One retry: it fails twice, and is a dead letter.
+    ask_and_answer(&world, callback(json!({ "retry": { "delays_seconds": [1] } }))).await;
+    world.pass(Duration::from_secs(5)).await;
+    // Once only: five failures in a row, and the receiver is left alone.
+    for _ in 0..4 {
+        ask_and_answer(&world, callback(json!({ "profile": "ping" }))).await;
+    }
+    world.pass(Duration::from_mins(2)).await;
+    world.create(question(json!({ "timeout_seconds": 5, "callback_url": null }))).await;
+    let request = world.create(question(json!({}))).await;
+    let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
+    world.call(Method::POST, &path, Value::Null).await;
+    world.call(Method::POST, "/v1/requests", json!({})).await;
+    world.system.clock.advance(Duration::from_secs(65));
+    world.system.sweep().await;
+    world.pass(Duration::from_mins(5)).await;
+
+    let broken = [
+        ("pk", AttributeValue::S("req_00000000000000000000000001".to_owned())),
+        ("sk", AttributeValue::S("-".to_owned())),
+        ("due_shard", AttributeValue::S("3".to_owned())),
+        ("due_at", AttributeValue::N("1".to_owned())),
+    ];
+    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let put = client.put_item().table_name("answerback");
+    let broken = broken.map(|(name, value)| (name.to_owned(), value));
+    put.set_item(Some(broken.into())).send().await.expect("put");
+    for _ in 0..5 {
+        world.system.sweep().await;
+        world.system.clock.advance(Duration::from_mins(5));
+    }
+}
+
+#[tokio::test]
+async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
+    let lines = logged(everything()).await;
+    let mut seen = BTreeSet::new();
+    for line in &lines {
+        let Some(emf) = line.get("_aws") else {
+            let stray = METRICS.iter().find(|it| line.get(it.name).is_some());
+            assert!(stray.is_none(), "it is no metric of CloudWatch's: {line}");
+            continue;
+        };
+        assert!(emf["Timestamp"].is_i64(), "{line}");
+        for directive in emf["CloudWatchMetrics"].as_array().expect("a list") {
+            assert_eq!(directive["Namespace"], NAMESPACE);
+            let [metric] = &directive["Metrics"].as_array().expect("a list")[..] else {
+                panic!("one metric each: {line}")
+            };
+            let name = metric["Name"].as_str().expect("a name");
+            let known = METRICS.iter().find(|it| it.name == name).expect("one of ours");
+            assert_eq!(metric["Unit"], known.unit);
+            assert!(line[name].as_i64().is_some_and(|it| it >= 0), "{name} is a number: {line}");
+            let dimensions = &directive["Dimensions"][0];
+            assert_eq!(dimensions[0], "Stack");
+            assert_eq!(dimensions.get(1).and_then(Value::as_str), known.by);
+            for dimension in dimensions.as_array().expect("a list") {
+                let value = &line[dimension.as_str().expect("a name")];
+                assert!(value.as_str().is_some_and(|it| !it.is_empty()), "{dimension}: {line}");
+            }
+            seen.insert(name);
+        }
+    }
+    let all: BTreeSet<&str> = METRICS.iter().map(|it| it.name).collect();
+    // What differs there is the machine's clock.
+    let unseen: Vec<_> = all.difference(&seen).collect();
+    assert_eq!(unseen, [&"ClockSkew"]);
+
+    let sum = |name: &str| lines.iter().filter_map(|it| it[name].as_i64()).sum::<i64>();
+    let by = |name: &str, value: &str| lines.iter().filter(|it| it[name] == value).count();
+    assert_eq!((sum("RequestsCreated"), sum("RequestsFinished")), (7, 7));
+    let outcomes = ["completed", "timed_out", "cancelled"].map(|it| by("Outcome", it));
+    assert_eq!(outcomes, [5, 1, 1]);
+    let results = ["retried", "failed", "delivered"].map(|it| by("Result", it));
+    assert_eq!((results, sum("Attempts")), ([1, 5, 0], 6));
+    assert_eq!((sum("DeadLetters"), sum("BreakerOpenings")), (1, 1));
+    assert_eq!((sum("SweepErrors"), sum("SetAside"), sum("TimeoutLateness")), (5, 1, 60_000));
+}
+
+#[tokio::test]
+async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
+    let lines = logged(async {
+        let world = World::start().await;
+        let asked = json!({ "title": "a word that nobody reads in a log" });
+        let request = ask_and_answer(&world, asked).await;
+        let token = system_tests::token(&request, 0);
+        let again = world.answer(&request, 0, json!({ "option": "no" })).await;
+        assert_eq!(again.status, StatusCode::CONFLICT);
+        assert!(!token.is_empty());
+    })
+    .await;
+    let said: Vec<&str> = lines.iter().filter_map(|it| it["message"].as_str()).collect();
+    let told =
+        ["created a request", "recorded an answer", "attempted a delivery", "refused a call"];
+    assert_eq!(said, told);
+    for line in &lines {
+        let text = line.to_string();
+        assert!(!text.contains("nobody reads"), "{text}");
+        for name in ["timestamp", "level", "target"] {
+            assert!(line[name].is_string(), "{name}: {text}");
+        }
+        let time = line["timestamp"].as_str().expect("a text").parse::<jiff::Timestamp>();
+        assert!(time.is_ok(), "{text}");
+    }
+    let [created, answered, attempted, refused] = &lines[..] else { panic!("four lines") };
+    assert_eq!((&created["method"], &created["route"]), (&json!("POST"), &json!("/v1/requests")));
+    assert_eq!(answered["request"], created["request"]);
+    assert_eq!(answered["account"], attempted["account"]);
+    assert_eq!((&attempted["status"], &attempted["attempt"]), (&json!(200), &json!(1)));
+    assert_eq!(refused["route"], "/v1/answers/{token}");
+    assert_eq!((&refused["code"], &refused["status"]), (&json!("already_answered"), &json!(409)));
+}
+
+#[tokio::test]
+async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
+    let given = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let x_ray = format!("Root=1-{}-{};Sampled=0", &TRACE[..8], &TRACE[8..]);
+    let other = format!("Root=1-{}-{}", "0".repeat(8), "1".repeat(24));
+    for (headers, flags) in [
+        (vec![("traceparent", &*given)], "01"),
+        (vec![("x-amzn-trace-id", &*x_ray)], "00"),
+        (vec![("x-amzn-trace-id", &*other), ("traceparent", &*given)], "01"),
+    ] {
+        let world = World::start_answering([reply(503)]).await;
+        let body = question(json!({}));
+        let made = world.call_with(Method::POST, "/v1/requests", &headers, body).await.json();
+        world.answer(&made, 0, json!({ "option": "yes" })).await;
+        world.pass(Duration::from_secs(10)).await;
+        let traces = traces(&world);
+        assert_eq!(traces.len(), 2);
+        for trace in &traces {
+            assert_eq!((&*trace.0, &*trace.2), (TRACE, flags));
+        }
+        assert_ne!(traces[0].1, traces[1].1, "each attempt is a span");
+    }
+}
+
+#[tokio::test]
+async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
+    let world = World::start().await;
+    let given = format!("00-{TRACE}-00f067aa0ba902b7-00");
+    let body = json!({
+        "type": "deploy.done", "data": {}, "callback_url": "https://hooks.example.com/",
+    });
+    world.call_with(Method::POST, "/v1/events", &[("traceparent", &given)], body).await;
+    world.follow_hints().await;
+    assert_eq!(traces(&world)[0].0, TRACE);
+}
+
+#[tokio::test]
+async fn without_a_trace_all_that_is_told_of_a_request_has_one_named_after_it() {
+    let world = World::start().await;
+    let events = ["request.answered", "request.finished"];
+    let asked = json!({ "callback": { "events": events } });
+    // A trace that is none is no reason to refuse a question.
+    let wrong = [("traceparent", "00-wrong")];
+    let body = question(asked);
+    let request = world.call_with(Method::POST, "/v1/requests", &wrong, body).await.json();
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.follow_hints().await;
+    let id: RequestId = request["id"].as_str().expect("an id").parse().expect("one");
+    let traces: Vec<String> = traces(&world).into_iter().map(|it| it.0).collect();
+    assert_eq!(traces, vec![format!("{:032x}", id.bits()); 2]);
+}
+
+/// The traces, spans and flags of what has been posted.
+fn traces(world: &World) -> Vec<(String, String, String)> {
+    let read = |it: &answerback::egress::Post| {
+        let text = it.headers["traceparent"].to_str().expect("ASCII").to_owned();
+        let parts: Vec<&str> = text.split('-').collect();
+        let ["00", trace, span, flags] = parts[..] else { panic!("no traceparent: {text}") };
+        (trace.to_owned(), span.to_owned(), flags.to_owned())
+    };
+    world.posts().iter().map(read).collect()
+}
