@@ -22,7 +22,7 @@ use crate::canaries::Lines;
 const STACK: &str = "answerback-test";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-fn question(more: Value) -> Value {
+fn question(more: &Value) -> Value {
     let mut question = json!({
         "title": "Deploy?",
         "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
@@ -51,7 +51,7 @@ async fn logged(flow: impl Future<Output = ()>) -> Vec<Value> {
 }
 
 /// Asks, answers, and has whoever wants it told.
-async fn ask_and_answer(world: &World, more: Value) -> Value {
+async fn ask_and_answer(world: &World, more: &Value) -> Value {
     let request = world.create(question(more)).await;
     let answer = world.answer(&request, 0, json!({ "option": "yes" })).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
@@ -64,15 +64,15 @@ async fn everything() {
     let callback = |more: Value| json!({ "callback": more });
     let world = World::start_answering((0..7).map(|_| reply(503))).await;
     // One retry: it fails twice, and is a dead letter.
-    ask_and_answer(&world, callback(json!({ "retry": { "delays_seconds": [1] } }))).await;
+    ask_and_answer(&world, &callback(json!({ "retry": { "delays_seconds": [1] } }))).await;
     world.pass(Duration::from_secs(5)).await;
     // Once only: five failures in a row, and the receiver is left alone.
     for _ in 0..4 {
-        ask_and_answer(&world, callback(json!({ "profile": "ping" }))).await;
+        ask_and_answer(&world, &callback(json!({ "profile": "ping" }))).await;
     }
     world.pass(Duration::from_mins(2)).await;
-    world.create(question(json!({ "timeout_seconds": 5, "callback_url": null }))).await;
-    let request = world.create(question(json!({}))).await;
+    world.create(question(&json!({ "timeout_seconds": 5, "callback_url": null }))).await;
+    let request = world.create(question(&json!({}))).await;
     let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
     world.call(Method::POST, &path, Value::Null).await;
     world.call(Method::POST, "/v1/requests", json!({})).await;
@@ -147,7 +147,7 @@ async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
     let lines = logged(async {
         let world = World::start().await;
         let asked = json!({ "title": "a word that nobody reads in a log" });
-        let request = ask_and_answer(&world, asked).await;
+        let request = ask_and_answer(&world, &asked).await;
         let token = system_tests::token(&request, 0);
         let again = world.answer(&request, 0, json!({ "option": "no" })).await;
         assert_eq!(again.status, StatusCode::CONFLICT);
@@ -187,7 +187,7 @@ async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
         (vec![("x-amzn-trace-id", &*other), ("traceparent", &*given)], "01"),
     ] {
         let world = World::start_answering([reply(503)]).await;
-        let body = question(json!({}));
+        let body = question(&json!({}));
         let made = world.call_with(Method::POST, "/v1/requests", &headers, body).await.json();
         world.answer(&made, 0, json!({ "option": "yes" })).await;
         world.pass(Duration::from_secs(10)).await;
@@ -219,7 +219,7 @@ async fn without_a_trace_all_that_is_told_of_a_request_has_one_named_after_it() 
     let asked = json!({ "callback": { "events": events } });
     // A trace that is none is no reason to refuse a question.
     let wrong = [("traceparent", "00-wrong")];
-    let body = question(asked);
+    let body = question(&asked);
     let request = world.call_with(Method::POST, "/v1/requests", &wrong, body).await.json();
     world.answer(&request, 0, json!({ "option": "yes" })).await;
     world.follow_hints().await;
