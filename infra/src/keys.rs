@@ -110,8 +110,8 @@ async fn make(create: &Create, store: &Store, vault: Option<Vault>) -> anyhow::R
     let account = match create.account {
         Owner::New => {
             let vault = vault.context(
-                "`SECRETS_KEY_ID` must be set: the stack's output of that name is what seals the \
-                 account's secret",
+                "`SECRETS_KEY_ID` must be set, to what seals the account's secret: the stack's output \
+                 `NextCommand` has it",
             )?;
             let account = new_account(now, &entropy, &vault).await?;
             // A fresh identifier is nobody else's, so whatever is found there is this.

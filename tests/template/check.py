@@ -1,13 +1,20 @@
 """What no linter asks of the deployed system, asked of the expanded template.
 
-Each rule yields a sentence for everything that breaks it; `test_check.py` breaks each on purpose.
+Each rule yields a sentence for everything that breaks it; `test_check.py` breaks each on purpose. The rules
+about alarms, dashboard, runbook and parameters are in `operations.py`.
 
-usage: check.py EXPANDED OPENAPI
+usage: check.py EXPANDED ROOT
+       EXPANDED: the folder with the expanded templates; ROOT: the project's
 """
 
 import json
 import re
 import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import operations
+from samcli.yamlhelper import yaml_parse
 
 # One is singular, more are plural; AWS refuses all else, and only on deployment.
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)")
@@ -21,7 +28,25 @@ ACCESS_LOG_FIELDS = {
     "$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency",
 }  # fmt: skip
 
+# Where the names of our metrics are. Until it is there, they are held against those in `operations.py`.
+TELEMETRY = "shared/src/service/telemetry.rs"
+
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
+
+
+class Project(NamedTuple):
+    """What the rules are about."""
+
+    # template.yaml as it is written, and as CloudFormation sees it; then what is in infra/.
+    source: dict
+    system: dict
+    alarms: dict
+    dashboard: dict
+    # The OpenAPI document, and texts.
+    contract: dict
+    readme: str
+    runbook: str
+    telemetry: str
 
 
 def of_type(template, kind):
@@ -84,6 +109,17 @@ def queues_outlast_their_functions(template):
             yield f"{name}: one bad hint fails its whole batch"
         if target(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn")) not in resources:
             yield f"{name}: a hint that always fails comes back for ever"
+
+
+def lanes_and_calls_have_limits(template):
+    for name, properties, _ in of_type(template, "AWS::Lambda::EventSourceMapping"):
+        lane = target(properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
+        if template["Parameters"].get(lane, {}).get("MaxValue", 0) not in range(2, 1001):
+            yield f"{name}: its queue may take all copies that the account has"
+    for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Stage"):
+        limits = properties.get("DefaultRouteSettings", {})
+        if not limits.get("ThrottlingRateLimit") or not limits.get("ThrottlingBurstLimit"):
+            yield f"{name}: takes as many calls as there are"
 
 
 def rights_name_what_they_are_for(template):
@@ -174,6 +210,7 @@ def routes_are_those_of_the_contract(template, contract):
 RULES = [
     schedules_are_ones_that_aws_accepts,
     queues_outlast_their_functions,
+    lanes_and_calls_have_limits,
     rights_name_what_they_are_for,
     functions_share_no_role_and_no_log,
     logs_are_kept_for_a_time,
@@ -183,17 +220,33 @@ RULES = [
 ]
 
 
-def problems(template, contract):
-    found = [problem for rule in RULES for problem in rule(template)]
-    return found + list(routes_are_those_of_the_contract(template, contract))
+def problems(project):
+    found = [problem for rule in RULES for problem in rule(project.system)]
+    found += [problem for rule in operations.RULES for problem in rule(project)]
+    return found + list(routes_are_those_of_the_contract(project.system, project.contract))
 
 
-def load(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+def load(expanded, root):
+    """The project whose expanded templates are in one folder, and all else in the other."""
+    expanded, root = Path(expanded), Path(root)
+    parts = {it: json.loads((expanded / f"{it}.json").read_text()) for it in ("template", "alarms", "dashboard")}
+    telemetry = root / TELEMETRY
+    if not telemetry.exists():
+        print(f"{TELEMETRY} is not there: metrics are held against a list, and not against who emits them")
+    return Project(
+        source=yaml_parse((root / "template.yaml").read_text()),
+        system=parts["template"],
+        alarms=parts["alarms"],
+        dashboard=parts["dashboard"],
+        contract=json.loads((root / "functions/poll/src/openapi.json").read_text()),
+        readme=(root / "README.md").read_text(),
+        runbook=(root / "infra/RUNBOOK.md").read_text(),
+        telemetry=telemetry.read_text() if telemetry.exists() else " ".join(operations.OURS),
+    )
 
 
 if __name__ == "__main__":
-    faults = problems(load(sys.argv[1]), load(sys.argv[2]))
-    print("\n".join(faults) if faults else f"template: {len(RULES) + 1} rules hold")
+    faults = problems(load(sys.argv[1], sys.argv[2]))
+    n_rules = len(RULES) + len(operations.RULES) + 1
+    print("\n".join(faults) if faults else f"template: {n_rules} rules hold")
     sys.exit(1 if faults else 0)

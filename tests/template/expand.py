@@ -13,6 +13,10 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
 
+# Where `sam package` would have put the files of nested stacks, as CloudFormation wants to have it.
+UPLOADS = "https://example.s3.us-east-1.amazonaws.com/"
+
+
 class NoManagedPolicies:
     """Names of AWS's managed policies come from IAM. We use none, so none are known."""
 
@@ -24,9 +28,11 @@ def expand(path):
     with open(path, encoding="utf-8") as file:
         template = yaml_parse(file.read())
     for resource in template["Resources"].values():
+        # `sam package` would have put uploads' addresses here.
         if resource["Type"] == "AWS::Serverless::Function":
-            # `sam package` would have put an upload's address here; the transform wants one.
             resource["Properties"]["CodeUri"] = "s3://example/code.zip"
+        elif resource["Type"] == "AWS::CloudFormation::Stack":
+            resource["Properties"]["TemplateURL"] = f"{UPLOADS}{resource['Properties']['TemplateURL']}"
     return transform(template, {}, NoManagedPolicies())
 
 
