@@ -86,7 +86,7 @@ def metrics_are_ones_that_somebody_emits(project):
             if name not in AWS.get((namespace, tuple(sorted(dimensions))), ()):
                 yield f"{where}: AWS emits no {namespace} {name} by {sorted(dimensions)}"
             continue
-        if not re.search(rf"\b{name}\b", project.telemetry):
+        if not re.search(rf"\b{name} = ", project.functions):
             yield f"{where}: nobody emits {name}"
         other = dict(dimensions)
         stack = other.pop("Stack", None)
@@ -169,6 +169,13 @@ def alarms_and_runbook_name_each_other(project):
         yield f"runbook: no alarm names {anchor}"
 
 
+def lines_that_are_looked_for_are_logged(project):
+    for queries in re.findall(r"\bmessage (?:= |in \[)((?:\"[^\"]+\"(?:, )?)+)", project.runbook):
+        for message in re.findall(r"\"([^\"]+)\"", queries):
+            if f'"{message}"' not in project.functions:
+                yield f"runbook: nobody logs: {message}"
+
+
 def what_may_break_is_watched(project):
     """The functions, queues and API that there are, each by what tells that it does not work."""
     alarmed = {(name, *by.values()) for where, _, name, by in watched(project) if where in alarms_of(project)}
@@ -246,6 +253,7 @@ RULES = [
     lines_are_where_alarms_ring,
     alarms_are_heard_and_say_why,
     alarms_and_runbook_name_each_other,
+    lines_that_are_looked_for_are_logged,
     what_may_break_is_watched,
     inner_stacks_get_what_they_name,
     parameters_are_told_of,
