@@ -7,13 +7,14 @@
 pub mod contract;
 pub mod meter;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, Lane, NewKey, Vault, http::read_json},
+    service::{Clock, Entropy, Lane, NewKey, http::read_json},
 };
+use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -22,7 +23,7 @@ use contract::{Contract, Exchange};
 use infra::{
     Options, System,
     aws::Data,
-    system::{Tweak, queue_of},
+    system::{Watch, queue_of},
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -68,8 +69,8 @@ pub struct Setup {
     pub bus: Option<String>,
     /// Whether functions other than the sweep send hints.
     pub has_queue: bool,
-    /// What is to be done to DynamoDB's client.
-    pub dynamodb: Tweak,
+    /// Who else looks at the calls that functions make to AWS.
+    pub watchers: Vec<SharedInterceptor>,
 }
 
 impl Default for Setup {
@@ -80,7 +81,7 @@ impl Default for Setup {
             egress: None,
             bus: None,
             has_queue: true,
-            dynamodb: Tweak::default(),
+            watchers: Vec::new(),
         }
     }
 }
@@ -100,11 +101,10 @@ impl World {
 
     /// A service as it is wanted.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { data, answers, egress, bus, has_queue, dynamodb } = setup;
+        let Setup { data, answers, egress, bus, has_queue, watchers } = setup;
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let system = System::start(Options {
-            vault: Vault::local([7; 32]),
             data,
             aws_port: None,
             clock,
@@ -113,7 +113,7 @@ impl World {
             rules: CallbackRules::strict(),
             bus,
             has_queue,
-            dynamodb,
+            watch: Watch(Some(Arc::new(move |_| watchers.clone()))),
         })
         .await
         .expect("nothing here depends on the machine");
