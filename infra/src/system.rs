@@ -30,6 +30,7 @@ use crate::{
     table,
 };
 
+pub use crate::table::NAME as TABLE;
 pub use functions::{Function, Watch};
 
 /// The queue for hints.
@@ -106,7 +107,7 @@ impl System {
         let create =
             async |name| create_queue(&sdk, name).await.context("a queue could not be made");
         let config = Config {
-            table: table::NAME.to_owned(),
+            table: TABLE.to_owned(),
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
             hint_queue_url: Some(create(HINTS).await?),

@@ -6,6 +6,8 @@
 
 pub mod contract;
 pub mod meter;
+pub mod rights;
+pub mod template;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,8 +28,10 @@ use infra::{
     system::{Watch, queue_of},
 };
 use jiff::Timestamp;
+use rights::Judge;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use template::Template;
 
 /// The time at which every test begins: 2026-01-01.
 pub const START: i64 = 1_767_225_600;
@@ -43,6 +47,8 @@ pub struct World {
     pub key: String,
     /// What has been posted to receivers, and what they answer.
     pub egress: egress::Client,
+    /// Who holds functions to their rights.
+    pub judge: Judge,
 }
 
 /// What came back from a call.
@@ -71,6 +77,8 @@ pub struct Setup {
     pub has_queue: bool,
     /// Who else looks at the calls that functions make to AWS.
     pub watchers: Vec<SharedInterceptor>,
+    /// What says what functions may do.
+    pub template: Template,
 }
 
 impl Default for Setup {
@@ -82,6 +90,7 @@ impl Default for Setup {
             bus: None,
             has_queue: true,
             watchers: Vec::new(),
+            template: Template::of_the_project(),
         }
     }
 }
@@ -101,9 +110,11 @@ impl World {
 
     /// A service as it is wanted.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { data, answers, egress, bus, has_queue, watchers } = setup;
+        let Setup { data, answers, egress, bus, has_queue, watchers, template } = setup;
+        let judge = Judge::new(&template, bus.as_deref()).expect("the template says it");
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
+        let eyes = judge.clone();
         let system = System::start(Options {
             data,
             aws_port: None,
@@ -113,13 +124,15 @@ impl World {
             rules: CallbackRules::strict(),
             bus,
             has_queue,
-            watch: Watch(Some(Arc::new(move |_| watchers.clone()))),
+            watch: Watch(Some(Arc::new(move |function| {
+                watchers.iter().cloned().chain([eyes.of(function)]).collect()
+            }))),
         })
         .await
         .expect("nothing here depends on the machine");
         let (account, key) = system.make_account().await.expect("an account");
         let key = key_text(&key);
-        Self { system, account, key, egress }
+        Self { system, account, key, egress, judge }
     }
 
     /// A key of the same account with these scopes only.
