@@ -27,7 +27,8 @@ use infra::{
     aws::KEY,
     system::{Function, HINTS, SLOW_HINTS, TABLE},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::template::{Right, Template};
 
@@ -56,7 +57,7 @@ struct Eye {
 struct Call {
     table_name: Option<String>,
     index_name: Option<String>,
-    request_items: BTreeMap<String, IgnoredAny>,
+    request_items: BTreeMap<String, Box<RawValue>>,
     queue_url: Option<String>,
     entries: Vec<Entry>,
     key_id: Option<String>,
@@ -103,8 +104,9 @@ impl Judge {
     fn needed(&self, target: &str, body: &[u8]) -> anyhow::Result<(String, Vec<String>)> {
         let call: Call = serde_json::from_slice(body).context("a call has a body of JSON")?;
         let named = |name: Option<&String>| {
-            // A queue's URL ends with its name.
-            let name = name.map(|it| it.strip_prefix("http").map_or(&**it, last)).unwrap_or("");
+            let name = name.map_or("", |it| it.as_str());
+            // A queue is called by its URL, which ends with its name.
+            let name = if name.starts_with("http") { last(name) } else { name };
             let known = self.0.names.get(name).cloned();
             known.with_context(|| format!("no variable names `{name}`"))
         };

@@ -2,12 +2,14 @@
 
 Each rule yields a sentence for everything that breaks it; `test_check.py` breaks each on purpose.
 
-usage: check.py EXPANDED OPENAPI
+usage: check.py EXPANDED OPENAPI SOURCE
 """
 
 import json
 import re
 import sys
+
+import yaml
 
 # One is singular, more are plural; AWS refuses all else, and only on deployment.
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)")
@@ -20,6 +22,13 @@ ACCESS_LOG_FIELDS = {
     "$context.requestId", "$context.routeKey", "$context.status", "$context.responseLength",
     "$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency",
 }  # fmt: skip
+
+# The parts of a statement that name something.
+POLICY_PARTS = ("Action", "Resource", "Principal")
+
+# Where AWS takes nothing but `*`: in which type of resource, which part, what. Each that the
+# template has must say so in a comment.
+REQUIRED_BY_AWS = {("AWS::KMS::Key", "Resource", "*")}
 
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
@@ -63,6 +72,12 @@ def statements(value):
             yield from statements(inner)
 
 
+def has_null(value):
+    if isinstance(value, dict):
+        return any(map(has_null, value.values()))
+    return any(map(has_null, value)) if isinstance(value, list) else value is None
+
+
 def schedules_are_ones_that_aws_accepts(template):
     for name, properties, _ in of_type(template, "AWS::Scheduler::Schedule"):
         expression = properties["ScheduleExpression"]
@@ -86,14 +101,38 @@ def queues_outlast_their_functions(template):
             yield f"{name}: a hint that always fails comes back for ever"
 
 
-def rights_name_what_they_are_for(template):
-    for name, properties, _ in of_type(template, "AWS::IAM::Role"):
+def nothing_is_null(template):
+    """CloudFormation refuses it, and SAM and cfn-lint do not: a `- # comment` on its own makes one."""
+    for name, resource in template["Resources"].items():
+        if has_null(resource):
+            yield f"{name}: something in it is null"
+
+
+def policies_name_what_they_are_for(template):
+    """Policies of all kinds: of roles, of who takes them on, of keys, queues, topics and buses."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
         if properties.get("ManagedPolicyArns"):
             yield f"{name}: a managed policy reaches further than this stack"
-        for statement in statements(properties.get("Policies", [])):
-            for text in strings([statement["Action"], statement["Resource"]]):
-                if "*" in text:
-                    yield f"{name}: {text} names more than one thing"
+        for statement in statements(properties):
+            for part in sorted(statement.keys() & {"NotAction", "NotResource", "NotPrincipal"}):
+                yield f"{name}: {part} names all but a few"
+            for part in POLICY_PARTS:
+                for text in strings(statement.get(part, [])):
+                    if "*" in text and (resource["Type"], part, text) not in REQUIRED_BY_AWS:
+                        yield f"{name}: {text} names more than one thing"
+        for statement in statements(properties.get("AssumeRolePolicyDocument", [])):
+            if not isinstance(statement["Principal"], dict) or set(statement["Principal"]) != {"Service"}:
+                yield f"{name}: more than a service may take it on"
+
+
+def functions_are_invoked_by_what_is_named(template):
+    for name, properties, _ in of_type(template, "AWS::Lambda::Permission"):
+        if properties["Action"] != "lambda:InvokeFunction" or "*" in properties["Principal"]:
+            yield f"{name}: it allows more than one service to invoke"
+        source = properties.get("SourceArn", "*")
+        if target(source) is None and not any("${" in text for text in strings(source)):
+            yield f"{name}: what is anybody's may invoke it"
 
 
 def functions_share_no_role_and_no_log(template):
@@ -174,7 +213,9 @@ def routes_are_those_of_the_contract(template, contract):
 RULES = [
     schedules_are_ones_that_aws_accepts,
     queues_outlast_their_functions,
-    rights_name_what_they_are_for,
+    nothing_is_null,
+    policies_name_what_they_are_for,
+    functions_are_invoked_by_what_is_named,
     functions_share_no_role_and_no_log,
     logs_are_kept_for_a_time,
     access_logs_name_the_route_and_no_path,
@@ -183,17 +224,45 @@ RULES = [
 ]
 
 
-def problems(template, contract):
+def wildcards_say_why(source):
+    """Of the template as people wrote it: a comment stands behind each `*`, or on the line before."""
+    lines = source.splitlines()
+    for node in wildcards(yaml.compose(source)):
+        line = node.end_mark.line
+        behind, before = lines[line][node.end_mark.column :], lines[line - 1].strip()
+        if "#" not in behind and not before.startswith("#"):
+            yield f"line {line + 1}: {node.value} without a comment that says why AWS requires it"
+
+
+def wildcards(node, named=False):
+    """Every text with a `*` in a part of a statement that names something."""
+    if isinstance(node, yaml.MappingNode):
+        is_statement = any(key.value == "Effect" for key, _ in node.value)
+        for key, value in node.value:
+            yield from wildcards(value, named or (is_statement and key.value in POLICY_PARTS))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from wildcards(value, named)
+    elif named and "*" in node.value:
+        yield node
+
+
+def problems(template, contract, source):
     found = [problem for rule in RULES for problem in rule(template)]
-    return found + list(routes_are_those_of_the_contract(template, contract))
+    found += routes_are_those_of_the_contract(template, contract)
+    return found + list(wildcards_say_why(source))
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def load(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(read(path))
 
 
 if __name__ == "__main__":
-    faults = problems(load(sys.argv[1]), load(sys.argv[2]))
-    print("\n".join(faults) if faults else f"template: {len(RULES) + 1} rules hold")
+    faults = problems(load(sys.argv[1]), load(sys.argv[2]), read(sys.argv[3]))
+    print("\n".join(faults) if faults else f"{sys.argv[3]}: {len(RULES) + 2} rules hold")
     sys.exit(1 if faults else 0)
