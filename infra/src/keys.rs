@@ -28,8 +28,8 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    aws::{Aws, Data},
-    dev::{DATA_DIR, Ready, secrets_key},
+    aws::{Aws, Data, KEY},
+    dev::{DATA_DIR, Ready},
     table,
 };
 
@@ -78,7 +78,7 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
         )?;
         let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
         // An account that is there has its secret already.
-        let vault = Vault::of(&config, &sdk);
+        let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
         return make(&create, &store(&sdk, &config.table, layout), vault).await;
     }
 
@@ -90,13 +90,13 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
     if is_in_use(folder)? {
         let ready = Ready::read(folder)?.context("the local stack is still starting")?;
         let sdk = Sdk::local(&ready.aws_endpoint);
-        let vault = Vault::local(secrets_key(Some(folder))?.0);
+        let vault = Vault::kms(sdk.kms(), KEY);
         return make(&create, &store(&sdk, table::NAME, layout), Some(vault)).await;
     }
     let aws = Aws::start(Data::Folder(folder.to_owned()), None, Clock::System).await?;
-    let vault = Vault::local(secrets_key(Some(folder))?.0);
-    let store = store(&Sdk::local(aws.endpoint()), table::NAME, layout);
-    let made = make(&create, &store, Some(vault)).await;
+    let sdk = Sdk::local(aws.endpoint());
+    let vault = Vault::kms(sdk.kms(), KEY);
+    let made = make(&create, &store(&sdk, table::NAME, layout), Some(vault)).await;
     aws.stop().await;
     made
 }

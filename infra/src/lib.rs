@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod cli;
 mod dev;
+mod file;
 pub mod gateway;
 mod keys;
 pub mod system;

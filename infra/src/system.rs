@@ -1,16 +1,19 @@
 //! All functions and what stands in for AWS, wired as `template.yaml` wires them.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod functions;
+
+use std::time::Duration;
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress,
     service::{
-        Accounts, Bus, Clock, Entropy, Hints, Lane, NewKey, Sdk, Vault, Webhooks,
+        Clock, Config, Entropy, Lane, NewKey, Sdk, Vault,
         config::{DUE_SHARDS, RETENTION_DAYS},
         new_account,
+        wiring::Wiring,
     },
-    store::{DynamoDb, Item, Layout, Store},
+    store::{Item, Store},
 };
 use anyhow::Context as _;
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -18,13 +21,17 @@ use axum::{
     body::Bytes,
     http::{Request, Response},
 };
+use functions::Maker;
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Data, Message, to_event},
+    aws::{Aws, Data, KEY, Message, to_event},
     gateway::{HttpFunction, is_write},
     table,
 };
+
+pub use crate::table::NAME as TABLE;
+pub use functions::{Function, Watch};
 
 /// The queue for hints.
 pub const HINTS: &str = "answerback-hints";
@@ -48,8 +55,6 @@ const SWEEP_MILLISECONDS: i64 = 55_000;
 pub struct Options {
     /// Where its data is.
     pub data: Data,
-    /// What seals secrets.
-    pub vault: Vault,
     /// The port of what stands in for AWS; any free one if none is given.
     pub aws_port: Option<u16>,
     /// What time it is.
@@ -64,15 +69,9 @@ pub struct Options {
     pub bus: Option<String>,
     /// Whether functions other than the sweep send hints.
     pub has_queue: bool,
-    /// What is to be done to the configuration of DynamoDB's client: tests count calls.
-    pub dynamodb: Tweak,
+    /// Who looks at the calls of functions.
+    pub watch: Watch,
 }
-
-/// Changes the configuration of DynamoDB's client.
-#[derive(Clone, Default)]
-pub struct Tweak(pub Option<Arc<dyn Fn(Builder) -> Builder + Send + Sync>>);
-
-type Builder = aws_sdk_dynamodb::config::Builder;
 
 /// All functions, running.
 #[derive(Clone, Debug)]
@@ -100,86 +99,41 @@ pub struct System {
 impl System {
     /// Starts everything, over the data that is there.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options {
-            data,
-            vault,
-            aws_port,
-            clock,
-            entropy,
-            egress,
-            rules,
-            bus,
-            has_queue,
-            dynamodb,
-        } = options;
+        let Options { data, aws_port, clock, entropy, egress, rules, bus, has_queue, watch } =
+            options;
         let aws = Aws::start(data, aws_port, clock.clone()).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
         let create =
             async |name| create_queue(&sdk, name).await.context("a queue could not be made");
-        let (url, slow_url) = (create(HINTS).await?, create(SLOW_HINTS).await?);
-
-        let config = sdk.dynamodb_config();
-        let config = match dynamodb.0 {
-            Some(tweak) => tweak(config),
-            None => config,
-        };
-        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
-        let layout = Layout {
+        let config = Config {
+            table: TABLE.to_owned(),
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
-        };
-        let store = Store::new(Arc::new(DynamoDb::new(client, table::NAME)), layout);
-        let accounts = Accounts::new(store.clone(), clock.clone());
-        let webhooks = Webhooks::new(store.clone(), clock.clone());
-        let queue = Hints::Queue { client: sdk.sqs(), url, slow_url };
-        let hints = if has_queue { queue.clone() } else { Hints::Dropped };
-
-        let intake = intake::App {
-            store: store.clone(),
-            accounts: accounts.clone(),
-            webhooks: webhooks.clone(),
-            vault: vault.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            hints: hints.clone(),
-            egress: egress.clone(),
-            rules: rules.clone(),
+            hint_queue_url: Some(create(HINTS).await?),
+            slow_hint_queue_url: Some(create(SLOW_HINTS).await?),
+            secrets_key_id: Some(KEY.to_owned()),
+            bus_name: bus,
             public_base_url: None,
-            publishes: bus.is_some(),
         };
-        let poll = poll::App {
-            store: store.clone(),
-            accounts: accounts.clone(),
-            webhooks: webhooks.clone(),
-            vault: vault.clone(),
+        // Who operates it: no function, and so not watched.
+        let operator = Wiring::new(config.clone(), sdk.clone());
+        let (store, vault) = (operator.store().await, operator.vault()?);
+        let maker = Maker {
+            config,
+            sdk,
+            watch,
             clock: clock.clone(),
             entropy: entropy.clone(),
-            hints: hints.clone(),
+            egress,
+            rules,
+            has_queue,
         };
         Ok(Self {
-            intake: HttpFunction::new(intake::router(intake), clock.clone()),
-            poll: HttpFunction::new(poll::router(poll), clock.clone()),
-            sweep: sweep::App {
-                store: store.clone(),
-                webhooks: webhooks.clone(),
-                clock: clock.clone(),
-                entropy: entropy.clone(),
-                hints: queue,
-            },
-            deliver: deliver::App {
-                store: store.clone(),
-                accounts,
-                webhooks,
-                vault: vault.clone(),
-                clock: clock.clone(),
-                entropy: entropy.clone(),
-                hints,
-                egress,
-                rules,
-                bus: bus.map(|name| Bus::new(sdk.eventbridge(), name)),
-                breakers: deliver::Breakers::default(),
-            },
+            intake: maker.intake().await?,
+            poll: maker.poll().await?,
+            sweep: maker.sweep().await?,
+            deliver: maker.deliver().await?,
             aws,
             vault,
             clock,
@@ -292,10 +246,4 @@ async fn create_queue(sdk: &Sdk, name: &str) -> anyhow::Result<String> {
         .send()
         .await?;
     Ok(hints.queue_url().context("a queue has a URL")?.to_owned())
-}
-
-impl fmt::Debug for Tweak {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tweak").field(&self.0.is_some()).finish()
-    }
 }

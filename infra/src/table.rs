@@ -4,7 +4,7 @@ use answerback::store::keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDE
 use serde_json::{Value, json};
 
 /// Its name, locally.
-pub(crate) const NAME: &str = "answerback";
+pub const NAME: &str = "answerback";
 
 /// What DynamoDB is asked to create.
 pub(crate) fn definition() -> Value {

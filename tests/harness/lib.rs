@@ -6,14 +6,17 @@
 
 pub mod contract;
 pub mod meter;
+pub mod rights;
+pub mod template;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, Lane, NewKey, Vault, http::read_json},
+    service::{Clock, Entropy, Lane, NewKey, http::read_json},
 };
+use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -22,11 +25,13 @@ use contract::{Contract, Exchange};
 use infra::{
     Options, System,
     aws::Data,
-    system::{Tweak, queue_of},
+    system::{Watch, queue_of},
 };
 use jiff::Timestamp;
+use rights::Judge;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use template::Template;
 
 /// The time at which every test begins: 2026-01-01.
 pub const START: i64 = 1_767_225_600;
@@ -42,6 +47,8 @@ pub struct World {
     pub key: String,
     /// What has been posted to receivers, and what they answer.
     pub egress: egress::Client,
+    /// Who holds functions to their rights.
+    pub judge: Judge,
 }
 
 /// What came back from a call.
@@ -68,8 +75,10 @@ pub struct Setup {
     pub bus: Option<String>,
     /// Whether functions other than the sweep send hints.
     pub has_queue: bool,
-    /// What is to be done to DynamoDB's client.
-    pub dynamodb: Tweak,
+    /// Who else looks at the calls that functions make to AWS.
+    pub watchers: Vec<SharedInterceptor>,
+    /// What says what functions may do.
+    pub template: Template,
 }
 
 impl Default for Setup {
@@ -80,7 +89,8 @@ impl Default for Setup {
             egress: None,
             bus: None,
             has_queue: true,
-            dynamodb: Tweak::default(),
+            watchers: Vec::new(),
+            template: Template::of_the_project(),
         }
     }
 }
@@ -100,11 +110,12 @@ impl World {
 
     /// A service as it is wanted.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { data, answers, egress, bus, has_queue, dynamodb } = setup;
+        let Setup { data, answers, egress, bus, has_queue, watchers, template } = setup;
+        let judge = Judge::new(&template, bus.as_deref()).expect("the template says it");
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
+        let eyes = judge.clone();
         let system = System::start(Options {
-            vault: Vault::local([7; 32]),
             data,
             aws_port: None,
             clock,
@@ -113,13 +124,15 @@ impl World {
             rules: CallbackRules::strict(),
             bus,
             has_queue,
-            dynamodb,
+            watch: Watch(Some(Arc::new(move |function| {
+                watchers.iter().cloned().chain([eyes.of(function)]).collect()
+            }))),
         })
         .await
         .expect("nothing here depends on the machine");
         let (account, key) = system.make_account().await.expect("an account");
         let key = key_text(&key);
-        Self { system, account, key, egress }
+        Self { system, account, key, egress, judge }
     }
 
     /// A key of the same account with these scopes only.

@@ -36,7 +36,6 @@ use aws_sdk_dynamodb::{
     types::{ConsumedCapacity, ReturnConsumedCapacity::Indexes},
 };
 use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, orchestrator::Metadata};
-use infra::system::Tweak;
 
 /// The operations that write one item each.
 const WRITES: [&str; 2] = ["PutItem", "UpdateItem"];
@@ -61,12 +60,6 @@ pub struct Line {
 }
 
 impl Meter {
-    /// What makes DynamoDB's client count.
-    pub fn tweak(&self) -> Tweak {
-        let meter = self.clone();
-        Tweak(Some(Arc::new(move |config| config.interceptor(meter.clone()))))
-    }
-
     /// What has been counted since the last time that this was asked.
     pub fn take(&self) -> Bill {
         std::mem::take(&mut *self.bill())
@@ -77,8 +70,10 @@ impl Meter {
     }
 
     fn count(&self, cfg: &ConfigBag, n_calls: u32, units: f64) {
-        let operation = cfg.load::<Metadata>().map_or("unknown", |it| it.name());
-        let mut bill = self.bill();
+        let Some(call) = cfg.load::<Metadata>().filter(|it| it.service() == "DynamoDB") else {
+            return;
+        };
+        let (operation, mut bill) = (call.name(), self.bill());
         let line = bill.0.entry(operation.to_owned()).or_default();
         *line = *line + Line { n_calls, units };
     }

@@ -18,7 +18,7 @@ use system_tests::World;
 use tracing::{Dispatch, subscriber::NoSubscriber};
 use tracing_subscriber::EnvFilter;
 
-use flow::Flow;
+pub(crate) use flow::Flow;
 
 /// Everything, but for the bytes that the SDK exchanges with the table, which it tells at `trace`:
 /// whatever is kept is among them.

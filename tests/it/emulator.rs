@@ -1,5 +1,6 @@
 //! The embedded AWS, as the real clients see it.
 
+mod kms;
 mod queue;
 
 use std::{path::Path, time::Duration};
@@ -26,6 +27,7 @@ struct Cloud {
     sqs: aws_sdk_sqs::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     eventbridge: aws_sdk_eventbridge::Client,
+    kms: aws_sdk_kms::Client,
 }
 
 macro_rules! client {
@@ -53,7 +55,8 @@ impl Cloud {
         let sqs = client!(aws_sdk_sqs, aws.endpoint());
         let dynamodb = client!(aws_sdk_dynamodb, aws.endpoint());
         let eventbridge = client!(aws_sdk_eventbridge, aws.endpoint());
-        Ok(Self { aws, clock, sqs, dynamodb, eventbridge })
+        let kms = client!(aws_sdk_kms, aws.endpoint());
+        Ok(Self { aws, clock, sqs, dynamodb, eventbridge, kms })
     }
 
     async fn in_memory() -> Result<Self> {

@@ -27,6 +27,7 @@ mod profiles;
 mod races;
 mod requests;
 mod results;
+mod rights;
 mod secrets;
 mod simulated_table;
 mod ssrf;

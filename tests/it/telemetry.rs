@@ -40,7 +40,7 @@ async fn logged(flow: impl Future<Output = ()>) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
     let levels = Targets::new().with_default(LevelFilter::INFO);
-    let subscriber = telemetry::json(&Some(STACK.to_owned()), levels, move || writer.clone());
+    let subscriber = telemetry::json(Some(STACK.to_owned()), levels, move || writer.clone());
     // While there is but one, tests beside this one decide which lines are heard.
     let _second = Dispatch::new(NoSubscriber::default());
     let guard = tracing::subscriber::set_default(subscriber);
@@ -98,7 +98,7 @@ async fn everything() {
 
 #[tokio::test]
 async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
-    let lines = logged(everything()).await;
+    let lines = logged(Box::pin(everything())).await;
     let mut seen = BTreeSet::new();
     for line in &lines {
         let Some(emf) = line.get("_aws") else {

@@ -11,14 +11,17 @@ use std::{
 
 use answerback::service::Sdk;
 use aws_sdk_dynamodb::{
-    config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, SharedInterceptor,
+        interceptors::BeforeSerializationInterceptorContextRef,
+    },
     error::BoxError,
     operation::get_item::GetItemInput,
     types::AttributeValue,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use axum::http::{Method, StatusCode};
-use infra::system::{HINTS, Tweak};
+use infra::system::HINTS;
 use serde_json::{Value, json};
 use system_tests::{START, Setup, World};
 
@@ -263,9 +266,8 @@ impl Intercept for Outage {
 #[tokio::test]
 async fn an_outage_sets_nothing_aside() {
     let outage = Outage::default();
-    let tweak = outage.clone();
-    let tweak = Tweak(Some(Arc::new(move |config| config.interceptor(tweak.clone()))));
-    let world = World::start_with(Setup { dynamodb: tweak, ..<_>::default() }).await;
+    let watchers = vec![SharedInterceptor::new(outage.clone())];
+    let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
     world.create(question(3_600)).await;
     world.system.clock.advance(Duration::from_secs(3_602));
     outage.0.store(true, Ordering::SeqCst);

@@ -10,10 +10,12 @@ usage: check.py EXPANDED ROOT
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import operations
+import yaml
 from samcli.yamlhelper import yaml_parse
 
 # One is singular, more are plural; AWS refuses all else, and only on deployment.
@@ -30,6 +32,12 @@ ACCESS_LOG_FIELDS = {
 
 # What runs in functions: whoever emits a metric or logs a line is there.
 FUNCTIONS = ("functions", "shared/src")
+# The parts of a statement that name something.
+POLICY_PARTS = ("Action", "Resource", "Principal")
+
+# Where AWS takes nothing but `*`: in which type of resource, which part, what. Each that the
+# template has must say so in a comment.
+REQUIRED_BY_AWS = {("AWS::KMS::Key", "Resource", "*")}
 
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
@@ -37,6 +45,8 @@ METHODS = {"get", "head", "post", "put", "patch", "delete"}
 class Project(NamedTuple):
     """What the rules are about."""
 
+    # The templates as people wrote them, by path.
+    texts: dict
     # template.yaml as it is written, and as CloudFormation sees it; then what is in infra/.
     source: dict
     system: dict
@@ -89,6 +99,12 @@ def statements(value):
             yield from statements(inner)
 
 
+def has_null(value):
+    if isinstance(value, dict):
+        return any(map(has_null, value.values()))
+    return any(map(has_null, value)) if isinstance(value, list) else value is None
+
+
 def schedules_are_ones_that_aws_accepts(template):
     for name, properties, _ in of_type(template, "AWS::Scheduler::Schedule"):
         expression = properties["ScheduleExpression"]
@@ -123,14 +139,38 @@ def lanes_and_calls_have_limits(template):
             yield f"{name}: takes as many calls as there are"
 
 
-def rights_name_what_they_are_for(template):
-    for name, properties, _ in of_type(template, "AWS::IAM::Role"):
+def nothing_is_null(template):
+    """CloudFormation refuses it, and SAM and cfn-lint do not: a `- # comment` on its own makes one."""
+    for name, resource in template["Resources"].items():
+        if has_null(resource):
+            yield f"{name}: something in it is null"
+
+
+def policies_name_what_they_are_for(template):
+    """Policies of all kinds: of roles, of who takes them on, of keys, queues, topics and buses."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
         if properties.get("ManagedPolicyArns"):
             yield f"{name}: a managed policy reaches further than this stack"
-        for statement in statements(properties.get("Policies", [])):
-            for text in strings([statement["Action"], statement["Resource"]]):
-                if "*" in text:
-                    yield f"{name}: {text} names more than one thing"
+        for statement in statements(properties):
+            for part in sorted(statement.keys() & {"NotAction", "NotResource", "NotPrincipal"}):
+                yield f"{name}: {part} names all but a few"
+            for part in POLICY_PARTS:
+                for text in strings(statement.get(part, [])):
+                    if "*" in text and (resource["Type"], part, text) not in REQUIRED_BY_AWS:
+                        yield f"{name}: {text} names more than one thing"
+        for statement in statements(properties.get("AssumeRolePolicyDocument", [])):
+            if not isinstance(statement["Principal"], dict) or set(statement["Principal"]) != {"Service"}:
+                yield f"{name}: more than a service may take it on"
+
+
+def functions_are_invoked_by_what_is_named(template):
+    for name, properties, _ in of_type(template, "AWS::Lambda::Permission"):
+        if properties["Action"] != "lambda:InvokeFunction" or "*" in properties["Principal"]:
+            yield f"{name}: it allows more than one service to invoke"
+        source = properties.get("SourceArn", "*")
+        if target(source) is None and not any("${" in text for text in strings(source)):
+            yield f"{name}: what is anybody's may invoke it"
 
 
 def functions_share_no_role_and_no_log(template):
@@ -212,7 +252,9 @@ RULES = [
     schedules_are_ones_that_aws_accepts,
     queues_outlast_their_functions,
     lanes_and_calls_have_limits,
-    rights_name_what_they_are_for,
+    nothing_is_null,
+    policies_name_what_they_are_for,
+    functions_are_invoked_by_what_is_named,
     functions_share_no_role_and_no_log,
     logs_are_kept_for_a_time,
     access_logs_name_the_route_and_no_path,
@@ -221,9 +263,36 @@ RULES = [
 ]
 
 
+@cache
+def wildcards_say_why(source):
+    """Of the template as people wrote it: a comment stands behind each `*`, or on the line before."""
+    lines = source.splitlines()
+    silent = []
+    for node in wildcards(yaml.compose(source, Loader=yaml.CSafeLoader)):
+        line = node.end_mark.line
+        behind, before = lines[line][node.end_mark.column :], lines[line - 1].strip()
+        if "#" not in behind and not before.startswith("#"):
+            silent.append(f"line {line + 1}: {node.value} without a comment that says why AWS requires it")
+    return silent
+
+
+def wildcards(node, named=False):
+    """Every text with a `*` in a part of a statement that names something."""
+    if isinstance(node, yaml.MappingNode):
+        is_statement = any(key.value == "Effect" for key, _ in node.value)
+        for key, value in node.value:
+            yield from wildcards(value, named or (is_statement and key.value in POLICY_PARTS))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from wildcards(value, named)
+    elif named and "*" in node.value:
+        yield node
+
+
 def problems(project):
     found = [problem for rule in RULES for problem in rule(project.system)]
     found += [problem for rule in operations.RULES for problem in rule(project)]
+    found += [f"{path}, {problem}" for path, text in project.texts.items() for problem in wildcards_say_why(text)]
     return found + list(routes_are_those_of_the_contract(project.system, project.contract))
 
 
@@ -231,8 +300,10 @@ def load(expanded, root):
     """The project whose expanded templates are in one folder, and all else in the other."""
     expanded, root = Path(expanded), Path(root)
     parts = {it: json.loads((expanded / f"{it}.json").read_text()) for it in ("template", "alarms", "dashboard")}
+    texts = {it: (root / it).read_text() for it in ("template.yaml", "infra/alarms.yaml", "infra/dashboard.yaml")}
     return Project(
-        source=yaml_parse((root / "template.yaml").read_text()),
+        texts=texts,
+        source=yaml_parse(texts["template.yaml"]),
         system=parts["template"],
         alarms=parts["alarms"],
         dashboard=parts["dashboard"],
@@ -245,6 +316,6 @@ def load(expanded, root):
 
 if __name__ == "__main__":
     faults = problems(load(sys.argv[1], sys.argv[2]))
-    n_rules = len(RULES) + len(operations.RULES) + 1
+    n_rules = len(RULES) + len(operations.RULES) + 2
     print("\n".join(faults) if faults else f"template: {n_rules} rules hold")
     sys.exit(1 if faults else 0)

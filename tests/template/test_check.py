@@ -7,9 +7,20 @@ import copy
 import os
 import unittest
 
-from check import load, problems
+from check import load, problems, wildcards_say_why
 
 DELIVER_ROLE_STATEMENT = ["DeliverRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 1]
+SCHEDULE_ROLE_STATEMENT = [
+    "SweepFunctionEveryMinuteRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 0,
+]  # fmt: skip
+KEY_STATEMENT = ["SecretsKey", "Properties", "KeyPolicy", "Statement", 0]
+QUEUE_POLICY = {
+    "Type": "AWS::SQS::QueuePolicy",
+    "Properties": {
+        "Queues": [{"Ref": "HintQueue"}],
+        "PolicyDocument": {"Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:*"}]},
+    },
+}
 STAGE_FORMAT = ["HttpApiApiGatewayDefaultStage", "Properties", "AccessLogSettings", "Format"]
 GIVEN_TO_ALARMS = ["Alarms", "Properties", "Parameters"]
 OTHER = {"Role": {"Ref": "OtherRole"}}
@@ -32,7 +43,22 @@ BROKEN = [
     (["SlowHintQueue", "Properties", "RedrivePolicy"], GONE, "comes back for ever"),
     (["SlowHintQueue", "Properties", "VisibilityTimeout"], 30, "while its function may still run"),
     (["PollRole", "Properties", "ManagedPolicyArns"], ["arn:aws:iam::aws:policy/ReadOnlyAccess"], "managed policy"),
+    (["PollRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Principal"], "*", "* names more"),
+    (
+        ["PollRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Principal"],
+        {"Service": "lambda.amazonaws.com", "AWS": "123456789012"},
+        "more than a service may take it on",
+    ),
+    (DELIVER_ROLE_STATEMENT, None, "DeliverRole: something in it is null"),
+    ([*DELIVER_ROLE_STATEMENT, "NotAction"], "dynamodb:Scan", "NotAction names all but"),
     ([*DELIVER_ROLE_STATEMENT, "Action"], "dynamodb:*", "dynamodb:* names more"),
+    ([*DELIVER_ROLE_STATEMENT, "Action"], ["dynamodb:GetItem", "dynamodb:Batch*"], "dynamodb:Batch* names more"),
+    ([*SCHEDULE_ROLE_STATEMENT, "Resource"], "*", "EveryMinuteRole: * names more"),
+    ([*KEY_STATEMENT, "Action"], "kms:*", "SecretsKey: kms:* names more"),
+    ([*KEY_STATEMENT, "Principal"], {"AWS": "*"}, "SecretsKey: * names more"),
+    (["HintQueuePolicy"], QUEUE_POLICY, "HintQueuePolicy: sqs:* names more"),
+    (["PollFunctionNotFoundPermission", "Properties", "Principal"], "*", "more than one service"),
+    (["PollFunctionNotFoundPermission", "Properties", "SourceArn"], GONE, "what is anybody's"),
     ([*DELIVER_ROLE_STATEMENT, "Resource"], {"Fn::Sub": "${Table.Arn}/index/*"}, "index/* names more"),
     (["PollFunction", "Properties", "Role"], {"Fn::GetAtt": ["IntakeRole", "Arn"]}, "IntakeRole is another"),
     (["PollFunction", "Properties", "LoggingConfig"], GONE, "made by Lambda"),
@@ -149,6 +175,16 @@ class Check(unittest.TestCase):
             with self.subTest(part=part, path=path, complaint=complaint):
                 found = problems(broken(self.project, part, path, value))
                 self.assertTrue(any(complaint in problem for problem in found), found)
+
+    def test_a_wildcard_that_says_nothing_is_noticed(self):
+        lines = self.project.texts["template.yaml"].splitlines()
+        (at,) = [number for number, line in enumerate(lines) if line.strip() == "Resource: '*'"]
+        silent = "\n".join(lines[: at - 1] + lines[at:])
+        self.assertEqual(len(list(wildcards_say_why(silent))), 1)
+        behind = silent.replace("Resource: '*'", "Resource: '*' # why")
+        self.assertEqual(list(wildcards_say_why(behind)), [])
+        inside = "Statement: [{Effect: Allow, Action: 'a:*', Resource: [b, !Sub '${Table.Arn}/*']}]"
+        self.assertEqual(len(list(wildcards_say_why(f"A: b\n{inside}"))), 2)
 
 
 if __name__ == "__main__":

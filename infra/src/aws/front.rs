@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{bus::Bus, dynamo::Dynamo, queue::Queue};
+use super::{bus::Bus, dynamo::Dynamo, kms::Kms, queue::Queue};
 
 /// What DynamoDB takes at most, which is more than the others take.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -22,6 +22,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) struct Services {
     pub(super) queue: Queue,
     pub(super) bus: Bus,
+    pub(super) kms: Kms,
     pub(super) dynamo: Dynamo,
 }
 
@@ -78,6 +79,10 @@ async fn call(
         }
         Some(("AWSEvents", operation)) => {
             let answer = services.bus.call(operation, &body).map_err(Fault::from);
+            answered("application/x-amz-json-1.1", answer)
+        }
+        Some(("TrentService", operation)) => {
+            let answer = services.kms.call(operation, &body).map_err(Fault::from);
             answered("application/x-amz-json-1.1", answer)
         }
         _ => {

@@ -3,7 +3,8 @@
 //! ```text
 //!                     ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide, on a thread of its own ┐
 //! SDK, CLI ─▶ front ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─────────────────────────┴▶ SQLite
-//!                     └ AWSEvents.* ─────────▶ bus (kept in memory)
+//!                     ├ AWSEvents.* ─────────▶ bus (kept in memory)
+//!                     └ TrentService.* ──────▶ kms (its key is a file beside the data)
 //! ```
 //!
 //! The real clients run against it, so what is tried locally goes through the same code as what is
@@ -14,6 +15,7 @@ mod bus;
 mod dynamo;
 mod front;
 mod journal;
+mod kms;
 mod queue;
 
 use std::{
@@ -27,9 +29,11 @@ use std::{
 use answerback::service::Clock;
 use anyhow::Context as _;
 use dynoxide::{Database, DynoxideError};
+use kms::Kms;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use bus::{Bus, Published};
+pub use kms::KEY;
 pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, to_event};
 
 /// The region that everything is said to be in.
@@ -76,7 +80,7 @@ impl std::fmt::Debug for Aws {
 impl Aws {
     /// Starts listening on `port`, or on any free one.
     pub async fn start(data: Data, port: Option<u16>, clock: Clock) -> anyhow::Result<Self> {
-        let (database, lock) = tokio::task::spawn_blocking(move || data.open()).await??;
+        let (database, kms, lock) = tokio::task::spawn_blocking(move || data.open()).await??;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
             .await
             .with_context(|| format!("listening on port {}", port.unwrap_or(0)))?;
@@ -86,7 +90,7 @@ impl Aws {
 
         let (stop_dynamo, stopping) = watch::channel(());
         let (dynamo, dynamo_ended) = dynamo::start(database.clone(), stopping)?;
-        let services = front::Services { queue: queue.clone(), bus: bus.clone(), dynamo };
+        let services = front::Services { queue: queue.clone(), bus: bus.clone(), kms, dynamo };
         let (stop_front, stopping) = watch::channel(());
         let front = tokio::spawn(front::serve(listener, services, stopping));
 
@@ -96,7 +100,7 @@ impl Aws {
         Ok(Self(Arc::new(Inner { endpoint, queue, bus, running: Mutex::new(Some(running)) })))
     }
 
-    /// Where clients find all three services: `http://127.0.0.1:<port>`.
+    /// Where clients find all four services: `http://127.0.0.1:<port>`.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }
@@ -149,9 +153,10 @@ impl Aws {
 }
 
 impl Data {
-    fn open(self) -> anyhow::Result<(Database, Option<File>)> {
+    fn open(self) -> anyhow::Result<(Database, Kms, Option<File>)> {
         let Self::Folder(folder) = self else {
-            return Ok((Database::memory().context("opening a database in memory")?, None));
+            let database = Database::memory().context("opening a database in memory")?;
+            return Ok((database, Kms::open(None)?, None));
         };
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("making the folder `{}`", folder.display()))?;
@@ -159,7 +164,7 @@ impl Data {
         let path = folder.join("aws.sqlite");
         let path = path.to_str().context("the folder's name is not UTF-8")?;
         let database = Database::new(path).with_context(|| format!("opening `{path}`"))?;
-        Ok((database, Some(lock)))
+        Ok((database, Kms::open(Some(&folder))?, Some(lock)))
     }
 }
 

@@ -3,28 +3,20 @@
 //! `dev.json` in the data folder holds what `--json` prints. It is written anew by every start,
 //! for its addresses change; the account and the key are taken from the one that is there.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
-};
+use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use answerback::{
     domain::{Account, AccountId, ApiKey, KeyId, Scope},
-    service::{Entropy, config::LocalKey},
     store::keys,
 };
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::System;
+use crate::{System, file};
 
 /// The file in the data folder.
 const FILE: &str = "dev.json";
-/// The file with the key that secrets are sealed with.
-const SECRETS_KEY: &str = "secrets.key";
 
 /// Where a running stack is found, and what opens it.
 #[derive(Deserialize, Serialize)]
@@ -37,7 +29,7 @@ pub(crate) struct Ready {
     pub(crate) account_id: String,
     /// The built-in receiver.
     pub(crate) inbox_url: String,
-    /// DynamoDB, SQS and EventBridge.
+    /// DynamoDB, SQS, EventBridge and KMS.
     pub(crate) aws_endpoint: String,
 }
 
@@ -48,22 +40,6 @@ pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("cannot make the folder `{}`", folder.display()))
-}
-
-/// The key that the folder's secrets are sealed with, made at the first start; without a folder one
-/// that is gone with the process.
-pub(crate) fn secrets_key(folder: Option<&Path>) -> anyhow::Result<LocalKey> {
-    let fresh = || LocalKey(Entropy::System.next_secret());
-    let Some(folder) = folder else { return Ok(fresh()) };
-    let path = folder.join(SECRETS_KEY);
-    if path.exists() {
-        let text = fs::read_to_string(&path);
-        let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
-        return text.trim().parse().with_context(|| format!("`{}` is damaged", path.display()));
-    }
-    let key = fresh();
-    write(folder, SECRETS_KEY, (key.to_hex() + "\n").as_bytes())?;
-    Ok(key)
 }
 
 /// The account and key of last time, or new ones. What is found is written to the folder.
@@ -136,20 +112,6 @@ impl Ready {
     }
 
     fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        write(folder, FILE, serde_json::to_string_pretty(self)?.as_bytes())
+        file::replace(folder, FILE, serde_json::to_string_pretty(self)?.as_bytes())
     }
-}
-
-/// Replaces a file as a whole, so that a crash leaves the old one or the new one.
-fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
-    let (path, fresh) = (folder.join(name), folder.join(format!("{name}.new")));
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &path)
-    };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
 }

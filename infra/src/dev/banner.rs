@@ -35,7 +35,7 @@ pub(super) fn text(ready: &Ready, folder: Option<&Path>, is_strict: bool) -> Str
   API key  {api_key}
   Account  {account_id} ({kept})
   Inbox    {inbox_url}
-  AWS      {aws_endpoint} (DynamoDB, SQS and EventBridge, emulated)
+  AWS      {aws_endpoint} (DynamoDB, SQS, EventBridge and KMS, emulated)
 
 {rules}
 

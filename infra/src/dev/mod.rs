@@ -26,14 +26,14 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    service::{Clock, Entropy, Vault},
+    service::{Clock, Entropy},
 };
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub(crate) use account::{Ready, secrets_key};
+pub(crate) use account::Ready;
 
-use crate::{Options, System, aws::Data, system::Tweak};
+use crate::{Options, System, aws::Data, system::Watch};
 use inbox::Inbox;
 use workers::Worker;
 
@@ -82,7 +82,7 @@ pub(crate) struct Flags {
     /// Publish events to this event bus (emulated, kept in memory)
     #[arg(long, value_name = "NAME")]
     bus: Option<String>,
-    /// Port of the emulated DynamoDB, SQS and EventBridge; any free one if not given
+    /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; any free one if not given
     #[arg(long, value_name = "N")]
     aws_port: Option<u16>,
     /// When ready, print one line of JSON and nothing else on stdout
@@ -108,7 +108,6 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         account::make_folder(folder)?;
     }
     let system = System::start(Options {
-        vault: Vault::local(account::secrets_key(folder)?.0),
         data: folder.map_or(Data::Memory, |it| Data::Folder(it.to_owned())),
         aws_port: flags.aws_port,
         clock: Clock::System,
@@ -117,7 +116,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         rules,
         bus: flags.bus.clone(),
         has_queue: !flags.no_queue,
-        dynamodb: Tweak::default(),
+        watch: Watch::default(),
     })
     .await?;
     let base_url = format!("http://{}", listener.local_addr()?);

@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    SharedInterceptor, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::{
     Builder,
@@ -39,6 +39,7 @@ pub struct Sdk {
     http: SharedHttpClient,
     endpoint: Option<String>,
     patience: u32,
+    watchers: Vec<SharedInterceptor>,
 }
 
 macro_rules! config {
@@ -57,6 +58,7 @@ macro_rules! config {
             .timeout_config(timeouts)
             .retry_config(retries);
         config.set_endpoint_url($sdk.endpoint.clone());
+        config.set_interceptors($sdk.watchers.iter().cloned());
         config
     }};
 }
@@ -100,12 +102,14 @@ impl Sdk {
             http,
             endpoint,
             patience: if is_plain { LOCAL_PATIENCE } else { 1 },
+            watchers: Vec::new(),
         }
     }
 
-    /// Whether something stands in for AWS.
-    pub fn is_local(&self) -> bool {
-        self.endpoint.is_some()
+    /// The same, with these looking at every call: tests count calls, and judge them.
+    #[must_use]
+    pub fn watched_by(self, watchers: Vec<SharedInterceptor>) -> Self {
+        Self { watchers, ..self }
     }
 
     /// DynamoDB.
@@ -113,7 +117,7 @@ impl Sdk {
         aws_sdk_dynamodb::Client::from_conf(self.dynamodb_config().build())
     }
 
-    /// DynamoDB, still to be configured: tests count calls.
+    /// DynamoDB, still to be configured: some tests wait longer.
     pub fn dynamodb_config(&self) -> aws_sdk_dynamodb::config::Builder {
         config!(self, aws_sdk_dynamodb)
     }

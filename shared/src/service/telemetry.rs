@@ -23,7 +23,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer as _,
-    filter::Targets,
+    filter::{LevelFilter, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
         format::{JsonFields, Writer},
@@ -32,10 +32,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{
-    Clock,
-    config::{Config, LogFormat},
-};
+use super::{Clock, config::optional};
 
 /// Where CloudWatch shows our metrics.
 pub const NAMESPACE: &str = "Answerback";
@@ -86,29 +83,30 @@ const fn milliseconds(name: &'static str) -> Metric {
     Metric { name, unit: "Milliseconds", by: None }
 }
 
-/// Begins to log to standard output, as the configuration says.
-pub(super) fn init(config: &Config) {
-    let levels = config.log_levels.clone();
-    let logs = match config.log_format {
-        LogFormat::Json => {
-            tracing::subscriber::set_global_default(json(&config.stack, levels, std::io::stdout))
-        }
-        LogFormat::Text => {
-            let lines = tracing_subscriber::fmt::layer().with_filter(levels);
-            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))
-        }
-    };
-    logs.expect("nobody else logs in a function");
+/// Begins to log to standard output: JSON where Lambda is asked for it (`AWS_LAMBDA_LOG_FORMAT`),
+/// of the level `info` and above unless `RUST_LOG` says otherwise. Metrics are lines of `info`.
+pub(super) fn init() -> anyhow::Result<()> {
+    let levels = optional("RUST_LOG")?;
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let format: Option<String> = optional("AWS_LAMBDA_LOG_FORMAT")?;
+    if format.is_some_and(|it| it.eq_ignore_ascii_case("json")) {
+        let stack: Option<String> = optional("STACK_NAME")?;
+        tracing::subscriber::set_global_default(json(stack, levels, std::io::stdout))?;
+    } else {
+        let lines = tracing_subscriber::fmt::layer().with_filter(levels);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))?;
+    }
+    Ok(())
 }
 
 /// What writes lines of JSON. Without a stack they count nothing.
-pub fn json<W>(stack: &Option<String>, levels: Targets, writer: W) -> impl Subscriber + use<W>
+pub fn json<W>(stack: Option<String>, levels: Targets, writer: W) -> impl Subscriber
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(Lines { stack: stack.clone() })
+        .event_format(Lines { stack })
         .with_writer(writer);
     tracing_subscriber::registry().with(lines.with_filter(levels))
 }

@@ -1,10 +1,8 @@
 //! Signing secrets are sealed before they are stored, beyond the table's own encryption: who reads
 //! the table alone, or a backup of it, cannot sign in our name.
 //!
-//! | where    | what seals                                | what opens it |
-//! |----------|-------------------------------------------|---------------|
-//! | deployed | a data key, stored wrapped beside each secret | KMS unwraps it, once in a process |
-//! | locally  | the key in a file beside the data         | the same file |
+//! What seals is a data key, which stands wrapped beside each secret. KMS makes it and unwraps it,
+//! each once in a process.
 //!
 //! ```text
 //! sealed: version · length of the wrapped key · wrapped key · nonce · AES-256-GCM (NIST SP 800-38D)
@@ -27,7 +25,7 @@ use ring::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Config, Entropy, Problem, Sdk};
+use super::{Entropy, Problem};
 use crate::{
     domain::{
         AccountId, Secret, Secrets,
@@ -48,8 +46,8 @@ const REMEMBERED_MAX: usize = 1_000;
 pub struct Vault(Arc<Keeper>);
 
 enum Keeper {
-    /// One key for all.
-    Local(DataKey),
+    /// One key for all, in the simulation.
+    Simulated(DataKey),
     /// A key of AWS's, which never leaves KMS, for data keys.
     Kms {
         client: aws_sdk_kms::Client,
@@ -91,23 +89,14 @@ pub enum VaultError {
 }
 
 impl Vault {
-    /// The vault of a deployment; nothing where none is configured.
-    pub fn of(config: &Config, sdk: &Sdk) -> Option<Self> {
-        let Config { secrets_key_id, local_secrets_key, .. } = config;
-        // A key in the clear is not for where secrets are those of others.
-        let local = local_secrets_key.as_ref().filter(|_| sdk.is_local());
-        let in_kms = secrets_key_id.as_ref().map(|it| Self::kms(sdk.kms(), it.clone()));
-        in_kms.or_else(|| local.map(|it| Self::local(it.0)))
-    }
-
-    /// A vault that seals with `key`.
-    pub fn local(key: [u8; 32]) -> Self {
-        Self(Arc::new(Keeper::Local(DataKey(key))))
+    /// A vault of the simulation's, which seals with `key`.
+    pub fn simulated(key: [u8; 32]) -> Self {
+        Self(Arc::new(Keeper::Simulated(DataKey(key))))
     }
 
     /// A vault that seals with data keys, which the key `key_id` in KMS wraps.
-    pub fn kms(client: aws_sdk_kms::Client, key_id: String) -> Self {
-        let (current, opened) = (Mutex::default(), Mutex::default());
+    pub fn kms(client: aws_sdk_kms::Client, key_id: impl Into<String>) -> Self {
+        let (key_id, current, opened) = (key_id.into(), Mutex::default(), Mutex::default());
         Self(Arc::new(Keeper::Kms { client, key_id, current, opened }))
     }
 
@@ -180,7 +169,7 @@ impl Keeper {
     /// What to seal with, wrapped and not.
     async fn current(&self) -> Result<(Vec<u8>, DataKey), VaultError> {
         let (client, key_id, current) = match self {
-            Self::Local(key) => return Ok((Vec::new(), *key)),
+            Self::Simulated(key) => return Ok((Vec::new(), *key)),
             Self::Kms { client, key_id, current, .. } => (client, key_id, current),
         };
         if let Some(current) = current.lock().expect("no panic while it was held").clone() {
@@ -205,8 +194,8 @@ impl Keeper {
     /// The data key that is wrapped so.
     async fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, VaultError> {
         let (client, key_id, opened) = match self {
-            Self::Local(key) if wrapped.is_empty() => return Ok(*key),
-            Self::Local(_) => return Err(VaultError::DoesNotOpen),
+            Self::Simulated(key) if wrapped.is_empty() => return Ok(*key),
+            Self::Simulated(_) => return Err(VaultError::DoesNotOpen),
             Self::Kms { client, key_id, opened, .. } => (client, key_id, opened),
         };
         if let Some(key) = opened.lock().expect("no panic while it was held").get(wrapped) {
@@ -293,7 +282,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_for_its_account_with_its_key_and_unaltered() {
         let entropy = Entropy::counting();
-        let (vault, other) = (Vault::local([7; 32]), Vault::local([8; 32]));
+        let (vault, other) = (Vault::simulated([7; 32]), Vault::simulated([8; 32]));
         let (account, stranger) = (AccountId::from_bits(1 << 30), AccountId::from_bits(1 << 40));
         let NewSecret { kept, text } = sealed(&vault, account, &entropy);
         let text = text.expose_secret();
@@ -316,7 +305,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
             let secret = Secret::begin(Sealed(bytes), String::new(), Timestamp::UNIX_EPOCH);
-            let vault = Vault::local([7; 32]);
+            let vault = Vault::simulated([7; 32]);
             prop_assert_eq!(open(&vault, AccountId::from_bits(0), &secret), None);
         }
     }

@@ -21,9 +21,13 @@ pub struct Wiring {
 impl Wiring {
     /// Reads the environment, and begins to log.
     pub fn from_env() -> anyhow::Result<Self> {
-        let config = Config::from_env()?;
-        telemetry::init(&config);
-        Ok(Self { config, sdk: Sdk::from_env()? })
+        telemetry::init()?;
+        Ok(Self::new(Config::from_env()?, Sdk::from_env()?))
+    }
+
+    /// As if the environment had said so.
+    pub fn new(config: Config, sdk: Sdk) -> Self {
+        Self { config, sdk }
     }
 
     /// The store, with its connection made: before the first event a function has a whole
@@ -50,7 +54,8 @@ impl Wiring {
 
     /// What opens secrets.
     pub fn vault(&self) -> anyhow::Result<Vault> {
-        Vault::of(&self.config, &self.sdk).context("`SECRETS_KEY_ID` must be set")
+        let key = self.config.secrets_key_id.as_ref().context("`SECRETS_KEY_ID` must be set")?;
+        Ok(Vault::kms(self.sdk.kms(), key))
     }
 
     /// The event bus, if there is one.

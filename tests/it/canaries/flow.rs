@@ -19,8 +19,8 @@ const WRONG_LINK: &str = "canarywronglink0123456789canarywronglink";
 pub(super) const PATH: &str = "canary-path-0123456789";
 
 /// What was done, and what nobody is to see of it.
-pub(super) struct Flow {
-    pub(super) world: World,
+pub(crate) struct Flow {
+    pub(crate) world: World,
     /// Each secret, and what it is.
     pub(super) canaries: Vec<(&'static str, String)>,
     /// With which key something was done, what, and with what.
@@ -36,7 +36,11 @@ pub(super) struct Flow {
 impl Flow {
     /// Goes through all of it.
     pub(super) async fn go() -> Self {
-        let world = World::start().await;
+        Self::go_in(World::start().await).await
+    }
+
+    /// Goes through all of it in this world.
+    pub(crate) async fn go_in(world: World) -> Self {
         let mut flow = Self {
             world,
             canaries: Vec::new(),

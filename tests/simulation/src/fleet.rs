@@ -242,7 +242,7 @@ pub(crate) fn store(process: &Arc<Process>) -> Store {
 
 /// What all processes, and whoever checks, seal and open secrets with.
 pub(crate) fn vault() -> Vault {
-    Vault::local([7; 32])
+    Vault::simulated([7; 32])
 }
 
 fn parts(process: &Arc<Process>) -> (Store, Accounts, Webhooks, Clock, Hints) {

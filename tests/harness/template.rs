@@ -1,0 +1,215 @@
+//! `template.yaml`, as far as it says what functions may do.
+//!
+//! Each function has a role of its own, whose policy is written out. A statement allows actions on
+//! resources, and is read as all their pairs; what else a statement can say (conditions, denials)
+//! is refused here, until somebody needs it.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use infra::system::Function;
+use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
+use serde_json::{Map, Value, json};
+
+/// What must be true of a deployment so that it has all that the template can make.
+pub const EVERYTHING: [&str; 2] = ["HasEventBus", "MakesSecretsKey"];
+/// What Lambda does with the function's role before it invokes the function with what a queue has.
+const TO_BE_FED: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+/// What Lambda does with it to keep what the function prints.
+const TO_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
+/// A template. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Template(Arc<Value>);
+
+/// That a function may do something with a resource, or does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// Who.
+    pub function: Function,
+    /// The action, as IAM calls it.
+    pub action: String,
+    /// The resource, as the template calls it; an index behind its table.
+    pub resource: String,
+}
+
+impl Template {
+    /// The project's.
+    pub fn of_the_project() -> Self {
+        static READ: LazyLock<Template> = LazyLock::new(|| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+            let text = fs::read_to_string(path).expect("the template");
+            Template::parse(&text).expect("the template is one")
+        });
+        READ.clone()
+    }
+
+    /// Reads one.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let documents = Yaml::load_from_str(text)?;
+        let [document] = documents.as_slice() else { bail!("not one document") };
+        Ok(Self::from_json(json_of(document)?))
+    }
+
+    /// One that was read, and maybe altered.
+    pub fn from_json(template: Value) -> Self {
+        Self(Arc::new(template))
+    }
+
+    /// As `CloudFormation` has it in JSON.
+    pub fn as_json(&self) -> &Value {
+        &self.0
+    }
+
+    /// What functions may do where these conditions are true, and no others.
+    pub fn granted(&self, is_true: &[&str]) -> anyhow::Result<BTreeSet<Right>> {
+        let mut rights = BTreeSet::new();
+        for (function, properties) in self.functions(is_true)? {
+            ensure!(properties["Policies"].is_null(), "{function:?} has policies beside its role");
+            let role = properties["Role"].as_str().context("a function has no role")?;
+            let role = resolved(&self.0["Resources"][role], is_true)?;
+            for policy in list(&role["Properties"]["Policies"]) {
+                for statement in list(&policy["PolicyDocument"]["Statement"]) {
+                    for (action, resource) in pairs(statement)? {
+                        rights.insert(Right { function, action, resource });
+                    }
+                }
+            }
+        }
+        Ok(rights)
+    }
+
+    /// What Lambda itself does with the rights of functions, which no function calls.
+    pub fn used_by_lambda(&self) -> anyhow::Result<BTreeSet<Right>> {
+        let mut rights = BTreeSet::new();
+        for (function, properties) in self.functions(&EVERYTHING)? {
+            let events = properties["Events"].as_object().context("a function has no events")?;
+            let queues = events.values().filter(|it| it["Type"] == "SQS");
+            let queues = queues.map(|it| (&it["Properties"]["Queue"], &TO_BE_FED[..]));
+            let logs = [(&properties["LoggingConfig"]["LogGroup"], &TO_LOG[..])];
+            for (resource, actions) in queues.chain(logs) {
+                let resource = resource.as_str().context("a queue or log group has no name")?;
+                for action in actions {
+                    let (action, resource) = ((*action).to_owned(), resource.to_owned());
+                    rights.insert(Right { function, action, resource });
+                }
+            }
+        }
+        Ok(rights)
+    }
+
+    /// The resource that a variable of the functions' environment names.
+    pub fn named_by(&self, variable: &str) -> anyhow::Result<String> {
+        let variables = &self.0["Globals"]["Function"]["Environment"]["Variables"];
+        let value = resolved(&variables[variable], &EVERYTHING)?;
+        value.as_str().map(str::to_owned).with_context(|| format!("`{variable}` is not set"))
+    }
+
+    /// The functions with their properties.
+    fn functions(&self, is_true: &[&str]) -> anyhow::Result<Vec<(Function, Value)>> {
+        let resources = self.0["Resources"].as_object().context("no resources")?;
+        let functions = resources.iter().filter(|it| it.1["Type"] == "AWS::Serverless::Function");
+        functions
+            .map(|(name, it)| {
+                let program = &it["Metadata"]["BuildProperties"]["Binary"];
+                let function = Function::ALL.into_iter().find(|it| program == it.name());
+                let function =
+                    function.with_context(|| format!("{name} is no function of ours"))?;
+                Ok((function, resolved(&it["Properties"], is_true)?))
+            })
+            .collect()
+    }
+}
+
+/// What a statement allows, on what.
+fn pairs(statement: &Value) -> anyhow::Result<Vec<(String, String)>> {
+    let parts = statement.as_object().context("a statement is none")?;
+    let known = parts.keys().all(|it| ["Effect", "Action", "Resource"].contains(&it.as_str()));
+    ensure!(known && statement["Effect"] == "Allow", "only what is allowed is read: {statement}");
+    let mut pairs = Vec::new();
+    for action in list(&statement["Action"]) {
+        for resource in list(&statement["Resource"]) {
+            let text = |it: &Value| it.as_str().map(str::to_owned).context("neither name nor ARN");
+            pairs.push((text(action)?, text(resource)?));
+        }
+    }
+    ensure!(!pairs.is_empty(), "it allows nothing: {statement}");
+    Ok(pairs)
+}
+
+/// One or many.
+fn list(value: &Value) -> &[Value] {
+    match value {
+        Value::Null => &[],
+        Value::Array(values) => values,
+        one => std::slice::from_ref(one),
+    }
+}
+
+/// With functions of `CloudFormation` replaced by what they come to: a resource by its name there.
+fn resolved(value: &Value, is_true: &[&str]) -> anyhow::Result<Value> {
+    let parts = match value {
+        Value::Object(parts) => parts,
+        Value::Array(values) => {
+            let values = values.iter().map(|it| resolved(it, is_true));
+            let values: Vec<Value> = values.collect::<anyhow::Result<_>>()?;
+            return Ok(values.into_iter().filter(|it| !it.is_null()).collect());
+        }
+        other => return Ok(other.clone()),
+    };
+    let function = parts.iter().next().filter(|_| parts.len() == 1);
+    let Some((function, given)) = function.map(|(name, given)| (name.as_str(), given)) else {
+        let parts = parts.iter().map(|(name, it)| Ok((name.clone(), resolved(it, is_true)?)));
+        return Ok(Value::Object(parts.collect::<anyhow::Result<_>>()?));
+    };
+    Ok(match (function, given.as_str(), given.as_array().map(Vec::as_slice)) {
+        ("Ref", Some("AWS::NoValue"), _) => Value::Null,
+        ("Ref", Some(name), _) => name.into(),
+        ("Fn::GetAtt", Some(it), _) => it.trim_end_matches(".Arn").into(),
+        ("Fn::Sub", Some(it), _) => {
+            let name = it.replace("${", "").replace(".Arn}", "");
+            ensure!(!name.contains('}'), "only names and ARNs are put into text: `{it}`");
+            name.into()
+        }
+        ("Fn::If", _, Some([condition, then, otherwise])) => {
+            let condition = condition.as_str().context("a condition has a name")?;
+            resolved(if is_true.contains(&condition) { then } else { otherwise }, is_true)?
+        }
+        (name, ..) if name.starts_with("Fn::") => bail!("`{name}` is not understood here"),
+        (name, ..) => json!({ name: resolved(given, is_true)? }),
+    })
+}
+
+/// The same with `!GetAtt` and its like spelled out, as `CloudFormation` has them in JSON.
+fn json_of(yaml: &Yaml<'_>) -> anyhow::Result<Value> {
+    Ok(match yaml {
+        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
+        Yaml::Value(Scalar::Integer(number)) => (*number).into(),
+        Yaml::Value(Scalar::Boolean(it)) => (*it).into(),
+        Yaml::Value(Scalar::FloatingPoint(number)) => number.into_inner().into(),
+        Yaml::Sequence(values) => values.iter().map(json_of).collect::<anyhow::Result<_>>()?,
+        Yaml::Mapping(parts) => {
+            let parts = parts.iter().map(|(name, it)| {
+                let name = name.as_str().context("a name is text")?;
+                Ok((name.to_owned(), json_of(it).with_context(|| format!("in `{name}`"))?))
+            });
+            Value::Object(parts.collect::<anyhow::Result<Map<_, _>>>()?)
+        }
+        Yaml::Tagged(tag, value) => {
+            let prefix = if tag.suffix == "Ref" { "" } else { "Fn::" };
+            json!({ format!("{prefix}{}", tag.suffix): json_of(value)? })
+        }
+        other => bail!("neither text nor number, list nor map: {other:?}"),
+    })
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} on {}", self.function.name(), self.action, self.resource)
+    }
+}

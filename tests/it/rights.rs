@@ -1,0 +1,198 @@
+//! Each function may do only what it does: what the template grants is what is called, no less and
+//! no more.
+//!
+//! That nothing is called beyond it, every test sees to: its world has a `Judge`. That nothing is
+//! granted beyond it is seen here, where everything is done once.
+
+mod copies;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use answerback::{
+    egress::{Failure, FailureKind},
+    service::Lane,
+};
+use axum::http::{Method, StatusCode};
+use infra::system::Function;
+use serde_json::{Value, json};
+use system_tests::{
+    Setup, World,
+    template::{EVERYTHING, Right, Template},
+};
+
+use crate::canaries::Flow;
+
+/// What is granted and not used, and what is used and not granted.
+fn differences(granted: &BTreeSet<Right>, used: &BTreeSet<Right>) -> Vec<String> {
+    let idle = granted.difference(used).map(|it| format!("{it} is granted, and nobody does it"));
+    let wanted = used.difference(granted).map(|it| format!("{it} is done, and not granted"));
+    idle.chain(wanted).collect()
+}
+
+fn granted(template: &Template) -> BTreeSet<Right> {
+    template.granted(&EVERYTHING).expect("the template says it")
+}
+
+fn right(function: Function, action: &str, resource: &str) -> Right {
+    Right { function, action: action.to_owned(), resource: resource.to_owned() }
+}
+
+async fn done(world: &World, method: Method, path: &str, body: Value) -> Value {
+    let answer = world.call(method, path, body).await;
+    assert!(answer.status.is_success(), "{path}: {}", answer.text());
+    if answer.bytes.is_empty() { Value::Null } else { answer.json() }
+}
+
+fn asking(url: &str) -> Value {
+    json!({
+        "title": "Deploy?",
+        "options": [{ "value": "yes", "label": "Yes" }],
+        "callback_url": url,
+        "timeout_seconds": 600,
+    })
+}
+
+/// What is asked for one by one, together, and by what else it belongs to.
+async fn read(world: &World) {
+    for list in ["requests", "events", "deliveries", "webhooks", "channels", "keys"] {
+        done(world, Method::GET, &format!("/v1/{list}"), Value::Null).await;
+    }
+    done(world, Method::GET, "/v1/webhooks/orders/conversations", Value::Null).await;
+    let since = json!({ "since": "2025-12-31T00:00:00Z" });
+    done(world, Method::POST, "/v1/webhooks/orders/recover", since).await;
+}
+
+/// Deadlines that a reader comes upon, and the sweep.
+async fn time_out(world: &World) {
+    let seen = world.create(asking("https://hooks.example.com/")).await;
+    world.create(asking("https://hooks.example.com/")).await;
+    world.system.clock.advance(Duration::from_secs(602));
+    let path = format!("/v1/requests/{}", seen["id"].as_str().expect("an id"));
+    assert_eq!(done(world, Method::GET, &path, Value::Null).await["outcome"], "timed_out");
+    let swept = world.system.sweep().await;
+    assert_eq!(swept.n_timed_out, 1);
+    world.follow_hints().await;
+}
+
+/// A receiver is slow, and somebody cannot wait for it; the sweep finds who waits. Then what it
+/// was told is erased.
+async fn slow_lane(world: &World) {
+    let timeout = Failure::new(FailureKind::Timeout, "no answer");
+    world.egress.script().answer(Err(timeout));
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let request = world.create(asking("https://slow.example.com/")).await;
+        assert_eq!(world.answer(&request, 0, json!({ "option": "yes" })).await.status, 200);
+        world.follow_hints_of(Lane::Fast).await;
+        waiting.push(request);
+    }
+    let id = waiting[1]["id"].as_str().expect("an id");
+    let path = format!("/v1/deliveries?request_id={id}");
+    let delivery = done(world, Method::GET, &path, Value::Null).await["data"][0].clone();
+    assert_eq!(delivery["state_reason"], "slow_lane");
+    let path = format!("/v1/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
+    done(world, Method::POST, &path, Value::Null).await;
+    world.system.clock.advance(Duration::from_mins(5));
+    assert!(world.system.sweep().await.n_hinted > 0, "no hint was followed");
+    world.follow_hints().await;
+    done(world, Method::DELETE, &format!("/v1/requests/{id}"), Value::Null).await;
+    world.follow_hints().await;
+}
+
+#[tokio::test]
+async fn functions_may_do_what_they_do_and_nothing_else() {
+    let setup = Setup { bus: Some("events".to_owned()), ..<_>::default() };
+    let world = Flow::go_in(World::start_with(setup).await).await.world;
+    read(&world).await;
+    time_out(&world).await;
+    slow_lane(&world).await;
+
+    let template = Template::of_the_project();
+    let mut used = world.judge.used();
+    used.append(&mut template.used_by_lambda().expect("the template says it"));
+    assert!(used.len() > 30, "somebody looked: {used:?}");
+    assert_eq!(differences(&granted(&template), &used), [""; 0]);
+}
+
+#[test]
+fn where_any_one_right_is_taken_away_or_given_it_is_named() {
+    let template = Template::of_the_project();
+    let used = granted(&template);
+    let mut named = BTreeSet::new();
+    for copy in copies::with_one_less(&template) {
+        let found = differences(&granted(&copy), &used);
+        assert!(
+            !found.is_empty() && found.iter().all(|it| it.ends_with(" is done, and not granted"))
+        );
+        named.extend(found);
+    }
+    assert_eq!(named.len(), used.len(), "each by its name");
+
+    let dead = json!({ "Fn::GetAtt": "DeadHintQueue.Arn" });
+    for (part, name) in [("Action", json!("dynamodb:DeleteItem")), ("Resource", dead)] {
+        let copies = copies::with_one_more(&template, part, &name);
+        assert!(copies.len() > 15, "one for each statement");
+        for copy in copies {
+            let found = differences(&granted(&copy), &used);
+            let is_it = |it: &String| {
+                it.ends_with(" is granted, and nobody does it")
+                    && (it.contains("DeleteItem") || it.contains("DeadHintQueue"))
+            };
+            assert!(!found.is_empty() && found.iter().all(is_it), "{found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_beyond_its_rights_fails_the_test_that_makes_it() {
+    let put = right(Function::Intake, "dynamodb:PutItem", "Table");
+    let mut copies = copies::with_one_less(&Template::of_the_project()).into_iter();
+    let without = copies.find(|it| !granted(it).contains(&put)).expect("a copy");
+    let world = World::start_with(Setup { template: without, ..<_>::default() }).await;
+    let list = world.call(Method::GET, "/v1/requests", Value::Null).await;
+    assert_eq!(list.status, StatusCode::OK, "the others may");
+    let asked =
+        tokio::spawn(async move { world.create(asking("https://hooks.example.com/")).await });
+    let panic = asked.await.expect_err("it is not allowed").into_panic();
+    let told = panic.downcast_ref::<String>().expect("a sentence");
+    assert!(told.contains("does not allow intake: dynamodb:PutItem on Table"), "{told}");
+}
+
+#[test]
+fn what_is_not_understood_is_not_taken_for_harmless() {
+    let template = |statement: &str| {
+        Template::parse(&format!(
+            "Resources:
+  PollFunction:
+    Type: AWS::Serverless::Function
+    Metadata: {{BuildProperties: {{Binary: poll}}}}
+    Properties: {{Role: !GetAtt PollRole.Arn}}
+  PollRole:
+    Properties:
+      Policies: [{{PolicyDocument: {{Statement: [{statement}]}}}}]
+"
+        ))
+    };
+    let of = |statement: &str| template(statement)?.granted(&[]);
+    let one = "{Effect: Allow, Action: a:B, Resource: !GetAtt Table.Arn}";
+    assert_eq!(
+        of(one).expect("it is one"),
+        BTreeSet::from([right(Function::Poll, "a:B", "Table")])
+    );
+    let when = "!If [HasEventBus, {Effect: Allow, Action: a:B, Resource: T}, !Ref AWS::NoValue]";
+    assert_eq!(of(when).expect("it is none"), BTreeSet::new());
+    for (statement, why) in [
+        ("{Effect: Deny, Action: a:B, Resource: T}", "only what is allowed is read"),
+        ("{Effect: Allow, NotAction: a:B, Resource: T}", "only what is allowed is read"),
+        (
+            "{Effect: Allow, Action: a:B, Resource: T, Condition: {}}",
+            "only what is allowed is read",
+        ),
+        ("{Effect: Allow, Action: [], Resource: T}", "it allows nothing"),
+        ("{Effect: Allow, Action: a:B, Resource: !Join ['', [T]]}", "`Fn::Join` is not understood"),
+        ("~", "neither text nor number"),
+    ] {
+        let err = format!("{:#}", of(statement).expect_err("it is not understood"));
+        assert!(err.contains(why), "{statement}: {err}");
+    }
+}
