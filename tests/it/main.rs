@@ -33,4 +33,5 @@ mod ssrf;
 mod submission;
 mod tidy;
 mod timeouts;
+mod upgrades;
 mod webhooks;
