@@ -19,6 +19,7 @@ mod histories;
 mod idempotency;
 mod isolation;
 mod keys;
+mod limits;
 mod lists;
 mod openapi;
 mod outside_bytes;

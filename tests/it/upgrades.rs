@@ -18,6 +18,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::World;
 
+pub(crate) use self::kept::items;
 use self::{
     kept::{Kept, SETS},
     past::{Past, everything, id, question},

@@ -210,6 +210,11 @@ impl Reader {
         }
     }
 
+    /// Whether it is there and set.
+    pub(crate) fn is_flagged(&mut self, name: &'static str) -> Result<bool, DecodeError> {
+        if self.0.contains_key(name) { self.flag(name) } else { Ok(false) }
+    }
+
     pub(crate) fn json<T: DeserializeOwned>(
         &mut self,
         name: &'static str,

@@ -30,10 +30,14 @@ use std::{fmt, sync::Arc};
 use jiff::Timestamp;
 
 use self::item::{Reader, Spelling};
-use crate::domain::{AccountId, Attempt, AttemptId, DeliveryId, EventId, RequestId, Webhook};
+use crate::domain::{
+    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, RequestId, Webhook,
+};
 
 /// After so many errors an item is taken out of the line.
 const ERRORS_MAX: u32 = 5;
+/// How long it is kept how many calls there were: clocks differ.
+const CALLS_KEPT: std::time::Duration = std::time::Duration::from_mins(5);
 /// Webhooks that are read at once: one more than an account may have, so that one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
@@ -247,6 +251,19 @@ impl Store {
                 return Ok(webhooks);
             }
         }
+    }
+
+    /// How many requests of an account are pending and counted, or `max` if there are more. What
+    /// was made or ended just now may be missing, or be counted still.
+    pub async fn n_pending(&self, account: AccountId, max: u32) -> Result<u32, Error> {
+        self.table.n_listed(keys::RELATED_INDEX, keys::pending(account), max).await
+    }
+
+    /// Counts a call with a key in the minute with this number, unless there were `max`; whether
+    /// it was counted. Calls that the SDK repeats may be counted twice.
+    pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<bool, Error> {
+        let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
+        self.table.count_up(keys::calls(key, minute), max, ends_at + CALLS_KEPT).await
     }
 
     /// The items that an index named, in its order; those that are gone are left out.

@@ -96,7 +96,8 @@ impl Item for Request {
     }
 
     fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+        let by_time = keys::by_time(self.created_at, self.id);
+        let spelling = Spelling::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .number("created_by", self.created_by.0.cast_signed())
@@ -110,7 +111,14 @@ impl Item for Request {
             .text("base_url", self.base_url.clone())
             .flag("published", self.published)
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Requests))
-            .text("list_sk", keys::by_time(self.created_at, self.id))
+            .text("list_sk", by_time.clone());
+        if !self.is_counted {
+            return spelling;
+        }
+        spelling
+            .flag("counted", true)
+            .text("related_pk", keys::pending(self.account))
+            .text("related_sk", by_time)
     }
 
     fn moving(&self, layout: &Layout) -> Spelling {
@@ -137,6 +145,11 @@ impl Item for Request {
             .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
+        let spelling = if self.is_counted && self.state != State::Pending {
+            spelling.text("related_pk", None).text("related_sk", None)
+        } else {
+            spelling
+        };
         match &self.state {
             State::Pending => spelling,
             State::Ended(end) => {
@@ -182,6 +195,7 @@ impl Item for Request {
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
             ),
+            is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
             published: item.flag("published")?,
             audience: Audience::ANYBODY,

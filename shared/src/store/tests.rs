@@ -204,7 +204,8 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 /// All of an account.
 fn parts(account: &Account) -> impl PartialEq + Debug {
-    (account.id, account.created_at, account.id_key.0, account.secrets.clone())
+    let (id_key, secrets) = (account.id_key.0, account.secrets.clone());
+    (account.id, account.created_at, id_key, secrets, account.max_pending_requests)
 }
 
 /// All of a channel.

@@ -96,6 +96,17 @@ impl Both {
                 self.simulated.disarm(&key, due_at, now);
                 self.real.disarm(key, time(due_at)).await?;
             }
+            Operation::CountUp(key, max, expires_at) => {
+                let key = self.key(key);
+                let simulated = self.simulated.count_up(&key, max, expires_at);
+                let expires_at = Timestamp::from_second(expires_at).expect("in range");
+                assert_eq!(simulated, self.real.count_up(key, max, expires_at).await?);
+            }
+            Operation::NListed(index, partition, max) => {
+                let partition = self.own(partition);
+                let simulated = self.simulated.n_listed(index, &partition, max, now);
+                assert_eq!(simulated, self.real.n_listed(index, partition, max).await?);
+            }
             Operation::Due { shard, until, limit, from } => {
                 self.due(self.own(shard), until, limit, from).await?;
             }

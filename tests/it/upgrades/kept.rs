@@ -56,7 +56,7 @@ impl Set {
 }
 
 /// All that is in a world's table, as DynamoDB's JSON, in the order of the keys.
-pub(super) async fn items(world: &World) -> Vec<Value> {
+pub(crate) async fn items(world: &World) -> Vec<Value> {
     let mut items = BTreeMap::new();
     let mut pages = client(world).scan().table_name(TABLE).into_paginator().items().send();
     while let Some(item) = pages.next().await {
@@ -79,10 +79,10 @@ async fn put(world: &World, items: &[Value]) {
 pub(super) async fn write(past: &Past) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("upgrades");
     fs::create_dir_all(&folder).expect("a folder of Cargo's own");
-    let items: String = items(&past.world).await.iter().map(|it| format!("{it}\n")).collect();
+    let items: Vec<_> = items(&past.world).await.iter().map(Value::to_string).collect();
     let known = serde_json::to_string_pretty(&past.known).expect("JSON");
-    for (name, text) in [("items.jsonl", items), ("known.json", format!("{known}\n"))] {
-        fs::write(folder.join(name), text).expect("a folder of Cargo's own");
+    for (name, text) in [("items.jsonl", items.join("\n")), ("known.json", known)] {
+        fs::write(folder.join(name), text + "\n").expect("a folder of Cargo's own");
     }
     folder
 }

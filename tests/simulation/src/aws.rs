@@ -95,6 +95,20 @@ impl Table for Process {
         })
     }
 
+    fn count_up(
+        &self,
+        key: Key,
+        max: u32,
+        expires_at: Timestamp,
+    ) -> Promise<'_, Result<bool, Error>> {
+        Box::pin(async move {
+            let what = || format!("counts in {}", key.pk);
+            let key = key.clone();
+            let effect = move |it: &mut State| it.table.count_up(&key, max, expires_at.as_second());
+            self.dynamodb("count a call", what, effect).await
+        })
+    }
+
     fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
         Box::pin(async move {
             let what = || format!("sets aside {}", key.pk);
@@ -122,6 +136,23 @@ impl Table for Process {
                 it.table.list(index, &partition, limit, cursor.as_ref(), at)
             };
             self.dynamodb("list items", what, effect).await
+        })
+    }
+
+    fn n_listed(
+        &self,
+        index: &'static str,
+        partition: String,
+        max: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
+        Box::pin(async move {
+            let what = || format!("counts {partition} in {index}");
+            let partition = partition.clone();
+            let effect = move |it: &mut State| {
+                let at = since_epoch(it.now());
+                it.table.n_listed(index, &partition, max, at)
+            };
+            self.dynamodb("count items", what, effect).await
         })
     }
 
