@@ -9,6 +9,7 @@
 //! Whoever changes how something is spelled is told so by the last test here, and adds a set.
 
 mod kept;
+mod newer;
 mod past;
 mod spelled;
 

@@ -180,20 +180,25 @@ impl Table for DynamoDb {
         })
     }
 
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
+    fn put_off(
+        &self,
+        key: Key,
+        until: Timestamp,
+        n_errors: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
         Box::pin(async move {
             let output = self
                 .client
                 .update_item()
                 .table_name(&self.name)
                 .set_key(Some(key.into_attributes()))
-                .update_expression("SET due_at = :until ADD n_errors :one")
+                .update_expression("SET due_at = :until ADD n_errors :more")
                 .condition_expression("attribute_exists(due_at)")
                 .expression_attribute_values(
                     ":until",
                     AttributeValue::N(until.as_millisecond().to_string()),
                 )
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":more", AttributeValue::N(n_errors.to_string()))
                 .return_values(UpdatedNew)
                 .send()
                 .await;

@@ -40,9 +40,10 @@ pub trait Table: fmt::Debug + Send + Sync {
         after: Option<DueCursor>,
     ) -> Promise<'_, Result<DuePage, Error>>;
 
-    /// Moves the timer of an item that has one, whatever its state, and counts in `n_errors` how
-    /// often; gives that number, or 0 where there is no timer.
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>>;
+    /// Moves the timer of an item that has one, whatever its state, and adds so many to its
+    /// `n_errors`; gives the sum, or 0 where there is no timer.
+    fn put_off(&self, key: Key, until: Timestamp, n_errors: u32)
+    -> Promise<'_, Result<u32, Error>>;
 
     /// Counts one more in the item at `key`, which is made where there is none, unless there are
     /// `max`; whether it was counted. The table may drop the item from `expires_at` on.

@@ -1,6 +1,7 @@
 //! The laws of spelling: what is written is read back, and what cannot be read is an error.
 
 mod values;
+mod versions;
 mod webhooks;
 
 use std::{fmt::Debug, time::Duration};
@@ -8,7 +9,7 @@ use std::{fmt::Debug, time::Duration};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{item::Spelling, *};
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, OpId, PostedEvent, Request,
     breaker::{Health, Heard, Way},
@@ -24,14 +25,12 @@ const OBJECTS: [&str; 8] =
 
 /// What the table holds of `first` once it is created.
 fn created<T: Item>(first: &T) -> Attributes {
-    let mut attributes = first.key().into_attributes();
-    attributes.extend(first.fixed(&LAYOUT).0);
-    saved(attributes, first)
+    item::created(first, &LAYOUT)
 }
 
 /// What the table holds once `next` is saved over `attributes`.
 fn saved<T: Item>(mut attributes: Attributes, next: &T) -> Attributes {
-    attributes.extend(next.moving(&LAYOUT).0);
+    attributes.extend(item::moved(next, &LAYOUT));
     attributes.retain(|_, it| !it.is_null());
     attributes
 }

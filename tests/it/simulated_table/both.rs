@@ -86,10 +86,10 @@ impl Both {
                 let simulated = self.simulated.update(&key, moving.clone(), previous, now);
                 assert_eq!(simulated, self.real.update(key, moving, previous).await?);
             }
-            Operation::PutOff(key, until) => {
+            Operation::PutOff(key, until, n_errors) => {
                 let key = self.key(key);
-                let simulated = self.simulated.put_off(&key, until, now);
-                assert_eq!(simulated, self.real.put_off(key, time(until)).await?);
+                let simulated = self.simulated.put_off(&key, until, n_errors, now);
+                assert_eq!(simulated, self.real.put_off(key, time(until), n_errors).await?);
             }
             Operation::Disarm(key, due_at) => {
                 let key = self.key(key);

@@ -83,13 +83,18 @@ impl Table for Process {
         })
     }
 
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
+    fn put_off(
+        &self,
+        key: Key,
+        until: Timestamp,
+        n_errors: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
         Box::pin(async move {
             let what = || format!("puts off {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
-                it.table.put_off(&key, until.as_millisecond(), visible_at)
+                it.table.put_off(&key, until.as_millisecond(), n_errors, visible_at)
             };
             self.dynamodb("put off an item", what, effect).await
         })

@@ -131,18 +131,19 @@ impl SimulatedTable {
         (page, next)
     }
 
-    /// Moves the timer of an item that has one, and counts in `n_errors` how often; gives that
-    /// number, or 0 where there is no timer.
-    pub fn put_off(&mut self, key: &Key, until: i64, visible_at: i64) -> u32 {
+    /// Moves the timer of an item that has one, and adds so many to its `n_errors`; gives the sum,
+    /// or 0 where there is no timer.
+    pub fn put_off(&mut self, key: &Key, until: i64, n_errors: u32, visible_at: i64) -> u32 {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return 0 };
         if !kept.attributes.contains_key("due_at") {
             return 0;
         }
-        let n_errors = 1 + match kept.attributes.get("n_errors") {
-            None => 0_u32,
-            Some(_) => kept.number("n_errors").expect("only this counts them"),
-        };
+        let n_errors = n_errors
+            + match kept.attributes.get("n_errors") {
+                None => 0_u32,
+                Some(_) => kept.number("n_errors").expect("only this counts them"),
+            };
         kept.set("due_at", AttributeValue::N(until.to_string()));
         kept.set("n_errors", AttributeValue::N(n_errors.to_string()));
         kept.show(Index::ONLY_DUE, visible_at);
