@@ -165,6 +165,10 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
         assert_eq!(ended["responses"][0]["option_value"], "approve");
         let waiting = list(&world, "/v1/deliveries?status=pending&").await;
         assert_eq!(waiting, Vec::<Value>::new(), "all has been done");
+        let pending = list(&world, "/v1/requests?status=pending&").await;
+        let n_counted = world.system.store.n_pending(world.account.id, 100).await.expect("counted");
+        let is_capped = set.items().iter().any(|it| it.get("max_pending").is_some());
+        assert_eq!(n_counted, if is_capped { 1 } else { 0 }, "{pending:?}");
         assert_eq!(get(&world, "/v1/webhooks/failing").await["failing_since"], Value::Null);
     }
 }

@@ -33,6 +33,8 @@ impl Past {
     pub(super) async fn live() -> Self {
         let world = World::start().await;
         let known = Map::from_iter([("key".to_owned(), Value::from(&*world.key))]);
+        let capped = world.account.cap(Some(1_000)).expect("it has none");
+        assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
         let mut past = Self { world, known };
         past.owns().await;
         past.is_over().await;
@@ -97,8 +99,12 @@ impl Past {
         self.post("/v1/secret/rotate", json!({ "overlap_seconds": 604_800 })).await;
         let key = json!({ "name": "Its readers", "scopes": ["requests:read", "webhooks:read"] });
         self.post_once("/v1/keys", key).await;
-        let test = json!({ "scopes": ["admin"], "livemode": false });
+        let test =
+            json!({ "scopes": ["admin"], "livemode": false, "rate_limit_per_minute": 1_000 });
         let test = self.post("/v1/keys", test).await;
+        let bearer = format!("Bearer {}", test["key"].as_str().expect("a key"));
+        let headers = [("authorization", bearer.as_str())];
+        self.world.call_with(Method::GET, "/v1/requests", &headers, Value::Null).await;
         self.know("test_key", test["key"].clone());
         let revoked = self.post("/v1/keys", json!({ "scopes": ["requests:write"] })).await;
         self.call(Method::DELETE, &format!("/v1/keys/{}", id(&revoked)), Value::Null).await;
