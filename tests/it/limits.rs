@@ -120,15 +120,15 @@ async fn who_shows_no_key_spends_none_of_its_calls_and_who_lacks_a_scope_does() 
 async fn a_limited_key_makes_keys_that_are_limited_as_much_or_more() {
     let world = World::start().await;
     let maker = limited(&world, 50).await;
-    let make = async |body: Value| call(&world, &maker, Method::POST, "/v1/keys", body).await;
+    let ask = async |body: Value| call(&world, &maker, Method::POST, "/v1/keys", body).await;
     for (wanted, is) in [(json!(49), 49), (json!(50), 50), (Value::Null, 50)] {
         let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": wanted });
-        let made = make(body).await;
+        let made = ask(body).await;
         assert_eq!(made.json()["rate_limit_per_minute"], is, "{}", made.text());
     }
     for wanted in [json!(51), json!(0), json!("1")] {
         let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": wanted });
-        assert_eq!(faults(&make(body).await), ["/rate_limit_per_minute"]);
+        assert_eq!(faults(&ask(body).await), ["/rate_limit_per_minute"]);
     }
     for (wanted, is_taken) in [(60_000, true), (60_001, false)] {
         let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": wanted });

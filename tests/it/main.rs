@@ -28,6 +28,7 @@ mod profiles;
 mod races;
 mod requests;
 mod results;
+mod retention;
 mod secrets;
 mod simulated_table;
 mod ssrf;

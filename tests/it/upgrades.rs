@@ -19,10 +19,10 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::World;
 
-pub(crate) use self::kept::items;
+pub(crate) use self::{kept::items, past::Past};
 use self::{
     kept::{Kept, SETS},
-    past::{Past, everything, id, question},
+    past::{everything, id, question},
     spelled::spelled,
 };
 
@@ -168,7 +168,7 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
         let pending = list(&world, "/v1/requests?status=pending&").await;
         let n_counted = world.system.store.n_pending(world.account.id, 100).await.expect("counted");
         let is_capped = set.items().iter().any(|it| it.get("max_pending").is_some());
-        assert_eq!(n_counted, if is_capped { 1 } else { 0 }, "{pending:?}");
+        assert_eq!(n_counted, u32::from(is_capped), "{pending:?}");
         assert_eq!(get(&world, "/v1/webhooks/failing").await["failing_since"], Value::Null);
     }
 }

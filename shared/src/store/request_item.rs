@@ -10,10 +10,14 @@ use super::{
 };
 use crate::domain::{
     Audience, Event, EventKind, OpId, Question, Request,
+    delivery::waiting::HELD_MAX,
     event::Answered,
     reading::Reading,
     request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
 };
+
+/// How long it is kept at least once nothing of its callback can be under way.
+const TOLD_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// How long a tombstone stays: longer than an idempotency key must hold.
 const TOMBSTONE: std::time::Duration = std::time::Duration::from_hours(48);
@@ -153,9 +157,16 @@ impl Item for Request {
         match &self.state {
             State::Pending => spelling,
             State::Ended(end) => {
-                // A result may wait to be read for longer than what is over is kept.
+                // A result may wait to be read for longer than what is over is kept, and a receiver
+                // may be told of it for longer than that.
                 let over_at = self.terms.read.expires_at(end.at).unwrap_or(end.at);
-                spelling.json("ended", &EndItem::from(end)).ttl(Some(over_at + layout.retention))
+                let told = self
+                    .terms
+                    .callback
+                    .as_ref()
+                    .map(|it| end.at + it.receiver.retry.longest() + HELD_MAX + TOLD_KEPT);
+                let kept = Some(over_at + layout.retention).max(told);
+                spelling.json("ended", &EndItem::from(end)).ttl(kept)
             }
             State::Erased { at, n_looks } => spelling
                 .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })

@@ -346,6 +346,8 @@ proptest! {
         let kept_until = seconds_of(&created(&ended), "ttl").expect("it has ended");
         let at = request.deadline;
         prop_assert!((at + LAYOUT.retention).as_second() <= kept_until);
+        let retry = request.terms.callback.as_ref().map(|it| it.receiver.retry.longest());
+        prop_assert!(retry.is_none_or(|it| (at + it).as_second() < kept_until), "its callback");
         let expires_at = request.terms.read.expires_at(at);
         prop_assert!(expires_at.is_none_or(|it| it.as_second() <= kept_until));
     }

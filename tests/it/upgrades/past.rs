@@ -24,13 +24,13 @@ const DOWN: &str = "https://down.example.com/hook";
 const KNOWN: [&str; 5] = ["id", "recipients", "token", "receipt", "status"];
 
 /// A world as somebody left it, and what its callers know of it.
-pub(super) struct Past {
-    pub(super) world: World,
+pub(crate) struct Past {
+    pub(crate) world: World,
     pub(super) known: Map<String, Value>,
 }
 
 impl Past {
-    pub(super) async fn live() -> Self {
+    pub(crate) async fn live() -> Self {
         let world = World::start().await;
         let known = Map::from_iter([("key".to_owned(), Value::from(&*world.key))]);
         let capped = world.account.cap(Some(1_000)).expect("it has none");
