@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{dev, keys};
+use crate::{accounts, dev, keys};
 
 /// Asks people a question from code, and brings the answer back as a signed callback.
 ///
@@ -31,6 +31,9 @@ enum Command {
     /// Makes API keys, locally or in a deployed table
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Sets what accounts may do, locally or in a deployed table
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,12 +48,24 @@ enum KeysCommand {
     Create(keys::Create),
 }
 
+#[derive(Debug, Subcommand)]
+enum AccountsCommand {
+    /// Sets how many requests of an account may be pending at once
+    ///
+    /// Beyond that, asking is refused with 429 until some have ended. Requests are counted that
+    /// are made while there is a cap; those from before are not. It counts within 10 seconds.
+    /// Which table it is about is decided as by `keys create`.
+    #[command(after_help = accounts::EXAMPLES)]
+    Limit(accounts::Limit),
+}
+
 /// Does what the command line says. A failure is told in one line.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::Dev(cli.dev)) {
         Command::Dev(flags) => dev::run(flags).await,
         Command::Keys(KeysCommand::Create(create)) => keys::create(create).await,
+        Command::Accounts(AccountsCommand::Limit(limit)) => accounts::limit(limit).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

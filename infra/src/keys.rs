@@ -1,37 +1,20 @@
 //! `answerback keys create`: the way in, for there is no API before the first key.
-//!
-//! | where | when | how |
-//! |-------|------|-----|
-//! | a deployed table | `TABLE_NAME` is set, and no `--data-dir` | as the functions do, by the environment |
-//! | a running local stack | the folder is in use | through its DynamoDB, whose address the folder holds |
-//! | a folder of a stopped one | else | by opening it |
 
 use std::{
-    fs::{File, TryLockError},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     str::FromStr,
-    sync::Arc,
-    time::Duration,
 };
 
 use answerback::{
-    domain::{Account, AccountId, Scope},
-    service::{
-        Clock, Config, Entropy, NewKey, Sdk, Vault,
-        config::{DUE_SHARDS, RETENTION_DAYS, optional},
-        new_account,
-    },
-    store::{DynamoDb, Layout, Store, keys},
+    domain::{AccountId, ApiKey, Scope, account::CALLS_PER_MINUTE_MAX},
+    service::{Clock, Entropy, NewKey, new_account},
 };
 use anyhow::Context as _;
+use clap::value_parser;
 use secrecy::ExposeSecret as _;
 
-use crate::{
-    aws::{Aws, Data, KEY},
-    dev::{DATA_DIR, Ready},
-    table,
-};
+use crate::place::Place;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +38,9 @@ pub(crate) struct Create {
     /// A key for tests (`ab_test_…`): what is made with it is marked `livemode: false`
     #[arg(long)]
     test: bool,
+    /// How many calls it may make in a minute [default: as many as it likes]
+    #[arg(long, value_name = "CALLS", value_parser = value_parser!(u32).range(1..=CALLS_PER_MINUTE_MAX.into()))]
+    rate_limit: Option<u32>,
     /// Folder of the local stack [default: .answerback]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -69,85 +55,36 @@ enum Owner {
 
 /// Makes a key and prints it: the key alone on stdout, what to know of it on stderr.
 pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
-    let table: Option<String> = optional("TABLE_NAME")?;
-    if create.data_dir.is_none() && table.is_some() {
-        let config = Config::from_env()?;
-        let sdk = Sdk::from_env().context(
-            "cannot reach the deployed table (after `aws login` and the like, \
-             `eval \"$(aws configure export-credentials --format env)\"` sets the credentials)",
-        )?;
-        let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
-        // An account that is there has its secret already.
-        let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
-        return make(&create, &store(&sdk, &config.table, layout), vault).await;
-    }
-
-    let folder = create.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
-    let layout = Layout {
-        n_due_shards: DUE_SHARDS,
-        retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
-    };
-    if is_in_use(folder)? {
-        let ready = Ready::read(folder)?.context("the local stack is still starting")?;
-        let sdk = Sdk::local(&ready.aws_endpoint);
-        let vault = Vault::kms(sdk.kms(), KEY);
-        return make(&create, &store(&sdk, table::NAME, layout), Some(vault)).await;
-    }
-    let aws = Aws::start(Data::Folder(folder.to_owned()), None, Clock::System).await?;
-    let sdk = Sdk::local(aws.endpoint());
-    let vault = Vault::kms(sdk.kms(), KEY);
-    let made = make(&create, &store(&sdk, table::NAME, layout), Some(vault)).await;
-    aws.stop().await;
+    let place = Place::open(create.data_dir.as_deref()).await?;
+    let made = make(&create, &place).await;
+    place.close().await;
     made
 }
 
-fn store(sdk: &Sdk, table: &str, layout: Layout) -> Store {
-    Store::new(Arc::new(DynamoDb::new(sdk.dynamodb(), table)), layout)
-}
-
-async fn make(create: &Create, store: &Store, vault: Option<Vault>) -> anyhow::Result<()> {
+async fn make(create: &Create, place: &Place) -> anyhow::Result<()> {
     let (now, entropy) = (Clock::System.now(), Entropy::System);
     let account = match create.account {
         Owner::New => {
-            let vault = vault.context(
+            let vault = place.vault.as_ref().context(
                 "`SECRETS_KEY_ID` must be set, to what seals the account's secret: the stack's output \
                  `NextCommand` has it",
             )?;
-            let account = new_account(now, &entropy, &vault).await?;
+            let account = new_account(now, &entropy, vault).await?;
             // A fresh identifier is nobody else's, so whatever is found there is this.
-            let _ = store.create(&account).await?;
+            let _ = place.store.create(&account).await?;
             account.id
         }
-        Owner::Existing(id) => {
-            let account: Option<Account> = store.get(keys::account(id)).await?;
-            account
-                .with_context(|| format!("there is no account {id}; `--account new` makes one"))?
-                .id
-        }
+        Owner::Existing(id) => place.account(id).await?.id,
     };
-    let new = NewKey::make(account, !create.test, create.scopes.clone(), now, &entropy);
-    let _ = store.create(&new.key).await?;
+    let NewKey { key, text } =
+        NewKey::make(account, !create.test, create.scopes.clone(), now, &entropy);
+    let key = ApiKey { rate_limit_per_minute: create.rate_limit, ..key };
+    let _ = place.store.create(&key).await?;
 
     let scopes: Vec<_> = create.scopes.iter().map(|it| it.as_str()).collect();
-    eprintln!("Key {} of account {account}, for {}.", new.key.id, scopes.join(", "));
+    eprintln!("Key {} of account {account}, for {}.", key.id, scopes.join(", "));
     eprintln!("It is shown this once: only a hash of it is kept.");
-    writeln!(io::stdout(), "{}", new.text.expose_secret()).context("cannot print the key")
-}
-
-/// Whether a local stack runs on this folder.
-fn is_in_use(folder: &Path) -> anyhow::Result<bool> {
-    let lock = File::open(folder.join("lock")).with_context(|| {
-        format!(
-            "there is no local stack in `{}`: run `answerback dev` first, or set TABLE_NAME for a \
-             deployed table",
-            folder.display()
-        )
-    })?;
-    match lock.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(err)) => Err(err).context("cannot look at the folder's lock"),
-    }
+    writeln!(io::stdout(), "{}", text.expose_secret()).context("cannot print the key")
 }
 
 impl FromStr for Owner {

@@ -1,4 +1,4 @@
-//! The program `answerback`: the local stack, and API keys.
+//! The program `answerback`: the local stack, API keys, and limits of accounts.
 
 use std::process::ExitCode;
 

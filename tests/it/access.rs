@@ -30,7 +30,7 @@ pub(crate) async fn stored(world: &World) -> String {
 }
 
 /// Every operation that needs a scope, with the scope.
-fn guarded() -> Vec<(Method, String, Scope)> {
+pub(crate) fn guarded() -> Vec<(Method, String, Scope)> {
     let paths = Contract::of_the_api().document()["paths"].as_object().expect("paths");
     let operations = paths.iter().flat_map(|(path, operations)| {
         operations.as_object().into_iter().flatten().map(move |it| (path, it))
@@ -45,12 +45,12 @@ fn guarded() -> Vec<(Method, String, Scope)> {
 }
 
 /// The path of an operation on the thing with this identifier.
-fn place_of(path: &str, id: &str) -> String {
+pub(crate) fn place_of(path: &str, id: &str) -> String {
     path.replace("{id}", id).replace("{request_id}", id)
 }
 
 /// What a refusal says, if it is of this kind. The fronts of other products tell no kind.
-fn told(answer: &Answer, path: &str, code: &str) -> Value {
+pub(crate) fn told(answer: &Answer, path: &str, code: &str) -> Value {
     if path.starts_with("/api/") {
         return answer.json()["details"].clone();
     }
@@ -59,7 +59,7 @@ fn told(answer: &Answer, path: &str, code: &str) -> Value {
 }
 
 /// A body that is right for this operation, as far as anybody can tell who has no right to it.
-fn body_of(method: &Method, path: &str) -> Value {
+pub(crate) fn body_of(method: &Method, path: &str) -> Value {
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => asking(json!({})),
         ("POST", path) if path.ends_with("/responses") => json!({ "option": "yes" }),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use answerback::store::Saved;
 use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -175,7 +176,7 @@ async fn live(world: &World, n_recipients: usize) {
 async fn a_whole_life_stays_within_its_budget() {
     println!("recipients | writes               | reads");
     for (n_recipients, write_units_max, read_units_max) in
-        [(1, 20.0, 8.0), (2, 22.0, 9.0), (5, 29.0, 12.0), (10, 45.0, 17.0)]
+        [(1, 20.0, 9.0), (2, 22.0, 10.0), (5, 29.0, 13.0), (10, 45.0, 18.0)]
     {
         let (writes, reads) = lifecycle(n_recipients).await;
         println!("{n_recipients:>10} | {writes} | {reads}");
@@ -184,4 +185,56 @@ async fn a_whole_life_stays_within_its_budget() {
         assert!(writes.units <= write_units_max, "{writes}");
         assert!(reads.units <= read_units_max, "{reads}");
     }
+}
+
+#[tokio::test]
+async fn a_key_without_a_limit_costs_nothing_and_one_with_a_limit_a_write_for_each_call_it_has() {
+    let (world, meter) = metered(false).await;
+    let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": 3 });
+    let limited = world.call(Method::POST, "/v1/keys", body).await.json();
+    let limited = format!("Bearer {}", limited["key"].as_str().expect("a key"));
+    let look = async |headers: &[(&str, &str)]| {
+        meter.take();
+        world.call_with(Method::GET, "/v1/requests", headers, Value::Null).await;
+        let bill = meter.take();
+        (bill.writes().n_calls, bill.reads().n_calls)
+    };
+    assert_eq!(look(&[]).await, (0, 1), "the list");
+    let headers = [("authorization", limited.as_str())];
+    assert_eq!(look(&headers).await, (1, 2), "counted; the key itself is read for the first time");
+    for expected in [(1, 1), (1, 1), (1, 0), (0, 0), (0, 0)] {
+        assert_eq!(look(&headers).await, expected, "who is refused once is refused for nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_cap_on_pending_requests_costs_one_query_and_no_write() {
+    let mut units = Vec::new();
+    for cap in [None, Some(100)] {
+        let (world, meter) = metered(false).await;
+        let account = world.account.cap(cap);
+        if let Some(account) = &account {
+            let saved = world.system.store.save(account).await.expect("written");
+            assert!(matches!(saved, Saved::Saved));
+        }
+        meter.take();
+        world.create(question(1)).await;
+        let n_reads = meter.take().reads().n_calls;
+        assert_eq!(n_reads, 3 + u32::from(cap.is_some()), "who, whose, webhooks");
+        for _ in 0..50 {
+            world.create(question(1)).await;
+        }
+        meter.take();
+        let request = world.create(question(1)).await;
+        let made = meter.take();
+        assert_eq!(made.writes().n_calls, 1);
+        assert_eq!(made.reads().n_calls, u32::from(cap.is_some()));
+        assert!(made.reads().units <= 2.0, "51 rows: {:?}", made.reads());
+        approve(&world, &request, 0).await;
+        let ended = meter.take();
+        assert_eq!(ended.writes().n_calls, 1, "it makes room by itself");
+        units.push((made.writes().units, ended.writes().units));
+    }
+    let [without, with] = units[..] else { panic!("both") };
+    assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, there and gone");
 }

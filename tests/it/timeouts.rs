@@ -197,12 +197,12 @@ async fn any_number_of_sweeps_at_once_do_everything_once() {
 async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
     let world = World::start().await;
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
-    let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001", "zzz_1"];
+    let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001"];
     let n_shards = world.system.store.n_due_shards();
     for shard in 0..n_shards {
         for pk in broken {
             let text = |it: String| AttributeValue::S(it);
-            let pk = if pk == "zzz_1" { format!("zzz_{shard}") } else { in_shard(pk, shard) };
+            let pk = in_shard(pk, shard);
             let item = HashMap::from([
                 ("pk".to_owned(), text(pk)),
                 ("sk".to_owned(), text("-".to_owned())),
@@ -218,7 +218,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
                 .expect("put");
         }
     }
-    let n_broken = 3 * n_shards;
+    let n_broken = 2 * n_shards;
     let request = world.create(question(3_600)).await;
     world.system.clock.advance(Duration::from_secs(3_602));
     let swept = world.system.sweep().await;

@@ -95,6 +95,7 @@ pub(crate) async fn make(
     }
 
     let draft = read(body)?;
+    let is_counted = app.accounts.room_for_a_request(owner).await?;
     if let Some(callback) = &draft.terms.callback {
         callback::check(app, &callback.receiver, callback::URL, draft.probe, host).await?;
     }
@@ -114,6 +115,7 @@ pub(crate) async fn make(
         channel: draft.channel,
         trace: trace(headers),
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
+        is_counted,
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
         audience: Audience::ANYBODY,

@@ -1,7 +1,7 @@
 //! `POST /v1/keys` makes a key, `DELETE /v1/keys/{id}` revokes one.
 
 use answerback::{
-    domain::{ApiKey, KeyId, Scope},
+    domain::{ApiKey, KeyId, Scope, account::CALLS_PER_MINUTE_MAX},
     service::{
         Caller, Fields, NewKey, Problem, advance,
         fields::{Faults, note},
@@ -31,6 +31,7 @@ struct Draft {
     name: Option<String>,
     scopes: Vec<Scope>,
     livemode: bool,
+    rate_limit_per_minute: Option<u32>,
 }
 
 /// A key as it is shown when it is made; the text this once.
@@ -59,10 +60,11 @@ pub(crate) async fn create(
     if let Some(found) = idempotency::find(&app, keyed, keys::api_key(id)).await? {
         return Ok(created(&found, None));
     }
-    let Draft { name, scopes, livemode } = read(body, &caller)?;
+    let Draft { name, scopes, livemode, rate_limit_per_minute } = read(body, &caller)?;
     let NewKey { key, text } =
         NewKey::make_as(id, caller.account(), livemode, scopes, now, &app.entropy);
-    let key = ApiKey { name, fingerprint: keyed.map(|it| it.fingerprint), ..key };
+    let fingerprint = keyed.map(|it| it.fingerprint);
+    let key = ApiKey { name, fingerprint, rate_limit_per_minute, ..key };
     if let Some(found) = idempotency::create(&app, keyed, &key).await? {
         return Ok(created(&found, None));
     }
@@ -128,9 +130,14 @@ fn read(body: Value, caller: &Caller) -> Result<Draft, Problem> {
             }
         }
     }
+    // Whose own calls are limited makes keys that are no less so.
+    let most = caller.rate_limit_per_minute();
+    let calls = 1..=most.unwrap_or(CALLS_PER_MINUTE_MAX);
+    let rate_limit_per_minute =
+        fields.integer("rate_limit_per_minute", calls, &mut faults).or(most);
     fields.finish(&mut faults);
     if faults.is_empty() {
-        Ok(Draft { name, scopes, livemode })
+        Ok(Draft { name, scopes, livemode, rate_limit_per_minute })
     } else {
         Err(Problem::invalid(faults))
     }

@@ -272,11 +272,16 @@ async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
 async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
     tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "something due could not be handled");
     swept.n_errors += 1;
-    if let store::Error::Dynamo { .. } = err {
+    let put_off = match err {
         // Not the item's fault: it stays due, and the next sweep tries again.
-        return;
-    }
-    match app.store.put_off(&due.what, now + BROKEN).await {
+        store::Error::Dynamo { .. } => return,
+        // Nor here: this version was put back, and the one that knows it will be back.
+        store::Error::Newer { .. } => {
+            app.store.leave_to_newer(&due.what, now + BROKEN).await.map(|()| false)
+        }
+        store::Error::Decode { .. } => app.store.put_off(&due.what, now + BROKEN).await,
+    };
+    match put_off {
         Ok(false) => (),
         Ok(true) => {
             swept.n_set_aside += 1;

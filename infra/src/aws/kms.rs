@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use answerback::service::Entropy;
+use answerback::{service::Entropy, signing};
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -21,10 +21,17 @@ use super::front::Fault;
 pub const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/5ea1ed00-0000-4000-8000-000000000000";
 /// The file with the key itself.
 const FILE: &str = "secrets.key";
+/// The key for what is kept in memory only: always the same, so that tests can keep what it wrapped.
+const IN_MEMORY: [u8; 32] = [7; 32];
 
 /// A KMS with one key. Clones are the same one.
 #[derive(Clone)]
-pub(super) struct Kms(Arc<LessSafeKey>);
+pub(super) struct Kms(Arc<Key>);
+
+struct Key {
+    bytes: [u8; 32],
+    cipher: LessSafeKey,
+}
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,27 +70,28 @@ struct Decrypt {
 }
 
 impl Kms {
-    /// The one of this folder, whose key is made at the first start; without a folder one that is
-    /// gone with the process.
+    /// The one of this folder, whose key is made at the first start.
     pub(super) fn open(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(folder) = folder else { return Ok(Self::new(&Entropy::System.next_secret())) };
+        let Some(folder) = folder else { return Ok(Self::new(IN_MEMORY)) };
         let path = folder.join(FILE);
         if path.exists() {
             let text = std::fs::read_to_string(&path);
             let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
-            let key = BASE64.decode(text.trim()).ok().and_then(|it| <[u8; 32]>::try_from(it).ok());
+            // Until there was a KMS here, it was written in hexadecimal.
+            let key = signing::unhex(text.trim()).or_else(|| BASE64.decode(text.trim()).ok());
+            let key = key.and_then(|it| <[u8; 32]>::try_from(it).ok());
             return key
-                .map(|it| Self::new(&it))
+                .map(Self::new)
                 .with_context(|| format!("`{}` holds no key of 32 bytes", path.display()));
         }
         let key = Entropy::System.next_secret();
         crate::file::replace(folder, FILE, (BASE64.encode(key) + "\n").as_bytes())?;
-        Ok(Self::new(&key))
+        Ok(Self::new(key))
     }
 
-    fn new(key: &[u8; 32]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, key).expect("it has 32 bytes");
-        Self(Arc::new(LessSafeKey::new(key)))
+    fn new(bytes: [u8; 32]) -> Self {
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).expect("it has 32 bytes");
+        Self(Arc::new(Key { bytes, cipher: LessSafeKey::new(key) }))
     }
 
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<Value, Error> {
@@ -124,6 +132,7 @@ impl Kms {
         nonce.copy_from_slice(&Entropy::System.next_secret()[..NONCE_LEN]);
         let mut sealed = data_key.to_vec();
         self.0
+            .cipher
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 bound_to(context),
@@ -134,10 +143,14 @@ impl Kms {
     }
 
     fn unwrap(&self, wrapped: &[u8], context: &BTreeMap<String, String>) -> Option<Vec<u8>> {
+        if wrapped.is_empty() {
+            // Until there was a KMS here, this key itself sealed.
+            return Some(self.0.bytes.to_vec());
+        }
         let (nonce, sealed) = wrapped.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = sealed.to_vec();
-        Some(self.0.open_in_place(nonce, bound_to(context), &mut opened).ok()?.to_vec())
+        Some(self.0.cipher.open_in_place(nonce, bound_to(context), &mut opened).ok()?.to_vec())
     }
 }
 

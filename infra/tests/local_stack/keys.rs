@@ -1,9 +1,9 @@
-//! `answerback keys create`.
+//! `answerback keys create` and `answerback accounts limit`.
 
 use std::process::{Command, Output};
 
 use axum::http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stack::{Stack, answerback, run, text};
 
@@ -65,6 +65,46 @@ async fn a_key_is_made_in_a_table_that_the_environment_names() {
     assert!(is_made, "{key}");
     key.clone_into(&mut stack.api_key);
     check_scope(&stack).await;
+}
+
+#[tokio::test]
+async fn limits_are_set_while_the_stack_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let mut stack = Stack::start(folder.path(), &[]);
+    let account = stack.ready["account_id"].as_str().expect("an account").to_owned();
+    let cap = |account, max| {
+        let limit = ["accounts", "limit", "--data-dir", path, "--account", account];
+        run(&mut answerback(&[&limit[..], &["--max-pending", max]].concat()))
+    };
+    for (account, max, fault) in [
+        ("acct_00000000000000000000000000", "1", "there is no account acct_0"),
+        (account.as_str(), "10001", "at most 10000, or `none`"),
+        (account.as_str(), "many", "invalid digit"),
+    ] {
+        let output = cap(account, max);
+        let (is_set, told) = made(&output);
+        assert!(!is_set && told.contains(fault), "{told}");
+    }
+    // Nobody has asked anything, so nobody remembers the account as it was.
+    assert!(made(&cap(&account, "0")).0);
+    let body = json!({ "title": "Go?", "options": [{ "value": "yes", "label": "Yes" }] });
+    let (status, problem) = stack.call(Method::POST, "/v1/requests", body).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");
+    assert!(made(&cap(&account, "none")).0);
+
+    let limited = ["--data-dir", path, "--account", &account, "--rate-limit", "1"];
+    let output = run(&mut answerback(&[&READ[..], &limited].concat()));
+    let (is_made, key) = made(&output);
+    assert!(is_made, "{key}");
+    key.clone_into(&mut stack.api_key);
+    let mut n_refused = 0;
+    // At most one minute ends meanwhile.
+    for _ in 0..3 {
+        let (status, _) = stack.call(Method::GET, "/v1/requests", Value::Null).await;
+        n_refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert!(n_refused > 0);
 }
 
 /// The key reads requests and does nothing else.

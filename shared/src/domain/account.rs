@@ -10,6 +10,12 @@ use super::{
     secret::{Secret, Secrets, TooManySecrets},
 };
 
+/// Most calls a minute that a key can be limited to. One item counts them, and `DynamoDB` takes a
+/// thousand writes a second of one.
+pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
+/// Most requests that a cap can let be pending: all are counted for each new one.
+pub const PENDING_REQUESTS_MAX: u32 = 10_000;
+
 /// Somebody who uses Answerback, apart from everybody else.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -21,6 +27,8 @@ pub struct Account {
     pub id_key: IdKey,
     /// What callbacks are signed with.
     pub secrets: Secrets,
+    /// How many of its requests may be pending at once, live and test together, if there is a cap.
+    pub max_pending_requests: Option<u32>,
     /// Counts the writes; the store refuses a write based on an older one.
     pub revision: u64,
 }
@@ -71,6 +79,8 @@ pub struct ApiKey {
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
     pub fingerprint: Option<Fingerprint>,
+    /// How many calls it opens in a minute, if that is limited.
+    pub rate_limit_per_minute: Option<u32>,
     /// Since when it opens nothing any more.
     pub revoked_at: Option<Timestamp>,
     /// Counts the writes; the store refuses a write based on an older one.
@@ -82,6 +92,12 @@ impl Account {
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
         let secrets = self.secrets.rotate(new, overlap)?;
         Ok(secrets.map(|secrets| Self { secrets, revision: self.revision + 1, ..self.clone() }))
+    }
+
+    /// The account with another cap, or without one; nothing if it has that already.
+    pub fn cap(&self, max_pending_requests: Option<u32>) -> Option<Self> {
+        let next = Self { max_pending_requests, revision: self.revision + 1, ..self.clone() };
+        (max_pending_requests != self.max_pending_requests).then_some(next)
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Request {
     pub trace: Option<Trace>,
     /// What answer links are made with.
     pub link_secret: LinkSecret,
+    /// Whether it counts against a cap of its account's, as it does while it is pending.
+    pub is_counted: bool,
     /// The address of the API that it was made through, without a slash at the end.
     pub base_url: String,
     /// Whether its creation and end are published on the event bus.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::strtime::BrokenDownTime, tz::TimeZone};
 
 /// Most retries of one delivery.
 pub const RETRIES_MAX: usize = 20;
@@ -14,6 +14,10 @@ pub const DELAY_SECONDS_MAX: u32 = 48 * 60 * 60;
 pub const TIMEOUT_SECONDS_MAX: u32 = 20;
 /// Starts beyond the budget after which a delivery is given up: its payload kills its worker.
 pub const CRASHES_MAX: u32 = 5;
+
+/// How dates were written that nobody is to write any more and all are to read: as RFC 850 and
+/// C's `asctime` do (RFC 9110, section 5.6.7).
+const OBSOLETE_DATES: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// How often, and how far apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +49,12 @@ impl RetryPolicy {
         Some(delay.max(asked))
     }
 
+    /// The longest from the first attempt to the last, but for those that wait or crash: a delay is
+    /// at most doubled, by chance or because the receiver asks.
+    pub fn longest(&self) -> Duration {
+        2 * self.delays_seconds.iter().map(|it| Duration::from_secs((*it).into())).sum::<Duration>()
+    }
+
     /// Whether it gives a receiver more and more time.
     pub fn grows(&self) -> bool {
         self.delays_seconds.windows(2).any(|it| it[0] < it[1])
@@ -64,8 +74,17 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         let seconds = value.parse().unwrap_or(u32::MAX);
         return Some(Duration::from_secs(seconds.into()));
     }
-    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    let at = match jiff::fmt::rfc2822::parse(value) {
+        Ok(at) => at.timestamp(),
+        Err(_) => OBSOLETE_DATES.iter().find_map(|it| date(it, value))?,
+    };
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// A date in UTC that is written so.
+fn date(format: &str, value: &str) -> Option<Timestamp> {
+    let at = BrokenDownTime::parse(format, value).ok()?.to_datetime().ok()?;
+    Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]
@@ -99,6 +118,10 @@ mod tests {
         assert_eq!(retry_after("120", now), Some(Duration::from_mins(2)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:51:37 GMT", now), Some(Duration::from_mins(2)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        for obsolete in ["Sunday, 06-Nov-94 08:51:37 GMT", "Sun Nov  6 08:51:37 1994"] {
+            assert_eq!(retry_after(obsolete, now), Some(Duration::from_mins(2)), "{obsolete}");
+        }
+        assert_eq!(retry_after("Sunday, 06-Nov-94 08:51:37 CET", now), None);
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-1", now), None);
     }
@@ -106,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_makes_the_parser_panic(
-            value in r"\PC*|[ ]*[0-9]{1,30}[ ]*|[+-]?[0-9.e]{1,9}|[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{1,9} [A-Z+0-9-]{1,5}",
+            value in r"\PC*|[ ]*[0-9]{1,30}[ ]*|[+-]?[0-9.e]{1,9}|[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{1,9} [A-Z+0-9-]{1,5}|(Sunday|Friday), [0-9]{1,2}-(Nov|Feb)-[0-9]{2,4} [0-9:]{1,9} GMT|(Sun|Fri) (Nov|Feb) [ 0-9]{2} [0-9:]{1,9} [0-9]{1,5}",
             now in -377_705_116_800_i64..253_402_207_200,
         ) {
             let now = Timestamp::from_second(now).expect("in range");

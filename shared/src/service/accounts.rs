@@ -4,6 +4,8 @@
 //! reads them seldom. A key that is revoked, or a secret that is rotated, counts everywhere within
 //! that time.
 
+mod limits;
+
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -35,6 +37,8 @@ pub struct Accounts {
     clock: Clock,
     keys: Remembered<KeyId, ApiKey>,
     owners: Remembered<AccountId, Account>,
+    /// The keys that have made all their calls, and until when.
+    spent: Remembered<KeyId, Timestamp>,
 }
 
 /// Things by identifier, with the time when they were read.
@@ -67,12 +71,14 @@ pub struct NewKey {
 impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, keys: Remembered::default(), owners: Remembered::default() }
+        let (keys, owners, spent) = Default::default();
+        Self { store, clock, keys, owners, spent }
     }
 
     /// Who is calling with these headers, if they may do what needs `scope`.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
         let caller = self.authenticate(headers).await?;
+        self.count(&caller.key).await?;
         caller.need(scope)?;
         Ok(caller)
     }
@@ -149,6 +155,11 @@ impl Caller {
         self.key.id
     }
 
+    /// How many calls the key opens in a minute, if that is limited.
+    pub fn rate_limit_per_minute(&self) -> Option<u32> {
+        self.key.rate_limit_per_minute
+    }
+
     /// Whether the key opens what needs `scope`.
     pub fn may(&self, scope: Scope) -> bool {
         self.key.allows(scope)
@@ -207,6 +218,7 @@ impl NewKey {
             created_at: now,
             created_by: OpId::new(entropy.next()),
             fingerprint: None,
+            rate_limit_per_minute: None,
             revoked_at: None,
             revision: 0,
         };
@@ -224,7 +236,7 @@ pub async fn new_account(
     let id_key = IdKey(entropy.next_secret());
     let secret = vault.make(id, now, entropy).await?;
     let secrets = Secrets(vec![secret.kept]);
-    Ok(Account { id, created_at: now, id_key, secrets, revision: 0 })
+    Ok(Account { id, created_at: now, id_key, secrets, max_pending_requests: None, revision: 0 })
 }
 
 /// The key that a caller sent.

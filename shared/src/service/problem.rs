@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::Lost;
 use crate::store;
 
-/// How long somebody who is told to come back should wait, in seconds.
-const RETRY_AFTER_SECONDS: u16 = 1;
+/// How long somebody should wait for others to be done, in seconds.
+const BUSY_RETRY_SECONDS: u32 = 1;
 
 /// An error response.
 ///
@@ -26,6 +26,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
     more: Map<String, Value>,
+    retry_after_seconds: Option<u32>,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
@@ -68,6 +69,10 @@ pub enum Code {
     TooManyWebhooks,
     /// The webhook is disabled.
     WebhookDisabled,
+    /// The key has made as many calls as it may.
+    RateLimited,
+    /// The account has as many pending requests as it may.
+    TooManyPendingRequests,
     /// Too many did the same at once.
     TooBusy,
     /// Something on our side failed.
@@ -127,6 +132,7 @@ impl Code {
             | Self::TooManyWebhooks
             | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
+            Self::RateLimited | Self::TooManyPendingRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -153,6 +159,8 @@ impl Code {
             Self::WebhookExists => "webhook_exists",
             Self::TooManyWebhooks => "too_many_webhooks",
             Self::WebhookDisabled => "webhook_disabled",
+            Self::RateLimited => "rate_limited",
+            Self::TooManyPendingRequests => "too_many_pending_requests",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -178,6 +186,8 @@ impl Code {
             Self::WebhookExists => "There is such a webhook already",
             Self::TooManyWebhooks => "Too many webhooks",
             Self::WebhookDisabled => "The webhook is disabled",
+            Self::RateLimited => "Too many calls",
+            Self::TooManyPendingRequests => "Too many pending requests",
             Self::TooBusy => "Too busy",
             Self::Internal => "Something went wrong on our side",
         }
@@ -187,7 +197,14 @@ impl Code {
 impl Problem {
     /// A problem with this code, and what to say about this case of it.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), faults: Vec::new(), more: Map::new(), cause: None }
+        Self {
+            code,
+            detail: detail.into(),
+            faults: Vec::new(),
+            more: Map::new(),
+            retry_after_seconds: (code == Code::TooBusy).then_some(BUSY_RETRY_SECONDS),
+            cause: None,
+        }
     }
 
     /// The request breaks these rules.
@@ -216,6 +233,12 @@ impl Problem {
     /// Too many did the same at once, and what was asked was not done.
     pub fn too_busy() -> Self {
         Self::new(Code::TooBusy, "too many changes at once; nothing was recorded, try again")
+    }
+
+    /// Says in how many seconds to come back.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
     }
 
     /// Adds a member to the body.
@@ -314,8 +337,8 @@ impl fmt::Display for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if self.code == Code::TooBusy {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.code == Code::Unauthorized {
             response.headers_mut().insert("www-authenticate", HeaderValue::from_static("Bearer"));

@@ -28,6 +28,7 @@ impl Item for Account {
         Spelling::default()
             .number("revision", self.revision.cast_signed())
             .json(SECRETS, &secret_item::spell(&self.secrets))
+            .number("max_pending", self.max_pending_requests.map(i64::from))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -36,6 +37,7 @@ impl Item for Account {
             created_at: item.time("created_at")?,
             id_key: IdKey(item.array("id_key")?.ok_or(DecodeError::of("id_key"))?),
             secrets: secret_item::read(item.json(SECRETS)?)?,
+            max_pending_requests: item.optional_number("max_pending")?,
             revision: item.number("revision")?,
         })
     }
@@ -63,6 +65,7 @@ impl Item for ApiKey {
             .time("created_at", self.created_at)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .number("rate_limit", self.rate_limit_per_minute.map(i64::from))
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Keys))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
@@ -92,6 +95,7 @@ impl Item for ApiKey {
                 item.optional_number::<i64>("created_by")?.unwrap_or(0).cast_unsigned(),
             ),
             fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            rate_limit_per_minute: item.optional_number("rate_limit")?,
             revoked_at: item.optional_time("revoked_at")?,
             revision: item.number("revision")?,
         })

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{
         AttributeValue, KeysAndAttributes, ReturnValue::UpdatedNew,
-        ReturnValuesOnConditionCheckFailure::AllOld,
+        ReturnValuesOnConditionCheckFailure::AllOld, Select,
     },
 };
 use jiff::Timestamp;
@@ -180,20 +180,25 @@ impl Table for DynamoDb {
         })
     }
 
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
+    fn put_off(
+        &self,
+        key: Key,
+        until: Timestamp,
+        n_errors: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
         Box::pin(async move {
             let output = self
                 .client
                 .update_item()
                 .table_name(&self.name)
                 .set_key(Some(key.into_attributes()))
-                .update_expression("SET due_at = :until ADD n_errors :one")
+                .update_expression("SET due_at = :until ADD n_errors :more")
                 .condition_expression("attribute_exists(due_at)")
                 .expression_attribute_values(
                     ":until",
                     AttributeValue::N(until.as_millisecond().to_string()),
                 )
-                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":more", AttributeValue::N(n_errors.to_string()))
                 .return_values(UpdatedNew)
                 .send()
                 .await;
@@ -207,6 +212,35 @@ impl Table for DynamoDb {
                     Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(0),
                     _ => Err(Error::dynamo("put off an item", err)),
                 },
+            }
+        })
+    }
+
+    fn count_up(
+        &self,
+        key: Key,
+        max: u32,
+        expires_at: Timestamp,
+    ) -> Promise<'_, Result<bool, Error>> {
+        Box::pin(async move {
+            let number = |it: i64| AttributeValue::N(it.to_string());
+            let result = self
+                .client
+                .update_item()
+                .table_name(&self.name)
+                .set_key(Some(key.into_attributes()))
+                .update_expression("SET #ttl = :ttl ADD n :one")
+                .condition_expression("attribute_not_exists(n) OR n < :max")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":ttl", number(expires_at.as_second()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":max", number(max.into()))
+                .send()
+                .await;
+            let Err(err) = result else { return Ok(true) };
+            match err.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(Error::dynamo("count a call", err)),
             }
         })
     }
@@ -271,6 +305,40 @@ impl Table for DynamoDb {
                 Some(Cursor { pk: text("pk")?, at: text(&sk_name)? })
             });
             Ok(Page { items: output.items.unwrap_or_default(), next })
+        })
+    }
+
+    fn n_listed(
+        &self,
+        index: &'static str,
+        partition: String,
+        max: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
+        Box::pin(async move {
+            let (mut n_listed, mut after) = (0, None);
+            while n_listed < max {
+                let output = self
+                    .client
+                    .query()
+                    .table_name(&self.name)
+                    .index_name(index)
+                    .select(Select::Count)
+                    .key_condition_expression("#pk = :pk")
+                    .expression_attribute_names("#pk", format!("{index}_pk"))
+                    .expression_attribute_values(":pk", AttributeValue::S(partition.clone()))
+                    .set_exclusive_start_key(after)
+                    .limit(i32::try_from(max - n_listed).unwrap_or(i32::MAX))
+                    .send()
+                    .await
+                    .map_err(|err| Error::dynamo("count items", err))?;
+                n_listed += u32::try_from(output.count).unwrap_or(0);
+                // A page ends at 1 MB too.
+                after = output.last_evaluated_key;
+                if after.is_none() {
+                    break;
+                }
+            }
+            Ok(n_listed)
         })
     }
 

@@ -1,7 +1,9 @@
 //! How things are spelled in the table: attributes, and how they are read back.
 //!
 //! An attribute may be added, never renamed or given a new meaning; a write leaves attributes
-//! that it does not know as they are. What is looked into only as a whole stands in one attribute
+//! that it does not know as they are. What versions before would misread, a new word where they
+//! know all words or an attribute that they must not overlook, makes a new [`Item::VERSION`] of
+//! its kind: they then leave such items alone. What is looked into only as a whole stands in one attribute
 //! as JSON.
 
 use std::collections::HashMap;
@@ -11,6 +13,9 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::keys::Key;
+
+/// The attribute that says which version of its spelling an item has.
+const VERSION: &str = "v";
 
 /// An item's attributes by name.
 pub type Attributes = HashMap<String, AttributeValue>;
@@ -28,6 +33,9 @@ pub struct Layout {
 pub trait Item: Sized {
     /// What it is, for error messages.
     const NAME: &'static str;
+    /// By which version of its spelling it is written, and up to which it is read. The first is
+    /// not written down.
+    const VERSION: u32 = 1;
     /// Where it lives.
     fn key(&self) -> Key;
     /// How often it was written before this.
@@ -41,6 +49,24 @@ pub trait Item: Sized {
     /// Reads it back.
     #[doc(hidden)]
     fn read(item: Reader) -> Result<Self, DecodeError>;
+}
+
+/// All attributes of an item that there was not before.
+pub(super) fn created<T: Item>(first: &T, layout: &Layout) -> Attributes {
+    let mut attributes = first.key().into_attributes();
+    attributes.extend(first.fixed(layout).0);
+    attributes.extend(moved(first, layout));
+    attributes.retain(|_, it| !it.is_null());
+    attributes
+}
+
+/// The attributes that a step writes; a NULL is one to be removed.
+pub(super) fn moved<T: Item>(next: &T, layout: &Layout) -> Attributes {
+    let Spelling(mut moving) = next.moving(layout);
+    if T::VERSION > 1 {
+        moving.insert(VERSION.to_owned(), AttributeValue::N(T::VERSION.to_string()));
+    }
+    moving
 }
 
 /// An item that this version cannot read.
@@ -118,6 +144,11 @@ impl Spelling {
 }
 
 impl Reader {
+    /// By which version of its spelling it was written.
+    pub(crate) fn version(&mut self) -> Result<u32, DecodeError> {
+        Ok(self.optional_number(VERSION)?.unwrap_or(1))
+    }
+
     pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DecodeError> {
         self.optional_text(name)?.ok_or(DecodeError::of(name))
     }
@@ -208,6 +239,11 @@ impl Reader {
             Some(AttributeValue::Bool(flag)) => Ok(flag),
             Some(_) | None => Err(DecodeError::of(name)),
         }
+    }
+
+    /// Whether it is there and set.
+    pub(crate) fn is_flagged(&mut self, name: &'static str) -> Result<bool, DecodeError> {
+        if self.0.contains_key(name) { self.flag(name) } else { Ok(false) }
     }
 
     pub(crate) fn json<T: DeserializeOwned>(

@@ -2,13 +2,14 @@
 //!
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
-//! | a request  | `req_…`    | `-`         | account, mode, `req`    |                               |                        | yes |
+//! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook, if it is a webhook's | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
 //! | a webhook  | account, mode | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
+//! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
@@ -118,6 +119,17 @@ pub fn account(id: AccountId) -> Key {
 /// Where an API key lives.
 pub fn api_key(id: KeyId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// Where it is counted how often a key was used in the minute with this number.
+pub fn calls(key: KeyId, minute: i64) -> Key {
+    Key::alone(format!("use#{key}#{minute}"))
+}
+
+/// The partition of [`RELATED_INDEX`] that holds an account's requests that are counted, live and
+/// test together.
+pub fn pending(account: AccountId) -> String {
+    format!("pending#{account}")
 }
 
 /// Where a channel lives.

@@ -29,11 +29,15 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use self::item::{Reader, Spelling};
-use crate::domain::{AccountId, Attempt, AttemptId, DeliveryId, EventId, RequestId, Webhook};
+use self::item::Reader;
+use crate::domain::{
+    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, RequestId, Webhook,
+};
 
 /// After so many errors an item is taken out of the line.
 const ERRORS_MAX: u32 = 5;
+/// How long it is kept how many calls there were: clocks differ.
+const CALLS_KEPT: std::time::Duration = std::time::Duration::from_mins(5);
 /// Webhooks that are read at once: one more than an account may have, so that one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
@@ -108,6 +112,13 @@ pub enum Error {
         #[source]
         source: Box<aws_sdk_dynamodb::Error>,
     },
+    /// An item in the table is as a newer version spells it, or of a kind that only a newer version
+    /// knows: it is left as it is, for that one.
+    #[error("{what} is of a newer version than this one")]
+    Newer {
+        /// What it was taken for.
+        what: &'static str,
+    },
     /// An item in the table is not what this version expects.
     #[error("{what} does not decode")]
     Decode {
@@ -132,11 +143,7 @@ impl Store {
 
     /// Writes `first`, unless there is such an item already.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
-        let mut attributes = first.key().into_attributes();
-        let fixed = first.fixed(&self.layout).0;
-        let moving = first.moving(&self.layout).0;
-        attributes.extend(fixed.into_iter().chain(moving).filter(|(_, it)| !it.is_null()));
-        match self.table.put_new(attributes).await? {
+        match self.table.put_new(item::created(first, &self.layout)).await? {
             Put::Done => Ok(Saved::Saved),
             Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
             Put::Refused(None) => Ok(Saved::Gone),
@@ -147,9 +154,9 @@ impl Store {
     ///
     /// Attributes that this version does not know stay as they are.
     pub async fn save<T: Item>(&self, next: &T) -> Result<Saved<T>, Error> {
-        let Spelling(moving) = next.moving(&self.layout);
         let previous = next.revision().saturating_sub(1);
-        match self.table.update(next.key(), moving, previous).await? {
+        let moved = item::moved(next, &self.layout);
+        match self.table.update(next.key(), moved, previous).await? {
             Put::Done => Ok(Saved::Saved),
             Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
             Put::Refused(None) => Ok(Saved::Gone),
@@ -177,11 +184,17 @@ impl Store {
         Ok((page.into_iter().filter_map(due).collect(), next))
     }
 
+    /// Puts off an item that is a newer version's, however often.
+    pub async fn leave_to_newer(&self, what: &DueItem, until: Timestamp) -> Result<(), Error> {
+        self.table.put_off(what.key(), until, 0).await?;
+        Ok(())
+    }
+
     /// Puts off an item that cannot be handled, and takes it out of the line after a few times.
     /// Whether it was taken out.
     pub async fn put_off(&self, what: &DueItem, until: Timestamp) -> Result<bool, Error> {
         let key = what.key();
-        let n_errors = self.table.put_off(key.clone(), until).await?;
+        let n_errors = self.table.put_off(key.clone(), until, 1).await?;
         if n_errors < ERRORS_MAX {
             return Ok(false);
         }
@@ -249,6 +262,19 @@ impl Store {
         }
     }
 
+    /// How many requests of an account are pending and counted, or `max` if there are more. What
+    /// was made or ended just now may be missing, or be counted still.
+    pub async fn n_pending(&self, account: AccountId, max: u32) -> Result<u32, Error> {
+        self.table.n_listed(keys::RELATED_INDEX, keys::pending(account), max).await
+    }
+
+    /// Counts a call with a key in the minute with this number, unless there were `max`; whether
+    /// it was counted. Calls that the SDK repeats may be counted twice.
+    pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<bool, Error> {
+        let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
+        self.table.count_up(keys::calls(key, minute), max, ends_at + CALLS_KEPT).await
+    }
+
     /// The items that an index named, in its order; those that are gone are left out.
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
@@ -292,7 +318,7 @@ impl fmt::Display for DueItem {
 impl Error {
     /// Something is due of a kind that this version does not know.
     pub fn unknown_item() -> Self {
-        Self::Decode { what: "something due", source: DecodeError::of("pk") }
+        Self::Newer { what: "something due" }
     }
 }
 
@@ -308,5 +334,10 @@ fn due(row: Attributes) -> Option<Due> {
 }
 
 fn read<T: Item>(attributes: Attributes) -> Result<T, Error> {
-    T::read(Reader(attributes)).map_err(|source| Error::Decode { what: T::NAME, source })
+    let mut item = Reader(attributes);
+    let wrong = |source| Error::Decode { what: T::NAME, source };
+    if item.version().map_err(wrong)? > T::VERSION {
+        return Err(Error::Newer { what: T::NAME });
+    }
+    T::read(item).map_err(wrong)
 }

@@ -10,10 +10,14 @@ use super::{
 };
 use crate::domain::{
     Audience, Event, EventKind, OpId, Question, Request, Trace,
+    delivery::waiting::HELD_MAX,
     event::Answered,
     reading::Reading,
     request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
 };
+
+/// How long it is kept at least once nothing of its callback can be under way.
+const TOLD_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// How long a tombstone stays: longer than an idempotency key must hold.
 const TOMBSTONE: std::time::Duration = std::time::Duration::from_hours(48);
@@ -96,7 +100,8 @@ impl Item for Request {
     }
 
     fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+        let by_time = keys::by_time(self.created_at, self.id);
+        let spelling = Spelling::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .number("created_by", self.created_by.0.cast_signed())
@@ -111,7 +116,14 @@ impl Item for Request {
             .text("base_url", self.base_url.clone())
             .flag("published", self.published)
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Requests))
-            .text("list_sk", keys::by_time(self.created_at, self.id))
+            .text("list_sk", by_time.clone());
+        if !self.is_counted {
+            return spelling;
+        }
+        spelling
+            .flag("counted", true)
+            .text("related_pk", keys::pending(self.account))
+            .text("related_sk", by_time)
     }
 
     fn moving(&self, layout: &Layout) -> Spelling {
@@ -138,12 +150,24 @@ impl Item for Request {
             .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
+        let spelling = if self.is_counted && self.state != State::Pending {
+            spelling.text("related_pk", None).text("related_sk", None)
+        } else {
+            spelling
+        };
         match &self.state {
             State::Pending => spelling,
             State::Ended(end) => {
-                // A result may wait to be read for longer than what is over is kept.
+                // A result may wait to be read for longer than what is over is kept, and a receiver
+                // may be told of it for longer than that.
                 let over_at = self.terms.read.expires_at(end.at).unwrap_or(end.at);
-                spelling.json("ended", &EndItem::from(end)).ttl(Some(over_at + layout.retention))
+                let told = self
+                    .terms
+                    .callback
+                    .as_ref()
+                    .map(|it| end.at + it.receiver.retry.longest() + HELD_MAX + TOLD_KEPT);
+                let kept = Some(over_at + layout.retention).max(told);
+                spelling.json("ended", &EndItem::from(end)).ttl(kept)
             }
             State::Erased { at, n_looks } => spelling
                 .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })
@@ -184,6 +208,7 @@ impl Item for Request {
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
             ),
+            is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
             published: item.flag("published")?,
             audience: Audience::ANYBODY,

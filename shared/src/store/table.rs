@@ -40,9 +40,19 @@ pub trait Table: fmt::Debug + Send + Sync {
         after: Option<DueCursor>,
     ) -> Promise<'_, Result<DuePage, Error>>;
 
-    /// Moves the timer of an item that has one, whatever its state, and counts in `n_errors` how
-    /// often; gives that number, or 0 where there is no timer.
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>>;
+    /// Moves the timer of an item that has one, whatever its state, and adds so many to its
+    /// `n_errors`; gives the sum, or 0 where there is no timer.
+    fn put_off(&self, key: Key, until: Timestamp, n_errors: u32)
+    -> Promise<'_, Result<u32, Error>>;
+
+    /// Counts one more in the item at `key`, which is made where there is none, unless there are
+    /// `max`; whether it was counted. The table may drop the item from `expires_at` on.
+    fn count_up(
+        &self,
+        key: Key,
+        max: u32,
+        expires_at: Timestamp,
+    ) -> Promise<'_, Result<bool, Error>>;
 
     /// Takes an item out of the due index, unless somebody has set its timer since it was set to
     /// `due_at`.
@@ -57,6 +67,15 @@ pub trait Table: fmt::Debug + Send + Sync {
         limit: i32,
         cursor: Option<Cursor>,
     ) -> Promise<'_, Result<Page, Error>>;
+
+    /// How many items there are in one partition of an index that lists, or `max` if there are
+    /// more. The index lags.
+    fn n_listed(
+        &self,
+        index: &'static str,
+        partition: String,
+        max: u32,
+    ) -> Promise<'_, Result<u32, Error>>;
 
     /// One page of the items under one partition key whose sort keys begin so, the greatest
     /// first, as of now.

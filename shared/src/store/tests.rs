@@ -1,6 +1,7 @@
 //! The laws of spelling: what is written is read back, and what cannot be read is an error.
 
 mod values;
+mod versions;
 mod webhooks;
 
 use std::{fmt::Debug, time::Duration};
@@ -8,7 +9,7 @@ use std::{fmt::Debug, time::Duration};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{item::Spelling, *};
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, OpId, PostedEvent, Request,
     breaker::{Health, Heard, Way},
@@ -24,14 +25,12 @@ const OBJECTS: [&str; 8] =
 
 /// What the table holds of `first` once it is created.
 fn created<T: Item>(first: &T) -> Attributes {
-    let mut attributes = first.key().into_attributes();
-    attributes.extend(first.fixed(&LAYOUT).0);
-    saved(attributes, first)
+    item::created(first, &LAYOUT)
 }
 
 /// What the table holds once `next` is saved over `attributes`.
 fn saved<T: Item>(mut attributes: Attributes, next: &T) -> Attributes {
-    attributes.extend(next.moving(&LAYOUT).0);
+    attributes.extend(item::moved(next, &LAYOUT));
     attributes.retain(|_, it| !it.is_null());
     attributes
 }
@@ -204,7 +203,8 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 /// All of an account.
 fn parts(account: &Account) -> impl PartialEq + Debug {
-    (account.id, account.created_at, account.id_key.0, account.secrets.clone())
+    let (id_key, secrets) = (account.id_key.0, account.secrets.clone());
+    (account.id, account.created_at, id_key, secrets, account.max_pending_requests)
 }
 
 /// All of a channel.
@@ -346,6 +346,8 @@ proptest! {
         let kept_until = seconds_of(&created(&ended), "ttl").expect("it has ended");
         let at = request.deadline;
         prop_assert!((at + LAYOUT.retention).as_second() <= kept_until);
+        let retry = request.terms.callback.as_ref().map(|it| it.receiver.retry.longest());
+        prop_assert!(retry.is_none_or(|it| (at + it).as_second() < kept_until), "its callback");
         let expires_at = request.terms.read.expires_at(at);
         prop_assert!(expires_at.is_none_or(|it| it.as_second() <= kept_until));
     }

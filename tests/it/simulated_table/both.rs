@@ -86,15 +86,26 @@ impl Both {
                 let simulated = self.simulated.update(&key, moving.clone(), previous, now);
                 assert_eq!(simulated, self.real.update(key, moving, previous).await?);
             }
-            Operation::PutOff(key, until) => {
+            Operation::PutOff(key, until, n_errors) => {
                 let key = self.key(key);
-                let simulated = self.simulated.put_off(&key, until, now);
-                assert_eq!(simulated, self.real.put_off(key, time(until)).await?);
+                let simulated = self.simulated.put_off(&key, until, n_errors, now);
+                assert_eq!(simulated, self.real.put_off(key, time(until), n_errors).await?);
             }
             Operation::Disarm(key, due_at) => {
                 let key = self.key(key);
                 self.simulated.disarm(&key, due_at, now);
                 self.real.disarm(key, time(due_at)).await?;
+            }
+            Operation::CountUp(key, max, expires_at) => {
+                let key = self.key(key);
+                let simulated = self.simulated.count_up(&key, max, expires_at);
+                let expires_at = Timestamp::from_second(expires_at).expect("in range");
+                assert_eq!(simulated, self.real.count_up(key, max, expires_at).await?);
+            }
+            Operation::NListed(index, partition, max) => {
+                let partition = self.own(partition);
+                let simulated = self.simulated.n_listed(index, &partition, max, now);
+                assert_eq!(simulated, self.real.n_listed(index, partition, max).await?);
             }
             Operation::Due { shard, until, limit, from } => {
                 self.due(self.own(shard), until, limit, from).await?;

@@ -34,8 +34,10 @@ pub(super) enum Operation {
     GetMany(Vec<Name>),
     PutNew(Name, Written),
     Update(Name, Written, u64),
-    PutOff(Name, i64),
+    PutOff(Name, i64, u32),
     Disarm(Name, i64),
+    CountUp(Name, u32, i64),
+    NListed(&'static str, &'static str, u32),
     Due { shard: &'static str, until: i64, limit: i32, from: Option<usize> },
     List { index: &'static str, partition: &'static str, limit: i32, from: Option<usize> },
     Attempts { pk: &'static str, limit: i32, after: Option<&'static str> },
@@ -58,8 +60,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         5 => (name(), first()).prop_map(|(name, first)| Operation::PutNew(name, first)),
         5 => (name(), moving(), 0..2_u64)
             .prop_map(|(name, moving, previous)| Operation::Update(name, moving, previous)),
-        2 => (name(), due_at()).prop_map(|(name, until)| Operation::PutOff(name, until)),
+        2 => (name(), due_at(), 0..3_u32)
+            .prop_map(|(name, until, n_errors)| Operation::PutOff(name, until, n_errors)),
         2 => (name(), due_at()).prop_map(|(name, due_at)| Operation::Disarm(name, due_at)),
+        2 => (name(), 1..4_u32, due_at())
+            .prop_map(|(name, max, until)| Operation::CountUp(name, max, until)),
+        2 => (listed(), 0..6_u32)
+            .prop_map(|((index, partition), max)| Operation::NListed(index, partition, max)),
         2 => (select(partitions("due_shard")), due_at(), limit.clone(), from.clone())
             .prop_map(|(shard, until, limit, from)| Operation::Due { shard, until, limit, from }),
         2 => (listed(), limit.clone(), from).prop_map(|((index, partition), limit, from)| {

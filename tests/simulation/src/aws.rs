@@ -83,15 +83,34 @@ impl Table for Process {
         })
     }
 
-    fn put_off(&self, key: Key, until: Timestamp) -> Promise<'_, Result<u32, Error>> {
+    fn put_off(
+        &self,
+        key: Key,
+        until: Timestamp,
+        n_errors: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
         Box::pin(async move {
             let what = || format!("puts off {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
-                it.table.put_off(&key, until.as_millisecond(), visible_at)
+                it.table.put_off(&key, until.as_millisecond(), n_errors, visible_at)
             };
             self.dynamodb("put off an item", what, effect).await
+        })
+    }
+
+    fn count_up(
+        &self,
+        key: Key,
+        max: u32,
+        expires_at: Timestamp,
+    ) -> Promise<'_, Result<bool, Error>> {
+        Box::pin(async move {
+            let what = || format!("counts in {}", key.pk);
+            let key = key.clone();
+            let effect = move |it: &mut State| it.table.count_up(&key, max, expires_at.as_second());
+            self.dynamodb("count a call", what, effect).await
         })
     }
 
@@ -122,6 +141,23 @@ impl Table for Process {
                 it.table.list(index, &partition, limit, cursor.as_ref(), at)
             };
             self.dynamodb("list items", what, effect).await
+        })
+    }
+
+    fn n_listed(
+        &self,
+        index: &'static str,
+        partition: String,
+        max: u32,
+    ) -> Promise<'_, Result<u32, Error>> {
+        Box::pin(async move {
+            let what = || format!("counts {partition} in {index}");
+            let partition = partition.clone();
+            let effect = move |it: &mut State| {
+                let at = since_epoch(it.now());
+                it.table.n_listed(index, &partition, max, at)
+            };
+            self.dynamodb("count items", what, effect).await
         })
     }
 

@@ -131,22 +131,38 @@ impl SimulatedTable {
         (page, next)
     }
 
-    /// Moves the timer of an item that has one, and counts in `n_errors` how often; gives that
-    /// number, or 0 where there is no timer.
-    pub fn put_off(&mut self, key: &Key, until: i64, visible_at: i64) -> u32 {
+    /// Moves the timer of an item that has one, and adds so many to its `n_errors`; gives the sum,
+    /// or 0 where there is no timer.
+    pub fn put_off(&mut self, key: &Key, until: i64, n_errors: u32, visible_at: i64) -> u32 {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return 0 };
         if !kept.attributes.contains_key("due_at") {
             return 0;
         }
-        let n_errors = 1 + match kept.attributes.get("n_errors") {
-            None => 0_u32,
-            Some(_) => kept.number("n_errors").expect("only this counts them"),
-        };
+        let n_errors = n_errors
+            + match kept.attributes.get("n_errors") {
+                None => 0_u32,
+                Some(_) => kept.number("n_errors").expect("only this counts them"),
+            };
         kept.set("due_at", AttributeValue::N(until.to_string()));
         kept.set("n_errors", AttributeValue::N(n_errors.to_string()));
         kept.show(Index::ONLY_DUE, visible_at);
         n_errors
+    }
+
+    /// Counts one more in the item at `key`, which is made where there is none, unless there are
+    /// `max`; whether it was counted. No index shows it.
+    pub fn count_up(&mut self, key: &Key, max: u32, expires_at: i64) -> bool {
+        limits::admit_key(key);
+        let first = || Kept { attributes: key.clone().into_attributes(), ..Kept::default() };
+        let kept = self.items.entry(key.clone()).or_insert_with(first);
+        let n: Option<u32> = kept.number("n");
+        if n.is_some_and(|it| it >= max) {
+            return false;
+        }
+        kept.set("n", AttributeValue::N((n.unwrap_or(0) + 1).to_string()));
+        kept.set("ttl", AttributeValue::N(expires_at.to_string()));
+        true
     }
 
     /// Takes an item out of the due index, unless its timer is no longer set to `due_at`.
@@ -185,6 +201,13 @@ impl SimulatedTable {
             Some(Cursor { pk: text(it, "pk")?.to_owned(), at: text(it, index.sort)?.to_owned() })
         });
         Page { items, next }
+    }
+
+    /// How many items there are in one partition of an index that lists, as the index has them `at`
+    /// that moment, or `max` if there are more.
+    pub fn n_listed(&self, index: &str, partition: &str, max: u32, at: i64) -> u32 {
+        let n = self.rows(Index::called(index), partition, at).count();
+        u32::try_from(n).map_or(max, |it| it.min(max))
     }
 
     /// One page of the items under one partition key whose sort keys begin so, the greatest first.

@@ -48,6 +48,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
             read: ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: None },
         },
         link_secret: LinkSecret([9; 16]),
+        is_counted: false,
         base_url: "https://example.com".to_owned(),
         published: false,
         audience: Audience::NOBODY,

@@ -12,6 +12,7 @@ pub struct KeyView<'a> {
     name: Option<&'a str>,
     scopes: Vec<&'static str>,
     livemode: bool,
+    rate_limit_per_minute: Option<u32>,
     created_at: Time,
     revoked_at: Option<Time>,
 }
@@ -24,6 +25,7 @@ impl<'a> KeyView<'a> {
             name: key.name.as_deref(),
             scopes: key.scopes.iter().copied().map(Scope::as_str).collect(),
             livemode: key.livemode,
+            rate_limit_per_minute: key.rate_limit_per_minute,
             created_at: Time(key.created_at),
             revoked_at: key.revoked_at.map(Time),
         }

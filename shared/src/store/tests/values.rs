@@ -155,12 +155,12 @@ fn terms() -> impl Strategy<Value = Terms> {
 pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
-    let flags = (any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (ids, times, flags, question(), terms(), text(), (option::of(id()), trace())).prop_map(
         |(
             ids,
             (created_at, timeout_seconds),
-            (livemode, published),
+            (livemode, published, is_counted),
             question,
             terms,
             base_url,
@@ -180,6 +180,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 channel,
                 trace,
                 link_secret: LinkSecret(secret),
+                is_counted,
                 base_url,
                 published,
                 audience: Audience::ANYBODY,
@@ -337,17 +338,25 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 }
 
 pub(super) fn account() -> impl Strategy<Value = Account> {
-    (id(), moment(), any::<[u8; 32]>(), secrets()).prop_map(|(id, created_at, id_key, secrets)| {
-        Account { id, created_at, id_key: IdKey(id_key), secrets, revision: 0 }
-    })
+    let cap = option::of(any::<u32>());
+    (id(), moment(), any::<[u8; 32]>(), secrets(), cap).prop_map(
+        |(id, created_at, id_key, secrets, max_pending_requests)| Account {
+            id,
+            created_at,
+            id_key: IdKey(id_key),
+            secrets,
+            max_pending_requests,
+            revision: 0,
+        },
+    )
 }
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
-    let made = (moment(), op(), option::of(any::<[u8; 16]>()));
+    let made = (moment(), op(), option::of(any::<[u8; 16]>()), option::of(any::<u32>()));
     (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
         |(id, account, livemode, scopes, hash, name, made)| {
-            let (created_at, created_by, fingerprint) = made;
+            let (created_at, created_by, fingerprint, rate_limit_per_minute) = made;
             ApiKey {
                 id,
                 account,
@@ -358,6 +367,7 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
                 created_at,
                 created_by,
                 fingerprint: fingerprint.map(Fingerprint),
+                rate_limit_per_minute,
                 revoked_at: None,
                 revision: 0,
             }

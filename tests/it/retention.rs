@@ -1,0 +1,90 @@
+//! When the table may drop what is in it: never what somebody still waits for.
+
+use serde_json::{Value, json};
+use system_tests::World;
+
+use crate::{
+    requests::asking,
+    upgrades::{Past, items},
+};
+
+const DAY: i64 = 86_400;
+/// What is kept that is over, locally.
+const RETENTION: i64 = 30 * DAY;
+
+/// A time of an item's, in seconds.
+fn second(item: &Value, name: &str) -> Option<i64> {
+    item.get(name)?["N"].as_str()?.parse::<i64>().ok().map(|it| it / 1_000)
+}
+
+/// What stands in an attribute that is JSON.
+fn part(item: &Value, name: &str) -> Value {
+    item.get(name).and_then(|it| serde_json::from_str(it["S"].as_str()?).ok()).unwrap_or_default()
+}
+
+/// A time within that, in seconds.
+fn at(part: &Value, name: &str) -> Option<i64> {
+    Some(part[name].as_i64()? / 1_000)
+}
+
+/// When an item is to be dropped, if ever.
+fn expected(item: &Value) -> Option<i64> {
+    let key = |name: &str| item[name]["S"].as_str().expect("a key");
+    let after = |name, length| second(item, name).map(|it| it + length);
+    let kind = key("pk").split(['_', '#']).next().unwrap_or_default();
+    match (kind, key("sk")) {
+        ("acct", "-") => None,
+        ("acct", _) => after("deleted_at", DAY),
+        ("key", _) => after("revoked_at", RETENTION),
+        ("ch", _) => after("deleted_at", RETENTION),
+        ("brk", _) => after("changed_at", DAY),
+        // Those who read and those who are told have their time: no policy here is longer.
+        ("req", _) => {
+            let ended = at(&part(item, "ended"), "at").map(|it| {
+                let unread = part(item, "terms")["ttl_seconds"].as_i64();
+                it + unread.unwrap_or(0) + RETENTION
+            });
+            at(&part(item, "erased"), "at").map(|it| it + 2 * DAY).or(ended)
+        }
+        ("dlv", "-") => at(&part(item, "state"), "at").map(|it| it + RETENTION),
+        ("dlv", _) => after("started_at", RETENTION),
+        ("evt", _) => {
+            item["dispatched"]["BOOL"].as_bool()?.then(|| after("created_at", RETENTION))?
+        }
+        ("use", _) => {
+            let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;
+            Some((minute + 1) * 60 + 300)
+        }
+        other => panic!("nobody has said how long {other:?} is kept"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_has_its_time_and_what_is_not_has_none() {
+    let Past { world, .. } = Past::live().await;
+    let mut n_kept = [0, 0];
+    for item in items(&world).await {
+        let ttl = item.get("ttl").and_then(|it| it["N"].as_str()?.parse().ok());
+        assert_eq!(ttl, expected(&item), "{item}");
+        n_kept[usize::from(ttl.is_some())] += 1;
+    }
+    assert!(n_kept.iter().all(|it| *it > 10), "{n_kept:?}");
+}
+
+#[tokio::test]
+async fn a_request_is_there_for_as_long_as_its_callback_may_be_tried() {
+    let world = World::start().await;
+    let slowly = json!({ "delays_seconds": vec![172_800; 20], "jitter": 0 });
+    let request = world
+        .create(asking(json!({
+            "callback_url": "https://hooks.example.com/",
+            "callback": { "retry": slowly },
+        })))
+        .await;
+    world.answer(&request, 0, json!({ "option": "yes" })).await;
+    let stored = items(&world).await;
+    let stored = stored.iter().find(|it| it["pk"]["S"] == request["id"]).expect("it is there");
+    let ttl = stored["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok()).expect("a time");
+    let kept = ttl - world.system.clock.now().as_second();
+    assert_eq!(kept, (2 * 20 * 2 + 1) * DAY + 6 * 3_600, "each delay doubled, and a day");
+}

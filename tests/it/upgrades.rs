@@ -1,0 +1,228 @@
+//! What the versions before have left in the table, this one goes on with.
+//!
+//! ```text
+//! sets/1, sets/2, …   tables as earlier versions left them, with what their callers know; they stay
+//! past                makes such a table with the code of today
+//! spelled             what is spelled in a table: attributes, members, the words of enumerations
+//! ```
+//!
+//! Whoever changes how something is spelled is told so by the last test here, and adds a set.
+
+mod kept;
+mod newer;
+mod past;
+mod spelled;
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use system_tests::World;
+
+pub(crate) use self::{kept::items, past::Past};
+use self::{
+    kept::{Kept, SETS},
+    past::{everything, id, question},
+    spelled::spelled,
+};
+
+async fn get(world: &World, path: &str) -> Value {
+    let answer = world.call(Method::GET, path, Value::Null).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    answer.json()
+}
+
+/// All that a path lists.
+async fn list(world: &World, path: &str) -> Vec<Value> {
+    let page = get(world, &format!("{path}limit=100")).await;
+    assert_eq!(page["next_cursor"], Value::Null);
+    page["data"].as_array().expect("a list").clone()
+}
+
+/// The types of the events that receivers were told of a request, in order.
+fn told_of(world: &World, request: &Value) -> Vec<String> {
+    let mut told = Vec::new();
+    for post in world.posts() {
+        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+        let of = [&body["data"]["request_id"], &body["request_id"]];
+        if of.contains(&&request["id"]) {
+            told.push(body["type"].as_str().unwrap_or("without a type").to_owned());
+        }
+    }
+    told.sort_unstable();
+    told
+}
+
+/// Lets time pass as it does, with a sweep every minute.
+async fn pass(world: &World, minutes: u32) {
+    for _ in 0..minutes {
+        world.pass(Duration::from_mins(1)).await;
+        let swept = world.system.sweep().await;
+        assert_eq!((swept.n_errors, swept.n_left), (0, 0));
+        world.follow_hints().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_opens_and_shows_all_that_there_is() {
+    for set in SETS {
+        let Kept { world, known, .. } = set.restore().await;
+        for (kind, path) in [
+            ("req", "/v1/requests"),
+            ("dlv", "/v1/deliveries"),
+            ("evt", "/v1/events"),
+            ("key", "/v1/keys"),
+            ("ch", "/v1/channels"),
+        ] {
+            let partition = format!("#live#{kind}");
+            let mut listed = set.items();
+            listed.retain(|it| {
+                it["list_pk"]["S"].as_str().is_some_and(|it| it.ends_with(&partition))
+            });
+            let shown = list(&world, &format!("{path}?")).await;
+            assert_eq!(shown.len(), listed.len(), "{path}");
+            for it in shown.iter().filter(|_| !["key", "ch"].contains(&kind)) {
+                get(&world, &format!("{path}/{}", id(it))).await;
+            }
+        }
+        for (name, reason) in
+            [("jobs", None), ("failing", None), ("gone", Some("gone")), ("off", Some("by_hand"))]
+        {
+            let shown = get(&world, &format!("/v1/webhooks/{name}")).await;
+            assert_eq!(shown["disabled_reason"].as_str(), reason, "{name}");
+        }
+        assert_eq!(list(&world, "/v1/webhooks/gone/conversations?").await.len(), 1);
+        let test = format!("Bearer {}", known["test_key"].as_str().expect("a key"));
+        let headers = [("authorization", test.as_str())];
+        let none = world.call_with(Method::GET, "/v1/requests", &headers, Value::Null).await;
+        assert_eq!(none.json()["data"], json!([]));
+        for secret in [
+            "/v1/secret".to_owned(),
+            "/v1/webhooks/jobs/secret".to_owned(),
+            format!("/v1/channels/{}/secret", id(&known["channel"])),
+        ] {
+            let shown = get(&world, &format!("{secret}?reveal=true")).await;
+            assert!(shown["secret"].is_string() && shown["previous_expires_at"].is_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_once_is_not_made_again() {
+    for set in SETS {
+        let Kept { world, known, .. } = set.restore().await;
+        let headers = [("idempotency-key", "once")];
+        let body = question(everything());
+        let again = world.call_with(Method::POST, "/v1/requests", &headers, body).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(again.json()["id"], known["pending"]["id"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
+    for set in SETS {
+        let Kept { world, known, .. } = set.restore().await;
+        let approve = json!({
+            "option": "approve",
+            "fields": { "why": "Yes", "how": "So", "n": 2, "where": "EU", "loud": true },
+        });
+        for recipient in [0, 1] {
+            let answer = world.answer(&known["pending"], recipient, approve.clone()).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        }
+        let simply = json!({ "option": "approve" });
+        world.answer(&known["half_told"], 1, simply.clone()).await;
+        assert_eq!(world.answer(&known["anonymous"], 0, simply).await.json()["status"], "finished");
+        pass(&world, 6).await;
+        world.system.clock.advance(Duration::from_hours(1));
+        pass(&world, 2).await;
+
+        let (created, answered, finished) =
+            ("request.created", "request.answered", "request.finished");
+        for (name, types) in [
+            ("pending", &[answered, answered, finished] as &[_]),
+            ("half_told", &[answered, answered, created, finished]),
+            ("finished_and_not_told", &[finished]),
+            ("retried", &[finished]),
+            ("held_by_the_dead", &[finished]),
+            ("waits_for_the_breaker", &[finished]),
+            ("waits_in_the_slow_lane", &["without a type"]),
+            ("erased", &[]),
+            ("delivered", &[]),
+        ] {
+            assert_eq!(told_of(&world, &known[name]), types, "{name}");
+        }
+        let posts = world.posts();
+        let job = posts.iter().find(|it| it.url.host() == "jobs.example.com").expect("it is told");
+        assert_eq!(job.headers["authorization"], "Bearer T0ken");
+        let signatures = job.headers["webhook-signature"].to_str().expect("ASCII");
+        assert_eq!(signatures.split(' ').count(), 2, "both secrets still sign");
+
+        let path = |name: &str| format!("/v1/requests/{}", id(&known[name]));
+        let ended = get(&world, &path("due_in_an_hour")).await;
+        assert_eq!(ended["outcome"], "timed_out");
+        assert_eq!(ended["responses"][0]["option_value"], "approve");
+        let waiting = list(&world, "/v1/deliveries?status=pending&").await;
+        assert_eq!(waiting, Vec::<Value>::new(), "all has been done");
+        let pending = list(&world, "/v1/requests?status=pending&").await;
+        let n_counted = world.system.store.n_pending(world.account.id, 100).await.expect("counted");
+        let is_capped = set.items().iter().any(|it| it.get("max_pending").is_some());
+        assert_eq!(n_counted, u32::from(is_capped), "{pending:?}");
+        assert_eq!(get(&world, "/v1/webhooks/failing").await["failing_since"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn results_are_read_as_they_were_to_be() {
+    for set in SETS {
+        let Kept { world, known, .. } = set.restore().await;
+        let path = |name: &str| format!("/v1/requests/{}/result", id(&known[name]));
+        let unread = get(&world, &path("unread")).await;
+        assert_eq!(unread["result"]["decision"], "approve");
+        assert_eq!(get(&world, &path("unread")).await["status"], "already_read");
+        assert_eq!(get(&world, &path("consumed")).await["status"], "already_read");
+        assert_eq!(get(&world, &path("expired")).await["status"], "expired");
+        assert_eq!(get(&world, &path("leased")).await["status"], "pending");
+        let receipt = json!({ "receipt": known["leased_result"]["receipt"] });
+        let path_of_ack = format!("{}/ack", path("leased"));
+        let acknowledged = world.call(Method::POST, &path_of_ack, receipt).await;
+        assert_eq!(acknowledged.status, StatusCode::OK, "{}", acknowledged.text());
+        assert_eq!(get(&world, &path("leased")).await["status"], "already_read");
+    }
+}
+
+#[tokio::test]
+async fn a_channels_token_sends_and_reads() {
+    for set in SETS {
+        let Kept { world, known, .. } = set.restore().await;
+        let token = known["channel"]["token"].as_str().expect("a token");
+        let headers = [("content-type", "application/json")];
+        let path = format!("/v1/send/{token}");
+        let sent =
+            world.send(Method::POST, &path, &headers, r#"{ "title": "Hello" }"#.into()).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.text());
+        let path = format!("/v1/callback/{token}/{}", id(&known["message"]));
+        let read = world.visit(Method::GET, &path, "").await.json();
+        assert_eq!(read["status"], "pending");
+    }
+}
+
+/// Forces a new set beside the old ones, which stay.
+#[tokio::test]
+async fn the_newest_set_has_all_that_is_spelled_today() {
+    let past = Past::live().await;
+    let today = spelled(&kept::items(&past.world).await);
+    let kept = spelled(&SETS.last().expect("there is one").items());
+    let more: Vec<_> = today.difference(&kept).collect();
+    if !more.is_empty() {
+        let folder = kept::write(&past).await;
+        let n_sets = SETS.len();
+        panic!(
+            "today's code spells what set {n_sets} does not have: {more:#?}\nA new set is in {}: \
+             put it into tests/it/upgrades/sets/{}",
+            folder.display(),
+            n_sets + 1,
+        );
+    }
+}

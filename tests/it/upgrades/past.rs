@@ -1,0 +1,378 @@
+//! A table with an item of every kind and in every state that lasts, made through the API.
+
+use std::time::Duration;
+
+use answerback::{
+    domain::{
+        Breaker, Delivery, OpId,
+        breaker::{Host, State},
+        delivery::{Start, Target},
+    },
+    egress::Reply,
+    store::{Saved, keys},
+};
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use system_tests::{World, reply};
+
+/// Where everything is well.
+const WELL: &str = "https://hooks.example.com/well";
+/// Where nothing is: it has failed five times in a row.
+const DOWN: &str = "https://down.example.com/hook";
+
+/// What is worth knowing of what was made.
+const KNOWN: [&str; 5] = ["id", "recipients", "token", "receipt", "status"];
+
+/// A world as somebody left it, and what its callers know of it.
+pub(crate) struct Past {
+    pub(crate) world: World,
+    pub(super) known: Map<String, Value>,
+}
+
+impl Past {
+    pub(crate) async fn live() -> Self {
+        let world = World::start().await;
+        let known = Map::from_iter([("key".to_owned(), Value::from(&*world.key))]);
+        let capped = world.account.cap(Some(1_000)).expect("it has none");
+        assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
+        let mut past = Self { world, known };
+        past.owns().await;
+        past.is_over().await;
+        past.waits_to_be_told().await;
+        past.is_in_flight().await;
+        past.know("at", past.world.system.clock.now().to_string());
+        past
+    }
+
+    /// Something that callers know: of what was made, who it is and what opens it.
+    fn know(&mut self, name: &str, value: impl Into<Value>) {
+        let mut value = value.into();
+        if let Some(members) = value.as_object_mut() {
+            members.retain(|it, _| KNOWN.contains(&&**it));
+        }
+        self.known.insert(name.to_owned(), value);
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Value) -> Value {
+        let answer = self.world.call(method, path, body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+        if answer.bytes.is_empty() { Value::Null } else { answer.json() }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// Makes something under an idempotency key.
+    async fn post_once(&self, path: &str, body: Value) -> Value {
+        let headers = [("idempotency-key", "once")];
+        let answer = self.world.call_with(Method::POST, path, &headers, body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Asks, with these members too.
+    async fn ask(&self, members: Value) -> Value {
+        self.post("/v1/requests", question(members)).await
+    }
+
+    async fn approve(&self, request: &Value, recipient: usize) {
+        let body = json!({ "option": "approve", "fields": { "why": "It is time." } });
+        let answer = self.world.answer(request, recipient, body).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+
+    /// A request that was answered and whose callback was attempted; the receiver answered this.
+    async fn told(&self, members: Value, answers: impl IntoIterator<Item = Reply>) -> Value {
+        let request = self.ask(members).await;
+        self.approve(&request, 0).await;
+        self.approve(&request, 1).await;
+        for it in answers {
+            self.world.egress.script().answer(Ok(it));
+        }
+        self.world.follow_hints().await;
+        request
+    }
+
+    /// Keys, secrets, channels and webhooks.
+    async fn owns(&mut self) {
+        self.post("/v1/secret/rotate", json!({ "overlap_seconds": 604_800 })).await;
+        let key = json!({ "name": "Its readers", "scopes": ["requests:read", "webhooks:read"] });
+        self.post_once("/v1/keys", key).await;
+        let test =
+            json!({ "scopes": ["admin"], "livemode": false, "rate_limit_per_minute": 1_000 });
+        let test = self.post("/v1/keys", test).await;
+        let bearer = format!("Bearer {}", test["key"].as_str().expect("a key"));
+        let headers = [("authorization", bearer.as_str())];
+        self.world.call_with(Method::GET, "/v1/requests", &headers, Value::Null).await;
+        self.know("test_key", test["key"].clone());
+        let revoked = self.post("/v1/keys", json!({ "scopes": ["requests:write"] })).await;
+        self.call(Method::DELETE, &format!("/v1/keys/{}", id(&revoked)), Value::Null).await;
+
+        let channel = self.post_once("/v1/channels", json!({ "name": "Its deploys" })).await;
+        self.post(
+            &format!("/v1/channels/{}/secret/rotate", id(&channel)),
+            json!({ "overlap_seconds": 604_800 }),
+        )
+        .await;
+        self.know("channel", channel);
+        let deleted = self.post("/v1/channels", json!({ "name": "Old" })).await;
+        self.call(Method::DELETE, &format!("/v1/channels/{}", id(&deleted)), Value::Null).await;
+
+        let jobs = json!({
+            "id": "jobs",
+            "endpoint_url": "https://jobs.example.com/hook",
+            "description": "Whoever is on call.",
+            "event_types": ["job.*", "deploy.done"],
+            "profile": "noukai",
+            "body": "standard",
+            "signature": "standard",
+            "timeout_seconds": 7,
+            "retry": { "delays_seconds": [60, 600], "jitter": 0.5 },
+            "headers": { "x-team": "A team" },
+            "bearer_token": "T0ken",
+            "max_payload_bytes": 8192,
+        });
+        self.post_once("/v1/webhooks", jobs).await;
+        let rotated = json!({ "overlap_seconds": 604_800 });
+        self.post("/v1/webhooks/jobs/secret/rotate", rotated).await;
+        for name in ["gone", "failing", "off", "deleted"] {
+            let webhook = json!({
+                "id": name,
+                "endpoint_url": format!("https://{name}.example.com/hook"),
+                "event_types": ["never.told"],
+            });
+            self.post("/v1/webhooks", webhook).await;
+        }
+        self.trigger("gone", 410).await;
+        let off = json!({ "enabled": false });
+        self.call(Method::PATCH, "/v1/webhooks/off", off).await;
+        self.call(Method::DELETE, "/v1/webhooks/deleted", Value::Null).await;
+    }
+
+    /// Requests that have ended each way and were read each way, with deliveries that have.
+    async fn is_over(&mut self) {
+        let told = self.told(json!({ "callback_url": WELL }), [ok()]).await;
+        self.know("delivered", told);
+        self.told(json!({ "callback_url": WELL }), [status(302)]).await;
+        let once = json!({ "delays_seconds": [] });
+        let dead = json!({ "callback_url": WELL, "callback": { "retry": once } });
+        self.told(dead, [status(500)]).await;
+        let late = self.told(json!({ "callback_url": WELL }), [status(500)]).await;
+        self.call(Method::DELETE, &format!("/v1/requests/{}", id(&late)), Value::Null).await;
+        self.world.follow_hints().await;
+
+        let cancelled = self.ask(json!({})).await;
+        let path = format!("/v1/requests/{}/cancel", id(&cancelled));
+        self.post(&path, Value::Null).await;
+        for quorum in [
+            json!({ "count": 1, "option": "approve", "veto": ["reject"] }),
+            json!({ "count": 2, "option": "approve" }),
+        ] {
+            let rejected = self.ask(json!({ "quorum": quorum })).await;
+            let body = json!({ "option": "reject", "fields": { "why": "No." } });
+            self.world.answer(&rejected, 0, body).await;
+        }
+        let policy = json!({ "kind": "default", "option": "reject" });
+        self.ask(json!({ "timeout_seconds": 5, "on_deadline": policy })).await;
+        self.ask(json!({ "timeout_seconds": 5 })).await;
+        let unread = json!({ "mode": "repeat", "ttl_seconds": 60 });
+        let unread = self.told(json!({ "read": unread }), []).await;
+        self.know("expired", unread);
+        self.world.pass(Duration::from_secs(70)).await;
+        self.world.system.sweep().await;
+        self.world.follow_hints().await;
+
+        for (name, read) in [
+            ("consumed", json!({ "mode": "once" })),
+            ("leased", json!({ "mode": "lease", "lease_seconds": 900, "ttl_seconds": 3_600 })),
+            ("unread", json!({ "mode": "once", "ttl_seconds": 3_600 })),
+        ] {
+            let request = self.told(json!({ "read": read }), []).await;
+            if name != "unread" {
+                let path = format!("/v1/requests/{}/result", id(&request));
+                let read = self.call(Method::GET, &path, Value::Null).await;
+                self.know(&format!("{name}_result"), read);
+            }
+            self.know(name, request);
+        }
+        let delivered = json!({
+            "type": "deploy.done",
+            "data": { "to": "Production" },
+            "external_reference_id": "A reference",
+            "callback_url": WELL,
+        });
+        let event = self.post_once("/v1/events", delivered).await;
+        self.world.follow_hints().await;
+        self.know("event", event);
+    }
+
+    /// Deliveries that were made and are not done, and what is known of their receivers.
+    async fn waits_to_be_told(&mut self) {
+        let once = json!({ "delays_seconds": [] });
+        for _ in 0..5 {
+            let body = json!({ "callback_url": DOWN, "callback": { "retry": once } });
+            self.told(body, [status(500)]).await;
+        }
+        let waits = self.told(json!({ "callback_url": DOWN }), []).await;
+        self.know("waits_for_the_breaker", waits);
+        let slow = json!({ "callback_url": DOWN, "callback": { "profile": "nextks" } });
+        let slow = self.told(slow, [status(500)]).await;
+        self.know("waits_in_the_slow_lane", slow);
+        let held = self.told(json!({ "callback_url": WELL }), [status(503)]).await;
+        self.start_and_die(&held).await;
+        self.know("held_by_the_dead", held);
+        let again = self.told(json!({ "callback_url": WELL }), [status(500)]).await;
+        self.know("retried", again);
+
+        let now = self.world.system.clock.now();
+        let tried = Breaker {
+            account: self.world.account.id,
+            host: Host::from_text("tried.example.com:443".to_owned()),
+            state: State::Trial { by: OpId(7), until: now + Duration::from_secs(30), n_times: 2 },
+            is_slow: true,
+            recovered_by: Some(OpId(5)),
+            changed_at: now,
+            revision: 0,
+        };
+        let saved = self.world.system.store.create(&tried).await.expect("written");
+        assert!(matches!(saved, Saved::Saved));
+        self.trigger("failing", 500).await;
+        let told = self.delivery(&self.known["retried"]).await;
+        let bus = Delivery {
+            id: Delivery::id_of(told.event, OpId(7), "bus"),
+            target: Target::Bus,
+            revision: 0,
+            ..told
+        };
+        let saved = self.world.system.store.create(&bus).await.expect("written");
+        assert!(matches!(saved, Saved::Saved));
+    }
+
+    /// What is asked, and what has happened and was told to nobody yet.
+    async fn is_in_flight(&mut self) {
+        let pending = self.post_once("/v1/requests", question(everything())).await;
+        self.know("pending", pending);
+        let anonymous = self.ask(json!({ "recipients": [] })).await;
+        self.know("anonymous", anonymous);
+        let changed = self.ask(json!({ "mode": "on_timeout", "timeout_seconds": 3_600 })).await;
+        self.approve(&changed, 0).await;
+        self.approve(&changed, 0).await;
+        self.know("due_in_an_hour", changed);
+        let token = self.known["channel"]["token"].as_str().expect("a token").to_owned();
+        let message = json!({ "title": "Deploy?", "callback_url": WELL });
+        let message = self.post(&format!("/v1/send/{token}"), message).await;
+        self.know("message", message);
+        self.world.follow_hints().await;
+
+        let half = json!({ "callback_url": WELL, "callback": {
+            "events": ["request.created", "request.answered", "request.finished"],
+        } });
+        let half = self.ask(half).await;
+        self.approve(&half, 0).await;
+        self.know("half_told", half);
+        let finished = self.ask(json!({ "callback_url": WELL })).await;
+        self.approve(&finished, 0).await;
+        self.approve(&finished, 1).await;
+        self.know("finished_and_not_told", finished);
+        let erased = self.ask(json!({ "callback_url": WELL })).await;
+        self.call(Method::DELETE, &format!("/v1/requests/{}", id(&erased)), Value::Null).await;
+        self.know("erased", erased);
+        let job = json!({ "executionId": "exec-42", "status": "failed" });
+        let posted = self.post("/v1/events", json!({ "type": "job.failed", "data": job })).await;
+        self.know("posted", posted);
+    }
+
+    /// Has a webhook told of a test, to which it answers this.
+    async fn trigger(&self, webhook: &str, status: u16) {
+        self.world.egress.script().answer(reply(status));
+        self.post(&format!("/v1/webhooks/{webhook}/trigger"), Value::Null).await;
+        self.world.follow_hints().await;
+    }
+
+    /// The only delivery of a request.
+    async fn delivery(&self, request: &Value) -> Delivery {
+        let path = format!("/v1/deliveries?request_id={}", id(request));
+        let list = self.call(Method::GET, &path, Value::Null).await;
+        let own = id(&list["data"][0]).parse().expect("an id");
+        let read = self.world.system.store.get(keys::delivery(own)).await;
+        read.expect("read").expect("it is there")
+    }
+
+    /// Starts the only delivery of a request as a worker does that dies.
+    async fn start_and_die(&self, request: &Value) {
+        let delivery = self.delivery(request).await;
+        self.world.system.clock.advance(Duration::from_secs(7));
+        let op = OpId::new(self.world.system.entropy.next());
+        let started = delivery.start(delivery.attempt, self.world.system.clock.now(), op);
+        let Start::Attempt(started) = started else { panic!("{started:?}") };
+        let saved = self.world.system.store.save(&*started).await;
+        assert!(matches!(saved.expect("written"), Saved::Saved));
+    }
+}
+
+/// A question to two people, with these members too.
+pub(super) fn question(members: Value) -> Value {
+    let body = json!({
+        "title": "Deploy it?",
+        "recipients": ["a@example.com", "b@example.com"],
+        "options": [
+            { "value": "approve", "label": "Approve" },
+            { "value": "reject", "label": "Reject" },
+        ],
+        "fields": [{ "key": "why", "type": "text", "label": "Why" }],
+    });
+    with(body, members)
+}
+
+/// All that a question can have beside that.
+pub(super) fn everything() -> Value {
+    let all = ["request.created", "request.answered", "request.finished", "request.cancelled"];
+    json!({
+        "body": "All **green**.",
+        "recipients": [{ "email": "a@example.com", "name": "Ada L." }, "b@example.com"],
+        "options": [
+            { "value": "approve", "label": "Approve", "style": "primary" },
+            { "value": "later", "label": "Later", "style": "secondary" },
+            { "value": "reject", "label": "Reject", "style": "destructive" },
+        ],
+        "fields": [
+            { "key": "why", "type": "text", "label": "Why", "required": true, "max_length": 99 },
+            { "key": "how", "type": "textarea", "label": "How", "default": "So" },
+            { "key": "n", "type": "number", "label": "N", "min": 1, "max": 2.5, "default": 2 },
+            {
+                "key": "where", "type": "select", "label": "Where", "default": "EU",
+                "choices": [{ "value": "EU", "label": "Europe" }],
+            },
+            { "key": "loud", "type": "toggle", "label": "Loud", "default": true },
+        ],
+        "external_reference_id": "A reference",
+        "metadata": { "Sha": "C0FFEE" },
+        "timeout_seconds": 86_400,
+        "callback_url": WELL,
+        "callback": {
+            "events": all,
+            "headers": { "x-team": "A team" },
+            "timeout_seconds": 9,
+            "retry": { "delays_seconds": [30, 300], "jitter": 0.1 },
+        },
+    })
+}
+
+fn with(mut body: Value, members: Value) -> Value {
+    let Value::Object(members) = members else { panic!("members are an object: {members}") };
+    body.as_object_mut().expect("it is one").extend(members);
+    body
+}
+
+pub(super) fn id(of: &Value) -> &str {
+    of["id"].as_str().expect("an id")
+}
+
+fn ok() -> Reply {
+    status(200)
+}
+
+fn status(status: u16) -> Reply {
+    reply(status).expect("a reply")
+}
