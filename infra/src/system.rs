@@ -1,6 +1,6 @@
 //! All functions and what stands in for AWS, wired as `template.yaml` wires them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
@@ -50,8 +50,8 @@ pub struct Options {
     pub data: Data,
     /// What seals secrets.
     pub vault: Vault,
-    /// The port of what stands in for AWS; any free one if none is given.
-    pub aws_port: Option<u16>,
+    /// Where what stands in for AWS listens; on any free port of loopback if nothing is given.
+    pub aws_address: Option<SocketAddr>,
     /// What time it is.
     pub clock: Clock,
     /// Where chance comes from.
@@ -103,7 +103,7 @@ impl System {
         let Options {
             data,
             vault,
-            aws_port,
+            aws_address,
             clock,
             entropy,
             egress,
@@ -112,7 +112,7 @@ impl System {
             has_queue,
             dynamodb,
         } = options;
-        let aws = Aws::start(data, aws_port, clock.clone()).await?;
+        let aws = Aws::start(data, aws_address, clock.clone()).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
         let create =

@@ -106,7 +106,7 @@ impl World {
         let system = System::start(Options {
             vault: Vault::local([7; 32]),
             data,
-            aws_port: None,
+            aws_address: None,
             clock,
             entropy: Entropy::counting(),
             egress: egress.clone(),

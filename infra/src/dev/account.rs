@@ -141,7 +141,7 @@ impl Ready {
 }
 
 /// Replaces a file as a whole, so that a crash leaves the old one or the new one.
-fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     let (path, fresh) = (folder.join(name), folder.join(format!("{name}.new")));
     let write = || {
         let mut options = fs::OpenOptions::new();

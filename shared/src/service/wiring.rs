@@ -1,14 +1,19 @@
 //! How a function in Lambda comes to what it needs.
 
-use std::sync::Arc;
+use std::{net::TcpStream, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{Bus, Config, Hints, Sdk, Vault};
+use super::{Bus, Config, Hints, Sdk, Vault, config::optional};
 use crate::{
     domain::RequestId,
     store::{DynamoDb, Layout, Store, keys},
 };
+
+/// Most looks whether the Runtime API listens already.
+const LOOKS_MAX: u32 = 1_000;
+/// The time between two.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The environment of a function, read.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ impl Wiring {
     /// Reads the environment, and begins to log.
     pub fn from_env() -> anyhow::Result<Self> {
         lambda_http::tracing::init_default_subscriber();
+        await_runtime_api()?;
         Ok(Self { config: Config::from_env()?, sdk: Sdk::from_env()? })
     }
 
@@ -56,4 +62,21 @@ impl Wiring {
         let name = self.config.bus_name.as_ref()?;
         Some(Bus::new(self.sdk.eventbridge(), name))
     }
+}
+
+/// Waits until somebody listens who has events.
+///
+/// Lambda's emulator may start a function before its own Runtime API, and a function that asks too
+/// early is dead. Whoever still refuses after all looks is found out by the first call.
+fn await_runtime_api() -> anyhow::Result<()> {
+    let Some(address) = optional::<String>("AWS_LAMBDA_RUNTIME_API")? else { return Ok(()) };
+    // `cargo lambda watch` has a path behind host and port.
+    let host_and_port = address.split('/').next().unwrap_or_default();
+    for _ in 0..LOOKS_MAX {
+        if TcpStream::connect(host_and_port).is_ok() {
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
 }
