@@ -76,17 +76,20 @@ class Stack:
     """The local stack, as an AWS for functions that run elsewhere."""
 
     def __init__(self, folder, host):
-        self.log = folder / "stack.log"
+        self.log, self.folder = folder / "stack.log", folder / "data"
         program = ROOT / "target" / "debug" / "answerback"
-        command = [program, "dev", "--json", "--data-dir", folder / "data", "--port", "0", "--aws-host", host]
+        command = [program, "dev", "--json", "--data-dir", self.folder, "--port", "0", "--aws-host", host]
         command += ["--sweep-interval", "24h"]
         environment = {**os.environ, "RUST_LOG": "info,dynoxide=error", "NO_COLOR": "1"}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log.open("w"), env=environment)
+
+    def connect(self):
+        """Waits until it is ready, and makes ready for the functions."""
         line = self.process.stdout.readline()
         assert line, f"the local stack does not start:\n{self.log.read_text()}"
         ready = json.loads(line)
         self.key, self.endpoint = ready["api_key"], ready["aws_endpoint"]
-        lines = (folder / "data" / "functions.env").read_text().splitlines()
+        lines = (self.folder / "functions.env").read_text().splitlines()
         # Empty where the stack says nothing of it: what the template has is nothing here.
         self.environment = {"SECRETS_KEY_ID": "", **dict(line.split("=", 1) for line in lines)}
         # Queues of our own, which the stack's workers do not look at.
@@ -144,8 +147,10 @@ class Sam:
             if done.stdout.strip() or START_RACE not in done.stderr:
                 break
         assert done.stdout.strip(), f"{function} answered nothing:\n{done.stderr}"
-        say(f"   {function} answered {done.stdout.strip()[:160]}")
-        return json.loads(done.stdout)
+        answer = json.loads(done.stdout)
+        shown = f"{answer['statusCode']} {answer['body']}" if "statusCode" in answer else json.dumps(answer)
+        say(f"   {function}: {shown:.140}")
+        return answer
 
     @contextlib.contextmanager
     def api(self):
@@ -238,10 +243,11 @@ def ask_answer_and_poll(sam, stack, base_url):
     status, asked = call("POST", f"{base_url}/v1/requests", question, key)
     check("asked", (status, asked.get("status")), (201, "pending"))
     request, page = f"{base_url}/v1/requests/{asked['id']}", asked["recipients"][0]["answer_url"]
+    status, shown = call("GET", page)
+    check("the page shows the question", (status, question["title"] in shown), (200, True))
     with concurrent.futures.ThreadPoolExecutor() as pool:
         polled = pool.submit(call, "GET", f"{request}?wait=25", None, key)
-        status, shown = call("GET", page)
-        check("the page shows the question", (status, question["title"] in shown), (200, True))
+        time.sleep(2)
         assert not polled.done(), f"the poll did not wait: {polled.result()}"
         status, _ = call("POST", page, b"option=yes", {"content-type": "application/x-www-form-urlencoded"})
         check("answered on the page", status, 200)
@@ -325,6 +331,7 @@ def main():
         folder = pathlib.Path(name)
         stack = Stack(folder, options.host)
         try:
+            stack.connect()
             events, sam = Events(stack.key), Sam(folder, stack, options.architecture, options.image)
             invoke_each(sam, events)
             with sam.api() as base_url:
