@@ -6,8 +6,10 @@ usage: check.py EXPANDED OPENAPI
 """
 
 import json
+import pathlib
 import re
 import sys
+import tomllib
 
 # One is singular, more are plural; AWS refuses all else, and only on deployment.
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)")
@@ -22,6 +24,9 @@ ACCESS_LOG_FIELDS = {
 }  # fmt: skip
 
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
+
+# Where `cargo lambda watch` finds its routes.
+MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "Cargo.toml"
 
 
 def of_type(template, kind):
@@ -171,7 +176,29 @@ def routes_are_those_of_the_contract(template, contract):
             yield f"{name}: {route} is deployed, and no document tells of it"
 
 
+def watched(router, method, path):
+    """The function that `cargo lambda watch` calls: that of the path, or else of the method."""
+    functions = router.get(path, router["/{*path}"])
+    if isinstance(functions, str):
+        return functions
+    return next((it["function"] for it in functions if it["method"] == method), None)
+
+
+def cargo_lambda_watch_has_the_same_routes(template):
+    manifest = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
+    router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"]
+    for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Api"):
+        paths = properties["Body"]["paths"]
+        for method, path in sorted(it.split(" ") for it in routes_of(paths)):
+            integration = paths[path][method.lower()].get("x-amazon-apigateway-integration", {})
+            deployed = re.findall(r"\$\{(\w+)Function\.Arn\}", " ".join(strings(integration)))
+            function = watched(router, method, path)
+            if deployed != [str(function).capitalize()]:
+                yield f"{name}: {method} {path} is deployed as {deployed}, and watched as {function}"
+
+
 RULES = [
+    cargo_lambda_watch_has_the_same_routes,
     schedules_are_ones_that_aws_accepts,
     queues_outlast_their_functions,
     rights_name_what_they_are_for,

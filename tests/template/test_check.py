@@ -11,6 +11,7 @@ from check import load, problems
 
 DELIVER_ROLE_STATEMENT = ["DeliverRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 1]
 STAGE_FORMAT = ["HttpApiApiGatewayDefaultStage", "Properties", "AccessLogSettings", "Format"]
+PATHS = ["HttpApi", "Properties", "Body", "paths"]
 GONE = object()
 
 # What is changed below Resources, into what, and the words that must complain of it.
@@ -43,6 +44,11 @@ BROKEN = [
     ),
     (["HttpApi", "Properties", "Body", "paths", "/v1/health"], GONE, "GET /v1/health is promised"),
     (["HttpApi", "Properties", "Body", "paths", "/v1/other"], {"put": {}}, "PUT /v1/other is deployed"),
+    (
+        [*PATHS, "/v1/keys", "post", "x-amazon-apigateway-integration", "uri"],
+        {"Fn::Sub": "functions/${PollFunction.Arn}/invocations"},
+        "POST /v1/keys is deployed as ['Poll'], and watched as intake",
+    ),
     (["DeadHintQueue", "Properties", "SqsManagedSseEnabled"], GONE, "DeadHintQueue: encryption"),
 ]
 
