@@ -27,7 +27,11 @@ impl Wiring {
     /// Reads the environment, and begins to log.
     pub fn from_env() -> anyhow::Result<Self> {
         lambda_http::tracing::init_default_subscriber();
-        await_runtime_api()?;
+        if let Some(address) = optional::<String>("AWS_LAMBDA_RUNTIME_API")?
+            && !await_runtime_api(&address)
+        {
+            tracing::warn!(address, "the Runtime API does not listen");
+        }
         Ok(Self { config: Config::from_env()?, sdk: Sdk::from_env()? })
     }
 
@@ -64,19 +68,41 @@ impl Wiring {
     }
 }
 
-/// Waits until somebody listens who has events.
+/// Waits until the Runtime API at `address` listens, and gives whether it does.
 ///
-/// Lambda's emulator may start a function before its own Runtime API, and a function that asks too
-/// early is dead. Whoever still refuses after all looks is found out by the first call.
-fn await_runtime_api() -> anyhow::Result<()> {
-    let Some(address) = optional::<String>("AWS_LAMBDA_RUNTIME_API")? else { return Ok(()) };
+/// Lambda's emulator may start a function before it listens itself, and a function whose first call
+/// is refused is dead.
+fn await_runtime_api(address: &str) -> bool {
     // `cargo lambda watch` has a path behind host and port.
     let host_and_port = address.split('/').next().unwrap_or_default();
     for _ in 0..LOOKS_MAX {
         if TcpStream::connect(host_and_port).is_ok() {
-            break;
+            return true;
         }
         thread::sleep(LOOK);
     }
-    Ok(())
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::mpsc};
+
+    use super::*;
+
+    #[test]
+    fn a_function_that_starts_before_the_runtime_api_waits_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let (done, listening) = mpsc::channel::<()>();
+        let api = thread::spawn(move || {
+            thread::sleep(20 * LOOK);
+            let _listener = TcpListener::bind(address).expect("it is free again");
+            listening.recv()
+        });
+        assert!(await_runtime_api(&format!("{address}/.rt/intake")));
+        drop(done);
+        let _ = api.join();
+    }
 }
