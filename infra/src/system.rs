@@ -2,7 +2,7 @@
 
 mod functions;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use answerback::{
     domain::{Account, CallbackRules, Scope},
@@ -55,8 +55,8 @@ const SWEEP_MILLISECONDS: i64 = 55_000;
 pub struct Options {
     /// Where its data is.
     pub data: Data,
-    /// The port of what stands in for AWS; any free one if none is given.
-    pub aws_port: Option<u16>,
+    /// Where what stands in for AWS listens; on any free port of loopback if nothing is given.
+    pub aws_address: Option<SocketAddr>,
     /// What time it is.
     pub clock: Clock,
     /// Where chance comes from.
@@ -99,9 +99,9 @@ pub struct System {
 impl System {
     /// Starts everything, over the data that is there.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options { data, aws_port, clock, entropy, egress, rules, bus, has_queue, watch } =
+        let Options { data, aws_address, clock, entropy, egress, rules, bus, has_queue, watch } =
             options;
-        let aws = Aws::start(data, aws_port, clock.clone()).await?;
+        let aws = Aws::start(data, aws_address, clock.clone()).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
         let create =

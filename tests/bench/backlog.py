@@ -13,6 +13,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -46,27 +47,21 @@ def make(stack, numbers):
         assert response.status == status, (response.status, text)
 
 
-def make_queue(stack):
+def make_queue(endpoint):
     """Hints that nobody follows: only the sweep is looked at."""
-    host = stack["aws_endpoint"].split("//")[1]
+    host = endpoint.split("//")[1]
     connection = http.client.HTTPConnection(host)
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.CreateQueue"}
     connection.request("POST", "/", json.dumps({"QueueName": "nobody"}), headers)
     return json.loads(connection.getresponse().read())["QueueUrl"]
 
 
-def sweep(bootstrap, stack, queue):
+def sweep(bootstrap, variables):
     """What one sweep answered, what it counted, and the most memory that it took."""
     event = (FOLDER / "every_minute.json").read_bytes()
     runtime = Runtime(event, int((time.time() + SWEEP_SECONDS) * 1000))
     threading.Thread(target=runtime.serve_forever, daemon=True).start()
-    variables = environment(runtime, stack) | {
-        "HINT_QUEUE_URL": queue,
-        "SLOW_HINT_QUEUE_URL": queue,
-        "AWS_LAMBDA_LOG_FORMAT": "JSON",
-        "STACK_NAME": "backlog",
-    }
-    with subprocess.Popen([bootstrap], env=variables, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([bootstrap], env=environment(runtime, variables), stdout=subprocess.PIPE) as process:
         runtime.process = process
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(process.stdout))
@@ -84,11 +79,20 @@ def sweep(bootstrap, stack, queue):
 def main():
     answerback, bootstrap, *more = sys.argv[1:]
     n_items = int(more[0]) if more else 20_000
-    command = [answerback, "dev", "--json", "--memory", "--port", "0", "--no-queue", "--sweep-interval", "24h"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    folder = tempfile.TemporaryDirectory()
+    command = [answerback, "dev", "--json", "--data-dir", folder.name, "--port", "0"]
+    command += ["--no-queue", "--sweep-interval", "24h"]
+    with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             stack = json.loads(process.stdout.readline())
-            queue = make_queue(stack)
+            lines = (pathlib.Path(folder.name) / "functions.env").read_text().splitlines()
+            queue = make_queue(stack["aws_endpoint"])
+            variables = dict(line.split("=", 1) for line in lines) | {
+                "HINT_QUEUE_URL": queue,
+                "SLOW_HINT_QUEUE_URL": queue,
+                "AWS_LAMBDA_LOG_FORMAT": "JSON",
+                "STACK_NAME": "backlog",
+            }
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
                 parts = [range(it, n_items, AT_ONCE) for it in range(AT_ONCE)]
                 list(pool.map(lambda numbers: make(stack, numbers), parts))
@@ -96,7 +100,7 @@ def main():
 
             n_done, backlog = 0, None
             for number in range(1, SWEEPS_MAX + 1):
-                swept, counted, memory = sweep(bootstrap, stack, queue)
+                swept, counted, memory = sweep(bootstrap, variables)
                 backlog = counted["SweepBacklog"]
                 n_done += swept["n_timed_out"] + swept["n_hinted"]
                 print(

@@ -14,6 +14,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 
 RUNS = 20
@@ -87,27 +88,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def environment(runtime, stack):
+def environment(runtime, variables):
     return {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{runtime.server_port}",
         "AWS_LAMBDA_FUNCTION_NAME": "f",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_ENDPOINT_URL": stack["aws_endpoint"],
-        "TABLE_NAME": "answerback",
-        "HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints",
-        "SLOW_HINT_QUEUE_URL": f"{stack['aws_endpoint']}/000000000000/answerback-hints-slow",
+        **variables,
     }
 
 
-def run(bootstrap, event, stack):
+def run(bootstrap, event, variables):
     runtime = Runtime(event)
     threading.Thread(target=runtime.serve_forever, daemon=True).start()
     log = open(os.devnull, "wb")
-    with subprocess.Popen([bootstrap], env=environment(runtime, stack), stdout=log, stderr=log) as process:
+    with subprocess.Popen([bootstrap], env=environment(runtime, variables), stdout=log, stderr=log) as process:
         runtime.process = process
         answered = runtime.answered.wait(30)
         process.kill()
@@ -124,10 +119,13 @@ def event_of(name, key):
 
 def main():
     answerback, *bootstraps = sys.argv[1:]
-    command = [answerback, "dev", "--json", "--memory", "--port", "0", "--sweep-interval", "3600s"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as stack_process:
+    folder = tempfile.TemporaryDirectory()
+    command = [answerback, "dev", "--json", "--data-dir", folder.name, "--port", "0", "--sweep-interval", "3600s"]
+    with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as stack_process:
         try:
             stack = json.loads(stack_process.stdout.readline())
+            lines = (pathlib.Path(folder.name) / "functions.env").read_text().splitlines()
+            variables = dict(line.split("=", 1) for line in lines)
             print(f"{'function':10} {'init, CPU ms':>14} {'first answer, CPU ms':>22} {'binary, MB':>12}   {RUNS} runs")
             for bootstrap in bootstraps:
                 path = pathlib.Path(bootstrap)
@@ -135,7 +133,7 @@ def main():
                 event = event_of(name, stack["api_key"])
                 marks = []
                 for _ in range(RUNS):
-                    mark, answer = run(bootstrap, event, stack)
+                    mark, answer = run(bootstrap, event, variables)
                     marks.append(mark)
                 medians = {it: statistics.median(mark[it] for mark in marks) for it in marks[0]}
                 size = path.stat().st_size / 1e6

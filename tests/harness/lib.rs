@@ -117,7 +117,7 @@ impl World {
         let eyes = judge.clone();
         let system = System::start(Options {
             data,
-            aws_port: None,
+            aws_address: None,
             clock,
             entropy: Entropy::counting(),
             egress: egress.clone(),

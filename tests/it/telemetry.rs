@@ -144,15 +144,13 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
 
 #[tokio::test]
 async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
-    let lines = logged(async {
+    let lines = logged(Box::pin(async {
         let world = World::start().await;
         let asked = json!({ "title": "a word that nobody reads in a log" });
         let request = ask_and_answer(&world, &asked).await;
-        let token = system_tests::token(&request, 0);
         let again = world.answer(&request, 0, json!({ "option": "no" })).await;
         assert_eq!(again.status, StatusCode::CONFLICT);
-        assert!(!token.is_empty());
-    })
+    }))
     .await;
     let said: Vec<&str> = lines.iter().filter_map(|it| it["message"].as_str()).collect();
     let told =

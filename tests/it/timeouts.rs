@@ -238,6 +238,22 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
     assert_eq!(shown(&world, &request).await["callback"]["status"], "delivered");
 }
 
+#[tokio::test]
+async fn a_sweep_whose_time_is_up_says_how_much_it_leaves_and_the_next_does_it() {
+    let world = World::start().await;
+    for _ in 0..30 {
+        world.create(question(5)).await;
+    }
+    world.system.clock.advance(Duration::from_secs(7));
+    let now = world.system.clock.now();
+    let cut_off = sweep::sweep(&world.system.sweep, Some(now + Duration::from_secs(3))).await;
+    assert_eq!(cut_off, sweep::Swept { n_left: 30, ..<_>::default() });
+    let silent = sweep::sweep(&world.system.sweep, Some(now + Duration::from_secs(1))).await;
+    assert_eq!(silent, sweep::Swept::default(), "there is no time even to count");
+    let swept = world.system.sweep().await;
+    assert_eq!((swept.n_timed_out, swept.n_left), (30, 0));
+}
+
 /// The identifier with this number as its last digits, so that there is one for each shard.
 fn in_shard(id: &str, shard: u32) -> String {
     format!("{}{:02}", &id[..id.len() - 2], shard)

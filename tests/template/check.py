@@ -10,6 +10,7 @@ usage: check.py EXPANDED ROOT
 import json
 import re
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +41,9 @@ POLICY_PARTS = ("Action", "Resource", "Principal")
 REQUIRED_BY_AWS = {("AWS::KMS::Key", "Resource", "*")}
 
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
+
+# Where `cargo lambda watch` finds its routes.
+MANIFEST = Path(__file__).resolve().parents[2] / "Cargo.toml"
 
 
 class Project(NamedTuple):
@@ -248,7 +252,29 @@ def routes_are_those_of_the_contract(template, contract):
             yield f"{name}: {route} is deployed, and no document tells of it"
 
 
+def watching(router, method, path):
+    """The function that `cargo lambda watch` calls: that of the path, or else of the method."""
+    functions = router.get(path, router["/{*path}"])
+    if isinstance(functions, str):
+        return functions
+    return next((it["function"] for it in functions if it["method"] == method), None)
+
+
+def cargo_lambda_watch_has_the_same_routes(template):
+    manifest = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
+    router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"]
+    for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Api"):
+        paths = properties["Body"]["paths"]
+        for method, path in sorted(it.split(" ") for it in routes_of(paths)):
+            integration = paths[path][method.lower()].get("x-amazon-apigateway-integration", {})
+            deployed = re.findall(r"\$\{(\w+)Function\.Arn\}", " ".join(strings(integration)))
+            function = watching(router, method, path)
+            if deployed != [str(function).capitalize()]:
+                yield f"{name}: {method} {path} is deployed as {deployed}, and watched as {function}"
+
+
 RULES = [
+    cargo_lambda_watch_has_the_same_routes,
     schedules_are_ones_that_aws_accepts,
     queues_outlast_their_functions,
     lanes_and_calls_have_limits,

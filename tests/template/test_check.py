@@ -30,6 +30,7 @@ FORM = ["Metadata", "AWS::CloudFormation::Interface"]
 MANY = "".join(
     f'["AWS/Lambda", "Duration", "FunctionName", "${{{it}Function}}"], ' for it in ("Intake", "Poll", "Sweep", "Deliver")
 )
+PATHS = ["HttpApi", "Properties", "Body", "paths"]
 GONE = object()
 
 # What is changed below Resources, into what, and the words that must complain of it.
@@ -77,6 +78,11 @@ BROKEN = [
     ),
     (["HttpApi", "Properties", "Body", "paths", "/v1/health"], GONE, "GET /v1/health is promised"),
     (["HttpApi", "Properties", "Body", "paths", "/v1/other"], {"put": {}}, "PUT /v1/other is deployed"),
+    (
+        [*PATHS, "/v1/keys", "post", "x-amazon-apigateway-integration", "uri"],
+        {"Fn::Sub": "functions/${PollFunction.Arn}/invocations"},
+        "POST /v1/keys is deployed as ['Poll'], and watched as intake",
+    ),
     (["DeadHintQueue", "Properties", "SqsManagedSseEnabled"], GONE, "DeadHintQueue: encryption"),
     (["DeliverFunctionHints", "Properties", "ScalingConfig"], GONE, "all copies that the account has"),
     ([*STAGE_FORMAT[:2], "DefaultRouteSettings", "ThrottlingRateLimit"], GONE, "as many calls as there are"),

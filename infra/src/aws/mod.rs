@@ -1,4 +1,5 @@
-//! The part of AWS that Answerback stands on, in one process and on one loopback port.
+//! The part of AWS that Answerback stands on, in one process and on one port, of loopback unless
+//! told otherwise.
 //!
 //! ```text
 //!                     ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide, on a thread of its own ┐
@@ -20,7 +21,7 @@ mod queue;
 
 use std::{
     fs::{File, TryLockError},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -37,7 +38,7 @@ pub use kms::KEY;
 pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, to_event};
 
 /// The region that everything is said to be in.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 /// The account that everything is said to belong to.
 const ACCOUNT: &str = "000000000000";
 /// How long a stop waits for calls that are under way: a client may have sent half of one.
@@ -78,12 +79,17 @@ impl std::fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Starts listening on `port`, or on any free one.
-    pub async fn start(data: Data, port: Option<u16>, clock: Clock) -> anyhow::Result<Self> {
+    /// Starts listening at `address`, or on any free port of loopback.
+    pub async fn start(
+        data: Data,
+        address: Option<SocketAddr>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let (database, kms, lock) = tokio::task::spawn_blocking(move || data.open()).await??;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
+        let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+        let listener = TcpListener::bind(address)
             .await
-            .with_context(|| format!("listening on port {}", port.unwrap_or(0)))?;
+            .with_context(|| format!("the emulated AWS cannot listen on {address}"))?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let queue = Queue::open(database.clone(), endpoint.clone(), clock.clone()).await?;
         let bus = Bus::new(clock);
@@ -100,7 +106,7 @@ impl Aws {
         Ok(Self(Arc::new(Inner { endpoint, queue, bus, running: Mutex::new(Some(running)) })))
     }
 
-    /// Where clients find all four services: `http://127.0.0.1:<port>`.
+    /// Where clients find all four services, such as `http://127.0.0.1:8788`.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }

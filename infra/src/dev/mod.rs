@@ -12,12 +12,14 @@
 
 mod account;
 mod banner;
+mod environment;
 mod inbox;
 mod server;
 mod workers;
 
 use std::{
     io::{self, Write as _},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -82,9 +84,13 @@ pub(crate) struct Flags {
     /// Publish events to this event bus (emulated, kept in memory)
     #[arg(long, value_name = "NAME")]
     bus: Option<String>,
-    /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; any free one if not given
-    #[arg(long, value_name = "N")]
-    aws_port: Option<u16>,
+    /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    aws_port: u16,
+    /// Address of this machine that they listen on. They ask for no credentials: whoever reaches
+    /// it reads and writes everything
+    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
+    aws_host: Ipv4Addr,
     /// When ready, print one line of JSON and nothing else on stdout
     #[arg(long)]
     json: bool,
@@ -109,7 +115,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let system = System::start(Options {
         data: folder.map_or(Data::Memory, |it| Data::Folder(it.to_owned())),
-        aws_port: flags.aws_port,
+        aws_address: Some((flags.aws_host, flags.aws_port).into()),
         clock: Clock::System,
         entropy: Entropy::System,
         egress,
@@ -121,6 +127,9 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     .await?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let (ready, account) = account::find_or_make(&system, folder, &base_url).await?;
+    if let Some(folder) = folder {
+        environment::write(folder, &system, flags.bus.as_deref())?;
+    }
 
     let inbox = Arc::new(Inbox::new(&system, account));
     let server = server::start(listener, system.clone(), inbox);

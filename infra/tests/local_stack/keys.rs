@@ -59,7 +59,9 @@ async fn a_key_is_made_in_a_table_that_the_environment_names() {
     let (is_made, told) = made(&output);
     assert!(!is_made && told.contains("`SECRETS_KEY_ID` must be set"), "{told}");
 
-    command.env("SECRETS_KEY_ID", infra::aws::KEY);
+    let environment = std::fs::read_to_string(folder.path().join("functions.env"));
+    let environment = environment.expect("the stack has written it");
+    command.envs(environment.lines().filter_map(|it| it.split_once('=')));
     let output = run(&mut command);
     let (is_made, key) = made(&output);
     assert!(is_made, "{key}");

@@ -1,14 +1,19 @@
 //! How a function in Lambda comes to what it needs.
 
-use std::sync::Arc;
+use std::{net::TcpStream, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{Bus, Config, Hints, Sdk, Vault, skew::ClockWatch, telemetry};
+use super::{Bus, Config, Hints, Sdk, Vault, config::optional, skew::ClockWatch, telemetry};
 use crate::{
     domain::RequestId,
     store::{DynamoDb, Layout, Store, keys},
 };
+
+/// Most looks whether the Runtime API listens already.
+const LOOKS_MAX: u32 = 1_000;
+/// The time between two.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The environment of a function, read.
 #[derive(Debug)]
@@ -22,6 +27,11 @@ impl Wiring {
     /// Reads the environment, and begins to log.
     pub fn from_env() -> anyhow::Result<Self> {
         telemetry::init()?;
+        if let Some(address) = optional::<String>("AWS_LAMBDA_RUNTIME_API")?
+            && !await_runtime_api(&address)
+        {
+            tracing::warn!(address, "the Runtime API does not listen");
+        }
         Ok(Self::new(Config::from_env()?, Sdk::from_env()?))
     }
 
@@ -62,5 +72,44 @@ impl Wiring {
     pub fn bus(&self) -> Option<Bus> {
         let name = self.config.bus_name.as_ref()?;
         Some(Bus::new(self.sdk.eventbridge(), name))
+    }
+}
+
+/// Waits until the Runtime API at `address` listens, and gives whether it does.
+///
+/// Lambda's emulator may start a function before it listens itself, and a function whose first call
+/// is refused is dead.
+fn await_runtime_api(address: &str) -> bool {
+    // `cargo lambda watch` has a path behind host and port.
+    let host_and_port = address.split('/').next().unwrap_or_default();
+    for _ in 0..LOOKS_MAX {
+        if TcpStream::connect(host_and_port).is_ok() {
+            return true;
+        }
+        thread::sleep(LOOK);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::mpsc};
+
+    use super::*;
+
+    #[test]
+    fn a_function_that_starts_before_the_runtime_api_waits_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let (done, listening) = mpsc::channel::<()>();
+        let api = thread::spawn(move || {
+            thread::sleep(20 * LOOK);
+            let _listener = TcpListener::bind(address).expect("it is free again");
+            listening.recv()
+        });
+        assert!(await_runtime_api(&format!("{address}/.rt/intake")));
+        drop(done);
+        let _ = api.join();
     }
 }

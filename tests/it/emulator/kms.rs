@@ -55,7 +55,8 @@ async fn a_data_key_is_unwrapped_in_its_context_and_in_no_other() -> Result<()> 
         let altered = unwrapped(&cloud, &Blob::new(altered), Some(KEY), &[OWNER, PURPOSE]).await;
         assert_eq!(altered, refused, "byte {at}");
     }
-    let other = Cloud::in_memory().await?;
+    let folder = tempfile::tempdir()?;
+    let other = Cloud::in_folder(folder.path()).await?;
     assert_eq!(unwrapped(&other, &wrapped, Some(KEY), &[OWNER, PURPOSE]).await, refused);
     Ok(())
 }
@@ -84,6 +85,13 @@ async fn a_folder_keeps_its_key_and_a_damaged_one_is_not_replaced() -> Result<()
     cloud.aws.stop().await;
     let cloud = start().await?;
     assert_eq!(unwrapped(&cloud, &wrapped, None, &[OWNER, PURPOSE]).await, Ok(key));
+    cloud.aws.stop().await;
+
+    // As it was written, and used, until there was a KMS here.
+    std::fs::write(folder.path().join("secrets.key"), "07".repeat(32))?;
+    let cloud = start().await?;
+    let itself = unwrapped(&cloud, &Blob::new([]), Some(KEY), &[]).await;
+    assert_eq!(itself, Ok(Blob::new([7; 32])));
     cloud.aws.stop().await;
 
     std::fs::write(folder.path().join("secrets.key"), "not a key")?;

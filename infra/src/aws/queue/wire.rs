@@ -186,7 +186,8 @@ impl Queue {
         Ok(json!({}))
     }
 
-    fn url(&self, queue: &str) -> String {
+    /// The URL of the queue with this name.
+    pub(crate) fn url(&self, queue: &str) -> String {
         format!("{}/{ACCOUNT}/{queue}", self.0.endpoint)
     }
 }
