@@ -80,7 +80,8 @@ impl Wiring {
 /// Lambda's emulator may start a function before it listens itself, and a function whose first call
 /// is refused is dead.
 fn await_runtime_api(address: &str) -> bool {
-    // `cargo lambda watch` has a path behind host and port.
+    // `cargo lambda watch` makes it a whole URL, or adds a path.
+    let address = address.trim_start_matches("http://");
     let host_and_port = address.split('/').next().unwrap_or_default();
     for _ in 0..LOOKS_MAX {
         if TcpStream::connect(host_and_port).is_ok() {
@@ -108,7 +109,8 @@ mod tests {
             let _listener = TcpListener::bind(address).expect("it is free again");
             listening.recv()
         });
-        assert!(await_runtime_api(&format!("{address}/.rt/intake")));
+        assert!(await_runtime_api(&format!("http://{address}/.rt/intake")));
+        assert!(await_runtime_api(&address.to_string()));
         drop(done);
         let _ = api.join();
     }
