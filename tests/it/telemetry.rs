@@ -86,6 +86,11 @@ async fn everything() {
         ("due_shard", AttributeValue::S("3".to_owned())),
         ("due_at", AttributeValue::N("1".to_owned())),
     ];
+    let hints = include_str!("../events/hints.json");
+    let hints = serde_json::from_str(hints).expect("an event of the queue's");
+    let failed = deliver::deliver(&world.system.deliver, hints, None).await;
+    assert_eq!(failed.batch_item_failures.len(), 1, "one is no hint");
+
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let put = client.put_item().table_name("answerback");
     let broken = broken.map(|(name, value)| (name.to_owned(), value));
@@ -101,6 +106,7 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
     let lines = logged(Box::pin(everything())).await;
     let mut seen = BTreeSet::new();
     for line in &lines {
+        assert!(line["message"].is_string(), "{line}");
         let Some(emf) = line.get("_aws") else {
             let stray = METRICS.iter().find(|it| line.get(it.name).is_some());
             assert!(stray.is_none(), "it is no metric of CloudWatch's: {line}");
@@ -211,19 +217,26 @@ async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
 }
 
 #[tokio::test]
-async fn without_a_trace_all_that_is_told_of_a_request_has_one_named_after_it() {
+async fn without_a_trace_receivers_are_told_of_none_and_the_log_names_one_after_the_request() {
     let world = World::start().await;
     let events = ["request.answered", "request.finished"];
     let asked = json!({ "callback": { "events": events } });
-    // A trace that is none is no reason to refuse a question.
-    let wrong = [("traceparent", "00-wrong")];
+    // A trace that is none, or that nobody decided to keep, is no reason to refuse a question.
+    let open = format!("Root=1-{}-{}", &TRACE[..8], &TRACE[8..]);
+    let wrong = [("traceparent", "00-wrong"), ("x-amzn-trace-id", open.as_str())];
     let body = question(&asked);
     let request = world.call_with(Method::POST, "/v1/requests", &wrong, body).await.json();
-    world.answer(&request, 0, json!({ "option": "yes" })).await;
-    world.follow_hints().await;
+    let lines = logged(Box::pin(async {
+        world.answer(&request, 0, json!({ "option": "yes" })).await;
+        world.follow_hints().await;
+    }))
+    .await;
+    assert_eq!(world.posts().len(), 2);
+    assert!(world.posts().iter().all(|it| !it.headers.contains_key("traceparent")));
     let id: RequestId = request["id"].as_str().expect("an id").parse().expect("one");
-    let traces: Vec<String> = traces(&world).into_iter().map(|it| it.0).collect();
-    assert_eq!(traces, vec![format!("{:032x}", id.bits()); 2]);
+    let attempts = lines.iter().filter(|it| it["message"] == "attempted a delivery");
+    let noted: Vec<&Value> = attempts.map(|it| &it["trace"]["id"]).collect();
+    assert_eq!(noted, vec![&format!("{:032x}", id.bits()); 2]);
 }
 
 /// The traces, spans and flags of what has been posted.

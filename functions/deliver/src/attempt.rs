@@ -2,7 +2,7 @@
 
 use answerback::{
     domain::{
-        Attempt, CallbackUrl, Delivery, OpId,
+        Attempt, CallbackUrl, Delivery, OpId, Trace,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         delivery::{End, Reason, State, Target, Verdict},
         profile::{Behaviour, Permanent},
@@ -64,6 +64,7 @@ pub(crate) async fn attempt(
     };
     let chance = chance(app.entropy.next());
     let attempt = delivery.attempt;
+    let (trace, happened_at) = (delivery.trace(), delivery.happened_at);
     let heard = breaker::heard(&delivery, &record, op);
     let is_slow = breaker::is_slow_after(app, heard.as_ref());
     let finish = advance(&app.store, delivery, |it| {
@@ -76,6 +77,11 @@ pub(crate) async fn attempt(
         breaker::note_attempt(app, heard),
         health::observe(app, webhook, sent.verdict, started_at),
     );
+    let end = match &finished {
+        Ok(Delivery { state: State::Done { end, op: by, .. }, .. }) if *by == op => Some(*end),
+        _ => None,
+    };
+    log(&record, (trace, happened_at), sent.verdict, end);
     let delivery = match finished {
         Ok(delivery) => delivery,
         Err(Lost::Gone) => return Ok(()),
@@ -83,7 +89,6 @@ pub(crate) async fn attempt(
         Err(Lost::Refused(never)) => match never {},
         Err(Lost::Store(err)) => return Err(err.into()),
     };
-    log(&delivery, &record, op);
     if delivery.body.is_none() {
         // It was erased meanwhile, and with it goes the record of this attempt.
         return erasure::erase(app, delivery).await;
@@ -270,24 +275,26 @@ fn chance(entropy: u128) -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-/// Notes an attempt, and what it made of the delivery.
-fn log(delivery: &Delivery, record: &Attempt, op: OpId) {
-    let (result, end) = match delivery.state {
-        State::Done { end, op: by, .. } if by == op => match end {
-            End::Delivered => ("delivered", None),
-            End::DeadLettered(_) => ("failed", Some(1)),
-            End::Failed(_) | End::Cancelled => ("failed", None),
-        },
-        // Also where somebody else has it by now: it was to be tried again.
-        State::Done { .. } | State::Waiting { .. } | State::Leased { .. } => ("retried", None),
+/// Notes an attempt at telling what happened then, and how it ended the delivery if it did.
+fn log(
+    record: &Attempt,
+    (trace, happened_at): (Trace, Timestamp),
+    verdict: Verdict,
+    end: Option<End>,
+) {
+    let is_dead = matches!(end, Some(End::DeadLettered(_)));
+    let result = match verdict {
+        Verdict::Accepted => "delivered",
+        Verdict::Retry { .. } if !is_dead => "retried",
+        Verdict::Retry { .. } | Verdict::Permanent(_) | Verdict::Unsent(_) => "failed",
     };
-    let is_first = delivery.attempt == 1;
-    let latency = is_first.then(|| record.started_at.duration_since(delivery.happened_at));
+    let is_first = record.id.number() == 1;
+    let latency = is_first.then(|| record.started_at.duration_since(happened_at));
     let response = record.exchange.as_ref().and_then(|it| it.response.as_ref());
     tracing::info!(
-        delivery.id = %delivery.id,
-        account.id = %delivery.account,
-        trace.id = %delivery.trace(),
+        delivery.id = %record.id.delivery(),
+        account.id = %record.account,
+        trace.id = %trace,
         attempt = record.id.number(),
         status = response.map(|it| it.status),
         error.kind = record.error.as_ref().map(|it| it.kind.as_str()),
@@ -295,7 +302,7 @@ fn log(delivery: &Delivery, record: &Attempt, op: OpId) {
         Result = result,
         Attempts = 1,
         FirstAttemptLatency = latency.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX)),
-        DeadLetters = end,
+        DeadLetters = is_dead.then_some(1),
         "attempted a delivery"
     );
 }

@@ -181,6 +181,9 @@ async fn note(app: &App, receiver: &Receiver, news: News) {
             }
             // Also where it was our own write: then it is no news any more.
             Ok(Saved::Superseded(theirs)) => {
+                if theirs == next {
+                    log_opening(&theirs);
+                }
                 app.breakers.remember(receiver, theirs, now);
                 app.breakers.take_up_again(receiver, news);
             }

@@ -106,7 +106,7 @@ pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> 
             Err(err) => Err(Error::Hint(err)),
         };
         let Err(err) = done else { return Vec::new() };
-        tracing::error!(message.ids = ?message_ids, error = &err as &(dyn std::error::Error + 'static), "a hint goes back to the queue");
+        tracing::error!(hint.message_ids = ?message_ids, error = &err as &(dyn std::error::Error + 'static), "a hint goes back to the queue");
         message_ids
     });
     let failed = join_all(work).await.into_iter().flatten().map(|message_id| {
@@ -240,12 +240,13 @@ async fn start(
                 return Ok(());
             }
             Saved::Saved => {
-                tracing::error!(
-                    delivery.id = %id,
-                    account.id = %next.account,
-                    DeadLetters = 1,
-                    "gave up a delivery: its worker died every time"
-                );
+                log_given_up(&next);
+                return Ok(());
+            }
+            // A write of ours whose answer was lost, come back.
+            Saved::Superseded(theirs) if matches!(theirs.state, Life::Done { op: by, .. } if by == op) =>
+            {
+                log_given_up(&theirs);
                 return Ok(());
             }
             Saved::Superseded(theirs) => delivery = theirs,
@@ -253,6 +254,15 @@ async fn start(
         }
     }
     Err(Error::Busy)
+}
+
+fn log_given_up(delivery: &Delivery) {
+    tracing::error!(
+        delivery.id = %delivery.id,
+        account.id = %delivery.account,
+        DeadLetters = 1,
+        "gave up a delivery: its worker died every time"
+    );
 }
 
 /// Whether an attempt of this length, and writing it down, ends before the function does.

@@ -34,8 +34,10 @@ pub(crate) fn headers(
         ("answerback-delivery", delivery.id.to_string()),
         ("answerback-event", delivery.event_type.as_str().to_owned()),
         ("answerback-attempt", delivery.attempt.to_string()),
-        ("traceparent", delivery.trace().traceparent(delivery.id.attempt(delivery.attempt))),
     ];
+    // Only a trace that somebody keeps: a receiver takes up what it says of sampling.
+    let attempt = delivery.id.attempt(delivery.attempt);
+    headers.extend(delivery.trace.map(|it| ("traceparent", it.traceparent(attempt))));
     headers.extend(behaviour.headers.iter().map(|(name, header)| {
         let value = match header {
             Header::Request => match delivery.request() {

@@ -62,7 +62,7 @@ pub struct Swept {
     pub n_errors: u32,
     /// Things that it took out of the line, having failed again and again.
     pub n_set_aside: u32,
-    /// Things that were due, and that it did not get to.
+    /// Things that were due, and that it did not get to; a shard that it did not look into is one.
     pub n_left: u32,
 }
 
@@ -102,6 +102,8 @@ pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
         let mut cursor = None;
         loop {
             if left().is_some_and(|it| it < LAST_WORDS) {
+                // Nobody knows whether there is anything, and it is not to look like nothing.
+                swept.n_left += 1;
                 break;
             }
             // What there is no time for is counted at least.

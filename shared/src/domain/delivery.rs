@@ -322,7 +322,7 @@ impl Delivery {
         self.event.request()
     }
 
-    /// The trace that its attempts are spans of.
+    /// The trace that its attempts are noted as spans of.
     pub fn trace(&self) -> Trace {
         let own = || Trace::named_after(self.event);
         self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))

@@ -30,14 +30,20 @@ impl Trace {
     }
 
     /// The trace that AWS X-Ray's header names, such as
-    /// `Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1`.
+    /// `Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1`. Of a call without a trace API Gateway
+    /// makes one up, and leaves open whether anybody samples it: that is none.
     ///
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
     pub fn of_xray(text: &str) -> Option<Self> {
         let part = |name| text.split(';').find_map(|it| it.trim().strip_prefix(name));
         let (second, rest) = part("Root=1-")?.split_once('-')?;
         let id = (hex(second, 8)? << 96) | hex(rest, 24)?;
-        (id != 0).then(|| Self { id, is_sampled: part("Sampled=") == Some("1") })
+        let is_sampled = match part("Sampled=")? {
+            "1" => true,
+            "0" => false,
+            _ => return None,
+        };
+        (id != 0).then_some(Self { id, is_sampled })
     }
 
     /// The trace of what nobody named a trace for: named after it.
@@ -125,11 +131,12 @@ mod tests {
         let read = |text: &str| Trace::of_xray(text).map(Trace::to_text);
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let root = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736";
-        assert_eq!(read(root), Some(format!("{id}-00")));
+        assert_eq!(read(&format!("{root};Sampled=0")), Some(format!("{id}-00")));
         assert_eq!(read(&format!("{root};Sampled=1")), Some(format!("{id}-01")));
         let long = format!("Self=1-1-2; {root}; Parent=53995c3f42cd8ad8; Sampled=0; Lineage=a:0");
         assert_eq!(read(&long), Some(format!("{id}-00")));
-        for wrong in ["", "Root=2-1-2", "Root=1-4bf92f35", "Sampled=1", "Root=1-00000000-0"] {
+        let open = format!("{root};Sampled=?");
+        for wrong in ["", "Root=2-1-2", "Root=1-4bf92f35;Sampled=1", "Sampled=1", root, &open] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

@@ -14,7 +14,7 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
-use std::{error, fmt};
+use std::{error, fmt, panic};
 
 use serde_json::{Map, Value, json};
 use tracing::{
@@ -92,6 +92,10 @@ pub(super) fn init() -> anyhow::Result<()> {
     if format.is_some_and(|it| it.eq_ignore_ascii_case("json")) {
         let stack: Option<String> = optional("STACK_NAME")?;
         tracing::subscriber::set_global_default(json(stack, levels, std::io::stdout))?;
+        // What a panic says may quote what people wrote; where it was says enough.
+        panic::set_hook(Box::new(|panic| {
+            tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
+        }));
     } else {
         let lines = tracing_subscriber::fmt::layer().with_filter(levels);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))?;
@@ -154,15 +158,13 @@ impl Line {
     fn set(&mut self, name: &str, value: Value) {
         // `r#type` is how Rust spells a field `type`.
         let name = name.replace("r#", "");
-        let Some((outer, inner)) = name.split_once('.') else {
+        if let Some((outer, inner)) = name.split_once('.')
+            && let Value::Object(members) = self.0.entry(outer).or_insert_with(|| json!({}))
+        {
+            members.insert(inner.to_owned(), value);
+        } else {
             self.0.insert(name, value);
-            return;
-        };
-        let outer = self.0.entry(outer).or_insert_with(|| json!({}));
-        if !outer.is_object() {
-            *outer = json!({});
         }
-        outer[inner] = value;
     }
 
     /// Says which of its fields are metrics.
