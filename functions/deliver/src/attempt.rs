@@ -64,7 +64,7 @@ pub(crate) async fn attempt(
     };
     let chance = chance(app.entropy.next());
     let attempt = delivery.attempt;
-    let (trace, happened_at) = (delivery.trace(), delivery.happened_at);
+    let (trace, happened_at) = (delivery.trace_or_own(), delivery.happened_at);
     let heard = breaker::heard(&delivery, &record, op);
     let is_slow = breaker::is_slow_after(app, heard.as_ref());
     let finish = advance(&app.store, delivery, |it| {

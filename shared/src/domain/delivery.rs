@@ -322,8 +322,9 @@ impl Delivery {
         self.event.request()
     }
 
-    /// The trace that its attempts are noted as spans of.
-    pub fn trace(&self) -> Trace {
+    /// The trace under which its attempts are logged: the one that the call named, or else one of its
+    /// own, which receivers are not told.
+    pub fn trace_or_own(&self) -> Trace {
         let own = || Trace::named_after(self.event);
         self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))
     }
