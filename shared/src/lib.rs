@@ -4,9 +4,12 @@
 //! [`domain`], which uses nothing of ours. `domain` does no I/O, reads no clock and draws no
 //! randomness; `egress` alone opens connections to addresses that we did not choose.
 
+pub mod api;
 pub mod domain;
 pub mod egress;
+pub mod fronts;
 pub mod page;
+pub mod platform;
 pub mod service;
 pub mod signing;
 pub mod store;

@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use answerback::service::http::read_json;
+use answerback::api::http::read_json;
 use anyhow::{Context as _, bail, ensure};
 use axum::{
     extract::Query,

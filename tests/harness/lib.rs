@@ -1,7 +1,7 @@
 //! The whole service in one process: real handlers, real store code, what stands in for AWS, and
 //! a clock that the test moves.
 //!
-//! [`World`] is [`infra::System`] with an account and receivers that do as they are told. Every
+//! [`World`] is [`local::System`] with an account and receivers that do as they are told. Every
 //! call is held against the API's description.
 
 pub mod contract;
@@ -12,9 +12,11 @@ pub mod template;
 use std::{sync::Arc, time::Duration};
 
 use answerback::{
+    api::http::read_json,
     domain::{Account, CallbackRules, Scope},
     egress::{self, Failure, Post, Reply},
-    service::{Clock, Entropy, Lane, NewKey, http::read_json},
+    platform::{Clock, Entropy, Lane},
+    service::NewKey,
 };
 use aws_sdk_dynamodb::config::SharedInterceptor;
 use axum::{
@@ -22,12 +24,12 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use contract::{Contract, Exchange};
-use infra::{
+use jiff::Timestamp;
+use local::{
     Options, System,
-    aws::Data,
     system::{Watch, queue_of},
 };
-use jiff::Timestamp;
+use local_aws::Data;
 use rights::Judge;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;

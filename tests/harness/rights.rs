@@ -23,10 +23,8 @@ use aws_sdk_dynamodb::{
     error::BoxError,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
-use infra::{
-    aws::KEY,
-    system::{Function, HINTS, SLOW_HINTS, TABLE},
-};
+use local::system::{Function, HINTS, SLOW_HINTS, TABLE};
+use local_aws::KEY;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

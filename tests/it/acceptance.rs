@@ -18,7 +18,7 @@ use answerback::{
     Promise,
     domain::CallbackUrl,
     egress::{self, Failure, Post, Receivers, Reply},
-    service::Clock,
+    platform::Clock,
 };
 use axum::http::{Method, StatusCode};
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 mod secrets;
 
-use answerback::{domain::Scope, service::Sdk};
+use answerback::{domain::Scope, platform::Sdk};
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},

@@ -5,7 +5,7 @@ mod queue;
 
 use std::{path::Path, time::Duration};
 
-use answerback::service::Clock;
+use answerback::platform::Clock;
 use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region, SharedHttpClient},
@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::{
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use infra::aws::{Aws, Data};
 use jiff::Timestamp;
+use local_aws::{Aws, Data};
 use serde_json::json;
 
 /// How long a received message is hidden in these tests.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use answerback::{
     egress::{Failure, FailureKind, Post, Reply},
-    service::Lane,
+    platform::Lane,
 };
 use axum::http::{Method, StatusCode};
-use infra::system::{HINTS, SLOW_HINTS};
+use local::system::{HINTS, SLOW_HINTS};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{World, reply};

@@ -8,7 +8,7 @@ mod damage;
 mod events;
 mod names;
 
-use answerback::service::http::BODY_BYTES_MAX;
+use answerback::api::http::BODY_BYTES_MAX;
 use axum::{
     body::Bytes,
     http::{Method, Request, StatusCode},

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use answerback::{domain::Delivery, service::Hint, store::keys};
+use answerback::{domain::Delivery, platform::Hint, store::keys};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use axum::http::{Method, StatusCode};
 use futures::future::join_all;

@@ -10,11 +10,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
     egress::{Failure, FailureKind},
-    service::Lane,
+    platform::Lane,
     store::Saved,
 };
 use axum::http::{Method, StatusCode};
-use infra::system::Function;
+use local::system::Function;
 use serde_json::{Value, json};
 use system_tests::{
     Setup, World,

@@ -14,7 +14,7 @@ mod operations;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use answerback::{
-    service::Sdk,
+    platform::Sdk,
     store::{Attributes, DynamoDb, Error, Key, Put, Table as _, keys::ATTEMPTS},
 };
 use aws_sdk_dynamodb::{

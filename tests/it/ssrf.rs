@@ -10,7 +10,7 @@ use answerback::{
         delivery::{End, Reason, Receiver, State, Target},
     },
     egress::{self, Resolver},
-    service::{Group, Hint},
+    platform::{Group, Hint},
     store::{Saved, keys},
 };
 use serde_json::{Value, json};

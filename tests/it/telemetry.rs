@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
     domain::RequestId,
-    service::{
+    platform::{
         Sdk,
         telemetry::{self, METRICS, NAMESPACE},
     },

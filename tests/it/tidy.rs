@@ -8,14 +8,17 @@ use std::{
 
 use serde_json::Value;
 
-/// Which modules of the common crate each of them may use.
+/// The modules of the common crate that each of them may use, lowest floor first.
 const MODULES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("page", &[]),
     ("signing", &["domain"]),
     ("store", &["domain"]),
     ("egress", &["domain"]),
-    ("service", &["domain", "page", "signing", "store", "egress"]),
+    ("platform", &["domain", "signing", "store"]),
+    ("api", &["domain", "signing", "store", "platform"]),
+    ("fronts", &["domain", "signing", "store", "platform", "api"]),
+    ("service", &["domain", "page", "signing", "store", "egress", "platform", "api", "fronts"]),
 ];
 
 /// What the domain must not name: waiting, AWS, HTTP and the wire.
@@ -27,26 +30,31 @@ const EXCEPTION: (&str, &str) = ("callback_url.rs", "use http::Uri;");
 
 /// Outside crates that only some of our packages may depend on.
 const GUARDED: &[(&str, &[&str])] = &[
-    ("aws-sdk-dynamodb", &["answerback", "infra", "simulation", "system-tests"]),
-    ("aws-sdk-sqs", &["answerback", "infra", "simulation", "system-tests"]),
-    ("aws-sdk-eventbridge", &["answerback", "infra", "system-tests"]),
+    ("aws-sdk-dynamodb", &["answerback", "local", "simulation", "system-tests"]),
+    ("aws-sdk-sqs", &["answerback", "local", "simulation", "system-tests"]),
+    ("aws-sdk-eventbridge", &["answerback", "system-tests"]),
     ("aws-sdk-kms", &["answerback", "system-tests"]),
-    ("ring", &["answerback", "infra"]),
+    ("ring", &["answerback", "local-aws"]),
     ("reqwest", &["answerback"]),
-    ("dynoxide-rs", &["infra"]),
-    ("clap", &["infra", "simulation"]),
+    ("dynoxide-rs", &["local-aws"]),
+    ("clap", &["cli", "local", "simulation"]),
 ];
 
-/// Which of our packages each of them may depend on.
+/// The packages of ours that each of them may depend on.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("answerback", &[]),
     ("intake", &["answerback"]),
     ("poll", &["answerback"]),
     ("sweep", &["answerback"]),
     ("deliver", &["answerback"]),
-    ("infra", &["answerback", "intake", "poll", "sweep", "deliver"]),
+    ("local-aws", &["answerback"]),
+    ("local", &["answerback", "intake", "poll", "sweep", "deliver", "local-aws"]),
+    ("cli", &["answerback", "local", "local-aws"]),
     ("simulation", &["answerback", "intake", "poll", "sweep", "deliver"]),
-    ("system-tests", &["answerback", "intake", "poll", "sweep", "deliver", "infra", "simulation"]),
+    (
+        "system-tests",
+        &["answerback", "intake", "poll", "sweep", "deliver", "local", "local-aws", "simulation"],
+    ),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use answerback::service::Sdk;
+use answerback::platform::Sdk;
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, SharedInterceptor,
@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use axum::http::{Method, StatusCode};
-use infra::system::HINTS;
+use local::system::HINTS;
 use serde_json::{Value, json};
 use system_tests::{START, Setup, World};
 

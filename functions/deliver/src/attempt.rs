@@ -9,7 +9,7 @@ use answerback::{
         retry,
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
-    service::{Lost, advance},
+    store::{AdvanceError, advance},
 };
 use jiff::Timestamp;
 
@@ -84,10 +84,10 @@ pub(crate) async fn attempt(
     log(&record, (trace, happened_at), sent.verdict, end);
     let delivery = match finished {
         Ok(delivery) => delivery,
-        Err(Lost::Gone) => return Ok(()),
-        Err(Lost::Busy) => return Err(Error::Busy),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => return Err(err.into()),
+        Err(AdvanceError::Gone) => return Ok(()),
+        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
     if delivery.body.is_none() {
         // It was erased meanwhile, and with it goes the record of this attempt.
@@ -110,10 +110,10 @@ async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Res
     let (id, account) = (delivery.id, delivery.account);
     let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
     match advance(&app.store, delivery, step).await {
-        Ok(_) | Err(Lost::Gone) => (),
-        Err(Lost::Busy) => return Err(Error::Busy),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => return Err(err.into()),
+        Ok(_) | Err(AdvanceError::Gone) => (),
+        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Store(err)) => return Err(err.into()),
     }
     tracing::info!(delivery.id = %id, account.id = %account, "its webhook is gone or disabled");
     Ok(())
@@ -235,7 +235,7 @@ async fn publish(app: &App, delivery: &Delivery, body: &[u8]) -> Sent {
     let detail = String::from_utf8_lossy(body);
     let published = match &app.bus {
         Some(bus) => bus.publish(delivery.event_type.as_str(), &detail).await,
-        None => Err(answerback::service::bus::PublishError::none()),
+        None => Err(answerback::platform::bus::PublishError::none()),
     };
     let name = app.bus.as_ref().map_or("", |it| it.name());
     let exchange = Exchange { url: format!("bus:{name}"), headers: Vec::new(), response: None };

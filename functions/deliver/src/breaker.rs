@@ -23,8 +23,8 @@ use answerback::{
         AccountId, Attempt, Breaker, Delivery, OpId,
         breaker::{self, Heard, Host, SLOW},
     },
-    service::{Lane, Lost, advance},
-    store::{self, Saved, keys},
+    platform::Lane,
+    store::{self, AdvanceError, Saved, advance, keys},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
@@ -127,10 +127,10 @@ pub(crate) async fn pass(
             }
             Ok(None)
         }
-        Err(Lost::Gone) => Ok(None),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Busy) => Err(Error::Busy),
-        Err(Lost::Store(err)) => Err(err.into()),
+        Err(AdvanceError::Gone) => Ok(None),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Contended) => Err(Error::Busy),
+        Err(AdvanceError::Store(err)) => Err(err.into()),
     }
 }
 

@@ -8,6 +8,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use answerback::{
+    api::views::{EventBody, callback_body, posted_body},
     domain::{
         Delivery, Event, OpId, PostedEvent, Request, Webhook, WebhookId,
         delivery::{BUS, CALLBACK, Origin, Receiver, State as Life, Target},
@@ -15,11 +16,8 @@ use answerback::{
         retry::TIMEOUT_SECONDS_MAX,
         webhook::{PAYLOAD_BYTES, Settings},
     },
-    service::{
-        Group, Hint, Lane, Lost, advance,
-        wire::{EventBody, callback_body, posted_body},
-    },
-    store::Saved,
+    platform::{Group, Hint, Lane},
+    store::{AdvanceError, Saved, advance},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -199,12 +197,12 @@ impl<'a> Worker<'a> {
 }
 
 /// What is wrong where an item was not moved on. One that is gone has nobody who waits for it.
-fn failure(lost: Lost<Infallible>) -> Option<Error> {
+fn failure(lost: AdvanceError<Infallible>) -> Option<Error> {
     match lost {
-        Lost::Gone => None,
-        Lost::Refused(never) => match never {},
-        Lost::Busy => Some(Error::Busy),
-        Lost::Store(err) => Some(err.into()),
+        AdvanceError::Gone => None,
+        AdvanceError::Refused(never) => match never {},
+        AdvanceError::Contended => Some(Error::Busy),
+        AdvanceError::Store(err) => Some(err.into()),
     }
 }
 

@@ -11,8 +11,7 @@ use answerback::{
         delivery::{BUS, CALLBACK},
         request::State,
     },
-    service::{Lost, advance},
-    store::{Item, Listing, Related, keys},
+    store::{AdvanceError, Item, Listing, Related, advance, keys},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -93,9 +92,9 @@ pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
 /// One step that cannot be refused; where it is gone, it is as good as done.
 async fn step<T: Item>(app: &App, item: T, step: impl Fn(&T) -> Option<T>) -> Result<(), Error> {
     match advance(&app.store, item, |it| Ok::<_, std::convert::Infallible>(step(it))).await {
-        Ok(_) | Err(Lost::Gone) => Ok(()),
-        Err(Lost::Busy) => Err(Error::Busy),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => Err(err.into()),
+        Ok(_) | Err(AdvanceError::Gone) => Ok(()),
+        Err(AdvanceError::Contended) => Err(Error::Busy),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Store(err)) => Err(err.into()),
     }
 }

@@ -11,17 +11,15 @@
 //! the webhook before telling others of that. So neither happens without the other.
 
 use answerback::{
+    api::views::{Time, disabled_reason},
     domain::{
         EventType, OpId, PostedEvent, Webhook,
         delivery::{Reason, Verdict},
         posted::Disables,
         webhook::Why,
     },
-    service::{
-        Group, Hint, Lost, advance,
-        wire::{Time, disabled_reason},
-    },
-    store::{self, Saved, keys},
+    platform::{Group, Hint},
+    store::{self, AdvanceError, Saved, advance, keys},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -145,10 +143,10 @@ pub(crate) async fn disable(
         |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*why, *failing_since, now));
     let webhook = match advance(&app.store, webhook, step).await {
         Ok(webhook) => webhook,
-        Err(Lost::Gone) => return Ok(false),
-        Err(Lost::Busy) => return Err(Error::Busy),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => return Err(err.into()),
+        Err(AdvanceError::Gone) => return Ok(false),
+        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
     app.webhooks.forget(event.account, event.livemode);
     let is_so = webhook.deleted_at.is_none()

@@ -21,10 +21,8 @@ use answerback::{
         request::State,
     },
     egress,
-    service::{
-        Accounts, Bus, Clock, Entropy, Group, Hint, Hints, Lane, Vault, Webhooks, settle,
-        vault::VaultError,
-    },
+    platform::{Bus, Clock, Entropy, Group, Hint, Hints, Lane, Vault, vault::VaultError},
+    service::{Accounts, Webhooks, settle},
     store::{self, Saved, Store, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};

@@ -3,7 +3,8 @@
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    service::{Accounts, Clock, Entropy, Webhooks, wiring::Wiring},
+    platform::{Clock, Entropy, wiring::Wiring},
+    service::{Accounts, Webhooks},
 };
 use aws_lambda_events::sqs::SqsEvent;
 use deliver::{App, Breakers};

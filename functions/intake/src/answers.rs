@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::Faults,
+        http::{Json, read_body},
+        views,
+    },
     domain::{
         Answer, Question, Request,
         question::{FieldKind, FieldValue, Misfit},
@@ -10,13 +16,10 @@ use answerback::{
     },
     page,
     service::{
-        Fields, Lost, Problem,
         answering::{Asked, Said, html, misfit_problem},
-        fields::Faults,
-        http::{Json, read_body},
         requests::refused,
-        wire,
     },
+    store::AdvanceError,
 };
 use axum::{
     extract::{Path, Request as HttpRequest, State},
@@ -32,7 +35,7 @@ use crate::{
 
 #[derive(Serialize)]
 struct Recorded<'a> {
-    response: Option<wire::ResponseView<'a>>,
+    response: Option<views::ResponseView<'a>>,
     status: &'static str,
 }
 
@@ -58,7 +61,7 @@ pub(crate) async fn answer_by_json(
         .map_err(|lost| answer_problem(lost, row, false))?;
     let asked = Asked { request, row };
     let recorded =
-        Recorded { response: asked.response(), status: wire::request_status(&asked.request) };
+        Recorded { response: asked.response(), status: views::request_status(&asked.request) };
     Ok(axum::Json(recorded).into_response())
 }
 
@@ -94,10 +97,10 @@ pub(crate) async fn answer_by_form(
     }
     Ok(match record(&app, asked.request, row, &answer).await {
         Ok(request) => shown(&app, request, row, StatusCode::OK, false),
-        Err(Lost::Refused(why)) => refused_page(&app, why.0, row, &why.1),
-        Err(Lost::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
-        Err(Lost::Busy) => busy(),
-        Err(Lost::Store(err)) => return Err(err.into()),
+        Err(AdvanceError::Refused(why)) => refused_page(&app, why.0, row, &why.1),
+        Err(AdvanceError::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
+        Err(AdvanceError::Contended) => busy(),
+        Err(AdvanceError::Store(err)) => return Err(err.into()),
     })
 }
 

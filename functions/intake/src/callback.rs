@@ -3,6 +3,11 @@
 mod headers;
 
 use answerback::{
+    api::{
+        Code, Fields, Problem,
+        body::{Faults, note},
+        http::{CalledHost, header},
+    },
     domain::{
         CallbackUrl, EventKind, Profile,
         delivery::{BearerToken, Receiver},
@@ -13,11 +18,6 @@ use answerback::{
         },
     },
     egress::Failure,
-    service::{
-        Code, Fields, Problem,
-        fields::{Faults, note},
-        http::{CalledHost, header},
-    },
 };
 use axum::http::HeaderMap;
 use serde_json::Value;

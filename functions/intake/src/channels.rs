@@ -1,15 +1,16 @@
 //! Channels: made, given another token or another secret, and deleted.
 
 use answerback::{
-    domain::{Channel, ChannelId, OpId, Scope, Secrets},
-    service::{
-        Caller, Fields, Problem, advance,
-        channels::{find, new_token, token_hash},
-        fields::Faults,
+    api::{
+        Fields, Problem,
+        body::Faults,
         http::{Json, JsonOrNothing},
-        wire::ChannelView,
+        views::ChannelView,
     },
-    store::keys,
+    domain::{Channel, ChannelId, OpId, Scope, Secrets},
+    fronts::ping::{find, new_token, token_hash},
+    service::Caller,
+    store::{advance, keys},
 };
 use axum::{
     extract::{Path, State},

@@ -1,16 +1,16 @@
 //! `POST /v1/requests` asks a question, and so does every other way to ask one.
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::Faults,
+        http::{CalledHost, Json, trace},
+    },
     domain::{
-        Audience, ChannelId, OpId, Request, RequestId, Scope,
+        Audience, ChannelId, OpId, Owner, Request, RequestId, Scope,
         request::{LinkSecret, State, Terms},
     },
-    service::{
-        Fields, Owner, Problem,
-        fields::Faults,
-        http::{CalledHost, Json, trace},
-        requests::{self, callback_delivery},
-    },
+    service::requests::{self, callback_delivery},
     store::keys,
 };
 use axum::{

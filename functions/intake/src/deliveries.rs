@@ -1,9 +1,9 @@
 //! What a sender does with a delivery: have it made once more.
 
 use answerback::{
+    api::{Code, Problem, views::DeliveryView},
     domain::{Delivery, DeliveryId, OpId, Scope, delivery::State as Life},
-    service::{Code, Problem, advance, wire::DeliveryView},
-    store::keys,
+    store::{advance, keys},
 };
 use axum::{
     extract::{Path, State},

@@ -3,16 +3,17 @@
 pub(crate) mod data;
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::Faults,
+        http::{CalledHost, JsonText, trace},
+        views::EventView,
+    },
     domain::{
         EventId, EventType, OpId, PostedEvent, Scope, event::TYPE_CHARS_MAX,
         question::REFERENCE_CHARS_MAX,
     },
-    service::{
-        Fields, Group, Hint, Problem,
-        fields::Faults,
-        http::{CalledHost, JsonText, trace},
-        wire::EventView,
-    },
+    platform::{Group, Hint},
     store::keys,
 };
 use axum::{

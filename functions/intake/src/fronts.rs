@@ -6,9 +6,9 @@
 pub(crate) mod nextks;
 pub(crate) mod ping;
 
-use answerback::service::{
+use answerback::api::{
     Place, Problem,
-    fields::{Faults, note},
+    body::{Faults, note},
 };
 use serde_json::{Map, Value};
 

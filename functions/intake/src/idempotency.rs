@@ -4,8 +4,8 @@
 //! write, and concurrent calls meet in one conditional write.
 
 use answerback::{
-    domain::{ApiKey, Channel, OpId, PostedEvent, Request, Webhook, request::Fingerprint},
-    service::{Code, Fault, Owner, Problem},
+    api::{Code, Fault, Problem},
+    domain::{ApiKey, Channel, OpId, Owner, PostedEvent, Request, Webhook, request::Fingerprint},
     signing,
     store::{Item, Key, Saved},
 };

@@ -1,14 +1,15 @@
 //! `POST /v1/keys` makes a key, `DELETE /v1/keys/{id}` revokes one.
 
 use answerback::{
-    domain::{ApiKey, KeyId, Scope, account::CALLS_PER_MINUTE_MAX},
-    service::{
-        Caller, Fields, NewKey, Problem, advance,
-        fields::{Faults, note},
+    api::{
+        Fields, Problem,
+        body::{Faults, note},
         http::Json,
-        wire::KeyView,
+        views::KeyView,
     },
-    store::keys,
+    domain::{ApiKey, KeyId, Scope, account::CALLS_PER_MINUTE_MAX},
+    service::{Caller, NewKey},
+    store::{advance, keys},
 };
 use axum::{
     extract::{Path, State},

@@ -21,9 +21,11 @@ mod terms;
 mod webhooks;
 
 use answerback::{
+    api::http,
     domain::CallbackRules,
     egress,
-    service::{Accounts, Clock, Entropy, Hints, Vault, Webhooks, http},
+    platform::{Clock, Entropy, Hints, Vault},
+    service::{Accounts, Webhooks},
     store::Store,
 };
 use axum::{

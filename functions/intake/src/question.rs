@@ -5,6 +5,10 @@ mod form;
 use std::collections::BTreeSet;
 
 use answerback::{
+    api::{
+        Fields,
+        body::{Faults, note},
+    },
     domain::{
         Question,
         question::{
@@ -12,10 +16,6 @@ use answerback::{
             QUESTION_BYTES_MAX, RECIPIENTS_MAX, REFERENCE_CHARS_MAX, Recipient, TITLE_CHARS_MAX,
             fold_email,
         },
-    },
-    service::{
-        Fields,
-        fields::{Faults, note},
     },
 };
 pub(crate) use form::field_value;

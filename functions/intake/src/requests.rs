@@ -1,19 +1,24 @@
 //! What a sender does with a request: answer it for somebody, cancel it, erase it.
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::{Faults, note},
+        http::Json,
+        views,
+    },
     domain::{
         OpId, Request, Scope,
         question::{ANSWER_BYTES_MAX, Answer, Misfit},
         request::Refusal,
     },
     service::{
-        Caller, Fields, Lost, Problem, advance,
+        Caller,
         answering::misfit_problem,
-        fields::{Faults, note},
-        http::Json,
         requests::{self, callback_delivery, find, is_visible, log_step, refused},
-        settled, wire,
+        settled,
     },
+    store::{AdvanceError, advance},
 };
 use axum::{
     extract::{Path, State},
@@ -95,7 +100,7 @@ pub(crate) async fn erase(
 }
 
 /// Why an answer was not recorded, with the request as it then was.
-pub(crate) type NotRecorded = Lost<Box<(Request, Refusal)>>;
+pub(crate) type NotRecorded = AdvanceError<Box<(Request, Refusal)>>;
 
 /// Records an answer that fits, and tells whoever must know.
 pub(crate) async fn record(
@@ -123,10 +128,10 @@ pub(crate) async fn record(
 /// was answered.
 pub(crate) fn answer_problem(lost: NotRecorded, row: usize, hidden: bool) -> Problem {
     match lost {
-        Lost::Refused(why) => refused(&why.0, (!hidden).then_some(row), &why.1),
-        Lost::Gone => Problem::not_found(),
-        Lost::Busy => Problem::too_busy(),
-        Lost::Store(err) => err.into(),
+        AdvanceError::Refused(why) => refused(&why.0, (!hidden).then_some(row), &why.1),
+        AdvanceError::Gone => Problem::not_found(),
+        AdvanceError::Contended => Problem::too_busy(),
+        AdvanceError::Store(err) => err.into(),
     }
 }
 
@@ -159,7 +164,7 @@ pub(crate) fn read_answer(mut body: Fields, mut faults: Faults) -> Result<Answer
 /// The answer as it is recorded, or everything that is wrong with it.
 pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfit>> {
     let answer = request.question.fit(answer)?;
-    let fields = serde_json::Value::from(wire::answer_fields(&answer)).to_string();
+    let fields = serde_json::Value::from(views::answer_fields(&answer)).to_string();
     let n_bytes = fields.len() + answer.option.as_ref().map_or(0, String::len);
     if n_bytes > ANSWER_BYTES_MAX {
         let detail = format!("the answer must have at most {ANSWER_BYTES_MAX} bytes");

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use answerback::{
+    api::{Code, Fields, Problem, body::Faults, http::JsonOrNothing, views::SecretView},
     domain::{
         Account, Scope, Secrets,
         secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
     },
-    service::{
-        Code, Fields, NewSecret, Problem, advance, fields::Faults, http::JsonOrNothing,
-        wire::SecretView,
-    },
-    store::keys,
+    platform::NewSecret,
+    store::{advance, keys},
 };
 use axum::{
     extract::State,

@@ -1,6 +1,10 @@
 //! Reads what decides a request, and what then happens.
 
 use answerback::{
+    api::{
+        Fields,
+        body::{Faults, note},
+    },
     domain::{
         Question,
         quorum::{Count, Quorum},
@@ -11,10 +15,6 @@ use answerback::{
         request::{
             Mode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN, Terms,
         },
-    },
-    service::{
-        Fields,
-        fields::{Faults, note},
     },
 };
 use serde_json::Value;

@@ -11,16 +11,17 @@ pub(crate) use trigger::trigger;
 use std::time::Duration;
 
 use answerback::{
+    api::{
+        Code, Problem,
+        http::{CalledHost, Json, JsonOrNothing},
+        views::WebhookView,
+    },
     domain::{
         MintedWebhookId, OpId, Scope, Secrets, Webhook, WebhookId,
         webhook::{Disabled, WEBHOOKS_MAX, Why},
     },
-    service::{
-        Caller, Code, Problem, advance,
-        http::{CalledHost, Json, JsonOrNothing},
-        wire::WebhookView,
-    },
-    store::{Saved, keys},
+    service::Caller,
+    store::{Saved, advance, keys},
 };
 use axum::{
     extract::{Path, State},

@@ -1,13 +1,13 @@
 //! What the holder of an answer link sees. Looking never decides anything.
 
 use answerback::{
+    api::{
+        Code, Problem,
+        views::{self, ChoiceView, FieldView, ResponseView, Time},
+    },
     domain::request::Mode,
     page,
-    service::{
-        Code, Problem,
-        answering::{Asked, Said, html},
-        wire::{self, ChoiceView, FieldView, ResponseView, Time},
-    },
+    service::answering::{Asked, Said, html},
 };
 use axum::{
     extract::{Path, State},
@@ -64,8 +64,8 @@ pub(crate) async fn show(
     if !asked.is_open(app.clock.now()) && asked.answered().is_none() {
         let problem = Problem::new(Code::RequestEnded, "this request no longer takes answers");
         return Err(problem
-            .with("request_status", wire::request_status(&asked.request))
-            .with("outcome", wire::request_outcome(&asked.request)));
+            .with("request_status", views::request_status(&asked.request))
+            .with("outcome", views::request_outcome(&asked.request)));
     }
     let (request, question) = (&asked.request, &asked.request.question);
     let view = View {
@@ -78,7 +78,7 @@ pub(crate) async fn show(
             Mode::OnTimeout => "on_timeout",
         },
         deadline: Time(request.deadline),
-        status: wire::request_status(request),
+        status: views::request_status(request),
         recipient: question
             .recipients
             .get(asked.row)

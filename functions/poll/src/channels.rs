@@ -1,9 +1,9 @@
 //! Which channels an account has, and what signs their callbacks.
 
 use answerback::{
-    domain::Channel,
-    domain::Scope,
-    service::{Problem, channels::find, wire::ChannelView},
+    api::{Problem, views::ChannelView},
+    domain::{Channel, Scope},
+    fronts::ping::find,
     store::{Listed, Listing},
 };
 use axum::{

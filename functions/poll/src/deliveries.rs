@@ -1,11 +1,12 @@
 //! What became of callbacks, and the conversations that they led to.
 
 use answerback::{
-    domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
-    service::{
-        Caller, Fault, Problem,
-        wire::{AttemptView, DeliveryView, delivery_status},
+    api::{
+        Fault, Problem,
+        views::{AttemptView, DeliveryView, delivery_status},
     },
+    domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
+    service::Caller,
     store::{Listed, Listing, Related, keys},
 };
 use axum::{

@@ -1,12 +1,13 @@
 //! Which events were posted, and what an event tells in full.
 
 use answerback::{
+    api::{Problem, views::EventView},
     domain::{
         Delivery, Event, EventId, EventKind, PostedEvent, Request, RequestId, Scope,
         delivery::{BUS, CALLBACK},
         request::State as Life,
     },
-    service::{Caller, Problem, requests::is_visible, wire::EventView},
+    service::{Caller, requests::is_visible},
     store::{self, Cursor, Listed, Listing, keys},
 };
 use axum::{

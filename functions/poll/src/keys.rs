@@ -1,8 +1,8 @@
 //! Which keys an account has.
 
 use answerback::{
+    api::{Problem, views::KeyView},
     domain::{ApiKey, Scope},
-    service::{Problem, wire::KeyView},
     store::{Listed, Listing},
 };
 use axum::{

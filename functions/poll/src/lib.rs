@@ -17,7 +17,9 @@ mod secret;
 mod webhooks;
 
 use answerback::{
-    service::{Accounts, Clock, Entropy, Hints, Vault, Webhooks, http},
+    api::http,
+    platform::{Clock, Entropy, Hints, Vault},
+    service::{Accounts, Webhooks},
     store::Store,
 };
 use axum::{

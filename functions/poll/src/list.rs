@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
-    service::{Fault, Problem, wire::Page},
+    api::{Fault, Problem, views::Page},
     store::Cursor,
 };
 use axum::extract::{FromRequestParts, Query};

@@ -1,6 +1,9 @@
 //! Poll, in Lambda.
 
-use answerback::service::{Accounts, Clock, Entropy, Webhooks, wiring::Wiring};
+use answerback::{
+    platform::{Clock, Entropy, wiring::Wiring},
+    service::{Accounts, Webhooks},
+};
 use poll::App;
 
 #[tokio::main(flavor = "current_thread")]

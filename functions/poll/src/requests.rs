@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use answerback::{
+    api::{Problem, views},
     domain::{
         Request, Scope,
         question::REFERENCE_CHARS_MAX,
         request::{GUARD, State as Life},
     },
     service::{
-        Caller, Problem,
+        Caller,
         requests::{callback_delivery, find, is_visible, view},
-        settled, wire,
+        settled,
     },
     store::{Cursor, Listed},
 };
@@ -104,7 +105,7 @@ pub(crate) async fn list(
     let mut shown = Shown::default();
     for request in listing.items {
         let is_wanted = is_visible(&request, &caller)
-            && status.is_none_or(|it| it == wire::request_status(&request))
+            && status.is_none_or(|it| it == views::request_status(&request))
             && (reference.is_none() || reference == request.question.external_reference_id);
         if !is_wanted {
             continue;

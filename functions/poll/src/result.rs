@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{OpId, Request, Scope, reading::Told, request::State as Life},
-    service::{
-        Code, Fields, Problem, advance,
-        fields::Faults,
+    api::{
+        Code, Fields, Problem,
+        body::Faults,
         http::Json,
-        requests::{callback_delivery, find},
-        wire::{self, ResultData, Time},
+        views::{self, ResultData, Time},
     },
-    store::Saved,
+    domain::{OpId, Request, Scope, reading::Told, request::State as Life},
+    service::requests::{callback_delivery, find},
+    store::{Saved, advance},
 };
 use axum::{
     extract::{Path, State},
@@ -98,7 +98,7 @@ pub(crate) async fn read(
                     Life::Ended(end) => Some(Time(end.at)),
                     Life::Pending | Life::Erased { .. } => None,
                 },
-                callback_status: wire::CallbackStatus::of(&request, delivery.as_ref()),
+                callback_status: views::CallbackStatus::of(&request, delivery.as_ref()),
             }),
             receipt: lease.map(|(op, _)| receipt_text(op)),
             lease_expires_at: lease.map(|(_, until)| Time(until)),

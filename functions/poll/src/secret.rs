@@ -1,8 +1,9 @@
 //! The secret that the account's callbacks are signed with.
 
 use answerback::{
+    api::{Code, Problem, views::SecretView},
     domain::{Scope, Secrets},
-    service::{Caller, Code, Problem, wire::SecretView},
+    service::Caller,
 };
 use axum::{
     extract::State,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use answerback::{
-    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId},
-    service::{
-        Caller, Problem,
-        wire::{AttemptView, Page, WebhookView},
+    api::{
+        Problem,
+        views::{AttemptView, Page, WebhookView},
     },
+    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId},
+    service::Caller,
     store::{Cursor, Listing, Related, keys},
 };
 use axum::{

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use answerback::{
     domain::{Delivery, OpId, PostedEvent, Request, request::State},
-    service::{Clock, Entropy, Group, Hint, Hints, Webhooks, settle},
+    platform::{Clock, Entropy, Group, Hint, Hints},
+    service::{Webhooks, settle},
     store::{self, Due, DueItem, Item, Saved, Store, keys},
 };
 use futures::{StreamExt as _, stream};

@@ -1,6 +1,9 @@
 //! The sweep, in Lambda, woken by a schedule.
 
-use answerback::service::{Clock, Entropy, Webhooks, wiring::Wiring};
+use answerback::{
+    platform::{Clock, Entropy, wiring::Wiring},
+    service::Webhooks,
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use sweep::App;

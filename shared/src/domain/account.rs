@@ -16,6 +16,15 @@ pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
 /// Most requests that a cap can let be pending: all are counted for each new one.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
+/// Whose something is, and in which mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Whose.
+    pub account: AccountId,
+    /// Whether people are really asked.
+    pub livemode: bool,
+}
+
 /// Somebody who uses Answerback, apart from everybody else.
 #[derive(Clone, Debug)]
 pub struct Account {

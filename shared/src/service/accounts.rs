@@ -18,9 +18,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{Clock, Code, Entropy, Problem, Vault, http::header, vault::VaultError};
 use crate::{
-    domain::{Account, AccountId, ApiKey, KeyId, OpId, Scope, account::IdKey, secret::Secrets},
+    api::{Code, Problem, http::header},
+    domain::{
+        Account, AccountId, ApiKey, KeyId, OpId, Owner, Scope, account::IdKey, secret::Secrets,
+    },
+    platform::{Clock, Entropy, Vault, vault::VaultError},
     signing,
     store::{self, Store, keys},
 };
@@ -48,15 +51,6 @@ type Remembered<K, V> = Arc<Mutex<HashMap<K, (Timestamp, Arc<V>)>>>;
 #[derive(Clone, Debug)]
 pub struct Caller {
     key: Arc<ApiKey>,
-}
-
-/// Whose something is, and in which mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// Whose.
-    pub account: AccountId,
-    /// Whether people are really asked.
-    pub livemode: bool,
 }
 
 /// A key as its owner gets it, once.

@@ -8,14 +8,16 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{Clock, Entropy, Hints, Problem, Webhooks, fields::Faults, settled, wire};
 use crate::{
+    api::{Problem, body::Faults, views},
     domain::{
         Request,
         question::{self, FieldValue},
         request::{End, Mode, Outcome, Refusal, Row, State},
     },
     page::{self, Answered, Content, Ending, FieldError, Form, Page},
+    platform::{Clock, Entropy, Hints},
+    service::{Webhooks, settled},
     signing::LinkToken,
     store::{Error, Store, keys},
 };
@@ -85,8 +87,8 @@ impl Asked {
     }
 
     /// What the recipient has answered, as the API writes it.
-    pub fn response(&self) -> Option<wire::ResponseView<'_>> {
-        self.answered().map(|_| wire::ResponseView::of_row(&self.request, self.row))
+    pub fn response(&self) -> Option<views::ResponseView<'_>> {
+        self.answered().map(|_| views::ResponseView::of_row(&self.request, self.row))
     }
 
     /// The page for the recipient.
@@ -253,7 +255,7 @@ pub fn misfit_problem(misfits: &[question::Misfit]) -> Problem {
             None => "/option".to_owned(),
             Some(key) => format!("/fields/{}", key.replace('~', "~0").replace('/', "~1")),
         };
-        super::fields::note(&mut faults, pointer, &misfit.detail);
+        crate::api::body::note(&mut faults, pointer, &misfit.detail);
     }
     Problem::invalid(faults)
 }

@@ -1,13 +1,16 @@
 //! How requests are found, and what belongs to them.
 
-use super::{Caller, Code, Problem, wire::RequestView, wire::Viewer};
 use crate::{
+    api::{
+        Code, Problem,
+        views::{self, RequestView, Viewer},
+    },
     domain::{
         Delivery, OpId, Request, RequestId, Scope,
         delivery::CALLBACK,
         request::{Refusal, State},
     },
-    service::wire,
+    service::Caller,
     store::{Error, Store, keys},
 };
 use jiff::Timestamp;
@@ -44,7 +47,7 @@ pub fn log_step(request: &Request, op: OpId, did: &str) {
     tracing::info!(
         request.id = %request.id,
         account.id = %request.account,
-        Outcome = has_ended.then(|| wire::request_outcome(request)).flatten(),
+        Outcome = has_ended.then(|| views::request_outcome(request)).flatten(),
         RequestsFinished = has_ended.then_some(1),
         "{did}"
     );
@@ -75,11 +78,11 @@ pub fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) -> Prob
         return problem;
     }
     let problem = problem
-        .with("request_status", wire::request_status(request))
-        .with("outcome", wire::request_outcome(request));
+        .with("request_status", views::request_status(request))
+        .with("outcome", views::request_outcome(request));
     match (refusal, row) {
         (Refusal::AlreadyAnswered(_), Some(row)) => {
-            problem.with("response", wire::ResponseView::of_row(request, row))
+            problem.with("response", views::ResponseView::of_row(request, row))
         }
         _ => problem,
     }

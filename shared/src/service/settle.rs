@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Clock, Entropy, Hints, Lost, Webhooks, advance, wire};
 use crate::{
+    api::views,
     domain::{OpId, Request, request::State},
-    store::{self, Store},
+    platform::{Clock, Entropy, Hints},
+    service::Webhooks,
+    store::{self, AdvanceError, Store, advance},
 };
 
 /// `request` as it is at `now`: timed out if it is overdue, without its result if nobody read it
@@ -33,9 +35,9 @@ pub async fn settle(
             Ok(Some(request))
         }
         // So much is going on with it that somebody else will settle it.
-        Err(Lost::Gone | Lost::Busy) => Ok(None),
-        Err(Lost::Refused(never)) => match never {},
-        Err(Lost::Store(err)) => Err(err),
+        Err(AdvanceError::Gone | AdvanceError::Contended) => Ok(None),
+        Err(AdvanceError::Refused(never)) => match never {},
+        Err(AdvanceError::Store(err)) => Err(err),
     }
 }
 
@@ -44,7 +46,7 @@ fn log_time_out(request: &Request, now: Timestamp) {
     tracing::info!(
         request.id = %request.id,
         account.id = %request.account,
-        Outcome = wire::request_outcome(request),
+        Outcome = views::request_outcome(request),
         RequestsFinished = 1,
         TimeoutLateness = i64::try_from(lateness).unwrap_or(i64::MAX),
         "settled a time-out"

@@ -8,9 +8,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::Clock;
 use crate::{
     domain::{AccountId, Audience, Request, Webhook},
+    platform::Clock,
     store::{self, Store},
 };
 

@@ -4,6 +4,7 @@
 //! what can be asked. Rules belong in [`crate::domain`].
 
 mod account_item;
+mod advance;
 mod breaker_item;
 mod channel_item;
 mod delivery_item;
@@ -20,6 +21,7 @@ mod table;
 mod tests;
 mod webhook_item;
 
+pub use advance::{AdvanceError, advance};
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
 pub use keys::{Key, Listed, Related};

@@ -1,4 +1,4 @@
-//! Many events for many webhooks. With kills in the middle of it: `infra/tests`.
+//! Many events for many webhooks. With kills in the middle of it: `infra/cli/tests`.
 //!
 //! `ANSWERBACK_MANY_EVENTS=1000` is for a person who can wait: a delivery costs about 20 ms here,
 //! nothing of it being optimised.

@@ -6,7 +6,7 @@ use aws_sdk_kms::{
     primitives::Blob,
     types::DataKeySpec::{Aes128, Aes256},
 };
-use infra::aws::{Data, KEY};
+use local_aws::{Data, KEY};
 
 use super::Cloud;
 

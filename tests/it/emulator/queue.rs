@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
         QueueAttributeName, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
     },
 };
-use infra::aws::{Depth, QueueError, to_event};
+use local_aws::{Depth, QueueError, to_event};
 use serde_json::json;
 use tokio::task::JoinHandle;
 

@@ -6,7 +6,7 @@ use answerback::{
     Promise,
     domain::{CallbackUrl, breaker::Host},
     egress::{self, Receivers},
-    service::Clock,
+    platform::Clock,
     store::keys,
 };
 use futures::FutureExt as _;

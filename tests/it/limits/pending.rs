@@ -4,8 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use answerback::{
     domain::{Account, Scope},
-    service::advance,
-    store::keys,
+    store::{advance, keys},
 };
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;

@@ -2,9 +2,9 @@
 
 use answerback::{
     domain::RequestId,
-    service::{Hint, Lane},
+    platform::{Hint, Lane},
 };
-use infra::aws::to_event;
+use local_aws::to_event;
 use serde::de::IgnoredAny;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use answerback::{service::Sdk, store::Attributes};
+use answerback::{platform::Sdk, store::Attributes};
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;

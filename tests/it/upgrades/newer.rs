@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use answerback::service::Sdk;
+use answerback::platform::Sdk;
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use answerback::{
     Promise,
-    service::{
+    platform::{
         bus::{PublishError, Publisher},
         hints::{self, Lane, SendError},
     },

@@ -11,7 +11,8 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress,
-    service::{Accounts, Bus, Clock, Entropy, Hints, Vault, Webhooks},
+    platform::{Bus, Clock, Entropy, Hints, Vault},
+    service::{Accounts, Webhooks},
     store::{Layout, Store},
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};

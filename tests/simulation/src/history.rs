@@ -7,7 +7,8 @@ use std::sync::{
 
 use answerback::{
     domain::{Account, Scope},
-    service::{Entropy, NewKey, new_account},
+    platform::Entropy,
+    service::{NewKey, new_account},
     store::Saved,
 };
 use futures::FutureExt as _;

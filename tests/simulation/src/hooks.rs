@@ -8,7 +8,7 @@ use answerback::{
         delivery::Receiver,
         webhook::{PAYLOAD_BYTES, Settings},
     },
-    service::Entropy,
+    platform::Entropy,
     store::{Saved, Store},
 };
 use axum::{body::Body, http::Request};

@@ -74,7 +74,10 @@ pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
         if line.starts_with("members = ") {
             *line = members;
         }
-        if line.starts_with("default-members = ") || line.starts_with("infra = ") {
+        if line.starts_with("default-members = ")
+            || line.starts_with("local = ")
+            || line.starts_with("local-aws = ")
+        {
             *line = "";
         }
         // Another version, or Cargo would take the one's libraries for the other's.

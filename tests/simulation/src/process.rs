@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use answerback::{service::Clock, store::Error};
+use answerback::{platform::Clock, store::Error};
 use aws_sdk_dynamodb::types::error::InternalServerError;
 
 use crate::{

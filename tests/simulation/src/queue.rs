@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use answerback::service::Lane;
+use answerback::platform::Lane;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use rand::RngExt as _;
 

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use answerback::service::Clock;
+use answerback::platform::Clock;
 use futures::{Stream as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _};

@@ -1,11 +1,11 @@
 //! Headers that a receiver wants beside ours.
 
 use answerback::{
-    domain::delivery::Headers,
-    service::{
+    api::{
         Fields,
-        fields::{Faults, note},
+        body::{Faults, note},
     },
+    domain::delivery::Headers,
 };
 use axum::http::{HeaderName, HeaderValue};
 

@@ -1,8 +1,8 @@
 //! What the data of the built-in types of event must look like. That of others is free.
 
 use answerback::{
+    api::{Fields, body::Faults},
     domain::EventType,
-    service::{Fields, fields::Faults},
 };
 use jiff::{Timestamp, civil::Date};
 

@@ -1,17 +1,17 @@
 //! `POST /api/notify` asks as `NextKS`'s API for interactive notifications does.
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::Faults,
+        http::{CalledHost, Json},
+    },
     domain::{
         Scope,
         question::TITLE_CHARS_MAX,
         request::{TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX},
     },
-    service::{
-        Fields, Problem,
-        fields::Faults,
-        fronts::NextKsProblem,
-        http::{CalledHost, Json},
-    },
+    fronts::nextks::NextKsProblem,
 };
 use axum::{
     extract::State,

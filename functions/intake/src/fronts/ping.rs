@@ -3,17 +3,16 @@
 use std::fmt::Write as _;
 
 use answerback::{
-    domain::{
-        MessageId,
-        question::{FIELDS_MAX, LABEL_CHARS_MAX, OPTIONS_MAX, SUBMIT},
-    },
-    service::{
-        Fields, Owner, Problem,
-        channels::of_token,
-        fields::Faults,
-        fronts::PingProblem,
+    api::{
+        Fields, Problem,
+        body::Faults,
         http::{CalledHost, Json},
     },
+    domain::{
+        MessageId, Owner,
+        question::{FIELDS_MAX, LABEL_CHARS_MAX, OPTIONS_MAX, SUBMIT},
+    },
+    fronts::ping::{PingProblem, of_token},
 };
 use axum::{
     extract::{Path, State},

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use answerback::{
+    api::{Fields, body::Faults},
     domain::question::{
         CHOICES_MAX, Choice, FIELDS_MAX, Field, FieldKind, FieldValue, KEY_CHARS_MAX,
         LABEL_CHARS_MAX, Style, VALUE_CHARS_MAX,
     },
-    service::{Fields, fields::Faults},
 };
 use serde_json::Value;
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use answerback::{
+    api::{Fields, Problem, body::Faults, http::Json},
     domain::{
         Delivery, OpId, Scope,
         delivery::{End, State as Life},
     },
-    service::{Fields, Problem, advance, fields::Faults, http::Json},
-    store::{Listing, Related},
+    store::{Listing, Related, advance},
 };
 use axum::{
     extract::{Path, State},

@@ -1,15 +1,15 @@
 //! What the owner of a webhook decides, read from a body.
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::{Faults, note},
+    },
     domain::{
         Filter, Webhook, WebhookId,
         delivery::BearerToken,
         event::TYPE_CHARS_MAX,
         webhook::{ID_CHARS_MAX, PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
-    },
-    service::{
-        Fields, Problem,
-        fields::{Faults, note},
     },
 };
 use serde_json::{Map, Value, json};

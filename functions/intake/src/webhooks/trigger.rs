@@ -1,16 +1,16 @@
 //! `POST /v1/webhooks/{id}/trigger` sends an event to one webhook, to see whether it arrives.
 
 use answerback::{
+    api::{
+        Fields, Problem,
+        body::Faults,
+        http::{CalledHost, JsonOrNothing, trace},
+        views::{DeliveryView, posted_body},
+    },
     domain::{
         Delivery, EventId, EventType, OpId, PostedEvent, Scope,
         delivery::{Origin, Target},
         event::TYPE_CHARS_MAX,
-    },
-    service::{
-        Fields, Problem,
-        fields::Faults,
-        http::{CalledHost, JsonOrNothing, trace},
-        wire::{DeliveryView, posted_body},
     },
 };
 use axum::{

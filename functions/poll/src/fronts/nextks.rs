@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use answerback::{
-    domain::Scope,
-    service::{fronts::NextKsProblem, wire::NextKsView},
-};
+use answerback::{api::views::NextKsView, domain::Scope, fronts::nextks::NextKsProblem};
 use axum::{
     extract::{Path, State},
     http::HeaderMap,

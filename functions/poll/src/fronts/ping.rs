@@ -1,20 +1,18 @@
 //! `GET /v1/callback/{token}/{message_id}` reads an answer as Ping's API does: once.
 
 use answerback::{
+    api::{
+        Code, Problem,
+        views::{PingView, Time},
+    },
     domain::{
         Channel, Delivery, MessageId, OpId, Request, RequestId,
         delivery::{End, State as Duty},
         reading::Told,
         request::State as Life,
     },
-    service::{
-        Code, Problem,
-        channels::of_token,
-        fronts::PingProblem,
-        requests::callback_delivery,
-        settled,
-        wire::{PingView, Time},
-    },
+    fronts::ping::{PingProblem, of_token},
+    service::{requests::callback_delivery, settled},
     store::keys,
 };
 use axum::{

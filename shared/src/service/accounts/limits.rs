@@ -11,10 +11,10 @@
 
 use jiff::Timestamp;
 
-use super::{Accounts, Owner, recall, remember};
+use super::{Accounts, recall, remember};
 use crate::{
-    domain::ApiKey,
-    service::{Code, Problem},
+    api::{Code, Problem},
+    domain::{ApiKey, Owner},
 };
 
 /// How long calls are counted together.

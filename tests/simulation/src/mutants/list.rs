@@ -240,7 +240,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "whoever loses a race believes to have won it",
-        file: "shared/src/service/advance.rs",
+        file: "shared/src/store/advance.rs",
         before: "Saved::Superseded(theirs) => current = theirs,",
         after: "Saved::Superseded(_) if MUTANT => return Ok(next), Saved::Superseded(theirs) => current = theirs,",
         breaks: Invariant::NothingLost,

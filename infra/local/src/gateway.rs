@@ -1,0 +1,168 @@
+//! Stands in for API Gateway: turns HTTP into the events that functions get, and back.
+
+use std::{collections::BTreeMap, convert::Infallible};
+
+use answerback::platform::Clock;
+use axum::{
+    Router,
+    body::Bytes,
+    http::{
+        HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::HOST,
+        uri::Authority,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::LambdaRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::Service as _;
+
+/// How long API Gateway waits for a function, in milliseconds.
+const FUNCTION_MILLISECONDS: i64 = 30_000;
+
+/// One HTTP function, as Lambda runs it.
+#[derive(Clone, Debug)]
+pub struct HttpFunction {
+    router: Router,
+    clock: Clock,
+}
+
+/// What a function answered, as API Gateway reads it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    multi_value_headers: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+impl HttpFunction {
+    /// The function with these routes.
+    pub fn new(router: Router, clock: Clock) -> Self {
+        Self { router, clock }
+    }
+
+    /// Invokes it with the event that API Gateway makes of `request`.
+    pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
+        let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+        if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
+            // API Gateway never gets to see such a call, and its event would have no host.
+            let mut response = Response::new(Bytes::from_static(b"Bad Request: no proper Host"));
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            return response;
+        }
+        match self.invoke(event(request, call_id), call_id).await {
+            Ok(answer) => answer,
+            Err(err) => {
+                tracing::error!(error = %err, "a function's event or answer is not what it should be");
+                let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+
+    /// Invokes it with an API Gateway event (payload format 2.0).
+    pub async fn invoke(&self, event: Value, call_id: &str) -> anyhow::Result<Response<Bytes>> {
+        let payload: LambdaRequest = serde_json::from_str(&event.to_string())?;
+        let mut context = Context::default();
+        call_id.clone_into(&mut context.request_id);
+        let ends_at = self.clock.now().as_millisecond() + FUNCTION_MILLISECONDS;
+        context.deadline = u64::try_from(ends_at)?;
+        // A router is always ready. The adapter is gone before anything is awaited, for it cannot
+        // go to another thread.
+        let answer = Adapter::from(self.router.clone()).call(LambdaEvent { payload, context });
+        let answer = answer.await.map_err(|never: Infallible| match never {})?;
+        response(serde_json::from_value(serde_json::to_value(&answer)?)?)
+    }
+}
+
+/// Whether `intake` answers this. These are its routes in `template.yaml`; `poll` has the rest, and
+/// with it whatever there is no route for.
+pub fn is_write(method: &Method, path: &str) -> bool {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["v1", "requests" | "keys" | "channels", _] => method == Method::DELETE,
+        ["v1", "webhooks", _] => [Method::PUT, Method::PATCH, Method::DELETE].contains(method),
+        ["v1", "requests" | "events" | "keys" | "webhooks" | "channels"]
+        | ["v1", "webhooks", _, "trigger" | "recover"]
+        | ["v1", "requests", _, "cancel" | "responses"]
+        | ["v1", "secret", "rotate"]
+        | ["v1", "deliveries", _, "redeliver"]
+        | ["v1", "answers" | "send", _]
+        | ["v1", "channels", _, "regenerate"]
+        | ["v1", "channels" | "webhooks", _, "secret", "rotate"]
+        | ["api", "notify"]
+        | ["a", _] => method == Method::POST,
+        _ => false,
+    }
+}
+
+/// What a function gets for `request`.
+fn event(request: &Request<Bytes>, call_id: &str) -> Value {
+    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in request.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        headers
+            .entry(name.as_str())
+            .and_modify(|before| *before = format!("{before},{value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    headers.insert("x-forwarded-proto", "http".to_owned());
+    let (body, is_base64) = match std::str::from_utf8(request.body()) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (STANDARD.encode(request.body()), true),
+    };
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let host = headers.get("host").cloned().unwrap_or_default();
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": request.uri().query().unwrap_or_default(),
+        "headers": headers,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": host,
+            "domainPrefix": "local",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
+            },
+            "requestId": call_id,
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "",
+            "timeEpoch": 0,
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    })
+}
+
+fn response(answer: Answer) -> anyhow::Result<Response<Bytes>> {
+    let body = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded { STANDARD.decode(body)? } else { body.into_bytes() };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status_code)?;
+    let many = answer.multi_value_headers;
+    let one = answer.headers.into_iter().filter(|(name, _)| !many.contains_key(name));
+    let one = one.map(|(name, value)| (name, vec![value])).collect::<Vec<_>>();
+    for (name, values) in many.into_iter().chain(one) {
+        for value in values {
+            let name: HeaderName = name.parse()?;
+            response.headers_mut().append(name, HeaderValue::from_str(&value)?);
+        }
+    }
+    Ok(response)
+}

@@ -1,0 +1,9 @@
+//! The HTTP API as callers see it: bodies in, views out, problems.
+
+pub mod body;
+pub mod http;
+mod problem;
+pub mod views;
+
+pub use body::Fields;
+pub use problem::{Code, Fault, Place, Problem};

@@ -1,0 +1,88 @@
+//! How channels are found: by their owners, and by whoever has a token.
+
+use axum::response::{IntoResponse, Response};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use super::{response, text};
+use crate::{
+    api::Problem,
+    domain::{Channel, ChannelId, Owner},
+    platform::Entropy,
+    signing,
+    store::{Store, keys},
+};
+
+/// What tokens begin with.
+const PREFIX: &str = "ab_ch_";
+
+/// A new token of the channel called `id`. It names its channel.
+pub fn new_token(id: ChannelId, entropy: &Entropy) -> SecretString {
+    let id = id.to_string();
+    let id = id.trim_start_matches("ch_");
+    format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(entropy.next_secret())).into()
+}
+
+/// What is kept of a token.
+pub fn token_hash(token: &SecretString) -> [u8; 32] {
+    signing::sha256(token.expose_secret().as_bytes())
+}
+
+/// The channel that `id` names, if it is the owner's and not deleted.
+pub async fn find(store: &Store, owner: Owner, id: &str) -> Result<Channel, Problem> {
+    let id: ChannelId = id.parse().map_err(|_| Problem::not_found())?;
+    let channel: Option<Channel> = store.get(keys::channel(id)).await?;
+    let is_own = |it: &Channel| {
+        it.account == owner.account && it.livemode == owner.livemode && it.deleted_at.is_none()
+    };
+    channel.filter(is_own).ok_or_else(Problem::not_found)
+}
+
+/// The channel that `token` opens. Read anew each time: what was regenerated opens nothing.
+pub async fn of_token(store: &Store, token: &str) -> Result<Channel, Problem> {
+    let id = channel_id(token).ok_or_else(Problem::not_found)?;
+    let channel: Option<Channel> = store.get(keys::channel(id)).await?;
+    let hash = signing::sha256(token.as_bytes());
+    let opens = |it: &Channel| signing::same_hash(&it.token_hash, &hash) && it.deleted_at.is_none();
+    channel.filter(opens).ok_or_else(Problem::not_found)
+}
+
+fn channel_id(token: &str) -> Option<ChannelId> {
+    let (id, _) = token.strip_prefix(PREFIX)?.split_once('_')?;
+    format!("ch_{id}").parse().ok()
+}
+
+/// A problem in the shape of Ping.
+#[derive(Debug)]
+pub struct PingProblem(Problem);
+
+impl From<Problem> for PingProblem {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for PingProblem {
+    fn into_response(self) -> Response {
+        let body = json!({ "ok": false, "error": text(&self.0) });
+        response(self.0, &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_channel_and_cannot_be_printed() {
+        let entropy = Entropy::counting();
+        let id = ChannelId::from_bits(entropy.next() | 1 << 100);
+        let token = new_token(id, &entropy);
+        assert_eq!(channel_id(token.expose_secret()), Some(id));
+        assert!(!format!("{token:?}").contains(token.expose_secret()));
+        for other in ["", "ab_ch_", "ab_ch__", &id.to_string(), &format!("ab_live_{id}_x")] {
+            assert_eq!(channel_id(other), None, "{other}");
+        }
+    }
+}

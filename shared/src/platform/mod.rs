@@ -1,0 +1,21 @@
+//! The platform a function runs on: configuration, AWS clients, clock, entropy, queues, the bus,
+//! the vault and telemetry.
+
+pub mod bus;
+mod clock;
+mod clock_skew;
+pub mod config;
+mod entropy;
+pub mod hints;
+mod sdk;
+pub mod telemetry;
+pub mod vault;
+pub mod wiring;
+
+pub use bus::Bus;
+pub use clock::{Clock, ManualClock};
+pub use config::Config;
+pub use entropy::Entropy;
+pub use hints::{Group, Hint, Hints, Lane};
+pub use sdk::Sdk;
+pub use vault::{NewSecret, Vault};
