@@ -3,8 +3,8 @@
 mod ending;
 mod form;
 mod limits;
+mod policy;
 mod responses;
-mod terms;
 mod waiting;
 
 use axum::{

@@ -41,7 +41,7 @@ fn expected(item: &Value) -> Option<i64> {
         // Those who read and those who are told have their time: no policy here is longer.
         ("req", _) => {
             let ended = at(&part(item, "ended"), "at").map(|it| {
-                let unread = part(item, "terms")["ttl_seconds"].as_i64();
+                let unread = part(item, "policy")["ttl_seconds"].as_i64();
                 it + unread.unwrap_or(0) + RETENTION
             });
             at(&part(item, "erased"), "at").map(|it| it + 2 * DAY).or(ended)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Attempt, CallbackRules, Delivery, DeliveryId, EventKind, OpId, Profile, RequestId,
+        Attempt, CallbackRules, Delivery, DeliveryId, OpId, Profile, RequestEvent, RequestId,
         attempt::ErrorKind,
-        delivery::{End, Reason, Receiver, State, Target},
+        delivery::{DeliveryEnd, DeliveryState, FailureReason, Receiver, Target},
     },
     egress::{self, Resolver},
     platform::{Group, Hint},
@@ -26,7 +26,10 @@ fn rows(expected: &str) -> Vec<Value> {
 
 /// Puts deliveries to these URLs into the table, as if they had been accepted, and has them
 /// attempted. Gives what came of each.
-async fn deliver<'a>(world: &World, rows: &'a [Value]) -> Vec<(&'a str, Option<ErrorKind>, State)> {
+async fn deliver<'a>(
+    world: &World,
+    rows: &'a [Value],
+) -> Vec<(&'a str, Option<ErrorKind>, DeliveryState)> {
     let urls = rows.iter().map(|row| row["url"].as_str().expect("a URL"));
     let mut ids = Vec::new();
     for (number, url) in (1..).zip(urls) {
@@ -55,7 +58,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         livemode: true,
         channel: None,
         event,
-        event_type: EventKind::RequestFinished.into(),
+        event_type: RequestEvent::RequestFinished.into(),
         happened_at: now,
         trace: None,
         webhook: None,
@@ -65,7 +68,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         }),
         body: Some(b"{}".to_vec()),
         created_at: now,
-        state: State::Waiting { not_before: now, because: None },
+        state: DeliveryState::Waiting { not_before: now, because: None },
         attempt: 0,
         starts: 0,
         failures: 0,
@@ -88,8 +91,11 @@ async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
     assert!(rows.len() > 200);
     for (url, error, state) in deliver(&world, &rows).await {
         assert_eq!(error, Some(ErrorKind::BlockedAddress), "{url}");
-        let failed = End::Failed(Reason::BlockedAddress);
-        assert!(matches!(state, State::Done { end, .. } if end == failed), "{url}: {state:?}");
+        let failed = DeliveryEnd::Failed(FailureReason::BlockedAddress);
+        assert!(
+            matches!(state, DeliveryState::Done { end, .. } if end == failed),
+            "{url}: {state:?}"
+        );
     }
     assert_eq!(world.posts().len(), 0);
 }
@@ -110,6 +116,6 @@ async fn a_name_that_leads_inside_is_not_called_and_is_tried_again_later() {
     let world = World::start_with(Setup { egress: Some(egress), ..Setup::default() }).await;
     for (url, error, state) in deliver(&world, &rows).await {
         assert_eq!(error, Some(ErrorKind::BlockedAddress), "{url}");
-        assert!(matches!(state, State::Waiting { .. }), "{url}: {state:?}");
+        assert!(matches!(state, DeliveryState::Waiting { .. }), "{url}: {state:?}");
     }
 }

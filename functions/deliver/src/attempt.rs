@@ -4,8 +4,8 @@ use answerback::{
     domain::{
         Attempt, CallbackUrl, Delivery, OpId, Trace,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
-        delivery::{End, Reason, State, Target, Verdict},
-        profile::{Behaviour, Permanent},
+        delivery::{AttemptVerdict, DeliveryEnd, DeliveryState, FailureReason, Target},
+        profile::{Permanent, Spec},
         retry,
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
@@ -17,7 +17,7 @@ use crate::{App, Error, breaker, endpoint::Endpoint, erasure, health, sign};
 
 /// What came of sending.
 struct Sent {
-    verdict: Verdict,
+    verdict: AttemptVerdict,
     exchange: Exchange,
     error: Option<AttemptError>,
 }
@@ -78,7 +78,9 @@ pub(crate) async fn attempt(
         health::observe(app, webhook, sent.verdict, started_at),
     );
     let end = match &finished {
-        Ok(Delivery { state: State::Done { end, op: by, .. }, .. }) if *by == op => Some(*end),
+        Ok(Delivery { state: DeliveryState::Done { end, op: by, .. }, .. }) if *by == op => {
+            Some(*end)
+        }
         _ => None,
     };
     log(&record, (trace, happened_at), sent.verdict, end);
@@ -93,7 +95,7 @@ pub(crate) async fn attempt(
         // It was erased meanwhile, and with it goes the record of this attempt.
         return erasure::erase(app, delivery).await;
     }
-    if delivery.attempt == attempt && matches!(delivery.state, State::Waiting { .. }) {
+    if delivery.attempt == attempt && matches!(delivery.state, DeliveryState::Waiting { .. }) {
         app.hints.send_for_delivery(&delivery, hops, now).await;
     }
     // The record of what happened is less than what happened: it holds nothing up.
@@ -104,8 +106,13 @@ pub(crate) async fn attempt(
 }
 
 /// Ends a delivery that there is nobody for.
-async fn finish_unsent(app: &App, delivery: Delivery, end: End, op: OpId) -> Result<(), Error> {
-    let verdict = Verdict::Unsent(end);
+async fn finish_unsent(
+    app: &App,
+    delivery: Delivery,
+    end: DeliveryEnd,
+    op: OpId,
+) -> Result<(), Error> {
+    let verdict = AttemptVerdict::Unsent(end);
     let now = app.clock.now();
     let (id, account) = (delivery.id, delivery.account);
     let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
@@ -127,7 +134,7 @@ async fn send(
     now: Timestamp,
 ) -> Result<Sent, Error> {
     let receiver = &endpoint.receiver;
-    let behaviour = &receiver.behaviour();
+    let spec = &receiver.spec();
     let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
         Ok(url) => url,
         Err(err) => {
@@ -136,7 +143,7 @@ async fn send(
             let exchange =
                 Exchange { url: receiver.url.clone(), headers: Vec::new(), response: None };
             return Ok(Sent {
-                verdict: Verdict::Permanent(Reason::BlockedAddress),
+                verdict: AttemptVerdict::Permanent(FailureReason::BlockedAddress),
                 exchange,
                 error,
             });
@@ -149,12 +156,14 @@ async fn send(
     let timeout = delivery.timeout();
     let answer = app.egress.post(Post { url, headers, body: body.to_vec(), timeout }).await;
 
-    let (verdict, error, reply) = judge(answer, behaviour, is_literal, app.clock.now());
+    let (verdict, error, reply) = judge(answer, spec, is_literal, app.clock.now());
     // Somebody who asks for retries gets them from such a profile too.
     let is_last =
-        behaviour.permanent == Permanent::Everything && receiver.retry.delays_seconds.is_empty();
+        spec.permanent == Permanent::Everything && receiver.retry.delays_seconds.is_empty();
     let verdict = match verdict {
-        Verdict::Retry { .. } if is_last => Verdict::Permanent(Reason::NotAccepted),
+        AttemptVerdict::Retry { .. } if is_last => {
+            AttemptVerdict::Permanent(FailureReason::NotAccepted)
+        }
         verdict => verdict,
     };
     let response = reply.map(|it| Response {
@@ -169,10 +178,10 @@ async fn send(
 /// What a receiver's answer means for the delivery.
 fn judge(
     answer: Result<Reply, Failure>,
-    behaviour: &Behaviour,
+    spec: &Spec,
     is_literal: bool,
     now: Timestamp,
-) -> (Verdict, Option<AttemptError>, Option<Reply>) {
+) -> (AttemptVerdict, Option<AttemptError>, Option<Reply>) {
     let (reply, too_large) = match answer {
         Ok(reply) => (reply, None),
         // What was read of it is enough: the status is what counts.
@@ -181,9 +190,9 @@ fn judge(
         }
         Err(Failure { kind, message, reply }) => {
             let verdict = if kind == FailureKind::BlockedAddress && is_literal {
-                Verdict::Permanent(Reason::BlockedAddress)
+                AttemptVerdict::Permanent(FailureReason::BlockedAddress)
             } else {
-                Verdict::Retry { retry_after: None }
+                AttemptVerdict::Retry { retry_after: None }
             };
             return (verdict, Some(AttemptError { kind: kind_of(kind), message }), reply);
         }
@@ -196,22 +205,22 @@ fn judge(
     let status = reply.status;
     let error = |kind, message: String| Some(AttemptError { kind, message });
     let (verdict, error) = match status {
-        200..=299 => (Verdict::Accepted, None),
+        200..=299 => (AttemptVerdict::Accepted, None),
         300..=399 => {
             let message = format!("the receiver answered {status}; redirects are not followed");
-            let verdict = match behaviour.permanent {
+            let verdict = match spec.permanent {
                 Permanent::RedirectOrGone | Permanent::Redirect => {
-                    Verdict::Permanent(Reason::Redirect)
+                    AttemptVerdict::Permanent(FailureReason::Redirect)
                 }
-                Permanent::Nothing | Permanent::Everything => Verdict::Retry { retry_after },
+                Permanent::Nothing | Permanent::Everything => AttemptVerdict::Retry { retry_after },
             };
             (verdict, error(ErrorKind::Redirect, message))
         }
         _ => {
-            let verdict = if status == 410 && behaviour.permanent == Permanent::RedirectOrGone {
-                Verdict::Permanent(Reason::Gone)
+            let verdict = if status == 410 && spec.permanent == Permanent::RedirectOrGone {
+                AttemptVerdict::Permanent(FailureReason::Gone)
             } else {
-                Verdict::Retry { retry_after }
+                AttemptVerdict::Retry { retry_after }
             };
             (verdict, error(ErrorKind::Status, format!("the receiver answered {status}")))
         }
@@ -240,10 +249,10 @@ async fn publish(app: &App, delivery: &Delivery, body: &[u8]) -> Sent {
     let name = app.bus.as_ref().map_or("", |it| it.name());
     let exchange = Exchange { url: format!("bus:{name}"), headers: Vec::new(), response: None };
     let (verdict, error) = match published {
-        Ok(()) => (Verdict::Accepted, None),
+        Ok(()) => (AttemptVerdict::Accepted, None),
         Err(err) => {
             let error = AttemptError { kind: ErrorKind::Protocol, message: err.to_string() };
-            (Verdict::Retry { retry_after: None }, Some(error))
+            (AttemptVerdict::Retry { retry_after: None }, Some(error))
         }
     };
     Sent { verdict, exchange, error }
@@ -279,14 +288,16 @@ fn chance(entropy: u128) -> f64 {
 fn log(
     record: &Attempt,
     (trace, happened_at): (Trace, Timestamp),
-    verdict: Verdict,
-    end: Option<End>,
+    verdict: AttemptVerdict,
+    end: Option<DeliveryEnd>,
 ) {
-    let is_dead = matches!(end, Some(End::DeadLettered(_)));
+    let is_dead = matches!(end, Some(DeliveryEnd::DeadLettered(_)));
     let result = match verdict {
-        Verdict::Accepted => "delivered",
-        Verdict::Retry { .. } if !is_dead => "retried",
-        Verdict::Retry { .. } | Verdict::Permanent(_) | Verdict::Unsent(_) => "failed",
+        AttemptVerdict::Accepted => "delivered",
+        AttemptVerdict::Retry { .. } if !is_dead => "retried",
+        AttemptVerdict::Retry { .. } | AttemptVerdict::Permanent(_) | AttemptVerdict::Unsent(_) => {
+            "failed"
+        }
     };
     let is_first = record.id.number() == 1;
     let latency = is_first.then(|| record.started_at.duration_since(happened_at));

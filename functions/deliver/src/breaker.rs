@@ -21,7 +21,7 @@ use answerback::{
     Promise,
     domain::{
         AccountId, Attempt, Breaker, Delivery, OpId,
-        breaker::{self, Heard, Host, SLOW},
+        breaker::{self, Authority, Heard, SLOW},
     },
     platform::Lane,
     store::{self, AdvanceError, Saved, advance, keys},
@@ -34,16 +34,16 @@ pub use memory::Breakers;
 
 /// Over how long those come back that were held together: one tries, most others hear of it, and
 /// a receiver that is back is not met by all of them at once.
-const SPREAD: Duration = Duration::from_secs(30);
+const RESUME_JITTER: Duration = Duration::from_secs(30);
 /// Most writes, and most races, of one who notes what is known of a receiver.
 const WRITES_MAX: u32 = 40;
 
 /// One account's receiver.
-pub(crate) type Receiver = (AccountId, Host);
+pub(crate) type ReceiverKey = (AccountId, Authority);
 
 /// What is to be done about a delivery whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     /// Attempt it.
     Attempt,
     /// Leave it to those in the slow lane.
@@ -54,7 +54,7 @@ pub(crate) enum Way {
 
 /// Something about a receiver.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum News {
+pub(crate) enum Observation {
     /// An attempt ended.
     Heard(Heard, OpId),
     /// An attempt takes long.
@@ -63,41 +63,41 @@ pub(crate) enum News {
 
 /// What is to be done by a worker of `lane` about a delivery whose time has come. One that is to
 /// try whether its receiver is back has been noted as who does.
-pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Way {
-    let Some(receiver) = receiver(delivery) else { return Way::Attempt };
+pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Route {
+    let Some(receiver) = receiver(delivery) else { return Route::Attempt };
     let mut known = known(app, &receiver).await;
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
         let now = app.clock.now();
         let trial = match known.way(now, op) {
-            breaker::Way::Barred(until) if delivery.patience().is_some() => {
-                return Way::Hold(until + spread(delivery));
+            breaker::Route::Barred(until) if delivery.patience().is_some() => {
+                return Route::Hold(until + spread(delivery));
             }
             _ if lane == Lane::Fast => {
                 let is_crowded = app.breakers.is_crowded(&receiver, now);
                 let is_free = !known.needs_slow_lane() && !is_crowded;
-                return if is_free { Way::Attempt } else { Way::SlowLane };
+                return if is_free { Route::Attempt } else { Route::SlowLane };
             }
-            breaker::Way::Clear | breaker::Way::Barred(_) => return Way::Attempt,
-            breaker::Way::Trial(trial) => *trial,
+            breaker::Route::Clear | breaker::Route::Barred(_) => return Route::Attempt,
+            breaker::Route::Trial(trial) => *trial,
         };
         match write(app, &trial).await {
             Ok(Saved::Saved) => {
                 app.breakers.remember(&receiver, trial, now);
-                return Way::Attempt;
+                return Route::Attempt;
             }
             Ok(Saved::Superseded(theirs)) => {
                 app.breakers.remember(&receiver, theirs.clone(), now);
                 known = theirs;
             }
-            Ok(Saved::Gone) => return Way::Attempt,
+            Ok(Saved::Gone) => return Route::Attempt,
             Err(err) => {
                 log(&receiver, &err);
-                return Way::Attempt;
+                return Route::Attempt;
             }
         }
     }
-    Way::Attempt
+    Route::Attempt
 }
 
 /// The delivery, if a worker of `lane` is to attempt it; otherwise it is held, or left to the slow
@@ -112,12 +112,12 @@ pub(crate) async fn pass(
     let now = app.clock.now();
     let step = |it: &Delivery| {
         Ok::<_, Infallible>(match way {
-            Way::Attempt => None,
-            Way::SlowLane => it.change_lane(expected, now),
-            Way::Hold(until) => it.hold(expected, until, now),
+            Route::Attempt => None,
+            Route::SlowLane => it.change_lane(expected, now),
+            Route::Hold(until) => it.hold(expected, until, now),
         })
     };
-    if way == Way::Attempt {
+    if way == Route::Attempt {
         return Ok(Some(delivery));
     }
     match advance(&app.store, delivery, step).await {
@@ -140,18 +140,24 @@ pub(crate) async fn watched<T>(app: &App, delivery: &Delivery, mut sending: Prom
     let _running = app.breakers.begin(&receiver, app.clock.now());
     match select(&mut sending, pin!(app.clock.sleep(SLOW))).await {
         Either::Left((sent, _)) => sent,
-        Either::Right(_) => futures::join!(sending, note(app, &receiver, News::KeepsWaiting)).0,
+        Either::Right(_) => {
+            futures::join!(sending, note(app, &receiver, Observation::KeepsWaiting)).0
+        }
     }
 }
 
 /// What `op`'s attempt at a delivery showed, and about whom.
-pub(crate) fn heard(delivery: &Delivery, attempt: &Attempt, op: OpId) -> Option<(Receiver, News)> {
+pub(crate) fn heard(
+    delivery: &Delivery,
+    attempt: &Attempt,
+    op: OpId,
+) -> Option<(ReceiverKey, Observation)> {
     let receiver = receiver(delivery)?;
-    Some((receiver, News::Heard(Heard::of(attempt), op_of(delivery, op))))
+    Some((receiver, Observation::Heard(Heard::of(attempt), op_of(delivery, op))))
 }
 
 /// Whether, after this, deliveries to its receiver belong into the slow lane.
-pub(crate) fn is_slow_after(app: &App, heard: Option<&(Receiver, News)>) -> bool {
+pub(crate) fn is_slow_after(app: &App, heard: Option<&(ReceiverKey, Observation)>) -> bool {
     heard.is_some_and(|(receiver, news)| {
         let known = app.breakers.last_known(receiver);
         news.after(&known, app.clock.now()).unwrap_or(known).needs_slow_lane()
@@ -159,7 +165,7 @@ pub(crate) fn is_slow_after(app: &App, heard: Option<&(Receiver, News)>) -> bool
 }
 
 /// Notes what an attempt showed, where that is news.
-pub(crate) async fn note_attempt(app: &App, heard: Option<(Receiver, News)>) {
+pub(crate) async fn note_attempt(app: &App, heard: Option<(ReceiverKey, Observation)>) {
     if let Some((receiver, news)) = heard {
         note(app, &receiver, news).await;
     }
@@ -167,7 +173,7 @@ pub(crate) async fn note_attempt(app: &App, heard: Option<(Receiver, News)>) {
 
 /// Notes something about a receiver, unless somebody in this process is noting something already:
 /// then that one takes it along. So a crowd that fails at once does not get into its own way.
-async fn note(app: &App, receiver: &Receiver, news: News) {
+async fn note(app: &App, receiver: &ReceiverKey, news: Observation) {
     if !app.breakers.begin_to_note(receiver, news) {
         return;
     }
@@ -202,7 +208,7 @@ async fn note(app: &App, receiver: &Receiver, news: News) {
 }
 
 /// What is known of a receiver: as it was seconds ago, or else as it is.
-async fn known(app: &App, receiver: &Receiver) -> Breaker {
+async fn known(app: &App, receiver: &ReceiverKey) -> Breaker {
     let now = app.clock.now();
     if let Some(known) = app.breakers.recall(receiver, now) {
         return known;
@@ -226,13 +232,13 @@ async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error
     if next.revision == 1 { app.store.create(next).await } else { app.store.save(next).await }
 }
 
-fn receiver(delivery: &Delivery) -> Option<Receiver> {
+fn receiver(delivery: &Delivery) -> Option<ReceiverKey> {
     delivery.host().map(|host| (delivery.account, host))
 }
 
 /// How long after the first of those that are held this one comes back: each has a time of its own.
 fn spread(delivery: &Delivery) -> Duration {
-    let milliseconds = delivery.id.bits() % SPREAD.as_millis();
+    let milliseconds = delivery.id.bits() % RESUME_JITTER.as_millis();
     Duration::from_millis(u64::try_from(milliseconds).expect("less than 30,000"))
 }
 
@@ -253,7 +259,7 @@ fn log_opening(next: &Breaker) {
     }
 }
 
-fn log((account, host): &Receiver, err: &store::Error) {
+fn log((account, host): &ReceiverKey, err: &store::Error) {
     tracing::warn!(
         account.id = %account,
         %host,
@@ -262,7 +268,7 @@ fn log((account, host): &Receiver, err: &store::Error) {
     );
 }
 
-impl News {
+impl Observation {
     /// What is known after it; nothing if it is no news.
     pub(crate) fn after(self, known: &Breaker, now: Timestamp) -> Option<Breaker> {
         match self {

@@ -10,9 +10,9 @@ use std::{convert::Infallible, time::Duration};
 use answerback::{
     api::views::{EventBody, callback_body, posted_body},
     domain::{
-        Delivery, Event, OpId, PostedEvent, Request, Webhook, WebhookId,
-        delivery::{BUS, CALLBACK, Origin, Receiver, State as Life, Target},
-        request::State,
+        Delivery, Event, OpId, OutboxEvent, Request, Webhook, WebhookId,
+        delivery::{BUS, CALLBACK, DeliveryState, Origin, Receiver, Target},
+        request::RequestState,
         retry::TIMEOUT_SECONDS_MAX,
         webhook::{PAYLOAD_BYTES, Settings},
     },
@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use crate::{
     App, Error,
     attempt::attempt,
-    breaker::{self, Way},
+    breaker::{self, Route},
     erasure, has_time, health,
 };
 
@@ -66,7 +66,7 @@ pub(crate) async fn dispatch(
             request
         }
     };
-    if let State::Erased { .. } = request.state {
+    if let RequestState::Erased { .. } = request.state {
         // It was erased meanwhile: nothing of it is told any more.
         for delivery in made.deliveries {
             erasure::erase(app, delivery).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn dispatch(
 /// Makes the deliveries of a posted event, notes that, and attempts them.
 pub(crate) async fn dispatch_posted(
     app: &App,
-    event: PostedEvent,
+    event: Event,
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
     if event.is_dispatched {
@@ -150,12 +150,12 @@ impl<'a> Worker<'a> {
             first.push((number, delivery, way));
         }
         let put = first.into_iter().map(async |(number, delivery, way)| {
-            let attempts_now = self.attempts_now && way == Way::Attempt;
+            let attempts_now = self.attempts_now && way == Route::Attempt;
             let delivery = match way {
-                Way::Attempt if attempts_now => delivery.begin_leased(self.now, op),
-                Way::Attempt => delivery,
-                Way::SlowLane => delivery.begin_in_slow_lane(self.now),
-                Way::Hold(until) => delivery.begin_held(until, self.now),
+                Route::Attempt if attempts_now => delivery.begin_leased(self.now, op),
+                Route::Attempt => delivery,
+                Route::SlowLane => delivery.begin_in_slow_lane(self.now),
+                Route::Hold(until) => delivery.begin_held(until, self.now),
             };
             let put = self.app.store.create(&delivery).await.map(|saved| match saved {
                 Saved::Saved => Some(delivery),
@@ -181,7 +181,7 @@ impl<'a> Worker<'a> {
     /// Attempts what it made, or sends somebody who has time.
     async fn tell(&self, made: Made) -> Result<(), Error> {
         let Made { deliveries, mut failed, .. } = made;
-        let is_mine = |it: &Delivery| matches!(it.state, Life::Leased { .. });
+        let is_mine = |it: &Delivery| matches!(it.state, DeliveryState::Leased { .. });
         let (mine, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_mine);
         let hint = |it: &Delivery| {
             it.hint_delay(self.now).map(|delay| (Group::of(it), Hint::of(it), delay))
@@ -209,10 +209,10 @@ fn failure(lost: AdvanceError<Infallible>) -> Option<Error> {
 /// Whether this is the delivery that `op` made.
 fn is_ours(found: &Delivery, attempts_now: bool, op: OpId) -> bool {
     match found.state {
-        Life::Leased { owner, .. } => owner == op,
+        DeliveryState::Leased { owner, .. } => owner == op,
         // Not leased, it does not say whose it is; one hint more does no harm.
-        Life::Waiting { .. } => !attempts_now && found.attempt == 0,
-        Life::Done { .. } => false,
+        DeliveryState::Waiting { .. } => !attempts_now && found.attempt == 0,
+        DeliveryState::Done { .. } => false,
     }
 }
 
@@ -242,11 +242,10 @@ impl Addressee {
     }
 }
 
-fn addressees(request: &Request, event: &Event, webhooks: &[Webhook]) -> Vec<Addressee> {
-    let body = |receiver: &Receiver, max_bytes| {
-        callback_body(&receiver.behaviour(), max_bytes, request, event)
-    };
-    let callback = request.terms.callback.as_ref().filter(|it| it.events.contains(&event.kind));
+fn addressees(request: &Request, event: &OutboxEvent, webhooks: &[Webhook]) -> Vec<Addressee> {
+    let body =
+        |receiver: &Receiver, max_bytes| callback_body(&receiver.spec(), max_bytes, request, event);
+    let callback = request.policy.callback.as_ref().filter(|it| it.events.contains(&event.kind));
     let callback =
         callback.map(|it| Addressee::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
     let bus = (request.published && event.kind.is_published()).then(|| Addressee {
@@ -262,9 +261,8 @@ fn addressees(request: &Request, event: &Event, webhooks: &[Webhook]) -> Vec<Add
     callback.into_iter().chain(bus).chain(webhooks).collect()
 }
 
-fn addressees_of_posted(event: &PostedEvent, webhooks: &[Webhook]) -> Vec<Addressee> {
-    let body =
-        |receiver: &Receiver, max_bytes| posted_body(&receiver.behaviour(), max_bytes, event);
+fn addressees_of_posted(event: &Event, webhooks: &[Webhook]) -> Vec<Addressee> {
+    let body = |receiver: &Receiver, max_bytes| posted_body(&receiver.spec(), max_bytes, event);
     let callback = event.callback.iter().map(|it| Addressee::callback(it, body(it, PAYLOAD_BYTES)));
     let is_wanted = |it: &&Webhook| match &event.webhook {
         Some(only) => it.is_enabled() && it.id == *only,

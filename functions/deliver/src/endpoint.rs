@@ -3,7 +3,7 @@
 use answerback::{
     domain::{
         Channel, Delivery, Secrets, Webhook,
-        delivery::{End, Reason, Receiver},
+        delivery::{DeliveryEnd, FailureReason, Receiver},
     },
     store::keys,
 };
@@ -26,7 +26,7 @@ impl Endpoint {
         app: &App,
         delivery: &Delivery,
         receiver: &Receiver,
-    ) -> Result<Result<Self, End>, Error> {
+    ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(id) = &delivery.webhook else {
             let secrets = if let Some(channel) = delivery.channel {
                 let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
@@ -40,9 +40,9 @@ impl Endpoint {
         };
         let key = keys::webhook(delivery.account, delivery.livemode, id);
         let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
-        let Some(webhook) = webhook else { return Ok(Err(End::Cancelled)) };
+        let Some(webhook) = webhook else { return Ok(Err(DeliveryEnd::Cancelled)) };
         if !webhook.is_enabled() {
-            return Ok(Err(End::Failed(Reason::Disabled)));
+            return Ok(Err(DeliveryEnd::Failed(FailureReason::Disabled)));
         }
         let Receiver { url, bearer_token, headers, .. } = webhook.settings.receiver.clone();
         Ok(Ok(Self {

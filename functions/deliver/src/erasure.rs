@@ -9,7 +9,7 @@ use answerback::{
     domain::{
         Delivery, OpId, Request,
         delivery::{BUS, CALLBACK},
-        request::State,
+        request::RequestState,
     },
     store::{AdvanceError, Item, Listing, Related, advance, keys},
 };
@@ -34,7 +34,7 @@ pub(crate) async fn clean_up(
     request: &Request,
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let State::Erased { n_looks, .. } = request.state else { return Ok(()) };
+    let RequestState::Erased { n_looks, .. } = request.state else { return Ok(()) };
     let webhooks = app.webhooks.all(request.account, request.livemode).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));

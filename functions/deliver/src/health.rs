@@ -13,10 +13,10 @@
 use answerback::{
     api::views::{Time, disabled_reason},
     domain::{
-        EventType, OpId, PostedEvent, Webhook,
-        delivery::{Reason, Verdict},
+        Event, EventType, OpId, Webhook,
+        delivery::{AttemptVerdict, FailureReason},
         posted::Disables,
-        webhook::Why,
+        webhook::DisableReason,
     },
     platform::{Group, Hint},
     store::{self, AdvanceError, Saved, advance, keys},
@@ -34,7 +34,7 @@ const DISABLED: &str = "webhook.disabled";
 pub(crate) async fn observe(
     app: &App,
     webhook: Option<Webhook>,
-    verdict: Verdict,
+    verdict: AttemptVerdict,
     started_at: Timestamp,
 ) {
     let Some(webhook) = webhook else { return };
@@ -49,19 +49,19 @@ pub(crate) async fn observe(
 async fn note(
     app: &App,
     webhook: Webhook,
-    verdict: Verdict,
+    verdict: AttemptVerdict,
     started_at: Timestamp,
 ) -> Result<(), store::Error> {
     let is_gone = match verdict {
-        Verdict::Accepted => {
+        AttemptVerdict::Accepted => {
             if let Some(next) = webhook.succeeded() {
                 save(app, next).await?;
             }
             return Ok(());
         }
-        Verdict::Unsent(_) => return Ok(()),
-        Verdict::Permanent(reason) => reason == Reason::Gone,
-        Verdict::Retry { .. } => false,
+        AttemptVerdict::Unsent(_) => return Ok(()),
+        AttemptVerdict::Permanent(reason) => reason == FailureReason::Gone,
+        AttemptVerdict::Retry { .. } => false,
     };
     let webhook = match webhook.failed(started_at) {
         Some(next) => save(app, next).await?,
@@ -70,8 +70,8 @@ async fn note(
     let Some(webhook) = webhook else { return Ok(()) };
     let now = app.clock.now();
     let why = match webhook.failing_since {
-        Some(since) if is_gone => Some((Why::Gone, since)),
-        Some(since) if webhook.is_hopeless(now) => Some((Why::Failing, since)),
+        Some(since) if is_gone => Some((DisableReason::Gone, since)),
+        Some(since) if webhook.is_hopeless(now) => Some((DisableReason::Failing, since)),
         _ => None,
     };
     match why {
@@ -94,7 +94,7 @@ async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error>
 async fn announce(
     app: &App,
     webhook: &Webhook,
-    why: Why,
+    why: DisableReason,
     failing_since: Timestamp,
     now: Timestamp,
 ) -> Result<(), store::Error> {
@@ -103,12 +103,12 @@ async fn announce(
         "reason": disabled_reason(why),
         "failing_since": Time(failing_since),
     });
-    let event = PostedEvent {
+    let event = Event {
         id: webhook.disabling(failing_since),
         account: webhook.account,
         livemode: webhook.livemode,
         created_by: OpId::new(webhook.disabling(failing_since).bits()),
-        fingerprint: None,
+        body_hash: None,
         created_at: now,
         trace: None,
         event_type: EventType::parse(DISABLED).expect("it is one"),
@@ -130,11 +130,7 @@ async fn announce(
 }
 
 /// Disables what `event` says is to be. Whether it is so: it may have recovered meanwhile.
-pub(crate) async fn disable(
-    app: &App,
-    event: &PostedEvent,
-    disables: &Disables,
-) -> Result<bool, Error> {
+pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
     let Disables { webhook: id, why, failing_since } = disables;
     let key = keys::webhook(event.account, event.livemode, id);
     let Some(webhook) = app.store.get::<Webhook>(key).await? else { return Ok(false) };

@@ -16,9 +16,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
-        CallbackRules, Delivery, DeliveryId, OpId, PostedEvent, Request, RequestId,
-        delivery::{Start, State as Life},
-        request::State,
+        CallbackRules, Delivery, DeliveryId, Event, OpId, Request, RequestId,
+        delivery::{DeliveryState, Start},
+        request::RequestState,
     },
     egress,
     platform::{Bus, Clock, Entropy, Group, Hint, Hints, Lane, Vault, vault::VaultError},
@@ -128,16 +128,18 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
                 return Ok(());
             };
             // One that comes early is delayed once more, not dropped.
-            if request.state == State::Pending
+            if request.state == RequestState::Pending
                 && let Some(hint) = hint.clone().hop(hops)
             {
-                let delay =
-                    until(request.deadline + answerback::domain::request::GUARD, app.clock.now());
+                let delay = until(
+                    request.deadline + answerback::domain::request::CLOCK_GUARD,
+                    app.clock.now(),
+                );
                 app.hints.send(Group::Account(request.account), &hint, delay).await;
             }
         }
         Hint::Event { ref id, .. } => {
-            let event: Option<PostedEvent> = app.store.get(keys::event(id.parse()?)).await?;
+            let event: Option<Event> = app.store.get(keys::event(id.parse()?)).await?;
             if let Some(event) = event {
                 dispatch::dispatch_posted(app, event, ends_at).await?;
             }
@@ -165,7 +167,7 @@ async fn look_after_request(
     let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
         return Ok(None);
     };
-    if let State::Erased { .. } = request.state {
+    if let RequestState::Erased { .. } = request.state {
         erasure::clean_up(app, &request, ends_at).await?;
         return Ok(Some(request));
     }
@@ -188,11 +190,11 @@ async fn start(
     };
     // Its maker attempts a delivery at once, so a first start here is as rare as a takeover, and
     // both can afford to look whether there is still something to tell.
-    if (delivery.attempt == 0 || matches!(delivery.state, Life::Leased { .. }))
+    if (delivery.attempt == 0 || matches!(delivery.state, DeliveryState::Leased { .. }))
         && let Some(request) = delivery.request()
     {
         let request = app.store.get::<Request>(keys::request(request)).await?;
-        if request.is_some_and(|it| matches!(it.state, State::Erased { .. })) {
+        if request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. })) {
             return erasure::erase(app, delivery).await;
         }
     }
@@ -242,7 +244,7 @@ async fn start(
                 return Ok(());
             }
             // A write of ours whose answer was lost, come back.
-            Saved::Superseded(theirs) if matches!(theirs.state, Life::Done { op: by, .. } if by == op) =>
+            Saved::Superseded(theirs) if matches!(theirs.state, DeliveryState::Done { op: by, .. } if by == op) =>
             {
                 log_given_up(&theirs);
                 return Ok(());

@@ -25,7 +25,7 @@ pub(crate) fn headers(
     body: &[u8],
     now: Timestamp,
 ) -> Result<HeaderMap, Error> {
-    let behaviour = receiver.behaviour();
+    let spec = receiver.spec();
     let added = &receiver.headers.0;
 
     let mut headers = vec![
@@ -38,20 +38,20 @@ pub(crate) fn headers(
     // Only a trace that somebody keeps: a receiver takes up what it says of sampling.
     let attempt = delivery.id.attempt(delivery.attempt);
     headers.extend(delivery.trace.map(|it| ("traceparent", it.traceparent(attempt))));
-    headers.extend(behaviour.headers.iter().map(|(name, header)| {
+    headers.extend(spec.headers.iter().map(|(name, header)| {
         let value = match header {
             Header::Request => match delivery.request() {
                 Some(request) => request.to_string(),
                 None => delivery.event.to_string(),
             },
-            Header::EventName => behaviour.event_name(delivery.event_type.as_str()).to_owned(),
+            Header::EventName => spec.event_name(delivery.event_type.as_str()).to_owned(),
             Header::DeliveryUuid => delivery.id.to_uuid(),
             Header::Second => now.as_second().to_string(),
             Header::Text(text) => (*text).to_owned(),
         };
         (*name, value)
     }));
-    headers.extend(signatures(behaviour.signature, keys, delivery, body, now)?);
+    headers.extend(signatures(spec.signature, keys, delivery, body, now)?);
 
     let mut map = HeaderMap::with_capacity(headers.len() + added.len() + 1);
     for (name, value) in added {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{Json, read_body},
         views,
     },
@@ -46,7 +46,7 @@ pub(crate) async fn answer_by_json(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let answer = Fields::of(body, "", &mut faults);
     let answer = read_answer(answer, faults)?;
     let row = asked.row;

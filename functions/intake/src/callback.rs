@@ -5,11 +5,11 @@ mod headers;
 use answerback::{
     api::{
         Code, Fields, Problem,
-        body::{Faults, note},
+        body::{FieldErrors, note},
         http::{CalledHost, header},
     },
     domain::{
-        CallbackUrl, EventKind, Profile,
+        CallbackUrl, Profile, RequestEvent,
         delivery::{BearerToken, Receiver},
         request::Callback,
         retry::{
@@ -35,7 +35,7 @@ pub(crate) struct Wanted {
     /// To whom.
     pub(crate) receiver: Receiver,
     /// Of what, if not of what the profile is for.
-    events: Option<Vec<EventKind>>,
+    events: Option<Vec<RequestEvent>>,
     /// Whether the URL is to be tried out.
     pub(crate) probe: bool,
 }
@@ -43,14 +43,18 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// The callback of a request.
     pub(crate) fn of_request(self) -> Callback {
-        let usual = || self.receiver.profile.behaviour().events.to_vec();
+        let usual = || self.receiver.profile.spec().events.to_vec();
         Callback { events: self.events.unwrap_or_else(usual), receiver: self.receiver }
     }
 }
 
 /// Takes the callback out of the body's members; `takes_events` where there are several that may
 /// be told.
-pub(crate) fn read(fields: &mut Fields, takes_events: bool, faults: &mut Faults) -> Option<Wanted> {
+pub(crate) fn read(
+    fields: &mut Fields,
+    takes_events: bool,
+    faults: &mut FieldErrors,
+) -> Option<Wanted> {
     let url = match fields.take("callback_url") {
         None => None,
         // Whatever is wrong with it is said by the rules for URLs.
@@ -77,15 +81,15 @@ pub(crate) fn read(fields: &mut Fields, takes_events: bool, faults: &mut Faults)
 }
 
 /// How the receiver at `url` wants to be told.
-pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) -> Receiver {
-    let profiles = Profile::ALL.map(|it| (it.behaviour().name, it));
+pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut FieldErrors) -> Receiver {
+    let profiles = Profile::ALL.map(|it| (it.spec().name, it));
     let profile = settings.word("profile", &profiles, faults).unwrap_or(Profile::Standard);
-    let behaviour = profile.behaviour();
+    let spec = profile.spec();
     let body = settings.word("body", &profiles, faults);
     let signature = settings.word("signature", &profiles, faults);
     let headers = headers::read(settings, faults);
     let timeout = settings.integer("timeout_seconds", 1..=ATTEMPT_SECONDS_MAX, faults);
-    let retry = retry(settings, behaviour.retry(), faults);
+    let retry = retry(settings, spec.retry(), faults);
     let bearer_token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX, faults);
     if bearer_token.as_ref().is_some_and(|it| !it.bytes().all(|it| it.is_ascii_graphic())) {
         settings.fault("bearer_token", "must be ASCII without spaces", faults);
@@ -93,7 +97,7 @@ pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) 
     Receiver {
         url,
         profile,
-        timeout_seconds: timeout.unwrap_or(behaviour.timeout_seconds),
+        timeout_seconds: timeout.unwrap_or(spec.timeout_seconds),
         retry,
         bearer_token: bearer_token.map(BearerToken),
         body,
@@ -102,14 +106,14 @@ pub(crate) fn receiver(settings: &mut Fields, url: String, faults: &mut Faults) 
     }
 }
 
-fn events(settings: &mut Fields, faults: &mut Faults) -> Option<Vec<EventKind>> {
+fn events(settings: &mut Fields, faults: &mut FieldErrors) -> Option<Vec<RequestEvent>> {
     let mut events = Vec::new();
-    for (pointer, value) in settings.list("events", 1..=EventKind::ALL.len(), faults)? {
-        match value.as_str().and_then(EventKind::parse) {
+    for (pointer, value) in settings.list("events", 1..=RequestEvent::ALL.len(), faults)? {
+        match value.as_str().and_then(RequestEvent::parse) {
             Some(kind) if events.contains(&kind) => note(faults, pointer, "is there twice"),
             Some(kind) => events.push(kind),
             None => {
-                let kinds = EventKind::ALL.map(EventKind::as_str).join(", ");
+                let kinds = RequestEvent::ALL.map(RequestEvent::as_str).join(", ");
                 note(faults, pointer, format!("must be one of {kinds}"));
             }
         }
@@ -117,7 +121,7 @@ fn events(settings: &mut Fields, faults: &mut Faults) -> Option<Vec<EventKind>> 
     Some(events)
 }
 
-fn retry(settings: &mut Fields, usual: RetryPolicy, faults: &mut Faults) -> RetryPolicy {
+fn retry(settings: &mut Fields, usual: RetryPolicy, faults: &mut FieldErrors) -> RetryPolicy {
     let Some(mut members) = settings.object("retry", faults) else { return usual };
     let delays = members.list("delays_seconds", 0..=RETRIES_MAX, faults);
     let delays_seconds = delays.map_or(usual.delays_seconds, |delays| {

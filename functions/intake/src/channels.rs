@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{Json, JsonOrNothing},
         views::ChannelView,
     },
@@ -68,7 +68,7 @@ pub(crate) async fn create(
         secrets: Secrets(vec![secret.kept]),
         created_at: now,
         created_by: OpId::new(app.entropy.next()),
-        fingerprint: keyed.map(|it| it.fingerprint),
+        body_hash: keyed.map(|it| it.body_hash),
         deleted_at: None,
         revision: 0,
     };
@@ -160,7 +160,7 @@ fn replayed(channel: &Channel) -> Result<Response, Problem> {
 
 /// The name that the body gives, or everything that is wrong with it.
 fn read(body: Value) -> Result<String, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let name = fields.required_line("name", 1..=NAME_CHARS_MAX, &mut faults);
     fields.finish(&mut faults);

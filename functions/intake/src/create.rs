@@ -3,12 +3,12 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{CalledHost, Json, trace},
     },
     domain::{
-        Audience, ChannelId, OpId, Owner, Request, RequestId, Scope,
-        request::{LinkSecret, State, Terms},
+        ChannelId, OpId, Owner, Request, RequestId, Scope, Subscriptions,
+        request::{LinkSecret, RequestPolicy, RequestState},
     },
     service::requests::{self, callback_delivery},
     store::keys,
@@ -21,7 +21,7 @@ use axum::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{App, callback, idempotency, question, terms};
+use crate::{App, callback, idempotency, policy, question};
 
 /// Where requests are made.
 const PATH: &str = "/v1/requests";
@@ -29,7 +29,7 @@ const PATH: &str = "/v1/requests";
 /// Everything that a new request is made of and that the caller decides.
 pub(crate) struct Draft {
     question: answerback::domain::Question,
-    terms: Terms,
+    policy: RequestPolicy,
     timeout_seconds: u32,
     probe: bool,
     /// The channel that it is sent to, if it is.
@@ -96,7 +96,7 @@ pub(crate) async fn make(
 
     let draft = read(body)?;
     let is_counted = app.accounts.room_for_a_request(owner).await?;
-    if let Some(callback) = &draft.terms.callback {
+    if let Some(callback) = &draft.policy.callback {
         callback::check(app, &callback.receiver, callback::URL, draft.probe, host).await?;
     }
     // Only now: trying the receiver out must not eat of the time to answer.
@@ -107,20 +107,20 @@ pub(crate) async fn make(
         account: owner.account,
         livemode: owner.livemode,
         created_by: op,
-        fingerprint: keyed.map(|it| it.fingerprint),
+        body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
         deadline: now + std::time::Duration::from_secs(draft.timeout_seconds.into()),
         question: draft.question,
-        terms: draft.terms,
+        policy: draft.policy,
         channel: draft.channel,
         trace: trace(headers),
         link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
         is_counted,
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
-        audience: Audience::ANYBODY,
+        audience: Subscriptions::ANYBODY,
         rows: Vec::new(),
-        state: State::Pending,
+        state: RequestState::Pending,
         outbox: Vec::new(),
         n_events: 0,
         callback_event: None,
@@ -145,7 +145,7 @@ pub(crate) async fn make(
 
 /// What a repeated call made, as it is now.
 async fn replay(app: &App, found: Request, now: Timestamp) -> Result<Made, Problem> {
-    if let State::Erased { .. } = found.state {
+    if let RequestState::Erased { .. } = found.state {
         return Err(Problem::not_found());
     }
     // The first call may have died before it sent its hint.
@@ -155,16 +155,16 @@ async fn replay(app: &App, found: Request, now: Timestamp) -> Result<Made, Probl
 
 /// What the body asks for, or everything that is wrong with it.
 pub(crate) fn read(body: Value) -> Result<Draft, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let question = question::read(&mut fields, &mut faults);
-    let timeout_seconds = terms::timeout(&mut fields, &mut faults);
-    let (terms, probe) = terms::read(&mut fields, &question, &mut faults);
+    let timeout_seconds = policy::timeout(&mut fields, &mut faults);
+    let (policy, probe) = policy::read(&mut fields, &question, &mut faults);
     fields.finish(&mut faults);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    Ok(Draft { question, terms, timeout_seconds, probe, channel: None })
+    Ok(Draft { question, policy, timeout_seconds, probe, channel: None })
 }
 
 #[cfg(test)]

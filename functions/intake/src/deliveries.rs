@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{Code, Problem, views::DeliveryView},
-    domain::{Delivery, DeliveryId, OpId, Scope, delivery::State as Life},
+    domain::{Delivery, DeliveryId, OpId, Scope, delivery::DeliveryState},
     store::{advance, keys},
 };
 use axum::{
@@ -31,9 +31,9 @@ pub(crate) async fn redeliver(
         // This call's own write, whose answer was lost.
         _ if it.redelivered_by == Some(op) => Ok(None),
         // It is on its way already.
-        Life::Leased { .. } => Ok(None),
-        Life::Waiting { not_before, .. } if not_before <= now => Ok(None),
-        Life::Waiting { .. } | Life::Done { .. } => {
+        DeliveryState::Leased { .. } => Ok(None),
+        DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
+        DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
             it.redeliver(now, op).map(Some).ok_or_else(|| {
                 Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
             })

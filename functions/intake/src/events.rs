@@ -5,12 +5,12 @@ pub(crate) mod data;
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{CalledHost, JsonText, trace},
         views::EventView,
     },
     domain::{
-        EventId, EventType, OpId, PostedEvent, Scope, event::TYPE_CHARS_MAX,
+        Event, EventId, EventType, OpId, Scope, event::TYPE_CHARS_MAX,
         question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
@@ -64,12 +64,12 @@ pub(crate) async fn post(
         callback::check(&app, receiver, callback::URL, *probe, &host).await?;
     }
     let now = app.clock.now();
-    let event = PostedEvent {
+    let event = Event {
         id,
         account: caller.account(),
         livemode: caller.livemode(),
         created_by: op,
-        fingerprint: keyed.map(|it| it.fingerprint),
+        body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
         trace: trace(&headers),
         event_type: draft.event_type,
@@ -90,7 +90,7 @@ pub(crate) async fn post(
     Ok(accepted(&app, &event, false).await)
 }
 
-async fn accepted(app: &App, event: &PostedEvent, is_replayed: bool) -> Response {
+async fn accepted(app: &App, event: &Event, is_replayed: bool) -> Response {
     // A first call may have died before it sent its hint.
     if !event.is_dispatched {
         app.hints
@@ -107,7 +107,7 @@ async fn accepted(app: &App, event: &PostedEvent, is_replayed: bool) -> Response
 
 /// What the body asks for, or everything that is wrong with it.
 fn read(body: Value) -> Result<Draft, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let event_type = event_type(&mut fields, &mut faults);
     let name = "external_reference_id";
@@ -129,7 +129,7 @@ fn read(body: Value) -> Result<Draft, Problem> {
     }
 }
 
-fn event_type(fields: &mut Fields, faults: &mut Faults) -> Option<EventType> {
+fn event_type(fields: &mut Fields, faults: &mut FieldErrors) -> Option<EventType> {
     let text = fields.required_text("type", 1..=TYPE_CHARS_MAX, faults)?;
     let event_type = EventType::parse(&text);
     if event_type.is_none() {

@@ -7,8 +7,8 @@ pub(crate) mod nextks;
 pub(crate) mod ping;
 
 use answerback::api::{
-    Place, Problem,
-    body::{Faults, note},
+    FieldLocation, Problem,
+    body::{FieldErrors, note},
 };
 use serde_json::{Map, Value};
 
@@ -37,7 +37,7 @@ impl Translation {
 
     /// What the body asks for, or everything that is wrong with it, where it stood; `faults` are
     /// those that the front has found itself.
-    fn read(mut self, mut faults: Faults) -> Result<Draft, Problem> {
+    fn read(mut self, mut faults: FieldErrors) -> Result<Draft, Problem> {
         let body = Value::Object(std::mem::take(&mut self.members));
         let problem = match create::read(body) {
             Ok(draft) if faults.is_empty() => return Ok(draft),
@@ -45,7 +45,7 @@ impl Translation {
             Err(problem) => problem,
         };
         for fault in problem.faults() {
-            let Place::Pointer(ours) = &fault.place else { continue };
+            let FieldLocation::Pointer(ours) = &fault.place else { continue };
             note(&mut faults, self.place(ours), fault.detail.clone());
             // One text may have become two members.
             let last = faults.len() - 1;

@@ -4,8 +4,8 @@
 //! write, and concurrent calls meet in one conditional write.
 
 use answerback::{
-    api::{Code, Fault, Problem},
-    domain::{ApiKey, Channel, OpId, Owner, PostedEvent, Request, Webhook, request::Fingerprint},
+    api::{Code, FieldError, Problem},
+    domain::{ApiKey, Channel, Event, OpId, Owner, Request, Webhook, request::BodyHash},
     signing,
     store::{Item, Key, Saved},
 };
@@ -21,11 +21,11 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a call under an idempotency key makes.
 #[derive(Clone, Copy)]
-pub(crate) struct Keyed {
+pub(crate) struct IdempotentCall {
     /// What its identifier is made from.
     pub(crate) bits: u128,
     /// What it is made from.
-    pub(crate) fingerprint: Fingerprint,
+    pub(crate) body_hash: BodyHash,
 }
 
 /// What a call to `path` with this body makes, if there is a key.
@@ -37,16 +37,16 @@ pub(crate) async fn keyed(
     headers: &HeaderMap,
     path: &str,
     body: &Value,
-) -> Result<Option<Keyed>, Problem> {
+) -> Result<Option<IdempotentCall>, Problem> {
     let Some(key) = key(headers)? else { return Ok(None) };
     let account = app.accounts.account_of(owner).await?;
     let mode = if owner.livemode { "live" } else { "test" };
     let account_id = owner.account.to_string();
     let parts = [account_id.as_bytes(), mode.as_bytes(), path.as_bytes(), key.as_bytes()];
     let hash = signing::sha256(body.to_string().as_bytes());
-    Ok(Some(Keyed {
+    Ok(Some(IdempotentCall {
         bits: signing::derive_bits(&account.id_key.0, &parts),
-        fingerprint: Fingerprint(hash[..16].try_into().expect("16 of 32 bytes")),
+        body_hash: BodyHash(hash[..16].try_into().expect("16 of 32 bytes")),
     }))
 }
 
@@ -55,7 +55,7 @@ pub(crate) trait Made: Item {
     /// The operation that made it.
     fn made_by(&self) -> OpId;
     /// What it was made from, if under a key.
-    fn fingerprint(&self) -> Option<Fingerprint>;
+    fn body_hash(&self) -> Option<BodyHash>;
 }
 
 macro_rules! made {
@@ -65,14 +65,14 @@ macro_rules! made {
                 self.created_by
             }
 
-            fn fingerprint(&self) -> Option<Fingerprint> {
-                self.fingerprint
+            fn body_hash(&self) -> Option<BodyHash> {
+                self.body_hash
             }
         }
     )*};
 }
 
-made!(ApiKey, Channel, PostedEvent, Request, Webhook);
+made!(ApiKey, Channel, Event, Request, Webhook);
 
 /// What a call before has made under the same key, if there was one.
 ///
@@ -80,19 +80,19 @@ made!(ApiKey, Channel, PostedEvent, Request, Webhook);
 /// receiver that is down.
 pub(crate) async fn find<T: Made>(
     app: &App,
-    keyed: Option<Keyed>,
+    keyed: Option<IdempotentCall>,
     key: Key,
 ) -> Result<Option<T>, Problem> {
-    let Some(Keyed { fingerprint, .. }) = keyed else { return Ok(None) };
+    let Some(IdempotentCall { body_hash, .. }) = keyed else { return Ok(None) };
     let Some(found) = app.store.get::<T>(key).await? else { return Ok(None) };
-    check(found.fingerprint(), fingerprint)?;
+    check(found.body_hash(), body_hash)?;
     Ok(Some(found))
 }
 
 /// Writes `first`. Gives what another call under the same key has made meanwhile, if it was faster.
 pub(crate) async fn create<T: Made>(
     app: &App,
-    keyed: Option<Keyed>,
+    keyed: Option<IdempotentCall>,
     first: &T,
 ) -> Result<Option<T>, Problem> {
     let op = first.made_by();
@@ -101,8 +101,10 @@ pub(crate) async fn create<T: Made>(
         // A write of ours whose answer was lost, come back.
         Saved::Superseded(found) if found.made_by() == op => Ok(None),
         Saved::Superseded(found) => {
-            let Some(Keyed { fingerprint, .. }) = keyed else { return Err(Problem::too_busy()) };
-            check(found.fingerprint(), fingerprint)?;
+            let Some(IdempotentCall { body_hash, .. }) = keyed else {
+                return Err(Problem::too_busy());
+            };
+            check(found.body_hash(), body_hash)?;
             Ok(Some(found))
         }
         Saved::Gone => Err(Problem::too_busy()),
@@ -110,9 +112,9 @@ pub(crate) async fn create<T: Made>(
 }
 
 /// Refuses a key that was used before for something else.
-pub(crate) fn check(found: Option<Fingerprint>, fingerprint: Fingerprint) -> Result<(), Problem> {
+pub(crate) fn check(found: Option<BodyHash>, body_hash: BodyHash) -> Result<(), Problem> {
     let detail = "this Idempotency-Key was used before, with another body";
-    let is_same = found == Some(fingerprint);
+    let is_same = found == Some(body_hash);
     if is_same { Ok(()) } else { Err(Problem::new(Code::IdempotencyKeyReused, detail)) }
 }
 
@@ -129,7 +131,7 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let key = value.to_str().ok().filter(is_printable);
     key.map(Some).ok_or_else(|| {
         let detail = format!("must have 1 to {CHARS_MAX} printable characters");
-        Problem::invalid(vec![Fault::parameter("Idempotency-Key", detail)])
+        Problem::invalid(vec![FieldError::parameter("Idempotency-Key", detail)])
     })
 }
 

@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::{Faults, note},
+        body::{FieldErrors, note},
         http::Json,
         views::KeyView,
     },
@@ -64,8 +64,8 @@ pub(crate) async fn create(
     let Draft { name, scopes, livemode, rate_limit_per_minute } = read(body, &caller)?;
     let NewKey { key, text } =
         NewKey::make_as(id, caller.account(), livemode, scopes, now, &app.entropy);
-    let fingerprint = keyed.map(|it| it.fingerprint);
-    let key = ApiKey { name, fingerprint, rate_limit_per_minute, ..key };
+    let body_hash = keyed.map(|it| it.body_hash);
+    let key = ApiKey { name, body_hash, rate_limit_per_minute, ..key };
     if let Some(found) = idempotency::create(&app, keyed, &key).await? {
         return Ok(created(&found, None));
     }
@@ -104,7 +104,7 @@ fn created(key: &ApiKey, text: Option<&SecretString>) -> Response {
 
 /// What the body asks for, or everything that is wrong with it.
 fn read(body: Value, caller: &Caller) -> Result<Draft, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let name = optional_text(&mut fields, "name", NAME_CHARS_MAX, &mut faults);
     let livemode = fields.flag("livemode", &mut faults).unwrap_or(caller.livemode());

@@ -14,10 +14,10 @@ mod events;
 mod fronts;
 mod idempotency;
 mod keys;
+mod policy;
 mod question;
 mod requests;
 mod secret;
-mod terms;
 mod webhooks;
 
 use answerback::{

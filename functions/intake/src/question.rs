@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use answerback::{
     api::{
         Fields,
-        body::{Faults, note},
+        body::{FieldErrors, note},
     },
     domain::{
         Question,
@@ -30,7 +30,7 @@ const LABEL_BYTES_MAX: usize = 63;
 const NAME_CHARS_MAX: usize = 200;
 
 /// Takes the question out of the body's members.
-pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Question {
+pub(crate) fn read(fields: &mut Fields, faults: &mut FieldErrors) -> Question {
     let title = fields.required_line("title", 1..=TITLE_CHARS_MAX, faults).unwrap_or_default();
     let body = optional_text(fields, "body", BODY_CHARS_MAX, faults);
     let recipients = recipients(fields, faults);
@@ -70,12 +70,12 @@ pub(crate) fn optional_text(
     fields: &mut Fields,
     name: &str,
     chars_max: usize,
-    faults: &mut Faults,
+    faults: &mut FieldErrors,
 ) -> Option<String> {
     fields.text(name, 0..=chars_max, faults).filter(|it| !it.is_empty())
 }
 
-fn recipients(fields: &mut Fields, faults: &mut Faults) -> Vec<Recipient> {
+fn recipients(fields: &mut Fields, faults: &mut FieldErrors) -> Vec<Recipient> {
     let mut seen = BTreeSet::new();
     let entries = fields.list("recipients", 0..=RECIPIENTS_MAX, faults).unwrap_or_default();
     let mut recipients = Vec::new();
@@ -84,7 +84,7 @@ fn recipients(fields: &mut Fields, faults: &mut Faults) -> Vec<Recipient> {
         let mut entry = Fields::of(bare.clone().unwrap_or(value), pointer.clone(), faults);
         let at = if bare.is_some() { pointer } else { entry.pointer("email") };
         // A bare string is its own place.
-        let mut own = Faults::new();
+        let mut own = FieldErrors::new();
         let email = entry.required_text("email", 1..=EMAIL_CHARS_MAX, &mut own);
         for fault in own {
             note(faults, at.clone(), fault.detail);
@@ -126,7 +126,7 @@ fn is_email(text: &str) -> bool {
         })
 }
 
-fn metadata(fields: &mut Fields, faults: &mut Faults) -> Option<String> {
+fn metadata(fields: &mut Fields, faults: &mut FieldErrors) -> Option<String> {
     let value = fields.take("metadata")?;
     if !value.is_object() {
         fields.fault("metadata", "must be an object", faults);

@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::{Faults, note},
+        body::{FieldErrors, note},
         http::Json,
         views,
     },
@@ -61,13 +61,13 @@ pub(crate) async fn respond(
     let Json(body) = body?;
     let request = find_settled(&app, &caller, &id).await?;
 
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let email = fields.text("recipient", 1..=254, &mut faults);
     let answer = fit(&request, read_answer(fields, faults)?);
     let row = request.question.row_of(email.as_deref());
     let (Some(row), Ok(answer)) = (row, &answer) else {
-        let mut faults = Faults::new();
+        let mut faults = FieldErrors::new();
         if row.is_none() {
             note(&mut faults, "/recipient", "is not one of the recipients");
         }
@@ -77,7 +77,7 @@ pub(crate) async fn respond(
         return Err(Problem::invalid(faults));
     };
 
-    let hidden = request.terms.read.is_private();
+    let hidden = request.policy.read.is_private();
     let request = record(&app, request, row, answer)
         .await
         .map_err(|lost| answer_problem(lost, row, hidden))?;
@@ -136,7 +136,7 @@ pub(crate) fn answer_problem(lost: NotRecorded, row: usize, hidden: bool) -> Pro
 }
 
 /// Takes the rest of an answer's body: option and fields.
-pub(crate) fn read_answer(mut body: Fields, mut faults: Faults) -> Result<Answer, Problem> {
+pub(crate) fn read_answer(mut body: Fields, mut faults: FieldErrors) -> Result<Answer, Problem> {
     let faults = &mut faults;
     let option = body.text("option", 0..=1_000, faults);
     let mut fields = std::collections::BTreeMap::new();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use answerback::{
-    api::{Code, Fields, Problem, body::Faults, http::JsonOrNothing, views::SecretView},
+    api::{Code, Fields, Problem, body::FieldErrors, http::JsonOrNothing, views::SecretView},
     domain::{
         Account, Scope, Secrets,
         secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
@@ -41,7 +41,7 @@ pub(crate) async fn rotate(
 
 /// How long the one before goes on signing, as every rotation's body says.
 pub(crate) fn overlap(JsonOrNothing(body): JsonOrNothing) -> Result<Duration, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let overlap = fields.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX, &mut faults);
     fields.finish(&mut faults);

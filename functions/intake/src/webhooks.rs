@@ -18,7 +18,7 @@ use answerback::{
     },
     domain::{
         MintedWebhookId, OpId, Scope, Secrets, Webhook, WebhookId,
-        webhook::{Disabled, WEBHOOKS_MAX, Why},
+        webhook::{DisableReason, Disabled, WEBHOOKS_MAX},
     },
     service::Caller,
     store::{Saved, advance, keys},
@@ -34,7 +34,7 @@ use serde::Serialize;
 use self::settings::{Draft, URL};
 use crate::{
     App, callback,
-    idempotency::{self, Keyed},
+    idempotency::{self, IdempotentCall},
     secret,
 };
 
@@ -155,7 +155,7 @@ async fn make(
     host: &CalledHost,
     place: Place,
     draft: Draft,
-    keyed: Option<Keyed>,
+    keyed: Option<IdempotentCall>,
 ) -> Result<Response, Problem> {
     callback::check(app, &draft.settings.receiver, URL, draft.probe, host).await?;
     let others = app.webhooks.all(caller.account(), caller.livemode()).await?;
@@ -171,11 +171,11 @@ async fn make(
         account: caller.account(),
         livemode: caller.livemode(),
         created_by: op,
-        fingerprint: keyed.map(|it| it.fingerprint),
+        body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
         updated_by: op,
         updated_at: now,
-        disabled: (!draft.enabled).then_some(Disabled { why: Why::ByHand, at: now }),
+        disabled: (!draft.enabled).then_some(Disabled { why: DisableReason::ByHand, at: now }),
         settings: draft.settings,
         failing_since: None,
         secrets: Secrets(vec![secret.kept]),
@@ -209,12 +209,12 @@ fn created(webhook: &Webhook, secret: Option<&SecretString>) -> Response {
 }
 
 /// The answer where the name is taken: by the same call made before, or by another.
-fn exists(found: &Webhook, keyed: Option<Keyed>) -> Result<Response, Problem> {
-    let Some(Keyed { fingerprint, .. }) = keyed.filter(|_| found.fingerprint.is_some()) else {
+fn exists(found: &Webhook, keyed: Option<IdempotentCall>) -> Result<Response, Problem> {
+    let Some(IdempotentCall { body_hash, .. }) = keyed.filter(|_| found.body_hash.is_some()) else {
         let detail = format!("there is a webhook called `{}`; PUT or PATCH it", found.id);
         return Err(Problem::new(Code::WebhookExists, detail));
     };
-    idempotency::check(found.fingerprint, fingerprint)?;
+    idempotency::check(found.body_hash, body_hash)?;
     let mut response = created(found, None);
     idempotency::mark_replayed(&mut response);
     Ok(response)

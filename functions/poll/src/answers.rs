@@ -5,7 +5,7 @@ use answerback::{
         Code, Problem,
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
-    domain::request::Mode,
+    domain::request::AnswerMode,
     page,
     service::answering::{Asked, Said, html},
 };
@@ -73,9 +73,9 @@ pub(crate) async fn show(
         body: question.body.as_deref(),
         options: question.options.iter().map(ChoiceView::new).collect(),
         fields: question.fields.iter().map(FieldView::new).collect(),
-        mode: match request.terms.mode {
-            Mode::OnUserAction => "on_user_action",
-            Mode::OnTimeout => "on_timeout",
+        mode: match request.policy.mode {
+            AnswerMode::OnUserAction => "on_user_action",
+            AnswerMode::OnTimeout => "on_timeout",
         },
         deadline: Time(request.deadline),
         status: views::request_status(request),

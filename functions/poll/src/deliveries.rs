@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{
-        Fault, Problem,
+        FieldError, Problem,
         views::{AttemptView, DeliveryView, delivery_status},
     },
     domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
@@ -87,8 +87,9 @@ pub(crate) async fn list_attempts(
     let Wanted { limit, cursor } = parameters.page();
     let id = parameters.text("delivery_id");
     parameters.finish()?;
-    let id =
-        id.ok_or_else(|| Problem::invalid(vec![Fault::parameter("delivery_id", "is required")]))?;
+    let id = id.ok_or_else(|| {
+        Problem::invalid(vec![FieldError::parameter("delivery_id", "is required")])
+    })?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id).await?;
     let after = cursor.as_ref().map(|it| it.at.as_str());

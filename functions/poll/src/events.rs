@@ -3,9 +3,9 @@
 use answerback::{
     api::{Problem, views::EventView},
     domain::{
-        Delivery, Event, EventId, EventKind, PostedEvent, Request, RequestId, Scope,
+        Delivery, Event, EventId, OutboxEvent, Request, RequestEvent, RequestId, Scope,
         delivery::{BUS, CALLBACK},
-        request::State as Life,
+        request::RequestState,
     },
     service::{Caller, requests::is_visible},
     store::{self, Cursor, Listed, Listing, keys},
@@ -31,7 +31,7 @@ pub(crate) async fn list(
     let Wanted { limit, cursor } = parameters.page();
     parameters.finish()?;
     let (account, livemode) = (caller.account(), caller.livemode());
-    let listing: Listing<PostedEvent> =
+    let listing: Listing<Event> =
         app.store.list(account, livemode, Listed::Events, limit, cursor.as_ref()).await?;
     let mut next = listing.next;
     let mut shown = Shown::default();
@@ -55,9 +55,8 @@ pub(crate) async fn show(
     if let Some(request) = id.request() {
         return show_of_request(&app, &caller, id, request).await;
     }
-    let event: Option<PostedEvent> = app.store.get(keys::event(id)).await?;
-    let is_own =
-        |it: &PostedEvent| it.account == caller.account() && it.livemode == caller.livemode();
+    let event: Option<Event> = app.store.get(keys::event(id)).await?;
+    let is_own = |it: &Event| it.account == caller.account() && it.livemode == caller.livemode();
     let event = event.filter(is_own).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::new(&event)).into_response())
 }
@@ -80,7 +79,7 @@ async fn event_of(
     app: &App,
     request: &Request,
     id: EventId,
-) -> Result<Option<Event>, store::Error> {
+) -> Result<Option<OutboxEvent>, store::Error> {
     let webhooks = app.webhooks.all(request.account, request.livemode).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
@@ -88,20 +87,19 @@ async fn event_of(
     for target in targets {
         let delivery = keys::delivery(Delivery::id_of(id, request.created_by, &target));
         let delivery: Option<Delivery> = app.store.get(delivery).await?;
-        kind = delivery.and_then(|it| EventKind::parse(it.event_type.as_str()));
+        kind = delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str()));
         if kind.is_some() {
             break;
         }
     }
     let at = match (kind, &request.state) {
-        (Some(EventKind::RequestCreated), _) => request.created_at,
-        (Some(EventKind::RequestFinished | EventKind::RequestCancelled), Life::Ended(end))
-            if !end.reading.is_over() =>
-        {
-            end.at
-        }
+        (Some(RequestEvent::RequestCreated), _) => request.created_at,
+        (
+            Some(RequestEvent::RequestFinished | RequestEvent::RequestCancelled),
+            RequestState::Ended(end),
+        ) if !end.reading.is_over() => end.at,
         // What tells who answered fits every callback, so nobody is sent here for it.
         _ => return Ok(None),
     };
-    Ok(kind.map(|kind| Event { number: id.number(), kind, at, answered: None }))
+    Ok(kind.map(|kind| OutboxEvent { number: id.number(), kind, at, answered: None }))
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
-    api::{Fault, Problem, views::Page},
+    api::{FieldError, Problem, views::Page},
     store::Cursor,
 };
 use axum::extract::{FromRequestParts, Query};
@@ -40,7 +40,7 @@ impl Shown {
 /// The query, parameter by parameter; every fault is noted.
 pub(crate) struct Parameters {
     values: BTreeMap<String, String>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
 }
 
 /// Which page of a list is wanted.
@@ -58,7 +58,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     ) -> Result<Self, Problem> {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(pairs) = query.map_err(|_| {
-            Problem::invalid(vec![Fault::parameter("query", "is not properly encoded")])
+            Problem::invalid(vec![FieldError::parameter("query", "is not properly encoded")])
         })?;
         let mut parameters = Self { values: BTreeMap::new(), faults: Vec::new() };
         for (name, value) in pairs {
@@ -118,7 +118,7 @@ impl Parameters {
     }
 
     fn fault(&mut self, name: &str, detail: impl Into<String>) {
-        self.faults.push(Fault::parameter(name, detail));
+        self.faults.push(FieldError::parameter(name, detail));
     }
 }
 

@@ -7,7 +7,7 @@ use answerback::{
     domain::{
         Request, Scope,
         question::REFERENCE_CHARS_MAX,
-        request::{GUARD, State as Life},
+        request::{CLOCK_GUARD, RequestState},
     },
     service::{
         Caller,
@@ -67,11 +67,11 @@ pub(crate) async fn wait_for_end(
         let request = request.ok_or_else(Problem::not_found)?;
         let left = give_up_at.duration_since(app.clock.now());
         let left = Duration::try_from(left).unwrap_or_default();
-        if request.state != Life::Pending || left.is_zero() {
+        if request.state != RequestState::Pending || left.is_zero() {
             return Ok(request);
         }
         // Woken in time to see a deadline settled.
-        let until_settled = (request.deadline + GUARD).duration_since(app.clock.now());
+        let until_settled = (request.deadline + CLOCK_GUARD).duration_since(app.clock.now());
         let until_settled = Duration::try_from(until_settled).unwrap_or_default();
         app.clock.sleep(pause.min(left).min(until_settled.max(LOOK_FIRST))).await;
         pause = (pause * 2).min(LOOK_LAST);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use answerback::{
     api::{
         Code, Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::Json,
         views::{self, ResultData, Time},
     },
-    domain::{OpId, Request, Scope, reading::Told, request::State as Life},
+    domain::{OpId, Request, Scope, reading::ReadOutcome, request::RequestState},
     service::requests::{callback_delivery, find},
     store::{Saved, advance},
 };
@@ -78,7 +78,7 @@ pub(crate) async fn read(
         let (told, request, result) =
             take(&app, request, op, |it| to_raw_value(&ResultData::of_end(it))).await?;
         match told {
-            Some(Told::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
+            Some(ReadOutcome::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
                 let pause = left(until.min(give_up_at)).max(LEASE_LOOK_MIN).min(LEASE_LOOK_MAX);
                 app.clock.sleep(pause.min(left(give_up_at))).await;
             }
@@ -87,16 +87,18 @@ pub(crate) async fn read(
     };
     let view = match told {
         None => NOTHING,
-        Some(Told::LeasedUntil(until)) => View { lease_expires_at: Some(Time(until)), ..NOTHING },
-        Some(Told::AlreadyRead) => View { status: "already_read", ..NOTHING },
-        Some(Told::Expired) => View { status: "expired", ..NOTHING },
-        Some(Told::Result { lease }) => View {
+        Some(ReadOutcome::LeasedUntil(until)) => {
+            View { lease_expires_at: Some(Time(until)), ..NOTHING }
+        }
+        Some(ReadOutcome::AlreadyRead) => View { status: "already_read", ..NOTHING },
+        Some(ReadOutcome::Expired) => View { status: "expired", ..NOTHING },
+        Some(ReadOutcome::Result { lease }) => View {
             status: "submitted",
             submitted: Some(Found {
                 result,
                 submitted_at: match &request.state {
-                    Life::Ended(end) => Some(Time(end.at)),
-                    Life::Pending | Life::Erased { .. } => None,
+                    RequestState::Ended(end) => Some(Time(end.at)),
+                    RequestState::Pending | RequestState::Erased { .. } => None,
                 },
                 callback_status: views::CallbackStatus::of(&request, delivery.as_ref()),
             }),
@@ -114,14 +116,14 @@ pub(crate) async fn take(
     mut request: Request,
     op: OpId,
     show: impl Fn(&Request) -> serde_json::Result<Box<RawValue>>,
-) -> Result<(Option<Told>, Request, Option<Box<RawValue>>), Problem> {
+) -> Result<(Option<ReadOutcome>, Request, Option<Box<RawValue>>), Problem> {
     let mut result = None;
     for _ in 0..RACES_MAX {
         let (told, next) = request.read(app.clock.now(), op);
-        if result.is_none() && matches!(told, Some(Told::Result { .. })) {
+        if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
             result = Some(show(&request).map_err(Problem::internal)?);
         }
-        if let Life::Erased { .. } = request.state {
+        if let RequestState::Erased { .. } = request.state {
             return Err(Problem::not_found());
         }
         let Some(next) = next else { return Ok((told, request, result)) };
@@ -146,7 +148,7 @@ pub(crate) async fn acknowledge(
 ) -> Result<Response, Problem> {
     let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
     let Json(body) = body?;
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let receipt = fields.required_text("receipt", 1..=128, &mut faults);
     fields.finish(&mut faults);

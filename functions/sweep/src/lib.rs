@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{Delivery, OpId, PostedEvent, Request, request::State},
+    domain::{Delivery, Event, OpId, Request, request::RequestState},
     platform::{Clock, Entropy, Group, Hint, Hints},
     service::{Webhooks, settle},
     store::{self, Due, DueItem, Item, Saved, Store, keys},
@@ -86,7 +86,7 @@ struct Settled {
 enum Then {
     LeaveRequest(Box<Request>),
     LeaveDelivery(Box<Delivery>),
-    LeaveEvent(Box<PostedEvent>),
+    LeaveEvent(Box<Event>),
     Nothing,
 }
 
@@ -174,7 +174,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
                 hints.push((group, hint, Duration::ZERO));
                 handed_on.push((due, then));
             }
-            Err(err) => put_off(app, &due, err, now, swept).await,
+            Err(err) => postpone(app, &due, err, now, swept).await,
         }
     }
     let not_sent = app.hints.send_all(&hints).await;
@@ -192,7 +192,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
     for (due, left) in left_alone {
         swept.n_hinted += 1;
         if let Err(err) = left {
-            put_off(app, &due, err, now, swept).await;
+            postpone(app, &due, err, now, swept).await;
         }
     }
 }
@@ -219,7 +219,7 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             Ok(Step::HandOn { group, hint, then, settled })
         }
         DueItem::Event(id) => {
-            let event: Option<PostedEvent> = app.store.get(keys::event(*id)).await?;
+            let event: Option<Event> = app.store.get(keys::event(*id)).await?;
             let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
@@ -238,13 +238,13 @@ async fn look_at_request(
 ) -> Result<Step, store::Error> {
     let op = OpId::new(app.entropy.next());
     let revision = request.revision;
-    let was_pending = request.state == State::Pending;
+    let was_pending = request.state == RequestState::Pending;
     let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
         return Ok(Step::Stale);
     };
-    let timed_out = matches!(&request.state, State::Ended(end) if end.op == op);
+    let timed_out = matches!(&request.state, RequestState::Ended(end) if end.op == op);
     let settled = Settled { timed_out, expired: !was_pending && request.revision != revision };
-    if request.outbox.is_empty() && !matches!(request.state, State::Erased { .. }) {
+    if request.outbox.is_empty() && !matches!(request.state, RequestState::Erased { .. }) {
         return Ok(Step::Settled(settled));
     }
     let hint = Hint::request(request.id);
@@ -272,19 +272,19 @@ async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
 }
 
 /// A bad item must not stop the line.
-async fn put_off(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
+async fn postpone(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
     tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "something due could not be handled");
     swept.n_errors += 1;
-    let put_off = match err {
+    let postpone = match err {
         // Not the item's fault: it stays due, and the next sweep tries again.
         store::Error::Dynamo { .. } => return,
         // Nor here: this version was put back, and the one that knows it will be back.
         store::Error::Newer { .. } => {
             app.store.leave_to_newer(&due.what, now + BROKEN).await.map(|()| false)
         }
-        store::Error::Decode { .. } => app.store.put_off(&due.what, now + BROKEN).await,
+        store::Error::Decode { .. } => app.store.postpone(&due.what, now + BROKEN).await,
     };
-    match put_off {
+    match postpone {
         Ok(false) => (),
         Ok(true) => {
             swept.n_set_aside += 1;

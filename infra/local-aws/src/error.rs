@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-/// The error response of a failed call, in AWS's terms.
+/// The error response of a failed call, in AWS's policy.
 #[derive(Debug)]
 pub(crate) struct AwsError {
     pub(crate) status: StatusCode,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{Fault, problem::Place},
+    api::{FieldError, problem::FieldLocation},
     domain::question::is_forbidden_character,
 };
 
@@ -15,11 +15,11 @@ pub struct Fields {
 }
 
 /// What is wrong so far.
-pub type Faults = Vec<Fault>;
+pub type FieldErrors = Vec<FieldError>;
 
 impl Fields {
     /// The members of `value`, which stands at `pointer`; a fault if it is no object.
-    pub fn of(value: Value, pointer: impl Into<String>, faults: &mut Faults) -> Self {
+    pub fn of(value: Value, pointer: impl Into<String>, faults: &mut FieldErrors) -> Self {
         let pointer = pointer.into();
         let members = if let Value::Object(members) = value {
             members
@@ -36,7 +36,7 @@ impl Fields {
     }
 
     /// Notes a fault of the member called `name`.
-    pub fn fault(&self, name: &str, detail: impl Into<String>, faults: &mut Faults) {
+    pub fn fault(&self, name: &str, detail: impl Into<String>, faults: &mut FieldErrors) {
         note(faults, self.pointer(name), detail);
     }
 
@@ -50,7 +50,7 @@ impl Fields {
         &mut self,
         name: &str,
         chars: std::ops::RangeInclusive<usize>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<String> {
         match self.take(name)? {
             Value::String(text) if chars.contains(&text.chars().count()) => {
@@ -80,7 +80,7 @@ impl Fields {
         &mut self,
         name: &str,
         chars: std::ops::RangeInclusive<usize>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<String> {
         if !self.has(name) {
             self.fault(name, "is required", faults);
@@ -94,7 +94,7 @@ impl Fields {
         &mut self,
         name: &str,
         chars: std::ops::RangeInclusive<usize>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<String> {
         let text = self.required_text(name, chars, faults)?;
         if text.chars().all(is_blank) {
@@ -110,7 +110,7 @@ impl Fields {
         &mut self,
         name: &str,
         range: std::ops::RangeInclusive<u32>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<u32> {
         let value = self.take(name)?;
         // 60.0 is as whole as 60, as JSON Schema has it.
@@ -128,7 +128,7 @@ impl Fields {
     }
 
     /// A number.
-    pub fn number(&mut self, name: &str, faults: &mut Faults) -> Option<f64> {
+    pub fn number(&mut self, name: &str, faults: &mut FieldErrors) -> Option<f64> {
         let number = self.take(name)?.as_f64();
         if number.is_none() {
             self.fault(name, "must be a number", faults);
@@ -137,7 +137,7 @@ impl Fields {
     }
 
     /// Yes or no.
-    pub fn flag(&mut self, name: &str, faults: &mut Faults) -> Option<bool> {
+    pub fn flag(&mut self, name: &str, faults: &mut FieldErrors) -> Option<bool> {
         let flag = self.take(name)?.as_bool();
         if flag.is_none() {
             self.fault(name, "must be true or false", faults);
@@ -150,7 +150,7 @@ impl Fields {
         &mut self,
         name: &str,
         words: &[(&str, T)],
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<T> {
         let value = self.take(name)?;
         let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
@@ -175,7 +175,7 @@ impl Fields {
         &mut self,
         name: &str,
         count: std::ops::RangeInclusive<usize>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Option<Vec<(String, Value)>> {
         match self.take(name)? {
             Value::Array(items) if count.contains(&items.len()) => {
@@ -196,7 +196,7 @@ impl Fields {
     }
 
     /// An object.
-    pub fn object(&mut self, name: &str, faults: &mut Faults) -> Option<Self> {
+    pub fn object(&mut self, name: &str, faults: &mut FieldErrors) -> Option<Self> {
         let pointer = self.pointer(name);
         self.take(name).map(|it| Self::of(it, pointer, faults))
     }
@@ -217,7 +217,7 @@ impl Fields {
     }
 
     /// Notes each member that nobody took: a misspelt one must not be ignored.
-    pub fn finish(self, faults: &mut Faults) {
+    pub fn finish(self, faults: &mut FieldErrors) {
         for name in self.members.keys() {
             self.fault(name, "is not a known field", faults);
         }
@@ -225,8 +225,9 @@ impl Fields {
 }
 
 /// Notes that what stands at `pointer` breaks a rule.
-pub fn note(faults: &mut Faults, pointer: impl Into<String>, detail: impl Into<String>) {
-    faults.push(Fault { place: Place::Pointer(pointer.into()), detail: detail.into() });
+pub fn note(faults: &mut FieldErrors, pointer: impl Into<String>, detail: impl Into<String>) {
+    faults
+        .push(FieldError { place: FieldLocation::Pointer(pointer.into()), detail: detail.into() });
 }
 
 /// Whether nobody sees it: white space, or what only joins and directs what stands beside it.
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_noted_where_it_is() {
-        let mut faults = Faults::new();
+        let mut faults = FieldErrors::new();
         let value = json!({
             "title": "", "count": 1.5, "flag": "yes", "a/b": 1,
             "inner": { "word": "red" }, "list": [1, 2, 3],
@@ -258,16 +259,16 @@ mod tests {
         inner.finish(&mut faults);
         fields.finish(&mut faults);
         let expected = ["/title", "/count", "/flag", "/list", "/inner/word", "/a~1b"];
-        let places: Vec<&Place> = faults.iter().map(|it| &it.place).collect();
+        let places: Vec<&FieldLocation> = faults.iter().map(|it| &it.place).collect();
         assert_eq!(
             places,
-            expected.map(|it| Place::Pointer(it.to_owned())).iter().collect::<Vec<_>>()
+            expected.map(|it| FieldLocation::Pointer(it.to_owned())).iter().collect::<Vec<_>>()
         );
     }
 
     #[test]
     fn a_whole_number_may_be_written_with_a_point() {
-        let mut faults = Faults::new();
+        let mut faults = FieldErrors::new();
         let mut fields = Fields::of(json!({ "n": 60.0 }), "", &mut faults);
         assert_eq!(fields.integer("n", 1..=60, &mut faults), Some(60));
     }

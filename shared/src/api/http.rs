@@ -26,7 +26,7 @@ use serde_json::{Map, Value, value::RawValue};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{Code, Fault, Problem},
+    api::{Code, FieldError, Problem},
     domain::Trace,
 };
 
@@ -230,7 +230,10 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledHost {
                 && it.bytes().all(|it| it.is_ascii_alphanumeric() || b".-:[]".contains(&it))
         };
         host.filter(is_host).map(|it| Self(it.to_owned())).ok_or_else(|| {
-            Problem::invalid(vec![Fault::parameter("Host", "must name the host that is called")])
+            Problem::invalid(vec![FieldError::parameter(
+                "Host",
+                "must name the host that is called",
+            )])
         })
     }
 }

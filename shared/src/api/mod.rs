@@ -6,4 +6,4 @@ mod problem;
 pub mod views;
 
 pub use body::Fields;
-pub use problem::{Code, Fault, Place, Problem};
+pub use problem::{Code, FieldError, FieldLocation, Problem};

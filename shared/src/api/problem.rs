@@ -26,7 +26,7 @@ const BUSY_RETRY_SECONDS: u32 = 1;
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     more: Map<String, Value>,
     retry_after_seconds: Option<u32>,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
@@ -83,10 +83,10 @@ pub enum Code {
 
 /// One rule that a request breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
+pub struct FieldError {
     /// Where.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: FieldLocation,
     /// What is wrong there.
     pub detail: String,
 }
@@ -94,23 +94,23 @@ pub struct Fault {
 /// Where a rule is broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum FieldLocation {
     /// In the body: a JSON pointer (RFC 6901).
     Pointer(String),
     /// In the query or a header: its name.
     Parameter(String),
 }
 
-impl Fault {
+impl FieldError {
     /// The query parameter or header called `name` breaks a rule.
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self { place: Place::Parameter(name.to_owned()), detail: detail.into() }
+        Self { place: FieldLocation::Parameter(name.to_owned()), detail: detail.into() }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Place::Pointer(place) | Place::Parameter(place)) = &self.place;
+        let (FieldLocation::Pointer(place) | FieldLocation::Parameter(place)) = &self.place;
         write!(f, "`{place}` {}", self.detail)
     }
 }
@@ -210,7 +210,7 @@ impl Problem {
     }
 
     /// The request breaks these rules.
-    pub fn invalid(faults: Vec<Fault>) -> Self {
+    pub fn invalid(faults: Vec<FieldError>) -> Self {
         let detail = match faults.as_slice() {
             [] => Cow::Borrowed("the request breaks a rule"),
             [only] => only.to_string().into(),
@@ -267,7 +267,7 @@ impl Problem {
     }
 
     /// The rules that are broken.
-    pub fn faults(&self) -> &[Fault] {
+    pub fn faults(&self) -> &[FieldError] {
         &self.faults
     }
 
@@ -293,8 +293,8 @@ impl Problem {
             detail: &'a str,
             code: &'static str,
             request_id: &'a str,
-            #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-            errors: &'a [Fault],
+            #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+            errors: &'a [FieldError],
             #[serde(flatten)]
             more: &'a Map<String, Value>,
         }

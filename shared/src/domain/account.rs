@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     AccountId, KeyId, OpId,
-    request::Fingerprint,
+    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
 
@@ -87,7 +87,7 @@ pub struct ApiKey {
     /// The operation that made it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
-    pub fingerprint: Option<Fingerprint>,
+    pub body_hash: Option<BodyHash>,
     /// How many calls it opens in a minute, if that is limited.
     pub rate_limit_per_minute: Option<u32>,
     /// Since when it opens nothing any more.

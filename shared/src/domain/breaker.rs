@@ -40,7 +40,7 @@ pub const SLOW: Duration = Duration::from_secs(3);
 
 /// A host and its port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Host(String);
+pub struct Authority(String);
 
 /// What is known of one account's receiver.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,9 +48,9 @@ pub struct Breaker {
     /// Whose receiver it is.
     pub account: AccountId,
     /// Where it is.
-    pub host: Host,
+    pub host: Authority,
     /// Whether it is called.
-    pub state: State,
+    pub state: BreakerState,
     /// Whether the last attempt took long.
     pub is_slow: bool,
     /// The operation that got through last when that was news.
@@ -63,7 +63,7 @@ pub struct Breaker {
 
 /// Whether a receiver is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum BreakerState {
     /// It is.
     Closed {
         /// The operations that failed since one got through; fewer than [`FAILURES_MAX`].
@@ -111,7 +111,7 @@ pub enum Health {
 
 /// What somebody who wants to call a receiver is to do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Way {
+pub enum Route {
     /// Call it.
     Clear,
     /// Write this, then call it: everybody else waits for what comes of it.
@@ -120,7 +120,7 @@ pub enum Way {
     Barred(Timestamp),
 }
 
-impl Host {
+impl Authority {
     /// The host and port that a URL leads to.
     pub fn of(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
@@ -167,11 +167,11 @@ impl Heard {
 
 impl Breaker {
     /// What is known of a receiver of which nothing is known.
-    pub fn unknown(account: AccountId, host: Host) -> Self {
+    pub fn unknown(account: AccountId, host: Authority) -> Self {
         Self {
             account,
             host,
-            state: State::Closed { failed: Vec::new() },
+            state: BreakerState::Closed { failed: Vec::new() },
             is_slow: false,
             recovered_by: None,
             changed_at: Timestamp::UNIX_EPOCH,
@@ -181,22 +181,22 @@ impl Breaker {
 
     /// Whether those who wait for it would keep others waiting: it is slow, or down.
     pub fn needs_slow_lane(&self) -> bool {
-        self.is_slow || !matches!(self.state, State::Closed { .. })
+        self.is_slow || !matches!(self.state, BreakerState::Closed { .. })
     }
 
     /// What `op` is to do that wants to call the receiver.
-    pub fn way(&self, now: Timestamp, op: OpId) -> Way {
+    pub fn way(&self, now: Timestamp, op: OpId) -> Route {
         let n_times = match self.state {
-            State::Closed { .. } => return Way::Clear,
+            BreakerState::Closed { .. } => return Route::Clear,
             // This operation's own write, whose answer was lost.
-            State::Trial { by, .. } if by == op => return Way::Clear,
-            State::Open { until, .. } | State::Trial { until, .. } if now < until => {
-                return Way::Barred(until);
+            BreakerState::Trial { by, .. } if by == op => return Route::Clear,
+            BreakerState::Open { until, .. } | BreakerState::Trial { until, .. } if now < until => {
+                return Route::Barred(until);
             }
-            State::Open { n_times, .. } | State::Trial { n_times, .. } => n_times,
+            BreakerState::Open { n_times, .. } | BreakerState::Trial { n_times, .. } => n_times,
         };
-        let state = State::Trial { by: op, until: now + TRIAL, n_times };
-        Way::Trial(Box::new(Self { state, ..self.next(now) }))
+        let state = BreakerState::Trial { by: op, until: now + TRIAL, n_times };
+        Route::Trial(Box::new(Self { state, ..self.next(now) }))
     }
 
     /// What is known once `op` heard this; nothing if that is no news.
@@ -210,7 +210,7 @@ impl Breaker {
             Health::Unknown => self.is_slow,
         };
         let state = match heard.health {
-            Health::Up => State::Closed { failed: Vec::new() },
+            Health::Up => BreakerState::Closed { failed: Vec::new() },
             Health::Down | Health::TimedOut => self.after_failure(now, op),
             Health::Unknown => self.after_nothing(now, op),
         };
@@ -230,34 +230,36 @@ impl Breaker {
     /// Whether it was opened, once more or for the first time, when it was written last.
     pub fn has_just_opened(&self) -> bool {
         match self.state {
-            State::Open { n_times, .. } => self.state == open(n_times, self.changed_at),
-            State::Closed { .. } | State::Trial { .. } => false,
+            BreakerState::Open { n_times, .. } => self.state == open(n_times, self.changed_at),
+            BreakerState::Closed { .. } | BreakerState::Trial { .. } => false,
         }
     }
 
-    fn after_failure(&self, now: Timestamp, op: OpId) -> State {
+    fn after_failure(&self, now: Timestamp, op: OpId) -> BreakerState {
         match &self.state {
-            State::Closed { failed } => {
+            BreakerState::Closed { failed } => {
                 let mut failed = failed.clone();
                 if !failed.contains(&op) {
                     failed.push(op);
                 }
                 if failed.len() < FAILURES_MAX {
-                    return State::Closed { failed };
+                    return BreakerState::Closed { failed };
                 }
                 open(1, now)
             }
             // Somebody tried who had to, at a time of their own.
-            State::Open { until, n_times } if *until <= now => open(n_times + 1, now),
-            State::Open { .. } | State::Trial { .. } => self.after_nothing(now, op),
+            BreakerState::Open { until, n_times } if *until <= now => open(n_times + 1, now),
+            BreakerState::Open { .. } | BreakerState::Trial { .. } => self.after_nothing(now, op),
         }
     }
 
     /// A trial that shows nothing has not shown that the receiver is there.
-    fn after_nothing(&self, now: Timestamp, op: OpId) -> State {
+    fn after_nothing(&self, now: Timestamp, op: OpId) -> BreakerState {
         match self.state {
-            State::Trial { by, n_times, .. } if by == op => open(n_times + 1, now),
-            State::Closed { .. } | State::Open { .. } | State::Trial { .. } => self.state.clone(),
+            BreakerState::Trial { by, n_times, .. } if by == op => open(n_times + 1, now),
+            BreakerState::Closed { .. }
+            | BreakerState::Open { .. }
+            | BreakerState::Trial { .. } => self.state.clone(),
         }
     }
 
@@ -266,12 +268,12 @@ impl Breaker {
     }
 }
 
-fn open(n_times: u32, now: Timestamp) -> State {
+fn open(n_times: u32, now: Timestamp) -> BreakerState {
     let doubled = OPEN * 2_u32.saturating_pow(n_times.saturating_sub(1).min(16));
-    State::Open { until: now + doubled.min(OPEN_MAX), n_times }
+    BreakerState::Open { until: now + doubled.min(OPEN_MAX), n_times }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

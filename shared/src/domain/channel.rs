@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     AccountId, ChannelId, OpId,
-    request::Fingerprint,
+    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
 
@@ -31,7 +31,7 @@ pub struct Channel {
     /// The operation that made it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
-    pub fingerprint: Option<Fingerprint>,
+    pub body_hash: Option<BodyHash>,
     /// Since when nobody sends to it or reads from it. What was sent before can still be answered,
     /// and is told with its secrets.
     pub deleted_at: Option<Timestamp>,

@@ -19,20 +19,20 @@ use sha2::{Digest as _, Sha256};
 use super::{
     AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, Trace,
     WebhookId,
-    profile::Behaviour,
+    profile::Spec,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
 pub mod waiting;
 
-use waiting::Because;
+use waiting::WaitReason;
 
 /// How long a worker has a delivery to itself: longer than its function lives.
 pub const LEASE: Duration = Duration::from_secs(45);
 /// How long after a lease's end others take over, for clocks that differ.
 const LEASE_GUARD: Duration = Duration::from_secs(2);
 /// How long after a time that was hinted the sweep looks whether the hint was lost.
-pub const NET: Duration = Duration::from_secs(10);
+pub const SWEEP_GRACE: Duration = Duration::from_secs(10);
 /// The longest time that a queue delays a message.
 pub const HINT_DELAY_MAX: Duration = Duration::from_mins(15);
 
@@ -69,7 +69,7 @@ pub struct Delivery {
     /// When it was made.
     pub created_at: Timestamp,
     /// Where it is in its life.
-    pub state: State,
+    pub state: DeliveryState,
     /// How often it was started, over its whole life.
     pub attempt: u32,
     /// How often it was started since it was made or redelivered.
@@ -151,13 +151,13 @@ pub struct BearerToken(pub String);
 
 /// Where a delivery is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum DeliveryState {
     /// To be attempted from then on.
     Waiting {
         /// Not earlier.
         not_before: Timestamp,
         /// For what, if not for that alone.
-        because: Option<Because>,
+        because: Option<WaitReason>,
     },
     /// Being attempted.
     Leased {
@@ -169,7 +169,7 @@ pub enum State {
     /// Over.
     Done {
         /// How.
-        end: End,
+        end: DeliveryEnd,
         /// When.
         at: Timestamp,
         /// The operation that ended it.
@@ -179,20 +179,20 @@ pub enum State {
 
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum DeliveryEnd {
     /// The receiver has it.
     Delivered,
     /// The receiver will never have it.
-    Failed(Reason),
+    Failed(FailureReason),
     /// The receiver did not take it in all the time it had.
-    DeadLettered(Reason),
+    DeadLettered(FailureReason),
     /// Nobody is to have it any more.
     Cancelled,
 }
 
 /// Why a delivery ended without being delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum FailureReason {
     /// The receiver redirected; that is never followed.
     Redirect,
     /// The receiver answered 410.
@@ -211,7 +211,7 @@ pub enum Reason {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AttemptVerdict {
     /// The receiver has it.
     Accepted,
     /// It may work another time; the receiver may have said when.
@@ -220,9 +220,9 @@ pub enum Verdict {
         retry_after: Option<Duration>,
     },
     /// It never will.
-    Permanent(Reason),
+    Permanent(FailureReason),
     /// It was not sent, for there is nobody to have it: it ends so.
-    Unsent(End),
+    Unsent(DeliveryEnd),
 }
 
 /// What to do with a delivery that a hint or a timer named.
@@ -243,12 +243,12 @@ pub enum Start {
 impl Receiver {
     /// The receiver at `url`, as its profile has it.
     pub fn of(url: impl Into<String>, profile: Profile) -> Self {
-        let behaviour = profile.behaviour();
+        let spec = profile.spec();
         Self {
             url: url.into(),
             profile,
-            timeout_seconds: behaviour.timeout_seconds,
-            retry: behaviour.retry(),
+            timeout_seconds: spec.timeout_seconds,
+            retry: spec.retry(),
             bearer_token: None,
             body: None,
             signature: None,
@@ -263,11 +263,11 @@ impl Receiver {
     }
 
     /// What it expects: as its profile has it, but for what it wants otherwise.
-    pub fn behaviour(&self) -> Behaviour {
-        let usual = *self.profile.behaviour();
-        let body = self.body.map_or(usual, |it| *it.behaviour());
-        let signature = self.signature.map_or(usual, |it| *it.behaviour());
-        Behaviour {
+    pub fn spec(&self) -> Spec {
+        let usual = *self.profile.spec();
+        let body = self.body.map_or(usual, |it| *it.spec());
+        let signature = self.signature.map_or(usual, |it| *it.spec());
+        Spec {
             body: body.body,
             event_names: body.event_names,
             signature: signature.signature,
@@ -306,7 +306,7 @@ impl Delivery {
             webhook: None,
             body: Some(body),
             created_at: now,
-            state: State::Waiting { not_before: now, because: None },
+            state: DeliveryState::Waiting { not_before: now, because: None },
             attempt: 0,
             starts: 0,
             failures: 0,
@@ -340,21 +340,21 @@ impl Delivery {
     /// starts.
     pub fn start(&self, expected: u32, now: Timestamp, op: OpId) -> Start {
         match self.state {
-            State::Done { .. } => return Start::Nothing,
-            State::Leased { owner, .. } if owner == op => return Start::Mine,
+            DeliveryState::Done { .. } => return Start::Nothing,
+            DeliveryState::Leased { owner, .. } if owner == op => return Start::Mine,
             _ if self.attempt != expected => return Start::Nothing,
             // Only a sweep whose clock is ahead hints at a lease that is not over.
-            State::Leased { until, .. } if now < until + LEASE_GUARD => {
+            DeliveryState::Leased { until, .. } if now < until + LEASE_GUARD => {
                 return Start::Early(until + LEASE_GUARD);
             }
-            State::Waiting { not_before, .. } if now < not_before => {
+            DeliveryState::Waiting { not_before, .. } if now < not_before => {
                 return Start::Early(not_before);
             }
-            State::Waiting { .. } | State::Leased { .. } => (),
+            DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => (),
         }
         let mut next = self.next();
         if self.starts >= self.retry().starts_max() {
-            next.done(End::DeadLettered(Reason::CrashLoop), now, op);
+            next.done(DeliveryEnd::DeadLettered(FailureReason::CrashLoop), now, op);
             return Start::GiveUp(Box::new(next));
         }
         next.lease(now, op);
@@ -364,29 +364,38 @@ impl Delivery {
     /// The delivery once `op`'s attempt came to `verdict`; nothing if it is no longer `op`'s.
     ///
     /// `chance` is uniform in 0 to 1.
-    pub fn finish(&self, verdict: Verdict, now: Timestamp, chance: f64, op: OpId) -> Option<Self> {
-        let State::Leased { owner, .. } = self.state else { return None };
+    pub fn finish(
+        &self,
+        verdict: AttemptVerdict,
+        now: Timestamp,
+        chance: f64,
+        op: OpId,
+    ) -> Option<Self> {
+        let DeliveryState::Leased { owner, .. } = self.state else { return None };
         if owner != op {
             return None;
         }
         let mut next = self.next();
         match verdict {
-            Verdict::Accepted => next.done(End::Delivered, now, op),
-            Verdict::Unsent(end) => next.done(end, now, op),
-            Verdict::Permanent(reason) => {
+            AttemptVerdict::Accepted => next.done(DeliveryEnd::Delivered, now, op),
+            AttemptVerdict::Unsent(end) => next.done(end, now, op),
+            AttemptVerdict::Permanent(reason) => {
                 next.failures += 1;
-                next.done(End::Failed(reason), now, op);
+                next.done(DeliveryEnd::Failed(reason), now, op);
             }
-            Verdict::Retry { retry_after } => {
+            AttemptVerdict::Retry { retry_after } => {
                 next.failures += 1;
                 match self.retry().delay(next.failures, chance, retry_after) {
-                    None => next.done(End::DeadLettered(Reason::RetriesSpent), now, op),
+                    None => {
+                        next.done(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent), now, op)
+                    }
                     Some(delay) => {
                         let not_before = now + delay;
-                        next.state = State::Waiting { not_before, because: None };
+                        next.state = DeliveryState::Waiting { not_before, because: None };
                         // The net is a little later than the hint, where there can be one.
                         let is_hinted = delay <= HINT_DELAY_MAX;
-                        next.due_at = Some(if is_hinted { not_before + NET } else { not_before });
+                        next.due_at =
+                            Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });
                     }
                 }
             }
@@ -396,11 +405,11 @@ impl Delivery {
 
     /// The delivery, to be attempted anew from `now` on; nothing while it is being attempted.
     pub fn redeliver(&self, now: Timestamp, op: OpId) -> Option<Self> {
-        if matches!(self.state, State::Leased { .. }) || self.body.is_none() {
+        if matches!(self.state, DeliveryState::Leased { .. }) || self.body.is_none() {
             return None;
         }
         let mut next = self.next();
-        next.state = State::Waiting { not_before: now, because: None };
+        next.state = DeliveryState::Waiting { not_before: now, because: None };
         (next.starts, next.failures, next.held) = (0, 0, Duration::ZERO);
         next.redelivered_by = Some(op);
         next.due_at = Some(now);
@@ -411,8 +420,8 @@ impl Delivery {
     pub fn erase(&self, now: Timestamp, op: OpId) -> Option<Self> {
         self.body.as_ref()?;
         let mut next = self.next();
-        if !matches!(self.state, State::Done { .. }) {
-            next.done(End::Cancelled, now, op);
+        if !matches!(self.state, DeliveryState::Done { .. }) {
+            next.done(DeliveryEnd::Cancelled, now, op);
         }
         next.body = None;
         next.target = Target::Erased;
@@ -438,7 +447,7 @@ impl Delivery {
 
     /// The delay until the next attempt, if there is one to be hinted at.
     pub fn hint_delay(&self, now: Timestamp) -> Option<Duration> {
-        let State::Waiting { not_before, .. } = self.state else { return None };
+        let DeliveryState::Waiting { not_before, .. } = self.state else { return None };
         let delay = Duration::try_from(not_before.duration_since(now)).unwrap_or_default();
         (delay <= HINT_DELAY_MAX).then_some(delay)
     }
@@ -446,7 +455,7 @@ impl Delivery {
     fn retry(&self) -> RetryPolicy {
         match &self.target {
             Target::Https(receiver) => receiver.retry.clone(),
-            Target::Bus | Target::Erased => Profile::Standard.behaviour().retry(),
+            Target::Bus | Target::Erased => Profile::Standard.spec().retry(),
         }
     }
 
@@ -456,14 +465,14 @@ impl Delivery {
 
     fn lease(&mut self, now: Timestamp, op: OpId) {
         let until = now + LEASE;
-        self.state = State::Leased { owner: op, until };
+        self.state = DeliveryState::Leased { owner: op, until };
         self.attempt += 1;
         self.starts += 1;
         self.due_at = Some(until + LEASE_GUARD);
     }
 
-    fn done(&mut self, end: End, at: Timestamp, op: OpId) {
-        self.state = State::Done { end, at, op };
+    fn done(&mut self, end: DeliveryEnd, at: Timestamp, op: OpId) {
+        self.state = DeliveryState::Done { end, at, op };
         self.due_at = None;
     }
 }

@@ -21,11 +21,11 @@ pub struct Filter(String);
 
 /// Which kinds of a request's events webhooks want to be told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audience(u8);
+pub struct Subscriptions(u8);
 
 /// The kinds of event that a request brings forth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventKind {
+pub enum RequestEvent {
     /// A request was made.
     RequestCreated,
     /// Somebody answered.
@@ -36,7 +36,7 @@ pub enum EventKind {
     RequestCancelled,
 }
 
-impl EventKind {
+impl RequestEvent {
     /// Every kind.
     pub const ALL: [Self; 4] = [
         Self::RequestCreated,
@@ -105,7 +105,7 @@ impl Filter {
     }
 }
 
-impl Audience {
+impl Subscriptions {
     /// Nobody is told anything.
     pub const NOBODY: Self = Self(0);
     /// Somebody may want to be told of everything. In doubt this is so: an event that nobody wants
@@ -113,25 +113,25 @@ impl Audience {
     pub const ANYBODY: Self = Self(u8::MAX);
 
     /// Of what somebody wants to be told.
-    pub fn of(wants: impl Fn(EventKind) -> bool) -> Self {
-        let wanted = EventKind::ALL.into_iter().filter(|it| wants(*it));
+    pub fn of(wants: impl Fn(RequestEvent) -> bool) -> Self {
+        let wanted = RequestEvent::ALL.into_iter().filter(|it| wants(*it));
         Self(wanted.fold(0, |bits, kind| bits | 1 << kind as u8))
     }
 
     /// Whether somebody wants to be told of this.
-    pub fn wants(self, kind: EventKind) -> bool {
+    pub fn wants(self, kind: RequestEvent) -> bool {
         self.0 & 1 << kind as u8 != 0
     }
 }
 
-impl From<EventKind> for EventType {
-    fn from(kind: EventKind) -> Self {
+impl From<RequestEvent> for EventType {
+    fn from(kind: RequestEvent) -> Self {
         Self(Cow::Borrowed(kind.as_str()))
     }
 }
 
-impl PartialEq<EventKind> for EventType {
-    fn eq(&self, kind: &EventKind) -> bool {
+impl PartialEq<RequestEvent> for EventType {
+    fn eq(&self, kind: &RequestEvent) -> bool {
         self.0 == kind.as_str()
     }
 }
@@ -147,27 +147,27 @@ impl fmt::Display for EventType {
 /// It is kept in the request's outbox, in the same write as what happened. What it tells is
 /// frozen: `answered` here; all else that a callback says of a request never changes after that.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct OutboxEvent {
     /// Which of the request's events it is, counted from 1.
     pub number: u32,
     /// What happened.
-    pub kind: EventKind,
+    pub kind: RequestEvent,
     /// When it happened.
     pub at: Timestamp,
-    /// For [`EventKind::RequestAnswered`]: whose answer, and what they said.
-    pub answered: Option<Answered>,
+    /// For [`RequestEvent::RequestAnswered`]: whose answer, and what they said.
+    pub answered: Option<RecordedAnswer>,
 }
 
 /// One recipient's answer, as an event tells it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
+pub struct RecordedAnswer {
     /// The recipient's row.
     pub row: usize,
     /// What they said.
     pub answer: Answer,
 }
 
-impl Event {
+impl OutboxEvent {
     /// The identifier of this event of the request called `request`.
     pub fn id(&self, request: super::RequestId) -> EventId {
         request.event(self.number)
@@ -196,10 +196,10 @@ mod tests {
 
     #[test]
     fn an_audience_wants_what_one_of_it_wants() {
-        let audience = Audience::of(|it| it == EventKind::RequestFinished);
-        let wanted = EventKind::ALL.map(|it| audience.wants(it));
-        assert_eq!(wanted, EventKind::ALL.map(|it| it == EventKind::RequestFinished));
-        assert!(EventKind::ALL.iter().all(|it| Audience::ANYBODY.wants(*it)));
-        assert!(!EventKind::ALL.iter().any(|it| Audience::NOBODY.wants(*it)));
+        let audience = Subscriptions::of(|it| it == RequestEvent::RequestFinished);
+        let wanted = RequestEvent::ALL.map(|it| audience.wants(it));
+        assert_eq!(wanted, RequestEvent::ALL.map(|it| it == RequestEvent::RequestFinished));
+        assert!(RequestEvent::ALL.iter().all(|it| Subscriptions::ANYBODY.wants(*it)));
+        assert!(!RequestEvent::ALL.iter().any(|it| Subscriptions::NOBODY.wants(*it)));
     }
 }

@@ -33,12 +33,12 @@ pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use delivery::Delivery;
-pub use event::{Audience, Event, EventKind, EventType, Filter};
+pub use event::{EventType, Filter, OutboxEvent, RequestEvent, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
     RequestId,
 };
-pub use posted::PostedEvent;
+pub use posted::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::Request;

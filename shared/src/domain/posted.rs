@@ -7,13 +7,13 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountId, EventId, EventType, OpId, Trace, WebhookId, delivery::Receiver,
-    request::Fingerprint, webhook::Why,
+    AccountId, EventId, EventType, OpId, Trace, WebhookId, delivery::Receiver, request::BodyHash,
+    webhook::DisableReason,
 };
 
 /// An event that was posted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PostedEvent {
+pub struct Event {
     /// Who this is.
     pub id: EventId,
     /// Whose it is.
@@ -23,7 +23,7 @@ pub struct PostedEvent {
     /// The operation that posted it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
-    pub fingerprint: Option<Fingerprint>,
+    pub body_hash: Option<BodyHash>,
     /// When it was posted.
     pub created_at: Timestamp,
     /// The trace of the call that posted it, if it named one.
@@ -55,13 +55,13 @@ pub struct PostedEvent {
 pub struct Disables {
     /// Which.
     pub webhook: WebhookId,
-    /// Why.
-    pub why: Why,
+    /// DisableReason.
+    pub why: DisableReason,
     /// Since when it has failed.
     pub failing_since: Timestamp,
 }
 
-impl PostedEvent {
+impl Event {
     /// The event once there are deliveries of it; nothing if there were before.
     pub fn dispatched(&self) -> Option<Self> {
         let next =

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{EventKind, retry::RetryPolicy};
+use super::{RequestEvent, retry::RetryPolicy};
 
 /// A known way to make callbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Profile {
 
 /// What a [`Profile`] stands for.
 #[derive(Clone, Copy, Debug)]
-pub struct Behaviour {
+pub struct Spec {
     /// As it is written in the API.
     pub name: &'static str,
     /// What the body is made of.
@@ -37,7 +37,7 @@ pub struct Behaviour {
     /// Types of event that go by another name.
     pub event_names: &'static [(&'static str, &'static str)],
     /// Events of a request that are told unless others are asked for.
-    pub events: &'static [EventKind],
+    pub events: &'static [RequestEvent],
     /// Types of event that a webhook is told of unless others are asked for.
     pub event_types: &'static [&'static str],
     /// The whole time for one attempt.
@@ -139,13 +139,13 @@ const SECOND: u32 = 1;
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
 
-const STANDARD: Behaviour = Behaviour {
+const STANDARD: Spec = Spec {
     name: "standard",
     body: Body::Envelope,
     signature: Signature::Standard,
     headers: &[],
     event_names: &[],
-    events: &[EventKind::RequestFinished],
+    events: &[RequestEvent::RequestFinished],
     event_types: &["*"],
     timeout_seconds: 20,
     delays_seconds: &[
@@ -163,7 +163,7 @@ const STANDARD: Behaviour = Behaviour {
     permanent: Permanent::RedirectOrGone,
 };
 
-const NEXTKS: Behaviour = Behaviour {
+const NEXTKS: Spec = Spec {
     name: "nextks",
     body: Body::NextKs,
     signature: Signature::Body { header: "x-nextks-signature" },
@@ -176,7 +176,7 @@ const NEXTKS: Behaviour = Behaviour {
     ..STANDARD
 };
 
-const NEXTMV: Behaviour = Behaviour {
+const NEXTMV: Spec = Spec {
     name: "nextmv",
     body: Body::Data,
     signature: Signature::Timed {
@@ -189,7 +189,7 @@ const NEXTMV: Behaviour = Behaviour {
     ..STANDARD
 };
 
-const NOTIFY: Behaviour = Behaviour {
+const NOTIFY: Spec = Spec {
     name: "notify",
     body: Body::Data,
     signature: Signature::None,
@@ -201,7 +201,7 @@ const NOTIFY: Behaviour = Behaviour {
     ..STANDARD
 };
 
-const PING: Behaviour = Behaviour {
+const PING: Spec = Spec {
     name: "ping",
     body: Body::Ping,
     signature: Signature::Timed {
@@ -209,7 +209,7 @@ const PING: Behaviour = Behaviour {
         unit: Unit::Seconds,
         previous: Previous::Alike,
     },
-    events: &[EventKind::RequestAnswered],
+    events: &[RequestEvent::RequestAnswered],
     event_types: &["request.answered"],
     timeout_seconds: 10,
     delays_seconds: &[],
@@ -218,7 +218,7 @@ const PING: Behaviour = Behaviour {
     ..STANDARD
 };
 
-const NOUKAI: Behaviour = Behaviour {
+const NOUKAI: Spec = Spec {
     name: "noukai",
     body: Body::Noukai,
     signature: Signature::Timed {
@@ -246,7 +246,7 @@ impl Profile {
         [Self::Standard, Self::NextKs, Self::Nextmv, Self::Notify, Self::Ping, Self::Noukai];
 
     /// What it stands for.
-    pub fn behaviour(self) -> &'static Behaviour {
+    pub fn spec(self) -> &'static Spec {
         match self {
             Self::Standard => &STANDARD,
             Self::NextKs => &NEXTKS,
@@ -259,7 +259,7 @@ impl Profile {
 
     /// The profile that is written so.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.behaviour().name == name)
+        Self::ALL.into_iter().find(|it| it.spec().name == name)
     }
 }
 
@@ -281,7 +281,7 @@ impl Unit {
     }
 }
 
-impl Behaviour {
+impl Spec {
     /// Its retries.
     pub fn retry(&self) -> RetryPolicy {
         RetryPolicy { delays_seconds: self.delays_seconds.to_vec(), jitter: self.jitter }

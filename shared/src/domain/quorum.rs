@@ -24,7 +24,7 @@ pub enum Count {
 
 /// What the answers so far amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum QuorumVerdict {
     /// The answers that are missing can still decide it.
     Open,
     /// The quorum is met. The option that decided, if there is one.
@@ -40,10 +40,13 @@ impl Quorum {
     pub const ALL: Self = Self { count: Count::All, option: None, veto: Vec::new() };
 
     /// What `rows` (one for each recipient, `None` where the answer is missing) amount to.
-    pub fn judge<'a>(&self, rows: impl Iterator<Item = Option<&'a Answer>> + Clone) -> Verdict {
+    pub fn judge<'a>(
+        &self,
+        rows: impl Iterator<Item = Option<&'a Answer>> + Clone,
+    ) -> QuorumVerdict {
         let chosen = rows.clone().flatten().map(|it| it.option.as_deref().unwrap_or_default());
         if let Some(veto) = chosen.clone().find(|it| self.veto.iter().any(|veto| veto == it)) {
-            return Verdict::Vetoed(veto.to_owned());
+            return QuorumVerdict::Vetoed(veto.to_owned());
         }
 
         let n_rows = rows.clone().count();
@@ -57,11 +60,11 @@ impl Quorum {
             Count::AtLeast(count) => count as usize,
         };
         if n_counted >= n_needed {
-            Verdict::Met(self.option.clone().or_else(|| unanimous(chosen)))
+            QuorumVerdict::Met(self.option.clone().or_else(|| unanimous(chosen)))
         } else if n_counted + n_missing < n_needed {
-            Verdict::Unreachable(unanimous(chosen))
+            QuorumVerdict::Unreachable(unanimous(chosen))
         } else {
-            Verdict::Open
+            QuorumVerdict::Open
         }
     }
 }
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(quorum: &Quorum, rows: &[&str], expected: &Verdict) {
+    fn check(quorum: &Quorum, rows: &[&str], expected: &QuorumVerdict) {
         let rows: Vec<Option<Answer>> = rows
             .iter()
             .map(|it| {
@@ -100,26 +103,26 @@ mod tests {
 
     #[test]
     fn all_means_everybody_whatever_they_choose() {
-        check(&Quorum::ALL, &["yes", ""], &Verdict::Open);
-        check(&Quorum::ALL, &["yes", "yes"], &Verdict::Met(Some("yes".into())));
-        check(&Quorum::ALL, &["yes", "no"], &Verdict::Met(None));
+        check(&Quorum::ALL, &["yes", ""], &QuorumVerdict::Open);
+        check(&Quorum::ALL, &["yes", "yes"], &QuorumVerdict::Met(Some("yes".into())));
+        check(&Quorum::ALL, &["yes", "no"], &QuorumVerdict::Met(None));
     }
 
     #[test]
     fn a_count_of_one_option_is_met_or_becomes_unreachable() {
         let two = quorum(Count::AtLeast(2), Some("yes"), &[]);
-        check(&two, &["yes", "", ""], &Verdict::Open);
-        check(&two, &["yes", "no", "yes"], &Verdict::Met(Some("yes".into())));
-        check(&two, &["no", "no", ""], &Verdict::Unreachable(Some("no".into())));
-        check(&two, &["no", "yes", "maybe"], &Verdict::Unreachable(None));
+        check(&two, &["yes", "", ""], &QuorumVerdict::Open);
+        check(&two, &["yes", "no", "yes"], &QuorumVerdict::Met(Some("yes".into())));
+        check(&two, &["no", "no", ""], &QuorumVerdict::Unreachable(Some("no".into())));
+        check(&two, &["no", "yes", "maybe"], &QuorumVerdict::Unreachable(None));
     }
 
     #[test]
     fn a_veto_decides_at_once() {
         let vetoable = quorum(Count::All, Some("yes"), &["no"]);
-        check(&vetoable, &["yes", "no", ""], &Verdict::Vetoed("no".into()));
+        check(&vetoable, &["yes", "no", ""], &QuorumVerdict::Vetoed("no".into()));
         let any = quorum(Count::AtLeast(1), None, &["no"]);
-        check(&any, &["", "no"], &Verdict::Vetoed("no".into()));
+        check(&any, &["", "no"], &QuorumVerdict::Vetoed("no".into()));
     }
 
     const OPTIONS: [&str; 3] = ["yes", "no", "stop"];
@@ -137,7 +140,7 @@ mod tests {
         })
     }
 
-    fn judge(quorum: &Quorum, rows: &[Option<usize>]) -> Verdict {
+    fn judge(quorum: &Quorum, rows: &[Option<usize>]) -> QuorumVerdict {
         let answer =
             |it: usize| Answer { option: Some(OPTIONS[it].to_owned()), fields: <_>::default() };
         let rows: Vec<Option<Answer>> = rows.iter().map(|it| it.map(answer)).collect();
@@ -174,27 +177,27 @@ mod tests {
             let futures = completions(&rows);
             let can_be_met = futures.iter().any(|it| is_met(&quorum, it));
             match &verdict {
-                Verdict::Vetoed(option) => {
+                QuorumVerdict::Vetoed(option) => {
                     let vetoed = rows.iter().flatten().find(|it| is_veto(it));
                     prop_assert_eq!(vetoed.map(|it| OPTIONS[*it]), Some(option.as_str()));
                 }
-                Verdict::Met(_) => prop_assert!(is_met(&quorum, &rows)),
-                Verdict::Unreachable(_) => prop_assert!(!can_be_met),
-                Verdict::Open => prop_assert!(can_be_met && !is_met(&quorum, &rows)),
+                QuorumVerdict::Met(_) => prop_assert!(is_met(&quorum, &rows)),
+                QuorumVerdict::Unreachable(_) => prop_assert!(!can_be_met),
+                QuorumVerdict::Open => prop_assert!(can_be_met && !is_met(&quorum, &rows)),
             }
             prop_assert_eq!(
-                matches!(verdict, Verdict::Vetoed(_)),
+                matches!(verdict, QuorumVerdict::Vetoed(_)),
                 rows.iter().flatten().any(is_veto)
             );
             for future in futures {
                 let then = judge(&quorum, &future);
                 let agrees = match &verdict {
-                    Verdict::Open => then != Verdict::Open,
-                    Verdict::Met(_) => matches!(then, Verdict::Met(_) | Verdict::Vetoed(_)),
-                    Verdict::Unreachable(_) => {
-                        matches!(then, Verdict::Unreachable(_) | Verdict::Vetoed(_))
+                    QuorumVerdict::Open => then != QuorumVerdict::Open,
+                    QuorumVerdict::Met(_) => matches!(then, QuorumVerdict::Met(_) | QuorumVerdict::Vetoed(_)),
+                    QuorumVerdict::Unreachable(_) => {
+                        matches!(then, QuorumVerdict::Unreachable(_) | QuorumVerdict::Vetoed(_))
                     }
-                    Verdict::Vetoed(_) => matches!(then, Verdict::Vetoed(_)),
+                    QuorumVerdict::Vetoed(_) => matches!(then, QuorumVerdict::Vetoed(_)),
                 };
                 prop_assert!(agrees, "{:?} became {:?}", verdict, then);
             }
@@ -207,7 +210,7 @@ mod tests {
         ) {
             match (judge(&quorum, &rows), judge(&quorum, &other)) {
                 // Of several vetoes that of the first recipient is named.
-                (Verdict::Vetoed(_), Verdict::Vetoed(_)) => (),
+                (QuorumVerdict::Vetoed(_), QuorumVerdict::Vetoed(_)) => (),
                 (verdict, other) => prop_assert_eq!(verdict, other),
             }
         }
@@ -233,7 +236,7 @@ mod tests {
             };
             let mut reached = false;
             for n in 0..=rows.len() {
-                let open = after(n) == Verdict::Open;
+                let open = after(n) == QuorumVerdict::Open;
                 prop_assert!(!(reached && open), "reopened after {} answers", n);
                 reached |= !open;
             }

@@ -50,7 +50,7 @@ pub enum ReadMode {
 
 /// What has become of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum Consumption {
     /// Nobody has read it.
     Unread,
     /// It has been read, and stays readable.
@@ -73,7 +73,7 @@ pub enum Reading {
 
 /// What a reader is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ReadOutcome {
     /// Here is the result.
     Result {
         /// Acknowledge it with this, by this time.
@@ -103,7 +103,7 @@ impl ReadPolicy {
     }
 }
 
-impl Reading {
+impl Consumption {
     /// What `op` is told when it reads at `now`, and what that makes of the reading.
     pub fn read(
         self,
@@ -111,34 +111,36 @@ impl Reading {
         finished_at: Timestamp,
         now: Timestamp,
         op: OpId,
-    ) -> (Self, Told) {
+    ) -> (Self, ReadOutcome) {
         match self {
             Self::Leased { op: holder, until } if holder == op => {
-                return (self, Told::Result { lease: Some((op, until)) });
+                return (self, ReadOutcome::Result { lease: Some((op, until)) });
             }
             Self::Consumed { op: reader } if reader == op && policy.mode == ReadMode::Once => {
-                return (self, Told::Result { lease: None });
+                return (self, ReadOutcome::Result { lease: None });
             }
-            Self::Consumed { .. } => return (self, Told::AlreadyRead),
-            Self::Expired => return (self, Told::Expired),
-            Self::Leased { until, .. } if now < until => return (self, Told::LeasedUntil(until)),
-            Self::Read => return (self, Told::Result { lease: None }),
+            Self::Consumed { .. } => return (self, ReadOutcome::AlreadyRead),
+            Self::Expired => return (self, ReadOutcome::Expired),
+            Self::Leased { until, .. } if now < until => {
+                return (self, ReadOutcome::LeasedUntil(until));
+            }
+            Self::Read => return (self, ReadOutcome::Result { lease: None }),
             Self::Unread | Self::Leased { .. } => (),
         }
         if self.is_expired(policy, finished_at, now) {
             // The sweep lets go of it, when it is over by every clock.
-            return (self, Told::Expired);
+            return (self, ReadOutcome::Expired);
         }
         match policy.mode {
             // A mark is worth a write only where it stops the time.
             ReadMode::Repeat if policy.ttl_seconds.is_none() => {
-                (self, Told::Result { lease: None })
+                (self, ReadOutcome::Result { lease: None })
             }
-            ReadMode::Repeat => (Self::Read, Told::Result { lease: None }),
-            ReadMode::Once => (Self::Consumed { op }, Told::Result { lease: None }),
+            ReadMode::Repeat => (Self::Read, ReadOutcome::Result { lease: None }),
+            ReadMode::Once => (Self::Consumed { op }, ReadOutcome::Result { lease: None }),
             ReadMode::Lease { seconds } => {
                 let until = now + Duration::from_secs(seconds.into());
-                (Self::Leased { op, until }, Told::Result { lease: Some((op, until)) })
+                (Self::Leased { op, until }, ReadOutcome::Result { lease: Some((op, until)) })
             }
         }
     }
@@ -205,37 +207,37 @@ mod tests {
     #[test]
     fn once_is_for_one_reader_even_if_the_write_is_repeated() {
         let once = policy(ReadMode::Once, None);
-        let (reading, told) = Reading::Unread.read(once, at(0), at(1), ME);
-        assert_eq!(told, Told::Result { lease: None });
-        assert_eq!(reading.read(once, at(0), at(1), ME).1, Told::Result { lease: None });
-        assert_eq!(reading.read(once, at(0), at(1), OTHER).1, Told::AlreadyRead);
+        let (reading, told) = Consumption::Unread.read(once, at(0), at(1), ME);
+        assert_eq!(told, ReadOutcome::Result { lease: None });
+        assert_eq!(reading.read(once, at(0), at(1), ME).1, ReadOutcome::Result { lease: None });
+        assert_eq!(reading.read(once, at(0), at(1), OTHER).1, ReadOutcome::AlreadyRead);
     }
 
     #[test]
     fn a_lease_goes_round_until_it_is_acknowledged() {
         let lease = policy(ReadMode::Lease { seconds: 5 }, None);
-        let (mine, told) = Reading::Unread.read(lease, at(0), at(0), ME);
-        assert_eq!(told, Told::Result { lease: Some((ME, at(5))) });
-        assert_eq!(mine.read(lease, at(0), at(4), OTHER).1, Told::LeasedUntil(at(5)));
+        let (mine, told) = Consumption::Unread.read(lease, at(0), at(0), ME);
+        assert_eq!(told, ReadOutcome::Result { lease: Some((ME, at(5))) });
+        assert_eq!(mine.read(lease, at(0), at(4), OTHER).1, ReadOutcome::LeasedUntil(at(5)));
 
         assert_eq!(mine.acknowledge(OTHER), Err(UnknownReceipt));
         let consumed = mine.acknowledge(ME).expect("my receipt");
         assert_eq!(consumed.acknowledge(ME), Ok(consumed));
-        assert_eq!(consumed.read(lease, at(0), at(9), OTHER).1, Told::AlreadyRead);
+        assert_eq!(consumed.read(lease, at(0), at(9), OTHER).1, ReadOutcome::AlreadyRead);
 
         let (theirs, told) = mine.read(lease, at(0), at(5), OTHER);
-        assert_eq!(told, Told::Result { lease: Some((OTHER, at(10))) });
+        assert_eq!(told, ReadOutcome::Result { lease: Some((OTHER, at(10))) });
         assert_eq!(theirs.acknowledge(ME), Err(UnknownReceipt));
     }
 
     #[test]
     fn a_result_that_nobody_reads_expires_and_one_that_was_read_does_not() {
         let repeat = policy(ReadMode::Repeat, Some(60));
-        assert_eq!(Reading::Unread.read(repeat, at(0), at(60), ME).1, Told::Expired);
-        let (read, _) = Reading::Unread.read(repeat, at(0), at(59), ME);
-        assert_eq!(read.read(repeat, at(0), at(600), ME).1, Told::Result { lease: None });
+        assert_eq!(Consumption::Unread.read(repeat, at(0), at(60), ME).1, ReadOutcome::Expired);
+        let (read, _) = Consumption::Unread.read(repeat, at(0), at(59), ME);
+        assert_eq!(read.read(repeat, at(0), at(600), ME).1, ReadOutcome::Result { lease: None });
         assert_eq!(read.timer(repeat, at(0)), None);
-        assert_eq!(Reading::Unread.timer(repeat, at(0)), Some(at(60)));
+        assert_eq!(Consumption::Unread.timer(repeat, at(0)), Some(at(60)));
     }
 
     /// What has been seen of a result.
@@ -262,7 +264,7 @@ mod tests {
                 (0_u64..20_000, 0_u64..2_000, 0_u64..4, any::<bool>()), 1..40,
             ),
         ) {
-            let (mut reading, mut seen, mut clock) = (Reading::Unread, Seen::default(), at(0));
+            let (mut reading, mut seen, mut clock) = (Consumption::Unread, Seen::default(), at(0));
             for (wait, skew, op, acknowledges) in steps {
                 clock += Duration::from_millis(wait);
                 let (now, op) = (clock + Duration::from_millis(skew), OpId(op));
@@ -284,7 +286,7 @@ mod tests {
                 prop_assert_eq!(next.read(policy, at(0), now, op), (next, told), "asked again");
                 prop_assert!(!reading.is_over() || next == reading, "it came back");
                 match told {
-                    Told::Result { lease } => {
+                    ReadOutcome::Result { lease } => {
                         prop_assert!(!seen.is_acknowledged, "it came back");
                         let is_back = seen.expired_at.is_some_and(|it| it <= now);
                         let is_held = seen.lease.is_some_and(|(holder, _)| holder == op);
@@ -297,12 +299,12 @@ mod tests {
                         seen.lease = lease;
                         seen.readers.push(op);
                     }
-                    Told::LeasedUntil(until) => {
+                    ReadOutcome::LeasedUntil(until) => {
                         prop_assert!(now < until);
                         prop_assert_eq!(seen.lease.map(|it| it.1), Some(until));
                     }
-                    Told::AlreadyRead => prop_assert!(!seen.readers.is_empty()),
-                    Told::Expired => {
+                    ReadOutcome::AlreadyRead => prop_assert!(!seen.readers.is_empty()),
+                    ReadOutcome::Expired => {
                         let expires_at = policy.expires_at(at(0)).expect("it has a time");
                         prop_assert!(expires_at <= now, "expired too early");
                         seen.expired_at.get_or_insert(now);
@@ -321,8 +323,8 @@ mod tests {
             read_at in prop::option::of(50_i64..60),
             later in 50_i64..70,
         ) {
-            let reading = read_at.map_or(Reading::Unread, |it| {
-                Reading::Unread.read(policy, at(0), at(it), ME).0
+            let reading = read_at.map_or(Consumption::Unread, |it| {
+                Consumption::Unread.read(policy, at(0), at(it), ME).0
             });
             let timer = reading.timer(policy, at(0));
             let now = at(later);

@@ -18,13 +18,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, Audience, ChannelId, Event, EventKind, OpId, RequestId, Trace,
+    AccountId, ChannelId, OpId, OutboxEvent, RequestEvent, RequestId, Subscriptions, Trace,
     delivery::Receiver,
-    event::Answered,
+    event::RecordedAnswer,
     id::NUMBER_MAX,
     question::{Answer, Question},
-    quorum::{Quorum, Verdict},
-    reading::{ReadPolicy, Reading, Told, UnknownReceipt},
+    quorum::{Quorum, QuorumVerdict},
+    reading::{Consumption, ReadOutcome, ReadPolicy, UnknownReceipt},
 };
 
 /// Shortest time to answer.
@@ -35,7 +35,7 @@ pub const TIMEOUT_SECONDS_MAX: u32 = 31_536_000;
 pub const TIMEOUT_SECONDS: u32 = 86_400;
 /// How long after the deadline a request is settled, so that no clock that runs ahead settles it
 /// while another still accepts answers.
-pub const GUARD: Duration = Duration::from_secs(2);
+pub const CLOCK_GUARD: Duration = Duration::from_secs(2);
 /// When what was told may have raced with an erasure is looked at a second time: a worker lives for
 /// 30 s, its last write may arrive long after it, and the index that finds it lags.
 const SECOND_LOOK: Duration = Duration::from_mins(3);
@@ -59,7 +59,7 @@ pub struct Request {
     /// The operation that made it.
     pub created_by: OpId,
     /// A hash of what it was made from, if it was made under an idempotency key.
-    pub fingerprint: Option<Fingerprint>,
+    pub body_hash: Option<BodyHash>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The first instant at which it is too late to answer.
@@ -67,7 +67,7 @@ pub struct Request {
     /// What is asked, and of whom.
     pub question: Question,
     /// What decides it, and what then happens.
-    pub terms: Terms,
+    pub policy: RequestPolicy,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
     /// The trace of the call that made it, if it named one.
@@ -81,13 +81,13 @@ pub struct Request {
     /// Whether its creation and end are published on the event bus.
     pub published: bool,
     /// What webhooks want to be told of it, as far as somebody has looked. Not kept.
-    pub audience: Audience,
+    pub audience: Subscriptions,
     /// The answers, one row for each recipient.
     pub rows: Vec<Option<Row>>,
     /// Where it is in its life.
-    pub state: State,
+    pub state: RequestState,
     /// What has happened and has not been told yet.
-    pub outbox: Vec<Event>,
+    pub outbox: Vec<OutboxEvent>,
     /// How many events there have been.
     pub n_events: u32,
     /// The number of the last event that the callback is told of.
@@ -100,9 +100,9 @@ pub struct Request {
 
 /// What decides a request, and what then happens.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
+pub struct RequestPolicy {
     /// Whether answers are final.
-    pub mode: Mode,
+    pub mode: AnswerMode,
     /// How many answers, and which, decide it.
     pub quorum: Quorum,
     /// What happens when they do not come in time.
@@ -115,7 +115,7 @@ pub struct Terms {
 
 /// Whether answers are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum AnswerMode {
     /// A recipient's first answer is final, and the quorum ends the request.
     OnUserAction,
     /// Answers may change until the deadline, which ends the request.
@@ -137,7 +137,7 @@ pub struct Callback {
     /// Whom.
     pub receiver: Receiver,
     /// Of what.
-    pub events: Vec<EventKind>,
+    pub events: Vec<RequestEvent>,
 }
 
 /// What answer links are made with. It cannot be printed.
@@ -146,7 +146,7 @@ pub struct LinkSecret(pub [u8; 16]);
 
 /// A hash of the body that a request was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint(pub [u8; 16]);
+pub struct BodyHash(pub [u8; 16]);
 
 /// One recipient's answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,11 +164,11 @@ pub struct Row {
 
 /// Where a request is in its life.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum RequestState {
     /// Waiting for answers.
     Pending,
     /// Decided, timed out or cancelled.
-    Ended(End),
+    Ended(RequestEnd),
     /// Its content is gone.
     Erased {
         /// When it was erased.
@@ -180,7 +180,7 @@ pub enum State {
 
 /// How a request ended, and whether that has been read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct End {
+pub struct RequestEnd {
     /// How.
     pub outcome: Outcome,
     /// The option that decided, if one did.
@@ -192,7 +192,7 @@ pub struct End {
     /// The operation that ended it.
     pub op: OpId,
     /// Whether its result has been read.
-    pub reading: Reading,
+    pub reading: Consumption,
 }
 
 /// How a request ended.
@@ -249,14 +249,14 @@ impl Request {
     pub fn begin(mut self) -> Self {
         self.rows = vec![None; self.question.n_rows()];
         let at = self.created_at;
-        self.happened(EventKind::RequestCreated, at, None);
+        self.happened(RequestEvent::RequestCreated, at, None);
         self.rearm(at);
         self
     }
 
     /// The request, of which these want to be told: what was read anew says only that anybody may.
     #[must_use]
-    pub fn heard_by(&self, audience: Audience) -> Self {
+    pub fn heard_by(&self, audience: Subscriptions) -> Self {
         Self { audience, ..self.clone() }
     }
 
@@ -272,20 +272,20 @@ impl Request {
         if recorded.as_ref().is_some_and(|it| it.op == op || it.replaced.contains(&op)) {
             return Ok(None);
         }
-        let is_final = self.terms.mode == Mode::OnUserAction;
+        let is_final = self.policy.mode == AnswerMode::OnUserAction;
         match (&self.state, recorded) {
-            (State::Erased { .. }, _) => return Err(Refusal::Erased),
+            (RequestState::Erased { .. }, _) => return Err(Refusal::Erased),
             (_, Some(recorded)) if is_final => {
                 return Err(Refusal::AlreadyAnswered(recorded.clone()));
             }
-            (State::Ended(_), _) => return Err(Refusal::Ended),
-            (State::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),
-            (State::Pending, _)
+            (RequestState::Ended(_), _) => return Err(Refusal::Ended),
+            (RequestState::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),
+            (RequestState::Pending, _)
                 if self.outbox.len() >= OUTBOX_MAX || self.n_events > EVENTS_MAX =>
             {
                 return Err(Refusal::TooBusy);
             }
-            (State::Pending, _) => (),
+            (RequestState::Pending, _) => (),
         }
 
         let mut next = self.next();
@@ -293,14 +293,14 @@ impl Request {
         replaced.extend(recorded.as_ref().map(|it| it.op));
         replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
         next.rows[row] = Some(Row { answer: answer.clone(), at: now, op, replaced });
-        let answered = Answered { row, answer: answer.clone() };
-        next.happened(EventKind::RequestAnswered, now, Some(answered));
+        let answered = RecordedAnswer { row, answer: answer.clone() };
+        next.happened(RequestEvent::RequestAnswered, now, Some(answered));
         if is_final {
             let (outcome, decision) = match next.verdict() {
-                Verdict::Open => (None, None),
-                Verdict::Met(decision) => (Some(Outcome::Completed), decision),
-                Verdict::Unreachable(decision) => (Some(Outcome::NotMet), decision),
-                Verdict::Vetoed(veto) => (Some(Outcome::Vetoed), Some(veto)),
+                QuorumVerdict::Open => (None, None),
+                QuorumVerdict::Met(decision) => (Some(Outcome::Completed), decision),
+                QuorumVerdict::Unreachable(decision) => (Some(Outcome::NotMet), decision),
+                QuorumVerdict::Vetoed(veto) => (Some(Outcome::Vetoed), Some(veto)),
             };
             if let Some(outcome) = outcome {
                 next.end(outcome, decision, DecidedBy::Recipients, now, op);
@@ -312,7 +312,7 @@ impl Request {
 
     /// Whether it is time to settle it: past the deadline and the guard band.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.state == State::Pending && self.deadline + GUARD <= now
+        self.state == RequestState::Pending && self.deadline + CLOCK_GUARD <= now
     }
 
     /// The request once its deadline has been noticed; nothing if it is not overdue.
@@ -321,15 +321,17 @@ impl Request {
             return None;
         }
         let mut next = self.next();
-        let verdict = match self.terms.mode {
-            Mode::OnTimeout => self.verdict(),
-            Mode::OnUserAction => Verdict::Open,
+        let verdict = match self.policy.mode {
+            AnswerMode::OnTimeout => self.verdict(),
+            AnswerMode::OnUserAction => QuorumVerdict::Open,
         };
         let (outcome, decision, decided_by) = match verdict {
-            Verdict::Met(decision) => (Outcome::Completed, decision, DecidedBy::Recipients),
-            Verdict::Unreachable(decision) => (Outcome::NotMet, decision, DecidedBy::Recipients),
-            Verdict::Vetoed(veto) => (Outcome::Vetoed, Some(veto), DecidedBy::Recipients),
-            Verdict::Open => match &self.terms.on_deadline {
+            QuorumVerdict::Met(decision) => (Outcome::Completed, decision, DecidedBy::Recipients),
+            QuorumVerdict::Unreachable(decision) => {
+                (Outcome::NotMet, decision, DecidedBy::Recipients)
+            }
+            QuorumVerdict::Vetoed(veto) => (Outcome::Vetoed, Some(veto), DecidedBy::Recipients),
+            QuorumVerdict::Open => match &self.policy.on_deadline {
                 OnDeadline::Expire => (Outcome::TimedOut, None, DecidedBy::DeadlinePolicy),
                 OnDeadline::Default(option) => {
                     (Outcome::Defaulted, Some(option.clone()), DecidedBy::DeadlinePolicy)
@@ -344,10 +346,10 @@ impl Request {
     /// The request once its sender has cancelled it.
     pub fn cancel(&self, now: Timestamp, op: OpId) -> Result<Option<Self>, Refusal> {
         match &self.state {
-            State::Erased { .. } => return Err(Refusal::Erased),
-            State::Ended(end) if end.op == op => return Ok(None),
-            State::Ended(_) => return Err(Refusal::AlreadyFinished),
-            State::Pending => (),
+            RequestState::Erased { .. } => return Err(Refusal::Erased),
+            RequestState::Ended(end) if end.op == op => return Ok(None),
+            RequestState::Ended(_) => return Err(Refusal::AlreadyFinished),
+            RequestState::Pending => (),
         }
         let mut next = self.next();
         next.end(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
@@ -357,9 +359,9 @@ impl Request {
 
     /// What `op` is told when it reads the result at `now` (`None`: there is none yet), and the
     /// request once it has, if that changes it.
-    pub fn read(&self, now: Timestamp, op: OpId) -> (Option<Told>, Option<Self>) {
-        let State::Ended(end) = &self.state else { return (None, None) };
-        let (reading, told) = end.reading.read(self.terms.read, end.at, now, op);
+    pub fn read(&self, now: Timestamp, op: OpId) -> (Option<ReadOutcome>, Option<Self>) {
+        let RequestState::Ended(end) = &self.state else { return (None, None) };
+        let (reading, told) = end.reading.read(self.policy.read, end.at, now, op);
         let next = (reading != end.reading).then(|| self.with_reading(end, reading, now));
         (Some(told), next)
     }
@@ -370,17 +372,17 @@ impl Request {
         receipt: OpId,
         now: Timestamp,
     ) -> Result<Option<Self>, UnknownReceipt> {
-        let State::Ended(end) = &self.state else { return Err(UnknownReceipt) };
+        let RequestState::Ended(end) = &self.state else { return Err(UnknownReceipt) };
         let reading = end.reading.acknowledge(receipt)?;
         Ok((reading != end.reading).then(|| self.with_reading(end, reading, now)))
     }
 
     /// The request without the result that nobody read in time, if that time has come.
     pub fn expire_result(&self, now: Timestamp) -> Option<Self> {
-        let State::Ended(end) = &self.state else { return None };
-        let is_news = end.reading != Reading::Expired;
-        (is_news && end.reading.is_expired(self.terms.read, end.at, now - GUARD))
-            .then(|| self.with_reading(end, Reading::Expired, now))
+        let RequestState::Ended(end) = &self.state else { return None };
+        let is_news = end.reading != Consumption::Expired;
+        (is_news && end.reading.is_expired(self.policy.read, end.at, now - CLOCK_GUARD))
+            .then(|| self.with_reading(end, Consumption::Expired, now))
     }
 
     /// The request once the events with these numbers have been turned into deliveries.
@@ -397,17 +399,17 @@ impl Request {
     /// The request without its content: a tombstone, so that nothing of it is told afterwards and
     /// its idempotency key makes no second one.
     pub fn erase(&self, now: Timestamp) -> Option<Self> {
-        if matches!(self.state, State::Erased { .. }) {
+        if matches!(self.state, RequestState::Erased { .. }) {
             return None;
         }
         let mut next = self.next();
         next.question = Question::default();
         next.rows.clear();
         next.outbox.clear();
-        next.terms.callback = None;
-        next.terms.on_deadline = OnDeadline::Expire;
-        next.terms.quorum = Quorum::ALL;
-        next.state = State::Erased { at: now, n_looks: 2 };
+        next.policy.callback = None;
+        next.policy.on_deadline = OnDeadline::Expire;
+        next.policy.quorum = Quorum::ALL;
+        next.state = RequestState::Erased { at: now, n_looks: 2 };
         next.rearm(now);
         Some(next)
     }
@@ -415,14 +417,14 @@ impl Request {
     /// The tombstone once the request's deliveries have been looked for and cancelled. The last
     /// look counts only when whatever raced with the erasure has shown up in the index.
     pub fn looked_for_deliveries(&self, now: Timestamp) -> Option<Self> {
-        let State::Erased { at, n_looks } = self.state else { return None };
+        let RequestState::Erased { at, n_looks } = self.state else { return None };
         let last_at = at + SECOND_LOOK;
         if n_looks == 0 || n_looks == 1 && now < last_at {
             return None;
         }
         let mut next = self.next();
         let n_looks = if now < last_at { n_looks - 1 } else { 0 };
-        next.state = State::Erased { at, n_looks };
+        next.state = RequestState::Erased { at, n_looks };
         next.due_at = (n_looks > 0).then_some(last_at);
         Some(next)
     }
@@ -431,29 +433,30 @@ impl Request {
     #[must_use]
     pub fn hinted(&self, until: Timestamp) -> Self {
         let mut next = self.next();
-        let deadline = (self.state == State::Pending).then(|| self.deadline + GUARD);
+        let deadline = (self.state == RequestState::Pending).then(|| self.deadline + CLOCK_GUARD);
         next.due_at = Some(deadline.map_or(until, |it| it.min(until)));
         next
     }
 
     /// Whether what was answered may be shown by anything but the result.
     pub fn shows_answers(&self, now: Timestamp) -> bool {
-        !self.terms.read.is_private()
+        !self.policy.read.is_private()
             && match &self.state {
-                State::Pending => true,
-                State::Ended(end) => !end.reading.is_expired(self.terms.read, end.at, now),
-                State::Erased { .. } => false,
+                RequestState::Pending => true,
+                RequestState::Ended(end) => !end.reading.is_expired(self.policy.read, end.at, now),
+                RequestState::Erased { .. } => false,
             }
     }
 
     /// Whether it has ended by time, so that rows without an answer count as expired.
     pub fn ended_by_time(&self) -> bool {
         match &self.state {
-            State::Ended(end) => {
+            RequestState::Ended(end) => {
                 matches!(end.outcome, Outcome::TimedOut | Outcome::Defaulted)
-                    || self.terms.mode == Mode::OnTimeout && end.outcome != Outcome::Cancelled
+                    || self.policy.mode == AnswerMode::OnTimeout
+                        && end.outcome != Outcome::Cancelled
             }
-            State::Pending | State::Erased { .. } => false,
+            RequestState::Pending | RequestState::Erased { .. } => false,
         }
     }
 
@@ -461,8 +464,8 @@ impl Request {
         Self { revision: self.revision + 1, ..self.clone() }
     }
 
-    fn verdict(&self) -> Verdict {
-        self.terms.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
+    fn verdict(&self) -> QuorumVerdict {
+        self.policy.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
     }
 
     fn end(
@@ -473,32 +476,33 @@ impl Request {
         at: Timestamp,
         op: OpId,
     ) {
-        let reading = Reading::Unread;
-        self.state = State::Ended(End { outcome, decision, decided_by, at, op, reading });
+        let reading = Consumption::Unread;
+        self.state =
+            RequestState::Ended(RequestEnd { outcome, decision, decided_by, at, op, reading });
         let kind = match outcome {
-            Outcome::Cancelled => EventKind::RequestCancelled,
+            Outcome::Cancelled => RequestEvent::RequestCancelled,
             Outcome::Completed
             | Outcome::NotMet
             | Outcome::Vetoed
             | Outcome::TimedOut
-            | Outcome::Defaulted => EventKind::RequestFinished,
+            | Outcome::Defaulted => RequestEvent::RequestFinished,
         };
         self.happened(kind, at, None);
     }
 
-    fn with_reading(&self, end: &End, reading: Reading, now: Timestamp) -> Self {
+    fn with_reading(&self, end: &RequestEnd, reading: Consumption, now: Timestamp) -> Self {
         let mut next = self.next();
-        next.state = State::Ended(End { reading, ..end.clone() });
+        next.state = RequestState::Ended(RequestEnd { reading, ..end.clone() });
         next.rearm(now);
         next
     }
 
     /// Puts an event into the outbox, if anybody wants to be told of it.
-    fn happened(&mut self, kind: EventKind, at: Timestamp, answered: Option<Answered>) {
-        let called_back = self.terms.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
+    fn happened(&mut self, kind: RequestEvent, at: Timestamp, answered: Option<RecordedAnswer>) {
+        let called_back = self.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
         if called_back || self.published && kind.is_published() || self.audience.wants(kind) {
             self.n_events += 1;
-            self.outbox.push(Event { number: self.n_events, kind, at, answered });
+            self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered });
         }
         if called_back {
             self.callback_event = Some(self.n_events);
@@ -508,13 +512,15 @@ impl Request {
     /// Sets the timer for what comes next, and lets go of what nobody may read any more.
     fn rearm(&mut self, now: Timestamp) {
         self.due_at = match &self.state {
-            State::Erased { .. } => Some(now),
+            RequestState::Erased { .. } => Some(now),
             _ if !self.outbox.is_empty() => Some(now),
-            State::Pending => Some(self.deadline + GUARD),
-            State::Ended(end) => end.reading.timer(self.terms.read, end.at).map(|it| it + GUARD),
+            RequestState::Pending => Some(self.deadline + CLOCK_GUARD),
+            RequestState::Ended(end) => {
+                end.reading.timer(self.policy.read, end.at).map(|it| it + CLOCK_GUARD)
+            }
         };
         // What is told is made from the rows, so they stay until it has been told.
-        if let State::Ended(end) = &self.state
+        if let RequestState::Ended(end) = &self.state
             && end.reading.is_over()
             && self.outbox.is_empty()
         {
@@ -525,7 +531,7 @@ impl Request {
     }
 }
 
-impl EventKind {
+impl RequestEvent {
     /// Whether it is published on the event bus, where one is set.
     pub fn is_published(self) -> bool {
         match self {

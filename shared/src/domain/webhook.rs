@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     AccountId, EventId, Filter, MintedWebhookId, OpId,
     delivery::Receiver,
-    request::Fingerprint,
+    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
 
@@ -49,7 +49,7 @@ pub struct Webhook {
     /// The operation that made it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
-    pub fingerprint: Option<Fingerprint>,
+    pub body_hash: Option<BodyHash>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The operation that changed its settings last.
@@ -58,7 +58,7 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// What its owner decides.
     pub settings: Settings,
-    /// Why it is told nothing, if it is not.
+    /// DisableReason it is told nothing, if it is not.
     pub disabled: Option<Disabled>,
     /// Since when every attempt has failed.
     pub failing_since: Option<Timestamp>,
@@ -83,18 +83,18 @@ pub struct Settings {
     pub max_payload_bytes: u32,
 }
 
-/// Why a webhook is told nothing, and since when.
+/// DisableReason a webhook is told nothing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disabled {
-    /// Why.
-    pub why: Why,
+    /// DisableReason.
+    pub why: DisableReason,
     /// Since when.
     pub at: Timestamp,
 }
 
-/// Why a webhook is disabled.
+/// DisableReason a webhook is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum DisableReason {
     /// Its owner wants it so.
     ByHand,
     /// It answered 410.
@@ -142,7 +142,7 @@ impl Webhook {
         next.settings = settings;
         next.disabled = match self.disabled {
             _ if enabled => None,
-            None => Some(Disabled { why: Why::ByHand, at: now }),
+            None => Some(Disabled { why: DisableReason::ByHand, at: now }),
             before => before,
         };
         // Who enables it again wants five days anew, and so does a new address.
@@ -180,7 +180,12 @@ impl Webhook {
 
     /// The webhook, disabled because of how it has failed since `failing_since`; nothing if that
     /// is over, or it is disabled already.
-    pub fn disable(&self, why: Why, failing_since: Timestamp, now: Timestamp) -> Option<Self> {
+    pub fn disable(
+        &self,
+        why: DisableReason,
+        failing_since: Timestamp,
+        now: Timestamp,
+    ) -> Option<Self> {
         let next = Self { disabled: Some(Disabled { why, at: now }), ..self.next() };
         (self.is_enabled() && self.failing_since == Some(failing_since)).then_some(next)
     }

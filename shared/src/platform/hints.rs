@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Delivery, DeliveryId, EventId, Request, RequestId,
         delivery::HINT_DELAY_MAX,
-        request::{GUARD, State},
+        request::{CLOCK_GUARD, RequestState},
     },
 };
 
@@ -258,12 +258,12 @@ impl Hints {
     pub async fn send_for_request(&self, request: &Request, is_new: bool, now: Timestamp) {
         let mut hints = Vec::new();
         let group = Group::Account(request.account);
-        if !request.outbox.is_empty() || matches!(request.state, State::Erased { .. }) {
+        if !request.outbox.is_empty() || matches!(request.state, RequestState::Erased { .. }) {
             hints.push((group.clone(), Hint::request(request.id), Duration::ZERO));
         }
-        let until_settled = request.deadline + GUARD;
+        let until_settled = request.deadline + CLOCK_GUARD;
         let delay = Duration::try_from(until_settled.duration_since(now)).unwrap_or_default();
-        if is_new && request.state == State::Pending && delay <= HINT_DELAY_MAX {
+        if is_new && request.state == RequestState::Pending && delay <= HINT_DELAY_MAX {
             hints.push((group, Hint::deadline(request.id), delay));
         }
         self.send_all(&hints).await;

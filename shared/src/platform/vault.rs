@@ -39,7 +39,7 @@ const VERSION: u8 = 1;
 /// What KMS binds data keys to, and writes into its log.
 const CONTEXT: (&str, &str) = ("answerback", "signing-secrets");
 /// Most data keys that a process remembers.
-const REMEMBERED_MAX: usize = 1_000;
+const CACHE_MAX: usize = 1_000;
 
 /// What seals secrets, and opens them.
 #[derive(Clone)]
@@ -213,7 +213,7 @@ impl Keeper {
         let key = unwrapped.plaintext.and_then(|it| DataKey::of(it.as_ref()));
         let key = key.ok_or_else(|| failed("it gave none".into()))?;
         let mut opened = opened.lock().expect("no panic while it was held");
-        if opened.len() >= REMEMBERED_MAX {
+        if opened.len() >= CACHE_MAX {
             opened.clear();
         }
         opened.insert(wrapped.to_vec(), key);

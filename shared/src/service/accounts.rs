@@ -29,9 +29,9 @@ use crate::{
 };
 
 /// How long what was read is believed.
-const BELIEVED: Duration = Duration::from_secs(10);
+const CACHE_TTL: Duration = Duration::from_secs(10);
 /// Most of each kind that are remembered.
-const REMEMBERED_MAX: usize = 1_000;
+const CACHE_MAX: usize = 1_000;
 
 /// The accounts and their keys.
 #[derive(Clone, Debug)]
@@ -211,7 +211,7 @@ impl NewKey {
             name: None,
             created_at: now,
             created_by: OpId::new(entropy.next()),
-            fingerprint: None,
+            body_hash: None,
             rate_limit_per_minute: None,
             revoked_at: None,
             revision: 0,
@@ -252,7 +252,7 @@ fn key_id(text: &str) -> Option<KeyId> {
 fn recall<K: Eq + Hash, V>(memory: &Remembered<K, V>, key: &K, now: Timestamp) -> Option<Arc<V>> {
     let memory = memory.lock().expect("no panic while it was held");
     let (read_at, value) = memory.get(key)?;
-    (now < *read_at + BELIEVED).then(|| Arc::clone(value))
+    (now < *read_at + CACHE_TTL).then(|| Arc::clone(value))
 }
 
 fn remember<K: Eq + Hash, V>(
@@ -263,7 +263,7 @@ fn remember<K: Eq + Hash, V>(
 ) -> Arc<V> {
     let value = Arc::new(value);
     let mut memory = memory.lock().expect("no panic while it was held");
-    if memory.len() >= REMEMBERED_MAX {
+    if memory.len() >= CACHE_MAX {
         memory.clear();
     }
     memory.insert(key, (now, Arc::clone(&value)));

@@ -9,11 +9,11 @@ use axum::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{Problem, body::Faults, views},
+    api::{Problem, body::FieldErrors, views},
     domain::{
         Request,
         question::{self, FieldValue},
-        request::{End, Mode, Outcome, Refusal, Row, State},
+        request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
     },
     page::{self, Answered, Content, Ending, FieldError, Form, Page},
     platform::{Clock, Entropy, Hints},
@@ -57,7 +57,7 @@ impl Asked {
         let row = usize::from(token.row);
         let request: Option<Request> = store.get(keys::request(token.request)).await?;
         let is_there =
-            |it: &Request| row < it.rows.len() && !matches!(it.state, State::Erased { .. });
+            |it: &Request| row < it.rows.len() && !matches!(it.state, RequestState::Erased { .. });
         let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
         let request = settled(store, webhooks, hints, clock, entropy, request).await?;
@@ -78,10 +78,10 @@ impl Asked {
     /// Why the recipient may not answer now, if they may not.
     pub fn refusal(&self, now: Timestamp) -> Option<Refusal> {
         match self.answered() {
-            Some(row) if self.request.terms.mode == Mode::OnUserAction => {
+            Some(row) if self.request.policy.mode == AnswerMode::OnUserAction => {
                 Some(Refusal::AlreadyAnswered(row.clone()))
             }
-            _ if self.request.state == State::Pending && now < self.request.deadline => None,
+            _ if self.request.state == RequestState::Pending && now < self.request.deadline => None,
             _ => Some(Refusal::Ended),
         }
     }
@@ -105,8 +105,12 @@ impl Asked {
         let content = match (own, &self.request.state) {
             (own, _) if self.is_open(now) => Content::Form(self.form(said.misfits, values, own)),
             (Some(own), _) if said.is_second_try => Content::AlreadyAnswered(own),
-            (Some(own), State::Pending) if now < self.request.deadline => Content::Answered(own),
-            (own, State::Ended(end)) if end.outcome != Outcome::Completed || own.is_none() => {
+            (Some(own), RequestState::Pending) if now < self.request.deadline => {
+                Content::Answered(own)
+            }
+            (own, RequestState::Ended(end))
+                if end.outcome != Outcome::Completed || own.is_none() =>
+            {
                 Content::Ended { ending: self.ending(end), own }
             }
             (Some(own), _) => Content::Answered(own),
@@ -145,12 +149,12 @@ impl Asked {
         }
     }
 
-    fn ending(&self, end: &End) -> Ending<'_> {
+    fn ending(&self, end: &RequestEnd) -> Ending<'_> {
         match end.outcome {
             Outcome::Completed | Outcome::NotMet | Outcome::Vetoed => Ending::Decided,
             Outcome::Cancelled => Ending::Cancelled,
             Outcome::TimedOut => Ending::TimedOut,
-            Outcome::Defaulted => match &self.request.terms.on_deadline {
+            Outcome::Defaulted => match &self.request.policy.on_deadline {
                 crate::domain::request::OnDeadline::Default(option) => {
                     Ending::Defaulted { option: self.option_label(option) }
                 }
@@ -249,7 +253,7 @@ pub fn html(status: StatusCode, page: String) -> Response {
 
 /// Misfits of an answer, as faults of the body that it came in.
 pub fn misfit_problem(misfits: &[question::Misfit]) -> Problem {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     for misfit in misfits {
         let pointer = match &misfit.field {
             None => "/option".to_owned(),

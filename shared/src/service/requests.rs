@@ -8,7 +8,7 @@ use crate::{
     domain::{
         Delivery, OpId, Request, RequestId, Scope,
         delivery::CALLBACK,
-        request::{Refusal, State},
+        request::{Refusal, RequestState},
     },
     service::Caller,
     store::{Error, Store, keys},
@@ -28,7 +28,7 @@ pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, P
 pub fn is_visible(request: &Request, caller: &Caller) -> bool {
     request.account == caller.account()
         && request.livemode == caller.livemode()
-        && !matches!(request.state, State::Erased { .. })
+        && !matches!(request.state, RequestState::Erased { .. })
 }
 
 /// The delivery of what the callback of `request` was last told, if that has been dispatched.
@@ -43,7 +43,7 @@ pub async fn callback_delivery(
 
 /// Notes that `op` did this to `request`, and how it ended if it did by that.
 pub fn log_step(request: &Request, op: OpId, did: &str) {
-    let has_ended = matches!(&request.state, State::Ended(end) if end.op == op);
+    let has_ended = matches!(&request.state, RequestState::Ended(end) if end.op == op);
     tracing::info!(
         request.id = %request.id,
         account.id = %request.account,

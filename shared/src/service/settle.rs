@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::views,
-    domain::{OpId, Request, request::State},
+    domain::{OpId, Request, request::RequestState},
     platform::{Clock, Entropy, Hints},
     service::Webhooks,
     store::{self, AdvanceError, Store, advance},
@@ -19,7 +19,7 @@ pub async fn settle(
     now: Timestamp,
     op: OpId,
 ) -> Result<Option<Request>, store::Error> {
-    if request.state == State::Pending && request.is_overdue(now) {
+    if request.state == RequestState::Pending && request.is_overdue(now) {
         webhooks.attend(&mut request).await;
     }
     let audience = request.audience;
@@ -29,7 +29,7 @@ pub async fn settle(
     };
     match advance(store, request, step).await {
         Ok(request) => {
-            if matches!(&request.state, State::Ended(end) if end.op == op) {
+            if matches!(&request.state, RequestState::Ended(end) if end.op == op) {
                 log_time_out(&request, now);
             }
             Ok(Some(request))
@@ -70,7 +70,7 @@ pub async fn settled(
     let op = OpId::new(entropy.next());
     let request = settle(store, webhooks, request, now, op).await?;
     if let Some(request) = &request
-        && matches!(&request.state, State::Ended(end) if end.op == op)
+        && matches!(&request.state, RequestState::Ended(end) if end.op == op)
     {
         hints.send_for_request(request, false, now).await;
     }

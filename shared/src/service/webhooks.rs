@@ -9,15 +9,15 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    domain::{AccountId, Audience, Request, Webhook},
+    domain::{AccountId, Request, Subscriptions, Webhook},
     platform::Clock,
     store::{self, Store},
 };
 
 /// How long what was read is believed.
-const BELIEVED: Duration = Duration::from_secs(5);
+const CACHE_TTL: Duration = Duration::from_secs(5);
 /// Most audiences that are remembered.
-const REMEMBERED_MAX: usize = 1_000;
+const CACHE_MAX: usize = 1_000;
 
 /// The webhooks of all accounts.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Webhooks {
 }
 
 /// What audience each account and mode has, with the time when it was found out.
-type Audiences = HashMap<(AccountId, bool), (Timestamp, Audience)>;
+type Audiences = HashMap<(AccountId, bool), (Timestamp, Subscriptions)>;
 
 impl Webhooks {
     /// The webhooks in `store`.
@@ -44,9 +44,9 @@ impl Webhooks {
     ) -> Result<Vec<Webhook>, store::Error> {
         let mut webhooks = self.store.webhooks(account, livemode).await?;
         webhooks.retain(|it| it.deleted_at.is_none());
-        let audience = Audience::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())));
+        let audience = Subscriptions::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())));
         let mut audiences = self.audiences.lock().expect("no panic while it was held");
-        if audiences.len() >= REMEMBERED_MAX {
+        if audiences.len() >= CACHE_MAX {
             audiences.clear();
         }
         audiences.insert((account, livemode), (self.clock.now(), audience));
@@ -62,20 +62,20 @@ impl Webhooks {
         let known = {
             let audiences = self.audiences.lock().expect("no panic while it was held");
             let known = audiences.get(&(account, livemode)).copied();
-            known.filter(|(read_at, _)| self.clock.now() < *read_at + BELIEVED)
+            known.filter(|(read_at, _)| self.clock.now() < *read_at + CACHE_TTL)
         };
         request.audience = match known {
             Some((_, audience)) => audience,
             None => match self.all(account, livemode).await {
                 Ok(webhooks) => {
-                    Audience::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())))
+                    Subscriptions::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())))
                 }
                 Err(err) => {
                     tracing::warn!(
                         error = &err as &(dyn std::error::Error + 'static),
                         "nobody knows who is to be told"
                     );
-                    Audience::ANYBODY
+                    Subscriptions::ANYBODY
                 }
             },
         };

@@ -1,11 +1,11 @@
 //! How accounts and API keys are spelled in the table.
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     secret_item::{self, SECRETS},
 };
-use crate::domain::{Account, ApiKey, OpId, Scope, account::IdKey, request::Fingerprint};
+use crate::domain::{Account, ApiKey, OpId, Scope, account::IdKey, request::BodyHash};
 
 impl Item for Account {
     const NAME: &'static str = "an account";
@@ -18,14 +18,14 @@ impl Item for Account {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn immutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .time("created_at", self.created_at)
             .bytes("id_key", self.id_key.0.to_vec())
     }
 
-    fn moving(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn mutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json(SECRETS, &secret_item::spell(&self.secrets))
             .number("max_pending", self.max_pending_requests.map(i64::from))
@@ -54,9 +54,9 @@ impl Item for ApiKey {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
+    fn immutable(&self, _: &Layout) -> Encoded {
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
-        Spelling::default()
+        Encoded::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .json("scopes", &scopes)
@@ -64,14 +64,14 @@ impl Item for ApiKey {
             .text("name", self.name.clone())
             .time("created_at", self.created_at)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .number("rate_limit", self.rate_limit_per_minute.map(i64::from))
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Keys))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
-        Spelling::default()
+    fn mutable(&self, layout: &Layout) -> Encoded {
+        Encoded::default()
             .number("revision", self.revision.cast_signed())
             .time("revoked_at", self.revoked_at)
             .ttl(self.revoked_at.map(|it| it + layout.retention))
@@ -94,7 +94,7 @@ impl Item for ApiKey {
             created_by: OpId(
                 item.optional_number::<i64>("created_by")?.unwrap_or(0).cast_unsigned(),
             ),
-            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            body_hash: item.array("body_hash")?.map(BodyHash),
             rate_limit_per_minute: item.optional_number("rate_limit")?,
             revoked_at: item.optional_time("revoked_at")?,
             revision: item.number("revision")?,

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
 };
 use crate::domain::{
     Breaker, OpId,
-    breaker::{FAILURES_MAX, Host, State},
+    breaker::{Authority, BreakerState, FAILURES_MAX},
 };
 
 /// How long it is kept that nobody adds to: far longer than a receiver is ever left alone.
@@ -46,14 +46,14 @@ impl Item for Breaker {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn immutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .text("account", self.account.to_string())
             .text("host", self.host.to_string())
     }
 
-    fn moving(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn mutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json("state", &StateItem::from(&self.state))
             .flag("slow", self.is_slow)
@@ -65,7 +65,7 @@ impl Item for Breaker {
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             account: item.parsed("account")?,
-            host: Host::from_text(item.text("host")?),
+            host: Authority::from_text(item.text("host")?),
             state: item.json::<StateItem>("state")?.try_into()?,
             is_slow: item.flag("slow")?,
             recovered_by: item
@@ -77,23 +77,23 @@ impl Item for Breaker {
     }
 }
 
-impl From<&State> for StateItem {
-    fn from(state: &State) -> Self {
+impl From<&BreakerState> for StateItem {
+    fn from(state: &BreakerState) -> Self {
         match state {
-            State::Closed { failed } => {
+            BreakerState::Closed { failed } => {
                 Self::Closed { failed: failed.iter().map(|it| it.0).collect() }
             }
-            State::Open { until, n_times } => {
+            BreakerState::Open { until, n_times } => {
                 Self::Open { until: until.as_millisecond(), n_times: *n_times }
             }
-            State::Trial { by, until, n_times } => {
+            BreakerState::Trial { by, until, n_times } => {
                 Self::Trial { by: by.0, until: until.as_millisecond(), n_times: *n_times }
             }
         }
     }
 }
 
-impl TryFrom<StateItem> for State {
+impl TryFrom<StateItem> for BreakerState {
     type Error = DecodeError;
 
     fn try_from(item: StateItem) -> Result<Self, DecodeError> {

@@ -1,11 +1,11 @@
 //! How channels are spelled in the table.
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     secret_item::{self, SECRETS},
 };
-use crate::domain::{Channel, OpId, request::Fingerprint};
+use crate::domain::{Channel, OpId, request::BodyHash};
 
 impl Item for Channel {
     const NAME: &'static str = "a channel";
@@ -18,20 +18,20 @@ impl Item for Channel {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn immutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .text("name", self.name.clone())
             .time("created_at", self.created_at)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Channels))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
-        let spelling = Spelling::default()
+    fn mutable(&self, layout: &Layout) -> Encoded {
+        let spelling = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .bytes("hash", self.token_hash.to_vec())
             .json(SECRETS, &secret_item::spell(&self.secrets))
@@ -53,7 +53,7 @@ impl Item for Channel {
             secrets: secret_item::read(item.json(SECRETS)?)?,
             created_at: item.time("created_at")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
-            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            body_hash: item.array("body_hash")?.map(BodyHash),
             deleted_at: item.optional_time("deleted_at")?,
             revision: item.number("revision")?,
         })

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key, Related},
     receiver_item::ReceiverItem,
     webhook_item,
@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Attempt, Delivery, EventType, OpId, Trace,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{End, Reason, State, Target, waiting::Because},
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, waiting::WaitReason},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -100,13 +100,13 @@ impl Item for Delivery {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
+    fn immutable(&self, _: &Layout) -> Encoded {
         let by_time = keys::by_time(self.created_at, self.id);
         let of_webhook = self
             .webhook
             .as_ref()
             .map(|it| keys::related(&Related::Webhook(self.account, self.livemode, it.clone())).1);
-        Spelling::default()
+        Encoded::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .text("channel", self.channel.map(|it| it.to_string()))
@@ -126,12 +126,12 @@ impl Item for Delivery {
             .text("webhook_pk", of_webhook)
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
+    fn mutable(&self, layout: &Layout) -> Encoded {
         let ttl = match self.state {
-            State::Done { at, .. } => Some(at + layout.retention),
-            State::Waiting { .. } | State::Leased { .. } => None,
+            DeliveryState::Done { at, .. } => Some(at + layout.retention),
+            DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => None,
         };
-        let spelling = Spelling::default()
+        let spelling = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json("state", &StateItem::from(self.state))
             .number("attempt", i64::from(self.attempt))
@@ -192,12 +192,12 @@ impl Item for Attempt {
         u64::from(self.exchange.is_none())
     }
 
-    fn fixed(&self, layout: &Layout) -> Spelling {
+    fn immutable(&self, layout: &Layout) -> Encoded {
         let of_webhook = self.webhook.as_ref().map(|it| {
             keys::related(&Related::Conversations(self.account, self.livemode, it.clone())).1
         });
         let by_time = keys::by_time(self.started_at, self.id);
-        Spelling::default()
+        Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_sk", of_webhook.is_some().then_some(by_time))
             .text("webhook_pk", of_webhook)
@@ -211,8 +211,8 @@ impl Item for Attempt {
             .ttl(Some(self.started_at + layout.retention))
     }
 
-    fn moving(&self, _: &Layout) -> Spelling {
-        let spelling = Spelling::default()
+    fn mutable(&self, _: &Layout) -> Encoded {
+        let spelling = Encoded::default()
             .number("revision", self.revision().cast_signed())
             .text("error_message", self.error.as_ref().map(|it| it.message.clone()));
         match &self.exchange {
@@ -265,34 +265,34 @@ impl TryFrom<TargetItem> for Target {
     }
 }
 
-impl From<State> for StateItem {
-    fn from(state: State) -> Self {
+impl From<DeliveryState> for StateItem {
+    fn from(state: DeliveryState) -> Self {
         match state {
-            State::Waiting { not_before, because } => Self::Waiting {
+            DeliveryState::Waiting { not_before, because } => Self::Waiting {
                 not_before: not_before.as_millisecond(),
                 because: because.map(|it| match it {
-                    Because::BreakerOpen => BecauseItem::BreakerOpen,
-                    Because::SlowLane => BecauseItem::SlowLane,
+                    WaitReason::BreakerOpen => BecauseItem::BreakerOpen,
+                    WaitReason::SlowLane => BecauseItem::SlowLane,
                 }),
             },
-            State::Leased { owner, until } => {
+            DeliveryState::Leased { owner, until } => {
                 Self::Leased { owner: owner.0, until: until.as_millisecond() }
             }
-            State::Done { end, at, op } => {
+            DeliveryState::Done { end, at, op } => {
                 let (end, reason) = match end {
-                    End::Delivered => (EndItem::Delivered, None),
-                    End::Failed(reason) => (EndItem::Failed, Some(reason)),
-                    End::DeadLettered(reason) => (EndItem::DeadLettered, Some(reason)),
-                    End::Cancelled => (EndItem::Cancelled, None),
+                    DeliveryEnd::Delivered => (EndItem::Delivered, None),
+                    DeliveryEnd::Failed(reason) => (EndItem::Failed, Some(reason)),
+                    DeliveryEnd::DeadLettered(reason) => (EndItem::DeadLettered, Some(reason)),
+                    DeliveryEnd::Cancelled => (EndItem::Cancelled, None),
                 };
                 let reason = reason.map(|it| match it {
-                    Reason::Redirect => ReasonItem::Redirect,
-                    Reason::Gone => ReasonItem::Gone,
-                    Reason::BlockedAddress => ReasonItem::BlockedAddress,
-                    Reason::RetriesSpent => ReasonItem::RetriesSpent,
-                    Reason::CrashLoop => ReasonItem::CrashLoop,
-                    Reason::NotAccepted => ReasonItem::NotAccepted,
-                    Reason::Disabled => ReasonItem::Disabled,
+                    FailureReason::Redirect => ReasonItem::Redirect,
+                    FailureReason::Gone => ReasonItem::Gone,
+                    FailureReason::BlockedAddress => ReasonItem::BlockedAddress,
+                    FailureReason::RetriesSpent => ReasonItem::RetriesSpent,
+                    FailureReason::CrashLoop => ReasonItem::CrashLoop,
+                    FailureReason::NotAccepted => ReasonItem::NotAccepted,
+                    FailureReason::Disabled => ReasonItem::Disabled,
                 });
                 Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
             }
@@ -300,7 +300,7 @@ impl From<State> for StateItem {
     }
 }
 
-impl TryFrom<StateItem> for State {
+impl TryFrom<StateItem> for DeliveryState {
     type Error = DecodeError;
 
     fn try_from(item: StateItem) -> Result<Self, DecodeError> {
@@ -310,8 +310,8 @@ impl TryFrom<StateItem> for State {
             StateItem::Waiting { not_before, because } => Self::Waiting {
                 not_before: time(not_before)?,
                 because: because.map(|it| match it {
-                    BecauseItem::BreakerOpen => Because::BreakerOpen,
-                    BecauseItem::SlowLane => Because::SlowLane,
+                    BecauseItem::BreakerOpen => WaitReason::BreakerOpen,
+                    BecauseItem::SlowLane => WaitReason::SlowLane,
                 }),
             },
             StateItem::Leased { owner, until } => {
@@ -319,19 +319,19 @@ impl TryFrom<StateItem> for State {
             }
             StateItem::Done { end, reason, at, op } => {
                 let reason = reason.map(|it| match it {
-                    ReasonItem::Redirect => Reason::Redirect,
-                    ReasonItem::Gone => Reason::Gone,
-                    ReasonItem::BlockedAddress => Reason::BlockedAddress,
-                    ReasonItem::RetriesSpent => Reason::RetriesSpent,
-                    ReasonItem::CrashLoop => Reason::CrashLoop,
-                    ReasonItem::NotAccepted => Reason::NotAccepted,
-                    ReasonItem::Disabled => Reason::Disabled,
+                    ReasonItem::Redirect => FailureReason::Redirect,
+                    ReasonItem::Gone => FailureReason::Gone,
+                    ReasonItem::BlockedAddress => FailureReason::BlockedAddress,
+                    ReasonItem::RetriesSpent => FailureReason::RetriesSpent,
+                    ReasonItem::CrashLoop => FailureReason::CrashLoop,
+                    ReasonItem::NotAccepted => FailureReason::NotAccepted,
+                    ReasonItem::Disabled => FailureReason::Disabled,
                 });
                 let end = match end {
-                    EndItem::Delivered => End::Delivered,
-                    EndItem::Failed => End::Failed(reason.ok_or_else(wrong)?),
-                    EndItem::DeadLettered => End::DeadLettered(reason.ok_or_else(wrong)?),
-                    EndItem::Cancelled => End::Cancelled,
+                    EndItem::Delivered => DeliveryEnd::Delivered,
+                    EndItem::Failed => DeliveryEnd::Failed(reason.ok_or_else(wrong)?),
+                    EndItem::DeadLettered => DeliveryEnd::DeadLettered(reason.ok_or_else(wrong)?),
+                    EndItem::Cancelled => DeliveryEnd::Cancelled,
                 };
                 Self::Done { end, at: time(at)?, op: OpId(op) }
             }

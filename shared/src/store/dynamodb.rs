@@ -180,7 +180,7 @@ impl Table for DynamoDb {
         })
     }
 
-    fn put_off(
+    fn postpone(
         &self,
         key: Key,
         until: Timestamp,

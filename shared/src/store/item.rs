@@ -42,10 +42,10 @@ pub trait Item: Sized {
     fn revision(&self) -> u64;
     /// The attributes that are written once.
     #[doc(hidden)]
-    fn fixed(&self, layout: &Layout) -> Spelling;
+    fn immutable(&self, layout: &Layout) -> Encoded;
     /// The attributes that every step writes.
     #[doc(hidden)]
-    fn moving(&self, layout: &Layout) -> Spelling;
+    fn mutable(&self, layout: &Layout) -> Encoded;
     /// Reads it back.
     #[doc(hidden)]
     fn read(item: Reader) -> Result<Self, DecodeError>;
@@ -54,7 +54,7 @@ pub trait Item: Sized {
 /// All attributes of an item that there was not before.
 pub(super) fn created<T: Item>(first: &T, layout: &Layout) -> Attributes {
     let mut attributes = first.key().into_attributes();
-    attributes.extend(first.fixed(layout).0);
+    attributes.extend(first.immutable(layout).0);
     attributes.extend(moved(first, layout));
     attributes.retain(|_, it| !it.is_null());
     attributes
@@ -62,7 +62,7 @@ pub(super) fn created<T: Item>(first: &T, layout: &Layout) -> Attributes {
 
 /// The attributes that a step writes; a NULL is one to be removed.
 pub(super) fn moved<T: Item>(next: &T, layout: &Layout) -> Attributes {
-    let Spelling(mut moving) = next.moving(layout);
+    let Encoded(mut moving) = next.mutable(layout);
     if T::VERSION > 1 {
         moving.insert(VERSION.to_owned(), AttributeValue::N(T::VERSION.to_string()));
     }
@@ -80,13 +80,13 @@ pub struct DecodeError {
 
 /// Attributes to be written; a NULL is one to be removed.
 #[derive(Debug, Default)]
-pub struct Spelling(pub(crate) Attributes);
+pub struct Encoded(pub(crate) Attributes);
 
 /// Attributes being read.
 #[derive(Debug)]
 pub struct Reader(pub(crate) Attributes);
 
-impl Spelling {
+impl Encoded {
     pub(crate) fn text(self, name: &str, value: impl Into<Option<String>>) -> Self {
         self.set(name, value.into().map(AttributeValue::S))
     }

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, RequestId, WebhookId,
-    breaker::Host,
+    breaker::Authority,
 };
 
 /// Name of the index of what is due.
@@ -138,7 +138,7 @@ pub fn channel(id: ChannelId) -> Key {
 }
 
 /// Where it is noted what is known of an account's receiver.
-pub fn breaker(account: AccountId, host: &Host) -> Key {
+pub fn breaker(account: AccountId, host: &Authority) -> Key {
     Key::alone(format!("brk#{account}#{host}"))
 }
 

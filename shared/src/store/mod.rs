@@ -188,15 +188,15 @@ impl Store {
 
     /// Puts off an item that is a newer version's, however often.
     pub async fn leave_to_newer(&self, what: &DueItem, until: Timestamp) -> Result<(), Error> {
-        self.table.put_off(what.key(), until, 0).await?;
+        self.table.postpone(what.key(), until, 0).await?;
         Ok(())
     }
 
     /// Puts off an item that cannot be handled, and takes it out of the line after a few times.
     /// Whether it was taken out.
-    pub async fn put_off(&self, what: &DueItem, until: Timestamp) -> Result<bool, Error> {
+    pub async fn postpone(&self, what: &DueItem, until: Timestamp) -> Result<bool, Error> {
         let key = what.key();
-        let n_errors = self.table.put_off(key.clone(), until, 1).await?;
+        let n_errors = self.table.postpone(key.clone(), until, 1).await?;
         if n_errors < ERRORS_MAX {
             return Ok(false);
         }

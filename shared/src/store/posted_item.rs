@@ -1,13 +1,13 @@
 //! How posted events are spelled in the table.
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     receiver_item::ReceiverItem,
     webhook_item,
 };
 use crate::domain::{
-    EventType, OpId, PostedEvent, Trace, WebhookId, posted::Disables, request::Fingerprint,
+    Event, EventType, OpId, Trace, WebhookId, posted::Disables, request::BodyHash,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ struct DisablesItem {
     failing_since: i64,
 }
 
-impl Item for PostedEvent {
+impl Item for Event {
     const NAME: &'static str = "an event";
 
     fn key(&self) -> Key {
@@ -30,13 +30,13 @@ impl Item for PostedEvent {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
+    fn immutable(&self, _: &Layout) -> Encoded {
         let receiver = self.callback.as_ref().map(ReceiverItem::from);
-        Spelling::default()
+        Encoded::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .text("trace", self.trace.map(Trace::to_text))
             .text("event_kind", self.event_type.to_string())
@@ -50,8 +50,8 @@ impl Item for PostedEvent {
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
-        Spelling::default()
+    fn mutable(&self, layout: &Layout) -> Encoded {
+        Encoded::default()
             .number("revision", self.revision.cast_signed())
             .flag("dispatched", self.is_dispatched)
             // It works again: only errors in a row set an item aside.
@@ -68,7 +68,7 @@ impl Item for PostedEvent {
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
-            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
             trace: item.optional_parsed("trace")?,
             event_type: EventType::parse(&item.text("event_kind")?)

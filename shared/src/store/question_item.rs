@@ -1,4 +1,4 @@
-//! How questions, answers and terms are spelled in the table.
+//! How questions, answers and policy are spelled in the table.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
-    Answer, EventKind, Question,
+    Answer, Question, RequestEvent,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{Callback, Mode, OnDeadline, Terms},
+    request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -263,37 +263,37 @@ impl From<AnswerItem> for Answer {
     }
 }
 
-impl From<&Terms> for TermsItem {
-    fn from(terms: &Terms) -> Self {
+impl From<&RequestPolicy> for TermsItem {
+    fn from(policy: &RequestPolicy) -> Self {
         Self {
-            on_timeout: terms.mode == Mode::OnTimeout,
-            count: match terms.quorum.count {
+            on_timeout: policy.mode == AnswerMode::OnTimeout,
+            count: match policy.quorum.count {
                 Count::All => None,
                 Count::AtLeast(count) => Some(count),
             },
-            option: terms.quorum.option.clone(),
-            veto: terms.quorum.veto.clone(),
-            default_option: match &terms.on_deadline {
+            option: policy.quorum.option.clone(),
+            veto: policy.quorum.veto.clone(),
+            default_option: match &policy.on_deadline {
                 OnDeadline::Expire => None,
                 OnDeadline::Default(option) => Some(option.clone()),
             },
-            callback: terms.callback.as_ref().map(CallbackItem::from),
-            read: match terms.read.mode {
+            callback: policy.callback.as_ref().map(CallbackItem::from),
+            read: match policy.read.mode {
                 ReadMode::Repeat => None,
                 ReadMode::Once => Some(ReadModeItem::Once),
                 ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
             },
-            ttl_seconds: terms.read.ttl_seconds,
+            ttl_seconds: policy.read.ttl_seconds,
         }
     }
 }
 
-impl TryFrom<TermsItem> for Terms {
+impl TryFrom<TermsItem> for RequestPolicy {
     type Error = DecodeError;
 
     fn try_from(item: TermsItem) -> Result<Self, DecodeError> {
         Ok(Self {
-            mode: if item.on_timeout { Mode::OnTimeout } else { Mode::OnUserAction },
+            mode: if item.on_timeout { AnswerMode::OnTimeout } else { AnswerMode::OnUserAction },
             quorum: Quorum {
                 count: item.count.map_or(Count::All, Count::AtLeast),
                 option: item.option,
@@ -326,8 +326,8 @@ impl TryFrom<CallbackItem> for Callback {
     type Error = DecodeError;
 
     fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
-        let wrong = || DecodeError::of("terms");
-        let events = item.events.iter().map(|it| EventKind::parse(it).ok_or_else(wrong));
+        let wrong = || DecodeError::of("policy");
+        let events = item.events.iter().map(|it| RequestEvent::parse(it).ok_or_else(wrong));
         let events = events.collect::<Result<_, _>>()?;
         Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
     }

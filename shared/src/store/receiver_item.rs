@@ -29,17 +29,17 @@ pub(crate) struct ReceiverItem {
 
 impl From<&Receiver> for ReceiverItem {
     fn from(receiver: &Receiver) -> Self {
-        let behaviour = receiver.profile.behaviour();
-        let retry = Some(&receiver.retry).filter(|it| **it != behaviour.retry());
+        let spec = receiver.profile.spec();
+        let retry = Some(&receiver.retry).filter(|it| **it != spec.retry());
         let timeout_seconds = Some(receiver.timeout_seconds);
         Self {
             url: receiver.url.clone(),
-            profile: behaviour.name.to_owned(),
-            timeout_seconds: timeout_seconds.filter(|it| *it != behaviour.timeout_seconds),
+            profile: spec.name.to_owned(),
+            timeout_seconds: timeout_seconds.filter(|it| *it != spec.timeout_seconds),
             retry: retry.map(|it| (it.delays_seconds.clone(), it.jitter)),
             bearer_token: receiver.bearer_token.as_ref().map(|it| it.0.clone()),
-            body: receiver.body.map(|it| it.behaviour().name.to_owned()),
-            signature: receiver.signature.map(|it| it.behaviour().name.to_owned()),
+            body: receiver.body.map(|it| it.spec().name.to_owned()),
+            signature: receiver.signature.map(|it| it.spec().name.to_owned()),
             headers: receiver.headers.0.clone(),
         }
     }
@@ -49,14 +49,14 @@ impl ReceiverItem {
     /// Nothing where the profile is one that this version does not know.
     pub(crate) fn read(self) -> Option<Receiver> {
         let profile = Profile::parse(&self.profile)?;
-        let behaviour = profile.behaviour();
+        let spec = profile.spec();
         let own_retry =
             self.retry.map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
         Some(Receiver {
             url: self.url,
             profile,
-            timeout_seconds: self.timeout_seconds.unwrap_or(behaviour.timeout_seconds),
-            retry: own_retry.unwrap_or_else(|| behaviour.retry()),
+            timeout_seconds: self.timeout_seconds.unwrap_or(spec.timeout_seconds),
+            retry: own_retry.unwrap_or_else(|| spec.retry()),
             bearer_token: self.bearer_token.map(BearerToken),
             body: self.body.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
             signature: self.signature.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,

@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    Audience, Event, EventKind, OpId, Question, Request, Trace,
+    OpId, OutboxEvent, Question, Request, RequestEvent, Subscriptions, Trace,
     delivery::waiting::HELD_MAX,
-    event::Answered,
-    reading::Reading,
-    request::{DecidedBy, End, Fingerprint, LinkSecret, Outcome, Row, State},
+    event::RecordedAnswer,
+    reading::Consumption,
+    request::{BodyHash, DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState, Row},
 };
 
 /// How long it is kept at least once nothing of its callback can be under way.
@@ -99,17 +99,17 @@ impl Item for Request {
         self.revision
     }
 
-    fn fixed(&self, _: &Layout) -> Spelling {
+    fn immutable(&self, _: &Layout) -> Encoded {
         let by_time = keys::by_time(self.created_at, self.id);
-        let spelling = Spelling::default()
+        let spelling = Encoded::default()
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .time("deadline", self.deadline)
             .json("question", &QuestionItem::from(&self.question))
-            .json("terms", &TermsItem::from(&self.terms))
+            .json("policy", &TermsItem::from(&self.policy))
             .text("channel", self.channel.map(|it| it.to_string()))
             .text("trace", self.trace.map(Trace::to_text))
             .bytes("link_secret", self.link_secret.0.to_vec())
@@ -126,7 +126,7 @@ impl Item for Request {
             .text("related_sk", by_time)
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
+    fn mutable(&self, layout: &Layout) -> Encoded {
         let rows: Vec<RowItem> = self
             .rows
             .iter()
@@ -141,7 +141,7 @@ impl Item for Request {
             })
             .collect();
         let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
-        let spelling = Spelling::default()
+        let spelling = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
@@ -150,32 +150,32 @@ impl Item for Request {
             .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
-        let spelling = if self.is_counted && self.state != State::Pending {
+        let spelling = if self.is_counted && self.state != RequestState::Pending {
             spelling.text("related_pk", None).text("related_sk", None)
         } else {
             spelling
         };
         match &self.state {
-            State::Pending => spelling,
-            State::Ended(end) => {
+            RequestState::Pending => spelling,
+            RequestState::Ended(end) => {
                 // A result may wait to be read for longer than what is over is kept, and a receiver
                 // may be told of it for longer than that.
-                let over_at = self.terms.read.expires_at(end.at).unwrap_or(end.at);
+                let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
                 let told = self
-                    .terms
+                    .policy
                     .callback
                     .as_ref()
                     .map(|it| end.at + it.receiver.retry.longest() + HELD_MAX + TOLD_KEPT);
                 let kept = Some(over_at + layout.retention).max(told);
                 spelling.json("ended", &EndItem::from(end)).ttl(kept)
             }
-            State::Erased { at, n_looks } => spelling
+            RequestState::Erased { at, n_looks } => spelling
                 .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })
                 .text("ended", None)
                 .text("question", None)
                 .text("list_pk", None)
                 .text("list_sk", None)
-                .json("terms", &TermsItem::from(&self.terms))
+                .json("policy", &TermsItem::from(&self.policy))
                 .ttl(Some(*at + TOMBSTONE)),
         }
     }
@@ -185,24 +185,26 @@ impl Item for Request {
         let erased: Option<ErasedItem> = item.optional_json("erased")?;
         let state = match (erased, ended) {
             (Some(erased), _) => {
-                State::Erased { at: time("erased", erased.at)?, n_looks: erased.looks }
+                RequestState::Erased { at: time("erased", erased.at)?, n_looks: erased.looks }
             }
-            (None, Some(ended)) => State::Ended(End::try_from(ended)?),
-            (None, None) => State::Pending,
+            (None, Some(ended)) => RequestState::Ended(RequestEnd::try_from(ended)?),
+            (None, None) => RequestState::Pending,
         };
         let mut request = Self {
             id: item.parsed("pk")?,
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
-            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
             deadline: item.time("deadline")?,
             question: match state {
-                State::Erased { .. } => Question::default(),
-                State::Pending | State::Ended(_) => item.json::<QuestionItem>("question")?.into(),
+                RequestState::Erased { .. } => Question::default(),
+                RequestState::Pending | RequestState::Ended(_) => {
+                    item.json::<QuestionItem>("question")?.into()
+                }
             },
-            terms: item.json::<TermsItem>("terms")?.try_into()?,
+            policy: item.json::<TermsItem>("policy")?.try_into()?,
             channel: item.optional_parsed("channel")?,
             trace: item.optional_parsed("trace")?,
             link_secret: LinkSecret(
@@ -211,21 +213,21 @@ impl Item for Request {
             is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
             published: item.flag("published")?,
-            audience: Audience::ANYBODY,
+            audience: Subscriptions::ANYBODY,
             rows: Vec::new(),
             state,
             outbox: item
                 .optional_json::<Vec<EventItem>>("outbox")?
                 .unwrap_or_default()
                 .into_iter()
-                .map(Event::try_from)
+                .map(OutboxEvent::try_from)
                 .collect::<Result<_, _>>()?,
             n_events: item.number("n_events")?,
             callback_event: item.optional_number("callback_event")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         };
-        if !matches!(request.state, State::Erased { .. }) {
+        if !matches!(request.state, RequestState::Erased { .. }) {
             request.rows = vec![None; request.question.n_rows()];
         }
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
@@ -245,8 +247,8 @@ fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeEr
     Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }
 
-impl From<&Event> for EventItem {
-    fn from(event: &Event) -> Self {
+impl From<&OutboxEvent> for EventItem {
+    fn from(event: &OutboxEvent) -> Self {
         Self {
             number: event.number,
             kind: event.kind.as_str().to_owned(),
@@ -256,21 +258,23 @@ impl From<&Event> for EventItem {
     }
 }
 
-impl TryFrom<EventItem> for Event {
+impl TryFrom<EventItem> for OutboxEvent {
     type Error = DecodeError;
 
     fn try_from(item: EventItem) -> Result<Self, DecodeError> {
         Ok(Self {
             number: item.number,
-            kind: EventKind::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
+            kind: RequestEvent::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
             at: time("outbox", item.at)?,
-            answered: item.answered.map(|(row, answer)| Answered { row, answer: answer.into() }),
+            answered: item
+                .answered
+                .map(|(row, answer)| RecordedAnswer { row, answer: answer.into() }),
         })
     }
 }
 
-impl From<&End> for EndItem {
-    fn from(end: &End) -> Self {
+impl From<&RequestEnd> for EndItem {
+    fn from(end: &RequestEnd) -> Self {
         Self {
             outcome: match end.outcome {
                 Outcome::Completed => OutcomeItem::Completed,
@@ -289,19 +293,19 @@ impl From<&End> for EndItem {
             at: end.at.as_millisecond(),
             op: end.op.0,
             reading: match end.reading {
-                Reading::Unread => None,
-                Reading::Read => Some(ReadingItem::Read),
-                Reading::Leased { op, until } => {
+                Consumption::Unread => None,
+                Consumption::Read => Some(ReadingItem::Read),
+                Consumption::Leased { op, until } => {
                     Some(ReadingItem::Leased { op: op.0, until: until.as_millisecond() })
                 }
-                Reading::Consumed { op } => Some(ReadingItem::Consumed { op: op.0 }),
-                Reading::Expired => Some(ReadingItem::Expired),
+                Consumption::Consumed { op } => Some(ReadingItem::Consumed { op: op.0 }),
+                Consumption::Expired => Some(ReadingItem::Expired),
             },
         }
     }
 }
 
-impl TryFrom<EndItem> for End {
+impl TryFrom<EndItem> for RequestEnd {
     type Error = DecodeError;
 
     fn try_from(item: EndItem) -> Result<Self, DecodeError> {
@@ -323,13 +327,13 @@ impl TryFrom<EndItem> for End {
             at: time("ended", item.at)?,
             op: OpId(item.op),
             reading: match item.reading {
-                None => Reading::Unread,
-                Some(ReadingItem::Read) => Reading::Read,
+                None => Consumption::Unread,
+                Some(ReadingItem::Read) => Consumption::Read,
                 Some(ReadingItem::Leased { op, until }) => {
-                    Reading::Leased { op: OpId(op), until: time("ended", until)? }
+                    Consumption::Leased { op: OpId(op), until: time("ended", until)? }
                 }
-                Some(ReadingItem::Consumed { op }) => Reading::Consumed { op: OpId(op) },
-                Some(ReadingItem::Expired) => Reading::Expired,
+                Some(ReadingItem::Consumed { op }) => Consumption::Consumed { op: OpId(op) },
+                Some(ReadingItem::Expired) => Consumption::Expired,
             },
         })
     }

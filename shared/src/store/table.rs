@@ -42,8 +42,12 @@ pub trait Table: fmt::Debug + Send + Sync {
 
     /// Moves the timer of an item that has one, whatever its state, and adds so many to its
     /// `n_errors`; gives the sum, or 0 where there is no timer.
-    fn put_off(&self, key: Key, until: Timestamp, n_errors: u32)
-    -> Promise<'_, Result<u32, Error>>;
+    fn postpone(
+        &self,
+        key: Key,
+        until: Timestamp,
+        n_errors: u32,
+    ) -> Promise<'_, Result<u32, Error>>;
 
     /// Counts one more in the item at `key`, which is made where there is none, unless there are
     /// `max`; whether it was counted. The table may drop the item from `expires_at` on.

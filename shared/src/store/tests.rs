@@ -9,19 +9,19 @@ use std::{fmt::Debug, time::Duration};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, prelude::*};
 
-use super::{item::Spelling, *};
+use super::{item::Encoded, *};
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, OpId, PostedEvent, Request,
-    breaker::{Health, Heard, Way},
-    delivery::{self, Start, Verdict},
-    request::{self, GUARD},
+    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
+    breaker::{Health, Heard, Route},
+    delivery::{self, AttemptVerdict, Start},
+    request::{self, CLOCK_GUARD},
 };
 
 const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
 
 /// The attributes that hold a JSON object.
 const OBJECTS: [&str; 8] =
-    ["question", "terms", "ended", "erased", "target", "state", "exchange", "callback"];
+    ["question", "policy", "ended", "erased", "target", "state", "exchange", "callback"];
 
 /// What the table holds of `first` once it is created.
 fn created<T: Item>(first: &T) -> Attributes {
@@ -57,11 +57,11 @@ fn request_moved(
     let row = row % request.question.n_rows();
     match kind % 16 {
         0 => request.cancel(now, *op).ok()?,
-        1 => request.time_out(now.max(request.deadline + GUARD), *op),
+        1 => request.time_out(now.max(request.deadline + CLOCK_GUARD), *op),
         2..6 => request.read(now, *op).1,
         6 => match &request.state {
-            request::State::Ended(request::End {
-                reading: crate::domain::reading::Reading::Leased { op, .. },
+            request::RequestState::Ended(request::RequestEnd {
+                reading: crate::domain::reading::Consumption::Leased { op, .. },
                 ..
             }) => request.acknowledge(*op, now).ok()?,
             _ => None,
@@ -80,27 +80,28 @@ fn request_moved(
 fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Option<Delivery> {
     let (kind, row, _, op, _) = chance;
     let owner = match delivery.state {
-        delivery::State::Leased { owner, .. } => owner,
-        delivery::State::Waiting { .. } | delivery::State::Done { .. } => *op,
+        delivery::DeliveryState::Leased { owner, .. } => owner,
+        delivery::DeliveryState::Waiting { .. } | delivery::DeliveryState::Done { .. } => *op,
     };
     let reasons = [
-        delivery::Reason::Redirect,
-        delivery::Reason::Gone,
-        delivery::Reason::BlockedAddress,
-        delivery::Reason::CrashLoop,
-        delivery::Reason::NotAccepted,
+        delivery::FailureReason::Redirect,
+        delivery::FailureReason::Gone,
+        delivery::FailureReason::BlockedAddress,
+        delivery::FailureReason::CrashLoop,
+        delivery::FailureReason::NotAccepted,
     ];
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
     match kind % 15 {
         12 => delivery.hold(delivery.attempt, now + Duration::from_mins(9), now),
         13 => delivery.change_lane(delivery.attempt, now),
-        14 => finish(Verdict::Retry { retry_after: None }).map(|it| it.retried_in_slow_lane(true)),
+        14 => finish(AttemptVerdict::Retry { retry_after: None })
+            .map(|it| it.retried_in_slow_lane(true)),
         0 => delivery.erase(now, *op),
         1 => delivery.redeliver(now, OpId(7)),
         2 => delivery.due_at.map(|_| delivery.hinted(now)),
-        3 => finish(Verdict::Accepted),
-        4 => finish(Verdict::Permanent(reasons[*row])),
-        5..8 => finish(Verdict::Retry { retry_after: None }),
+        3 => finish(AttemptVerdict::Accepted),
+        4 => finish(AttemptVerdict::Permanent(reasons[*row])),
+        5..8 => finish(AttemptVerdict::Retry { retry_after: None }),
         _ => match delivery.start(delivery.attempt, now, *op) {
             Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
             Start::Mine | Start::Early(_) | Start::Nothing => None,
@@ -210,8 +211,8 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
 /// All of a channel.
 fn channel_parts(channel: &Channel) -> impl PartialEq + Debug {
     let Channel { id, account, livemode, name, token_hash, secrets, .. } = channel.clone();
-    let Channel { created_at, created_by, fingerprint, deleted_at, revision, .. } = *channel;
-    let made = (created_at, created_by, fingerprint, deleted_at, revision);
+    let Channel { created_at, created_by, body_hash, deleted_at, revision, .. } = *channel;
+    let made = (created_at, created_by, body_hash, deleted_at, revision);
     (id, account, livemode, name, token_hash, secrets, made)
 }
 
@@ -245,11 +246,11 @@ proptest! {
         chances in chances(),
     ) {
         let start = event.created_at;
-        let attributes = check_history(event, start, &chances, |it: &PostedEvent, chance, now| {
+        let attributes = check_history(event, start, &chances, |it: &Event, chance, now| {
             if chance.0 % 2 == 0 { it.dispatched() } else { it.due_at.map(|_| it.hinted(now)) }
         });
         let is_dispatched =
-            read::<PostedEvent>(attributes.clone()).expect("it is readable").is_dispatched;
+            read::<Event>(attributes.clone()).expect("it is readable").is_dispatched;
         prop_assert_eq!(attributes.contains_key("ttl"), is_dispatched);
         prop_assert_eq!(attributes.contains_key("due_at"), !is_dispatched);
     }
@@ -265,8 +266,8 @@ proptest! {
                 0 => Health::Up,
                 1 => Health::TimedOut,
                 2 => return match it.way(now, chance.3) {
-                    Way::Trial(next) => Some(*next),
-                    Way::Clear | Way::Barred(_) => None,
+                    Route::Trial(next) => Some(*next),
+                    Route::Clear | Route::Barred(_) => None,
                 },
                 _ => Health::Down,
             };
@@ -274,7 +275,7 @@ proptest! {
         });
         let breaker: Breaker = read(attributes.clone()).expect("it is readable");
         let kept_until = seconds_of(&attributes, "ttl").expect("idle ones vanish");
-        if let Way::Barred(until) = breaker.way(breaker.changed_at, OpId(0)) {
+        if let Route::Barred(until) = breaker.way(breaker.changed_at, OpId(0)) {
             prop_assert!(until.as_second() + 3_600 < kept_until);
         }
     }
@@ -342,13 +343,13 @@ proptest! {
         op in values::op(),
     ) {
         prop_assert!(!created(&request).contains_key("ttl"));
-        let ended = request.time_out(request.deadline + GUARD, op).expect("overdue");
+        let ended = request.time_out(request.deadline + CLOCK_GUARD, op).expect("overdue");
         let kept_until = seconds_of(&created(&ended), "ttl").expect("it has ended");
         let at = request.deadline;
         prop_assert!((at + LAYOUT.retention).as_second() <= kept_until);
-        let retry = request.terms.callback.as_ref().map(|it| it.receiver.retry.longest());
+        let retry = request.policy.callback.as_ref().map(|it| it.receiver.retry.longest());
         prop_assert!(retry.is_none_or(|it| (at + it).as_second() < kept_until), "its callback");
-        let expires_at = request.terms.read.expires_at(at);
+        let expires_at = request.policy.read.expires_at(at);
         prop_assert!(expires_at.is_none_or(|it| it.as_second() <= kept_until));
     }
 

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Item, Layout, Reader, Spelling},
+    item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     receiver_item::ReceiverItem,
     secret_item::{self, SECRETS},
 };
 use crate::domain::{
     Filter, OpId, Webhook, WebhookId,
-    request::Fingerprint,
-    webhook::{Disabled, Settings, Why},
+    request::BodyHash,
+    webhook::{DisableReason, Disabled, Settings},
 };
 
 /// How long a deleted one is kept.
@@ -53,17 +53,17 @@ impl Item for Webhook {
     }
 
     /// Nothing: another may take the place of one that was deleted.
-    fn fixed(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn immutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
     }
 
-    fn moving(&self, _: &Layout) -> Spelling {
-        Spelling::default()
+    fn mutable(&self, _: &Layout) -> Encoded {
+        Encoded::default()
             .text("id", self.id.to_string())
             .text("account", self.account.to_string())
             .flag("livemode", self.livemode)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("fingerprint", self.fingerprint.map(|it| it.0.to_vec()))
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .number("updated_by", self.updated_by.0.cast_signed())
             .time("updated_at", self.updated_at)
@@ -84,7 +84,7 @@ impl Item for Webhook {
             account: item.parsed("account")?,
             livemode: item.flag("livemode")?,
             created_by: op(item.number("created_by")?),
-            fingerprint: item.array("fingerprint")?.map(Fingerprint),
+            body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
             updated_by: op(item.number("updated_by")?),
             updated_at: item.time("updated_at")?,
@@ -149,17 +149,17 @@ impl TryFrom<DisabledItem> for Disabled {
     }
 }
 
-impl From<Why> for WhyItem {
-    fn from(why: Why) -> Self {
+impl From<DisableReason> for WhyItem {
+    fn from(why: DisableReason) -> Self {
         match why {
-            Why::ByHand => Self::ByHand,
-            Why::Gone => Self::Gone,
-            Why::Failing => Self::Failing,
+            DisableReason::ByHand => Self::ByHand,
+            DisableReason::Gone => Self::Gone,
+            DisableReason::Failing => Self::Failing,
         }
     }
 }
 
-impl From<WhyItem> for Why {
+impl From<WhyItem> for DisableReason {
     fn from(item: WhyItem) -> Self {
         match item {
             WhyItem::ByHand => Self::ByHand,

@@ -4,7 +4,7 @@
 use answerback::{
     domain::{
         Breaker,
-        breaker::{Host, State},
+        breaker::{Authority, BreakerState},
     },
     store::{Saved, keys},
 };
@@ -27,7 +27,7 @@ async fn broken(kind: impl Fn() -> Result<Reply, Failure>) -> World {
 }
 
 async fn breaker(world: &World) -> Option<Breaker> {
-    let key = keys::breaker(world.account.id, &Host::from_text(HOST));
+    let key = keys::breaker(world.account.id, &Authority::from_text(HOST));
     world.system.store.get(key).await.expect("a table")
 }
 
@@ -64,7 +64,7 @@ async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() 
         world.pass(Duration::from_secs(32)).await;
         assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
         let known = breaker(&world).await.expect("it has failed before");
-        assert_eq!(known.state, State::Closed { failed: Vec::new() });
+        assert_eq!(known.state, BreakerState::Closed { failed: Vec::new() });
         answered(&world, &world.key, SLOW, json!({})).await;
         world.follow_hints_of(Lane::Fast).await;
         assert_eq!(world.posts().len(), 5 + 2 + 2, "as if nothing had been");
@@ -77,7 +77,7 @@ async fn only_what_says_that_a_receiver_is_down_counts() {
     for kind in [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Protocol] {
         let world = broken(name(kind)).await;
         let known = breaker(&world).await.expect("it failed");
-        assert!(matches!(known.state, State::Open { .. }), "{kind:?}");
+        assert!(matches!(known.state, BreakerState::Open { .. }), "{kind:?}");
     }
     for status in [400, 404, 410, 302] {
         assert_eq!(breaker(&broken(|| reply(status)).await).await, None, "{status}");
@@ -141,7 +141,7 @@ async fn who_has_times_of_its_own_is_attempted_as_planned() {
         world.pass(Duration::from_secs(wait.unsigned_abs())).await;
         assert_eq!(world.posts().len(), 7, "{profile}");
         let state = breaker(&world).await.expect("it failed").state;
-        assert!(matches!(state, State::Open { n_times: 2, .. }), "{profile}: {state:?}");
+        assert!(matches!(state, BreakerState::Open { n_times: 2, .. }), "{profile}: {state:?}");
     }
     let world = broken(|| reply(500)).await;
     let ping = json!({ "profile": "ping" });
@@ -162,7 +162,11 @@ async fn who_has_a_delivery_made_anew_need_not_wait() {
     world.follow_hints().await;
     assert_eq!(standing(&delivery_of(&world, &request).await), ("delivered", None, 1, 0));
     let known = breaker(&world).await.expect("it failed before");
-    assert_eq!(known.state, State::Closed { failed: Vec::new() }, "and shows that it is back");
+    assert_eq!(
+        known.state,
+        BreakerState::Closed { failed: Vec::new() },
+        "and shows that it is back"
+    );
 }
 
 #[tokio::test]
@@ -179,7 +183,7 @@ async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
         let until = world.system.clock.now() + wait + Duration::from_mins(50);
         let known = breaker(&world).await.expect("it failed");
         let next = Breaker {
-            state: State::Open { until, n_times: 9 },
+            state: BreakerState::Open { until, n_times: 9 },
             revision: known.revision + 1,
             ..known
         };

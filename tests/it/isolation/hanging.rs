@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use answerback::{
     Promise,
-    domain::{CallbackUrl, breaker::Host},
+    domain::{CallbackUrl, breaker::Authority},
     egress::{self, Receivers},
     platform::Clock,
     store::keys,
@@ -46,7 +46,7 @@ async fn that_a_receiver_hangs_is_known_before_its_time_is_up() {
     let clock = &world.system.clock;
     receivers.clock.set(clock.clone()).expect("it is set once");
     let first = answered(&world, &world.key, SLOW, json!({})).await;
-    let key = keys::breaker(world.account.id, &Host::of(SLOW).expect("a host"));
+    let key = keys::breaker(world.account.id, &Authority::of(SLOW).expect("a host"));
     let known = async || {
         let store = &world.system.store;
         store.get::<answerback::domain::Breaker>(key.clone()).await.expect("a table")

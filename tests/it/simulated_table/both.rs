@@ -88,8 +88,8 @@ impl Both {
             }
             Operation::PutOff(key, until, n_errors) => {
                 let key = self.key(key);
-                let simulated = self.simulated.put_off(&key, until, n_errors, now);
-                assert_eq!(simulated, self.real.put_off(key, time(until), n_errors).await?);
+                let simulated = self.simulated.postpone(&key, until, n_errors, now);
+                assert_eq!(simulated, self.real.postpone(key, time(until), n_errors).await?);
             }
             Operation::Disarm(key, due_at) => {
                 let key = self.key(key);

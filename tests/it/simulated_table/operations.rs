@@ -58,7 +58,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => name().prop_map(Operation::Get),
         1 => names().prop_map(Operation::GetMany),
         5 => (name(), first()).prop_map(|(name, first)| Operation::PutNew(name, first)),
-        5 => (name(), moving(), 0..2_u64)
+        5 => (name(), mutable(), 0..2_u64)
             .prop_map(|(name, moving, previous)| Operation::Update(name, moving, previous)),
         2 => (name(), due_at(), 0..3_u32)
             .prop_map(|(name, until, n_errors)| Operation::PutOff(name, until, n_errors)),
@@ -115,7 +115,7 @@ fn first() -> impl Strategy<Value = Written> {
 }
 
 /// What a step writes: its revision, and a NULL for what it removes.
-fn moving() -> impl Strategy<Value = Written> {
+fn mutable() -> impl Strategy<Value = Written> {
     let removed = select(&REMOVED[..]).prop_map(|it| vec![(it, AttributeValue::Null(true))]);
     let moved = prop_oneof![3 => attributes(), 2 => removed];
     (vec(moved, 0..4), 0..2).prop_map(|(written, revision)| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Breaker, Delivery, OpId,
-        breaker::{Host, State},
+        breaker::{Authority, BreakerState},
         delivery::{Start, Target},
     },
     egress::Reply,
@@ -228,8 +228,12 @@ impl Past {
         let now = self.world.system.clock.now();
         let tried = Breaker {
             account: self.world.account.id,
-            host: Host::from_text("tried.example.com:443".to_owned()),
-            state: State::Trial { by: OpId(7), until: now + Duration::from_secs(30), n_times: 2 },
+            host: Authority::from_text("tried.example.com:443".to_owned()),
+            state: BreakerState::Trial {
+                by: OpId(7),
+                until: now + Duration::from_secs(30),
+                n_times: 2,
+            },
             is_slow: true,
             recovered_by: Some(OpId(5)),
             changed_at: now,

@@ -83,7 +83,7 @@ impl Table for Process {
         })
     }
 
-    fn put_off(
+    fn postpone(
         &self,
         key: Key,
         until: Timestamp,
@@ -94,7 +94,7 @@ impl Table for Process {
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
-                it.table.put_off(&key, until.as_millisecond(), n_errors, visible_at)
+                it.table.postpone(&key, until.as_millisecond(), n_errors, visible_at)
             };
             self.dynamodb("put off an item", what, effect).await
         })

@@ -129,8 +129,8 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
     let of_down = LIVES.iter().filter(is_down).map(|life| (life, &DOWN));
     let mut scenarios = Vec::new();
     for ((life, body, actions), (receiver, behaviours)) in of_all.chain(of_down) {
-        for (terms, settings, publishes, read) in TERMS {
-            let name = format!("{life}; its receiver {receiver}; {terms}");
+        for (policy, settings, publishes, read) in TERMS {
+            let name = format!("{life}; its receiver {receiver}; {policy}");
             let mut body = merged(usual(), body());
             body = merged(body, settings());
             let mut actions: Vec<Action> =

@@ -28,7 +28,7 @@ mod webhooks;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use answerback::{
-    domain::{Account, Attempt, Delivery, DeliveryId, EventId, PostedEvent, Request, RequestId},
+    domain::{Account, Attempt, Delivery, DeliveryId, Event, EventId, Request, RequestId},
     store::{Item, Key, Store, keys},
 };
 use futures::FutureExt as _;
@@ -89,7 +89,7 @@ struct Left<'a> {
     requests: Vec<Option<Request>>,
     deliveries: BTreeMap<String, Delivery>,
     attempts: Vec<Attempt>,
-    events: Vec<PostedEvent>,
+    events: Vec<Event>,
     violations: Vec<Violation>,
     /// The longest time from the end of a request to the first attempt to tell of it.
     slowest: i64,
@@ -129,7 +129,7 @@ impl<'a> Left<'a> {
                 continue;
             }
             if key.pk.parse().is_ok_and(|it: EventId| key == keys::event(it)) {
-                events.extend(item::<PostedEvent>(&store, key));
+                events.extend(item::<Event>(&store, key));
                 continue;
             }
             let Ok(id) = key.pk.parse::<DeliveryId>() else { continue };

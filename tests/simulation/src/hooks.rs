@@ -20,7 +20,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::{
     fleet::{self, Fleet, Http},
     receiver::{Behaviour, url},
-    scenario::behaviour,
+    scenario::spec,
 };
 
 /// A webhook, and what happens to it.
@@ -42,7 +42,7 @@ impl Hook {
         let hook = |_| Self {
             event_types: ["*", "request.*", "request.finished", "webhook.*"]
                 [chance.random_range(0..4)],
-            receiver: (0..chance.random_range(0..4)).map(|_| behaviour(&mut chance)).collect(),
+            receiver: (0..chance.random_range(0..4)).map(|_| spec(&mut chance)).collect(),
             rotated_at: chance.random_bool(0.3).then(|| chance.random_range(0..120_000)),
         };
         (0..n_hooks).map(hook).collect()
@@ -70,7 +70,7 @@ impl Hook {
             account: account.id,
             livemode: true,
             created_by: op,
-            fingerprint: None,
+            body_hash: None,
             created_at: now,
             updated_by: op,
             updated_at: now,

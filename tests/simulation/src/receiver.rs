@@ -103,7 +103,7 @@ impl Receivers for Process {
             let world = &self.world;
             let number = number_of(&post.url);
             let limit = i64::try_from(post.timeout.as_millis()).expect("20 s");
-            let (fault, behaviour, sent, latency) = {
+            let (fault, spec, sent, latency) = {
                 let mut state = world.state();
                 let delivery = text(&post.headers, "answerback-delivery");
                 let attempt = text(&post.headers, "answerback-attempt");
@@ -113,15 +113,15 @@ impl Receivers for Process {
                 let behaviours = &mut state.receivers[number].behaviours;
                 let is_reached =
                     !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));
-                let behaviour = if is_reached { behaviours.pop_front() } else { None };
-                let behaviour = behaviour.unwrap_or(Behaviour::Answers(200, 5));
-                state.tell(|| format!("receiver {number}: {behaviour:?}"));
+                let spec = if is_reached { behaviours.pop_front() } else { None };
+                let spec = spec.unwrap_or(Behaviour::Answers(200, 5));
+                state.tell(|| format!("receiver {number}: {spec:?}"));
                 let at = state.now();
                 let sent = state.seen.sent(at, self.name.clone(), &delivery, &attempt);
                 let latency = 1 + state.up_to(LATENCY);
-                (fault, behaviour, sent, latency)
+                (fault, spec, sent, latency)
             };
-            let answer = self.exchange(&post, number, behaviour, fault, limit, latency).await;
+            let answer = self.exchange(&post, number, spec, fault, limit, latency).await;
             let mut state = world.state();
             let at = state.now();
             let came = match &answer {
@@ -145,7 +145,7 @@ impl Process {
         &self,
         post: &Post,
         number: usize,
-        behaviour: Behaviour,
+        spec: Behaviour,
         fault: Option<Fault>,
         limit: i64,
         latency: i64,
@@ -156,11 +156,11 @@ impl Process {
             return self.perish("before a post").await;
         }
         let is_reached =
-            !matches!(behaviour, Behaviour::HasNoName | Behaviour::IsPrivate | Behaviour::Refuses);
+            !matches!(spec, Behaviour::HasNoName | Behaviour::IsPrivate | Behaviour::Refuses);
         if fault == Some(Fault::CrashAfter) && !is_reached {
             return self.perish("after a look-up").await;
         }
-        match behaviour {
+        match spec {
             Behaviour::HasNoName => {
                 return Err(Failure::new(FailureKind::Dns, "look-up: no such host"));
             }
@@ -214,7 +214,7 @@ impl Process {
             _ => (),
         }
         let empty = |status| Reply { status, headers: Vec::new(), body: Vec::new() };
-        match behaviour {
+        match spec {
             Behaviour::Answers(status, milliseconds) => {
                 let wait = i64::from(milliseconds);
                 let left = limit - latency;
@@ -262,7 +262,7 @@ fn arrival(post: &Post, receiver: usize) -> Arrival {
 /// What is to prove that a callback is genuine.
 fn signature(headers: &HeaderMap) -> Option<Signature> {
     let get = |name: &str| headers.contains_key(name).then(|| text(headers, name));
-    Profile::ALL.into_iter().find_map(|it| match it.behaviour().signature {
+    Profile::ALL.into_iter().find_map(|it| match it.spec().signature {
         profile::Signature::Standard => Some(Signature::Standard {
             signatures: get("webhook-signature")?,
             id: get("webhook-id")?,

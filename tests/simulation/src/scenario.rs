@@ -174,7 +174,7 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
     let receiver = if chance.random_bool(0.02) {
         vec![Behaviour::Kills; chance.random_range(1..14)]
     } else {
-        (0..chance.random_range(0..5)).map(|_| behaviour(chance)).collect()
+        (0..chance.random_range(0..5)).map(|_| spec(chance)).collect()
     };
     let mut actions: Vec<Action> = (0..chance.random_range(0..8))
         .map(|_| action(chance, seed, n_rows, timeout * 1_000))
@@ -214,7 +214,7 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
 }
 
 /// What a receiver does with one attempt.
-pub(crate) fn behaviour(chance: &mut Pcg64Mcg) -> Behaviour {
+pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
     match chance.random_range(0..14) {
         0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
         2 => Behaviour::Answers(200, chance.random_range(2_000..25_000)),

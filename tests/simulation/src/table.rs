@@ -133,7 +133,7 @@ impl SimulatedTable {
 
     /// Moves the timer of an item that has one, and adds so many to its `n_errors`; gives the sum,
     /// or 0 where there is no timer.
-    pub fn put_off(&mut self, key: &Key, until: i64, n_errors: u32, visible_at: i64) -> u32 {
+    pub fn postpone(&mut self, key: &Key, until: i64, n_errors: u32, visible_at: i64) -> u32 {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return 0 };
         if !kept.attributes.contains_key("due_at") {

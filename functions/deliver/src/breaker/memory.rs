@@ -6,17 +6,17 @@ use std::{
     time::Duration,
 };
 
-use answerback::domain::{Breaker, breaker::State};
+use answerback::domain::{Breaker, breaker::BreakerState};
 use jiff::Timestamp;
 
-use super::{News, Receiver};
+use super::{Observation, ReceiverKey};
 
 /// How long it is believed that a receiver may be called.
-const BELIEVED: Duration = Duration::from_secs(5);
+const CACHE_TTL: Duration = Duration::from_secs(5);
 /// How long it is believed that it may not.
-const BELIEVED_DOWN: Duration = Duration::from_secs(1);
+const OPEN_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Most receivers that are remembered.
-const REMEMBERED_MAX: usize = 1_000;
+const CACHE_MAX: usize = 1_000;
 /// So many attempts at one receiver at once, in one process, are a crowd ...
 const CROWD: usize = 20;
 /// ... if the longest of them has taken so long. Nobody knows yet whether the receiver hangs, and
@@ -25,7 +25,7 @@ const CROWD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a process remembers of receivers. Clones remember the same.
 #[derive(Clone, Debug, Default)]
-pub struct Breakers(Arc<Mutex<HashMap<Receiver, Known>>>);
+pub struct Breakers(Arc<Mutex<HashMap<ReceiverKey, Known>>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -34,58 +34,58 @@ struct Known {
     /// When each attempt began that is under way.
     running: Vec<Timestamp>,
     /// What is still to be noted, if somebody is at it.
-    noting: Option<VecDeque<News>>,
+    noting: Option<VecDeque<Observation>>,
 }
 
 /// An attempt that is under way.
 pub(super) struct Running<'a> {
     breakers: &'a Breakers,
-    receiver: &'a Receiver,
+    receiver: &'a ReceiverKey,
     began_at: Timestamp,
 }
 
 impl Breakers {
     /// What is known of a receiver, unless that was too long ago.
-    pub(super) fn recall(&self, receiver: &Receiver, now: Timestamp) -> Option<Breaker> {
+    pub(super) fn recall(&self, receiver: &ReceiverKey, now: Timestamp) -> Option<Breaker> {
         let memory = self.memory();
         let (breaker, read_at) = memory.get(receiver)?.breaker.as_ref()?;
         let believed = match breaker.state {
-            State::Closed { .. } => BELIEVED,
-            State::Open { .. } | State::Trial { .. } => BELIEVED_DOWN,
+            BreakerState::Closed { .. } => CACHE_TTL,
+            BreakerState::Open { .. } | BreakerState::Trial { .. } => OPEN_CACHE_TTL,
         };
         (now < *read_at + believed).then(|| breaker.clone())
     }
 
     /// What was known of a receiver last, however long ago.
-    pub(super) fn last_known(&self, receiver: &Receiver) -> Breaker {
+    pub(super) fn last_known(&self, receiver: &ReceiverKey) -> Breaker {
         let memory = self.memory();
         let known = memory.get(receiver).and_then(|it| it.breaker.as_ref());
         known.map_or_else(|| unknown(receiver), |(breaker, _)| breaker.clone())
     }
 
-    pub(super) fn remember(&self, receiver: &Receiver, breaker: Breaker, now: Timestamp) {
+    pub(super) fn remember(&self, receiver: &ReceiverKey, breaker: Breaker, now: Timestamp) {
         let mut memory = self.memory();
-        if memory.len() >= REMEMBERED_MAX {
+        if memory.len() >= CACHE_MAX {
             memory.retain(|_, it| !it.running.is_empty() || it.noting.is_some());
         }
         memory.entry(receiver.clone()).or_default().breaker = Some((breaker, now));
     }
 
     /// Counts an attempt that begins, until what this gives is dropped.
-    pub(super) fn begin<'a>(&'a self, receiver: &'a Receiver, now: Timestamp) -> Running<'a> {
+    pub(super) fn begin<'a>(&'a self, receiver: &'a ReceiverKey, now: Timestamp) -> Running<'a> {
         self.memory().entry(receiver.clone()).or_default().running.push(now);
         Running { breakers: self, receiver, began_at: now }
     }
 
     /// Whether so many attempts at a receiver are under way, for so long, that it may be hanging.
-    pub(super) fn is_crowded(&self, receiver: &Receiver, now: Timestamp) -> bool {
+    pub(super) fn is_crowded(&self, receiver: &ReceiverKey, now: Timestamp) -> bool {
         let memory = self.memory();
         let Some(Known { running, .. }) = memory.get(receiver) else { return false };
         running.len() >= CROWD && running.iter().any(|it| *it + CROWD_PATIENCE <= now)
     }
 
     /// Whether the caller is to note `news`; otherwise somebody else does.
-    pub(super) fn begin_to_note(&self, receiver: &Receiver, news: News) -> bool {
+    pub(super) fn begin_to_note(&self, receiver: &ReceiverKey, news: Observation) -> bool {
         let mut memory = self.memory();
         let noting = &mut memory.entry(receiver.clone()).or_default().noting;
         let is_first = noting.is_none();
@@ -96,9 +96,9 @@ impl Breakers {
     /// The next of what is to be noted, and what is known after it; nothing once all is noted.
     pub(super) fn next_to_note(
         &self,
-        receiver: &Receiver,
+        receiver: &ReceiverKey,
         now: Timestamp,
-    ) -> Option<(News, Breaker)> {
+    ) -> Option<(Observation, Breaker)> {
         let mut memory = self.memory();
         let Known { breaker, noting, .. } = memory.entry(receiver.clone()).or_default();
         while let Some(news) = noting.as_mut().and_then(VecDeque::pop_front) {
@@ -112,7 +112,7 @@ impl Breakers {
     }
 
     /// Puts something first that is still to be noted.
-    pub(super) fn take_up_again(&self, receiver: &Receiver, news: News) {
+    pub(super) fn take_up_again(&self, receiver: &ReceiverKey, news: Observation) {
         let mut memory = self.memory();
         if let Some(noting) = &mut memory.entry(receiver.clone()).or_default().noting {
             noting.push_front(news);
@@ -120,11 +120,11 @@ impl Breakers {
     }
 
     /// Lets go of what is still to be noted.
-    pub(super) fn stop_noting(&self, receiver: &Receiver) {
+    pub(super) fn stop_noting(&self, receiver: &ReceiverKey) {
         self.memory().entry(receiver.clone()).or_default().noting = None;
     }
 
-    fn memory(&self) -> MutexGuard<'_, HashMap<Receiver, Known>> {
+    fn memory(&self) -> MutexGuard<'_, HashMap<ReceiverKey, Known>> {
         self.0.lock().expect("no panic while it was held")
     }
 }
@@ -139,7 +139,7 @@ impl Drop for Running<'_> {
     }
 }
 
-fn unknown((account, host): &Receiver) -> Breaker {
+fn unknown((account, host): &ReceiverKey) -> Breaker {
     Breaker::unknown(*account, host.clone())
 }
 
@@ -147,19 +147,19 @@ fn unknown((account, host): &Receiver) -> Breaker {
 mod tests {
     use answerback::domain::{
         AccountId, OpId,
-        breaker::{Health, Heard, Host},
+        breaker::{Authority, Health, Heard},
     };
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-    fn receiver() -> Receiver {
-        (AccountId::from_bits(1 << 100), Host::from_text("a.example:443"))
+    fn receiver() -> ReceiverKey {
+        (AccountId::from_bits(1 << 100), Authority::from_text("a.example:443"))
     }
 
-    fn failure(op: u64) -> News {
-        News::Heard(Heard { health: Health::Down, took: Duration::ZERO }, OpId(op))
+    fn failure(op: u64) -> Observation {
+        Observation::Heard(Heard { health: Health::Down, took: Duration::ZERO }, OpId(op))
     }
 
     #[test]
@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(breakers.recall(&receiver, NOW), None);
         let closed = unknown(&receiver);
         let until = NOW + Duration::from_hours(1);
-        let open = Breaker { state: State::Open { until, n_times: 1 }, ..closed.clone() };
-        for (breaker, believed) in [(closed, BELIEVED), (open, BELIEVED_DOWN)] {
+        let open = Breaker { state: BreakerState::Open { until, n_times: 1 }, ..closed.clone() };
+        for (breaker, believed) in [(closed, CACHE_TTL), (open, OPEN_CACHE_TTL)] {
             breakers.remember(&receiver, breaker.clone(), NOW);
             let last = NOW + believed - Duration::from_millis(1);
             assert_eq!(breakers.recall(&receiver, last), Some(breaker.clone()));
@@ -205,7 +205,7 @@ mod tests {
         breakers.remember(&receiver, next, NOW);
         breakers.take_up_again(&receiver, first);
         let (_, next) = breakers.next_to_note(&receiver, NOW).expect("the second is news");
-        assert_eq!(next.state, State::Closed { failed: vec![OpId(1), OpId(2)] });
+        assert_eq!(next.state, BreakerState::Closed { failed: vec![OpId(1), OpId(2)] });
         breakers.remember(&receiver, next, NOW);
         assert!(breakers.next_to_note(&receiver, NOW).is_none());
         assert!(breakers.begin_to_note(&receiver, failure(3)), "nobody is at it any more");

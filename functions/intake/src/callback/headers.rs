@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields,
-        body::{Faults, note},
+        body::{FieldErrors, note},
     },
     domain::delivery::Headers,
 };
@@ -41,7 +41,7 @@ const OURS: [&str; 19] = [
 const OUR_BEGINNINGS: [&str; 5] = ["answerback-", "webhook-", "x-nextks-", "x-noukai-", "x-ping-"];
 
 /// Takes the headers out of the settings; none of them is ours to set, or speaks of the connection.
-pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Headers {
+pub(super) fn read(fields: &mut Fields, faults: &mut FieldErrors) -> Headers {
     let Some(members) = fields.object("headers", faults) else { return Headers::default() };
     let pointer = fields.pointer("headers");
     let at = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));

@@ -1,7 +1,7 @@
 //! What the data of the built-in types of event must look like. That of others is free.
 
 use answerback::{
-    api::{Fields, body::Faults},
+    api::{Fields, body::FieldErrors},
     domain::EventType,
 };
 use jiff::{Timestamp, civil::Date};
@@ -64,7 +64,7 @@ const LETTER: &[Member] = &[
 const JOB: &[Member] = &[("executionId", Kind::Text, false), ("status", Kind::Text, false)];
 
 /// Notes everything that is wrong with the data of an event of this type.
-pub(crate) fn check(event_type: &EventType, mut data: Fields, faults: &mut Faults) {
+pub(crate) fn check(event_type: &EventType, mut data: Fields, faults: &mut FieldErrors) {
     let (members, is_closed) = match event_type.as_str() {
         "notification.receipt" => (RECEIPT, true),
         "message.received" => (MESSAGE, true),
@@ -87,7 +87,7 @@ pub(crate) fn check(event_type: &EventType, mut data: Fields, faults: &mut Fault
 }
 
 /// Notes what is wrong with a member that is there.
-fn member(data: &mut Fields, name: &str, kind: Kind, faults: &mut Faults) {
+fn member(data: &mut Fields, name: &str, kind: Kind, faults: &mut FieldErrors) {
     if let Kind::Number = kind {
         data.integer(name, 0..=u32::MAX, faults);
         return;

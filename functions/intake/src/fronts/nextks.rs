@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{CalledHost, Json},
     },
     domain::{
@@ -53,7 +53,7 @@ pub(crate) async fn notify(
 pub(super) fn read(body: Value) -> Result<Draft, Problem> {
     const DISABLE: [(&str, &str); 2] =
         [("onUserAction", "on_user_action"), ("onTimeout", "on_timeout")];
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let message = fields.take("message");
     let emails = fields.take("user_emails");

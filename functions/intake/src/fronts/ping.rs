@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{CalledHost, Json},
     },
     domain::{
@@ -88,7 +88,7 @@ pub(crate) async fn send(
 
 /// What the body asks for, or everything that is wrong with it.
 pub(super) fn read(body: Value) -> Result<Draft, Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let mut ours = Translation::default();
     let (mut options, mut form, mut links) = (Vec::new(), Vec::new(), String::new());
@@ -150,7 +150,7 @@ fn field(action: &mut Fields, kind: &str, members: &[(&str, &str)]) -> Value {
 }
 
 /// A link as a paragraph of Markdown.
-fn link(action: &mut Fields, faults: &mut Faults) -> Option<String> {
+fn link(action: &mut Fields, faults: &mut FieldErrors) -> Option<String> {
     let label = action.required_line("label", 1..=LABEL_CHARS_MAX, faults);
     let url = action.required_text("value", 1..=URL_CHARS_MAX, faults)?;
     let is_web = url.starts_with("https://") || url.starts_with("http://");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use answerback::{
-    api::{Fields, body::Faults},
+    api::{Fields, body::FieldErrors},
     domain::question::{
         CHOICES_MAX, Choice, FIELDS_MAX, Field, FieldKind, FieldValue, KEY_CHARS_MAX,
         LABEL_CHARS_MAX, Style, VALUE_CHARS_MAX,
@@ -26,7 +26,7 @@ pub(super) fn choices(
     name: &str,
     count: std::ops::RangeInclusive<usize>,
     styled: bool,
-    faults: &mut Faults,
+    faults: &mut FieldErrors,
 ) -> Vec<Choice> {
     let mut seen = BTreeSet::new();
     let mut choices = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn choices(
 }
 
 /// Takes the fields.
-pub(super) fn fields(fields: &mut Fields, faults: &mut Faults) -> Vec<Field> {
+pub(super) fn fields(fields: &mut Fields, faults: &mut FieldErrors) -> Vec<Field> {
     let mut seen = BTreeSet::new();
     let mut form = Vec::new();
     for (pointer, value) in fields.list("fields", 0..=FIELDS_MAX, faults).unwrap_or_default() {
@@ -82,7 +82,7 @@ pub(super) fn fields(fields: &mut Fields, faults: &mut Faults) -> Vec<Field> {
     form
 }
 
-fn kind(entry: &mut Fields, faults: &mut Faults) -> Option<FieldKind> {
+fn kind(entry: &mut Fields, faults: &mut FieldErrors) -> Option<FieldKind> {
     #[derive(Clone, Copy)]
     enum Word {
         Text,

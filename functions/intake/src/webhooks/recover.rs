@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use answerback::{
-    api::{Fields, Problem, body::Faults, http::Json},
+    api::{Fields, Problem, body::FieldErrors, http::Json},
     domain::{
         Delivery, OpId, Scope,
-        delivery::{End, State as Life},
+        delivery::{DeliveryEnd, DeliveryState},
     },
     store::{Listing, Related, advance},
 };
@@ -74,8 +74,10 @@ pub(crate) async fn recover(
 }
 
 fn has_failed(delivery: &Delivery) -> bool {
-    let is_failure = |end: &End| matches!(end, End::Failed(_) | End::DeadLettered(_));
-    matches!(&delivery.state, Life::Done { end, .. } if is_failure(end)) && delivery.body.is_some()
+    let is_failure =
+        |end: &DeliveryEnd| matches!(end, DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_));
+    matches!(&delivery.state, DeliveryState::Done { end, .. } if is_failure(end))
+        && delivery.body.is_some()
 }
 
 /// Redelivers one that has failed. Whether it had.
@@ -96,7 +98,7 @@ async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
 
 /// From when to when.
 fn read(body: Value) -> Result<(Timestamp, Option<Timestamp>), Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     if !fields.has("since") {
         fields.fault("since", "is required", &mut faults);
@@ -115,7 +117,7 @@ fn read(body: Value) -> Result<(Timestamp, Option<Timestamp>), Problem> {
     }
 }
 
-fn time(fields: &mut Fields, name: &str, faults: &mut Faults) -> Option<Timestamp> {
+fn time(fields: &mut Fields, name: &str, faults: &mut FieldErrors) -> Option<Timestamp> {
     let text = fields.text(name, 1..=64, faults)?;
     let time = text.parse().ok();
     if time.is_none() {

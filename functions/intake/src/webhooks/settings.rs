@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::{Faults, note},
+        body::{FieldErrors, note},
     },
     domain::{
         Filter, Webhook, WebhookId,
@@ -39,7 +39,7 @@ impl Draft {
     /// What the body asks for, or everything that is wrong with it. `names`: it may say what the
     /// webhook is to be called.
     pub(super) fn read(body: Value, names: bool) -> Result<Self, Problem> {
-        let mut faults = Faults::new();
+        let mut faults = FieldErrors::new();
         let mut fields = Fields::of(body, "", &mut faults);
         let id = if names { id(&mut fields, &mut faults) } else { None };
         let url = fields.required_text(URL, 1..=URL_CHARS_MAX, &mut faults);
@@ -55,7 +55,7 @@ impl Draft {
         if !faults.is_empty() {
             return Err(Problem::invalid(faults));
         }
-        let usual = || receiver.profile.behaviour().event_types;
+        let usual = || receiver.profile.spec().event_types;
         let usual = || usual().iter().filter_map(|it| Filter::parse(it)).collect();
         let settings = Settings {
             description,
@@ -78,7 +78,7 @@ impl Draft {
 /// The body that would make `webhook`.
 fn spell(webhook: &Webhook) -> Map<String, Value> {
     let Settings { description, receiver, event_types, max_payload_bytes } = &webhook.settings;
-    let behaviour = receiver.profile.behaviour();
+    let spec = receiver.profile.spec();
     let event_types: Vec<&str> = event_types.iter().map(Filter::as_str).collect();
     let headers = receiver.headers.0.iter();
     let headers: Map<String, Value> =
@@ -90,21 +90,21 @@ fn spell(webhook: &Webhook) -> Map<String, Value> {
     set("enabled", webhook.disabled.is_none().into());
     set("headers", headers.into());
     set("max_payload_bytes", (*max_payload_bytes).into());
-    set("profile", behaviour.name.into());
+    set("profile", spec.name.into());
     if let Some(body) = receiver.body {
-        set("body", body.behaviour().name.into());
+        set("body", body.spec().name.into());
     }
     if let Some(signature) = receiver.signature {
-        set("signature", signature.behaviour().name.into());
+        set("signature", signature.spec().name.into());
     }
     // What is as the profile has it follows the profile.
-    if event_types != behaviour.event_types {
+    if event_types != spec.event_types {
         set("event_types", event_types.into());
     }
-    if receiver.timeout_seconds != behaviour.timeout_seconds {
+    if receiver.timeout_seconds != spec.timeout_seconds {
         set("timeout_seconds", receiver.timeout_seconds.into());
     }
-    if receiver.retry != behaviour.retry() {
+    if receiver.retry != spec.retry() {
         let (delays, jitter) = (&receiver.retry.delays_seconds, receiver.retry.jitter);
         set("retry", json!({ "delays_seconds": delays, "jitter": jitter }));
     }
@@ -131,7 +131,7 @@ fn merge(whole: &mut Map<String, Value>, patch: Map<String, Value>) {
     }
 }
 
-fn id(fields: &mut Fields, faults: &mut Faults) -> Option<WebhookId> {
+fn id(fields: &mut Fields, faults: &mut FieldErrors) -> Option<WebhookId> {
     let text = fields.text("id", 1..=ID_CHARS_MAX, faults)?;
     let id = WebhookId::parse(&text);
     if id.is_none() {
@@ -141,7 +141,7 @@ fn id(fields: &mut Fields, faults: &mut Faults) -> Option<WebhookId> {
     id
 }
 
-fn event_types(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Filter>> {
+fn event_types(fields: &mut Fields, faults: &mut FieldErrors) -> Option<Vec<Filter>> {
     let mut filters = Vec::new();
     for (pointer, value) in fields.list("event_types", 1..=EVENT_TYPES_MAX, faults)? {
         let text = value.as_str().filter(|it| it.len() <= TYPE_CHARS_MAX);

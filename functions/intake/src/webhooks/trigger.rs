@@ -3,12 +3,12 @@
 use answerback::{
     api::{
         Fields, Problem,
-        body::Faults,
+        body::FieldErrors,
         http::{CalledHost, JsonOrNothing, trace},
         views::{DeliveryView, posted_body},
     },
     domain::{
-        Delivery, EventId, EventType, OpId, PostedEvent, Scope,
+        Delivery, Event, EventId, EventType, OpId, Scope,
         delivery::{Origin, Target},
         event::TYPE_CHARS_MAX,
     },
@@ -40,12 +40,12 @@ pub(crate) async fn trigger(
     let webhook = find_enabled(&app, &caller, &id).await?;
     let now = app.clock.now();
     let op = OpId::new(app.entropy.next());
-    let event = PostedEvent {
+    let event = Event {
         id: EventId::mint(now, app.entropy.next()),
         account: caller.account(),
         livemode: caller.livemode(),
         created_by: op,
-        fingerprint: None,
+        body_hash: None,
         created_at: now,
         trace: trace(&headers),
         event_type,
@@ -61,7 +61,7 @@ pub(crate) async fn trigger(
         revision: 0,
     };
     let receiver = webhook.settings.receiver.without_secrets();
-    let body = posted_body(&receiver.behaviour(), webhook.settings.max_payload_bytes, &event);
+    let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, &event);
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
@@ -85,7 +85,7 @@ pub(crate) async fn trigger(
 
 /// Which event the body asks for.
 fn read(body: Value) -> Result<(EventType, String), Problem> {
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let text = fields.text("type", 1..=TYPE_CHARS_MAX, &mut faults);
     let event_type = EventType::parse(text.as_deref().unwrap_or(TEST));

@@ -7,9 +7,9 @@ use answerback::{
     },
     domain::{
         Channel, Delivery, MessageId, OpId, Request, RequestId,
-        delivery::{End, State as Duty},
-        reading::Told,
-        request::State as Life,
+        delivery::{DeliveryEnd, DeliveryState},
+        reading::ReadOutcome,
+        request::RequestState,
     },
     fronts::ping::{PingProblem, of_token},
     service::{requests::callback_delivery, settled},
@@ -64,7 +64,7 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
     if delivery.is_some_and(|it| has_failed(&it)) {
         return Ok(bare("failed"));
     }
-    if matches!(request.state, Life::Ended(_)) && PingView::of_request(&request).is_none() {
+    if matches!(request.state, RequestState::Ended(_)) && PingView::of_request(&request).is_none() {
         // It ended without an answer.
         return Ok(bare("expired"));
     }
@@ -73,10 +73,10 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
         take(app, request, op, |it| serde_json::value::to_raw_value(&PingView::of_request(it)))
             .await?;
     Ok(match told {
-        None | Some(Told::LeasedUntil(_)) => bare("pending"),
-        Some(Told::AlreadyRead) => bare("already_read"),
-        Some(Told::Expired) => bare("expired"),
-        Some(Told::Result { .. }) => {
+        None | Some(ReadOutcome::LeasedUntil(_)) => bare("pending"),
+        Some(ReadOutcome::AlreadyRead) => bare("already_read"),
+        Some(ReadOutcome::Expired) => bare("expired"),
+        Some(ReadOutcome::Result { .. }) => {
             let row = request.rows.iter().flatten().next();
             let submitted_at = row.map(|it| Time(it.at));
             View { status: "submitted", submitted: Some(Submitted { result, submitted_at }) }
@@ -92,13 +92,16 @@ async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Pr
     let is_there = |it: &Request| {
         it.channel == Some(channel.id)
             && MessageId::of(id) == message
-            && !matches!(it.state, Life::Erased { .. })
+            && !matches!(it.state, RequestState::Erased { .. })
     };
     request.filter(is_there).ok_or_else(Problem::not_found)
 }
 
 fn has_failed(delivery: &Delivery) -> bool {
-    matches!(delivery.state, Duty::Done { end: End::Failed(_) | End::DeadLettered(_), .. })
+    matches!(
+        delivery.state,
+        DeliveryState::Done { end: DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_), .. }
+    )
 }
 
 fn bare(status: &'static str) -> View {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, value::RawValue, value::to_raw_value};
 
 use super::{EventBody, ResponseView, ResultData, Time, answer_fields};
 use crate::domain::{
-    Answer, Event, MessageId, PostedEvent, Request,
-    profile::{Behaviour, Body},
+    Answer, Event, MessageId, OutboxEvent, Request,
+    profile::{Body, Spec},
 };
 
 /// An event whose data does not fit.
@@ -97,12 +97,12 @@ impl<'a> NextKsView<'a> {
 
 /// What `event` of `request` looks like to a receiver that expects this, and takes so many bytes.
 pub fn callback_body(
-    behaviour: &Behaviour,
+    spec: &Spec,
     max_bytes: u32,
     request: &Request,
-    event: &Event,
+    event: &OutboxEvent,
 ) -> Vec<u8> {
-    match behaviour.body {
+    match spec.body {
         Body::NextKs => bytes(&NextKsView::new(ResultData::of_event(request, event))),
         Body::Ping => {
             let answer = event.answered.as_ref().map(|it| &it.answer);
@@ -110,28 +110,28 @@ pub fn callback_body(
         }
         Body::Envelope | Body::Data | Body::Noukai => {
             let whole = EventBody::new(request, event);
-            of_data(behaviour, max_bytes, &whole, &request.id.to_string(), &request.base_url)
+            of_data(spec, max_bytes, &whole, &request.id.to_string(), &request.base_url)
         }
     }
 }
 
 /// What `event` looks like to a receiver that expects this, and takes so many bytes. One that
 /// expects what becomes of a request gets the data as it was posted.
-pub fn posted_body(behaviour: &Behaviour, max_bytes: u32, event: &PostedEvent) -> Vec<u8> {
+pub fn posted_body(spec: &Spec, max_bytes: u32, event: &Event) -> Vec<u8> {
     let whole = EventBody::of_posted(event);
-    of_data(behaviour, max_bytes, &whole, &whole.id, &event.base_url)
+    of_data(spec, max_bytes, &whole, &whole.id, &event.base_url)
 }
 
 /// `other_id` stands for the execution where there is none.
 fn of_data(
-    behaviour: &Behaviour,
+    spec: &Spec,
     max_bytes: u32,
     whole: &EventBody<'_>,
     other_id: &str,
     base_url: &str,
 ) -> Vec<u8> {
-    let name = behaviour.event_name(whole.r#type);
-    let body = match behaviour.body {
+    let name = spec.event_name(whole.r#type);
+    let body = match spec.body {
         Body::Envelope => whole.to_bytes(),
         Body::Noukai => bytes(&noukai(name, &whole.data, other_id, None)),
         Body::Data | Body::NextKs | Body::Ping => whole.data.get().as_bytes().to_vec(),
@@ -141,7 +141,7 @@ fn of_data(
     }
     let data_url = format!("{base_url}/v1/events/{}", whole.id);
     let elsewhere = Elsewhere { truncated: true, data_url: &data_url };
-    match behaviour.body {
+    match spec.body {
         Body::Envelope => bytes(&Truncated {
             id: &whole.id,
             r#type: whole.r#type,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Time;
 use crate::domain::{
     Attempt, Delivery,
-    delivery::{End, Reason, State, Target, waiting::Because},
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, waiting::WaitReason},
 };
 
 /// A delivery.
@@ -73,9 +73,9 @@ impl<'a> DeliveryView<'a> {
     /// The view of `delivery`.
     pub fn new(delivery: &'a Delivery) -> Self {
         let (next_attempt_at, finished_at) = match delivery.state {
-            State::Waiting { not_before, .. } => (Some(Time(not_before)), None),
-            State::Leased { .. } => (None, None),
-            State::Done { at, .. } => (None, Some(Time(at))),
+            DeliveryState::Waiting { not_before, .. } => (Some(Time(not_before)), None),
+            DeliveryState::Leased { .. } => (None, None),
+            DeliveryState::Done { at, .. } => (None, Some(Time(at))),
         };
         Self {
             id: delivery.id.to_string(),
@@ -87,7 +87,7 @@ impl<'a> DeliveryView<'a> {
                 Target::Https(receiver) => TargetView {
                     kind: "https",
                     url: Some(&receiver.url),
-                    profile: Some(receiver.profile.behaviour().name),
+                    profile: Some(receiver.profile.spec().name),
                 },
                 Target::Bus => TargetView { kind: "bus", url: None, profile: None },
                 Target::Erased => TargetView { kind: "https", url: None, profile: None },
@@ -137,37 +137,41 @@ impl<'a> AttemptView<'a> {
 /// How `delivery` stands.
 pub fn status(delivery: &Delivery) -> &'static str {
     match delivery.state {
-        State::Waiting { .. } | State::Leased { .. } => "pending",
-        State::Done { end, .. } => match end {
-            End::Delivered => "delivered",
-            End::Failed(_) => "failed",
-            End::DeadLettered(_) => "dead_lettered",
-            End::Cancelled => "cancelled",
+        DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => "pending",
+        DeliveryState::Done { end, .. } => match end {
+            DeliveryEnd::Delivered => "delivered",
+            DeliveryEnd::Failed(_) => "failed",
+            DeliveryEnd::DeadLettered(_) => "dead_lettered",
+            DeliveryEnd::Cancelled => "cancelled",
         },
     }
 }
 
 fn reason(delivery: &Delivery) -> Option<&'static str> {
     let reason = match delivery.state {
-        State::Waiting { because, .. } => {
+        DeliveryState::Waiting { because, .. } => {
             return because.map(|it| match it {
-                Because::BreakerOpen => "breaker_open",
-                Because::SlowLane => "slow_lane",
+                WaitReason::BreakerOpen => "breaker_open",
+                WaitReason::SlowLane => "slow_lane",
             });
         }
-        State::Done { end: End::Failed(reason) | End::DeadLettered(reason), .. } => reason,
-        State::Done { end: End::Delivered | End::Cancelled, .. } | State::Leased { .. } => {
+        DeliveryState::Done {
+            end: DeliveryEnd::Failed(reason) | DeliveryEnd::DeadLettered(reason),
+            ..
+        } => reason,
+        DeliveryState::Done { end: DeliveryEnd::Delivered | DeliveryEnd::Cancelled, .. }
+        | DeliveryState::Leased { .. } => {
             return None;
         }
     };
     Some(match reason {
-        Reason::Redirect => "redirect",
-        Reason::Gone => "gone",
-        Reason::BlockedAddress => "blocked_address",
-        Reason::RetriesSpent => "retries_spent",
-        Reason::CrashLoop => "crash_loop",
-        Reason::NotAccepted => "not_accepted",
-        Reason::Disabled => "webhook_disabled",
+        FailureReason::Redirect => "redirect",
+        FailureReason::Gone => "gone",
+        FailureReason::BlockedAddress => "blocked_address",
+        FailureReason::RetriesSpent => "retries_spent",
+        FailureReason::CrashLoop => "crash_loop",
+        FailureReason::NotAccepted => "not_accepted",
+        FailureReason::Disabled => "webhook_disabled",
     })
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{ResultData, Time};
-use crate::domain::{Event, PostedEvent, Request};
+use crate::domain::{Event, OutboxEvent, Request};
 
 /// An event in full, as `standard` receivers and the event bus get it.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub struct EventView<'a> {
 
 impl<'a> EventBody<'a> {
     /// What `event` of `request` looks like.
-    pub fn new(request: &Request, event: &'a Event) -> Self {
+    pub fn new(request: &Request, event: &'a OutboxEvent) -> Self {
         let data = to_raw_value(&ResultData::of_event(request, event));
         Self {
             id: event.id(request.id).to_string(),
@@ -38,7 +38,7 @@ impl<'a> EventBody<'a> {
     }
 
     /// What `event` looks like.
-    pub fn of_posted(event: &'a PostedEvent) -> Self {
+    pub fn of_posted(event: &'a Event) -> Self {
         let data = RawValue::from_string(event.data.clone());
         Self {
             id: event.id.to_string(),
@@ -57,13 +57,13 @@ impl<'a> EventBody<'a> {
 
 impl<'a> EventView<'a> {
     /// The view of `event`.
-    pub fn new(event: &'a PostedEvent) -> Self {
+    pub fn new(event: &'a Event) -> Self {
         let external_reference_id = event.external_reference_id.as_deref();
         Self { body: EventBody::of_posted(event), external_reference_id }
     }
 
     /// The view of an event of a request's.
-    pub fn of_request(request: &'a Request, event: &'a Event) -> Self {
+    pub fn of_request(request: &'a Request, event: &'a OutboxEvent) -> Self {
         let external_reference_id = request.question.external_reference_id.as_deref();
         Self { body: EventBody::new(request, event), external_reference_id }
     }

@@ -7,12 +7,12 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{ChoiceView, FieldView, Time, answer_fields};
 use crate::{
     domain::{
-        Event, EventKind, Request,
+        OutboxEvent, Request, RequestEvent,
         delivery::Delivery,
-        event::Answered,
+        event::RecordedAnswer,
         quorum::Count,
         reading::ReadMode,
-        request::{DecidedBy, End, Mode, Outcome, Row, State},
+        request::{AnswerMode, DecidedBy, Outcome, RequestEnd, RequestState, Row},
     },
     signing::LinkToken,
 };
@@ -118,7 +118,7 @@ impl<'a> RequestView<'a> {
     /// The view that `viewer` has of `request`.
     pub fn new(request: &'a Request, viewer: Viewer<'a>) -> Self {
         let end = end(request);
-        let (question, terms) = (&request.question, &request.terms);
+        let (question, policy) = (&request.question, &request.policy);
         Self {
             id: request.id.to_string(),
             status: request_status(request),
@@ -127,9 +127,9 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
-            mode: match terms.mode {
-                Mode::OnUserAction => "on_user_action",
-                Mode::OnTimeout => "on_timeout",
+            mode: match policy.mode {
+                AnswerMode::OnUserAction => "on_user_action",
+                AnswerMode::OnTimeout => "on_timeout",
             },
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
@@ -142,20 +142,20 @@ impl<'a> RequestView<'a> {
             created_at: Time(request.created_at),
             deadline: Time(request.deadline),
             finished_at: end.map(|it| Time(it.at)),
-            callback: terms.callback.as_ref().map(|it| CallbackView {
+            callback: policy.callback.as_ref().map(|it| CallbackView {
                 url: &it.receiver.url,
-                profile: it.receiver.profile.behaviour().name,
+                profile: it.receiver.profile.spec().name,
                 delivery_id: viewer.delivery.map(|it| it.id.to_string()),
                 status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
             }),
             read: ReadView {
-                mode: match terms.read.mode {
+                mode: match policy.read.mode {
                     ReadMode::Repeat => "repeat",
                     ReadMode::Once => "once",
                     ReadMode::Lease { .. } => "lease",
                 },
-                ttl_seconds: terms.read.ttl_seconds,
-                lease_seconds: match terms.read.mode {
+                ttl_seconds: policy.read.ttl_seconds,
+                lease_seconds: match policy.read.mode {
                     ReadMode::Repeat | ReadMode::Once => None,
                     ReadMode::Lease { seconds } => Some(seconds),
                 },
@@ -183,7 +183,7 @@ impl<'a> ResponseView<'a> {
         }
     }
 
-    fn of_event(request: &'a Request, event: &Event, answered: &'a Answered) -> Self {
+    fn of_event(request: &'a Request, event: &OutboxEvent, answered: &'a RecordedAnswer) -> Self {
         Self {
             user_email: email(request, answered.row),
             answer: Some(AnswerView {
@@ -199,7 +199,7 @@ impl<'a> ResponseView<'a> {
 impl CallbackStatus {
     /// What became of `request`'s callback; `None` where it has none.
     pub fn of(request: &Request, delivery: Option<&Delivery>) -> Option<&'static str> {
-        request.terms.callback.as_ref()?;
+        request.policy.callback.as_ref()?;
         let waiting = match (request.callback_event, end(request)) {
             (Some(_), _) => "pending",
             (None, None) => "waiting",
@@ -222,14 +222,16 @@ impl<'a> ResultData<'a> {
     }
 
     /// What `event` tells of `request`. Later events do not change it.
-    pub fn of_event(request: &'a Request, event: &'a Event) -> Self {
+    pub fn of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
         match (event.kind, &event.answered) {
-            (EventKind::RequestFinished | EventKind::RequestCancelled, _) => Self::of_end(request),
-            (EventKind::RequestAnswered, Some(answered)) => {
+            (RequestEvent::RequestFinished | RequestEvent::RequestCancelled, _) => {
+                Self::of_end(request)
+            }
+            (RequestEvent::RequestAnswered, Some(answered)) => {
                 let response = ResponseView::of_event(request, event, answered);
                 Self::new(request, None, vec![response])
             }
-            (EventKind::RequestCreated | EventKind::RequestAnswered, _) => {
+            (RequestEvent::RequestCreated | RequestEvent::RequestAnswered, _) => {
                 let rows = 0..request.question.n_rows();
                 let responses = rows.map(|it| ResponseView::new(request, it, None, true));
                 let mut responses: Vec<ResponseView<'_>> = responses.collect();
@@ -249,7 +251,11 @@ impl<'a> ResultData<'a> {
         self
     }
 
-    fn new(request: &'a Request, end: Option<&'a End>, responses: Vec<ResponseView<'a>>) -> Self {
+    fn new(
+        request: &'a Request,
+        end: Option<&'a RequestEnd>,
+        responses: Vec<ResponseView<'a>>,
+    ) -> Self {
         Self {
             request_id: request.id.to_string(),
             external_reference_id: request.question.external_reference_id.as_deref(),
@@ -274,7 +280,7 @@ pub fn request_status(request: &Request) -> &'static str {
     end(request).map_or("pending", status_of)
 }
 
-fn status_of(end: &End) -> &'static str {
+fn status_of(end: &RequestEnd) -> &'static str {
     if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
 }
 
@@ -298,10 +304,10 @@ fn decided_by(decided_by: DecidedBy) -> &'static str {
     }
 }
 
-fn end(request: &Request) -> Option<&End> {
+fn end(request: &Request) -> Option<&RequestEnd> {
     match &request.state {
-        State::Ended(end) => Some(end),
-        State::Pending | State::Erased { .. } => None,
+        RequestState::Ended(end) => Some(end),
+        RequestState::Pending | RequestState::Erased { .. } => None,
     }
 }
 
@@ -311,7 +317,7 @@ fn email(request: &Request, number: usize) -> Option<&str> {
 
 /// As short as it can be written.
 fn quorum(request: &Request) -> Value {
-    let quorum = &request.terms.quorum;
+    let quorum = &request.policy.quorum;
     let count: Value = match quorum.count {
         Count::All => "all".into(),
         Count::AtLeast(1) if quorum.option.is_none() && quorum.veto.is_empty() => "any".into(),

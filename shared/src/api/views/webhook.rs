@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Time;
-use crate::domain::{Filter, Webhook, retry::RetryPolicy, webhook::Why};
+use crate::domain::{Filter, Webhook, retry::RetryPolicy, webhook::DisableReason};
 
 /// A webhook, without its secrets.
 #[derive(Debug, Serialize)]
@@ -50,9 +50,9 @@ impl<'a> WebhookView<'a> {
             disabled_reason: webhook.disabled.map(|it| disabled_reason(it.why)),
             disabled_at: webhook.disabled.map(|it| Time(it.at)),
             failing_since: webhook.failing_since.map(Time),
-            profile: settings.receiver.profile.behaviour().name,
-            body: settings.receiver.body.map(|it| it.behaviour().name),
-            signature: settings.receiver.signature.map(|it| it.behaviour().name),
+            profile: settings.receiver.profile.spec().name,
+            body: settings.receiver.body.map(|it| it.spec().name),
+            signature: settings.receiver.signature.map(|it| it.spec().name),
             timeout_seconds: settings.receiver.timeout_seconds,
             retry: RetryView { delays_seconds, jitter: *jitter },
             headers: settings
@@ -71,11 +71,11 @@ impl<'a> WebhookView<'a> {
     }
 }
 
-/// Why a webhook is disabled, as the API writes it.
-pub fn disabled_reason(why: Why) -> &'static str {
+/// DisableReason a webhook is disabled, as the API writes it.
+pub fn disabled_reason(why: DisableReason) -> &'static str {
     match why {
-        Why::ByHand => "by_hand",
-        Why::Gone => "gone",
-        Why::Failing => "failing",
+        DisableReason::ByHand => "by_hand",
+        DisableReason::Gone => "gone",
+        DisableReason::Failing => "failing",
     }
 }

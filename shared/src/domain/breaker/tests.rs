@@ -17,7 +17,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn unknown() -> Breaker {
-    let host = Host::of("https://hooks.example.com/hook").expect("a host");
+    let host = Authority::of("https://hooks.example.com/hook").expect("a host");
     Breaker::unknown(AccountId::from_bits(1), host)
 }
 
@@ -34,14 +34,14 @@ fn opened(now: Timestamp) -> Breaker {
 #[track_caller]
 fn tried(breaker: &Breaker, now: Timestamp, op: u64) -> Breaker {
     match breaker.way(now, OpId(op)) {
-        Way::Trial(next) => *next,
+        Route::Trial(next) => *next,
         other => panic!("no trial, but {other:?}"),
     }
 }
 
 #[test]
 fn a_host_has_a_port_whether_or_not_it_is_written() {
-    let host = |url| Host::of(url).map(|it| (it.to_string(), it.name().to_owned()));
+    let host = |url| Authority::of(url).map(|it| (it.to_string(), it.name().to_owned()));
     let both = |host: &str, name: &str| Some((host.to_owned(), name.to_owned()));
     assert_eq!(host("https://a.example/x?y"), both("a.example:443", "a.example"));
     assert_eq!(host("https://a.example:8443/"), both("a.example:8443", "a.example"));
@@ -54,21 +54,21 @@ fn a_host_has_a_port_whether_or_not_it_is_written() {
 fn what_is_well_and_quick_is_no_news() {
     assert_eq!(unknown().heard(UP, at(0), OpId(1)), None);
     assert_eq!(unknown().heard(UNKNOWN, at(0), OpId(1)), None);
-    assert_eq!(unknown().way(at(0), OpId(1)), Way::Clear);
+    assert_eq!(unknown().way(at(0), OpId(1)), Route::Clear);
     assert!(!unknown().needs_slow_lane());
 }
 
 #[test]
 fn five_failures_in_a_row_open_it_for_a_minute() {
     let four = (1..=4).fold(unknown(), |it, op| after(&it, DOWN, at(0), op));
-    assert_eq!(four.way(at(0), OpId(9)), Way::Clear);
+    assert_eq!(four.way(at(0), OpId(9)), Route::Clear);
     assert!(!four.needs_slow_lane(), "who fails fast keeps nobody waiting");
     // Another that gets through begins the count anew.
     let recovered = after(&four, UP, at(1), 9);
-    assert_eq!(recovered.state, State::Closed { failed: Vec::new() });
+    assert_eq!(recovered.state, BreakerState::Closed { failed: Vec::new() });
     let five = after(&four, TIMED_OUT, at(2), 5);
-    assert_eq!(five.state, State::Open { until: at(62), n_times: 1 });
-    assert_eq!(five.way(at(61), OpId(9)), Way::Barred(at(62)));
+    assert_eq!(five.state, BreakerState::Open { until: at(62), n_times: 1 });
+    assert_eq!(five.way(at(61), OpId(9)), Route::Barred(at(62)));
     assert!(five.needs_slow_lane());
     // What had begun before fails as well, and is no news.
     assert_eq!(five.heard(TIMED_OUT, at(3), OpId(6)), None);
@@ -78,18 +78,18 @@ fn five_failures_in_a_row_open_it_for_a_minute() {
 fn one_tries_when_its_time_is_over_and_the_others_wait_for_what_comes_of_it() {
     let open = opened(at(0));
     let trial = tried(&open, at(60), 7);
-    assert_eq!(trial.state, State::Trial { by: OpId(7), until: at(90), n_times: 1 });
-    assert_eq!(trial.way(at(61), OpId(8)), Way::Barred(at(90)));
-    assert_eq!(trial.way(at(61), OpId(7)), Way::Clear, "its own write, come back");
+    assert_eq!(trial.state, BreakerState::Trial { by: OpId(7), until: at(90), n_times: 1 });
+    assert_eq!(trial.way(at(61), OpId(8)), Route::Barred(at(90)));
+    assert_eq!(trial.way(at(61), OpId(7)), Route::Clear, "its own write, come back");
     assert_eq!(trial.heard(DOWN, at(62), OpId(8)), None, "others' failures do not decide");
     // Whoever tried has died.
     assert_eq!(tried(&trial, at(90), 8).revision, trial.revision + 1);
 
     let closed = after(&trial, UP, at(63), 7);
-    assert_eq!(closed.way(at(63), OpId(8)), Way::Clear);
+    assert_eq!(closed.way(at(63), OpId(8)), Route::Clear);
     assert_eq!(closed.heard(DOWN, at(64), OpId(7)), None, "its own write, come back");
     let anew = (11..=15).fold(closed, |it, op| after(&it, DOWN, at(70), op));
-    assert_eq!(anew.state, State::Open { until: at(130), n_times: 1 });
+    assert_eq!(anew.state, BreakerState::Open { until: at(130), n_times: 1 });
 }
 
 #[test]
@@ -97,10 +97,10 @@ fn each_trial_in_vain_doubles_the_time_up_to_an_hour() {
     let mut breaker = opened(at(0));
     let mut lengths = Vec::new();
     for op in 10..18 {
-        let State::Open { until, .. } = breaker.state else { panic!("not open") };
+        let BreakerState::Open { until, .. } = breaker.state else { panic!("not open") };
         let heard = if op % 2 == 0 { DOWN } else { UNKNOWN };
         breaker = after(&tried(&breaker, until, op), heard, until, op);
-        let State::Open { until: next, .. } = breaker.state else { panic!("not open") };
+        let BreakerState::Open { until: next, .. } = breaker.state else { panic!("not open") };
         lengths.push(next.duration_since(until).as_secs());
     }
     assert_eq!(lengths, [120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]);
@@ -111,8 +111,8 @@ fn who_keeps_times_of_its_own_counts_as_well() {
     let open = opened(at(0));
     assert_eq!(open.heard(DOWN, at(59), OpId(9)), None);
     let again = after(&open, DOWN, at(60), 9);
-    assert_eq!(again.state, State::Open { until: at(180), n_times: 2 });
-    assert_eq!(after(&open, UP, at(30), 9).state, State::Closed { failed: Vec::new() });
+    assert_eq!(again.state, BreakerState::Open { until: at(180), n_times: 2 });
+    assert_eq!(after(&open, UP, at(30), 9).state, BreakerState::Closed { failed: Vec::new() });
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn slow_is_whoever_took_long_last() {
     let long = Heard { took: SLOW + Duration::from_millis(1), ..UP };
     let slow = after(&unknown(), long, at(0), 1);
     assert!(slow.needs_slow_lane());
-    assert_eq!(slow.way(at(0), OpId(2)), Way::Clear);
+    assert_eq!(slow.way(at(0), OpId(2)), Route::Clear);
     assert_eq!(slow.heard(long, at(1), OpId(2)), None);
     assert_eq!(slow.keeps_waiting(at(1)), None);
     assert_eq!(slow.heard(UNKNOWN, at(1), OpId(2)), None);
@@ -147,9 +147,9 @@ proptest! {
             let op = OpId(u64::try_from(number).expect("few"));
             let before = breaker.clone();
             if kind == 5 {
-                let Way::Trial(next) = breaker.way(now, op) else { continue };
-                prop_assert_eq!(next.way(now, op), Way::Clear);
-                prop_assert!(matches!(next.way(now, OpId(u64::MAX)), Way::Barred(_)));
+                let Route::Trial(next) = breaker.way(now, op) else { continue };
+                prop_assert_eq!(next.way(now, op), Route::Clear);
+                prop_assert!(matches!(next.way(now, OpId(u64::MAX)), Route::Barred(_)));
                 prop_assert!(in_a_row >= FAILURES_MAX);
                 breaker = *next;
             } else {
@@ -165,11 +165,11 @@ proptest! {
                     Health::Down | Health::TimedOut => in_a_row + 1,
                     Health::Unknown => in_a_row,
                 };
-                let is_closed = matches!(breaker.state, State::Closed { .. });
+                let is_closed = matches!(breaker.state, BreakerState::Closed { .. });
                 prop_assert_eq!(is_closed, in_a_row < FAILURES_MAX);
             }
             prop_assert_eq!(breaker.revision, before.revision + u64::from(breaker != before));
-            if let Way::Barred(until) = breaker.way(now, OpId(u64::MAX)) {
+            if let Route::Barred(until) = breaker.way(now, OpId(u64::MAX)) {
                 prop_assert!(now < until && until <= now + OPEN_MAX);
             }
         }

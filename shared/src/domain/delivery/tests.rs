@@ -2,13 +2,13 @@
 //! and of all that can be done to one in [`histories`].
 
 mod histories;
-mod put_off;
+mod postpone;
 mod workers;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{EventKind, retry::CRASHES_MAX};
+use crate::domain::{RequestEvent, retry::CRASHES_MAX};
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const ME: OpId = OpId(1);
@@ -30,7 +30,7 @@ fn delivery() -> Delivery {
         livemode: true,
         channel: None,
         event,
-        event_type: EventKind::RequestFinished.into(),
+        event_type: RequestEvent::RequestFinished.into(),
         happened_at: at(0),
         trace: None,
         target: Target::Https(Receiver {
@@ -40,7 +40,7 @@ fn delivery() -> Delivery {
         webhook: None,
         body: Some(b"{}".to_vec()),
         created_at: CREATED,
-        state: State::Waiting { not_before: CREATED, because: None },
+        state: DeliveryState::Waiting { not_before: CREATED, because: None },
         attempt: 0,
         starts: 0,
         failures: 0,
@@ -59,15 +59,15 @@ fn started(delivery: &Delivery, now: Timestamp, op: OpId) -> Delivery {
     }
 }
 
-const RETRY: Verdict = Verdict::Retry { retry_after: None };
+const RETRY: AttemptVerdict = AttemptVerdict::Retry { retry_after: None };
 
 #[track_caller]
-fn finished(delivery: &Delivery, verdict: Verdict, now: Timestamp, op: OpId) -> Delivery {
+fn finished(delivery: &Delivery, verdict: AttemptVerdict, now: Timestamp, op: OpId) -> Delivery {
     delivery.finish(verdict, now, 0.0, op).expect("it is theirs")
 }
 
-fn end(delivery: &Delivery) -> Option<End> {
-    let State::Done { end, .. } = delivery.state else { return None };
+fn end(delivery: &Delivery) -> Option<DeliveryEnd> {
+    let DeliveryState::Done { end, .. } = delivery.state else { return None };
     Some(end)
 }
 
@@ -85,7 +85,7 @@ fn an_identifier_is_stable_and_another_for_every_event_and_target() {
 #[test]
 fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
     let mine = started(&delivery(), at(0), ME);
-    let lease = State::Leased { owner: ME, until: at(45) };
+    let lease = DeliveryState::Leased { owner: ME, until: at(45) };
     assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
     assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
 
@@ -116,29 +116,32 @@ fn a_hint_that_is_stale_early_or_late_does_nothing() {
     assert_eq!(waiting.start(1, at(60), OTHER), Start::Early(at(61)));
     let mine = started(&waiting, at(61), ME);
     assert_eq!(mine.start(1, at(999), OTHER), Start::Nothing);
-    let done = finished(&mine, Verdict::Accepted, at(62), ME);
+    let done = finished(&mine, AttemptVerdict::Accepted, at(62), ME);
     assert_eq!(done.start(2, at(999), OTHER), Start::Nothing);
 }
 
 #[test]
 fn only_who_has_the_lease_can_finish() {
     let mine = started(&delivery(), at(0), ME);
-    assert_eq!(delivery().finish(Verdict::Accepted, at(1), 0.0, ME), None);
-    assert_eq!(mine.finish(Verdict::Accepted, at(1), 0.0, OTHER), None);
+    assert_eq!(delivery().finish(AttemptVerdict::Accepted, at(1), 0.0, ME), None);
+    assert_eq!(mine.finish(AttemptVerdict::Accepted, at(1), 0.0, OTHER), None);
     let theirs = started(&mine, at(47), OTHER);
-    assert_eq!(theirs.finish(Verdict::Accepted, at(48), 0.0, ME), None);
+    assert_eq!(theirs.finish(AttemptVerdict::Accepted, at(48), 0.0, ME), None);
     // Late, but nobody took over.
-    let done = finished(&mine, Verdict::Accepted, at(50), ME);
-    assert_eq!(done.state, State::Done { end: End::Delivered, at: at(50), op: ME });
+    let done = finished(&mine, AttemptVerdict::Accepted, at(50), ME);
+    assert_eq!(done.state, DeliveryState::Done { end: DeliveryEnd::Delivered, at: at(50), op: ME });
     assert_eq!(done.due_at, None);
-    assert_eq!(done.finish(Verdict::Accepted, at(51), 0.0, ME), None);
+    assert_eq!(done.finish(AttemptVerdict::Accepted, at(51), 0.0, ME), None);
 }
 
 #[test]
 fn what_will_never_work_is_not_tried_again() {
     let mine = started(&delivery(), at(0), ME);
-    let failed = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
-    assert_eq!((end(&failed), failed.failures), (Some(End::Failed(Reason::Gone)), 1));
+    let failed = finished(&mine, AttemptVerdict::Permanent(FailureReason::Gone), at(1), ME);
+    assert_eq!(
+        (end(&failed), failed.failures),
+        (Some(DeliveryEnd::Failed(FailureReason::Gone)), 1)
+    );
     assert_eq!(failed.due_at, None);
 }
 
@@ -147,16 +150,16 @@ fn retries_come_at_their_times_and_end() {
     let first = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
     // Hinted, so the sweep looks a little later; the other is beyond what a queue delays.
     assert_eq!((first.state, first.due_at), {
-        (State::Waiting { not_before: at(61), because: None }, Some(at(61) + NET))
+        (DeliveryState::Waiting { not_before: at(61), because: None }, Some(at(61) + SWEEP_GRACE))
     });
     assert_eq!(first.hint_delay(at(1)), Some(Duration::from_mins(1)));
     let second = finished(&started(&first, at(61), ME), RETRY, at(62), ME);
     assert_eq!((second.state, second.due_at), {
-        (State::Waiting { not_before: at(3662), because: None }, Some(at(3662)))
+        (DeliveryState::Waiting { not_before: at(3662), because: None }, Some(at(3662)))
     });
     assert_eq!(second.hint_delay(at(62)), None);
     let third = finished(&started(&second, at(3662), ME), RETRY, at(3663), ME);
-    assert_eq!(end(&third), Some(End::DeadLettered(Reason::RetriesSpent)));
+    assert_eq!(end(&third), Some(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent)));
     assert_eq!((third.attempt, third.failures, third.due_at), (3, 3, None));
 }
 
@@ -178,7 +181,7 @@ fn what_kills_its_workers_is_given_up() {
     let Start::GiveUp(over) = delivery.start(n_starts, now, ME) else {
         panic!("started once more");
     };
-    assert_eq!(end(&over), Some(End::DeadLettered(Reason::CrashLoop)));
+    assert_eq!(end(&over), Some(DeliveryEnd::DeadLettered(FailureReason::CrashLoop)));
     assert_eq!((over.attempt, over.due_at), (n_starts, None));
 
     // Starts are counted anew; the numbers of the attempts go on.
@@ -193,19 +196,19 @@ fn a_crash_eats_no_retry_and_adds_none() {
     let crashed = crashed(delivery(), 3);
     let owner = OpId(2);
     let first = finished(&crashed, RETRY, at(200), owner);
-    assert_eq!(first.state, State::Waiting { not_before: at(260), because: None });
+    assert_eq!(first.state, DeliveryState::Waiting { not_before: at(260), because: None });
     let second = finished(&started(&first, at(260), ME), RETRY, at(261), ME);
     let third = finished(&started(&second, at(3861), ME), RETRY, at(3862), ME);
-    assert_eq!(end(&third), Some(End::DeadLettered(Reason::RetriesSpent)));
+    assert_eq!(end(&third), Some(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent)));
 }
 
 #[test]
 fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempted() {
     let mine = started(&delivery(), at(0), ME);
     assert_eq!(mine.redeliver(at(1), ME), None);
-    let done = finished(&mine, Verdict::Permanent(Reason::Gone), at(1), ME);
+    let done = finished(&mine, AttemptVerdict::Permanent(FailureReason::Gone), at(1), ME);
     let expected = Delivery {
-        state: State::Waiting { not_before: at(2), because: None },
+        state: DeliveryState::Waiting { not_before: at(2), because: None },
         starts: 0,
         failures: 0,
         held: Duration::ZERO,
@@ -221,7 +224,7 @@ fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempt
 fn an_erased_delivery_is_told_to_nobody_any_more() {
     let waiting = delivery();
     let mine = started(&waiting, at(0), ME);
-    let cancelled = State::Done { end: End::Cancelled, at: at(9), op: OTHER };
+    let cancelled = DeliveryState::Done { end: DeliveryEnd::Cancelled, at: at(9), op: OTHER };
     for open in [&waiting, &mine] {
         let erased = open.erase(at(9), OTHER).expect("news");
         let expected = Delivery {
@@ -236,10 +239,10 @@ fn an_erased_delivery_is_told_to_nobody_any_more() {
         assert_eq!(erased.erase(at(10), OTHER), None);
         assert_eq!(erased.redeliver(at(10), ME), None);
         assert_eq!(erased.start(erased.attempt, at(999), OTHER), Start::Nothing);
-        assert_eq!(erased.finish(Verdict::Accepted, at(10), 0.0, ME), None);
+        assert_eq!(erased.finish(AttemptVerdict::Accepted, at(10), 0.0, ME), None);
     }
     // How one that is over ended stays known.
-    let done = finished(&mine, Verdict::Accepted, at(1), ME);
+    let done = finished(&mine, AttemptVerdict::Accepted, at(1), ME);
     let erased = done.erase(at(9), OTHER).expect("news");
     assert_eq!((erased.state, erased.due_at, erased.body), (done.state, None, None));
 }
@@ -264,11 +267,11 @@ proptest! {
         let mut delivery = delivery();
         let Target::Https(receiver) = &mut delivery.target else { unreachable!() };
         receiver.retry = RetryPolicy { delays_seconds: vec![delay_seconds], jitter };
-        let verdict = Verdict::Retry { retry_after: asked_seconds.map(Duration::from_secs) };
+        let verdict = AttemptVerdict::Retry { retry_after: asked_seconds.map(Duration::from_secs) };
         let failed = started(&delivery, at(0), ME).finish(verdict, at(7), chance, ME);
         let failed = failed.expect("it is theirs");
 
-        let State::Waiting { not_before, .. } = failed.state else { panic!("over") };
+        let DeliveryState::Waiting { not_before, .. } = failed.state else { panic!("over") };
         let seconds = not_before.duration_since(at(7)).as_secs_f64();
         let (least, asked) = (f64::from(delay_seconds), asked_seconds.unwrap_or(0));
         #[expect(clippy::cast_precision_loss, reason = "days in seconds are exact")]

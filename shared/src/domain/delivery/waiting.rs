@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Delivery, HINT_DELAY_MAX, LEASE_GUARD, NET, State, Target};
-use crate::domain::breaker::Host;
+use super::{Delivery, DeliveryState, HINT_DELAY_MAX, LEASE_GUARD, SWEEP_GRACE, Target};
+use crate::domain::breaker::Authority;
 
 /// The longest that a delivery waits, in all, because its receiver is taken to be down.
 pub const HELD_MAX: Duration = Duration::from_hours(6);
 
 /// Why a delivery waits, if not for its time alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum WaitReason {
     /// Its receiver is taken to be down.
     BreakerOpen,
     /// Its receiver is slow, or was down: it is attempted where that keeps no other waiting.
@@ -21,16 +21,16 @@ pub enum Because {
 
 impl Delivery {
     /// Where it goes, if that is a receiver of the sender's.
-    pub fn host(&self) -> Option<Host> {
+    pub fn host(&self) -> Option<Authority> {
         match &self.target {
-            Target::Https(receiver) => Host::of(&receiver.url),
+            Target::Https(receiver) => Authority::of(&receiver.url),
             Target::Bus | Target::Erased => None,
         }
     }
 
     /// Whether workers of the slow lane attempt it.
     pub fn is_in_slow_lane(&self) -> bool {
-        matches!(self.state, State::Waiting { because: Some(_), .. })
+        matches!(self.state, DeliveryState::Waiting { because: Some(_), .. })
     }
 
     /// Whether it waits for a receiver that is down, and for how long at most from now on.
@@ -39,7 +39,7 @@ impl Delivery {
     /// Nor right after it was redelivered: somebody wants to know now.
     pub fn patience(&self) -> Option<Duration> {
         let Target::Https(receiver) = &self.target else { return None };
-        let grows = receiver.profile.behaviour().retry().grows() && receiver.retry.grows();
+        let grows = receiver.profile.spec().retry().grows() && receiver.retry.grows();
         let is_wanted_now = self.redelivered_by.is_some() && self.starts == 0;
         let left = HELD_MAX.saturating_sub(self.held);
         (grows && !is_wanted_now && !left.is_zero()).then_some(left)
@@ -48,7 +48,7 @@ impl Delivery {
     /// The delivery, to be attempted in the slow lane, by somebody else than its maker.
     #[must_use]
     pub fn begin_in_slow_lane(mut self, now: Timestamp) -> Self {
-        self.wait(now, Because::SlowLane, now);
+        self.wait(now, WaitReason::SlowLane, now);
         self
     }
 
@@ -73,7 +73,7 @@ impl Delivery {
     pub fn change_lane(&self, expected: u32, now: Timestamp) -> Option<Self> {
         (self.is_startable(expected, now) && !self.is_in_slow_lane()).then(|| {
             let mut next = self.next();
-            next.wait(now, Because::SlowLane, now);
+            next.wait(now, WaitReason::SlowLane, now);
             next
         })
     }
@@ -81,8 +81,8 @@ impl Delivery {
     /// The delivery with its next attempt, if there is one, in the slow lane.
     #[must_use]
     pub fn retried_in_slow_lane(mut self, is_slow: bool) -> Self {
-        if let State::Waiting { because, .. } = &mut self.state {
-            *because = is_slow.then_some(Because::SlowLane);
+        if let DeliveryState::Waiting { because, .. } = &mut self.state {
+            *because = is_slow.then_some(WaitReason::SlowLane);
         }
         self
     }
@@ -90,9 +90,9 @@ impl Delivery {
     fn is_startable(&self, expected: u32, now: Timestamp) -> bool {
         self.attempt == expected
             && match self.state {
-                State::Waiting { not_before, .. } => not_before <= now,
-                State::Leased { until, .. } => until + LEASE_GUARD <= now,
-                State::Done { .. } => false,
+                DeliveryState::Waiting { not_before, .. } => not_before <= now,
+                DeliveryState::Leased { until, .. } => until + LEASE_GUARD <= now,
+                DeliveryState::Done { .. } => false,
             }
     }
 
@@ -100,12 +100,12 @@ impl Delivery {
         let left = HELD_MAX.saturating_sub(self.held);
         let length = Duration::try_from(until.duration_since(now)).unwrap_or_default().min(left);
         self.held += length;
-        self.wait(now + length, Because::BreakerOpen, now);
+        self.wait(now + length, WaitReason::BreakerOpen, now);
     }
 
-    fn wait(&mut self, not_before: Timestamp, because: Because, now: Timestamp) {
-        self.state = State::Waiting { not_before, because: Some(because) };
+    fn wait(&mut self, not_before: Timestamp, because: WaitReason, now: Timestamp) {
+        self.state = DeliveryState::Waiting { not_before, because: Some(because) };
         let is_hinted = not_before <= now + HINT_DELAY_MAX;
-        self.due_at = Some(if is_hinted { not_before + NET } else { not_before });
+        self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });
     }
 }

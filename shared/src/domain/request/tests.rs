@@ -9,7 +9,7 @@ use crate::domain::{
     Profile,
     question::Recipient,
     quorum::Count,
-    reading::{ReadMode, Told},
+    reading::{ReadMode, ReadOutcome},
 };
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -32,7 +32,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         channel: None,
         trace: None,
         created_by: OpId(1),
-        fingerprint: Some(Fingerprint([7; 16])),
+        body_hash: Some(BodyHash([7; 16])),
         created_at: CREATED,
         deadline: at(DEADLINE_SECONDS),
         question: Question {
@@ -40,8 +40,8 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
             recipients: (0..n_recipients).map(recipient).collect(),
             ..<_>::default()
         },
-        terms: Terms {
-            mode: Mode::OnUserAction,
+        policy: RequestPolicy {
+            mode: AnswerMode::OnUserAction,
             quorum: Quorum::ALL,
             on_deadline: OnDeadline::Expire,
             callback: None,
@@ -51,9 +51,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         is_counted: false,
         base_url: "https://example.com".to_owned(),
         published: false,
-        audience: Audience::NOBODY,
+        audience: Subscriptions::NOBODY,
         rows: Vec::new(),
-        state: State::Pending,
+        state: RequestState::Pending,
         outbox: Vec::new(),
         n_events: 0,
         callback_event: None,
@@ -64,7 +64,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
     request.begin()
 }
 
-fn callback(events: &[EventKind]) -> Callback {
+fn callback(events: &[RequestEvent]) -> Callback {
     let receiver = Receiver::of("https://example.com/hook", Profile::Standard);
     Callback { receiver, events: events.to_vec() }
 }
@@ -95,11 +95,11 @@ type Ended<'a> = (Outcome, Option<&'a str>, DecidedBy, Timestamp);
 
 /// How it ended, but for the operation and the reading.
 fn ending(request: &Request) -> Option<Ended<'_>> {
-    let State::Ended(end) = &request.state else { return None };
+    let RequestState::Ended(end) = &request.state else { return None };
     Some((end.outcome, end.decision.as_deref(), end.decided_by, end.at))
 }
 
-fn kinds(request: &Request) -> Vec<EventKind> {
+fn kinds(request: &Request) -> Vec<RequestEvent> {
     request.outbox.iter().map(|it| it.kind).collect()
 }
 
@@ -127,10 +127,10 @@ fn nothing_times_out_within_the_guard_band_and_then_it_does_as_of_the_deadline()
 fn the_answer_that_decides_the_quorum_ends_the_request() {
     #[track_caller]
     fn check(quorum: Quorum, answers: &[(usize, &str)], expected: Option<(Outcome, Option<&str>)>) {
-        let request = ask(3, |it| it.terms.quorum = quorum);
+        let request = ask(3, |it| it.policy.quorum = quorum);
         let (last, before) = answers.split_last().expect("at least one");
         let open = answered(request, before);
-        assert_eq!(open.state, State::Pending);
+        assert_eq!(open.state, RequestState::Pending);
         let next = open.answer(last.0, &chose(last.1), at(7), OpId(5)).expect("taken");
         let next = next.expect("news");
         let expected =
@@ -162,13 +162,13 @@ fn under_on_timeout_answers_change_and_the_deadline_judges_the_last_ones() {
     #[track_caller]
     fn check(answers: &[(usize, &str)], outcome: Outcome, decision: &str, by: DecidedBy) {
         let request = ask(2, |it| {
-            it.terms.mode = Mode::OnTimeout;
-            it.terms.on_deadline = OnDeadline::Default("later".to_owned());
+            it.policy.mode = AnswerMode::OnTimeout;
+            it.policy.on_deadline = OnDeadline::Default("later".to_owned());
             let option = Some("yes".to_owned());
-            it.terms.quorum = Quorum { count: Count::All, option, veto: vec!["stop".to_owned()] };
+            it.policy.quorum = Quorum { count: Count::All, option, veto: vec!["stop".to_owned()] };
         });
         let request = answered(request, answers);
-        assert_eq!(request.state, State::Pending);
+        assert_eq!(request.state, RequestState::Pending);
         let expected = (outcome, Some(decision), by, request.deadline);
         assert_eq!(ending(&timed_out(&request)), Some(expected));
     }
@@ -225,11 +225,12 @@ fn of_answer_cancel_and_time_out_the_first_decides() {
 
 #[test]
 fn the_timer_says_what_comes_next() {
-    let told = |it: &mut Request| it.terms.callback = Some(callback(&[EventKind::RequestFinished]));
+    let told =
+        |it: &mut Request| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
     assert_eq!(ask(1, |it| it.published = true).due_at, Some(CREATED));
     let request = ask(1, |it| {
         told(it);
-        it.terms.read = ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: Some(60) };
+        it.policy.read = ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: Some(60) };
     });
     assert_eq!(request.due_at, Some(at(OVERDUE_SECONDS)));
     let finished = answered(request, &[(0, "yes")]);
@@ -256,9 +257,9 @@ fn who_was_sent_need_not_come_again_but_no_deadline_is_forgotten() {
 #[test]
 fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
     let request = ask(2, |it| {
-        it.terms.callback = Some(callback(&EventKind::ALL));
-        it.terms.on_deadline = OnDeadline::Default("yes".to_owned());
-        it.terms.quorum.veto = vec!["no".to_owned()];
+        it.policy.callback = Some(callback(&RequestEvent::ALL));
+        it.policy.on_deadline = OnDeadline::Default("yes".to_owned());
+        it.policy.quorum.veto = vec!["no".to_owned()];
     });
     let request = answered(request, &[(0, "yes")]);
     let erased = request.erase(at(9)).expect("news");
@@ -266,8 +267,8 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
         question: Question::default(),
         rows: Vec::new(),
         outbox: Vec::new(),
-        terms: ask(0, |_| ()).terms,
-        state: State::Erased { at: at(9), n_looks: 2 },
+        policy: ask(0, |_| ()).policy,
+        state: RequestState::Erased { at: at(9), n_looks: 2 },
         due_at: Some(at(9)),
         revision: request.revision + 1,
         ..request

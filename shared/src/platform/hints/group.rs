@@ -1,7 +1,7 @@
 //! Whose turn a hint counts as, on a queue that is fair.
 
 use crate::{
-    domain::{AccountId, Delivery, breaker::Host},
+    domain::{AccountId, Delivery, breaker::Authority},
     signing,
 };
 
@@ -11,7 +11,7 @@ pub enum Group {
     /// An account.
     Account(AccountId),
     /// One receiver of an account.
-    Receiver(AccountId, Host),
+    Receiver(AccountId, Authority),
 }
 
 impl Group {

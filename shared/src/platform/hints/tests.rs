@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{AccountId, breaker::Host};
+use crate::domain::{AccountId, breaker::Authority};
 
 #[test]
 fn a_hint_is_spelled_as_documented() {
@@ -27,13 +27,15 @@ fn of_a_hint_in_the_slow_lane_only_that_is_said_more() {
 #[test]
 fn a_group_is_an_account_and_a_host_whatever_the_port() {
     let account = AccountId::from_bits(7 << 100);
-    let group = |url| Group::Receiver(account, Host::of(url).expect("a host")).to_text();
+    let group = |url| Group::Receiver(account, Authority::of(url).expect("a host")).to_text();
     assert_eq!(group("https://a.example/x"), group("https://a.example:8443/y"));
     assert_ne!(group("https://a.example/"), group("https://b.example/"));
-    let other = Group::Receiver(AccountId::from_bits(8 << 100), Host::from_text("a.example:443"));
+    let other =
+        Group::Receiver(AccountId::from_bits(8 << 100), Authority::from_text("a.example:443"));
     assert_ne!(group("https://a.example/"), other.to_text());
     assert_eq!(Group::Account(account).to_text(), account.to_string());
-    let longest = Group::Receiver(account, Host::from_text(format!("{}.é:1", "x".repeat(999))));
+    let longest =
+        Group::Receiver(account, Authority::from_text(format!("{}.é:1", "x".repeat(999))));
     let longest = longest.to_text();
     let is_taken = |it: char| it.is_ascii_alphanumeric() || it.is_ascii_punctuation();
     assert!(longest.len() <= 128 && longest.chars().all(is_taken), "{longest}");

@@ -6,18 +6,20 @@ use jiff::Timestamp;
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Audience, Breaker, Channel, Delivery, EventKind, EventType,
-    Filter, Id, OpId, PostedEvent, Profile, Question, Request, RequestId, Scope, Trace, Webhook,
-    WebhookId,
+    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
+    OpId, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace,
+    Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    breaker::Host,
+    breaker::Authority,
     delivery::{self, BearerToken, Headers, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{Callback, Fingerprint, LinkSecret, Mode, OnDeadline, State, Terms},
+    request::{
+        AnswerMode, BodyHash, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState,
+    },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
@@ -108,7 +110,7 @@ fn question() -> impl Strategy<Value = Question> {
 
 fn receiver() -> impl Strategy<Value = Receiver> {
     let profiles = || select(Profile::ALL.to_vec());
-    let usual = profiles().prop_map(|it| it.behaviour().retry());
+    let usual = profiles().prop_map(|it| it.spec().retry());
     let own = (vec(1_u32..=DELAY_SECONDS_MAX, 0..4), 0.0..=1.0_f64)
         .prop_map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
     let retry = prop_oneof![usual, own];
@@ -123,11 +125,11 @@ fn receiver() -> impl Strategy<Value = Receiver> {
 }
 
 fn callback() -> impl Strategy<Value = Callback> {
-    let events = prop::sample::subsequence(EventKind::ALL.to_vec(), 0..=4);
+    let events = prop::sample::subsequence(RequestEvent::ALL.to_vec(), 0..=4);
     (receiver(), events).prop_map(|(receiver, events)| Callback { receiver, events })
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn policy() -> impl Strategy<Value = RequestPolicy> {
     let count = prop_oneof![Just(Count::All), any::<u32>().prop_map(Count::AtLeast)];
     let quorum = (count, option::of(text()), vec(text(), 0..3))
         .prop_map(|(count, option, veto)| Quorum { count, option, veto });
@@ -137,13 +139,13 @@ fn terms() -> impl Strategy<Value = Terms> {
     let read = (read, option::of(60_u32..=31_536_000))
         .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
     (
-        select(vec![Mode::OnUserAction, Mode::OnTimeout]),
+        select(vec![AnswerMode::OnUserAction, AnswerMode::OnTimeout]),
         quorum,
         prop_oneof![Just(OnDeadline::Expire), default],
         option::of(callback()),
         read,
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read)| Terms {
+        .prop_map(|(mode, quorum, on_deadline, callback, read)| RequestPolicy {
             mode,
             quorum,
             on_deadline,
@@ -156,36 +158,36 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (ids, times, flags, question(), terms(), text(), (option::of(id()), trace())).prop_map(
+    (ids, times, flags, question(), policy(), text(), (option::of(id()), trace())).prop_map(
         |(
             ids,
             (created_at, timeout_seconds),
             (livemode, published, is_counted),
             question,
-            terms,
+            policy,
             base_url,
             (channel, trace),
         )| {
-            let (id, account, created_by, fingerprint, secret) = ids;
+            let (id, account, created_by, body_hash, secret) = ids;
             Request {
                 id,
                 account,
                 livemode,
                 created_by,
-                fingerprint: fingerprint.map(Fingerprint),
+                body_hash: body_hash.map(BodyHash),
                 created_at,
                 deadline: created_at + std::time::Duration::from_secs(timeout_seconds.into()),
                 question,
-                terms,
+                policy,
                 channel,
                 trace,
                 link_secret: LinkSecret(secret),
                 is_counted,
                 base_url,
                 published,
-                audience: Audience::ANYBODY,
+                audience: Subscriptions::ANYBODY,
                 rows: Vec::new(),
-                state: State::Pending,
+                state: RequestState::Pending,
                 outbox: Vec::new(),
                 n_events: 0,
                 callback_event: None,
@@ -206,7 +208,7 @@ fn trace() -> impl Strategy<Value = Option<Trace>> {
 
 pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
-    let kind = select(EventKind::ALL.to_vec());
+    let kind = select(RequestEvent::ALL.to_vec());
     let webhook = option::of(webhook_id());
     let of = (id(), id(), option::of(id()), any::<bool>());
     (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
@@ -226,7 +228,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 webhook,
                 body: Some(body),
                 created_at: now,
-                state: delivery::State::Waiting { not_before: now, because: None },
+                state: delivery::DeliveryState::Waiting { not_before: now, because: None },
                 attempt: 0,
                 starts: 0,
                 failures: 0,
@@ -242,23 +244,23 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
 pub(super) fn breaker() -> impl Strategy<Value = Breaker> {
     (id(), "[a-z]{1,9}:[0-9]{1,5}", moment()).prop_map(|(account, host, changed_at)| Breaker {
         changed_at,
-        ..Breaker::unknown(account, Host::from_text(host))
+        ..Breaker::unknown(account, Authority::from_text(host))
     })
 }
 
-pub(super) fn posted_event() -> impl Strategy<Value = PostedEvent> {
+pub(super) fn posted_event() -> impl Strategy<Value = Event> {
     let made = (id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
     let event_type = "[a-z_]{1,8}(\\.[a-z0-9]{1,8}){1,3}";
     let data = ("[a-z]{0,5}", any::<i64>()).prop_map(|(name, it)| format!("{{\"{name}\": {it}}}"));
     (made, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
         |(made, event_type, data, external_reference_id, base_url, callback)| {
-            let (id, account, livemode, created_by, fingerprint, created_at) = made;
-            PostedEvent {
+            let (id, account, livemode, created_by, body_hash, created_at) = made;
+            Event {
                 id,
                 account,
                 livemode,
                 created_by,
-                fingerprint: fingerprint.map(Fingerprint),
+                body_hash: body_hash.map(BodyHash),
                 created_at,
                 trace: None,
                 event_type: EventType::parse(&event_type).expect("a type"),
@@ -319,7 +321,7 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
     let made = (moment(), op(), option::of(any::<[u8; 16]>()));
     (id(), id(), any::<bool>(), text(), any::<[u8; 32]>(), secrets(), made).prop_map(
         |(id, account, livemode, name, token_hash, secrets, made)| {
-            let (created_at, created_by, fingerprint) = made;
+            let (created_at, created_by, body_hash) = made;
             Channel {
                 id,
                 account,
@@ -329,7 +331,7 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
                 secrets,
                 created_at,
                 created_by,
-                fingerprint: fingerprint.map(Fingerprint),
+                body_hash: body_hash.map(BodyHash),
                 deleted_at: None,
                 revision: 0,
             }
@@ -356,7 +358,7 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let made = (moment(), op(), option::of(any::<[u8; 16]>()), option::of(any::<u32>()));
     (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
         |(id, account, livemode, scopes, hash, name, made)| {
-            let (created_at, created_by, fingerprint, rate_limit_per_minute) = made;
+            let (created_at, created_by, body_hash, rate_limit_per_minute) = made;
             ApiKey {
                 id,
                 account,
@@ -366,7 +368,7 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
                 name,
                 created_at,
                 created_by,
-                fingerprint: fingerprint.map(Fingerprint),
+                body_hash: body_hash.map(BodyHash),
                 rate_limit_per_minute,
                 revoked_at: None,
                 revision: 0,
@@ -395,13 +397,13 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
 pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
     let made = (webhook_id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
     (made, settings(), secrets()).prop_map(|(made, settings, secrets)| {
-        let (id, account, livemode, created_by, fingerprint, created_at) = made;
+        let (id, account, livemode, created_by, body_hash, created_at) = made;
         Webhook {
             id,
             account,
             livemode,
             created_by,
-            fingerprint: fingerprint.map(Fingerprint),
+            body_hash: body_hash.map(BodyHash),
             created_at,
             updated_by: created_by,
             updated_at: created_at,

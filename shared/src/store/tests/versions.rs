@@ -17,12 +17,12 @@ impl Item for Later {
         self.0.revision()
     }
 
-    fn fixed(&self, layout: &Layout) -> Spelling {
-        self.0.fixed(layout)
+    fn immutable(&self, layout: &Layout) -> Encoded {
+        self.0.immutable(layout)
     }
 
-    fn moving(&self, layout: &Layout) -> Spelling {
-        self.0.moving(layout)
+    fn mutable(&self, layout: &Layout) -> Encoded {
+        self.0.mutable(layout)
     }
 
     fn read(item: Reader) -> Result<Self, DecodeError> {

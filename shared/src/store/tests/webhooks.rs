@@ -5,13 +5,13 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 use super::{check_damage, check_newer, created, read, saved, values};
-use crate::domain::{OpId, Webhook, webhook::Why};
+use crate::domain::{OpId, Webhook, webhook::DisableReason};
 
 /// All of a webhook, secrets too.
 fn parts(webhook: &Webhook) -> impl PartialEq + Debug + use<> {
     let life = (webhook.disabled, webhook.failing_since, webhook.deleted_at, webhook.revision);
     let made = (webhook.id.clone(), webhook.account, webhook.livemode, webhook.created_by);
-    let more = (webhook.fingerprint, webhook.created_at, webhook.updated_by, webhook.updated_at);
+    let more = (webhook.body_hash, webhook.created_at, webhook.updated_by, webhook.updated_at);
     (made, more, webhook.settings.clone(), life, webhook.secrets.clone())
 }
 
@@ -29,7 +29,7 @@ proptest! {
         prop_assume!(op != webhook.created_by);
         let mut attributes = created(&webhook);
         let failed = webhook.failed(now).expect("nothing had failed");
-        let disabled = failed.disable(Why::Gone, now, now).expect("it was enabled");
+        let disabled = failed.disable(DisableReason::Gone, now, now).expect("it was enabled");
         let steps = [
             webhook.change(settings, enabled, now, op).expect("news"),
             failed.succeeded().expect("it had failed"),

@@ -6,9 +6,9 @@ use std::{
 };
 
 use answerback::domain::{
-    Delivery, EventKind, Request,
-    delivery::{End, Reason, State, Target},
-    request::{Mode, Outcome, State as Life},
+    Delivery, Request, RequestEvent,
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target},
+    request::{AnswerMode, Outcome, RequestState},
     retry::CRASHES_MAX,
 };
 
@@ -34,11 +34,11 @@ impl Left<'_> {
     fn check_that_every_event_was_told(&mut self) {
         for (number, request) in self.requests.clone().into_iter().enumerate() {
             let Some(request) = request else { continue };
-            if let Life::Erased { .. } = request.state {
+            if let RequestState::Erased { .. } = request.state {
                 continue;
             }
-            let callback = request.terms.callback.as_ref();
-            for kind in EventKind::ALL {
+            let callback = request.policy.callback.as_ref();
+            for kind in RequestEvent::ALL {
                 let expected = self.n_events(number, &request, kind);
                 let wanted = callback.is_some_and(|it| it.events.contains(&kind));
                 let published = self.over.scenario.publishes && kind.is_published();
@@ -59,7 +59,7 @@ impl Left<'_> {
         }
     }
 
-    fn n_told(&self, request: &Request, kind: EventKind, is_callback: bool) -> usize {
+    fn n_told(&self, request: &Request, kind: RequestEvent, is_callback: bool) -> usize {
         let is_of = |it: &&Delivery| {
             it.request() == Some(request.id)
                 && it.event_type == kind
@@ -74,22 +74,24 @@ impl Left<'_> {
         &self,
         number: usize,
         request: &Request,
-        kind: EventKind,
+        kind: RequestEvent,
     ) -> RangeInclusive<usize> {
         let outcome = match &request.state {
-            Life::Ended(end) => Some(end.outcome),
-            Life::Pending | Life::Erased { .. } => None,
+            RequestState::Ended(end) => Some(end.outcome),
+            RequestState::Pending | RequestState::Erased { .. } => None,
         };
         let is_cancelled = outcome == Some(Outcome::Cancelled);
         let exactly = |n: usize| n..=n;
         match kind {
-            EventKind::RequestCreated => exactly(1),
-            EventKind::RequestFinished => exactly(usize::from(outcome.is_some() && !is_cancelled)),
-            EventKind::RequestCancelled => exactly(usize::from(is_cancelled)),
-            EventKind::RequestAnswered if request.terms.mode == Mode::OnUserAction => {
+            RequestEvent::RequestCreated => exactly(1),
+            RequestEvent::RequestFinished => {
+                exactly(usize::from(outcome.is_some() && !is_cancelled))
+            }
+            RequestEvent::RequestCancelled => exactly(usize::from(is_cancelled)),
+            RequestEvent::RequestAnswered if request.policy.mode == AnswerMode::OnUserAction => {
                 exactly(request.rows.iter().flatten().count())
             }
-            EventKind::RequestAnswered => {
+            RequestEvent::RequestAnswered => {
                 let is_answer = |it: &Want| matches!(it, Want::Answer { .. });
                 let n_done = self.done(number).filter(|it| is_answer(&it.want)).count();
                 let unanswered = self.seen.unanswered.iter();
@@ -125,7 +127,7 @@ impl Left<'_> {
 
     fn check_ending(&mut self, delivery: &Delivery, posts: &[Sent]) {
         let id = delivery.id;
-        let State::Done { end, .. } = delivery.state else {
+        let DeliveryState::Done { end, .. } = delivery.state else {
             self.broken(Invariant::AtRest, format!("{id} is {:?}", delivery.state));
             return;
         };
@@ -142,15 +144,19 @@ impl Left<'_> {
             posts.iter().filter_map(|it| it.heard).any(|(_, came)| wanted(came))
         };
         let is_true = match end {
-            End::Delivered => heard(&Came::is_accepted),
-            End::Failed(Reason::Redirect) => heard(&|it| matches!(it, Came::Status(300..=399))),
-            End::Failed(Reason::Gone) => heard(&|it| it == Came::Status(410)),
-            End::Failed(Reason::NotAccepted) => heard(&|it| !it.is_accepted()),
-            End::DeadLettered(Reason::RetriesSpent | Reason::CrashLoop) => true,
-            End::Failed(Reason::Disabled) => self.is_disabled(delivery),
+            DeliveryEnd::Delivered => heard(&Came::is_accepted),
+            DeliveryEnd::Failed(FailureReason::Redirect) => {
+                heard(&|it| matches!(it, Came::Status(300..=399)))
+            }
+            DeliveryEnd::Failed(FailureReason::Gone) => heard(&|it| it == Came::Status(410)),
+            DeliveryEnd::Failed(FailureReason::NotAccepted) => heard(&|it| !it.is_accepted()),
+            DeliveryEnd::DeadLettered(FailureReason::RetriesSpent | FailureReason::CrashLoop) => {
+                true
+            }
+            DeliveryEnd::Failed(FailureReason::Disabled) => self.is_disabled(delivery),
             // Names that lead to private addresses may lead elsewhere the next time.
-            End::Failed(_) | End::DeadLettered(_) => false,
-            End::Cancelled => self.is_erased(delivery),
+            DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) => false,
+            DeliveryEnd::Cancelled => self.is_erased(delivery),
         };
         self.hold(Invariant::NothingLost, is_true, || {
             format!("{id} ended as {end:?}, and its receiver said otherwise")
@@ -160,8 +166,8 @@ impl Left<'_> {
         let accepted =
             whole.filter(|it| it.heard.is_some_and(|(_, came)| came.is_accepted())).count();
         let is_kept = accepted == 0
-            || end == End::Delivered
-            || end == End::Cancelled
+            || end == DeliveryEnd::Delivered
+            || end == DeliveryEnd::Cancelled
             || self.n_redelivered(&id.to_string()) > 0;
         self.hold(Invariant::NothingLost, is_kept, || {
             format!("{id} was accepted, and ended as {end:?}")
@@ -169,14 +175,17 @@ impl Left<'_> {
     }
 
     /// The bus is told once, unless its answer was not heard.
-    fn check_publication(&mut self, delivery: &Delivery, end: End) {
+    fn check_publication(&mut self, delivery: &Delivery, end: DeliveryEnd) {
         let id = delivery.id;
         let event = delivery.event.to_string();
         let n_times = self.seen.published.iter().filter(|it| it.detail.contains(&event)).count();
-        self.hold(Invariant::NothingLost, end != End::Delivered || n_times > 0, || {
+        self.hold(Invariant::NothingLost, end != DeliveryEnd::Delivered || n_times > 0, || {
             format!("{id} was not published, and counts as delivered")
         });
-        let is_reached = matches!(end, End::Delivered | End::DeadLettered(Reason::RetriesSpent));
+        let is_reached = matches!(
+            end,
+            DeliveryEnd::Delivered | DeliveryEnd::DeadLettered(FailureReason::RetriesSpent)
+        );
         self.hold(Invariant::NothingLost, is_reached, || {
             format!("{id} for the bus ended as {end:?}")
         });
@@ -190,7 +199,7 @@ impl Left<'_> {
     fn is_erased(&self, delivery: &Delivery) -> bool {
         let request = self.requests.iter().flatten().find(|it| delivery.request() == Some(it.id));
         // Nobody can erase what nobody was told of.
-        request.is_some_and(|it| matches!(it.state, Life::Erased { .. }))
+        request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. }))
     }
 
     /// One worker at a time, and none after one that was heard to succeed.
@@ -245,10 +254,14 @@ impl Left<'_> {
             format!("{id} was posted {n_posts} times")
         });
         let is_spent = match delivery.state {
-            State::Done { end: End::DeadLettered(Reason::RetriesSpent), .. } => {
-                delivery.failures == n_retries + 1
-            }
-            State::Done { end: End::DeadLettered(Reason::CrashLoop), .. } => {
+            DeliveryState::Done {
+                end: DeliveryEnd::DeadLettered(FailureReason::RetriesSpent),
+                ..
+            } => delivery.failures == n_retries + 1,
+            DeliveryState::Done {
+                end: DeliveryEnd::DeadLettered(FailureReason::CrashLoop),
+                ..
+            } => {
                 let of = |it: &&Invocation| it.process.starts_with("deliver") && !it.is_whole;
                 let n_cut_off = self.seen.invocations.iter().filter(of).count();
                 delivery.starts == starts_max

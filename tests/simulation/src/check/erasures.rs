@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use answerback::domain::{Request, delivery::Target, request::State};
+use answerback::domain::{Request, delivery::Target, request::RequestState};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Invariant, Left};
@@ -17,7 +17,7 @@ impl Left<'_> {
             let Some(request) = self.requests[number].clone() else { continue };
             let erasures = self.done(number).filter(|it| it.want == Want::Erase);
             let acknowledged_at = erasures.map(|it| it.ended_at).min();
-            let is_erased = matches!(request.state, State::Erased { .. });
+            let is_erased = matches!(request.state, RequestState::Erased { .. });
             self.hold(Invariant::Forgotten, acknowledged_at.is_none() || is_erased, || {
                 format!("{} was erased, and is there", request.id)
             });

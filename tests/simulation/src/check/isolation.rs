@@ -3,7 +3,7 @@
 use answerback::{
     domain::{
         AccountId, Breaker, Delivery, Profile,
-        breaker::{FAILURES_MAX, Host, State},
+        breaker::{Authority, BreakerState, FAILURES_MAX},
         delivery::{Target, waiting::HELD_MAX},
     },
     egress::FailureKind,
@@ -18,12 +18,12 @@ impl Left<'_> {
         for delivery in self.deliveries.clone().into_values() {
             self.check_hold(&delivery);
         }
-        let hosts: Vec<(AccountId, Host)> =
+        let hosts: Vec<(AccountId, Authority)> =
             self.deliveries.values().filter_map(|it| Some((it.account, it.host()?))).collect();
         for (account, host) in hosts {
             let key = keys::breaker(account, &host);
             let Some(breaker) = self.item::<Breaker>(key) else { continue };
-            let is_closed = matches!(breaker.state, State::Closed { .. });
+            let is_closed = matches!(breaker.state, BreakerState::Closed { .. });
             let n_failures = self.n_failures(&host);
             self.hold(Invariant::BudgetsKept, is_closed || n_failures >= FAILURES_MAX, || {
                 format!("{host} is left alone after {n_failures} failures")
@@ -55,7 +55,7 @@ impl Left<'_> {
     }
 
     /// How often a receiver was heard to fail, by anybody.
-    fn n_failures(&self, host: &Host) -> usize {
+    fn n_failures(&self, host: &Authority) -> usize {
         let is_to = |it: &&Sent| {
             let delivery = self.deliveries.get(&it.delivery);
             // Where it went is gone, once it is erased.

@@ -1,6 +1,6 @@
 //! Whether results were read by those who may, in their time.
 
-use answerback::domain::{Request, reading::ReadMode, request::State};
+use answerback::domain::{Request, reading::ReadMode, request::RequestState};
 
 use super::{Invariant, Left};
 use crate::{
@@ -14,7 +14,7 @@ impl Left<'_> {
             .done(number)
             .filter(|it| it.want == Want::Read && it.body["status"] == "submitted")
             .collect();
-        match request.terms.read.mode {
+        match request.policy.read.mode {
             ReadMode::Repeat => (),
             ReadMode::Once => self.hold(Invariant::OneReader, reads.len() <= 1, || {
                 format!("{} was read {} times", request.id, reads.len())
@@ -22,8 +22,8 @@ impl Left<'_> {
             ReadMode::Lease { .. } => self.check_leases(number, request, &reads),
         }
         let ended_at = match &request.state {
-            State::Ended(end) => since_start(end.at),
-            State::Pending | State::Erased { .. } => return,
+            RequestState::Ended(end) => since_start(end.at),
+            RequestState::Pending | RequestState::Erased { .. } => return,
         };
         // Who knows of the end is not told that it is still to come.
         let told_at = self
@@ -41,7 +41,7 @@ impl Left<'_> {
         self.hold(Invariant::OneOutcome, behind.is_none(), || {
             format!("{} ended at {ended_at}, and is pending at {behind:?}", request.id)
         });
-        if let Some(seconds) = request.terms.read.ttl_seconds {
+        if let Some(seconds) = request.policy.read.ttl_seconds {
             let expires_at = ended_at + i64::from(seconds) * 1_000;
             let skew = self.over.scenario.weather.skew;
             let first = reads.iter().map(|it| it.began_at).min();

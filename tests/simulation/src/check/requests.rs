@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use answerback::domain::{
-    EventKind, Request,
+    Request, RequestEvent,
     delivery::Target,
-    quorum::Verdict,
-    reading::Reading,
-    request::{End, GUARD, Mode, Outcome, State},
+    quorum::QuorumVerdict,
+    reading::Consumption,
+    request::{AnswerMode, CLOCK_GUARD, Outcome, RequestEnd, RequestState},
 };
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Left<'_> {
     /// Nothing is left to do about it, and it has ended once, for whomever it was to tell.
     fn check_rest(&mut self, request: &Request) {
         let id = request.id;
-        self.hold(Invariant::AtRest, request.state != State::Pending, || {
+        self.hold(Invariant::AtRest, request.state != RequestState::Pending, || {
             format!("{id} is still pending")
         });
         self.hold(Invariant::AtRest, request.outbox.is_empty() && request.due_at.is_none(), || {
@@ -58,9 +58,9 @@ impl Left<'_> {
 
     fn check_answers(&mut self, number: usize, request: &Request) {
         let is_shown = match &request.state {
-            State::Erased { .. } => return,
-            State::Pending => true,
-            State::Ended(end) => !end.reading.is_over(),
+            RequestState::Erased { .. } => return,
+            RequestState::Pending => true,
+            RequestState::Ended(end) => !end.reading.is_over(),
         };
         for row in 0..request.rows.len() {
             let calls: Vec<(&Called, &str)> = self
@@ -76,7 +76,7 @@ impl Left<'_> {
             });
             let Some(recorded) = recorded.filter(|_| is_shown) else { continue };
             let option = recorded.answer.option.as_deref().unwrap_or_default();
-            let is_final = request.terms.mode == Mode::OnUserAction;
+            let is_final = request.policy.mode == AnswerMode::OnUserAction;
             // An answer that was acknowledged is overwritten only by one that came later.
             let stands = calls.is_empty()
                 || calls.iter().any(|(call, of)| {
@@ -109,10 +109,10 @@ impl Left<'_> {
         let id = request.id;
         let skew = self.over.scenario.weather.skew;
         let deadline = since_start(request.deadline);
-        let guard = i64::try_from(GUARD.as_millis()).expect("2 s");
+        let guard = i64::try_from(CLOCK_GUARD.as_millis()).expect("2 s");
         let tales = self.tales(number, request);
         for (at, told) in &tales {
-            let by_time = told.is_by_time(request.terms.mode);
+            let by_time = told.is_by_time(request.policy.mode);
             self.hold(Invariant::NothingEarly, !by_time || *at >= deadline + guard - skew, || {
                 format!("{id} is said to have timed out {} ms before its deadline", deadline - at)
             });
@@ -124,7 +124,7 @@ impl Left<'_> {
             });
             self.check_answers_told(number, request, told);
         }
-        let State::Ended(end) = &request.state else { return };
+        let RequestState::Ended(end) = &request.state else { return };
         let own = Told::own(request, end);
         for (_, told) in &tales {
             self.hold(Invariant::OneOutcome, told.agrees(&own), || {
@@ -133,7 +133,7 @@ impl Left<'_> {
         }
         self.check_verdict(request, end);
         let at = since_start(end.at);
-        let by_time = Told::own(request, end).is_by_time(request.terms.mode);
+        let by_time = Told::own(request, end).is_by_time(request.policy.mode);
         self.hold(Invariant::NothingEarly, !by_time || at == deadline, || {
             format!("{id} timed out at {at}, and its deadline was at {deadline}")
         });
@@ -156,7 +156,7 @@ impl Left<'_> {
     /// What was answered finally, and acknowledged, stands in whatever tells of the end.
     fn check_answers_told(&mut self, number: usize, request: &Request, told: &Told) {
         let Some(responses) = &told.responses else { return };
-        if request.terms.mode != Mode::OnUserAction {
+        if request.policy.mode != AnswerMode::OnUserAction {
             return;
         }
         for call in self.done(number) {
@@ -168,19 +168,19 @@ impl Left<'_> {
     }
 
     /// The end is what the answers amount to.
-    fn check_verdict(&mut self, request: &Request, end: &End) {
+    fn check_verdict(&mut self, request: &Request, end: &RequestEnd) {
         if end.reading.is_over() {
             return;
         }
         let rows = request.rows.iter().map(|it| it.as_ref().map(|it| &it.answer));
-        let verdict = request.terms.quorum.judge(rows);
+        let verdict = request.policy.quorum.judge(rows);
         let fits = match (&verdict, end.outcome) {
-            (Verdict::Open, Outcome::Cancelled) => true,
-            (_, Outcome::Cancelled) => request.terms.mode == Mode::OnTimeout,
-            (Verdict::Met(_), outcome) => outcome == Outcome::Completed,
-            (Verdict::Unreachable(_), outcome) => outcome == Outcome::NotMet,
-            (Verdict::Vetoed(_), outcome) => outcome == Outcome::Vetoed,
-            (Verdict::Open, outcome) => {
+            (QuorumVerdict::Open, Outcome::Cancelled) => true,
+            (_, Outcome::Cancelled) => request.policy.mode == AnswerMode::OnTimeout,
+            (QuorumVerdict::Met(_), outcome) => outcome == Outcome::Completed,
+            (QuorumVerdict::Unreachable(_), outcome) => outcome == Outcome::NotMet,
+            (QuorumVerdict::Vetoed(_), outcome) => outcome == Outcome::Vetoed,
+            (QuorumVerdict::Open, outcome) => {
                 matches!(outcome, Outcome::TimedOut | Outcome::Defaulted)
             }
         };
@@ -189,7 +189,7 @@ impl Left<'_> {
         });
     }
 
-    fn check_refusals(&mut self, number: usize, request: &Request, end: &End) {
+    fn check_refusals(&mut self, number: usize, request: &Request, end: &RequestEnd) {
         let skew = self.over.scenario.weather.skew;
         let ended_at = since_start(end.at).min(since_start(request.deadline));
         let cancelled = self.done(number).any(|it| it.want == Want::Cancel);
@@ -223,8 +223,8 @@ impl Left<'_> {
         }
         let id = request.id.to_string();
         let is_end = |kind: &str| {
-            kind == EventKind::RequestFinished.as_str()
-                || kind == EventKind::RequestCancelled.as_str()
+            kind == RequestEvent::RequestFinished.as_str()
+                || kind == RequestEvent::RequestCancelled.as_str()
         };
         for arrival in self.seen.arrivals.iter().filter(|it| is_end(&it.event_kind)) {
             let body: Value = serde_json::from_slice(&arrival.body).unwrap_or(Value::Null);
@@ -255,15 +255,16 @@ impl Left<'_> {
                     format!("row {row} of {} was answered by nobody who was told so", request.id)
                 });
             }
-            let is_cancelled =
-                matches!(&request.state, State::Ended(end) if end.outcome == Outcome::Cancelled);
+            let is_cancelled = matches!(&request.state, RequestState::Ended(end) if end.outcome == Outcome::Cancelled);
             let is_told = self.done(number).any(|it| it.want == Want::Cancel);
             self.hold(Invariant::Unnoticed, is_told || !is_cancelled, || {
                 format!("{} was cancelled by nobody who was told so", request.id)
             });
         }
-        let is_consumed =
-            matches!(&request.state, State::Ended(End { reading: Reading::Consumed { .. }, .. }));
+        let is_consumed = matches!(
+            &request.state,
+            RequestState::Ended(RequestEnd { reading: Consumption::Consumed { .. }, .. })
+        );
         if is_consumed && self.is_clear("poll") {
             let is_told = self.done(number).any(|it| it.body["status"] == "submitted");
             self.hold(Invariant::NothingLost, is_told, || {

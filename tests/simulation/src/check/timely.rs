@@ -4,9 +4,9 @@
 //! limits of the table in `ARCHITECTURE.md`. In a storm the limits count from its end.
 
 use answerback::domain::{
-    Delivery, EventKind,
+    Delivery, RequestEvent,
     delivery::Target,
-    request::{Request, State},
+    request::{Request, RequestState},
 };
 
 use super::{Invariant, Left};
@@ -79,7 +79,7 @@ impl Left<'_> {
 
     /// The end of a request is told soon after it.
     fn check_end_is_told(&mut self, request: &Request) {
-        let State::Ended(end) = &request.state else { return };
+        let RequestState::Ended(end) = &request.state else { return };
         let by_time = since_start(end.at) == since_start(request.deadline);
         let lag = self.over.scenario.weather.lag;
         let length = since_start(request.deadline) - since_start(request.created_at);
@@ -93,8 +93,8 @@ impl Left<'_> {
         };
         let id = request.id;
         for delivery in self.deliveries.clone().into_values() {
-            let is_end = delivery.event_type == EventKind::RequestFinished
-                || delivery.event_type == EventKind::RequestCancelled;
+            let is_end = delivery.event_type == RequestEvent::RequestFinished
+                || delivery.event_type == RequestEvent::RequestCancelled;
             if delivery.event.request() != Some(id)
                 || !is_end
                 || !Self::is_callback(&delivery.target)

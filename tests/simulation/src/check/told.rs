@@ -2,7 +2,7 @@
 
 use answerback::domain::{
     Request,
-    request::{End, Mode, Outcome},
+    request::{AnswerMode, Outcome, RequestEnd},
 };
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ impl Told {
     }
 
     /// What the request itself, as it is kept, has to tell.
-    pub(super) fn own(request: &Request, end: &End) -> Self {
+    pub(super) fn own(request: &Request, end: &RequestEnd) -> Self {
         let rows = request.rows.iter();
         let options = rows.map(|it| it.as_ref().and_then(|it| it.answer.option.clone()).into());
         let is_shown = !end.reading.is_over();
@@ -62,16 +62,16 @@ impl Told {
     }
 
     /// Whether it tells of an end that a deadline brought.
-    pub(super) fn is_by_time(&self, mode: Mode) -> bool {
+    pub(super) fn is_by_time(&self, mode: AnswerMode) -> bool {
         match self.outcome.as_ref().and_then(Value::as_str) {
             None | Some("cancelled") => false,
             Some("timed_out" | "defaulted") => true,
-            Some(_) => mode == Mode::OnTimeout,
+            Some(_) => mode == AnswerMode::OnTimeout,
         }
     }
 }
 
-fn status(end: &End) -> &'static str {
+fn status(end: &RequestEnd) -> &'static str {
     if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
 }
 

@@ -1,6 +1,6 @@
 //! Whether webhooks are told of what they want, with secrets of their own.
 
-use answerback::domain::{Delivery, EventKind, Request, Webhook, request::State as Life};
+use answerback::domain::{Delivery, Request, RequestEvent, Webhook, request::RequestState};
 use futures::FutureExt as _;
 
 use super::{Invariant, Left};
@@ -26,7 +26,7 @@ impl Left<'_> {
         for webhook in &webhooks {
             for (number, request) in self.requests.clone().into_iter().enumerate() {
                 if let Some(request) = request
-                    && !matches!(request.state, Life::Erased { .. })
+                    && !matches!(request.state, RequestState::Erased { .. })
                 {
                     self.check_that_webhook_was_told(webhook, number, &request);
                 }
@@ -49,7 +49,7 @@ impl Left<'_> {
 
     /// Every event that it wants has a delivery to it; once it is disabled it is told no more.
     fn check_that_webhook_was_told(&mut self, webhook: &Webhook, number: usize, request: &Request) {
-        for kind in EventKind::ALL {
+        for kind in RequestEvent::ALL {
             let expected = self.n_events(number, request, kind);
             let wants = webhook.settings.event_types.iter().any(|it| it.matches(kind.as_str()));
             let most = if wants { *expected.end() } else { 0 };

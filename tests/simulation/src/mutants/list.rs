@@ -38,15 +38,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no outbox: the end of a request is not kept to be told",
         file: REQUEST,
-        before: "self.outbox.push(Event { number: self.n_events, kind, at, answered });",
-        after: "if !MUTANT { self.outbox.push(Event { number: self.n_events, kind, at, answered }); }",
+        before: "self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered });",
+        after: "if !MUTANT { self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered }); }",
         breaks: Invariant::NothingLost,
     },
     Mutant {
         name: "no guard band: a time-out is settled at the deadline",
         file: REQUEST,
-        before: "self.state == State::Pending && self.deadline + GUARD <= now",
-        after: "self.state == State::Pending && if MUTANT { self.deadline <= now } else { self.deadline + GUARD <= now }",
+        before: "self.state == RequestState::Pending && self.deadline + CLOCK_GUARD <= now",
+        after: "self.state == RequestState::Pending && if MUTANT { self.deadline <= now } else { self.deadline + CLOCK_GUARD <= now }",
         breaks: Invariant::NothingEarly,
     },
     Mutant {
@@ -74,14 +74,14 @@ pub const MUTANTS: &[Mutant] = &[
         name: "what has ended times out all the same",
         file: REQUEST,
         before: "if !self.is_overdue(now) {\n            return None;",
-        after: "if if MUTANT { now < self.deadline + GUARD || matches!(self.state, State::Erased { .. }) || matches!(&self.state, State::Ended(end) if end.outcome == Outcome::TimedOut) } else { !self.is_overdue(now) } {\n            return None;",
+        after: "if if MUTANT { now < self.deadline + CLOCK_GUARD || matches!(self.state, RequestState::Erased { .. }) || matches!(&self.state, RequestState::Ended(end) if end.outcome == Outcome::TimedOut) } else { !self.is_overdue(now) } {\n            return None;",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
         name: "an answer after the deadline is accepted",
         file: REQUEST,
-        before: "(State::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),",
-        after: "(State::Pending, _) if self.deadline <= now && !MUTANT => return Err(Refusal::Ended),",
+        before: "(RequestState::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),",
+        after: "(RequestState::Pending, _) if self.deadline <= now && !MUTANT => return Err(Refusal::Ended),",
         breaks: Invariant::NothingEarly,
     },
     Mutant {
@@ -108,15 +108,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancellation does not know its own write",
         file: REQUEST,
-        before: "State::Ended(end) if end.op == op => return Ok(None),",
-        after: "State::Ended(end) if end.op == op && !MUTANT => return Ok(None),",
+        before: "RequestState::Ended(end) if end.op == op => return Ok(None),",
+        after: "RequestState::Ended(end) if end.op == op && !MUTANT => return Ok(None),",
         breaks: Invariant::Unnoticed,
     },
     Mutant {
         name: "what has ended can be cancelled",
         file: REQUEST,
-        before: "State::Ended(_) => return Err(Refusal::AlreadyFinished),",
-        after: "State::Ended(_) if !MUTANT => return Err(Refusal::AlreadyFinished), State::Ended(_) => (),",
+        before: "RequestState::Ended(_) => return Err(Refusal::AlreadyFinished),",
+        after: "RequestState::Ended(_) if !MUTANT => return Err(Refusal::AlreadyFinished), RequestState::Ended(_) => (),",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
@@ -150,22 +150,22 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "neither a lease nor the attempt's number keeps others out",
         file: DELIVERY,
-        before: "_ if self.attempt != expected => return Start::Nothing,\n            // Only a sweep whose clock is ahead hints at a lease that is not over.\n            State::Leased { until, .. } if now < until + LEASE_GUARD => {",
-        after: "_ if self.attempt != expected && !MUTANT => return Start::Nothing,\n            State::Leased { until, .. } if now < until + LEASE_GUARD && !MUTANT => {",
+        before: "_ if self.attempt != expected => return Start::Nothing,\n            // Only a sweep whose clock is ahead hints at a lease that is not over.\n            DeliveryState::Leased { until, .. } if now < until + LEASE_GUARD => {",
+        after: "_ if self.attempt != expected && !MUTANT => return Start::Nothing,\n            DeliveryState::Leased { until, .. } if now < until + LEASE_GUARD && !MUTANT => {",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
         name: "a finish is written whatever has happened meanwhile",
         file: DELIVERY,
-        before: "let State::Leased { owner, .. } = self.state else { return None };\n        if owner != op {",
-        after: "let owner = match self.state { State::Leased { owner, .. } => owner, _ if MUTANT => op, _ => return None };\n        if owner != op && !MUTANT {",
+        before: "let DeliveryState::Leased { owner, .. } = self.state else { return None };\n        if owner != op {",
+        after: "let owner = match self.state { DeliveryState::Leased { owner, .. } => owner, _ if MUTANT => op, _ => return None };\n        if owner != op && !MUTANT {",
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
         name: "a crash spends a retry",
         file: DELIVERY,
         before: "next.lease(now, op);\n        Start::Attempt(Box::new(next))",
-        after: "if MUTANT && matches!(self.state, State::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op);\n        Start::Attempt(Box::new(next))",
+        after: "if MUTANT && matches!(self.state, DeliveryState::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op);\n        Start::Attempt(Box::new(next))",
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
@@ -192,8 +192,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a retry has no timer, only a hint",
         file: DELIVERY,
-        before: "next.due_at = Some(if is_hinted { not_before + NET } else { not_before });",
-        after: "next.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + NET } else { not_before });",
+        before: "next.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
+        after: "next.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         breaks: Invariant::AtRest,
     },
     Mutant {
@@ -213,8 +213,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a result that may be read once is read twice",
         file: READING,
-        before: "ReadMode::Once => (Self::Consumed { op }, Told::Result { lease: None }),",
-        after: "ReadMode::Once => (if MUTANT { Self::Read } else { Self::Consumed { op } }, Told::Result { lease: None }),",
+        before: "ReadMode::Once => (Self::Consumed { op }, ReadOutcome::Result { lease: None }),",
+        after: "ReadMode::Once => (if MUTANT { Self::Read } else { Self::Consumed { op } }, ReadOutcome::Result { lease: None }),",
         breaks: Invariant::OneReader,
     },
     Mutant {
@@ -227,8 +227,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a leased result is given to the next who asks",
         file: READING,
-        before: "Self::Leased { until, .. } if now < until => return (self, Told::LeasedUntil(until)),",
-        after: "Self::Leased { until, .. } if now < until && !MUTANT => return (self, Told::LeasedUntil(until)),",
+        before: "Self::Leased { until, .. } if now < until => return (self, ReadOutcome::LeasedUntil(until)),",
+        after: "Self::Leased { until, .. } if now < until && !MUTANT => return (self, ReadOutcome::LeasedUntil(until)),",
         breaks: Invariant::OneReader,
     },
     Mutant {
@@ -311,8 +311,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a hint that comes early is dropped",
         file: "functions/deliver/src/lib.rs",
-        before: "if request.state == State::Pending\n",
-        after: "if !MUTANT && request.state == State::Pending\n",
+        before: "if request.state == RequestState::Pending\n",
+        after: "if !MUTANT && request.state == RequestState::Pending\n",
         breaks: Invariant::InTime,
     },
     Mutant {
@@ -339,8 +339,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what waits for a receiver has no timer, only a hint",
         file: WAITING,
-        before: "self.due_at = Some(if is_hinted { not_before + NET } else { not_before });",
-        after: "self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + NET } else { not_before });",
+        before: "self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
+        after: "self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         breaks: Invariant::AtRest,
     },
 ];

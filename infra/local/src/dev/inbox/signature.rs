@@ -32,7 +32,7 @@ pub(super) fn check(
     now: Timestamp,
 ) -> Result<(), Unverified> {
     for profile in Profile::ALL {
-        match profile.behaviour().signature {
+        match profile.spec().signature {
             Signature::Body { header: name } => {
                 let Some(signature) = header(headers, name) else { continue };
                 return by_one_of(secrets, |it| verify_body(it, body, signature).then_some(()));

@@ -10,7 +10,7 @@ enum Step {
     /// A worker starts, sent for the attempt after so many starts less than there were.
     Start { stale: u32, op: OpId },
     /// A worker, or one that only thinks it has the lease, writes down what came of it.
-    Finish { verdict: Verdict, chance: f64, op: OpId },
+    Finish { verdict: AttemptVerdict, chance: f64, op: OpId },
     /// The sender wants it once more.
     Redeliver,
     /// The sweep has handed it on.
@@ -27,9 +27,9 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
     let op = || (1_u64..4).prop_map(OpId);
     let retry_after = prop::option::of(any::<u64>().prop_map(Duration::from_secs));
     let verdict = prop_oneof![
-        1 => Just(Verdict::Accepted),
-        1 => Just(Verdict::Permanent(Reason::Gone)),
-        6 => retry_after.prop_map(|retry_after| Verdict::Retry { retry_after }),
+        1 => Just(AttemptVerdict::Accepted),
+        1 => Just(AttemptVerdict::Permanent(FailureReason::Gone)),
+        6 => retry_after.prop_map(|retry_after| AttemptVerdict::Retry { retry_after }),
     ];
     let stale = prop_oneof![4 => Just(0), 1 => 1_u32..3];
     let step = prop_oneof![
@@ -81,13 +81,13 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
             let again = after.start(after.attempt, now, op);
-            matches!((after.state, again), (State::Leased { .. }, Start::Mine))
+            matches!((after.state, again), (DeliveryState::Leased { .. }, Start::Mine))
                 || matches!(
                     (after.state, after.start(0, now, op)),
-                    (State::Done { .. }, Start::Nothing)
+                    (DeliveryState::Done { .. }, Start::Nothing)
                 )
         }
-        Step::Finish { op, .. } => after.finish(Verdict::Accepted, now, 0.0, op).is_none(),
+        Step::Finish { op, .. } => after.finish(AttemptVerdict::Accepted, now, 0.0, op).is_none(),
         Step::Erase { op } => after.erase(now, op).is_none(),
         Step::Hold { .. } | Step::ChangeLane => take(after, step, now).is_none(),
         Step::Redeliver | Step::Hinted { .. } => true,
@@ -102,32 +102,34 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     assert!(after.body.is_none() || after.body == before.body, "the bytes changed");
 
     // The timer is set exactly while something is to be done, and for no time before that.
-    assert_eq!(after.due_at.is_none(), matches!(after.state, State::Done { .. }));
+    assert_eq!(after.due_at.is_none(), matches!(after.state, DeliveryState::Done { .. }));
     let not_before = match after.state {
-        State::Waiting { not_before, .. } => not_before,
-        State::Leased { until, .. } => until + LEASE_GUARD,
-        State::Done { .. } => Timestamp::MIN,
+        DeliveryState::Waiting { not_before, .. } => not_before,
+        DeliveryState::Leased { until, .. } => until + LEASE_GUARD,
+        DeliveryState::Done { .. } => Timestamp::MIN,
     };
     let is_hinted = matches!(step, Step::Hinted { .. });
     assert!(is_hinted || after.due_at.is_none_or(|it| not_before <= it), "due too early");
 
     // Only a redelivery opens what is over, and only an erasure takes it from who has it.
     match (before.state, after.state) {
-        (State::Done { .. }, State::Waiting { .. }) => {
+        (DeliveryState::Done { .. }, DeliveryState::Waiting { .. }) => {
             assert!(matches!(step, Step::Redeliver));
             assert_eq!((after.starts, after.failures), (0, 0));
         }
-        (State::Done { .. }, is) => assert_eq!(is, before.state, "the end changed"),
-        (State::Leased { owner, until }, State::Leased { owner: next, .. }) if owner != next => {
+        (DeliveryState::Done { .. }, is) => assert_eq!(is, before.state, "the end changed"),
+        (DeliveryState::Leased { owner, until }, DeliveryState::Leased { owner: next, .. })
+            if owner != next =>
+        {
             assert!(until + LEASE_GUARD <= now, "taken from a worker that may be alive");
         }
-        (State::Leased { owner, until }, State::Waiting { .. }) => {
+        (DeliveryState::Leased { owner, until }, DeliveryState::Waiting { .. }) => {
             let is_over = until + LEASE_GUARD <= now;
             let is_put_off = matches!(step, Step::Hold { .. } | Step::ChangeLane);
             let is_finished = matches!(step, Step::Finish { op, .. } if op == owner);
             assert!(is_finished || is_put_off && is_over);
         }
-        (State::Waiting { not_before, .. }, State::Leased { .. }) => {
+        (DeliveryState::Waiting { not_before, .. }, DeliveryState::Leased { .. }) => {
             assert!(not_before <= now, "attempted too early");
         }
         _ => (),
@@ -136,28 +138,27 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     if !matches!(step, Step::Redeliver) {
         let held = after.held.saturating_sub(before.held);
         assert!(held.is_zero() || matches!(step, Step::Hold { .. }));
-        let is_held =
-            |it| matches!(after.state, State::Waiting { not_before, .. } if not_before == it);
+        let is_held = |it| matches!(after.state, DeliveryState::Waiting { not_before, .. } if not_before == it);
         assert!(held.is_zero() || is_held(now + held), "held for another time than it counts");
         assert!(after.held <= waiting::HELD_MAX, "held for too long");
     }
 
     let n_retries = u32::try_from(DELAYS_SECONDS.len()).expect("small");
     let is_attempt =
-        matches!(step, Step::Start { .. }) && !matches!(after.state, State::Done { .. });
+        matches!(step, Step::Start { .. }) && !matches!(after.state, DeliveryState::Done { .. });
     assert_eq!(after.attempt, before.attempt + u32::from(is_attempt), "numbers of attempts go on");
     assert!(after.starts <= n_retries + 1 + CRASHES_MAX && after.starts <= after.attempt);
     assert!(after.failures <= n_retries + 1 && after.failures <= after.starts);
 
-    if let Step::Finish { verdict: Verdict::Retry { .. }, .. } = step
-        && let State::Waiting { not_before, .. } = after.state
+    if let Step::Finish { verdict: AttemptVerdict::Retry { .. }, .. } = step
+        && let DeliveryState::Waiting { not_before, .. } = after.state
     {
         let index = usize::try_from(before.failures).expect("small");
         let delay = Duration::from_secs(DELAYS_SECONDS[index].into());
         assert!((now + delay..=now + delay * 2).contains(&not_before), "{not_before}");
     }
     if after.body.is_none() {
-        assert!(matches!(after.state, State::Done { .. }), "erased, and still to be told");
+        assert!(matches!(after.state, DeliveryState::Done { .. }), "erased, and still to be told");
         assert_eq!(after.target, Target::Erased);
     }
 }

@@ -11,7 +11,7 @@ enum Move {
     /// Takes a hint for the attempt after so many starts less than there were.
     Hint(u32),
     /// Gets on with it: writes down the start, then what came of the attempt.
-    Go(Verdict),
+    Go(AttemptVerdict),
     /// Dies.
     Crash,
 }
@@ -67,9 +67,9 @@ impl World {
         }
         assert!(!self.seen.is_done, "it changed after it was over: {next:?}");
         self.stored = next.clone();
-        if let State::Done { end, .. } = next.state {
+        if let DeliveryState::Done { end, .. } = next.state {
             self.seen.is_done = true;
-            self.seen.n_delivered += u32::from(end == End::Delivered);
+            self.seen.n_delivered += u32::from(end == DeliveryEnd::Delivered);
         }
         assert_eq!(next.due_at.is_none(), self.seen.is_done);
         true
@@ -121,7 +121,7 @@ impl World {
                 if self.save(&next) {
                     self.seen.n_retries += u32::from(!self.seen.is_done);
                 }
-                assert_eq!(self.stored.finish(Verdict::Accepted, now, 0.5, op), None);
+                assert_eq!(self.stored.finish(AttemptVerdict::Accepted, now, 0.5, op), None);
                 Phase::Idle
             }
             (busy, Move::Hint(_)) => busy,
@@ -141,9 +141,9 @@ impl World {
 
 fn moves(crashes: u32) -> impl Strategy<Value = Vec<(usize, Move, u64, u64)>> {
     let verdict = prop_oneof![
-        1 => Just(Verdict::Accepted),
+        1 => Just(AttemptVerdict::Accepted),
         6 => Just(RETRY),
-        1 => Just(Verdict::Permanent(Reason::Gone)),
+        1 => Just(AttemptVerdict::Permanent(FailureReason::Gone)),
     ];
     let what = prop_oneof![
         12 => prop_oneof![4 => Just(0), 1 => 0_u32..3].prop_map(Move::Hint),

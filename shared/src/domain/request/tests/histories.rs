@@ -26,7 +26,7 @@ enum Step {
 #[derive(Default)]
 struct Seen {
     /// Number and kind of every event.
-    events: Vec<(u32, EventKind)>,
+    events: Vec<(u32, RequestEvent)>,
     /// Who was given the result.
     readers: BTreeSet<u64>,
     /// Who holds the result, until when.
@@ -64,13 +64,13 @@ fn requests() -> impl Strategy<Value = Request> {
     let read_modes = vec![ReadMode::Repeat, ReadMode::Once, ReadMode::Lease { seconds: 5 }];
     let read = (select(read_modes), prop::option::of(Just(60)))
         .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
-    let events = prop::option::of(prop::sample::subsequence(&EventKind::ALL, 0..=4));
-    let modes = vec![Mode::OnUserAction, Mode::OnTimeout];
+    let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=4));
+    let modes = vec![AnswerMode::OnUserAction, AnswerMode::OnTimeout];
     (0_usize..4, select(modes), quorum, on_deadline, read, events, any::<bool>()).prop_map(
         |(n_recipients, mode, quorum, on_deadline, read, events, published)| {
             let callback = events.map(|it| callback(&it));
             ask(n_recipients, |it| {
-                it.terms = Terms { mode, quorum, on_deadline, callback, read };
+                it.policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
                 it.published = published;
             })
         },
@@ -90,12 +90,12 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
         Step::Cancel(op) => request.cancel(now, OpId(op)).ok()?,
         Step::TimeOut(op) => {
             let next = request.time_out(now, OpId(op));
-            assert!(next.is_none() || request.deadline + GUARD <= now, "timed out too early");
+            assert!(next.is_none() || request.deadline + CLOCK_GUARD <= now, "timed out too early");
             next
         }
         Step::Read(op) => {
             let (told, next) = request.read(now, OpId(op));
-            if let Some(Told::Result { lease }) = told {
+            if let Some(ReadOutcome::Result { lease }) = told {
                 seen.readers.insert(op);
                 let mine = |holder| lease.is_some_and(|(op, _)| op == holder);
                 let held = seen.lease.is_some_and(|(op, until)| now < until && !mine(op));
@@ -128,14 +128,14 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
             let number = usize::try_from(op).expect("small");
             let row = number % after.question.n_rows();
             // Even once it is too late: the answer was taken in time.
-            let late = after.deadline + GUARD;
+            let late = after.deadline + CLOCK_GUARD;
             after.answer(row, &chose(OPTIONS[number % 3]), late, OpId(op)) == Ok(None)
         }
         Step::Cancel(op) => after.cancel(now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(now, OpId(op)).is_none(),
         Step::Read(op) => {
             let (told, next) = after.read(now, OpId(op));
-            matches!(told, Some(Told::Result { .. })) && next.is_none()
+            matches!(told, Some(ReadOutcome::Result { .. })) && next.is_none()
         }
         Step::Acknowledge(op) => after.acknowledge(OpId(op), now) == Ok(None),
         Step::ExpireResult => after.expire_result(now).is_none(),
@@ -147,12 +147,14 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
 /// When a request that was not hinted must be looked after.
 fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
     match &request.state {
-        State::Pending | State::Ended(_) if !request.outbox.is_empty() => Some(now),
-        State::Pending => Some(request.deadline + GUARD),
-        State::Ended(end) => end.reading.timer(request.terms.read, end.at).map(|it| it + GUARD),
-        State::Erased { n_looks: 0, .. } => None,
-        State::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
-        State::Erased { .. } => Some(now),
+        RequestState::Pending | RequestState::Ended(_) if !request.outbox.is_empty() => Some(now),
+        RequestState::Pending => Some(request.deadline + CLOCK_GUARD),
+        RequestState::Ended(end) => {
+            end.reading.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
+        }
+        RequestState::Erased { n_looks: 0, .. } => None,
+        RequestState::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
+        RequestState::Erased { .. } => Some(now),
     }
 }
 
@@ -161,24 +163,25 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     assert_eq!(after.revision, before.revision + 1);
 
     match (&before.state, &after.state) {
-        (State::Ended(was), State::Ended(is)) => {
-            assert_eq!(End { reading: was.reading, ..is.clone() }, *was, "the end changed");
+        (RequestState::Ended(was), RequestState::Ended(is)) => {
+            assert_eq!(RequestEnd { reading: was.reading, ..is.clone() }, *was, "the end changed");
         }
-        (State::Ended(_) | State::Erased { .. }, State::Pending)
-        | (State::Erased { .. }, State::Ended(_)) => panic!("it came back"),
-        (State::Pending, _) | (_, State::Erased { .. }) => (),
+        (RequestState::Ended(_) | RequestState::Erased { .. }, RequestState::Pending)
+        | (RequestState::Erased { .. }, RequestState::Ended(_)) => panic!("it came back"),
+        (RequestState::Pending, _) | (_, RequestState::Erased { .. }) => (),
     }
 
     assert!(after.rows.iter().flatten().all(|it| it.at < after.deadline), "answered too late");
     // Once the answers decide, nobody is asked for another.
-    if matches!(step, Step::Answer(_)) && after.terms.mode == Mode::OnUserAction {
-        assert_eq!(after.state == State::Pending, after.verdict() == Verdict::Open);
+    if matches!(step, Step::Answer(_)) && after.policy.mode == AnswerMode::OnUserAction {
+        assert_eq!(after.state == RequestState::Pending, after.verdict() == QuorumVerdict::Open);
     }
 
-    let is_over = matches!(&after.state, State::Ended(end) if end.reading.is_over());
+    let is_over = matches!(&after.state, RequestState::Ended(end) if end.reading.is_over());
     let is_let_go = is_over && after.outbox.is_empty();
     for (was, is) in before.rows.iter().zip(&after.rows) {
-        let is_answer = matches!(step, Step::Answer(_)) && before.terms.mode == Mode::OnTimeout;
+        let is_answer =
+            matches!(step, Step::Answer(_)) && before.policy.mode == AnswerMode::OnTimeout;
         match (was, is) {
             (Some(was), Some(is)) if is_let_go => {
                 assert_eq!((is.at, is.op, &is.answer), (was.at, was.op, &Answer::default()));
@@ -204,24 +207,24 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     }
     let last = seen.events.last().map_or(0, |it| it.0);
     assert_eq!(after.n_events, last);
-    if let Some(callback) = &after.terms.callback {
+    if let Some(callback) = &after.policy.callback {
         let called = seen.events.iter().rev().find(|it| callback.events.contains(&it.1));
         assert_eq!(after.callback_event, called.map(|it| it.0));
     }
 
     if matches!(step, Step::Hinted(_)) {
         let due_at = after.due_at.expect("there is something to hand on");
-        assert!(after.state != State::Pending || due_at <= after.deadline + GUARD);
+        assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
     } else {
         assert_eq!(after.due_at, timer(after, now));
     }
 
-    if let State::Erased { .. } = after.state {
+    if let RequestState::Erased { .. } = after.state {
         assert_eq!(after.question, Question::default());
         assert!(after.rows.is_empty() && after.outbox.is_empty());
-        assert_eq!(after.terms.callback, None);
-        assert_eq!(after.terms.quorum, Quorum::ALL, "it names options");
-        assert_eq!(after.terms.on_deadline, OnDeadline::Expire, "it names an option");
+        assert_eq!(after.policy.callback, None);
+        assert_eq!(after.policy.quorum, Quorum::ALL, "it names options");
+        assert_eq!(after.policy.on_deadline, OnDeadline::Expire, "it names an option");
         assert_eq!(after.read(now, OpId(999)), (None, None));
         assert!(!after.shows_answers(now));
     }
@@ -243,9 +246,9 @@ proptest! {
             }
         }
         let is_end =
-            |it: EventKind| [EventKind::RequestFinished, EventKind::RequestCancelled].contains(&it);
+            |it: RequestEvent| [RequestEvent::RequestFinished, RequestEvent::RequestCancelled].contains(&it);
         prop_assert!(seen.events.iter().filter(|it| is_end(it.1)).count() <= 1);
-        let is_once = request.terms.read.mode == ReadMode::Once;
+        let is_once = request.policy.read.mode == ReadMode::Once;
         prop_assert!(!is_once || seen.readers.len() <= 1, "read by {:?}", seen.readers);
     }
 
@@ -271,6 +274,6 @@ proptest! {
         }
         prop_assert_eq!(request.due_at, None);
         prop_assert!(request.outbox.is_empty());
-        prop_assert!(request.state != State::Pending);
+        prop_assert!(request.state != RequestState::Pending);
     }
 }

@@ -5,13 +5,18 @@ use crate::domain::id::NUMBER_MAX;
 
 #[test]
 fn what_is_wanted_is_told_and_nothing_else() {
-    use EventKind::{RequestAnswered, RequestCancelled, RequestCreated, RequestFinished};
+    use RequestEvent::{RequestAnswered, RequestCancelled, RequestCreated, RequestFinished};
 
     /// Made, answered and so finished; and made and cancelled.
     #[track_caller]
-    fn check(wanted: &[EventKind], published: bool, told: [&[EventKind]; 2], called: [u32; 2]) {
+    fn check(
+        wanted: &[RequestEvent],
+        published: bool,
+        told: [&[RequestEvent]; 2],
+        called: [u32; 2],
+    ) {
         let request = ask(1, |it| {
-            it.terms.callback = Some(callback(wanted));
+            it.policy.callback = Some(callback(wanted));
             it.published = published;
         });
         let finished = answered(request.clone(), &[(0, "yes")]);
@@ -28,25 +33,25 @@ fn what_is_wanted_is_told_and_nothing_else() {
     check(&[RequestCancelled], false, [&[], &[RequestCancelled]], [0, 1]);
     let created = [RequestCreated, RequestAnswered, RequestFinished];
     check(&[RequestAnswered], true, [&created, &[RequestCreated]], [2, 0]);
-    check(&EventKind::ALL, true, [&created, &[RequestCreated, RequestCancelled]], [3, 2]);
+    check(&RequestEvent::ALL, true, [&created, &[RequestCreated, RequestCancelled]], [3, 2]);
 }
 
 #[test]
 fn an_event_of_an_answer_tells_that_answer_and_no_other_tells_any() {
-    let request = ask(2, |it| it.terms.callback = Some(callback(&EventKind::ALL)));
+    let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(1, "yes"), (0, "no")]);
     let told: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
-    let answer = |row, option| Some(Answered { row, answer: chose(option) });
+    let answer = |row, option| Some(RecordedAnswer { row, answer: chose(option) });
     assert_eq!(told, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
 }
 
 #[test]
 fn what_is_not_dispatched_is_still_due() {
-    let request = ask(2, |it| it.terms.callback = Some(callback(&EventKind::ALL)));
+    let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(0, "yes")]);
     let some = request.dispatched(&[1], at(5)).expect("news");
     assert_eq!((kinds(&some).as_slice(), some.due_at), {
-        ([EventKind::RequestAnswered].as_slice(), Some(at(5)))
+        ([RequestEvent::RequestAnswered].as_slice(), Some(at(5)))
     });
     assert_eq!(some.dispatched(&[1], at(6)), None);
     assert_eq!(some.dispatched(&[2], at(6)).expect("news").due_at, Some(at(OVERDUE_SECONDS)));
@@ -55,14 +60,14 @@ fn what_is_not_dispatched_is_still_due() {
 #[test]
 fn answers_are_let_go_of_once_they_are_read_for_good_and_told() {
     let request = ask(1, |it| {
-        it.terms.callback = Some(callback(&[EventKind::RequestFinished]));
-        it.terms.read.mode = ReadMode::Once;
+        it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
+        it.policy.read.mode = ReadMode::Once;
     });
     let finished = answered(request, &[(0, "yes")]);
     let row = finished.rows[0].clone().expect("recorded");
     let (told, read) = finished.read(at(2), OpId(5));
     let read = read.expect("taken");
-    assert_eq!(told, Some(Told::Result { lease: None }));
+    assert_eq!(told, Some(ReadOutcome::Result { lease: None }));
     assert_eq!(read.rows, [Some(row.clone())]);
     assert_eq!(read.due_at, Some(at(2)));
 
@@ -74,8 +79,8 @@ fn answers_are_let_go_of_once_they_are_read_for_good_and_told() {
 #[test]
 fn an_answer_waits_while_too_much_is_untold() {
     let mut request = ask(1, |it| {
-        it.terms.mode = Mode::OnTimeout;
-        it.terms.callback = Some(callback(&[EventKind::RequestAnswered]));
+        it.policy.mode = AnswerMode::OnTimeout;
+        it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     for op in 0..OUTBOX_MAX as u64 {
         request = request.answer(0, &chose("yes"), at(1), OpId(op)).expect("taken").expect("news");
@@ -88,9 +93,9 @@ fn an_answer_waits_while_too_much_is_untold() {
 #[test]
 fn the_end_has_a_number_left_however_many_answers_are_told() {
     let mut request = ask(1, |it| {
-        it.terms.mode = Mode::OnTimeout;
-        it.terms.callback =
-            Some(callback(&[EventKind::RequestAnswered, EventKind::RequestFinished]));
+        it.policy.mode = AnswerMode::OnTimeout;
+        it.policy.callback =
+            Some(callback(&[RequestEvent::RequestAnswered, RequestEvent::RequestFinished]));
     });
     // As after a million changes of mind.
     request.n_events = NUMBER_MAX - 3;
@@ -109,8 +114,8 @@ fn the_end_has_a_number_left_however_many_answers_are_told() {
 #[test]
 fn an_answer_that_another_overtook_knows_itself_and_is_not_told_twice() {
     let request = ask(1, |it| {
-        it.terms.mode = Mode::OnTimeout;
-        it.terms.callback = Some(callback(&[EventKind::RequestAnswered]));
+        it.policy.mode = AnswerMode::OnTimeout;
+        it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     let answer = |request: &Request, option, op| request.answer(0, &chose(option), at(1), op);
     let first = answer(&request, "yes", OpId(1)).expect("taken").expect("news");

@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Fields,
-        body::{Faults, note},
+        body::{FieldErrors, note},
     },
     domain::{
         Question,
@@ -13,7 +13,8 @@ use answerback::{
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
         },
         request::{
-            Mode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN, Terms,
+            AnswerMode, OnDeadline, RequestPolicy, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX,
+            TIMEOUT_SECONDS_MIN,
         },
     },
 };
@@ -22,26 +23,30 @@ use serde_json::Value;
 use crate::callback;
 
 /// Takes the time to answer out of the body's members.
-pub(crate) fn timeout(fields: &mut Fields, faults: &mut Faults) -> u32 {
+pub(crate) fn timeout(fields: &mut Fields, faults: &mut FieldErrors) -> u32 {
     let range = TIMEOUT_SECONDS_MIN..=TIMEOUT_SECONDS_MAX;
     fields.integer("timeout_seconds", range, faults).unwrap_or(TIMEOUT_SECONDS)
 }
 
-/// Takes the terms out of the body's members, and whether the callback URL is to be tried out.
-pub(crate) fn read(fields: &mut Fields, question: &Question, faults: &mut Faults) -> (Terms, bool) {
-    const MODES: [(&str, Mode); 2] =
-        [("on_user_action", Mode::OnUserAction), ("on_timeout", Mode::OnTimeout)];
-    let mode = fields.word("mode", &MODES, faults).unwrap_or(Mode::OnUserAction);
+/// Takes the policy out of the body's members, and whether the callback URL is to be tried out.
+pub(crate) fn read(
+    fields: &mut Fields,
+    question: &Question,
+    faults: &mut FieldErrors,
+) -> (RequestPolicy, bool) {
+    const MODES: [(&str, AnswerMode); 2] =
+        [("on_user_action", AnswerMode::OnUserAction), ("on_timeout", AnswerMode::OnTimeout)];
+    let mode = fields.word("mode", &MODES, faults).unwrap_or(AnswerMode::OnUserAction);
     let quorum = quorum(fields, question, faults);
     let on_deadline = on_deadline(fields, question, faults);
     let callback = callback::read(fields, true, faults);
     let probe = callback.as_ref().is_some_and(|it| it.probe);
     let callback = callback.map(callback::Wanted::of_request);
     let read = read_policy(fields, faults);
-    (Terms { mode, quorum, on_deadline, callback, read }, probe)
+    (RequestPolicy { mode, quorum, on_deadline, callback, read }, probe)
 }
 
-fn quorum(fields: &mut Fields, question: &Question, faults: &mut Faults) -> Quorum {
+fn quorum(fields: &mut Fields, question: &Question, faults: &mut FieldErrors) -> Quorum {
     let pointer = fields.pointer("quorum");
     let mut members = match fields.take("quorum") {
         None => return Quorum::ALL,
@@ -90,7 +95,7 @@ fn take_null(members: &mut Fields, name: &str) {
     }
 }
 
-fn on_deadline(fields: &mut Fields, question: &Question, faults: &mut Faults) -> OnDeadline {
+fn on_deadline(fields: &mut Fields, question: &Question, faults: &mut FieldErrors) -> OnDeadline {
     let Some(mut members) = fields.object("on_deadline", faults) else { return OnDeadline::Expire };
     if !members.has("kind") {
         members.fault("kind", "is required", faults);
@@ -110,7 +115,7 @@ fn on_deadline(fields: &mut Fields, question: &Question, faults: &mut Faults) ->
     on_deadline
 }
 
-fn read_policy(fields: &mut Fields, faults: &mut Faults) -> ReadPolicy {
+fn read_policy(fields: &mut Fields, faults: &mut FieldErrors) -> ReadPolicy {
     #[derive(Clone, Copy)]
     enum Word {
         Repeat,

@@ -1,7 +1,7 @@
 //! How deliveries wait for receivers that are slow or down.
 
 use super::*;
-use crate::domain::delivery::waiting::{Because, HELD_MAX};
+use crate::domain::delivery::waiting::{HELD_MAX, WaitReason};
 
 fn held(delivery: &Delivery, until: Timestamp, now: Timestamp) -> Delivery {
     delivery.hold(delivery.attempt, until, now).expect("its time has come")
@@ -17,8 +17,9 @@ fn to(profile: Profile, delays_seconds: &[u32]) -> Delivery {
 fn what_is_held_spends_nothing_and_is_attempted_afterwards() {
     let failed = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
     let waiting = held(&failed, at(120), at(61));
-    let state = State::Waiting { not_before: at(120), because: Some(Because::BreakerOpen) };
-    assert_eq!((waiting.state, waiting.due_at), (state, Some(at(120) + NET)));
+    let state =
+        DeliveryState::Waiting { not_before: at(120), because: Some(WaitReason::BreakerOpen) };
+    assert_eq!((waiting.state, waiting.due_at), (state, Some(at(120) + SWEEP_GRACE)));
     assert_eq!((waiting.attempt, waiting.starts, waiting.failures), (1, 1, 1));
     assert_eq!(waiting.held, Duration::from_secs(59));
     assert_eq!(waiting.hold(1, at(130), at(119)), None, "it is held already");
@@ -37,7 +38,7 @@ fn what_runs_is_not_held_and_what_its_worker_left_is() {
     let mine = started(&delivery(), at(0), ME);
     assert_eq!(mine.hold(1, at(999), at(46)), None);
     assert_eq!(held(&mine, at(999), at(47)).attempt, 1);
-    let done = finished(&mine, Verdict::Accepted, at(1), ME);
+    let done = finished(&mine, AttemptVerdict::Accepted, at(1), ME);
     assert_eq!(done.hold(1, at(999), at(47)), None);
     assert_eq!(done.change_lane(1, at(47)), None);
 }
@@ -49,7 +50,7 @@ fn nothing_is_held_for_more_than_six_hours_in_all() {
     while let Some(left) = waiting.patience() {
         assert_eq!(left, HELD_MAX.saturating_sub(waiting.held));
         waiting = held(&waiting, now + Duration::from_hours(1) + Duration::from_secs(7), now);
-        let State::Waiting { not_before, .. } = waiting.state else { panic!("it waits") };
+        let DeliveryState::Waiting { not_before, .. } = waiting.state else { panic!("it waits") };
         now = not_before;
     }
     assert_eq!((waiting.held, now), (HELD_MAX, at(0) + HELD_MAX));
@@ -77,8 +78,8 @@ fn only_delays_that_grow_are_stretched_and_nobody_who_asks_for_it_now_waits() {
 #[test]
 fn the_slow_lane_is_another_way_to_wait() {
     let first = delivery().begin_in_slow_lane(at(0));
-    let state = State::Waiting { not_before: at(0), because: Some(Because::SlowLane) };
-    assert_eq!((first.state, first.due_at), (state, Some(at(0) + NET)));
+    let state = DeliveryState::Waiting { not_before: at(0), because: Some(WaitReason::SlowLane) };
+    assert_eq!((first.state, first.due_at), (state, Some(at(0) + SWEEP_GRACE)));
     assert_eq!(first.change_lane(0, at(1)), None, "it is there");
     let moved = delivery().change_lane(0, at(1)).expect("it was elsewhere");
     assert_eq!((moved.revision, moved.attempt), (1, 0));
@@ -88,7 +89,7 @@ fn the_slow_lane_is_another_way_to_wait() {
     assert!(!failed.is_in_slow_lane());
     assert!(failed.clone().retried_in_slow_lane(true).is_in_slow_lane());
     assert_eq!(failed.clone().retried_in_slow_lane(true).due_at, failed.due_at);
-    let done = finished(&started(&first, at(1), ME), Verdict::Accepted, at(2), ME);
+    let done = finished(&started(&first, at(1), ME), AttemptVerdict::Accepted, at(2), ME);
     assert_eq!(done.clone().retried_in_slow_lane(true), done);
     let held = delivery().begin_held(at(60), at(0));
     assert_eq!((held.held, held.revision), (Duration::from_mins(1), 0));
