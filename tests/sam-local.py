@@ -1,9 +1,9 @@
-"""What the four functions answer under `sam local`; tests/sam-local starts it.
+"""Checks the responses of the four functions under `sam local`. Started by tests/sam-local.
 
-Their DynamoDB and SQS are those of the local stack, which does nothing itself here: its workers look at
-another queue, its sweep is done before there is anything, and nobody calls its API. First each function
-is invoked with an event of tests/events, then a question is asked, answered and polled over HTTP, and
-what it has to tell goes from the queue to `deliver`. At last, without a container: how long a start takes.
+The functions use DynamoDB and SQS of the local stack. The stack itself stays idle: its workers read another
+queue, its only sweep runs before there is data, and its API gets no calls. The checks invoke each function
+with an event of tests/events. Then they create, answer and poll a request over HTTP, and pass its hints from
+the queue to `deliver`. Finally they measure the start time of each function, without a container.
 """
 
 import argparse
@@ -27,11 +27,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".aws-sam" / "build"
 SECONDS = 60
 RUNS = 20
-# The emulator may start a function before it listens itself. The functions wait for it; should that ever
-# not be enough, this is how it shows, and one may try again.
+# The emulator may start a function before it listens. The functions wait for it. If they do not wait long
+# enough, this text is in the output, and the call is retried.
 START_RACE = "ConnectionRefused"
 TRIES = 3
-# Production calls public addresses only. This name leads to one when a question is asked, and home later.
+# Production calls public addresses only. This name resolves to one at creation, and to this machine later.
 RECEIVER = "receiver.example.com"
 PUBLIC, HOME = "8.8.8.8", "127.0.0.1"
 
@@ -41,12 +41,12 @@ def say(text):
 
 
 def check(what, found, wanted):
-    assert found == wanted, f"{what}: {found!r}, not {wanted!r}"
+    assert found == wanted, f"{what}: got {found!r}, expected {wanted!r}"
     say(f"   ✓ {what}: {found!r}")
 
 
 def call(method, url, body=None, headers=()):
-    """The status and the body of an answer; the body as JSON where it is."""
+    """Calls a URL. Returns the status and the body, parsed if it is JSON."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json", **dict(headers)}, method=method)
     try:
@@ -69,11 +69,11 @@ def wait_for_port(port):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.002)
-    raise AssertionError(f"nobody listens on port {port}")
+    raise AssertionError(f"no listener on port {port}")
 
 
 class Stack:
-    """The local stack, as an AWS for functions that run elsewhere."""
+    """The local stack, used as an AWS for functions that run elsewhere."""
 
     def __init__(self, folder, host):
         self.log, self.folder = folder / "stack.log", folder / "data"
@@ -84,15 +84,15 @@ class Stack:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log.open("w"), env=environment)
 
     def connect(self):
-        """Waits until it is ready, and makes ready for the functions."""
+        """Waits until the stack is ready, then creates the queues and the environment of the functions."""
         line = self.process.stdout.readline()
         assert line, f"the local stack does not start:\n{self.log.read_text()}"
         ready = json.loads(line)
         self.key, self.endpoint = ready["api_key"], ready["aws_endpoint"]
         lines = (self.folder / "functions.env").read_text().splitlines()
-        # Empty where the stack says nothing of it: what the template has is nothing here.
+        # Empty unless the stack sets it: the value in the template is not valid here.
         self.environment = {"SECRETS_KEY_ID": "", **dict(line.split("=", 1) for line in lines)}
-        # Queues of our own, which the stack's workers do not look at.
+        # Separate queues that the stack's workers do not read.
         for name in "HINT_QUEUE_URL", "SLOW_HINT_QUEUE_URL":
             queue = self.sqs("CreateQueue", QueueName=name.replace("_", "-"))
             self.environment[name] = queue["QueueUrl"]
@@ -104,7 +104,7 @@ class Stack:
         return answer
 
     def hints(self):
-        """What is in the queue, as Lambda hands it to `deliver`."""
+        """The messages in the queue, as an event for `deliver`."""
         queue = self.environment["HINT_QUEUE_URL"]
         messages = self.sqs("ReceiveMessage", QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         event = json.loads((ROOT / "tests" / "events" / "hints.json").read_text())
@@ -118,13 +118,13 @@ class Stack:
         self.process.wait(SECONDS)
 
     def did(self):
-        """What its own functions logged."""
+        """Log lines of the functions that run inside the stack."""
         lines = self.log.read_text().splitlines()
         return [it for it in lines if re.search(r" (intake|poll|sweep|deliver)(::\w+)*: ", it)]
 
 
 class Sam:
-    """`sam local`, against a stack."""
+    """`sam local`, connected to a stack."""
 
     def __init__(self, folder, stack, architecture, image):
         self.folder = folder
@@ -132,13 +132,13 @@ class Sam:
         variables.write_text(json.dumps({"Parameters": stack.environment}))
         self.options = ["--skip-pull-image", "--invoke-image", image, "--env-vars", variables]
         self.options += ["--parameter-overrides", f"Architecture={architecture}"]
-        # Without these it asks the real AWS who we are, and waits for that.
+        # Without these, SAM calls the real AWS STS and waits for it.
         self.environment = {**os.environ, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
         for name in "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION":
             self.environment[name] = stack.environment[name]
 
     def invoke(self, function, event, *options):
-        """What a function answers. The exit status says nothing: it is 0 where a function died."""
+        """The response of a function. The exit status is useless: it is 0 even if the function crashed."""
         file = self.folder / "event.json"
         file.write_text(json.dumps(event))
         command = ["sam", "local", "invoke", *self.options, *options, "--event", file, function]
@@ -146,7 +146,7 @@ class Sam:
             done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
             if done.stdout.strip() or START_RACE not in done.stderr:
                 break
-        assert done.stdout.strip(), f"{function} answered nothing:\n{done.stderr}"
+        assert done.stdout.strip(), f"{function} returned nothing:\n{done.stderr}"
         answer = json.loads(done.stdout)
         shown = f"{answer['statusCode']} {answer['body']}" if "statusCode" in answer else json.dumps(answer)
         say(f"   {function}: {shown:.140}")
@@ -154,7 +154,7 @@ class Sam:
 
     @contextlib.contextmanager
     def api(self):
-        """The HTTP API, at the URL that this gives."""
+        """Runs the HTTP API and yields its URL."""
         port = free_port()
         command = ["sam", "local", "start-api", *self.options, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--warm-containers", "LAZY", "--add-host", f"{RECEIVER}:{PUBLIC}"]
@@ -172,7 +172,7 @@ class Sam:
 
 
 class Events:
-    """The events of tests/events, made out to an account."""
+    """The events of tests/events, with the API key of an account."""
 
     def __init__(self, key):
         self.key = key
@@ -185,7 +185,7 @@ class Events:
         return event
 
     def create_request(self, **changed):
-        """Another question each time."""
+        """An event that creates a new request each time."""
         self.n_asked += 1
         event = self.read("create_request.json")
         event["headers"]["idempotency-key"] += f"-{self.n_asked}"
@@ -208,30 +208,30 @@ def invoke_each(sam, events):
 
     answer = sam.invoke("IntakeFunction", events.create_request())
     asked = body_of(answer)
-    check("a question is asked", (answer["statusCode"], asked["status"]), (201, "pending"))
+    check("create a request", (answer["statusCode"], asked["status"]), (201, "pending"))
 
     answer = sam.invoke("PollFunction", events.read("health.json"))
     check("health", (answer["statusCode"], body_of(answer)), (200, {"status": "ok"}))
     answer = sam.invoke("PollFunction", events.get_request(asked["id"]))
     found = body_of(answer)
-    check("it is found", (answer["statusCode"], found["id"], found["title"]), (200, asked["id"], "Deploy v2.4.1?"))
+    check("get the request", (answer["statusCode"], found["id"], found["title"]), (200, asked["id"], "Deploy v2.4.1?"))
 
     answer = sam.invoke("DeliverFunction", events.read("hints.json"))
     failed = [it["itemIdentifier"] for it in answer["batchItemFailures"]]
-    check("only what is no hint goes back to the queue", failed, ["00000000-0000-4000-8000-000000000003"])
+    check("only the malformed hint is returned to the queue", failed, ["00000000-0000-4000-8000-000000000003"])
 
     asked = body_of(sam.invoke("IntakeFunction", events.create_request(timeout_seconds=5)))
     # A time-out is settled two seconds after the deadline.
     time.sleep(8)
     swept = sam.invoke("SweepFunction", events.read("every_minute.json"))
-    check("the sweep notices one deadline", {it: n for it, n in swept.items() if n}, {"n_timed_out": 1})
+    check("the sweep settles one time-out", {it: n for it, n in swept.items() if n}, {"n_timed_out": 1})
     answer = sam.invoke("PollFunction", events.get_request(asked["id"]))
     found = body_of(answer)
-    check("it has timed out", (found["status"], found["outcome"]), ("finished", "timed_out"))
+    check("the request has timed out", (found["status"], found["outcome"]), ("finished", "timed_out"))
 
 
 def ask_answer_and_poll(sam, stack, base_url):
-    say("\n== sam local start-api: asked, answered and polled over HTTP")
+    say("\n== sam local start-api: create, answer and poll over HTTP")
     key = {"authorization": f"Bearer {stack.key}"}
     question = {
         "title": "Is this SAM?",
@@ -241,18 +241,18 @@ def ask_answer_and_poll(sam, stack, base_url):
         "callback": {"probe": False},
     }
     status, asked = call("POST", f"{base_url}/v1/requests", question, key)
-    check("asked", (status, asked.get("status")), (201, "pending"))
+    check("created", (status, asked.get("status")), (201, "pending"))
     request, page = f"{base_url}/v1/requests/{asked['id']}", asked["recipients"][0]["answer_url"]
     status, shown = call("GET", page)
     check("the page shows the question", (status, question["title"] in shown), (200, True))
     with concurrent.futures.ThreadPoolExecutor() as pool:
         polled = pool.submit(call, "GET", f"{request}?wait=25", None, key)
         time.sleep(2)
-        assert not polled.done(), f"the poll did not wait: {polled.result()}"
+        assert not polled.done(), f"the poll returned early: {polled.result()}"
         status, _ = call("POST", page, b"option=yes", {"content-type": "application/x-www-form-urlencoded"})
-        check("answered on the page", status, 200)
+        check("answer on the page", status, 200)
         status, found = polled.result()
-    check("the poll that waited has it", (status, found["status"], found["decision"]), (200, "finished", "yes"))
+    check("the waiting poll returns the result", (status, found["status"], found["decision"]), (200, "finished", "yes"))
     status, result = call("GET", f"{request}/result", None, key)
     check("the result", (status, result["result"]["decision"]), (200, "yes"))
 
@@ -264,16 +264,16 @@ def ask_answer_and_poll(sam, stack, base_url):
     _, listed = call("GET", f"{base_url}/v1/deliveries", None, key)
     [delivery] = listed["data"]
     found = {it: delivery[it] for it in ("request_id", "status", "attempts", "failures")}
-    check("it made a delivery", found, {"request_id": asked["id"], "status": "pending", "attempts": 1, "failures": 1})
+    check("created a delivery", found, {"request_id": asked["id"], "status": "pending", "attempts": 1, "failures": 1})
     _, listed = call("GET", f"{base_url}/v1/conversations?delivery_id={delivery['id']}", None, key)
     [attempt] = listed["data"]
-    check("signed it", attempt["request"]["headers"]["webhook-signature"].startswith("v1,"), True)
-    check("and did not post it to this machine", attempt["error"]["kind"], "blocked_address")
+    check("signed the callback", attempt["request"]["headers"]["webhook-signature"].startswith("v1,"), True)
+    check("did not post it to this machine", attempt["error"]["kind"], "blocked_address")
 
 
 @contextlib.contextmanager
 def emulated(emulator, folder, environment):
-    """A function under the runtime interface emulator: its port, and when it was started."""
+    """A function under the runtime interface emulator: its port, and the file with its start time."""
     port, started = free_port(), folder / "started"
     command = [emulator, "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", folder / "start"]
@@ -290,7 +290,7 @@ def emulated(emulator, folder, environment):
 
 
 def time_start(function, event, emulator, folder, environment):
-    """The milliseconds from the start of a `bootstrap` to its first answer, and the answer."""
+    """Milliseconds from the start of a `bootstrap` to its first response, and the response."""
     environment = {**environment, "BOOTSTRAP": str(BUILD / function / "bootstrap")}
     with emulated(emulator, folder, environment) as (port, started):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
@@ -301,24 +301,24 @@ def time_start(function, event, emulator, folder, environment):
 
 
 def time_starts(emulator, folder, stack, events):
-    say(f"\n== From the start of `bootstrap` to its first answer, under the runtime interface emulator, {RUNS} runs")
+    say(f"\n== From the start of `bootstrap` to its first response, under the runtime interface emulator, {RUNS} runs")
     start = folder / "start"
     start.write_text('#!/bin/bash\nprintf %s "$EPOCHREALTIME" >"$STARTED"\nexec "$BOOTSTRAP"\n')
     start.chmod(0o755)
     functions = {
         "IntakeFunction": (events.create_request, lambda it: it["statusCode"] == 201),
-        # The key is good, and there is no such request: two reads.
+        # Valid key, unknown request: two reads.
         "PollFunction": (lambda: events.read("get_request.json"), lambda it: it["statusCode"] == 404),
         "SweepFunction": (lambda: events.read("every_minute.json"), lambda it: it["n_errors"] == 0),
         "DeliverFunction": (lambda: events.read("hints.json"), lambda it: len(it["batchItemFailures"]) == 1),
     }
     environment = {"PATH": os.environ["PATH"], **stack.environment}
-    say(f"{'function':18} {'median, ms':>10} {'least':>8} {'most':>8}")
+    say(f"{'function':18} {'median, ms':>10} {'min':>8} {'max':>8}")
     for function, (event, is_right) in functions.items():
         times = []
         for _ in range(RUNS):
             milliseconds, answer = time_start(function, event(), emulator, folder, environment)
-            assert is_right(answer), f"{function} answered {answer}"
+            assert is_right(answer), f"{function} returned {answer}"
             times.append(milliseconds)
         say(f"{function:18} {statistics.median(times):10.1f} {min(times):8.1f} {max(times):8.1f}")
 
@@ -341,8 +341,8 @@ def main():
         finally:
             stack.stop()
         did = stack.did()
-        assert len(did) == 1 and "swept" in did[0], f"the local stack did what the functions should do: {did}"
-    say("\nAll four functions answer under sam local as they should.")
+        assert len(did) == 1 and "swept" in did[0], f"the local stack did work of the functions: {did}"
+    say("\nAll four functions respond correctly under sam local.")
 
 
 if __name__ == "__main__":

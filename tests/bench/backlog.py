@@ -1,10 +1,10 @@
-"""What a sweep makes of very much that is due at once.
+"""Measures how the sweep drains a large backlog.
 
 Usage: backlog.py PATH_OF_ANSWERBACK PATH_OF_SWEEP [ITEMS]
 
-Asks questions and posts events of the local stack, whose own sweep and hints are off, waits until all
-of it is due, and then has the sweep's own program invoked as Lambda invokes it, with 55 s each time. Two
-invocations must drain ITEMS (20,000), each with less than 128 MB, and the backlog metric must then be 0.
+Creates requests and events on a local stack whose own sweep and hints are off, and waits until all of them
+are due. Then it invokes the program of the sweep as Lambda does, with 55 s each time. Two invocations must
+drain ITEMS (20,000), each with less than 128 MB, and the backlog metric must then be 0.
 """
 
 import concurrent.futures
@@ -23,17 +23,17 @@ SWEEPS_MAX = 2
 MEMORY_KB_MAX = 128 * 1024
 SWEEP_SECONDS = 55
 AT_ONCE = 16
-# Longer than making all of them takes; beyond it, they are due a little later, one after the other.
+# Longer than it takes to create all items. If it were shorter, items would become due one after the other.
 TIMEOUT_SECONDS = 60
 
 QUESTION = {"title": "Deploy?", "options": [{"value": "yes", "label": "Yes"}], "timeout_seconds": TIMEOUT_SECONDS}
 EVENT = {"type": "deploy.done", "data": {}, "callback_url": "http://127.0.0.1:1/"}
-# Nobody is there, and it is not to be tried out.
+# Nothing listens there, so creation must not probe it.
 EVENT["callback"] = {"probe": False}
 
 
 def make(stack, numbers):
-    """Half of them questions, which time out, and half of them events, which are to be told."""
+    """Creates items: half are requests that time out, half are events to deliver."""
     host = stack["base_url"].split("//")[1]
     connection = http.client.HTTPConnection(host)
     headers = {"authorization": f"Bearer {stack['api_key']}", "content-type": "application/json"}
@@ -48,16 +48,16 @@ def make(stack, numbers):
 
 
 def make_queue(endpoint):
-    """Hints that nobody follows: only the sweep is looked at."""
+    """Creates a queue without a reader, because only the sweep is measured."""
     host = endpoint.split("//")[1]
     connection = http.client.HTTPConnection(host)
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.CreateQueue"}
-    connection.request("POST", "/", json.dumps({"QueueName": "nobody"}), headers)
+    connection.request("POST", "/", json.dumps({"QueueName": "unread"}), headers)
     return json.loads(connection.getresponse().read())["QueueUrl"]
 
 
 def sweep(bootstrap, variables):
-    """What one sweep answered, what it counted, and the most memory that it took."""
+    """Runs one sweep. Returns its response, its metrics, and its peak memory in KB."""
     event = (FOLDER / "every_minute.json").read_bytes()
     runtime = Runtime(event, int((time.time() + SWEEP_SECONDS) * 1000))
     threading.Thread(target=runtime.serve_forever, daemon=True).start()
@@ -70,7 +70,7 @@ def sweep(bootstrap, variables):
         status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
         process.kill()
         reader.join()
-    assert answered, "it did not end before Lambda would have ended it"
+    assert answered, "the sweep ran longer than Lambda allows"
     memory = next(int(it.split()[1]) for it in status.splitlines() if it.startswith("VmHWM"))
     counted = next(it for it in map(json.loads, reversed(lines)) if "SweepBacklog" in it)
     return json.loads(runtime.answer), counted, memory
@@ -108,8 +108,8 @@ def main():
                     f"{backlog}, oldest {counted['OldestDueAge']} s, in {counted['SweepDuration'] / 1000:.1f} s "
                     f"with {memory / 1024:.1f} MB"
                 )
-                assert memory <= MEMORY_KB_MAX, "it takes too much memory"
-            assert (n_done, backlog) == (n_items, 0), f"{n_done} of {n_items} were done, {backlog} are left"
+                assert memory <= MEMORY_KB_MAX, "the sweep uses too much memory"
+            assert (n_done, backlog) == (n_items, 0), f"{n_done} of {n_items} done, {backlog} left"
         finally:
             process.terminate()
 

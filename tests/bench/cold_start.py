@@ -1,10 +1,10 @@
-"""How much processor time a function takes from its start to its first answer.
+"""Measures the CPU time of a function from its start to its first response.
 
 Usage: cold_start.py PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…]   (each a release build of a function)
 
-Stands in for Lambda's Runtime API, starts each program anew 20 times with the same event, and prints the
-median time on the processor until it asks for its first event and until its first answer has come. The
-table is the local stack's, so the connection to it is plain. Time on the wall is noise; this is not.
+Emulates Lambda's Runtime API, starts each program 20 times with the same event, and prints the median CPU
+time until the program asks for its first event, and until its first response. The table is the local
+stack's, so connections to it are not encrypted. CPU time is reproducible; wall time is not.
 """
 
 import http.server
@@ -41,11 +41,11 @@ class Runtime(http.server.ThreadingHTTPServer):
         self.process, self.answer = None, None
 
     def handle_error(self, *_):
-        # A function that is killed hangs up.
+        # A killed function closes its connection.
         pass
 
     def mark(self, name):
-        # Nanoseconds on a processor, all threads together.
+        # CPU time of all threads, in nanoseconds.
         threads = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         self.marks[name] = sum(int(it.read_text().split()[0]) for it in threads) / 1e6
 
@@ -106,7 +106,7 @@ def run(bootstrap, event, variables):
         runtime.process = process
         answered = runtime.answered.wait(30)
         process.kill()
-    assert answered, f"{bootstrap} did not answer"
+    assert answered, f"{bootstrap} did not respond"
     return runtime.marks, runtime.answer
 
 
@@ -126,7 +126,7 @@ def main():
             stack = json.loads(stack_process.stdout.readline())
             lines = (pathlib.Path(folder.name) / "functions.env").read_text().splitlines()
             variables = dict(line.split("=", 1) for line in lines)
-            print(f"{'function':10} {'init, CPU ms':>14} {'first answer, CPU ms':>22} {'binary, MB':>12}   {RUNS} runs")
+            print(f"{'function':10} {'init, CPU ms':>14} {'first response, CPU ms':>22} {'binary, MB':>12}   {RUNS} runs")
             for bootstrap in bootstraps:
                 path = pathlib.Path(bootstrap)
                 name = next(it for it in EVENTS if it in path.as_posix().lower())

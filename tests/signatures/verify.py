@@ -1,8 +1,8 @@
-"""Has the local stack make callbacks, and checks their signatures with the public libraries.
+"""Checks the signatures of callbacks from the local stack with public libraries.
 
-Usage: verify.py PATH_OF_ANSWERBACK. Needs `standardwebhooks`, `svix` and `stripe` (PyPI). Our own
-tests check our signatures with our own code; this one asks somebody else's: `standardwebhooks` and
-`svix` about the profile `standard`, `stripe` about those with a `t=…,v1=…` header in seconds.
+Usage: verify.py PATH_OF_ANSWERBACK. Needs `standardwebhooks`, `svix` and `stripe` (PyPI). Our own tests
+check signatures with our own code. This one uses independent code: `standardwebhooks` and `svix` for the
+profile `standard`, `stripe` for profiles with a `t=…,v1=…` header in seconds.
 """
 
 import base64
@@ -20,9 +20,9 @@ import stripe
 import svix
 
 SECONDS = 30
-# How old a signature may be, as Stripe's receivers have it unless they say otherwise.
+# Maximum age of a signature: Stripe's default.
 TOLERANCE_SECONDS = 300
-# Nobody's secret here.
+# A secret that signs nothing here.
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 EVENT = {"type": "job.completed", "data": {"executionId": "e", "status": "naïve – ✓"}}
 
@@ -46,13 +46,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 class Previous(stripe.WebhookSignature):
-    """Stripe's check, of the signature with the secret before."""
+    """Stripe's check for the signature with the previous secret."""
 
     EXPECTED_SCHEME = "v2"
 
 
 class Account:
-    """Somebody's account on the local stack, and a server of theirs that is called back."""
+    """An account on the local stack, and the server that receives its callbacks."""
 
     def __init__(self, stack, port):
         self.base, self.key = stack["base_url"], stack["api_key"]
@@ -72,14 +72,14 @@ class Account:
     def rotate(self):
         return self.call("POST", "/v1/secret/rotate", {"overlap_seconds": 3600})["secret"]
 
-    def told(self, profile):
-        """The headers and the body of a callback for an event that is posted now."""
+    def post_event(self, profile):
+        """Posts an event. Returns the headers and the body of its callback."""
         callback = {"callback_url": self.callback_url, "callback": {"profile": profile}}
         self.call("POST", "/v1/events", {**EVENT, **callback})
         return Receiver.arrived.get(timeout=SECONDS)
 
     def answered(self):
-        """A request that has been answered, and the headers and the body of its callback."""
+        """Creates and answers a request. Returns it with the headers and the body of its callback."""
         question = {
             "title": "Is this signature ours?",
             "recipients": ["a@example.com"],
@@ -111,7 +111,7 @@ def ten_minutes_ago():
 
 
 def check_standard(secrets, headers, body):
-    """Each of `secrets` verifies with both libraries; what was altered or is old does not."""
+    """Each of `secrets` verifies with both libraries; altered and old callbacks do not."""
     for library in standardwebhooks, svix:
 
         def is_refused(secret, *message):
@@ -124,7 +124,7 @@ def check_standard(secrets, headers, body):
             webhook.verify(body, headers)
             assert is_refused(secret, altered(body), headers), "a changed byte passed"
 
-            # Signed by the library itself, so that nothing but its age is wrong.
+            # Signed by the library itself, so that only the age is wrong.
             then = ten_minutes_ago()
             aged = {
                 "webhook-id": headers["webhook-id"],
@@ -137,18 +137,18 @@ def check_standard(secrets, headers, body):
 
 
 def is_stripes(secret, header, body, scheme=stripe.WebhookSignature):
-    """Whether Stripe's own check passes."""
+    """True if Stripe's own check passes."""
     error = stripe.SignatureVerificationError
     return not refuses(error, scheme.verify_header, body, header, secret, TOLERANCE_SECONDS)
 
 
 def check_timed(secret, header, body, scheme=stripe.WebhookSignature):
-    """`secret` verifies with Stripe's library; what was altered or is old does not."""
+    """`secret` verifies with Stripe's library; altered and old callbacks do not."""
     assert is_stripes(secret, header, body, scheme), header
     assert not is_stripes(OTHER_SECRET, header, body, scheme), "a wrong secret passed"
     assert not is_stripes(secret, header, altered(body), scheme), "a changed byte passed"
 
-    # Signed by the library itself, so that nothing but its age is wrong.
+    # Signed by the library itself, so that only the age is wrong.
     then = int(ten_minutes_ago().timestamp())
     aged = scheme.generate_signature_header(body.decode(), secret, then)
     assert not is_stripes(secret, aged, body, scheme), "an old timestamp passed"
@@ -164,26 +164,26 @@ def check_one_secret(account):
     assert event["type"] == "request.finished", event
     assert event["data"]["request_id"] == request["id"], event
 
-    check_standard([secret], *account.told("standard"))
+    check_standard([secret], *account.post_event("standard"))
     for profile in "ping", "noukai":
-        headers, body = account.told(profile)
+        headers, body = account.post_event(profile)
         check_timed(secret, headers[f"x-{profile}-signature"], body)
 
 
 def check_overlap(account):
     old, new = account.secret(), account.rotate()
     assert old != new
-    check_standard([old, new], *account.told("standard"))
+    check_standard([old, new], *account.post_event("standard"))
 
-    headers, body = account.told("ping")
+    headers, body = account.post_event("ping")
     for secret in old, new:
         check_timed(secret, headers["x-ping-signature"], body)
 
-    headers, body = account.told("noukai")
+    headers, body = account.post_event("noukai")
     header = headers["x-noukai-signature"]
     check_timed(new, header, body)
     check_timed(old, header, body, Previous)
-    assert not is_stripes(old, header, body), "the secret before signs as `v1`"
+    assert not is_stripes(old, header, body), "the previous secret signs as `v1`"
     assert not is_stripes(new, header, body, Previous), "the new secret signs as `v2`"
 
 
@@ -198,7 +198,7 @@ def main():
             check_overlap(account)
         finally:
             process.terminate()
-    print("Signed callbacks verify with standardwebhooks, svix and stripe; what was altered does not.")
+    print("Callbacks verify with standardwebhooks, svix and stripe; altered callbacks do not.")
 
 
 if __name__ == "__main__":

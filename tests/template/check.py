@@ -1,10 +1,10 @@
-"""What no linter asks of the deployed system, asked of the expanded template.
+"""Checks of the expanded template that no linter makes.
 
 Each rule yields a sentence for everything that breaks it; `test_check.py` breaks each on purpose. The rules
-about alarms, dashboard, runbook and parameters are in `operations.py`.
+about alarms, dashboard, docs/operations.md and parameters are in `operations.py`.
 
 usage: check.py EXPANDED ROOT
-       EXPANDED: the folder with the expanded templates; ROOT: the project's
+       EXPANDED: the folder with the expanded templates; ROOT: the root of the project
 """
 
 import json
@@ -19,48 +19,47 @@ import operations
 import yaml
 from samcli.yamlhelper import yaml_parse
 
-# One is singular, more are plural; AWS refuses all else, and only on deployment.
+# Singular for 1, plural for more; AWS rejects anything else, and only during deployment.
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)")
 
-# AWS asks for it, so that a batch is not received again while its function still works on it.
+# Recommended by AWS, so that a batch is not received again while its function still processes it.
 VISIBILITY_PER_TIMEOUT_MIN = 6
 
-# All that an access log may hold. A path holds the token of an answer link, a query may hold one.
+# The fields that an access log may contain. A path contains the token of an answer link, a query may.
 ACCESS_LOG_FIELDS = {
     "$context.requestId", "$context.routeKey", "$context.status", "$context.responseLength",
     "$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency",
 }  # fmt: skip
 
-# What runs in functions: whoever emits a metric or logs a line is there.
+# Code that runs in functions: metrics are emitted and lines are logged there.
 FUNCTIONS = ("functions", "shared/src")
-# The parts of a statement that name something.
+# The parts of a statement that name resources, actions or principals.
 POLICY_PARTS = ("Action", "Resource", "Principal")
 
-# Where AWS takes nothing but `*`: in which type of resource, which part, what. Each that the
-# template has must say so in a comment.
+# The only wildcards that AWS requires: type of resource, part, text. Each of them needs a comment in the
+# template.
 REQUIRED_BY_AWS = {("AWS::KMS::Key", "Resource", "*")}
 
-METHODS = {"get", "head", "post", "put", "patch", "delete"}
+METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
 
-# Where `cargo lambda watch` finds its routes.
+# Contains the routes of `cargo lambda watch`.
 MANIFEST = Path(__file__).resolve().parents[2] / "Cargo.toml"
 
 
 class Project(NamedTuple):
-    """What the rules are about."""
+    """Everything that the rules read."""
 
-    # The templates as people wrote them, by path.
+    # The template files as text, by path.
     texts: dict
-    # template.yaml as it is written, and as CloudFormation sees it; then what is in infra/.
+    # template.yaml as written and as expanded by SAM; then the expanded templates in infra/.
     source: dict
     system: dict
     alarms: dict
     dashboard: dict
-    # The OpenAPI document, and texts.
+    # The OpenAPI document, and docs/operations.md.
     contract: dict
-    readme: str
-    runbook: str
-    # All that runs in functions.
+    operations: str
+    # The source code of everything that runs in functions.
     functions: str
 
 
@@ -92,7 +91,7 @@ def strings(value):
 
 
 def statements(value):
-    """Every policy statement below `value`, those behind an Fn::If included."""
+    """Every policy statement below `value`, including those in an Fn::If."""
     if isinstance(value, dict):
         if "Effect" in value:
             yield value
@@ -109,13 +108,13 @@ def has_null(value):
     return any(map(has_null, value)) if isinstance(value, list) else value is None
 
 
-def schedules_are_ones_that_aws_accepts(template):
+def schedules_are_valid(template):
     for name, properties, _ in of_type(template, "AWS::Scheduler::Schedule"):
         expression = properties["ScheduleExpression"]
         if not RATE.fullmatch(expression):
-            yield f"{name}: {expression} is no schedule"
+            yield f"{name}: {expression} is not a schedule"
         if "Name" in properties:
-            yield f"{name}: a fixed name collides with that of another stack"
+            yield f"{name}: a fixed name collides with another stack"
 
 
 def queues_outlast_their_functions(template):
@@ -123,58 +122,58 @@ def queues_outlast_their_functions(template):
     for name, properties, _ in of_type(template, "AWS::Lambda::EventSourceMapping"):
         queue = resources[target(properties["EventSourceArn"])]["Properties"]
         timeout = resources[target(properties["FunctionName"])]["Properties"]["Timeout"]
-        # 30 s is what SQS takes when nothing is said.
+        # 30 s is the default of SQS.
         if queue.get("VisibilityTimeout", 30) < VISIBILITY_PER_TIMEOUT_MIN * timeout:
-            yield f"{name}: the queue shows a hint again while its function may still run"
+            yield f"{name}: the queue may deliver a hint again while its function still runs"
         if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             yield f"{name}: one bad hint fails its whole batch"
         if target(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn")) not in resources:
-            yield f"{name}: a hint that always fails comes back for ever"
+            yield f"{name}: a hint that always fails returns forever"
 
 
 def lanes_and_calls_have_limits(template):
     for name, properties, _ in of_type(template, "AWS::Lambda::EventSourceMapping"):
         lane = target(properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
         if template["Parameters"].get(lane, {}).get("MaxValue", 0) not in range(2, 1001):
-            yield f"{name}: its queue may take all copies that the account has"
+            yield f"{name}: its queue may use all concurrency of the account"
     for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Stage"):
         limits = properties.get("DefaultRouteSettings", {})
         if not limits.get("ThrottlingRateLimit") or not limits.get("ThrottlingBurstLimit"):
-            yield f"{name}: takes as many calls as there are"
+            yield f"{name}: does not limit calls"
 
 
 def nothing_is_null(template):
-    """CloudFormation refuses it, and SAM and cfn-lint do not: a `- # comment` on its own makes one."""
+    """CloudFormation rejects null, but SAM and cfn-lint do not: a lone `- # comment` makes one."""
     for name, resource in template["Resources"].items():
         if has_null(resource):
-            yield f"{name}: something in it is null"
+            yield f"{name}: contains null"
 
 
-def policies_name_what_they_are_for(template):
-    """Policies of all kinds: of roles, of who takes them on, of keys, queues, topics and buses."""
+def policies_are_specific(template):
+    """All kinds of policies: of roles, their trust, keys, queues, topics and buses."""
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
         if properties.get("ManagedPolicyArns"):
-            yield f"{name}: a managed policy reaches further than this stack"
+            yield f"{name}: a managed policy reaches beyond this stack"
         for statement in statements(properties):
             for part in sorted(statement.keys() & {"NotAction", "NotResource", "NotPrincipal"}):
-                yield f"{name}: {part} names all but a few"
+                yield f"{name}: {part} matches all but a few"
             for part in POLICY_PARTS:
                 for text in strings(statement.get(part, [])):
                     if "*" in text and (resource["Type"], part, text) not in REQUIRED_BY_AWS:
-                        yield f"{name}: {text} names more than one thing"
+                        yield f"{name}: {text} matches more than one resource"
         for statement in statements(properties.get("AssumeRolePolicyDocument", [])):
             if not isinstance(statement["Principal"], dict) or set(statement["Principal"]) != {"Service"}:
-                yield f"{name}: more than a service may take it on"
+                yield f"{name}: more than a service may assume it"
 
 
-def functions_are_invoked_by_what_is_named(template):
+def functions_have_specific_invokers(template):
     for name, properties, _ in of_type(template, "AWS::Lambda::Permission"):
         if properties["Action"] != "lambda:InvokeFunction" or "*" in properties["Principal"]:
-            yield f"{name}: it allows more than one service to invoke"
+            yield f"{name}: allows more than one service to invoke"
         source = properties.get("SourceArn", "*")
         if target(source) is None and not any("${" in text for text in strings(source)):
-            yield f"{name}: what is anybody's may invoke it"
+            yield f"{name}: any source may invoke it"
 
 
 def functions_share_no_role_and_no_log(template):
@@ -183,20 +182,20 @@ def functions_share_no_role_and_no_log(template):
         role = target(properties["Role"])
         group = target(properties.get("LoggingConfig", {}).get("LogGroup"))
         if template["Resources"].get(group, {}).get("Type") != "AWS::Logs::LogGroup":
-            yield f"{name}: its log group is made by Lambda, and kept for ever"
+            yield f"{name}: Lambda creates its log group, which never expires"
         for used in (role, group):
             if used in seen:
-                yield f"{name}: {used} is another function's too"
+                yield f"{name}: {used} is shared with another function"
             seen.add(used)
 
 
-def logs_are_kept_for_a_time(template):
+def logs_expire(template):
     for name, properties, _ in of_type(template, "AWS::Logs::LogGroup"):
         if "RetentionInDays" not in properties:
-            yield f"{name}: kept for ever"
+            yield f"{name}: never expires"
 
 
-def access_logs_name_the_route_and_no_path(template):
+def access_logs_have_the_route_but_no_path(template):
     for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Stage"):
         settings = properties.get("AccessLogSettings")
         if not settings:
@@ -204,36 +203,36 @@ def access_logs_name_the_route_and_no_path(template):
             continue
         fields = set(json.loads(settings["Format"]).values())
         for field in sorted(fields - ACCESS_LOG_FIELDS):
-            yield f"{name}: {field} may hold what opens an answer"
+            yield f"{name}: {field} may contain the token of an answer link"
         if "$context.routeKey" not in fields:
-            yield f"{name}: the access log does not say which route"
+            yield f"{name}: the access log lacks the route"
 
 
-def tables_are_kept_encrypted_and_swept(template):
+def tables_are_retained_encrypted_and_expire_items(template):
     for name, properties, resource in of_type(template, "AWS::DynamoDB::Table"):
         if not properties.get("TimeToLiveSpecification", {}).get("Enabled"):
-            yield f"{name}: nothing deletes what has had its time"
+            yield f"{name}: expired items are not deleted"
         recovery = properties.get("PointInTimeRecoverySpecification", {})
         if not recovery.get("PointInTimeRecoveryEnabled"):
-            yield f"{name}: no way back to an earlier point in time"
+            yield f"{name}: point-in-time recovery is off"
         if not properties.get("SSESpecification", {}).get("SSEEnabled"):
-            yield f"{name}: encryption is not asked for"
+            yield f"{name}: encryption is not enabled"
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if resource.get(policy) != "Retain":
-                yield f"{name}: {policy} lets the data go"
+                yield f"{name}: {policy} must be Retain"
         for index in properties.get("GlobalSecondaryIndexes", []):
             if index["Projection"] != {"ProjectionType": "KEYS_ONLY"}:
-                yield f"{name}: index {index['IndexName']} pays for more than keys"
+                yield f"{name}: index {index['IndexName']} must project keys only"
 
 
 def queues_are_encrypted(template):
     for name, properties, _ in of_type(template, "AWS::SQS::Queue"):
         if not properties.get("SqsManagedSseEnabled"):
-            yield f"{name}: encryption is not asked for"
+            yield f"{name}: encryption is not enabled"
 
 
 def routes_of(paths):
-    """Every `GET /path` of a document's `paths`; what stands beside the methods is none."""
+    """Every `GET /path` of a document's `paths`, without the other members of a path."""
     return {
         f"{method.upper()} {path}"
         for path, operations in paths.items()
@@ -242,18 +241,18 @@ def routes_of(paths):
     }
 
 
-def routes_are_those_of_the_contract(template, contract):
+def routes_match_the_contract(template, contract):
     promised = routes_of(contract["paths"])
     for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Api"):
         deployed = routes_of(properties["Body"]["paths"])
         for route in sorted(promised - deployed):
-            yield f"{name}: {route} is promised, and no route leads to it"
+            yield f"{name}: {route} is documented but not deployed"
         for route in sorted(deployed - promised):
-            yield f"{name}: {route} is deployed, and no document tells of it"
+            yield f"{name}: {route} is deployed but not documented"
 
 
 def watching(router, method, path):
-    """The function that `cargo lambda watch` calls: that of the path, or else of the method."""
+    """The function that `cargo lambda watch` calls: by path, otherwise by method."""
     functions = router.get(path, router["/{*path}"])
     if isinstance(functions, str):
         return functions
@@ -270,40 +269,40 @@ def cargo_lambda_watch_has_the_same_routes(template):
             deployed = re.findall(r"\$\{(\w+)Function\.Arn\}", " ".join(strings(integration)))
             function = watching(router, method, path)
             if deployed != [str(function).capitalize()]:
-                yield f"{name}: {method} {path} is deployed as {deployed}, and watched as {function}"
+                yield f"{name}: {method} {path} is deployed as {deployed} but watched as {function}"
 
 
 RULES = [
     cargo_lambda_watch_has_the_same_routes,
-    schedules_are_ones_that_aws_accepts,
+    schedules_are_valid,
     queues_outlast_their_functions,
     lanes_and_calls_have_limits,
     nothing_is_null,
-    policies_name_what_they_are_for,
-    functions_are_invoked_by_what_is_named,
+    policies_are_specific,
+    functions_have_specific_invokers,
     functions_share_no_role_and_no_log,
-    logs_are_kept_for_a_time,
-    access_logs_name_the_route_and_no_path,
-    tables_are_kept_encrypted_and_swept,
+    logs_expire,
+    access_logs_have_the_route_but_no_path,
+    tables_are_retained_encrypted_and_expire_items,
     queues_are_encrypted,
 ]
 
 
 @cache
 def wildcards_say_why(source):
-    """Of the template as people wrote it: a comment stands behind each `*`, or on the line before."""
+    """In the template as written, each `*` has a comment behind it or on the line before."""
     lines = source.splitlines()
     silent = []
     for node in wildcards(yaml.compose(source, Loader=yaml.CSafeLoader)):
         line = node.end_mark.line
         behind, before = lines[line][node.end_mark.column :], lines[line - 1].strip()
         if "#" not in behind and not before.startswith("#"):
-            silent.append(f"line {line + 1}: {node.value} without a comment that says why AWS requires it")
+            silent.append(f"line {line + 1}: {node.value} needs a comment that says why AWS requires it")
     return silent
 
 
 def wildcards(node, named=False):
-    """Every text with a `*` in a part of a statement that names something."""
+    """Every text with a `*` in `POLICY_PARTS` of a statement."""
     if isinstance(node, yaml.MappingNode):
         is_statement = any(key.value == "Effect" for key, _ in node.value)
         for key, value in node.value:
@@ -319,11 +318,11 @@ def problems(project):
     found = [problem for rule in RULES for problem in rule(project.system)]
     found += [problem for rule in operations.RULES for problem in rule(project)]
     found += [f"{path}, {problem}" for path, text in project.texts.items() for problem in wildcards_say_why(text)]
-    return found + list(routes_are_those_of_the_contract(project.system, project.contract))
+    return found + list(routes_match_the_contract(project.system, project.contract))
 
 
 def load(expanded, root):
-    """The project whose expanded templates are in one folder, and all else in the other."""
+    """Loads the project: expanded templates from one folder, everything else from the other."""
     expanded, root = Path(expanded), Path(root)
     parts = {it: json.loads((expanded / f"{it}.json").read_text()) for it in ("template", "alarms", "dashboard")}
     texts = {it: (root / it).read_text() for it in ("template.yaml", "infra/alarms.yaml", "infra/dashboard.yaml")}
@@ -334,8 +333,7 @@ def load(expanded, root):
         alarms=parts["alarms"],
         dashboard=parts["dashboard"],
         contract=json.loads((root / "functions/poll/src/openapi.json").read_text()),
-        readme=(root / "README.md").read_text(),
-        runbook=(root / "infra/RUNBOOK.md").read_text(),
+        operations=(root / "docs/operations.md").read_text(),
         functions="".join(it.read_text() for part in FUNCTIONS for it in sorted((root / part).rglob("*.rs"))),
     )
 

@@ -1,7 +1,7 @@
-"""Prints template.yaml as CloudFormation will see it: SAM's own transform, without AWS or a network.
+"""Prints a SAM template as CloudFormation sees it: SAM's own transform, without AWS or a network.
 
-`cfn-lint` finds more in this form than in the short one (a queue's visibility against the function's
-time-out, a misspelt `ReportBatchItemFailures`), and `check.py` reads it.
+`cfn-lint` finds more in the expanded form (a queue's visibility against the function's time-out, a misspelled
+`ReportBatchItemFailures`), and `check.py` reads it.
 
 usage: expand.py TEMPLATE > EXPANDED
 """
@@ -13,12 +13,12 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
 
-# Where `sam package` would have put the files of nested stacks, as CloudFormation wants to have it.
+# The form in which `sam package` writes the URLs of nested stacks, as CloudFormation requires.
 UPLOADS = "https://example.s3.us-east-1.amazonaws.com/"
 
 
 class NoManagedPolicies:
-    """Names of AWS's managed policies come from IAM. We use none, so none are known."""
+    """Names of AWS managed policies come from IAM. We use none."""
 
     def load(self):
         return {}
@@ -28,7 +28,7 @@ def expand(path):
     with open(path, encoding="utf-8") as file:
         template = yaml_parse(file.read())
     for resource in template["Resources"].values():
-        # `sam package` would have put uploads' addresses here.
+        # `sam package` would write the URLs of uploads here.
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://example/code.zip"
         elif resource["Type"] == "AWS::CloudFormation::Stack":

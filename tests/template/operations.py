@@ -1,13 +1,13 @@
-"""What an operator is promised: alarms that can ring, a dashboard that shows something, and words that are true.
+"""Rules for operators: alarms that can fire, a dashboard with data, and documentation that matches the code.
 
-No linter knows whether anybody emits a metric, whether a dashboard's body is JSON, or whether the runbook
-has the line that an alarm names.
+No linter checks that a metric is emitted, that a dashboard's body is JSON, or that docs/operations.md has the
+section that an alarm links to.
 """
 
 import json
 import re
 
-# Our own metrics, all with the dimension `Stack`: the dimension that some have besides, and its values.
+# Our own metrics. All have the dimension `Stack`; some have one more, listed with its values.
 OURS = {
     "RequestsCreated": None,
     "RequestsFinished": ("Outcome", {"completed", "not_met", "vetoed", "timed_out", "defaulted", "cancelled"}),
@@ -24,7 +24,7 @@ OURS = {
     "ClockSkew": None,
 }
 
-# What AWS emits, by namespace and dimensions, as far as we use it.
+# The metrics of AWS that we use, by namespace and dimensions.
 AWS = {
     ("AWS/ApiGateway", ("ApiId",)): {"Count", "4xx", "5xx", "Latency"},
     ("AWS/Lambda", ("FunctionName",)): {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
@@ -35,7 +35,7 @@ AWS = {
     ("AWS/DynamoDB", ("GlobalSecondaryIndexName", "TableName")): {"WriteThrottleEvents"},
 }  # fmt: skip
 
-# CloudWatch's terms: what it shows for nothing, how wide it shows it, and what an alarm costs a month.
+# CloudWatch: metrics on a free dashboard, dashboard width, monthly price of an alarm.
 DASHBOARD_METRICS_MAX = 50
 DASHBOARD_COLUMNS = 24
 ALARM_CENTS = 10
@@ -52,7 +52,7 @@ def alarms_of(project):
 
 
 def widgets_of(project):
-    """The widgets of the dashboard, each `${Name}` in them as it stands; nothing where that is no JSON."""
+    """The widgets of the dashboard, with `${Name}` unresolved; empty if the body is not JSON."""
     (dashboard,) = properties_of(project.dashboard, "AWS::CloudWatch::Dashboard").values()
     try:
         return json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
@@ -61,14 +61,14 @@ def widgets_of(project):
 
 
 def metrics_of(widget):
-    """The metrics of a widget: (namespace, name, dimensions), without what says how they are drawn."""
+    """The metrics of a widget: (namespace, name, dimensions), without rendering options."""
     for metric in widget["properties"]["metrics"]:
         namespace, name, *rest = [it for it in metric if isinstance(it, str)]
         yield namespace, name, dict(zip(rest[::2], rest[1::2], strict=True))
 
 
 def watched(project):
-    """Every metric that is looked at: where, namespace, name, and dimensions, a parameter written `${Name}`."""
+    """Every metric in use: place, namespace, name and dimensions; parameters are written `${Name}`."""
     for where, alarm in alarms_of(project).items():
         dimensions = {
             it["Name"]: f"${{{it['Value']['Ref']}}}" if isinstance(it["Value"], dict) else it["Value"]
@@ -80,71 +80,71 @@ def watched(project):
             yield widget["properties"]["title"], namespace, name, dimensions
 
 
-def metrics_are_ones_that_somebody_emits(project):
+def metrics_are_emitted(project):
     for where, namespace, name, dimensions in watched(project):
         if namespace != "Answerback":
             if name not in AWS.get((namespace, tuple(sorted(dimensions))), ()):
-                yield f"{where}: AWS emits no {namespace} {name} by {sorted(dimensions)}"
+                yield f"{where}: AWS has no metric {namespace} {name} with {sorted(dimensions)}"
             continue
         if f" {name} = " not in project.functions:
-            yield f"{where}: nobody emits {name}"
+            yield f"{where}: no function emits {name}"
         other = dict(dimensions)
         stack = other.pop("Stack", None)
         key, values = OURS.get(name) or (None, ())
         if stack != "${Stack}" or set(other) != ({key} - {None}) or not set(other.values()) <= set(values):
-            yield f"{where}: {name} has no dimensions {dimensions}"
+            yield f"{where}: {name} is not emitted with {dimensions}"
 
 
-def metrics_of_ours_are_shown(project):
+def our_metrics_are_shown(project):
     shown = {(name, *other.values()) for _, space, name, other in watched(project) if space == "Answerback"}
     for name, dimension in OURS.items():
         for value in dimension[1] if dimension else [None]:
             if (name, "${Stack}", *filter(None, [value])) not in shown:
-                yield f"dashboard: {name} {value or ''} is paid for and nowhere to be seen"
+                yield f"dashboard: {name} {value or ''} costs money but is not shown"
 
 
-def dashboards_can_be_shown_and_cost_nothing(project):
+def dashboards_are_valid_and_free(project):
     widgets = widgets_of(project)
     if not widgets:
-        yield "dashboard: its body is no JSON with widgets"
+        yield "dashboard: its body is not JSON with widgets"
     distinct = {(space, name, *sorted(by.items())) for it in widgets for space, name, by in metrics_of(it)}
     if len(distinct) > DASHBOARD_METRICS_MAX:
-        yield f"dashboard: {len(distinct)} metrics are more than CloudWatch shows for nothing"
+        yield f"dashboard: {len(distinct)} metrics exceed CloudWatch's free dashboard"
     taken = set()
     for widget in widgets:
         columns = range(widget["x"], widget["x"] + widget["width"])
         rows = range(widget["y"], widget["y"] + widget["height"])
         place = {(x, y) for x in columns for y in rows}
         if taken & place or max(columns) >= DASHBOARD_COLUMNS:
-            yield f"dashboard: {widget['properties']['title']} has no room"
+            yield f"dashboard: {widget['properties']['title']} overlaps or is too wide"
         taken |= place
 
 
-def lines_are_where_alarms_ring(project):
+def annotations_match_alarm_thresholds(project):
     thresholds = {}
     for alarm in alarms_of(project).values():
         thresholds.setdefault(alarm["MetricName"], set()).add(alarm["Threshold"])
     for widget in widgets_of(project):
         for line in widget["properties"].get("annotations", {}).get("horizontal", []):
             if not any(line["value"] in thresholds.get(name, ()) for _, name, _ in metrics_of(widget)):
-                yield f"dashboard: no alarm rings at {line['value']} of {widget['properties']['title']}"
+                yield f"dashboard: no alarm has the threshold {line['value']} of {widget['properties']['title']}"
 
 
-def alarms_are_heard_and_say_why(project):
+def alarms_notify_the_topic(project):
     seen = set()
     for name, alarm in alarms_of(project).items():
         for actions in ("AlarmActions", "OKActions"):
             if alarm.get(actions) != [{"Ref": "Topic"}]:
-                yield f"{name}: nobody hears it ({actions})"
+                yield f"{name}: does not notify the topic ({actions})"
         if "TreatMissingData" not in alarm:
-            yield f"{name}: says nothing of missing data"
+            yield f"{name}: does not set TreatMissingData"
         if str(alarm["AlarmName"]) in seen:
-            yield f"{name}: another alarm has its name"
+            yield f"{name}: has the name of another alarm"
         seen.add(str(alarm["AlarmName"]))
 
 
 def anchors(markdown, section):
-    """The anchors of the headings right below `section`, as GitHub makes them."""
+    """GitHub's anchors of the headings one level below `section`."""
     found, inside = set(), False
     for line in markdown.splitlines():
         if line.startswith("## "):
@@ -154,30 +154,30 @@ def anchors(markdown, section):
     return found
 
 
-def alarms_and_runbook_name_each_other(project):
-    answered = anchors(project.runbook, "Alarms")
+def alarms_and_their_sections_match(project):
+    answered = anchors(project.operations, "Alarms")
     named = set()
     for name, alarm in alarms_of(project).items():
-        link = re.search(r" See infra/RUNBOOK\.md#([a-z-]+)$", alarm.get("AlarmDescription", ""))
+        link = re.search(r" See docs/operations\.md#([a-z-]+)$", alarm.get("AlarmDescription", ""))
         if not link:
-            yield f"{name}: its description names no line of the runbook"
+            yield f"{name}: its description links to no section of docs/operations.md"
         elif link[1] not in answered:
-            yield f"{name}: the runbook has no line {link[1]}"
+            yield f"{name}: docs/operations.md has no section {link[1]}"
         else:
             named.add(link[1])
     for anchor in sorted(answered - named):
-        yield f"runbook: no alarm names {anchor}"
+        yield f"docs/operations.md: no alarm links to {anchor}"
 
 
-def lines_that_are_looked_for_are_logged(project):
-    for queries in re.findall(r"\bmessage (?:= |in \[)((?:\"[^\"]+\"(?:, )?)+)", project.runbook):
+def log_messages_in_queries_are_logged(project):
+    for queries in re.findall(r"\bmessage (?:= |in \[)((?:\"[^\"]+\"(?:, )?)+)", project.operations):
         for message in re.findall(r"\"([^\"]+)\"", queries):
             if f'"{message}"' not in project.functions:
-                yield f"runbook: nobody logs: {message}"
+                yield f"docs/operations.md: no function logs: {message}"
 
 
-def what_may_break_is_watched(project):
-    """The functions, queues and API that there are, each by what tells that it does not work."""
+def everything_that_can_fail_has_an_alarm(project):
+    """Functions, queues, schedule and API, each with the metric that shows its failure."""
     alarmed = {(name, *by.values()) for where, _, name, by in watched(project) if where in alarms_of(project)}
     wanted = [(name, "${Stack}") for name in ("DeadLetters", "OldestDueAge", "SweepErrors", "SetAside", "ClockSkew")]
     wanted += [(it, f"${{{name}}}") for name in properties_of(project.system, "AWS::Lambda::Function")
@@ -190,73 +190,74 @@ def what_may_break_is_watched(project):
         wanted.append(("Invocations", f"${{{schedule['Target']['Arn']['Fn::GetAtt'][0]}}}"))
     for metric, of in wanted:
         if (metric, of) not in alarmed:
-            yield f"alarms: {metric} of {of} has none"
+            yield f"alarms: {metric} of {of} has no alarm"
 
 
-def inner_stacks_get_what_they_name(project):
+def nested_stacks_get_their_parameters(project):
     for name, stack in properties_of(project.system, "AWS::CloudFormation::Stack").items():
         inner = project.alarms if stack["TemplateURL"].endswith("infra/alarms.yaml") else project.dashboard
         given = stack["Parameters"]
         for parameter in sorted(set(inner["Parameters"]) ^ set(given)):
-            yield f"{name}: {parameter} is not both given and wanted"
+            yield f"{name}: {parameter} is not both passed and declared"
         for parameter, value in given.items():
             of = "AWS::StackName" if parameter == "Stack" else parameter
             if value not in ({"Ref": of}, {"Fn::GetAtt": [of, "QueueName"]}):
-                yield f"{name}: {parameter} is another's"
-    # No alarm without somebody who hears it.
+                yield f"{name}: {parameter} is given the value of another resource"
+    # Alarms need an e-mail address; the dashboard does not.
     resources = project.system["Resources"]
     if resources["Alarms"].get("Condition") != "HasAlarmEmail" or "Condition" in resources["Dashboard"]:
-        yield "Alarms: they are there without an e-mail, or the dashboard is not"
+        yield "Alarms must depend on AlarmEmail, and the dashboard must not"
 
 
 def table_of(markdown, section):
     """The rows of the first table in a section, each a list of its cells."""
     body = markdown.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
-    rows = [line.strip("| ").split(" | ") for line in body.splitlines() if line.startswith("| ")]
+    table = body[body.index("\n| ") + 1 :].split("\n\n", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def parameters_are_told_of(project):
+def parameters_are_documented(project):
     parameters = project.system["Parameters"]
-    told = {row[0].strip("`"): row[-1].strip("`") for row in table_of(project.readme, "Deploy")}
-    for name in sorted(set(parameters) ^ set(told)):
-        yield f"README: {name} is not both a parameter and told of"
-    for name in set(parameters) & set(told):
-        if (str(parameters[name]["Default"]) or "none") != told[name]:
-            yield f"README: {name} is not {told[name]} by default"
+    documented = {row[0].strip("`"): row[-1].strip("`") for row in table_of(project.operations, "Deploy")}
+    for name in sorted(set(parameters) ^ set(documented)):
+        yield f"docs/operations.md: {name} is not both a parameter and documented"
+    for name in set(parameters) & set(documented):
+        if (str(parameters[name]["Default"]) or "none") != documented[name]:
+            yield f"docs/operations.md: the default of {name} is not {documented[name]}"
     form = project.system["Metadata"]["AWS::CloudFormation::Interface"]
     in_groups = [it for group in form["ParameterGroups"] for it in group["Parameters"]]
     if in_groups != list(parameters) or list(form["ParameterLabels"]) != list(parameters):
-        yield "Metadata: the form has other parameters than the template, or in another order"
+        yield "Metadata: the form must list the parameters of the template, in the same order"
 
 
-def cost_of_alarms_is_told(project):
+def cost_of_alarms_is_documented(project):
     cents = len(alarms_of(project)) * ALARM_CENTS
     cost = f"${cents // 100}.{cents % 100:02}"
-    texts = {"README": project.readme, "AlarmEmail": project.system["Parameters"]["AlarmEmail"]["Description"]}
+    texts = {"docs/operations.md": project.operations, "AlarmEmail": project.system["Parameters"]["AlarmEmail"]["Description"]}
     for where, text in texts.items():
         if cost not in text:
-            yield f"{where}: does not say that the alarms cost {cost} a month"
+            yield f"{where}: must say that the alarms cost {cost} a month"
 
 
-def guided_deployment_asks_no_route_by_route(project):
-    """`sam deploy --guided` takes it for a mistake, once for each route, where an API says nothing of `Auth`."""
+def guided_deployment_does_not_ask_about_routes(project):
+    """`sam deploy --guided` asks about every route of an API that does not set `Auth`."""
     for name, api in properties_of(project.source, "AWS::Serverless::HttpApi").items():
         if not api.get("Auth"):
-            yield f"{name}: a guided deployment asks about each of its routes"
+            yield f"{name}: a guided deployment asks about every route"
 
 
 RULES = [
-    metrics_are_ones_that_somebody_emits,
-    metrics_of_ours_are_shown,
-    dashboards_can_be_shown_and_cost_nothing,
-    lines_are_where_alarms_ring,
-    alarms_are_heard_and_say_why,
-    alarms_and_runbook_name_each_other,
-    lines_that_are_looked_for_are_logged,
-    what_may_break_is_watched,
-    inner_stacks_get_what_they_name,
-    parameters_are_told_of,
-    cost_of_alarms_is_told,
-    guided_deployment_asks_no_route_by_route,
+    metrics_are_emitted,
+    our_metrics_are_shown,
+    dashboards_are_valid_and_free,
+    annotations_match_alarm_thresholds,
+    alarms_notify_the_topic,
+    alarms_and_their_sections_match,
+    log_messages_in_queries_are_logged,
+    everything_that_can_fail_has_an_alarm,
+    nested_stacks_get_their_parameters,
+    parameters_are_documented,
+    cost_of_alarms_is_documented,
+    guided_deployment_does_not_ask_about_routes,
 ]
