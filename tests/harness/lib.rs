@@ -139,13 +139,20 @@ impl World {
 
     /// A key of the same account with these scopes only.
     pub async fn key_with(&self, scopes: &[Scope]) -> String {
-        let key = self.system.make_key(&self.account, true, scopes.to_vec()).await;
+        let key = self
+            .system
+            .make_key(answerback::domain::Owner::live(self.account.id), scopes.to_vec())
+            .await;
         key_text(&key.expect("a key"))
     }
 
     /// The secret that the account's callbacks are signed with.
     pub async fn secret(&self) -> String {
-        let secret = self.system.vault.open(self.account.id, &self.account.secrets.0[0]).await;
+        let secret = self
+            .system
+            .vault
+            .open(self.account.id, &self.account.secrets.0[0], self.system.clock.now())
+            .await;
         secret.expect("it was sealed here").expose_secret().to_owned()
     }
 

@@ -2,7 +2,10 @@
 
 mod secrets;
 
-use answerback::{domain::Scope, platform::Sdk};
+use answerback::{
+    domain::{Owner, Scope},
+    platform::Sdk,
+};
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},
@@ -179,7 +182,7 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
     let zeros = |id: &str| format!("{}{}", &id[..4], "0".repeat(26));
 
     let (_, stranger) = world.system.make_account().await.expect("an account");
-    let test = world.system.make_key(&world.account, false, vec![Scope::Admin]).await;
+    let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     for key in [stranger, test.expect("a key")] {
         let bearer = format!("Bearer {}", key.text.expose_secret());
         let headers = [("authorization", bearer.as_str())];

@@ -3,16 +3,16 @@
 
 mod flow;
 
+use answerback::{
+    domain::{Account, ApiKey, Channel, Delivery, Owner, Request, Webhook, WebhookId},
+    signing::SigningKey,
+    store::{Item, Key, keys},
+};
 use std::{
     io,
     sync::{Arc, Mutex},
 };
 
-use answerback::{
-    domain::{Account, ApiKey, Channel, Delivery, Request, Webhook, WebhookId},
-    signing::SigningKey,
-    store::{Item, Key, keys},
-};
 use secrecy::ExposeSecret as _;
 use system_tests::World;
 use tracing::{Dispatch, subscriber::NoSubscriber};
@@ -113,7 +113,7 @@ async fn nothing_that_is_printed_holds_a_secret() {
     text += &printed::<Account>(world, keys::account(account)).await;
     for (id, prefix) in &flow.webhooks {
         let id = WebhookId::parse(id).expect("it is one");
-        let printed = printed::<Webhook>(world, keys::webhook(account, true, &id)).await;
+        let printed = printed::<Webhook>(world, keys::webhook(Owner::live(account), &id)).await;
         assert!(printed.contains(prefix), "it is this one: {printed}");
         text += &printed;
     }
@@ -134,6 +134,7 @@ async fn nothing_that_is_printed_holds_a_secret() {
     assert!(keys.len() >= 6, "the secrets are among them");
     assert_unspoken(&flow, &text);
     assert_unspoken(&flow, &format!("{keys:?}"));
-    let made = world.system.make_key(&world.account, true, Vec::new()).await.expect("a key");
+    let made =
+        world.system.make_key(Owner::live(world.account.id), Vec::new()).await.expect("a key");
     assert!(!format!("{made:?}").contains(made.text.expose_secret()));
 }

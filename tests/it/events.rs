@@ -2,9 +2,9 @@
 
 mod data;
 
+use answerback::domain::{Owner, Scope};
 use std::time::Duration;
 
-use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -196,7 +196,7 @@ async fn events_are_for_those_who_may() {
     let event = post(&world, &json!({ "type": "build.finished", "data": {} })).await;
     let path = format!("/v1/events/{}", event["id"].as_str().expect("an id"));
     let (_, stranger) = world.system.make_account().await.expect("an account");
-    let test = world.system.make_key(&world.account, false, vec![Scope::Admin]).await;
+    let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     let texts = [stranger, test.expect("a key")].map(|it| it.text.expose_secret().to_owned());
     let [stranger, test] = texts;
     let writer = world.key_with(&[Scope::EventsWrite]).await;

@@ -1,5 +1,9 @@
 //! The same call twice makes one request.
 
+use answerback::{
+    domain::Owner,
+    egress::{Failure, FailureKind},
+};
 use std::{
     sync::{
         Arc,
@@ -8,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use answerback::egress::{Failure, FailureKind};
 use aws_sdk_dynamodb::config::{
     ConfigBag, Intercept, RuntimeComponents, SharedInterceptor,
     interceptors::BeforeTransmitInterceptorContextRef,
@@ -135,7 +138,9 @@ async fn a_key_has_1_to_255_printable_characters() {
 #[tokio::test]
 async fn keys_are_apart_by_account_and_mode() {
     let world = World::start().await;
-    let test = world.system.make_key(&world.account, false, vec![answerback::domain::Scope::Admin]);
+    let test = world
+        .system
+        .make_key(Owner::test(world.account.id), vec![answerback::domain::Scope::Admin]);
     let test = test.await.expect("a key").text;
     let (_, stranger) = world.system.make_account().await.expect("an account");
     let stranger = stranger.text;

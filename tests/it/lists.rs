@@ -1,5 +1,6 @@
 //! Lists of requests: newest first, page by page.
 
+use answerback::domain::Owner;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -142,8 +143,10 @@ async fn another_accounts_cursor_leads_nowhere() {
     let page = list(&world, "limit=1").await;
     let cursor = page["next_cursor"].as_str().expect("more");
     let (_, stranger) = world.system.make_account().await.expect("an account");
-    let test =
-        world.system.make_key(&world.account, false, vec![answerback::domain::Scope::Admin]).await;
+    let test = world
+        .system
+        .make_key(Owner::test(world.account.id), vec![answerback::domain::Scope::Admin])
+        .await;
     for key in [stranger, test.expect("a key")] {
         let bearer = format!("Bearer {}", key.text.expose_secret());
         let headers = [("authorization", bearer.as_str())];

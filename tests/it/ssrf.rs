@@ -1,11 +1,10 @@
 //! No callback leads where it must not: not when it was accepted by an older rule, not when its
 //! name has moved since.
 
-use std::time::Duration;
-
 use answerback::{
     domain::{
-        Attempt, CallbackRules, Delivery, DeliveryId, OpId, Profile, RequestEvent, RequestId,
+        Attempt, CallbackRules, Delivery, DeliveryId, Mode, OpId, Owner, Profile, RequestEvent,
+        RequestId,
         attempt::ErrorKind,
         delivery::{DeliveryEnd, DeliveryState, FailureReason, Receiver, Target},
     },
@@ -13,6 +12,8 @@ use answerback::{
     platform::{Group, Hint},
     store::{Saved, keys},
 };
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use system_tests::{Setup, World};
 
@@ -54,8 +55,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let event = RequestId::from_bits(number << 20).event(1);
     let delivery = Delivery {
         id: Delivery::id_of(event, OpId(1), "callback"),
-        account: world.account.id,
-        livemode: true,
+        owner: Owner { account: world.account.id, mode: Mode::Live },
         channel: None,
         event,
         event_type: RequestEvent::RequestFinished.into(),
@@ -80,7 +80,13 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
     let created = world.system.store.create(&delivery).await.expect("the store is there");
     assert!(matches!(created, Saved::Saved));
     let hint = Hint::delivery(delivery.id, 0);
-    world.system.deliver.hints.send(Group::Account(world.account.id), &hint, Duration::ZERO).await;
+    world
+        .system
+        .deliver
+        .core
+        .hints
+        .send(Group::Account(world.account.id), &hint, Duration::ZERO)
+        .await;
     delivery.id
 }
 

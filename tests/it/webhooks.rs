@@ -3,7 +3,7 @@
 mod health;
 mod told;
 
-use answerback::domain::Scope;
+use answerback::domain::{Owner, Scope};
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -265,7 +265,7 @@ async fn webhooks_are_for_those_who_may() {
     let world = World::start().await;
     make(&world, hook("orders")).await;
     let (_, stranger) = world.system.make_account().await.expect("an account");
-    let test = world.system.make_key(&world.account, false, vec![Scope::Admin]).await;
+    let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     for key in [stranger.text, test.expect("a key").text] {
         let bearer = format!("Bearer {}", key.expose_secret());
         let headers = [("authorization", &*bearer)];

@@ -9,7 +9,7 @@ use answerback::{
         retry,
     },
     egress::{Failure, FailureKind, HeaderMap, Post, Reply},
-    store::{AdvanceError, advance},
+    store::AdvanceError,
 };
 use jiff::Timestamp;
 
@@ -31,7 +31,7 @@ pub(crate) async fn attempt(
     op: OpId,
     hops: u32,
 ) -> Result<(), Error> {
-    let started_at = app.clock.now();
+    let started_at = app.core.now();
     let mut webhook = None;
     let sent = match (&delivery.target, &delivery.body) {
         (Target::Https(receiver), Some(body)) => {
@@ -49,12 +49,11 @@ pub(crate) async fn attempt(
         (Target::Erased, _) | (_, None) => return Ok(()),
     };
 
-    let now = app.clock.now();
+    let now = app.core.now();
     let duration_ms = now.duration_since(started_at).as_millis();
     let record = Attempt {
         id: delivery.id.attempt(delivery.attempt),
-        account: delivery.account,
-        livemode: delivery.livemode,
+        owner: delivery.owner,
         event: delivery.event,
         webhook: delivery.webhook.clone(),
         started_at,
@@ -62,17 +61,17 @@ pub(crate) async fn attempt(
         exchange: Some(sent.exchange),
         error: sent.error,
     };
-    let chance = chance(app.entropy.next());
+    let chance = chance(app.core.entropy.next());
     let attempt = delivery.attempt;
     let (trace, happened_at) = (delivery.trace_or_own(), delivery.happened_at);
     let heard = breaker::heard(&delivery, &record, op);
     let is_slow = breaker::is_slow_after(app, heard.as_ref());
-    let finish = advance(&app.store, delivery, |it| {
+    let finish = app.core.advance(delivery, |it| {
         let next = it.finish(sent.verdict, now, chance, op);
         Ok::<_, std::convert::Infallible>(next.map(|it| it.retried_in_slow_lane(is_slow)))
     });
     let (recorded, finished, (), ()) = futures::join!(
-        app.store.create(&record),
+        app.core.store.create(&record),
         finish,
         breaker::note_attempt(app, heard),
         health::observe(app, webhook, sent.verdict, started_at),
@@ -87,7 +86,7 @@ pub(crate) async fn attempt(
     let delivery = match finished {
         Ok(delivery) => delivery,
         Err(AdvanceError::Gone) => return Ok(()),
-        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Contended) => return Err(Error::Contended),
         Err(AdvanceError::Refused(never)) => match never {},
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
@@ -96,7 +95,7 @@ pub(crate) async fn attempt(
         return erasure::erase(app, delivery).await;
     }
     if delivery.attempt == attempt && matches!(delivery.state, DeliveryState::Waiting { .. }) {
-        app.hints.send_for_delivery(&delivery, hops, now).await;
+        app.core.hints.send_for_delivery(&delivery, hops, now).await;
     }
     // The record of what happened is less than what happened: it holds nothing up.
     if let Err(err) = recorded {
@@ -113,12 +112,12 @@ async fn finish_unsent(
     op: OpId,
 ) -> Result<(), Error> {
     let verdict = AttemptVerdict::Unsent(end);
-    let now = app.clock.now();
-    let (id, account) = (delivery.id, delivery.account);
+    let now = app.core.now();
+    let (id, account) = (delivery.id, delivery.owner.account);
     let step = |it: &Delivery| Ok::<_, std::convert::Infallible>(it.finish(verdict, now, 0.0, op));
-    match advance(&app.store, delivery, step).await {
+    match app.core.advance(delivery, step).await {
         Ok(_) | Err(AdvanceError::Gone) => (),
-        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Contended) => return Err(Error::Contended),
         Err(AdvanceError::Refused(never)) => match never {},
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     }
@@ -149,14 +148,14 @@ async fn send(
             });
         }
     };
-    let keys = app.vault.signing_keys(delivery.account, &endpoint.secrets, now).await?;
+    let keys = app.core.vault.signing_keys(delivery.owner.account, &endpoint.secrets, now).await?;
     let headers = sign::headers(&keys, delivery, receiver, body, now)?;
     let shown = shown(&headers);
     let is_literal = url.literal_address().is_some();
     let timeout = delivery.timeout();
     let answer = app.egress.post(Post { url, headers, body: body.to_vec(), timeout }).await;
 
-    let (verdict, error, reply) = judge(answer, spec, is_literal, app.clock.now());
+    let (verdict, error, reply) = judge(answer, spec, is_literal, app.core.now());
     // Somebody who asks for retries gets them from such a profile too.
     let is_last =
         spec.permanent == Permanent::Everything && receiver.retry.delays_seconds.is_empty();
@@ -304,7 +303,7 @@ fn log(
     let response = record.exchange.as_ref().and_then(|it| it.response.as_ref());
     tracing::info!(
         delivery.id = %record.id.delivery(),
-        account.id = %record.account,
+        account.id = %record.owner.account,
         trace.id = %trace,
         attempt = record.id.number(),
         status = response.map(|it| it.status),

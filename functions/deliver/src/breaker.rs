@@ -24,7 +24,7 @@ use answerback::{
         breaker::{self, Authority, Heard, SLOW},
     },
     platform::Lane,
-    store::{self, AdvanceError, Saved, advance, keys},
+    store::{self, AdvanceError, Saved, keys},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
     let mut known = known(app, &receiver).await;
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
-        let now = app.clock.now();
+        let now = app.core.now();
         let trial = match known.way(now, op) {
             breaker::Route::Barred(until) if delivery.patience().is_some() => {
                 return Route::Hold(until + spread(delivery));
@@ -109,7 +109,7 @@ pub(crate) async fn pass(
     op: OpId,
 ) -> Result<Option<Delivery>, Error> {
     let way = way(app, &delivery, lane, op).await;
-    let now = app.clock.now();
+    let now = app.core.now();
     let step = |it: &Delivery| {
         Ok::<_, Infallible>(match way {
             Route::Attempt => None,
@@ -120,16 +120,16 @@ pub(crate) async fn pass(
     if way == Route::Attempt {
         return Ok(Some(delivery));
     }
-    match advance(&app.store, delivery, step).await {
+    match app.core.advance(delivery, step).await {
         Ok(delivery) => {
             if delivery.attempt == expected {
-                app.hints.send_for_delivery(&delivery, hops, now).await;
+                app.core.hints.send_for_delivery(&delivery, hops, now).await;
             }
             Ok(None)
         }
         Err(AdvanceError::Gone) => Ok(None),
         Err(AdvanceError::Refused(never)) => match never {},
-        Err(AdvanceError::Contended) => Err(Error::Busy),
+        Err(AdvanceError::Contended) => Err(Error::Contended),
         Err(AdvanceError::Store(err)) => Err(err.into()),
     }
 }
@@ -137,8 +137,8 @@ pub(crate) async fn pass(
 /// What `sending` gives. If that takes long, the others are told meanwhile.
 pub(crate) async fn watched<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
     let Some(receiver) = receiver(delivery) else { return sending.await };
-    let _running = app.breakers.begin(&receiver, app.clock.now());
-    match select(&mut sending, pin!(app.clock.sleep(SLOW))).await {
+    let _running = app.breakers.begin(&receiver, app.core.now());
+    match select(&mut sending, pin!(app.core.clock.sleep(SLOW))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => {
             futures::join!(sending, note(app, &receiver, Observation::KeepsWaiting)).0
@@ -160,7 +160,7 @@ pub(crate) fn heard(
 pub(crate) fn is_slow_after(app: &App, heard: Option<&(ReceiverKey, Observation)>) -> bool {
     heard.is_some_and(|(receiver, news)| {
         let known = app.breakers.last_known(receiver);
-        news.after(&known, app.clock.now()).unwrap_or(known).needs_slow_lane()
+        news.after(&known, app.core.now()).unwrap_or(known).needs_slow_lane()
     })
 }
 
@@ -178,7 +178,7 @@ async fn note(app: &App, receiver: &ReceiverKey, news: Observation) {
         return;
     }
     for _ in 0..WRITES_MAX {
-        let now = app.clock.now();
+        let now = app.core.now();
         let Some((news, next)) = app.breakers.next_to_note(receiver, now) else { return };
         match write(app, &next).await {
             Ok(Saved::Saved) => {
@@ -209,12 +209,12 @@ async fn note(app: &App, receiver: &ReceiverKey, news: Observation) {
 
 /// What is known of a receiver: as it was seconds ago, or else as it is.
 async fn known(app: &App, receiver: &ReceiverKey) -> Breaker {
-    let now = app.clock.now();
+    let now = app.core.now();
     if let Some(known) = app.breakers.recall(receiver, now) {
         return known;
     }
     let (account, host) = receiver.clone();
-    match app.store.get(keys::breaker(account, &host)).await {
+    match app.core.store.get(keys::breaker(account, &host)).await {
         Ok(found) => {
             let known = found.unwrap_or_else(|| Breaker::unknown(account, host));
             app.breakers.remember(receiver, known.clone(), now);
@@ -229,11 +229,15 @@ async fn known(app: &App, receiver: &ReceiverKey) -> Breaker {
 
 async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error> {
     // The first write makes the item.
-    if next.revision == 1 { app.store.create(next).await } else { app.store.save(next).await }
+    if next.revision == 1 {
+        app.core.store.create(next).await
+    } else {
+        app.core.store.save(next).await
+    }
 }
 
 fn receiver(delivery: &Delivery) -> Option<ReceiverKey> {
-    delivery.host().map(|host| (delivery.account, host))
+    delivery.host().map(|host| (delivery.owner.account, host))
 }
 
 /// How long after the first of those that are held this one comes back: each has a time of its own.

@@ -17,7 +17,7 @@ use answerback::{
         webhook::{PAYLOAD_BYTES, Settings},
     },
     platform::{Group, Hint, Lane},
-    store::{AdvanceError, Saved, advance},
+    store::{AdvanceError, Saved},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ pub(crate) async fn dispatch(
     ends_at: Option<Timestamp>,
 ) -> Result<Request, Error> {
     let worker = Worker::new(app, ends_at);
-    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut deliveries = Vec::new();
     for event in &request.outbox {
         let origin = Origin {
@@ -46,8 +46,7 @@ pub(crate) async fn dispatch(
             happened_at: event.at,
             trace: request.trace,
             made_by: request.created_by,
-            account: request.account,
-            livemode: request.livemode,
+            owner: request.owner,
             channel: request.channel,
         };
         let begin = |to: Addressee| to.begin(origin.clone(), worker.now);
@@ -59,7 +58,7 @@ pub(crate) async fn dispatch(
     numbers.retain(|it| !made.unmade.contains(it));
 
     let step = |it: &Request| Ok(it.dispatched(&numbers, worker.now));
-    let request = match advance(&app.store, request.clone(), step).await {
+    let request = match app.core.advance(request.clone(), step).await {
         Ok(dispatched) => dispatched,
         Err(lost) => {
             made.failed = failure(lost).or(made.failed);
@@ -90,22 +89,21 @@ pub(crate) async fn dispatch_posted(
         Some(disables) => health::disable(app, &event, disables).await?,
         None => true,
     };
-    let webhooks = app.webhooks.all(event.account, event.livemode).await?;
+    let webhooks = app.core.webhooks.all(event.owner).await?;
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
         happened_at: event.created_at,
         trace: event.trace,
         made_by: event.created_by,
-        account: event.account,
-        livemode: event.livemode,
+        owner: event.owner,
         channel: None,
     };
     let addressees = if is_so { addressees_of_posted(&event, &webhooks) } else { Vec::new() };
     let begin = |it: Addressee| (0, it.begin(origin.clone(), worker.now));
     let mut made = worker.make(addressees.into_iter().map(begin).collect()).await;
     if made.unmade.is_empty()
-        && let Err(lost) = advance(&app.store, event, |it| Ok(it.dispatched())).await
+        && let Err(lost) = app.core.advance(event, |it| Ok(it.dispatched())).await
     {
         made.failed = failure(lost).or(made.failed);
     }
@@ -132,10 +130,10 @@ struct Made {
 
 impl<'a> Worker<'a> {
     fn new(app: &'a App, ends_at: Option<Timestamp>) -> Self {
-        let now = app.clock.now();
+        let now = app.core.now();
         let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
         let attempts_now = has_time(longest, now, ends_at);
-        Self { app, now, op: OpId::new(app.entropy.next()), attempts_now }
+        Self { app, now, op: app.core.new_op(), attempts_now }
     }
 
     /// Puts deliveries, each of the event with its number, where there are none.
@@ -157,7 +155,7 @@ impl<'a> Worker<'a> {
                 Route::SlowLane => delivery.begin_in_slow_lane(self.now),
                 Route::Hold(until) => delivery.begin_held(until, self.now),
             };
-            let put = self.app.store.create(&delivery).await.map(|saved| match saved {
+            let put = self.app.core.store.create(&delivery).await.map(|saved| match saved {
                 Saved::Saved => Some(delivery),
                 // A write of ours whose answer was lost, come back.
                 Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),
@@ -188,7 +186,8 @@ impl<'a> Worker<'a> {
         };
         let hints: Vec<_> = others.iter().filter_map(hint).collect();
         let attempts = mine.into_iter().map(|it| attempt(self.app, it, self.op, 0));
-        let (attempted, _) = futures::join!(join_all(attempts), self.app.hints.send_all(&hints));
+        let (attempted, _) =
+            futures::join!(join_all(attempts), self.app.core.hints.send_all(&hints));
         for attempted in attempted {
             failed = attempted.err().or(failed);
         }
@@ -201,7 +200,7 @@ fn failure(lost: AdvanceError<Infallible>) -> Option<Error> {
     match lost {
         AdvanceError::Gone => None,
         AdvanceError::Refused(never) => match never {},
-        AdvanceError::Contended => Some(Error::Busy),
+        AdvanceError::Contended => Some(Error::Contended),
         AdvanceError::Store(err) => Some(err.into()),
     }
 }

@@ -29,17 +29,18 @@ impl Endpoint {
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(id) = &delivery.webhook else {
             let secrets = if let Some(channel) = delivery.channel {
-                let channel: Option<Channel> = app.store.get(keys::channel(channel)).await?;
+                let channel: Option<Channel> = app.core.store.get(keys::channel(channel)).await?;
                 channel.ok_or(Error::Secret)?.secrets
             } else {
-                let account = app.accounts.account_now(delivery.account).await?;
+                let account = app.core.accounts.account_now(delivery.owner.account).await?;
                 account.ok_or(Error::Secret)?.secrets.clone()
             };
             let receiver = receiver.clone();
             return Ok(Ok(Self { receiver, secrets, webhook: None }));
         };
-        let key = keys::webhook(delivery.account, delivery.livemode, id);
-        let webhook = app.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
+        let key = keys::webhook(delivery.owner, id);
+        let webhook =
+            app.core.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
         let Some(webhook) = webhook else { return Ok(Err(DeliveryEnd::Cancelled)) };
         if !webhook.is_enabled() {
             return Ok(Err(DeliveryEnd::Failed(FailureReason::Disabled)));

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Delivery, OpId, Request,
+        Delivery, Request,
         delivery::{BUS, CALLBACK},
         request::RequestState,
     },
-    store::{AdvanceError, Item, Listing, Related, advance, keys},
+    store::{AdvanceError, Item, Listing, Related, keys},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -35,23 +35,24 @@ pub(crate) async fn clean_up(
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
     let RequestState::Erased { n_looks, .. } = request.state else { return Ok(()) };
-    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
     for number in request.n_events.saturating_sub(LATEST) + 1..=request.n_events {
         for target in &targets {
             let id = Delivery::id_of(request.id.event(number), request.created_by, target);
-            if let Some(delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? {
+            if let Some(delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? {
                 erase(app, delivery).await?;
             }
         }
     }
     let mut cursor = None;
     loop {
-        if !has_time(PAGE_TIME, app.clock.now(), ends_at) {
+        if !has_time(PAGE_TIME, app.core.now(), ends_at) {
             return Ok(());
         }
         let Listing { items, next } = app
+            .core
             .store
             .related::<Delivery>(&Related::Request(request.id), PAGE, cursor.as_ref())
             .await?;
@@ -66,19 +67,19 @@ pub(crate) async fn clean_up(
             break;
         }
     }
-    let now = app.clock.now();
+    let now = app.core.now();
     step(app, request.clone(), |it| it.looked_for_deliveries(now)).await
 }
 
 /// Cancels one delivery, unless it is done, and erases its content and that of its attempts.
 pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
     let id = delivery.id;
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
+    let now = app.core.now();
+    let op = app.core.new_op();
     step(app, delivery, |it| it.erase(now, op)).await?;
     let mut cursor: Option<String> = None;
     loop {
-        let Listing { items, next } = app.store.attempts(id, PAGE, cursor.as_deref()).await?;
+        let Listing { items, next } = app.core.store.attempts(id, PAGE, cursor.as_deref()).await?;
         for attempt in items {
             step(app, attempt, answerback::domain::Attempt::erase).await?;
         }
@@ -91,9 +92,9 @@ pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
 
 /// One step that cannot be refused; where it is gone, it is as good as done.
 async fn step<T: Item>(app: &App, item: T, step: impl Fn(&T) -> Option<T>) -> Result<(), Error> {
-    match advance(&app.store, item, |it| Ok::<_, std::convert::Infallible>(step(it))).await {
+    match app.core.advance(item, |it| Ok::<_, std::convert::Infallible>(step(it))).await {
         Ok(_) | Err(AdvanceError::Gone) => Ok(()),
-        Err(AdvanceError::Contended) => Err(Error::Busy),
+        Err(AdvanceError::Contended) => Err(Error::Contended),
         Err(AdvanceError::Refused(never)) => match never {},
         Err(AdvanceError::Store(err)) => Err(err.into()),
     }

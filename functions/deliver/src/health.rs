@@ -19,7 +19,7 @@ use answerback::{
         webhook::DisableReason,
     },
     platform::{Group, Hint},
-    store::{self, AdvanceError, Saved, advance, keys},
+    store::{self, AdvanceError, Saved, keys},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -68,7 +68,7 @@ async fn note(
         None => Some(webhook),
     };
     let Some(webhook) = webhook else { return Ok(()) };
-    let now = app.clock.now();
+    let now = app.core.now();
     let why = match webhook.failing_since {
         Some(since) if is_gone => Some((DisableReason::Gone, since)),
         Some(since) if webhook.is_hopeless(now) => Some((DisableReason::Failing, since)),
@@ -83,7 +83,7 @@ async fn note(
 /// Writes it once; gives the webhook as it then is, if it is there. Somebody who was faster knows
 /// as much.
 async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error> {
-    Ok(match app.store.save(&next).await? {
+    Ok(match app.core.store.save(&next).await? {
         Saved::Saved => Some(next),
         Saved::Superseded(theirs) => Some(theirs),
         Saved::Gone => None,
@@ -105,8 +105,7 @@ async fn announce(
     });
     let event = Event {
         id: webhook.disabling(failing_since),
-        account: webhook.account,
-        livemode: webhook.livemode,
+        owner: webhook.owner,
         created_by: OpId::new(webhook.disabling(failing_since).bits()),
         body_hash: None,
         created_at: now,
@@ -122,9 +121,12 @@ async fn announce(
         due_at: Some(now),
         revision: 0,
     };
-    if let Saved::Saved = app.store.create(&event).await? {
+    if let Saved::Saved = app.core.store.create(&event).await? {
         let hint = Hint::event(event.id);
-        app.hints.send(Group::Account(event.account), &hint, std::time::Duration::ZERO).await;
+        app.core
+            .hints
+            .send(Group::Account(event.owner.account), &hint, std::time::Duration::ZERO)
+            .await;
     }
     Ok(())
 }
@@ -132,24 +134,24 @@ async fn announce(
 /// Disables what `event` says is to be. Whether it is so: it may have recovered meanwhile.
 pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
     let Disables { webhook: id, why, failing_since } = disables;
-    let key = keys::webhook(event.account, event.livemode, id);
-    let Some(webhook) = app.store.get::<Webhook>(key).await? else { return Ok(false) };
-    let now = app.clock.now();
+    let key = keys::webhook(event.owner, id);
+    let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
+    let now = app.core.now();
     let step =
         |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*why, *failing_since, now));
-    let webhook = match advance(&app.store, webhook, step).await {
+    let webhook = match app.core.advance(webhook, step).await {
         Ok(webhook) => webhook,
         Err(AdvanceError::Gone) => return Ok(false),
-        Err(AdvanceError::Contended) => return Err(Error::Busy),
+        Err(AdvanceError::Contended) => return Err(Error::Contended),
         Err(AdvanceError::Refused(never)) => match never {},
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
-    app.webhooks.forget(event.account, event.livemode);
+    app.core.webhooks.forget(event.owner);
     let is_so = webhook.deleted_at.is_none()
         && webhook.failing_since == Some(*failing_since)
         && webhook.disabled.is_some_and(|it| it.why == *why);
     if is_so {
-        tracing::warn!(account.id = %event.account, webhook.id = %id, reason = disabled_reason(*why), "disabled a webhook");
+        tracing::warn!(account.id = %event.owner.account, webhook.id = %id, reason = disabled_reason(*why), "disabled a webhook");
     }
     Ok(is_so)
 }

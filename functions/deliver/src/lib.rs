@@ -16,14 +16,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
-        CallbackRules, Delivery, DeliveryId, Event, OpId, Request, RequestId,
+        CallbackRules, Delivery, DeliveryId, Event, Request, RequestId,
         delivery::{DeliveryState, Start},
         request::RequestState,
     },
     egress,
-    platform::{Bus, Clock, Entropy, Group, Hint, Hints, Lane, Vault, vault::VaultError},
-    service::{Accounts, Webhooks, settle},
-    store::{self, Saved, Store, keys},
+    platform::{Bus, Group, Hint, Lane, vault::VaultError},
+    service::Core,
+    store::{self, Saved, StepError, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
@@ -39,20 +39,8 @@ const RACES_MAX: u32 = 10;
 /// What delivery needs from the world.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Where everything is kept.
-    pub store: Store,
-    /// Whose secrets sign.
-    pub accounts: Accounts,
-    /// Who else is told.
-    pub webhooks: Webhooks,
-    /// What opens the secrets that sign.
-    pub vault: Vault,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where operations are named, and retries spread.
-    pub entropy: Entropy,
-    /// Where the next workers are told to look.
-    pub hints: Hints,
+    /// The ports that all functions share.
+    pub core: Core,
     /// How receivers are reached.
     pub egress: egress::Client,
     /// Where callbacks may go.
@@ -83,7 +71,16 @@ pub enum Error {
     Vault(#[from] VaultError),
     /// Others were faster every time.
     #[error("others were faster every time")]
-    Busy,
+    Contended,
+}
+
+impl From<StepError> for Error {
+    fn from(err: StepError) -> Self {
+        match err {
+            StepError::Contended => Self::Contended,
+            StepError::Store(err) => Self::Store(err),
+        }
+    }
 }
 
 /// Works through a batch of hints, all at once, and reports those that failed.
@@ -133,13 +130,13 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
             {
                 let delay = until(
                     request.deadline + answerback::domain::request::CLOCK_GUARD,
-                    app.clock.now(),
+                    app.core.now(),
                 );
-                app.hints.send(Group::Account(request.account), &hint, delay).await;
+                app.core.hints.send(Group::Account(request.owner.account), &hint, delay).await;
             }
         }
         Hint::Event { ref id, .. } => {
-            let event: Option<Event> = app.store.get(keys::event(id.parse()?)).await?;
+            let event: Option<Event> = app.core.store.get(keys::event(id.parse()?)).await?;
             if let Some(event) = event {
                 dispatch::dispatch_posted(app, event, ends_at).await?;
             }
@@ -159,12 +156,12 @@ async fn look_after_request(
     id: RequestId,
     ends_at: Option<Timestamp>,
 ) -> Result<Option<Request>, Error> {
-    let Some(request) = app.store.get::<Request>(keys::request(id)).await? else {
+    let Some(request) = app.core.store.get::<Request>(keys::request(id)).await? else {
         return Ok(None);
     };
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
-    let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
+    let now = app.core.now();
+    let op = app.core.new_op();
+    let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(None);
     };
     if let RequestState::Erased { .. } = request.state {
@@ -185,7 +182,7 @@ async fn start(
     (expected, hops, lane): (u32, u32, Lane),
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let Some(mut delivery) = app.store.get::<Delivery>(keys::delivery(id)).await? else {
+    let Some(mut delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? else {
         return Ok(());
     };
     // Its maker attempts a delivery at once, so a first start here is as rare as a takeover, and
@@ -193,13 +190,13 @@ async fn start(
     if (delivery.attempt == 0 || matches!(delivery.state, DeliveryState::Leased { .. }))
         && let Some(request) = delivery.request()
     {
-        let request = app.store.get::<Request>(keys::request(request)).await?;
+        let request = app.core.store.get::<Request>(keys::request(request)).await?;
         if request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. })) {
             return erasure::erase(app, delivery).await;
         }
     }
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
+    let op = app.core.new_op();
+    let now = app.core.now();
     if has_time(delivery.timeout(), now, ends_at)
         && let Start::Attempt(_) = delivery.start(expected, now, op)
     {
@@ -209,12 +206,12 @@ async fn start(
         }
     }
     for _ in 0..RACES_MAX {
-        let now = app.clock.now();
+        let now = app.core.now();
         if !has_time(delivery.timeout(), now, ends_at) {
             // Somebody with more time takes it.
             let hint = Hint::delivery(id, expected).in_lane(lane).hop(hops);
             if let Some(hint) = hint {
-                app.hints.send(Group::of(&delivery), &hint, Duration::ZERO).await;
+                app.core.hints.send(Group::of(&delivery), &hint, Duration::ZERO).await;
             }
             return Ok(());
         }
@@ -227,14 +224,14 @@ async fn start(
             Start::Early(not_before) => {
                 if let Some(hint) = Hint::delivery(id, expected).in_lane(lane).hop(hops) {
                     let group = Group::of(&delivery);
-                    app.hints.send(group, &hint, until(not_before, now)).await;
+                    app.core.hints.send(group, &hint, until(not_before, now)).await;
                 }
                 return Ok(());
             }
             Start::Attempt(next) => (*next, true),
             Start::GiveUp(next) => (*next, false),
         };
-        match app.store.save(&next).await? {
+        match app.core.store.save(&next).await? {
             Saved::Saved if is_attempt => {
                 attempt::attempt(app, next, op, hops).await?;
                 return Ok(());
@@ -253,13 +250,13 @@ async fn start(
             Saved::Gone => return Ok(()),
         }
     }
-    Err(Error::Busy)
+    Err(Error::Contended)
 }
 
 fn log_given_up(delivery: &Delivery) {
     tracing::error!(
         delivery.id = %delivery.id,
-        account.id = %delivery.account,
+        account.id = %delivery.owner.account,
         DeadLetters = 1,
         "gave up a delivery: its worker died every time"
     );

@@ -3,8 +3,8 @@
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    platform::{Clock, Entropy, wiring::Wiring},
-    service::{Accounts, Webhooks},
+    platform::wiring::Wiring,
+    service::Core,
 };
 use aws_lambda_events::sqs::SqsEvent;
 use deliver::{App, Breakers};
@@ -13,23 +13,16 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::from_env()?;
-    let store = wiring.store().await;
     let rules = CallbackRules::strict();
     let app = &App {
-        accounts: Accounts::new(store.clone(), Clock::System),
-        webhooks: Webhooks::new(store.clone(), Clock::System),
-        store,
-        clock: Clock::System,
-        entropy: Entropy::System,
-        hints: wiring.hints()?,
-        vault: wiring.vault()?,
+        core: Core::wire(&wiring, wiring.vault()?).await?,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         bus: wiring.bus(),
         breakers: Breakers::default(),
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let ends_at = app.clock.deadline(event.context.deadline);
+        let ends_at = app.core.clock.deadline(event.context.deadline);
         Ok::<_, Error>(deliver::deliver(app, event.payload, ends_at).await)
     }))
     .await

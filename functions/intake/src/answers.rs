@@ -52,7 +52,7 @@ pub(crate) async fn answer_by_json(
     let row = asked.row;
     let answer = fit(&asked.request, answer).map_err(|misfits| {
         // Who comes too late is told so, whatever they say.
-        let refusal = asked.refusal(app.clock.now());
+        let refusal = asked.refusal(app.core.now());
         refusal
             .map_or_else(|| misfit_problem(&misfits), |it| refused(&asked.request, Some(row), &it))
     })?;
@@ -88,11 +88,11 @@ pub(crate) async fn answer_by_form(
         Answer::default()
     });
     if !misfits.is_empty() {
-        if let Some(refusal) = asked.refusal(app.clock.now()) {
+        if let Some(refusal) = asked.refusal(app.core.now()) {
             return Ok(refused_page(&app, asked.request, row, &refusal));
         }
         let said = Said { values: Some(&values), misfits: &misfits, is_second_try: false };
-        let page = asked.page(&said, app.clock.now());
+        let page = asked.page(&said, app.core.now());
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, page));
     }
     Ok(match record(&app, asked.request, row, &answer).await {
@@ -106,7 +106,7 @@ pub(crate) async fn answer_by_form(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(Asked::find(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, token).await?)
+    Ok(app.core.find_asked(token).await?)
 }
 
 /// The texts of a form as values of the question's fields, and those that are none.
@@ -160,7 +160,7 @@ fn refused_page(app: &App, request: Request, row: usize, refusal: &Refusal) -> R
 
 fn shown(app: &App, request: Request, row: usize, status: StatusCode, again: bool) -> Response {
     let said = Said { is_second_try: again, ..Said::default() };
-    html(status, Asked { request, row }.page(&said, app.clock.now()))
+    html(status, Asked { request, row }.page(&said, app.core.now()))
 }
 
 fn busy() -> Response {

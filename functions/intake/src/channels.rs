@@ -7,10 +7,10 @@ use answerback::{
         http::{Json, JsonOrNothing},
         views::ChannelView,
     },
-    domain::{Channel, ChannelId, OpId, Scope, Secrets},
+    domain::{Channel, ChannelId, Scope, Secrets},
     fronts::ping::{find, new_token, token_hash},
     service::Caller,
-    store::{advance, keys},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -45,29 +45,28 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let now = app.clock.now();
+    let now = app.core.now();
     let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
     let id = match keyed {
         Some(keyed) => ChannelId::from_bits(keyed.bits),
-        None => ChannelId::mint(now, app.entropy.next()),
+        None => ChannelId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(&app, keyed, keys::channel(id)).await? {
         return replayed(&found);
     }
     let name = read(body)?;
-    let token = new_token(id, &app.entropy);
-    let secret = app.vault.make(caller.account(), now, &app.entropy).await?;
+    let token = new_token(id, &app.core.entropy);
+    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
     let channel = Channel {
         id,
-        account: caller.account(),
-        livemode: caller.livemode(),
+        owner: caller.owner(),
         name,
         token_hash: token_hash(&token),
         secrets: Secrets(vec![secret.kept]),
         created_at: now,
-        created_by: OpId::new(app.entropy.next()),
+        created_by: app.core.new_op(),
         body_hash: keyed.map(|it| it.body_hash),
         deleted_at: None,
         revision: 0,
@@ -88,9 +87,9 @@ pub(crate) async fn regenerate(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let channel = find(&app.store, caller.owner(), &id).await?;
-    let token = new_token(channel.id, &app.entropy);
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let token = new_token(channel.id, &app.core.entropy);
     let hash = token_hash(&token);
     let channel = change(&app, channel, |it| Ok(it.regenerate(hash))).await?;
     audit(&caller, "regenerated the token of", &channel);
@@ -105,10 +104,10 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let channel = find(&app.store, caller.owner(), &id).await?;
-    let now = app.clock.now();
-    let channel = advance(&app.store, channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let now = app.core.now();
+    let channel = app.core.advance(channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
     audit(&caller, "deleted", &channel);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -120,11 +119,11 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Result<JsonOrNothing, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let overlap = secret::overlap(body?)?;
-    let channel = find(&app.store, caller.owner(), &id).await?;
-    let now = app.clock.now();
-    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let now = app.core.now();
+    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
     let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secret::too_many);
     let channel = change(&app, channel, step).await?;
     audit(&caller, "rotated the secret of", &channel);
@@ -137,7 +136,7 @@ async fn change(
     channel: Channel,
     step: impl Fn(&Channel) -> Result<Option<Channel>, Problem>,
 ) -> Result<Channel, Problem> {
-    let changed = advance(&app.store, channel, |it| match it.deleted_at {
+    let changed = app.core.advance(channel, |it| match it.deleted_at {
         Some(_) => Err(Problem::not_found()),
         None => step(it),
     });

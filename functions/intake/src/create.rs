@@ -7,7 +7,7 @@ use answerback::{
         http::{CalledHost, Json, trace},
     },
     domain::{
-        ChannelId, OpId, Owner, Request, RequestId, Scope, Subscriptions,
+        ChannelId, Owner, Request, RequestId, Scope,
         request::{LinkSecret, RequestPolicy, RequestState},
     },
     service::requests::{self, callback_delivery},
@@ -58,12 +58,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let Json(body) = body?;
     let asking = Asking { owner: caller.owner(), path: PATH, host: &host, headers: &headers };
     let Made { request, is_replayed } = make(&app, asking, body, read).await?;
-    let delivery = if is_replayed { callback_delivery(&app.store, &request).await? } else { None };
-    let view = requests::view(&request, delivery.as_ref(), &caller, app.clock.now());
+    let delivery =
+        if is_replayed { callback_delivery(&app.core.store, &request).await? } else { None };
+    let view = requests::view(&request, delivery.as_ref(), &caller, app.core.now());
     let location = format!("{PATH}/{}", request.id);
     let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
     let mut response =
@@ -82,30 +83,29 @@ pub(crate) async fn make(
     read: impl FnOnce(Value) -> Result<Draft, Problem>,
 ) -> Result<Made, Problem> {
     let Asking { owner, path, host, headers } = asking;
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
+    let op = app.core.new_op();
+    let now = app.core.now();
 
     let keyed = idempotency::keyed(app, owner, headers, path, &body).await?;
     let id = match keyed {
         Some(keyed) => RequestId::from_bits(keyed.bits),
-        None => RequestId::mint(now, app.entropy.next()),
+        None => RequestId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(app, keyed, keys::request(id)).await? {
         return replay(app, found, now).await;
     }
 
     let draft = read(body)?;
-    let is_counted = app.accounts.room_for_a_request(owner).await?;
+    let is_counted = app.core.accounts.room_for_a_request(owner).await?;
     if let Some(callback) = &draft.policy.callback {
         callback::check(app, &callback.receiver, callback::URL, draft.probe, host).await?;
     }
     // Only now: trying the receiver out must not eat of the time to answer.
-    let now = app.clock.now();
+    let now = app.core.now();
 
-    let mut request = Request {
+    let request = Request {
         id,
-        account: owner.account,
-        livemode: owner.livemode,
+        owner,
         created_by: op,
         body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
@@ -114,11 +114,10 @@ pub(crate) async fn make(
         policy: draft.policy,
         channel: draft.channel,
         trace: trace(headers),
-        link_secret: LinkSecret(app.entropy.next().to_be_bytes()),
+        link_secret: LinkSecret(app.core.entropy.next().to_be_bytes()),
         is_counted,
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
-        audience: Subscriptions::ANYBODY,
         rows: Vec::new(),
         state: RequestState::Pending,
         outbox: Vec::new(),
@@ -127,15 +126,15 @@ pub(crate) async fn make(
         due_at: None,
         revision: 0,
     };
-    app.webhooks.attend(&mut request).await;
-    let request = request.begin();
+    let subscriptions = app.core.webhooks.subscriptions(owner).await;
+    let request = request.begin(subscriptions);
     if let Some(found) = idempotency::create(app, keyed, &request).await? {
         return replay(app, found, now).await;
     }
-    app.hints.send_for_request(&request, true, app.clock.now()).await;
+    app.core.hints.send_for_request(&request, true, app.core.now()).await;
     tracing::info!(
         request.id = %request.id,
-        account.id = %request.account,
+        account.id = %request.owner.account,
         trace.id = request.trace.map(tracing::field::display),
         RequestsCreated = 1,
         "created a request"
@@ -149,7 +148,7 @@ async fn replay(app: &App, found: Request, now: Timestamp) -> Result<Made, Probl
         return Err(Problem::not_found());
     }
     // The first call may have died before it sent its hint.
-    app.hints.send_for_request(&found, false, now).await;
+    app.core.hints.send_for_request(&found, false, now).await;
     Ok(Made { request: found, is_replayed: true })
 }
 

@@ -2,8 +2,8 @@
 
 use answerback::{
     api::{Code, Problem, views::DeliveryView},
-    domain::{Delivery, DeliveryId, OpId, Scope, delivery::DeliveryState},
-    store::{advance, keys},
+    domain::{Delivery, DeliveryId, Scope, delivery::DeliveryState},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -19,28 +19,30 @@ pub(crate) async fn redeliver(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
-    let delivery: Option<Delivery> = app.store.get(keys::delivery(id)).await?;
-    let is_own = |it: &Delivery| it.account == caller.account() && it.livemode == caller.livemode();
+    let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
+    let is_own = |it: &Delivery| it.owner == caller.owner();
     let delivery = delivery.filter(is_own).ok_or_else(Problem::not_found)?;
 
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
-    let delivery = advance(&app.store, delivery, |it| match it.state {
-        // This call's own write, whose answer was lost.
-        _ if it.redelivered_by == Some(op) => Ok(None),
-        // It is on its way already.
-        DeliveryState::Leased { .. } => Ok(None),
-        DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
-        DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
-            it.redeliver(now, op).map(Some).ok_or_else(|| {
-                Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
-            })
-        }
-    })
-    .await?;
-    app.hints.send_for_delivery(&delivery, 0, now).await;
-    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.account, "redelivers");
+    let now = app.core.now();
+    let op = app.core.new_op();
+    let delivery = app
+        .core
+        .advance(delivery, |it| match it.state {
+            // This call's own write, whose answer was lost.
+            _ if it.redelivered_by == Some(op) => Ok(None),
+            // It is on its way already.
+            DeliveryState::Leased { .. } => Ok(None),
+            DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
+            DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
+                it.redeliver(now, op).map(Some).ok_or_else(|| {
+                    Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
+                })
+            }
+        })
+        .await?;
+    app.core.hints.send_for_delivery(&delivery, 0, now).await;
+    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "redelivers");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
 }

@@ -10,7 +10,7 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, OpId, Scope, event::TYPE_CHARS_MAX,
+        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX,
         question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
@@ -44,14 +44,14 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::EventsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::EventsWrite).await?;
     let body = body?;
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
+    let op = app.core.new_op();
+    let now = app.core.now();
     let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body.value).await?;
     let id = match keyed {
         Some(keyed) => EventId::from_bits(keyed.bits),
-        None => EventId::mint(now, app.entropy.next()),
+        None => EventId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(&app, keyed, keys::event(id)).await? {
         return Ok(accepted(&app, &found, true).await);
@@ -63,11 +63,10 @@ pub(crate) async fn post(
     if let Some(callback::Wanted { receiver, probe, .. }) = &draft.callback {
         callback::check(&app, receiver, callback::URL, *probe, &host).await?;
     }
-    let now = app.clock.now();
+    let now = app.core.now();
     let event = Event {
         id,
-        account: caller.account(),
-        livemode: caller.livemode(),
+        owner: caller.owner(),
         created_by: op,
         body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
@@ -86,15 +85,20 @@ pub(crate) async fn post(
     if let Some(found) = idempotency::create(&app, keyed, &event).await? {
         return Ok(accepted(&app, &found, true).await);
     }
-    tracing::info!(event.id = %event.id, account.id = %event.account, event.r#type = %event.event_type, "took in an event");
+    tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "took in an event");
     Ok(accepted(&app, &event, false).await)
 }
 
 async fn accepted(app: &App, event: &Event, is_replayed: bool) -> Response {
     // A first call may have died before it sent its hint.
     if !event.is_dispatched {
-        app.hints
-            .send(Group::Account(event.account), &Hint::event(event.id), std::time::Duration::ZERO)
+        app.core
+            .hints
+            .send(
+                Group::Account(event.owner.account),
+                &Hint::event(event.id),
+                std::time::Duration::ZERO,
+            )
             .await;
     }
     let view = axum::Json(EventView::new(event));

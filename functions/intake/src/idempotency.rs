@@ -39,8 +39,8 @@ pub(crate) async fn keyed(
     body: &Value,
 ) -> Result<Option<IdempotentCall>, Problem> {
     let Some(key) = key(headers)? else { return Ok(None) };
-    let account = app.accounts.account_of(owner).await?;
-    let mode = if owner.livemode { "live" } else { "test" };
+    let account = app.core.accounts.account_of(owner).await?;
+    let mode = owner.mode.as_str();
     let account_id = owner.account.to_string();
     let parts = [account_id.as_bytes(), mode.as_bytes(), path.as_bytes(), key.as_bytes()];
     let hash = signing::sha256(body.to_string().as_bytes());
@@ -84,7 +84,7 @@ pub(crate) async fn find<T: Made>(
     key: Key,
 ) -> Result<Option<T>, Problem> {
     let Some(IdempotentCall { body_hash, .. }) = keyed else { return Ok(None) };
-    let Some(found) = app.store.get::<T>(key).await? else { return Ok(None) };
+    let Some(found) = app.core.store.get::<T>(key).await? else { return Ok(None) };
     check(found.body_hash(), body_hash)?;
     Ok(Some(found))
 }
@@ -96,7 +96,7 @@ pub(crate) async fn create<T: Made>(
     first: &T,
 ) -> Result<Option<T>, Problem> {
     let op = first.made_by();
-    match app.store.create(first).await? {
+    match app.core.store.create(first).await? {
         Saved::Saved => Ok(None),
         // A write of ours whose answer was lost, come back.
         Saved::Superseded(found) if found.made_by() == op => Ok(None),

@@ -7,9 +7,9 @@ use answerback::{
         http::Json,
         views::KeyView,
     },
-    domain::{ApiKey, KeyId, Scope, account::CALLS_PER_MINUTE_MAX},
+    domain::{ApiKey, KeyId, Mode, Owner, Scope, account::CALLS_PER_MINUTE_MAX},
     service::{Caller, NewKey},
-    store::{advance, keys},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -31,7 +31,7 @@ const NAME_CHARS_MAX: usize = 100;
 struct Draft {
     name: Option<String>,
     scopes: Vec<Scope>,
-    livemode: bool,
+    mode: Mode,
     rate_limit_per_minute: Option<u32>,
 }
 
@@ -50,20 +50,25 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::KeysWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
     let Json(body) = body?;
-    let now = app.clock.now();
+    let now = app.core.now();
     let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
     let id = match keyed {
         Some(keyed) => KeyId::from_bits(keyed.bits),
-        None => KeyId::mint(now, app.entropy.next()),
+        None => KeyId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(&app, keyed, keys::api_key(id)).await? {
         return Ok(created(&found, None));
     }
-    let Draft { name, scopes, livemode, rate_limit_per_minute } = read(body, &caller)?;
-    let NewKey { key, text } =
-        NewKey::make_as(id, caller.account(), livemode, scopes, now, &app.entropy);
+    let Draft { name, scopes, mode, rate_limit_per_minute } = read(body, &caller)?;
+    let NewKey { key, text } = NewKey::make_as(
+        id,
+        Owner { account: caller.account(), mode },
+        scopes,
+        now,
+        &app.core.entropy,
+    );
     let body_hash = keyed.map(|it| it.body_hash);
     let key = ApiKey { name, body_hash, rate_limit_per_minute, ..key };
     if let Some(found) = idempotency::create(&app, keyed, &key).await? {
@@ -79,16 +84,17 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::KeysWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
     let id: KeyId = id.parse().map_err(|_| Problem::not_found())?;
-    let key: Option<ApiKey> = app.store.get(keys::api_key(id)).await?;
+    let key: Option<ApiKey> = app.core.store.get(keys::api_key(id)).await?;
     let is_own = |it: &ApiKey| {
-        it.account == caller.account() && (it.livemode == caller.livemode() || caller.livemode())
+        it.owner.account == caller.account()
+            && (it.owner.mode == caller.owner().mode || caller.owner().mode.is_live())
     };
     let key = key.filter(is_own).ok_or_else(Problem::not_found)?;
-    let now = app.clock.now();
-    advance(&app.store, key, |it| Ok::<_, Problem>(it.revoke(now))).await?;
-    app.accounts.forget(id);
+    let now = app.core.now();
+    app.core.advance(key, |it| Ok::<_, Problem>(it.revoke(now))).await?;
+    app.core.accounts.forget(id);
     caller.audit("revoked a key", &id.to_string());
     Ok(StatusCode::NO_CONTENT)
 }
@@ -107,8 +113,8 @@ fn read(body: Value, caller: &Caller) -> Result<Draft, Problem> {
     let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
     let name = optional_text(&mut fields, "name", NAME_CHARS_MAX, &mut faults);
-    let livemode = fields.flag("livemode", &mut faults).unwrap_or(caller.livemode());
-    if livemode && !caller.livemode() {
+    let livemode = fields.flag("livemode", &mut faults).unwrap_or(caller.owner().mode.is_live());
+    if livemode && !caller.owner().mode.is_live() {
         fields.fault("livemode", "must be false: yours is a test key", &mut faults);
     }
     if !fields.has("scopes") {
@@ -138,7 +144,7 @@ fn read(body: Value, caller: &Caller) -> Result<Draft, Problem> {
         fields.integer("rate_limit_per_minute", calls, &mut faults).or(most);
     fields.finish(&mut faults);
     if faults.is_empty() {
-        Ok(Draft { name, scopes, livemode, rate_limit_per_minute })
+        Ok(Draft { name, scopes, mode: Mode::of_livemode(livemode), rate_limit_per_minute })
     } else {
         Err(Problem::invalid(faults))
     }

@@ -20,14 +20,7 @@ mod requests;
 mod secret;
 mod webhooks;
 
-use answerback::{
-    api::http,
-    domain::CallbackRules,
-    egress,
-    platform::{Clock, Entropy, Hints, Vault},
-    service::{Accounts, Webhooks},
-    store::Store,
-};
+use answerback::{api::http, domain::CallbackRules, egress, service::Core};
 use axum::{
     Router,
     routing::{delete, post, put},
@@ -36,20 +29,8 @@ use axum::{
 /// What intake needs from the world.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Where everything is kept.
-    pub store: Store,
-    /// Who may call.
-    pub accounts: Accounts,
-    /// Who else is told of what happens.
-    pub webhooks: Webhooks,
-    /// What seals secrets.
-    pub vault: Vault,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where identifiers and secrets come from.
-    pub entropy: Entropy,
-    /// Where the workers are told to look.
-    pub hints: Hints,
+    /// The ports that all functions share.
+    pub core: Core,
     /// How callback URLs are tried out.
     pub egress: egress::Client,
     /// Where callbacks may go.

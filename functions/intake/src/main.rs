@@ -3,24 +3,18 @@
 use answerback::{
     domain::CallbackRules,
     egress::{self, Resolver},
-    platform::{Clock, Entropy, wiring::Wiring},
-    service::{Accounts, Webhooks},
+    platform::wiring::Wiring,
+    service::Core,
 };
 use intake::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let wiring = Wiring::from_env()?;
-    let store = wiring.store().await;
+    let core = Core::wire(&wiring, wiring.vault()?).await?;
     let rules = CallbackRules::strict();
     let app = App {
-        accounts: Accounts::new(store.clone(), Clock::System),
-        webhooks: Webhooks::new(store.clone(), Clock::System),
-        store,
-        clock: Clock::System,
-        entropy: Entropy::System,
-        hints: wiring.hints()?,
-        vault: wiring.vault()?,
+        core,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         publishes: wiring.config.bus_name.is_some(),

@@ -8,7 +8,7 @@ use answerback::{
         views,
     },
     domain::{
-        OpId, Request, Scope,
+        Request, Scope,
         question::{ANSWER_BYTES_MAX, Answer, Misfit},
         request::Refusal,
     },
@@ -16,9 +16,8 @@ use answerback::{
         Caller,
         answering::misfit_problem,
         requests::{self, callback_delivery, find, is_visible, log_step, refused},
-        settled,
     },
-    store::{AdvanceError, advance},
+    store::AdvanceError,
 };
 use axum::{
     extract::{Path, State},
@@ -34,18 +33,19 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let mut request = find_settled(&app, &caller, &id).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find_settled(&app, &caller, &id).await?;
     // Before anything else takes time: what has come to its deadline meanwhile is not cancelled.
-    let now = app.clock.now();
-    app.webhooks.attend(&mut request).await;
-    let audience = request.audience;
-    let op = OpId::new(app.entropy.next());
-    let request = advance(&app.store, request, |it| {
-        it.heard_by(audience).cancel(now, op).map_err(|refusal| refused(it, None, &refusal))
-    })
-    .await?;
-    app.hints.send_for_request(&request, false, now).await;
+    let now = app.core.now();
+    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let op = app.core.new_op();
+    let request = app
+        .core
+        .advance(request, |it| {
+            it.cancel(subscriptions, now, op).map_err(|refusal| refused(it, None, &refusal))
+        })
+        .await?;
+    app.core.hints.send_for_request(&request, false, now).await;
     log_step(&request, op, "cancelled a request");
     show(&app, &caller, &request).await
 }
@@ -57,7 +57,7 @@ pub(crate) async fn respond(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let Json(body) = body?;
     let request = find_settled(&app, &caller, &id).await?;
 
@@ -90,12 +90,12 @@ pub(crate) async fn erase(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let request = find(&app.store, &caller, &id).await?;
-    let now = app.clock.now();
-    let request = advance(&app.store, request, |it| Ok::<_, Problem>(it.erase(now))).await?;
-    app.hints.send_for_request(&request, false, now).await;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "erased a request");
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find(&app.core.store, &caller, &id).await?;
+    let now = app.core.now();
+    let request = app.core.advance(request, |it| Ok::<_, Problem>(it.erase(now))).await?;
+    app.core.hints.send_for_request(&request, false, now).await;
+    tracing::info!(request.id = %request.id, account.id = %request.owner.account, "erased a request");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,21 +105,21 @@ pub(crate) type NotRecorded = AdvanceError<Box<(Request, Refusal)>>;
 /// Records an answer that fits, and tells whoever must know.
 pub(crate) async fn record(
     app: &App,
-    mut request: Request,
+    request: Request,
     row: usize,
     answer: &Answer,
 ) -> Result<Request, NotRecorded> {
-    app.webhooks.attend(&mut request).await;
-    let audience = request.audience;
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
-    let request = advance(&app.store, request, |it| {
-        it.heard_by(audience)
-            .answer(row, answer, now, op)
-            .map_err(|refusal| Box::new((it.clone(), refusal)))
-    })
-    .await?;
-    app.hints.send_for_request(&request, false, now).await;
+    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let request = app
+        .core
+        .advance(request, |it| {
+            it.answer(row, answer, subscriptions, now, op)
+                .map_err(|refusal| Box::new((it.clone(), refusal)))
+        })
+        .await?;
+    app.core.hints.send_for_request(&request, false, now).await;
     log_step(&request, op, "recorded an answer");
     Ok(request)
 }
@@ -174,16 +174,15 @@ pub(crate) fn fit(request: &Request, answer: Answer) -> Result<Answer, Vec<Misfi
 }
 
 async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
-    let request = find(&app.store, caller, id).await?;
-    let request =
-        settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request).await?;
+    let request = find(&app.core.store, caller, id).await?;
+    let request = app.core.settled(request).await?;
     // It may have been erased while it was being settled.
     request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Result<Response, Problem> {
     // What was asked for is done; the state of its callback is not worth failing for.
-    let delivery = callback_delivery(&app.store, request).await.unwrap_or_else(|err| {
+    let delivery = callback_delivery(&app.core.store, request).await.unwrap_or_else(|err| {
         tracing::warn!(
             request.id = %request.id,
             error = &err as &(dyn std::error::Error + 'static),
@@ -191,6 +190,6 @@ async fn show(app: &App, caller: &Caller, request: &Request) -> Result<Response,
         );
         None
     });
-    let view = requests::view(request, delivery.as_ref(), caller, app.clock.now());
+    let view = requests::view(request, delivery.as_ref(), caller, app.core.now());
     Ok(axum::Json(view).into_response())
 }

@@ -10,7 +10,7 @@ use answerback::{
         secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
     },
     platform::NewSecret,
-    store::{advance, keys},
+    store::keys,
 };
 use axum::{
     extract::State,
@@ -27,14 +27,14 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Result<JsonOrNothing, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let overlap = overlap(body?)?;
-    let now = app.clock.now();
-    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
-    let account: Option<Account> = app.store.get(keys::account(caller.account())).await?;
+    let now = app.core.now();
+    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let account: Option<Account> = app.core.store.get(keys::account(caller.account())).await?;
     let account = account.ok_or_else(Problem::not_found)?;
     let step = |it: &Account| it.rotate(&new.kept, overlap).map_err(too_many);
-    let account = advance(&app.store, account, step).await?;
+    let account = app.core.advance(account, step).await?;
     caller.audit("rotated", "the account's secret");
     rotated(&account.secrets, &new, now)
 }

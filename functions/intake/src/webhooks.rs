@@ -17,11 +17,11 @@ use answerback::{
         views::WebhookView,
     },
     domain::{
-        MintedWebhookId, OpId, Scope, Secrets, Webhook, WebhookId,
+        MintedWebhookId, Scope, Secrets, Webhook, WebhookId,
         webhook::{DisableReason, Disabled, WEBHOOKS_MAX},
     },
     service::Caller,
-    store::{Saved, advance, keys},
+    store::{Saved, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -57,13 +57,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
     let draft = Draft::read(body, true)?;
     let minted = match keyed {
         Some(keyed) => MintedWebhookId::from_bits(keyed.bits),
-        None => MintedWebhookId::mint(app.clock.now(), app.entropy.next()),
+        None => MintedWebhookId::mint(app.core.now(), app.core.entropy.next()),
     };
     let id = draft.id.clone().unwrap_or_else(|| WebhookId::minted(minted));
     let before = find(&app, &caller, &id).await?;
@@ -81,7 +81,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let id = WebhookId::parse(&id).ok_or_else(Problem::not_found)?;
     let draft = Draft::read(body, false)?;
@@ -101,7 +101,7 @@ pub(crate) async fn patch(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let webhook = find_there(&app, &caller, &id).await?;
     change(&app, &caller, &host, webhook, |it| Draft::patch(it, body.clone())).await
@@ -113,11 +113,11 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let webhook = find_there(&app, &caller, &id).await?;
-    let now = app.clock.now();
-    advance(&app.store, webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    app.webhooks.forget(caller.account(), caller.livemode());
+    let now = app.core.now();
+    app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
+    app.core.webhooks.forget(caller.owner());
     caller.audit("deleted a webhook", &id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -129,16 +129,16 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Result<JsonOrNothing, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let overlap: Duration = secret::overlap(body?)?;
     let webhook = find_there(&app, &caller, &id).await?;
-    let now = app.clock.now();
-    let new = app.vault.make(caller.account(), now, &app.entropy).await?;
+    let now = app.core.now();
+    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
     let step = |it: &Webhook| match it.deleted_at {
         None => it.rotate(&new.kept, overlap).map_err(secret::too_many),
         Some(_) => Err(Problem::not_found()),
     };
-    let webhook = advance(&app.store, webhook, step).await?;
+    let webhook = app.core.advance(webhook, step).await?;
     caller.audit("rotated the secret of a webhook", &id);
     secret::rotated(&webhook.secrets, &new, now)
 }
@@ -158,18 +158,17 @@ async fn make(
     keyed: Option<IdempotentCall>,
 ) -> Result<Response, Problem> {
     callback::check(app, &draft.settings.receiver, URL, draft.probe, host).await?;
-    let others = app.webhooks.all(caller.account(), caller.livemode()).await?;
+    let others = app.core.webhooks.all(caller.owner()).await?;
     if others.len() >= WEBHOOKS_MAX {
         let detail = format!("an account has at most {WEBHOOKS_MAX} webhooks; delete one first");
         return Err(Problem::new(Code::TooManyWebhooks, detail));
     }
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
-    let secret = app.vault.make(caller.account(), now, &app.entropy).await?;
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
     let first = Webhook {
         id: place.id,
-        account: caller.account(),
-        livemode: caller.livemode(),
+        owner: caller.owner(),
         created_by: op,
         body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
@@ -185,10 +184,10 @@ async fn make(
     let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
     // What is in the place of one that was deleted is written over it.
     let saved = match webhook.revision {
-        0 => app.store.create(&webhook).await?,
-        _ => app.store.save(&webhook).await?,
+        0 => app.core.store.create(&webhook).await?,
+        _ => app.core.store.save(&webhook).await?,
     };
-    app.webhooks.forget(caller.account(), caller.livemode());
+    app.core.webhooks.forget(caller.owner());
     match saved {
         Saved::Saved => (),
         // A write of ours whose answer was lost, come back.
@@ -233,21 +232,21 @@ async fn change(
     if settings.receiver.url != webhook.settings.receiver.url {
         callback::check(app, &settings.receiver, URL, probe, host).await?;
     }
-    let op = OpId::new(app.entropy.next());
-    let now = app.clock.now();
+    let op = app.core.new_op();
+    let now = app.core.now();
     let step = |it: &Webhook| match it.deleted_at {
         None => wanted(it).map(|draft| it.change(draft.settings, draft.enabled, now, op)),
         Some(_) => Err(Problem::not_found()),
     };
-    let webhook = advance(&app.store, webhook, step).await?;
-    app.webhooks.forget(caller.account(), caller.livemode());
+    let webhook = app.core.advance(webhook, step).await?;
+    app.core.webhooks.forget(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(axum::Json(WebhookView::new(&webhook)).into_response())
 }
 
 async fn find(app: &App, caller: &Caller, id: &WebhookId) -> Result<Option<Webhook>, Problem> {
-    let key = keys::webhook(caller.account(), caller.livemode(), id);
-    Ok(app.store.get(key).await?)
+    let key = keys::webhook(caller.owner(), id);
+    Ok(app.core.store.get(key).await?)
 }
 
 /// The webhook of this name, which must be there.

@@ -46,7 +46,7 @@ pub(crate) async fn page(
     let (status, page) = match find(&app, &token).await? {
         None => (StatusCode::NOT_FOUND, page::render_unknown()),
         Some(asked) => {
-            let now = app.clock.now();
+            let now = app.core.now();
             let is_gone = !asked.is_open(now) && asked.answered().is_none();
             let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
             (status, asked.page(&Said::default(), now))
@@ -61,7 +61,7 @@ pub(crate) async fn show(
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
     let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
-    if !asked.is_open(app.clock.now()) && asked.answered().is_none() {
+    if !asked.is_open(app.core.now()) && asked.answered().is_none() {
         let problem = Problem::new(Code::RequestEnded, "this request no longer takes answers");
         return Err(problem
             .with("request_status", views::request_status(&asked.request))
@@ -84,7 +84,7 @@ pub(crate) async fn show(
             .get(asked.row)
             .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
         response: asked.response(),
-        livemode: request.livemode,
+        livemode: request.owner.mode.is_live(),
     };
     let no_store = [("cache-control", "no-store")];
     Ok((no_store, axum::Json(view)).into_response())
@@ -92,5 +92,5 @@ pub(crate) async fn show(
 
 /// What the link opens, as it is now.
 async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(Asked::find(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, token).await?)
+    Ok(app.core.find_asked(token).await?)
 }

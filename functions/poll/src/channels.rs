@@ -24,14 +24,12 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     parameters.finish()?;
-    let (account, livemode) = (caller.account(), caller.livemode());
-    let Listing { items, next } = app
-        .store
-        .list::<Channel>(account, livemode, Listed::Channels, limit, cursor.as_ref())
-        .await?;
+    let owner = caller.owner();
+    let Listing { items, next } =
+        app.core.store.list::<Channel>(owner, Listed::Channels, limit, cursor.as_ref()).await?;
     // The index lags behind a deletion.
     let there = items.iter().filter(|it| it.deleted_at.is_none());
     Ok(axum::Json(page(there.map(ChannelView::new).collect(), next.as_ref())).into_response())
@@ -46,7 +44,7 @@ pub(crate) async fn show_secret(
 ) -> Result<Response, Problem> {
     let (caller, reveals) = secret::caller(&app, &headers, &mut parameters).await?;
     parameters.finish()?;
-    let channel = find(&app.store, caller.owner(), &id).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
     if reveals {
         caller.audit("revealed the secret of", &channel.id.to_string());
     }

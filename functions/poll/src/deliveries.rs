@@ -28,7 +28,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     let status = parameters.parsed("status", &STATUSES.join(" or "), |it| {
         STATUSES.into_iter().find(|status| *status == it)
@@ -41,16 +41,16 @@ pub(crate) async fn list(
     parameters.finish()?;
 
     // Whatever is listed, the account's own is all that is shown.
-    let of_webhook = |it| Related::Webhook(caller.account(), caller.livemode(), it);
+    let of_webhook = |it| Related::Webhook(caller.owner(), it);
     let related = None
         .or(request.map(Related::Request))
         .or(event.map(Related::Event))
         .or(webhook.clone().map(of_webhook));
     let Listing { items, next } = if let Some(related) = &related {
-        app.store.related::<Delivery>(related, limit, cursor.as_ref()).await?
+        app.core.store.related::<Delivery>(related, limit, cursor.as_ref()).await?
     } else {
-        let (account, livemode) = (caller.account(), caller.livemode());
-        app.store.list(account, livemode, Listed::Deliveries, limit, cursor.as_ref()).await?
+        let owner = caller.owner();
+        app.core.store.list(owner, Listed::Deliveries, limit, cursor.as_ref()).await?
     };
     // One request's deliveries are all one account's: of others not even the cursor is told.
     let next = next.filter(|_| related.is_none() || items.iter().any(|it| is_own(it, &caller)));
@@ -71,7 +71,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id).await?;
     Ok(axum::Json(DeliveryView::new(&delivery)).into_response())
@@ -83,7 +83,7 @@ pub(crate) async fn list_attempts(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     let id = parameters.text("delivery_id");
     parameters.finish()?;
@@ -93,7 +93,7 @@ pub(crate) async fn list_attempts(
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id).await?;
     let after = cursor.as_ref().map(|it| it.at.as_str());
-    let Listing { items, next } = app.store.attempts(id, limit, after).await?;
+    let Listing { items, next } = app.core.store.attempts(id, limit, after).await?;
     let body = delivery.body.as_deref();
     let data = items.iter().map(|it| AttemptView::new(it, body)).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
@@ -105,19 +105,19 @@ pub(crate) async fn show_attempt(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let id: AttemptId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id.delivery()).await?;
-    let attempt: Option<Attempt> = app.store.get(keys::attempt(id)).await?;
+    let attempt: Option<Attempt> = app.core.store.get(keys::attempt(id)).await?;
     let attempt = attempt.ok_or_else(Problem::not_found)?;
     Ok(axum::Json(AttemptView::new(&attempt, delivery.body.as_deref())).into_response())
 }
 
 async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Delivery, Problem> {
-    let delivery: Option<Delivery> = app.store.get(keys::delivery(id)).await?;
+    let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
     delivery.filter(|it| is_own(it, caller)).ok_or_else(Problem::not_found)
 }
 
 fn is_own(delivery: &Delivery, caller: &Caller) -> bool {
-    delivery.account == caller.account() && delivery.livemode == caller.livemode()
+    delivery.owner == caller.owner()
 }

@@ -27,12 +27,12 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     parameters.finish()?;
-    let (account, livemode) = (caller.account(), caller.livemode());
+    let owner = caller.owner();
     let listing: Listing<Event> =
-        app.store.list(account, livemode, Listed::Events, limit, cursor.as_ref()).await?;
+        app.core.store.list(owner, Listed::Events, limit, cursor.as_ref()).await?;
     let mut next = listing.next;
     let mut shown = Shown::default();
     for event in &listing.items {
@@ -50,13 +50,13 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let id: EventId = id.parse().map_err(|_| Problem::not_found())?;
     if let Some(request) = id.request() {
         return show_of_request(&app, &caller, id, request).await;
     }
-    let event: Option<Event> = app.store.get(keys::event(id)).await?;
-    let is_own = |it: &Event| it.account == caller.account() && it.livemode == caller.livemode();
+    let event: Option<Event> = app.core.store.get(keys::event(id)).await?;
+    let is_own = |it: &Event| it.owner == caller.owner();
     let event = event.filter(is_own).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::new(&event)).into_response())
 }
@@ -69,7 +69,7 @@ async fn show_of_request(
     id: EventId,
     request: RequestId,
 ) -> Result<Response, Problem> {
-    let request: Option<Request> = app.store.get(keys::request(request)).await?;
+    let request: Option<Request> = app.core.store.get(keys::request(request)).await?;
     let request = request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)?;
     let event = event_of(app, &request, id).await?.ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::of_request(&request, &event)).into_response())
@@ -80,13 +80,13 @@ async fn event_of(
     request: &Request,
     id: EventId,
 ) -> Result<Option<OutboxEvent>, store::Error> {
-    let webhooks = app.webhooks.all(request.account, request.livemode).await?;
+    let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
     let mut kind = None;
     for target in targets {
         let delivery = keys::delivery(Delivery::id_of(id, request.created_by, &target));
-        let delivery: Option<Delivery> = app.store.get(delivery).await?;
+        let delivery: Option<Delivery> = app.core.store.get(delivery).await?;
         kind = delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str()));
         if kind.is_some() {
             break;

@@ -22,12 +22,12 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::KeysWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
     let Wanted { limit, cursor } = parameters.page();
     parameters.finish()?;
-    let (account, livemode) = (caller.account(), caller.livemode());
+    let owner = caller.owner();
     let Listing { items, next } =
-        app.store.list::<ApiKey>(account, livemode, Listed::Keys, limit, cursor.as_ref()).await?;
+        app.core.store.list::<ApiKey>(owner, Listed::Keys, limit, cursor.as_ref()).await?;
     let data = items.iter().map(KeyView::new).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
 }

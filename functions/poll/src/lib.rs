@@ -16,12 +16,7 @@ mod result;
 mod secret;
 mod webhooks;
 
-use answerback::{
-    api::http,
-    platform::{Clock, Entropy, Hints, Vault},
-    service::{Accounts, Webhooks},
-    store::Store,
-};
+use answerback::{api::http, service::Core};
 use axum::{
     Json, Router,
     http::header::CONTENT_TYPE,
@@ -35,20 +30,8 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 /// What polling needs from the world.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Where everything is kept.
-    pub store: Store,
-    /// Who may call.
-    pub accounts: Accounts,
-    /// Who else is told of what happens.
-    pub webhooks: Webhooks,
-    /// What opens secrets.
-    pub vault: Vault,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where operations are named.
-    pub entropy: Entropy,
-    /// Where the workers are told to look.
-    pub hints: Hints,
+    /// The ports that all functions share.
+    pub core: Core,
 }
 
 /// The routes of this function.

@@ -12,7 +12,6 @@ use answerback::{
     service::{
         Caller,
         requests::{callback_delivery, find, is_visible, view},
-        settled,
     },
     store::{Cursor, Listed},
 };
@@ -39,12 +38,12 @@ pub(crate) async fn show(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let wait = parameters.wait();
     parameters.finish()?;
     let request = wait_for_end(&app, &caller, &id, wait).await?;
-    let delivery = callback_delivery(&app.store, &request).await?;
-    let view = view(&request, delivery.as_ref(), &caller, app.clock.now());
+    let delivery = callback_delivery(&app.core.store, &request).await?;
+    let view = view(&request, delivery.as_ref(), &caller, app.core.now());
     Ok(axum::Json(view).into_response())
 }
 
@@ -55,25 +54,23 @@ pub(crate) async fn wait_for_end(
     id: &str,
     wait: Duration,
 ) -> Result<Request, Problem> {
-    let give_up_at = app.clock.now() + wait;
+    let give_up_at = app.core.now() + wait;
     let mut pause = LOOK_FIRST;
     loop {
-        let request = find(&app.store, caller, id).await?;
-        let request =
-            settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request)
-                .await?;
+        let request = find(&app.core.store, caller, id).await?;
+        let request = app.core.settled(request).await?;
         // It may have been erased while it was being settled.
         let request = request.filter(|it| is_visible(it, caller));
         let request = request.ok_or_else(Problem::not_found)?;
-        let left = give_up_at.duration_since(app.clock.now());
+        let left = give_up_at.duration_since(app.core.now());
         let left = Duration::try_from(left).unwrap_or_default();
         if request.state != RequestState::Pending || left.is_zero() {
             return Ok(request);
         }
         // Woken in time to see a deadline settled.
-        let until_settled = (request.deadline + CLOCK_GUARD).duration_since(app.clock.now());
+        let until_settled = (request.deadline + CLOCK_GUARD).duration_since(app.core.now());
         let until_settled = Duration::try_from(until_settled).unwrap_or_default();
-        app.clock.sleep(pause.min(left).min(until_settled.max(LOOK_FIRST))).await;
+        app.core.clock.sleep(pause.min(left).min(until_settled.max(LOOK_FIRST))).await;
         pause = (pause * 2).min(LOOK_LAST);
     }
 }
@@ -84,7 +81,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     let statuses = ["pending", "finished", "cancelled"];
     let status = parameters.parsed("status", "pending, finished or cancelled", |it| {
@@ -96,11 +93,9 @@ pub(crate) async fn list(
     });
     parameters.finish()?;
 
-    let (account, livemode) = (caller.account(), caller.livemode());
-    let listing = app
-        .store
-        .list::<Request>(account, livemode, Listed::Requests, limit, cursor.as_ref())
-        .await?;
+    let owner = caller.owner();
+    let listing =
+        app.core.store.list::<Request>(owner, Listed::Requests, limit, cursor.as_ref()).await?;
     let mut next = listing.next;
     let mut shown = Shown::default();
     for request in listing.items {
@@ -110,8 +105,8 @@ pub(crate) async fn list(
         if !is_wanted {
             continue;
         }
-        let delivery = callback_delivery(&app.store, &request).await?;
-        let view = view(&request, delivery.as_ref(), &caller, app.clock.now());
+        let delivery = callback_delivery(&app.core.store, &request).await?;
+        let view = view(&request, delivery.as_ref(), &caller, app.core.now());
         if shown.push(&view)? {
             next = Some(Cursor::after(request.id, request.created_at));
             break;

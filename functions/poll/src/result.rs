@@ -11,7 +11,7 @@ use answerback::{
     },
     domain::{OpId, Request, Scope, reading::ReadOutcome, request::RequestState},
     service::requests::{callback_delivery, find},
-    store::{Saved, advance},
+    store::Saved,
 };
 use axum::{
     extract::{Path, State},
@@ -64,23 +64,23 @@ pub(crate) async fn read(
         let problem = Problem::new(Code::MethodNotAllowed, "a result is read with GET");
         return Ok(([(ALLOW, "GET")], problem).into_response());
     }
-    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let give_up_at = app.clock.now() + parameters.wait();
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let give_up_at = app.core.now() + parameters.wait();
     parameters.finish()?;
-    let op = OpId::new(app.entropy.next());
+    let op = app.core.new_op();
     let (told, request, result, delivery) = loop {
         let left = |at: Timestamp| {
-            Duration::try_from(at.duration_since(app.clock.now())).unwrap_or_default()
+            Duration::try_from(at.duration_since(app.core.now())).unwrap_or_default()
         };
         let request = wait_for_end(&app, &caller, &id, left(give_up_at)).await?;
         // Before the result is taken: what fails afterwards would cost it.
-        let delivery = callback_delivery(&app.store, &request).await?;
+        let delivery = callback_delivery(&app.core.store, &request).await?;
         let (told, request, result) =
             take(&app, request, op, |it| to_raw_value(&ResultData::of_end(it))).await?;
         match told {
             Some(ReadOutcome::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
                 let pause = left(until.min(give_up_at)).max(LEASE_LOOK_MIN).min(LEASE_LOOK_MAX);
-                app.clock.sleep(pause.min(left(give_up_at))).await;
+                app.core.clock.sleep(pause.min(left(give_up_at))).await;
             }
             _ => break (told, request, result, delivery),
         }
@@ -119,7 +119,7 @@ pub(crate) async fn take(
 ) -> Result<(Option<ReadOutcome>, Request, Option<Box<RawValue>>), Problem> {
     let mut result = None;
     for _ in 0..RACES_MAX {
-        let (told, next) = request.read(app.clock.now(), op);
+        let (told, next) = request.read(app.core.now(), op);
         if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
             result = Some(show(&request).map_err(Problem::internal)?);
         }
@@ -127,9 +127,9 @@ pub(crate) async fn take(
             return Err(Problem::not_found());
         }
         let Some(next) = next else { return Ok((told, request, result)) };
-        match app.store.save(&next).await? {
+        match app.core.store.save(&next).await? {
             Saved::Saved => {
-                tracing::info!(request.id = %next.id, account.id = %next.account, "took a result");
+                tracing::info!(request.id = %next.id, account.id = %next.owner.account, "took a result");
                 return Ok((told, next, result));
             }
             Saved::Superseded(theirs) => request = theirs,
@@ -146,7 +146,7 @@ pub(crate) async fn acknowledge(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let Json(body) = body?;
     let mut faults = FieldErrors::new();
     let mut fields = Fields::of(body, "", &mut faults);
@@ -159,12 +159,12 @@ pub(crate) async fn acknowledge(
         let detail = "this receipt is not that of the read that has the result";
         Problem::new(Code::ReceiptUnknown, detail)
     };
-    let request = find(&app.store, &caller, &id).await?;
+    let request = find(&app.core.store, &caller, &id).await?;
     let receipt = receipt.as_deref().and_then(parse_receipt).ok_or_else(unknown)?;
-    let now = app.clock.now();
+    let now = app.core.now();
     let step = |it: &Request| it.acknowledge(receipt, now).map_err(|_| unknown());
-    let request = advance(&app.store, request, step).await?;
-    tracing::info!(request.id = %request.id, account.id = %request.account, "acknowledged a result");
+    let request = app.core.advance(request, step).await?;
+    tracing::info!(request.id = %request.id, account.id = %request.owner.account, "acknowledged a result");
     Ok(axum::Json(View { status: "already_read", ..NOTHING }).into_response())
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let (caller, reveals) = caller(&app, &headers, &mut parameters).await?;
     parameters.finish()?;
-    let account = app.accounts.account_now(caller.account()).await?;
+    let account = app.core.accounts.account_now(caller.account()).await?;
     let account = account.ok_or_else(Problem::not_found)?;
     if reveals {
         caller.audit("revealed", "the account's secret");
@@ -38,7 +38,7 @@ pub(crate) async fn caller(
     let reveals = parameters.parsed("reveal", "true or false", |it| it.parse::<bool>().ok());
     let reveals = reveals.unwrap_or(false);
     let scope = if reveals { Scope::SecretsRead } else { Scope::WebhooksRead };
-    Ok((app.accounts.caller(headers, scope).await?, reveals))
+    Ok((app.core.accounts.caller(headers, scope).await?, reveals))
 }
 
 /// The secret that signs now.
@@ -48,10 +48,12 @@ pub(crate) async fn view(
     secrets: &Secrets,
     reveals: bool,
 ) -> Result<Response, Problem> {
-    let now = app.clock.now();
+    let now = app.core.now();
     let current = secrets.live(now).next().filter(|_| reveals);
     let text = match current {
-        Some(current) => Some(app.vault.open(caller.account(), current).await?),
+        Some(current) => {
+            Some(app.core.vault.open(caller.account(), current, app.core.now()).await?)
+        }
         None => None,
     };
     let view = SecretView::new(secrets, now, text.as_ref());

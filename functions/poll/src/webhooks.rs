@@ -30,9 +30,9 @@ pub(crate) async fn list(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     parameters.finish()?;
-    let mut webhooks = app.webhooks.all(caller.account(), caller.livemode()).await?;
+    let mut webhooks = app.core.webhooks.all(caller.owner()).await?;
     webhooks.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
     let data = webhooks.iter().map(WebhookView::new).collect();
     Ok(axum::Json(Page { data, next_cursor: None }).into_response())
@@ -44,7 +44,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let webhook = find(&app, &caller, &id).await?;
     Ok(axum::Json(WebhookView::new(&webhook)).into_response())
 }
@@ -72,13 +72,13 @@ pub(crate) async fn list_attempts(
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let Wanted { limit, cursor } = parameters.page();
     parameters.finish()?;
     let webhook = find(&app, &caller, &id).await?;
-    let related = Related::Conversations(caller.account(), caller.livemode(), webhook.id);
+    let related = Related::Conversations(caller.owner(), webhook.id);
     let Listing { items, next } =
-        app.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
+        app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
     let bodies = bodies(&app, &items).await?;
     let mut next = next;
     let mut shown = Shown::default();
@@ -105,7 +105,7 @@ async fn bodies(
         }
     }
     let body = async |id: DeliveryId| -> Result<_, Problem> {
-        let delivery: Option<Delivery> = app.store.get(keys::delivery(id)).await?;
+        let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
         Ok((id, delivery.and_then(|it| it.body)))
     };
     Ok(try_join_all(ids.into_iter().map(body)).await?.into_iter().collect())
@@ -113,7 +113,7 @@ async fn bodies(
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
-    let key = keys::webhook(caller.account(), caller.livemode(), &id);
-    let webhook: Option<Webhook> = app.store.get(key).await?;
+    let key = keys::webhook(caller.owner(), &id);
+    let webhook: Option<Webhook> = app.core.store.get(key).await?;
     webhook.filter(|it| it.deleted_at.is_none()).ok_or_else(Problem::not_found)
 }

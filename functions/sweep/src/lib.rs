@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use answerback::{
-    domain::{Delivery, Event, OpId, Request, request::RequestState},
-    platform::{Clock, Entropy, Group, Hint, Hints},
-    service::{Webhooks, settle},
-    store::{self, Due, DueItem, Item, Saved, Store, keys},
+    domain::{Delivery, Event, Request, request::RequestState},
+    platform::{Group, Hint},
+    service::Core,
+    store::{self, Due, DueItem, Item, Saved, keys},
 };
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -36,16 +36,8 @@ const COUNTED: i32 = 1_000;
 /// What the sweep needs from the world.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Where everything is kept.
-    pub store: Store,
-    /// Who else is told of what happens.
-    pub webhooks: Webhooks,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where operations are named.
-    pub entropy: Entropy,
-    /// Where the workers are told to look.
-    pub hints: Hints,
+    /// The ports that all functions share.
+    pub core: Core,
 }
 
 /// What one sweep did.
@@ -93,11 +85,11 @@ enum Then {
 /// Settles or hands on everything that is due, until there is nothing left or the function ends.
 pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
     let mut swept = Swept::default();
-    let now = app.clock.now();
+    let now = app.core.now();
     let mut oldest = now;
-    let left = || ends_at.map(|it| it.duration_since(app.clock.now()));
+    let left = || ends_at.map(|it| it.duration_since(app.core.now()));
     // Begun elsewhere each minute, so that no shard is always the last.
-    let n_shards = app.store.n_due_shards();
+    let n_shards = app.core.store.n_due_shards();
     let first = u32::try_from(now.as_second() / 60 % i64::from(n_shards)).unwrap_or(0);
     for shard in (0..n_shards).map(|it| (first + it) % n_shards) {
         let mut cursor = None;
@@ -110,7 +102,7 @@ pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
             // What there is no time for is counted at least.
             let has_time = left().is_none_or(|it| it >= FINISH);
             let limit = if has_time { PAGE } else { COUNTED };
-            let (due, next) = match app.store.due(shard, now, limit, cursor.as_ref()).await {
+            let (due, next) = match app.core.store.due(shard, now, limit, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(err) => {
                     tracing::error!(
@@ -134,7 +126,7 @@ pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
             }
         }
     }
-    log(&swept, now.duration_since(oldest), app.clock.now().duration_since(now));
+    log(&swept, now.duration_since(oldest), app.core.now().duration_since(now));
     swept
 }
 
@@ -177,7 +169,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
             Err(err) => postpone(app, &due, err, now, swept).await,
         }
     }
-    let not_sent = app.hints.send_all(&hints).await;
+    let not_sent = app.core.hints.send_all(&hints).await;
     swept.n_left += count(&not_sent);
     let sent = handed_on.into_iter().enumerate().filter(|(place, _)| !not_sent.contains(place));
     // Whatever was not sent is still due, and the next sweep sends it.
@@ -201,7 +193,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
 async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Error> {
     match &due.what {
         DueItem::Request(id) => {
-            let Some(request) = app.store.get::<Request>(keys::request(*id)).await? else {
+            let Some(request) = app.core.store.get::<Request>(keys::request(*id)).await? else {
                 return Ok(Step::Stale);
             };
             if request.due_at.is_none_or(|it| now < it) {
@@ -210,7 +202,7 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             look_at_request(app, request, now).await
         }
         DueItem::Delivery(id) => {
-            let delivery: Option<Delivery> = app.store.get(keys::delivery(*id)).await?;
+            let delivery: Option<Delivery> = app.core.store.get(keys::delivery(*id)).await?;
             let Some(delivery) = delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
@@ -219,11 +211,11 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             Ok(Step::HandOn { group, hint, then, settled })
         }
         DueItem::Event(id) => {
-            let event: Option<Event> = app.store.get(keys::event(*id)).await?;
+            let event: Option<Event> = app.core.store.get(keys::event(*id)).await?;
             let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
-            let (group, hint) = (Group::Account(event.account), Hint::event(event.id));
+            let (group, hint) = (Group::Account(event.owner.account), Hint::event(event.id));
             let then = Then::LeaveEvent(Box::new(event));
             Ok(Step::HandOn { group, hint, then, settled: Settled::default() })
         }
@@ -236,10 +228,10 @@ async fn look_at_request(
     request: Request,
     now: Timestamp,
 ) -> Result<Step, store::Error> {
-    let op = OpId::new(app.entropy.next());
+    let op = app.core.new_op();
     let revision = request.revision;
     let was_pending = request.state == RequestState::Pending;
-    let Some(request) = settle(&app.store, &app.webhooks, request, now, op).await? else {
+    let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(Step::Stale);
     };
     let timed_out = matches!(&request.state, RequestState::Ended(end) if end.op == op);
@@ -248,7 +240,7 @@ async fn look_at_request(
         return Ok(Step::Settled(settled));
     }
     let hint = Hint::request(request.id);
-    let group = Group::Account(request.account);
+    let group = Group::Account(request.owner.account);
     // What was just settled has its timer at now; moving it on would be one more write.
     let then = if timed_out { Then::Nothing } else { Then::LeaveRequest(Box::new(request)) };
     Ok(Step::HandOn { group, hint, then, settled })
@@ -266,7 +258,7 @@ async fn leave_alone(app: &App, then: Then, until: Timestamp) -> Result<(), stor
 }
 
 async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
-    match app.store.save(next).await? {
+    match app.core.store.save(next).await? {
         Saved::Saved | Saved::Superseded(_) | Saved::Gone => Ok(()),
     }
 }
@@ -280,9 +272,9 @@ async fn postpone(app: &App, due: &Due, err: store::Error, now: Timestamp, swept
         store::Error::Dynamo { .. } => return,
         // Nor here: this version was put back, and the one that knows it will be back.
         store::Error::Newer { .. } => {
-            app.store.leave_to_newer(&due.what, now + BROKEN).await.map(|()| false)
+            app.core.store.leave_to_newer(&due.what, now + BROKEN).await.map(|()| false)
         }
-        store::Error::Decode { .. } => app.store.postpone(&due.what, now + BROKEN).await,
+        store::Error::Decode { .. } => app.core.store.postpone(&due.what, now + BROKEN).await,
     };
     match postpone {
         Ok(false) => (),

@@ -1,8 +1,8 @@
 //! The sweep, in Lambda, woken by a schedule.
 
 use answerback::{
-    platform::{Clock, Entropy, wiring::Wiring},
-    service::Webhooks,
+    platform::{Vault, wiring::Wiring},
+    service::Core,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
@@ -11,16 +11,9 @@ use sweep::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let wiring = Wiring::from_env()?;
-    let store = wiring.store().await;
-    let app = &App {
-        webhooks: Webhooks::new(store.clone(), Clock::System),
-        store,
-        clock: Clock::System,
-        entropy: Entropy::System,
-        hints: wiring.hints()?,
-    };
+    let app = &App { core: Core::wire(&wiring, Vault::absent()).await? };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<IgnoredAny>| {
-        let ends_at = app.clock.deadline(event.context.deadline);
+        let ends_at = app.core.clock.deadline(event.context.deadline);
         Ok::<_, Error>(sweep::sweep(app, ends_at).await)
     }))
     .await

@@ -1,16 +1,16 @@
 //! `answerback keys create`: the way in, for there is no API before the first key.
 
+use answerback::{
+    domain::{AccountId, ApiKey, Mode, Scope, account::CALLS_PER_MINUTE_MAX},
+    platform::{Clock, Entropy},
+    service::{NewKey, new_account},
+};
 use std::{
     io::{self, Write as _},
     path::PathBuf,
     str::FromStr,
 };
 
-use answerback::{
-    domain::{AccountId, ApiKey, Scope, account::CALLS_PER_MINUTE_MAX},
-    platform::{Clock, Entropy},
-    service::{NewKey, new_account},
-};
 use anyhow::Context as _;
 use clap::value_parser;
 use secrecy::ExposeSecret as _;
@@ -77,8 +77,12 @@ async fn make(create: &Create, place: &Target) -> anyhow::Result<()> {
         }
         Owner::Existing(id) => place.account(id).await?.id,
     };
-    let NewKey { key, text } =
-        NewKey::make(account, !create.test, create.scopes.clone(), now, &entropy);
+    let NewKey { key, text } = NewKey::make(
+        answerback::domain::Owner { account, mode: Mode::of_livemode(!create.test) },
+        create.scopes.clone(),
+        now,
+        &entropy,
+    );
     let key = ApiKey { rate_limit_per_minute: create.rate_limit, ..key };
     let _ = place.store.create(&key).await?;
 

@@ -5,7 +5,7 @@ mod functions;
 use std::{net::SocketAddr, time::Duration};
 
 use answerback::{
-    domain::{Account, CallbackRules, Scope},
+    domain::{Account, CallbackRules, Owner, Scope},
     egress,
     platform::{
         Clock, Config, Entropy, Lane, Sdk, Vault,
@@ -146,18 +146,13 @@ impl System {
     pub async fn make_account(&self) -> anyhow::Result<(Account, NewKey)> {
         let account = new_account(self.clock.now(), &self.entropy, &self.vault).await?;
         self.keep(&account).await?;
-        let key = self.make_key(&account, true, vec![Scope::Admin]).await?;
+        let key = self.make_key(Owner::live(account.id), vec![Scope::Admin]).await?;
         Ok((account, key))
     }
 
     /// Makes a key of an account.
-    pub async fn make_key(
-        &self,
-        account: &Account,
-        livemode: bool,
-        scopes: Vec<Scope>,
-    ) -> anyhow::Result<NewKey> {
-        let key = NewKey::make(account.id, livemode, scopes, self.clock.now(), &self.entropy);
+    pub async fn make_key(&self, owner: Owner, scopes: Vec<Scope>) -> anyhow::Result<NewKey> {
+        let key = NewKey::make(owner, scopes, self.clock.now(), &self.entropy);
         self.keep(&key.key).await?;
         Ok(key)
     }

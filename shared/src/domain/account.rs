@@ -16,13 +16,22 @@ pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
 /// Most requests that a cap can let be pending: all are counted for each new one.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
-/// Whose something is, and in which mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The mode of a key, and of everything made with it. The two never see each other's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// People are really asked.
+    Live,
+    /// For tests: `livemode` is false.
+    Test,
+}
+
+/// An account in one mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Whether people are really asked.
-    pub livemode: bool,
+    /// The mode.
+    pub mode: Mode,
 }
 
 /// Somebody who uses Answerback, apart from everybody else.
@@ -72,10 +81,8 @@ pub enum Scope {
 pub struct ApiKey {
     /// Which key this is; part of its text.
     pub id: KeyId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether people are really asked, or this is a test.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// What it opens.
     pub scopes: Vec<Scope>,
     /// SHA-256 of the key's text.
@@ -94,6 +101,38 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Counts the writes; the store refuses a write based on an older one.
     pub revision: u64,
+}
+
+impl Owner {
+    /// The account in live mode.
+    pub fn live(account: AccountId) -> Self {
+        Self { account, mode: Mode::Live }
+    }
+
+    /// The account in test mode.
+    pub fn test(account: AccountId) -> Self {
+        Self { account, mode: Mode::Test }
+    }
+}
+
+impl Mode {
+    /// The mode whose `livemode` is this.
+    pub fn of_livemode(livemode: bool) -> Self {
+        if livemode { Self::Live } else { Self::Test }
+    }
+
+    /// The value of `livemode` in the API.
+    pub fn is_live(self) -> bool {
+        self == Self::Live
+    }
+
+    /// The mode in keys: `live` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
 }
 
 impl Account {

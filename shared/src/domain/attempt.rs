@@ -1,8 +1,7 @@
 //! One HTTP exchange of a delivery, as it is kept for people to look at.
 
+use super::{AttemptId, EventId, Owner, WebhookId};
 use jiff::Timestamp;
-
-use super::{AccountId, AttemptId, EventId, WebhookId};
 
 /// How much of a receiver's body is kept.
 pub const RESPONSE_EXCERPT_BYTES_MAX: usize = 4 * 1024;
@@ -12,10 +11,8 @@ pub const RESPONSE_EXCERPT_BYTES_MAX: usize = 4 * 1024;
 pub struct Attempt {
     /// Which attempt of which delivery.
     pub id: AttemptId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether the event is real.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// What was told.
     pub event: EventId,
     /// The webhook that was told.

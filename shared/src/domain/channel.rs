@@ -1,25 +1,22 @@
 //! Channels: whoever has a channel's token may send messages to it, without an API key, and the
 //! answers to them are signed with a secret of its own.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::{
-    AccountId, ChannelId, OpId,
+    ChannelId, OpId, Owner,
     request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// A place to send messages to. Of its token only a hash is kept.
 #[derive(Clone, Debug)]
 pub struct Channel {
     /// Which channel this is; part of its token.
     pub id: ChannelId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether people are really asked, or this is a test.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// What its owner calls it.
     pub name: String,
     /// SHA-256 of the token.

@@ -11,17 +11,15 @@
 //! `failures` counts what receivers answered, and alone spends the retries. What waits for a receiver
 //! that is slow or down ([`waiting`]) spends neither.
 
+use super::{
+    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, Profile, RequestId, Trace, WebhookId,
+    profile::Spec,
+    retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
+};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-
-use super::{
-    AccountId, ChannelId, DeliveryId, EventId, EventType, OpId, Profile, RequestId, Trace,
-    WebhookId,
-    profile::Spec,
-    retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
-};
 
 pub mod waiting;
 
@@ -46,10 +44,8 @@ pub const BUS: &str = "bus";
 pub struct Delivery {
     /// Who this is: made from the event and the target, and the same on every attempt.
     pub id: DeliveryId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether the event is real.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// The channel whose secret signs it; of none, its account's does.
     pub channel: Option<ChannelId>,
     /// What is told.
@@ -100,10 +96,8 @@ pub struct Origin {
     pub trace: Option<Trace>,
     /// The operation that made the event, or its request.
     pub made_by: OpId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether the event is real.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// The channel that its request was sent to, if it was.
     pub channel: Option<ChannelId>,
 }
@@ -295,8 +289,7 @@ impl Delivery {
     pub fn begin(of: Origin, name: &str, target: Target, body: Vec<u8>, now: Timestamp) -> Self {
         Self {
             id: Self::id_of(of.event, of.made_by, name),
-            account: of.account,
-            livemode: of.livemode,
+            owner: of.owner,
             channel: of.channel,
             event: of.event,
             event_type: of.event_type,
@@ -387,7 +380,7 @@ impl Delivery {
                 next.failures += 1;
                 match self.retry().delay(next.failures, chance, retry_after) {
                     None => {
-                        next.done(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent), now, op)
+                        next.done(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent), now, op);
                     }
                     Some(delay) => {
                         let not_before = now + delay;

@@ -107,10 +107,10 @@ impl Filter {
 
 impl Subscriptions {
     /// Nobody is told anything.
-    pub const NOBODY: Self = Self(0);
+    pub const NONE: Self = Self(0);
     /// Somebody may want to be told of everything. In doubt this is so: an event that nobody wants
     /// costs a write, and one that was not kept is lost.
-    pub const ANYBODY: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(u8::MAX);
 
     /// Of what somebody wants to be told.
     pub fn of(wants: impl Fn(RequestEvent) -> bool) -> Self {
@@ -195,11 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn an_audience_wants_what_one_of_it_wants() {
-        let audience = Subscriptions::of(|it| it == RequestEvent::RequestFinished);
-        let wanted = RequestEvent::ALL.map(|it| audience.wants(it));
+    fn subscriptions_want_the_kinds_of_any_subscriber() {
+        let subscriptions = Subscriptions::of(|it| it == RequestEvent::RequestFinished);
+        let wanted = RequestEvent::ALL.map(|it| subscriptions.wants(it));
         assert_eq!(wanted, RequestEvent::ALL.map(|it| it == RequestEvent::RequestFinished));
-        assert!(RequestEvent::ALL.iter().all(|it| Subscriptions::ANYBODY.wants(*it)));
-        assert!(!RequestEvent::ALL.iter().any(|it| Subscriptions::NOBODY.wants(*it)));
+        assert!(RequestEvent::ALL.iter().all(|it| Subscriptions::ALL.wants(*it)));
+        assert!(!RequestEvent::ALL.iter().any(|it| Subscriptions::NONE.wants(*it)));
     }
 }

@@ -27,7 +27,7 @@ pub mod secret;
 pub mod trace;
 pub mod webhook;
 
-pub use account::{Account, ApiKey, Owner, Scope};
+pub use account::{Account, ApiKey, Mode, Owner, Scope};
 pub use attempt::Attempt;
 pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};

@@ -4,22 +4,19 @@
 //!   Waiting ── dispatched ──▶ Dispatched
 //! ```
 
-use jiff::Timestamp;
-
 use super::{
-    AccountId, EventId, EventType, OpId, Trace, WebhookId, delivery::Receiver, request::BodyHash,
+    EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver, request::BodyHash,
     webhook::DisableReason,
 };
+use jiff::Timestamp;
 
 /// An event that was posted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Who this is.
     pub id: EventId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether it is real.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// The operation that posted it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
@@ -55,7 +52,7 @@ pub struct Event {
 pub struct Disables {
     /// Which.
     pub webhook: WebhookId,
-    /// DisableReason.
+    /// The reason.
     pub why: DisableReason,
     /// Since when it has failed.
     pub failing_since: Timestamp,

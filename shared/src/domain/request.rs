@@ -13,12 +13,8 @@
 //! from there. Every transition gives `Ok(None)` when there is nothing left to do, because the
 //! operation has been carried out before: a write whose answer was lost comes back so.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::{
-    AccountId, ChannelId, OpId, OutboxEvent, RequestEvent, RequestId, Subscriptions, Trace,
+    ChannelId, OpId, OutboxEvent, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     delivery::Receiver,
     event::RecordedAnswer,
     id::NUMBER_MAX,
@@ -26,6 +22,9 @@ use super::{
     quorum::{Quorum, QuorumVerdict},
     reading::{Consumption, ReadOutcome, ReadPolicy, UnknownReceipt},
 };
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// Shortest time to answer.
 pub const TIMEOUT_SECONDS_MIN: u32 = 5;
@@ -52,10 +51,8 @@ const EVENTS_MAX: u32 = NUMBER_MAX - 2;
 pub struct Request {
     /// Who this is.
     pub id: RequestId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether people are really asked.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// The operation that made it.
     pub created_by: OpId,
     /// A hash of what it was made from, if it was made under an idempotency key.
@@ -80,8 +77,6 @@ pub struct Request {
     pub base_url: String,
     /// Whether its creation and end are published on the event bus.
     pub published: bool,
-    /// What webhooks want to be told of it, as far as somebody has looked. Not kept.
-    pub audience: Subscriptions,
     /// The answers, one row for each recipient.
     pub rows: Vec<Option<Row>>,
     /// Where it is in its life.
@@ -246,18 +241,12 @@ pub enum Refusal {
 impl Request {
     /// The request as it begins: pending, with its creation to be told where that is wanted.
     #[must_use]
-    pub fn begin(mut self) -> Self {
+    pub fn begin(mut self, subscriptions: Subscriptions) -> Self {
         self.rows = vec![None; self.question.n_rows()];
         let at = self.created_at;
-        self.happened(RequestEvent::RequestCreated, at, None);
+        self.happened(RequestEvent::RequestCreated, at, None, subscriptions);
         self.rearm(at);
         self
-    }
-
-    /// The request, of which these want to be told: what was read anew says only that anybody may.
-    #[must_use]
-    pub fn heard_by(&self, audience: Subscriptions) -> Self {
-        Self { audience, ..self.clone() }
     }
 
     /// The request once the recipient of `row` has answered.
@@ -265,6 +254,7 @@ impl Request {
         &self,
         row: usize,
         answer: &Answer,
+        subscriptions: Subscriptions,
         now: Timestamp,
         op: OpId,
     ) -> Result<Option<Self>, Refusal> {
@@ -294,7 +284,7 @@ impl Request {
         replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
         next.rows[row] = Some(Row { answer: answer.clone(), at: now, op, replaced });
         let answered = RecordedAnswer { row, answer: answer.clone() };
-        next.happened(RequestEvent::RequestAnswered, now, Some(answered));
+        next.happened(RequestEvent::RequestAnswered, now, Some(answered), subscriptions);
         if is_final {
             let (outcome, decision) = match next.verdict() {
                 QuorumVerdict::Open => (None, None),
@@ -303,11 +293,17 @@ impl Request {
                 QuorumVerdict::Vetoed(veto) => (Some(Outcome::Vetoed), Some(veto)),
             };
             if let Some(outcome) = outcome {
-                next.end(outcome, decision, DecidedBy::Recipients, now, op);
+                let end = RequestEnd::new(outcome, decision, DecidedBy::Recipients, now, op);
+                next.end(end, subscriptions);
             }
         }
         next.rearm(now);
         Ok(Some(next))
+    }
+
+    /// Whether the operation `op` ended it.
+    pub fn was_ended_by(&self, op: OpId) -> bool {
+        matches!(&self.state, RequestState::Ended(end) if end.op == op)
     }
 
     /// Whether it is time to settle it: past the deadline and the guard band.
@@ -316,7 +312,7 @@ impl Request {
     }
 
     /// The request once its deadline has been noticed; nothing if it is not overdue.
-    pub fn time_out(&self, now: Timestamp, op: OpId) -> Option<Self> {
+    pub fn time_out(&self, subscriptions: Subscriptions, now: Timestamp, op: OpId) -> Option<Self> {
         if !self.is_overdue(now) {
             return None;
         }
@@ -338,13 +334,19 @@ impl Request {
                 }
             },
         };
-        next.end(outcome, decision, decided_by, self.deadline, op);
+        let end = RequestEnd::new(outcome, decision, decided_by, self.deadline, op);
+        next.end(end, subscriptions);
         next.rearm(now);
         Some(next)
     }
 
     /// The request once its sender has cancelled it.
-    pub fn cancel(&self, now: Timestamp, op: OpId) -> Result<Option<Self>, Refusal> {
+    pub fn cancel(
+        &self,
+        subscriptions: Subscriptions,
+        now: Timestamp,
+        op: OpId,
+    ) -> Result<Option<Self>, Refusal> {
         match &self.state {
             RequestState::Erased { .. } => return Err(Refusal::Erased),
             RequestState::Ended(end) if end.op == op => return Ok(None),
@@ -352,7 +354,8 @@ impl Request {
             RequestState::Pending => (),
         }
         let mut next = self.next();
-        next.end(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        let end = RequestEnd::new(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        next.end(end, subscriptions);
         next.rearm(now);
         Ok(Some(next))
     }
@@ -468,17 +471,9 @@ impl Request {
         self.policy.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
     }
 
-    fn end(
-        &mut self,
-        outcome: Outcome,
-        decision: Option<String>,
-        decided_by: DecidedBy,
-        at: Timestamp,
-        op: OpId,
-    ) {
-        let reading = Consumption::Unread;
-        self.state =
-            RequestState::Ended(RequestEnd { outcome, decision, decided_by, at, op, reading });
+    fn end(&mut self, end: RequestEnd, subscriptions: Subscriptions) {
+        let (outcome, at) = (end.outcome, end.at);
+        self.state = RequestState::Ended(end);
         let kind = match outcome {
             Outcome::Cancelled => RequestEvent::RequestCancelled,
             Outcome::Completed
@@ -487,7 +482,7 @@ impl Request {
             | Outcome::TimedOut
             | Outcome::Defaulted => RequestEvent::RequestFinished,
         };
-        self.happened(kind, at, None);
+        self.happened(kind, at, None, subscriptions);
     }
 
     fn with_reading(&self, end: &RequestEnd, reading: Consumption, now: Timestamp) -> Self {
@@ -498,9 +493,15 @@ impl Request {
     }
 
     /// Puts an event into the outbox, if anybody wants to be told of it.
-    fn happened(&mut self, kind: RequestEvent, at: Timestamp, answered: Option<RecordedAnswer>) {
+    fn happened(
+        &mut self,
+        kind: RequestEvent,
+        at: Timestamp,
+        answered: Option<RecordedAnswer>,
+        subscriptions: Subscriptions,
+    ) {
         let called_back = self.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
-        if called_back || self.published && kind.is_published() || self.audience.wants(kind) {
+        if called_back || self.published && kind.is_published() || subscriptions.wants(kind) {
             self.n_events += 1;
             self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered });
         }
@@ -528,6 +529,19 @@ impl Request {
                 row.answer = Answer::default();
             }
         }
+    }
+}
+
+impl RequestEnd {
+    /// An end that has not been read yet.
+    fn new(
+        outcome: Outcome,
+        decision: Option<String>,
+        decided_by: DecidedBy,
+        at: Timestamp,
+        op: OpId,
+    ) -> Self {
+        Self { outcome, decision, decided_by, at, op, reading: Consumption::Unread }
     }
 }
 

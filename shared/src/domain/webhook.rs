@@ -9,16 +9,15 @@
 //! One that was deleted is kept for a while without its secrets, so that deleting it twice is the
 //! same as once; its name may be taken again at once.
 
-use std::{fmt, time::Duration};
-
-use jiff::Timestamp;
-
 use super::{
-    AccountId, EventId, Filter, MintedWebhookId, OpId,
+    EventId, Filter, MintedWebhookId, OpId, Owner,
     delivery::Receiver,
     request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
 
 /// Most webhooks of an account, in each mode.
 pub const WEBHOOKS_MAX: usize = 50;
@@ -42,10 +41,8 @@ pub struct WebhookId(String);
 pub struct Webhook {
     /// Who this is.
     pub id: WebhookId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Whether it is told of real events, or of tests.
-    pub livemode: bool,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
     /// The operation that made it.
     pub created_by: OpId,
     /// What it was made from, if under an idempotency key.
@@ -58,7 +55,7 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// What its owner decides.
     pub settings: Settings,
-    /// DisableReason it is told nothing, if it is not.
+    /// Set while the webhook is disabled: nothing is sent to it.
     pub disabled: Option<Disabled>,
     /// Since when every attempt has failed.
     pub failing_since: Option<Timestamp>,
@@ -83,16 +80,16 @@ pub struct Settings {
     pub max_payload_bytes: u32,
 }
 
-/// DisableReason a webhook is told nothing, and since when.
+/// The reason and time of a webhook's disabling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disabled {
-    /// DisableReason.
+    /// The reason.
     pub why: DisableReason,
     /// Since when.
     pub at: Timestamp,
 }
 
-/// DisableReason a webhook is disabled.
+/// The reason that a webhook is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisableReason {
     /// Its owner wants it so.

@@ -33,9 +33,7 @@ pub fn token_hash(token: &SecretString) -> [u8; 32] {
 pub async fn find(store: &Store, owner: Owner, id: &str) -> Result<Channel, Problem> {
     let id: ChannelId = id.parse().map_err(|_| Problem::not_found())?;
     let channel: Option<Channel> = store.get(keys::channel(id)).await?;
-    let is_own = |it: &Channel| {
-        it.account == owner.account && it.livemode == owner.livemode && it.deleted_at.is_none()
-    };
+    let is_own = |it: &Channel| it.owner == owner && it.deleted_at.is_none();
     channel.filter(is_own).ok_or_else(Problem::not_found)
 }
 

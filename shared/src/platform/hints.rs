@@ -257,7 +257,7 @@ impl Hints {
     /// deadline.
     pub async fn send_for_request(&self, request: &Request, is_new: bool, now: Timestamp) {
         let mut hints = Vec::new();
-        let group = Group::Account(request.account);
+        let group = Group::Account(request.owner.account);
         if !request.outbox.is_empty() || matches!(request.state, RequestState::Erased { .. }) {
             hints.push((group.clone(), Hint::request(request.id), Duration::ZERO));
         }

@@ -2,6 +2,7 @@
 //! the vault and telemetry.
 
 pub mod bus;
+mod cache;
 mod clock;
 mod clock_skew;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod vault;
 pub mod wiring;
 
 pub use bus::Bus;
+pub use cache::Cache;
 pub use clock::{Clock, ManualClock};
 pub use config::Config;
 pub use entropy::Entropy;

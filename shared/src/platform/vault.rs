@@ -12,9 +12,9 @@
 //! nothing else. The account goes into the seal: a secret that is moved to another does not open.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use aws_sdk_kms::{primitives::Blob, types::DataKeySpec};
@@ -25,6 +25,7 @@ use ring::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::Cache;
 use crate::{
     domain::{
         AccountId, Secret, Secrets,
@@ -46,6 +47,8 @@ const CACHE_MAX: usize = 1_000;
 pub struct Vault(Arc<Keeper>);
 
 enum Keeper {
+    /// No key: a function that neither seals nor opens.
+    Absent,
     /// One key for all, in the simulation.
     Simulated(DataKey),
     /// A key of AWS's, which never leaves KMS, for data keys.
@@ -55,7 +58,7 @@ enum Keeper {
         /// What this process seals with.
         current: Mutex<Option<(Vec<u8>, DataKey)>>,
         /// What it has opened, by how it is wrapped.
-        opened: Mutex<HashMap<Vec<u8>, DataKey>>,
+        opened: Cache<Vec<u8>, DataKey>,
     },
 }
 
@@ -83,6 +86,9 @@ pub enum VaultError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// This function has no vault.
+    #[error("this function has no key for secrets")]
+    Absent,
     /// It was not sealed with this key, or not for this account.
     #[error("the secret does not open")]
     DoesNotOpen,
@@ -94,9 +100,15 @@ impl Vault {
         Self(Arc::new(Keeper::Simulated(DataKey(key))))
     }
 
+    /// The vault of a function that neither seals nor opens secrets; both fail.
+    pub fn absent() -> Self {
+        Self(Arc::new(Keeper::Absent))
+    }
+
     /// A vault that seals with data keys, which the key `key_id` in KMS wraps.
     pub fn kms(client: aws_sdk_kms::Client, key_id: impl Into<String>) -> Self {
-        let (key_id, current, opened) = (key_id.into(), Mutex::default(), Mutex::default());
+        let (key_id, current) = (key_id.into(), Mutex::default());
+        let opened = Cache::new(Duration::MAX, CACHE_MAX);
         Self(Arc::new(Keeper::Kms { client, key_id, current, opened }))
     }
 
@@ -119,9 +131,10 @@ impl Vault {
         &self,
         account: AccountId,
         secret: &Secret,
+        now: Timestamp,
     ) -> Result<SecretString, VaultError> {
         let (wrapped, nonce, sealed) = parts(&secret.sealed).ok_or(VaultError::DoesNotOpen)?;
-        let key = self.0.unwrap(wrapped).await?;
+        let key = self.0.unwrap(wrapped, now).await?;
         let mut text = sealed.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::DoesNotOpen)?;
         let text = key
@@ -141,7 +154,7 @@ impl Vault {
     ) -> Result<Vec<SigningKey>, VaultError> {
         let mut keys = Vec::new();
         for secret in secrets.live(now) {
-            let text = self.open(account, secret).await?;
+            let text = self.open(account, secret, now).await?;
             keys.push(SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)?);
         }
         Ok(keys)
@@ -169,6 +182,7 @@ impl Keeper {
     /// What to seal with, wrapped and not.
     async fn current(&self) -> Result<(Vec<u8>, DataKey), VaultError> {
         let (client, key_id, current) = match self {
+            Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) => return Ok((Vec::new(), *key)),
             Self::Kms { client, key_id, current, .. } => (client, key_id, current),
         };
@@ -192,14 +206,15 @@ impl Keeper {
     }
 
     /// The data key that is wrapped so.
-    async fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, VaultError> {
+    async fn unwrap(&self, wrapped: &[u8], now: Timestamp) -> Result<DataKey, VaultError> {
         let (client, key_id, opened) = match self {
+            Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) if wrapped.is_empty() => return Ok(*key),
             Self::Simulated(_) => return Err(VaultError::DoesNotOpen),
             Self::Kms { client, key_id, opened, .. } => (client, key_id, opened),
         };
-        if let Some(key) = opened.lock().expect("no panic while it was held").get(wrapped) {
-            return Ok(*key);
+        if let Some(key) = opened.get(&wrapped.to_vec(), now) {
+            return Ok(key);
         }
         let failed = |source| VaultError::Kms { operation: "unwrap", source };
         let unwrapped = client
@@ -212,11 +227,7 @@ impl Keeper {
             .map_err(|err| failed(err.into()))?;
         let key = unwrapped.plaintext.and_then(|it| DataKey::of(it.as_ref()));
         let key = key.ok_or_else(|| failed("it gave none".into()))?;
-        let mut opened = opened.lock().expect("no panic while it was held");
-        if opened.len() >= CACHE_MAX {
-            opened.clear();
-        }
-        opened.insert(wrapped.to_vec(), key);
+        opened.insert(wrapped.to_vec(), key, now);
         Ok(key)
     }
 }
@@ -269,7 +280,11 @@ mod tests {
     }
 
     fn open(vault: &Vault, account: AccountId, secret: &Secret) -> Option<String> {
-        let text = vault.open(account, secret).now_or_never().expect("nothing waits").ok()?;
+        let text = vault
+            .open(account, secret, Timestamp::UNIX_EPOCH)
+            .now_or_never()
+            .expect("nothing waits")
+            .ok()?;
         Some(text.expose_secret().to_owned())
     }
 

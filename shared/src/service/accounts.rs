@@ -6,12 +6,7 @@
 
 mod limits;
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -23,7 +18,7 @@ use crate::{
     domain::{
         Account, AccountId, ApiKey, KeyId, OpId, Owner, Scope, account::IdKey, secret::Secrets,
     },
-    platform::{Clock, Entropy, Vault, vault::VaultError},
+    platform::{Cache, Clock, Entropy, Vault, vault::VaultError},
     signing,
     store::{self, Store, keys},
 };
@@ -38,14 +33,11 @@ const CACHE_MAX: usize = 1_000;
 pub struct Accounts {
     store: Store,
     clock: Clock,
-    keys: Remembered<KeyId, ApiKey>,
-    owners: Remembered<AccountId, Account>,
+    keys: Cache<KeyId, Arc<ApiKey>>,
+    accounts: Cache<AccountId, Arc<Account>>,
     /// The keys that have made all their calls, and until when.
-    spent: Remembered<KeyId, Timestamp>,
+    spent: Cache<KeyId, Timestamp>,
 }
-
-/// Things by identifier, with the time when they were read.
-type Remembered<K, V> = Arc<Mutex<HashMap<K, (Timestamp, Arc<V>)>>>;
 
 /// Somebody who has shown a key.
 #[derive(Clone, Debug)]
@@ -65,8 +57,10 @@ pub struct NewKey {
 impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        let (keys, owners, spent) = Default::default();
-        Self { store, clock, keys, owners, spent }
+        let keys = Cache::new(CACHE_TTL, CACHE_MAX);
+        let accounts = Cache::new(CACHE_TTL, CACHE_MAX);
+        let spent = Cache::new(CACHE_TTL, CACHE_MAX);
+        Self { store, clock, keys, accounts, spent }
     }
 
     /// Who is calling with these headers, if they may do what needs `scope`.
@@ -93,32 +87,39 @@ impl Accounts {
 
     async fn key(&self, id: KeyId) -> Result<Option<Arc<ApiKey>>, store::Error> {
         let now = self.clock.now();
-        if let Some(key) = recall(&self.keys, &id, now) {
+        if let Some(key) = self.keys.get(&id, now) {
             return Ok(Some(key));
         }
         let key: Option<ApiKey> = self.store.get(keys::api_key(id)).await?;
-        Ok(key.map(|it| remember(&self.keys, id, it, now)))
+        let key = key.map(Arc::new);
+        if let Some(key) = &key {
+            self.keys.insert(id, Arc::clone(key), now);
+        }
+        Ok(key)
     }
 
     /// Forgets a key that was just changed, so that it counts here at once.
     pub fn forget(&self, id: KeyId) {
-        self.keys.lock().expect("no panic while it was held").remove(&id);
+        self.keys.remove(&id);
     }
 
     /// The account called `id`, if there is one.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let now = self.clock.now();
-        if let Some(account) = recall(&self.owners, &id, now) {
+        if let Some(account) = self.accounts.get(&id, now) {
             return Ok(Some(account));
         }
-        let account: Option<Account> = self.store.get(keys::account(id)).await?;
-        Ok(account.map(|it| remember(&self.owners, id, it, now)))
+        self.account_now(id).await
     }
 
     /// The account called `id` as it is now: what was just changed counts at once.
     pub async fn account_now(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let account: Option<Account> = self.store.get(keys::account(id)).await?;
-        Ok(account.map(|it| remember(&self.owners, id, it, self.clock.now())))
+        let account = account.map(Arc::new);
+        if let Some(account) = &account {
+            self.accounts.insert(id, Arc::clone(account), self.clock.now());
+        }
+        Ok(account)
     }
 
     /// The account of an owner, which must be there.
@@ -131,17 +132,12 @@ impl Accounts {
 impl Caller {
     /// Whose key it is.
     pub fn account(&self) -> AccountId {
-        self.key.account
-    }
-
-    /// Whether people are really asked.
-    pub fn livemode(&self) -> bool {
-        self.key.livemode
+        self.key.owner.account
     }
 
     /// For whom it opens things.
     pub fn owner(&self) -> Owner {
-        Owner { account: self.account(), livemode: self.livemode() }
+        self.key.owner
     }
 
     /// Which key it is.
@@ -176,36 +172,27 @@ impl Caller {
 }
 
 impl NewKey {
-    /// A new key of `account`.
-    pub fn make(
-        account: AccountId,
-        livemode: bool,
-        scopes: Vec<Scope>,
-        now: Timestamp,
-        entropy: &Entropy,
-    ) -> Self {
-        Self::make_as(KeyId::mint(now, entropy.next()), account, livemode, scopes, now, entropy)
+    /// A new key of `owner`.
+    pub fn make(owner: Owner, scopes: Vec<Scope>, now: Timestamp, entropy: &Entropy) -> Self {
+        Self::make_as(KeyId::mint(now, entropy.next()), owner, scopes, now, entropy)
     }
 
-    /// A new key of `account`, with this identifier.
+    /// A new key of `owner` with this id.
     pub fn make_as(
         id: KeyId,
-        account: AccountId,
-        livemode: bool,
+        owner: Owner,
         scopes: Vec<Scope>,
         now: Timestamp,
         entropy: &Entropy,
     ) -> Self {
-        let mode = if livemode { "live" } else { "test" };
         let id_text = id.to_string();
         let id_text = id_text.trim_start_matches("key_");
         let secret = URL_SAFE_NO_PAD.encode(entropy.next_secret());
-        let text = format!("ab_{mode}_{id_text}_{secret}");
+        let text = format!("ab_{}_{id_text}_{secret}", owner.mode.as_str());
         let hash = signing::sha256(text.as_bytes());
         let key = ApiKey {
             id,
-            account,
-            livemode,
+            owner,
             scopes,
             hash,
             name: None,
@@ -249,40 +236,20 @@ fn key_id(text: &str) -> Option<KeyId> {
     format!("key_{id}").parse().ok()
 }
 
-fn recall<K: Eq + Hash, V>(memory: &Remembered<K, V>, key: &K, now: Timestamp) -> Option<Arc<V>> {
-    let memory = memory.lock().expect("no panic while it was held");
-    let (read_at, value) = memory.get(key)?;
-    (now < *read_at + CACHE_TTL).then(|| Arc::clone(value))
-}
-
-fn remember<K: Eq + Hash, V>(
-    memory: &Remembered<K, V>,
-    key: K,
-    value: V,
-    now: Timestamp,
-) -> Arc<V> {
-    let value = Arc::new(value);
-    let mut memory = memory.lock().expect("no panic while it was held");
-    if memory.len() >= CACHE_MAX {
-        memory.clear();
-    }
-    memory.insert(key, (now, Arc::clone(&value)));
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use secrecy::ExposeSecret as _;
 
     use super::*;
+    use crate::domain::Mode;
 
     #[test]
     fn a_key_names_itself() {
         let entropy = Entropy::counting();
         let now = Timestamp::UNIX_EPOCH;
-        let account = AccountId::mint(now, entropy.next());
-        let new = NewKey::make(account, true, vec![Scope::Admin], now, &entropy);
+        let owner = Owner { account: AccountId::mint(now, entropy.next()), mode: Mode::Live };
+        let new = NewKey::make(owner, vec![Scope::Admin], now, &entropy);
         let text = new.text.expose_secret();
         assert!(text.starts_with("ab_live_"));
         assert_eq!(key_id(text), Some(new.key.id));

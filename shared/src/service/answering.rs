@@ -16,10 +16,9 @@ use crate::{
         request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
     },
     page::{self, Answered, Content, Ending, FieldError, Form, Page},
-    platform::{Clock, Entropy, Hints},
-    service::{Webhooks, settled},
+    service::Core,
     signing::LinkToken,
-    store::{Error, Store, keys},
+    store::{Error, keys},
 };
 
 /// A request, seen by one of its recipients.
@@ -42,29 +41,24 @@ pub struct Said<'a> {
     pub is_second_try: bool,
 }
 
-impl Asked {
-    /// What the link with this token opens, as it is now; nothing if it is unknown or altered, or
-    /// what it opened was erased.
-    pub async fn find(
-        store: &Store,
-        webhooks: &Webhooks,
-        hints: &Hints,
-        clock: &Clock,
-        entropy: &Entropy,
-        token: &str,
-    ) -> Result<Option<Self>, Error> {
+impl Core {
+    /// What the link with this token opens, as it is now. `None`: the token is unknown or altered,
+    /// or its request was erased.
+    pub async fn find_asked(&self, token: &str) -> Result<Option<Asked>, Error> {
         let Some(token) = LinkToken::parse(token) else { return Ok(None) };
         let row = usize::from(token.row);
-        let request: Option<Request> = store.get(keys::request(token.request)).await?;
+        let request: Option<Request> = self.store.get(keys::request(token.request)).await?;
         let is_there =
             |it: &Request| row < it.rows.len() && !matches!(it.state, RequestState::Erased { .. });
         let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
-        let request = settled(store, webhooks, hints, clock, entropy, request).await?;
+        let request = self.settled(request).await?;
         // It may have been erased while it was being settled.
-        Ok(request.filter(is_there).map(|request| Self { request, row }))
+        Ok(request.filter(is_there).map(|request| Asked { request, row }))
     }
+}
 
+impl Asked {
     /// What the recipient has answered.
     pub fn answered(&self) -> Option<&Row> {
         self.request.rows[self.row].as_ref()
@@ -123,7 +117,7 @@ impl Asked {
                 .recipients
                 .get(self.row)
                 .map(|it| it.name.as_deref().unwrap_or(&it.email)),
-            livemode: self.request.livemode,
+            livemode: self.request.owner.mode.is_live(),
             deadline: self.request.deadline,
             now,
             content,

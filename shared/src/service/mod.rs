@@ -2,10 +2,11 @@
 
 mod accounts;
 pub mod answering;
+mod core;
 pub mod requests;
 mod settle;
 mod webhooks;
 
+pub use self::core::Core;
 pub use accounts::{Accounts, Caller, NewKey, new_account};
-pub use settle::{settle, settled};
 pub use webhooks::Webhooks;

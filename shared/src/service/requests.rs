@@ -26,9 +26,7 @@ pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, P
 
 /// Whether `caller` may know of `request`.
 pub fn is_visible(request: &Request, caller: &Caller) -> bool {
-    request.account == caller.account()
-        && request.livemode == caller.livemode()
-        && !matches!(request.state, RequestState::Erased { .. })
+    request.owner == caller.owner() && !matches!(request.state, RequestState::Erased { .. })
 }
 
 /// The delivery of what the callback of `request` was last told, if that has been dispatched.
@@ -46,7 +44,7 @@ pub fn log_step(request: &Request, op: OpId, did: &str) {
     let has_ended = matches!(&request.state, RequestState::Ended(end) if end.op == op);
     tracing::info!(
         request.id = %request.id,
-        account.id = %request.account,
+        account.id = %request.owner.account,
         Outcome = has_ended.then(|| views::request_outcome(request)).flatten(),
         RequestsFinished = has_ended.then_some(1),
         "{did}"

@@ -4,40 +4,55 @@ use jiff::Timestamp;
 
 use crate::{
     api::views,
-    domain::{OpId, Request, request::RequestState},
-    platform::{Clock, Entropy, Hints},
-    service::Webhooks,
-    store::{self, AdvanceError, Store, advance},
+    domain::{OpId, Request, Subscriptions},
+    service::Core,
+    store::{self, StepError},
 };
 
-/// `request` as it is at `now`: timed out if it is overdue, without its result if nobody read it
-/// in time. Gives nothing if it is no longer there.
-pub async fn settle(
-    store: &Store,
-    webhooks: &Webhooks,
-    mut request: Request,
-    now: Timestamp,
-    op: OpId,
-) -> Result<Option<Request>, store::Error> {
-    if request.state == RequestState::Pending && request.is_overdue(now) {
-        webhooks.attend(&mut request).await;
-    }
-    let audience = request.audience;
-    let step = |it: &Request| {
-        let it = it.heard_by(audience);
-        Ok::<_, std::convert::Infallible>(it.time_out(now, op).or_else(|| it.expire_result(now)))
-    };
-    match advance(store, request, step).await {
-        Ok(request) => {
-            if matches!(&request.state, RequestState::Ended(end) if end.op == op) {
-                log_time_out(&request, now);
-            }
-            Ok(Some(request))
+impl Core {
+    /// `request` as it is at `now`: timed out if it is overdue, and without a result whose time to
+    /// be read is over. `None`: it is gone, or so contended that another process will settle it.
+    pub async fn settle(
+        &self,
+        request: Request,
+        now: Timestamp,
+        op: OpId,
+    ) -> Result<Option<Request>, store::Error> {
+        let subscriptions = if request.is_overdue(now) {
+            self.webhooks.subscriptions(request.owner).await
+        } else {
+            Subscriptions::NONE
+        };
+        let step =
+            |it: &Request| it.time_out(subscriptions, now, op).or_else(|| it.expire_result(now));
+        let settled = match self.step(request, step).await {
+            Ok(settled) => settled,
+            Err(StepError::Contended) => None,
+            Err(StepError::Store(err)) => return Err(err),
+        };
+        if let Some(request) = &settled
+            && request.was_ended_by(op)
+        {
+            log_time_out(request, now);
         }
-        // So much is going on with it that somebody else will settle it.
-        Err(AdvanceError::Gone | AdvanceError::Contended) => Ok(None),
-        Err(AdvanceError::Refused(never)) => match never {},
-        Err(AdvanceError::Store(err)) => Err(err),
+        Ok(settled)
+    }
+
+    /// [`Self::settle`] for a reader: costs nothing where nothing is overdue, and sends the hint
+    /// where something was.
+    pub async fn settled(&self, request: Request) -> Result<Option<Request>, store::Error> {
+        let now = self.now();
+        if !request.is_overdue(now) {
+            return Ok(Some(request));
+        }
+        let op = self.new_op();
+        let request = self.settle(request, now, op).await?;
+        if let Some(request) = &request
+            && request.was_ended_by(op)
+        {
+            self.hints.send_for_request(request, false, now).await;
+        }
+        Ok(request)
     }
 }
 
@@ -45,34 +60,10 @@ fn log_time_out(request: &Request, now: Timestamp) {
     let lateness = now.duration_since(request.deadline).as_millis();
     tracing::info!(
         request.id = %request.id,
-        account.id = %request.account,
+        account.id = %request.owner.account,
         Outcome = views::request_outcome(request),
         RequestsFinished = 1,
         TimeoutLateness = i64::try_from(lateness).unwrap_or(i64::MAX),
         "settled a time-out"
     );
-}
-
-/// [`settle`] for somebody who is only looking: costs nothing where there is nothing to settle,
-/// and lets the workers know where there was.
-pub async fn settled(
-    store: &Store,
-    webhooks: &Webhooks,
-    hints: &Hints,
-    clock: &Clock,
-    entropy: &Entropy,
-    request: Request,
-) -> Result<Option<Request>, store::Error> {
-    let now = clock.now();
-    if !request.is_overdue(now) {
-        return Ok(Some(request));
-    }
-    let op = OpId::new(entropy.next());
-    let request = settle(store, webhooks, request, now, op).await?;
-    if let Some(request) = &request
-        && matches!(&request.state, RequestState::Ended(end) if end.op == op)
-    {
-        hints.send_for_request(request, false, now).await;
-    }
-    Ok(request)
 }

@@ -1,16 +1,10 @@
 //! Which webhooks an account has, and of what they want to be told.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use jiff::Timestamp;
+use std::time::Duration;
 
 use crate::{
-    domain::{AccountId, Request, Subscriptions, Webhook},
-    platform::Clock,
+    domain::{Owner, Subscriptions, Webhook},
+    platform::{Cache, Clock},
     store::{self, Store},
 };
 
@@ -24,65 +18,49 @@ const CACHE_MAX: usize = 1_000;
 pub struct Webhooks {
     store: Store,
     clock: Clock,
-    audiences: Arc<Mutex<Audiences>>,
+    subscriptions: Cache<Owner, Subscriptions>,
 }
-
-/// What audience each account and mode has, with the time when it was found out.
-type Audiences = HashMap<(AccountId, bool), (Timestamp, Subscriptions)>;
 
 impl Webhooks {
     /// The webhooks in `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, audiences: Arc::default() }
+        Self { store, clock, subscriptions: Cache::new(CACHE_TTL, CACHE_MAX) }
     }
 
-    /// Those of an account and mode, as of now.
-    pub async fn all(
-        &self,
-        account: AccountId,
-        livemode: bool,
-    ) -> Result<Vec<Webhook>, store::Error> {
-        let mut webhooks = self.store.webhooks(account, livemode).await?;
+    /// The webhooks of `owner`, read from the table.
+    pub async fn all(&self, owner: Owner) -> Result<Vec<Webhook>, store::Error> {
+        let mut webhooks = self.store.webhooks(owner).await?;
         webhooks.retain(|it| it.deleted_at.is_none());
-        let audience = Subscriptions::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())));
-        let mut audiences = self.audiences.lock().expect("no panic while it was held");
-        if audiences.len() >= CACHE_MAX {
-            audiences.clear();
-        }
-        audiences.insert((account, livemode), (self.clock.now(), audience));
+        self.subscriptions.insert(owner, subscriptions(&webhooks), self.clock.now());
         Ok(webhooks)
     }
 
-    /// Looks for whom `request` has something to tell, so that it keeps no event that nobody wants.
+    /// The event kinds of requests that webhooks of this account and mode subscribe to.
     ///
-    /// What is known is believed for seconds: a webhook that was just made may miss what happens
-    /// to a request in that time, as it misses what happened before it was made.
-    pub async fn attend(&self, request: &mut Request) {
-        let (account, livemode) = (request.account, request.livemode);
-        let known = {
-            let audiences = self.audiences.lock().expect("no panic while it was held");
-            let known = audiences.get(&(account, livemode)).copied();
-            known.filter(|(read_at, _)| self.clock.now() < *read_at + CACHE_TTL)
-        };
-        request.audience = match known {
-            Some((_, audience)) => audience,
-            None => match self.all(account, livemode).await {
-                Ok(webhooks) => {
-                    Subscriptions::of(|it| webhooks.iter().any(|hook| hook.wants(it.as_str())))
-                }
-                Err(err) => {
-                    tracing::warn!(
-                        error = &err as &(dyn std::error::Error + 'static),
-                        "nobody knows who is to be told"
-                    );
-                    Subscriptions::ANYBODY
-                }
-            },
-        };
+    /// Cached for [`CACHE_TTL`]: a new webhook may miss events of that time. Without an answer from
+    /// the table, every kind is taken to have subscribers, and dispatch sorts it out.
+    pub async fn subscriptions(&self, owner: Owner) -> Subscriptions {
+        if let Some(cached) = self.subscriptions.get(&owner, self.clock.now()) {
+            return cached;
+        }
+        match self.all(owner).await {
+            Ok(webhooks) => subscriptions(&webhooks),
+            Err(err) => {
+                tracing::warn!(
+                    error = &err as &(dyn std::error::Error + 'static),
+                    "could not load webhooks; assuming all events have subscribers"
+                );
+                Subscriptions::ALL
+            }
+        }
     }
 
-    /// Forgets what is known of an account, whose webhooks were just changed.
-    pub fn forget(&self, account: AccountId, livemode: bool) {
-        self.audiences.lock().expect("no panic while it was held").remove(&(account, livemode));
+    /// Drops what is cached of an account whose webhooks were just changed.
+    pub fn forget(&self, owner: Owner) {
+        self.subscriptions.remove(&owner);
     }
+}
+
+fn subscriptions(webhooks: &[Webhook]) -> Subscriptions {
+    Subscriptions::of(|it| webhooks.iter().any(|webhook| webhook.wants(it.as_str())))
 }

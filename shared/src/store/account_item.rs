@@ -57,8 +57,7 @@ impl Item for ApiKey {
     fn immutable(&self, _: &Layout) -> Encoded {
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
         Encoded::default()
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .json("scopes", &scopes)
             .bytes("hash", self.hash.to_vec())
             .text("name", self.name.clone())
@@ -66,7 +65,7 @@ impl Item for ApiKey {
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .number("rate_limit", self.rate_limit_per_minute.map(i64::from))
-            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Keys))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Keys))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
@@ -80,8 +79,7 @@ impl Item for ApiKey {
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             id: item.parsed("pk")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             // A scope that this version does not know opens nothing here.
             scopes: item
                 .json::<Vec<String>>("scopes")?

@@ -1,5 +1,7 @@
 //! Moves an item on: next state, then save, and again from what is there if somebody was faster.
 
+use std::convert::Infallible;
+
 use crate::store::{self, Item, Saved, Store};
 
 /// Most races that one operation loses before it gives up. Each round somebody wins, so it takes
@@ -40,4 +42,30 @@ where
         }
     }
     Err(AdvanceError::Contended)
+}
+
+/// The error of a step that cannot be refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Other writers were faster every time; nothing was written.
+    #[error("other writers were faster every time")]
+    Contended,
+    /// The store failed, so the outcome is unknown.
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+}
+
+/// [`advance`] for a step that cannot be refused. `None`: the item is gone.
+pub async fn step<T: Item>(
+    store: &Store,
+    current: T,
+    step: impl Fn(&T) -> Option<T>,
+) -> Result<Option<T>, StepError> {
+    match advance(store, current, |it| Ok::<_, Infallible>(step(it))).await {
+        Ok(item) => Ok(Some(item)),
+        Err(AdvanceError::Gone) => Ok(None),
+        Err(AdvanceError::Contended) => Err(StepError::Contended),
+        Err(AdvanceError::Store(err)) => Err(err.into()),
+        Err(AdvanceError::Refused(never)) => match never {},
+    }
 }

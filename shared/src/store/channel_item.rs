@@ -20,13 +20,12 @@ impl Item for Channel {
 
     fn immutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .text("name", self.name.clone())
             .time("created_at", self.created_at)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
-            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Channels))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Channels))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
@@ -46,8 +45,7 @@ impl Item for Channel {
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             id: item.parsed("pk")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             name: item.text("name")?,
             token_hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
             secrets: secret_item::read(item.json(SECRETS)?)?,

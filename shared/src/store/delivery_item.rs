@@ -105,10 +105,9 @@ impl Item for Delivery {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::Webhook(self.account, self.livemode, it.clone())).1);
+            .map(|it| keys::related(&Related::Webhook(self.owner, it.clone())).1);
         Encoded::default()
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .text("channel", self.channel.map(|it| it.to_string()))
             .text("event", self.event.to_string())
             .text("event_kind", self.event_type.to_string())
@@ -117,7 +116,7 @@ impl Item for Delivery {
             .json("target", &TargetItem::from(&self.target))
             .bytes("body", self.body.clone())
             .time("created_at", self.created_at)
-            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Deliveries))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Deliveries))
             .text("list_sk", by_time.clone())
             .text("related_pk", keys::related(&Related::Event(self.event)).1)
             .text("related_sk", by_time.clone())
@@ -154,8 +153,7 @@ impl Item for Delivery {
         let created_at = item.time("created_at")?;
         Ok(Self {
             id: item.parsed("pk")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             channel: item.optional_parsed("channel")?,
             event: item.parsed("event")?,
             event_type: EventType::parse(&item.text("event_kind")?)
@@ -193,17 +191,17 @@ impl Item for Attempt {
     }
 
     fn immutable(&self, layout: &Layout) -> Encoded {
-        let of_webhook = self.webhook.as_ref().map(|it| {
-            keys::related(&Related::Conversations(self.account, self.livemode, it.clone())).1
-        });
+        let of_webhook = self
+            .webhook
+            .as_ref()
+            .map(|it| keys::related(&Related::Conversations(self.owner, it.clone())).1);
         let by_time = keys::by_time(self.started_at, self.id);
         Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_sk", of_webhook.is_some().then_some(by_time))
             .text("webhook_pk", of_webhook)
             .text("att", self.id.to_string())
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .text("event", self.event.to_string())
             .time("started_at", self.started_at)
             .number("duration_ms", i64::from(self.duration_ms))
@@ -229,8 +227,7 @@ impl Item for Attempt {
         let message = item.optional_text("error_message")?.unwrap_or_default();
         Ok(Self {
             id: item.parsed("att")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             event: item.parsed("event")?,
             webhook: webhook_item::read_id(&mut item)?,
             started_at: item.time("started_at")?,

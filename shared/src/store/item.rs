@@ -6,6 +6,7 @@
 //! its kind: they then leave such items alone. What is looked into only as a whole stands in one attribute
 //! as JSON.
 
+use crate::domain::{Mode, Owner};
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
@@ -108,6 +109,11 @@ impl Encoded {
         self.set(name, Some(AttributeValue::Bool(value)))
     }
 
+    /// The account and mode that an item belongs to.
+    pub(crate) fn owner(self, owner: Owner) -> Self {
+        self.text("account", owner.account.to_string()).flag("livemode", owner.mode.is_live())
+    }
+
     pub(crate) fn json(self, name: &str, value: &impl Serialize) -> Self {
         let text = serde_json::to_string(value).expect("plain data serializes");
         self.set(name, Some(AttributeValue::S(text)))
@@ -147,6 +153,12 @@ impl Reader {
     /// By which version of its spelling it was written.
     pub(crate) fn version(&mut self) -> Result<u32, DecodeError> {
         Ok(self.optional_number(VERSION)?.unwrap_or(1))
+    }
+
+    /// The account and mode that the item belongs to.
+    pub(crate) fn owner(&mut self) -> Result<Owner, DecodeError> {
+        let mode = Mode::of_livemode(self.flag("livemode")?);
+        Ok(Owner { account: self.parsed("account")?, mode })
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DecodeError> {

@@ -17,15 +17,14 @@
 //! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
 //! somebody must look after. All indexes hold keys only.
 
+use crate::domain::{
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
+    breaker::Authority,
+};
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-
-use crate::domain::{
-    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, RequestId, WebhookId,
-    breaker::Authority,
-};
 
 /// Name of the index of what is due.
 pub const DUE_INDEX: &str = "due";
@@ -76,9 +75,9 @@ pub enum Related {
     /// An event; those of a request are together.
     Event(EventId),
     /// The deliveries to a webhook of this account and mode.
-    Webhook(AccountId, bool, WebhookId),
+    Webhook(Owner, WebhookId),
     /// The attempts at those.
-    Conversations(AccountId, bool, WebhookId),
+    Conversations(Owner, WebhookId),
 }
 
 /// Where a request lives.
@@ -102,13 +101,13 @@ pub fn attempt(id: AttemptId) -> Key {
 }
 
 /// Where a webhook lives: beside the others of its account and mode.
-pub fn webhook(account: AccountId, livemode: bool, id: &WebhookId) -> Key {
-    Key { pk: owner(account, livemode), sk: format!("{WEBHOOKS}{id}") }
+pub fn webhook(of: Owner, id: &WebhookId) -> Key {
+    Key { pk: owner(of), sk: format!("{WEBHOOKS}{id}") }
 }
 
 /// The partition of what is together because it is of one account and mode.
-pub fn owner(account: AccountId, livemode: bool) -> String {
-    format!("{account}#{}", if livemode { "live" } else { "test" })
+pub fn owner(of: Owner) -> String {
+    format!("{}#{}", of.account, of.mode.as_str())
 }
 
 /// Where an account lives.
@@ -143,7 +142,7 @@ pub fn breaker(account: AccountId, host: &Authority) -> Key {
 }
 
 /// The partition of [`LIST_INDEX`] that holds an account's things of one kind.
-pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
+pub fn list(of: Owner, listed: Listed) -> String {
     let kind = match listed {
         Listed::Requests => "req",
         Listed::Deliveries => "dlv",
@@ -151,7 +150,7 @@ pub fn list(account: AccountId, livemode: bool, listed: Listed) -> String {
         Listed::Keys => "key",
         Listed::Channels => "ch",
     };
-    format!("{}#{kind}", owner(account, livemode))
+    format!("{}#{kind}", owner(of))
 }
 
 /// The index that holds what belongs to this, and the partition of it.
@@ -162,11 +161,9 @@ pub fn related(to: &Related) -> (&'static str, String) {
             let partition = id.request().map_or_else(|| id.to_string(), |it| it.to_string());
             (RELATED_INDEX, partition)
         }
-        Related::Webhook(account, livemode, id) => {
-            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*account, *livemode)))
-        }
-        Related::Conversations(account, livemode, id) => {
-            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*account, *livemode)))
+        Related::Webhook(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*of))),
+        Related::Conversations(of, id) => {
+            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*of)))
         }
     }
 }

@@ -21,20 +21,20 @@ mod table;
 mod tests;
 mod webhook_item;
 
-pub use advance::{AdvanceError, advance};
+pub use advance::{AdvanceError, StepError, advance, step};
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
 pub use keys::{Key, Listed, Related};
 pub use table::{DueCursor, DuePage, Page, Put, Table};
 
+use crate::domain::{
+    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
+};
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
 use self::item::Reader;
-use crate::domain::{
-    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, RequestId, Webhook,
-};
 
 /// After so many errors an item is taken out of the line.
 const ERRORS_MAX: u32 = 5;
@@ -207,13 +207,12 @@ impl Store {
     /// What an account has of one kind, newest first.
     pub async fn list<T: Item>(
         &self,
-        account: AccountId,
-        livemode: bool,
+        owner: Owner,
         listed: Listed,
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let partition = keys::list(account, livemode, listed);
+        let partition = keys::list(owner, listed);
         self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
     }
 
@@ -244,15 +243,11 @@ impl Store {
     }
 
     /// All webhooks of an account and mode, those that were deleted lately among them, as of now.
-    pub async fn webhooks(
-        &self,
-        account: AccountId,
-        livemode: bool,
-    ) -> Result<Vec<Webhook>, Error> {
+    pub async fn webhooks(&self, owner: Owner) -> Result<Vec<Webhook>, Error> {
         let mut webhooks = Vec::new();
         let mut after = None;
         loop {
-            let pk = keys::owner(account, livemode);
+            let pk = keys::owner(owner);
             let page = self.table.under(pk, keys::WEBHOOKS, WEBHOOKS_PAGE, after).await?;
             for item in page.items {
                 webhooks.push(read(item)?);

@@ -33,8 +33,7 @@ impl Item for Event {
     fn immutable(&self, _: &Layout) -> Encoded {
         let receiver = self.callback.as_ref().map(ReceiverItem::from);
         Encoded::default()
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
@@ -46,7 +45,7 @@ impl Item for Event {
             .optional_json("callback", receiver.as_ref())
             .optional_json("disables", self.disables.as_ref().map(DisablesItem::from).as_ref())
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Events))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Events))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
@@ -65,8 +64,7 @@ impl Item for Event {
         let callback = receiver.map(|it| it.read().ok_or(DecodeError::of("callback")));
         Ok(Self {
             id: item.parsed("pk")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,

@@ -9,7 +9,7 @@ use super::{
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    OpId, OutboxEvent, Question, Request, RequestEvent, Subscriptions, Trace,
+    OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
     delivery::waiting::HELD_MAX,
     event::RecordedAnswer,
     reading::Consumption,
@@ -102,8 +102,7 @@ impl Item for Request {
     fn immutable(&self, _: &Layout) -> Encoded {
         let by_time = keys::by_time(self.created_at, self.id);
         let spelling = Encoded::default()
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
@@ -115,14 +114,14 @@ impl Item for Request {
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
             .flag("published", self.published)
-            .text("list_pk", keys::list(self.account, self.livemode, keys::Listed::Requests))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Requests))
             .text("list_sk", by_time.clone());
         if !self.is_counted {
             return spelling;
         }
         spelling
             .flag("counted", true)
-            .text("related_pk", keys::pending(self.account))
+            .text("related_pk", keys::pending(self.owner.account))
             .text("related_sk", by_time)
     }
 
@@ -192,8 +191,7 @@ impl Item for Request {
         };
         let mut request = Self {
             id: item.parsed("pk")?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
@@ -213,7 +211,6 @@ impl Item for Request {
             is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
             published: item.flag("published")?,
-            audience: Subscriptions::ANYBODY,
             rows: Vec::new(),
             state,
             outbox: item

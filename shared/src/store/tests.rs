@@ -4,18 +4,19 @@ mod values;
 mod versions;
 mod webhooks;
 
+use crate::domain::{
+    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
+    Subscriptions,
+    breaker::{Health, Heard, Route},
+    delivery::{self, AttemptVerdict, Start},
+    request::{self, CLOCK_GUARD},
+};
 use std::{fmt::Debug, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, prelude::*};
 
 use super::{item::Encoded, *};
-use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
-    breaker::{Health, Heard, Route},
-    delivery::{self, AttemptVerdict, Start},
-    request::{self, CLOCK_GUARD},
-};
 
 const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
 
@@ -56,8 +57,8 @@ fn request_moved(
     let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     let row = row % request.question.n_rows();
     match kind % 16 {
-        0 => request.cancel(now, *op).ok()?,
-        1 => request.time_out(now.max(request.deadline + CLOCK_GUARD), *op),
+        0 => request.cancel(Subscriptions::ALL, now, *op).ok()?,
+        1 => request.time_out(Subscriptions::ALL, now.max(request.deadline + CLOCK_GUARD), *op),
         2..6 => request.read(now, *op).1,
         6 => match &request.state {
             request::RequestState::Ended(request::RequestEnd {
@@ -72,7 +73,7 @@ fn request_moved(
         10 => Some(request.hinted(now)),
         11 => request.erase(now),
         12 => request.looked_for_deliveries(now),
-        _ => request.answer(row, answer, request.created_at, *op).ok()?,
+        _ => request.answer(row, answer, Subscriptions::ALL, request.created_at, *op).ok()?,
     }
 }
 
@@ -210,10 +211,10 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
 
 /// All of a channel.
 fn channel_parts(channel: &Channel) -> impl PartialEq + Debug {
-    let Channel { id, account, livemode, name, token_hash, secrets, .. } = channel.clone();
+    let Channel { id, owner, name, token_hash, secrets, .. } = channel.clone();
     let Channel { created_at, created_by, body_hash, deleted_at, revision, .. } = *channel;
     let made = (created_at, created_by, body_hash, deleted_at, revision);
-    (id, account, livemode, name, token_hash, secrets, made)
+    (id, owner, name, token_hash, secrets, made)
 }
 
 proptest! {
@@ -343,7 +344,7 @@ proptest! {
         op in values::op(),
     ) {
         prop_assert!(!created(&request).contains_key("ttl"));
-        let ended = request.time_out(request.deadline + CLOCK_GUARD, op).expect("overdue");
+        let ended = request.time_out(Subscriptions::ALL, request.deadline + CLOCK_GUARD, op).expect("overdue");
         let kept_until = seconds_of(&created(&ended), "ttl").expect("it has ended");
         let at = request.deadline;
         prop_assert!((at + LAYOUT.retention).as_second() <= kept_until);

@@ -45,7 +45,7 @@ impl Item for Webhook {
     const NAME: &'static str = "a webhook";
 
     fn key(&self) -> Key {
-        keys::webhook(self.account, self.livemode, &self.id)
+        keys::webhook(self.owner, &self.id)
     }
 
     fn revision(&self) -> u64 {
@@ -60,8 +60,7 @@ impl Item for Webhook {
     fn mutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .text("id", self.id.to_string())
-            .text("account", self.account.to_string())
-            .flag("livemode", self.livemode)
+            .owner(self.owner)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
@@ -81,8 +80,7 @@ impl Item for Webhook {
         let disabled: Option<DisabledItem> = item.optional_json("disabled")?;
         Ok(Self {
             id: WebhookId::parse(&item.text("id")?).ok_or(DecodeError::of("id"))?,
-            account: item.parsed("account")?,
-            livemode: item.flag("livemode")?,
+            owner: item.owner()?,
             created_by: op(item.number("created_by")?),
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,

@@ -1,11 +1,11 @@
 //! How many requests of an account may be pending at once.
 
-use std::{convert::Infallible, time::Duration};
-
 use answerback::{
-    domain::{Account, Scope},
+    domain::{Account, Owner, Scope},
     store::{advance, keys},
 };
+use std::{convert::Infallible, time::Duration};
+
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -99,8 +99,11 @@ async fn however_a_request_ends_it_makes_room() {
 async fn live_and_test_count_together_and_each_account_alone() {
     let world = World::start().await;
     cap(&world, Some(1)).await;
-    let test =
-        world.system.make_key(&world.account, false, vec![Scope::Admin]).await.expect("a key");
+    let test = world
+        .system
+        .make_key(Owner::test(world.account.id), vec![Scope::Admin])
+        .await
+        .expect("a key");
     let (_, stranger) = world.system.make_account().await.expect("an account");
     let ask_as = async |key: &str| {
         let bearer = format!("Bearer {key}");

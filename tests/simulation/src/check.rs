@@ -226,7 +226,9 @@ impl<'a> Left<'a> {
     }
 
     fn check_signatures(&mut self, account: &Account) {
-        let secret = fleet::vault().open(account.id, &account.secrets.0[0]).now_or_never();
+        let secret = fleet::vault()
+            .open(account.id, &account.secrets.0[0], jiff::Timestamp::UNIX_EPOCH)
+            .now_or_never();
         let secret = &secret.and_then(Result::ok).expect("it was sealed with the same key");
         for arrival in &self.seen.arrivals {
             let is_genuine = if arrival.receiver < self.over.scenario.requests.len() {

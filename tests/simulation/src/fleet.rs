@@ -11,8 +11,8 @@ use std::{
 use answerback::{
     domain::CallbackRules,
     egress,
-    platform::{Bus, Clock, Entropy, Hints, Vault},
-    service::{Accounts, Webhooks},
+    platform::{Bus, Entropy, Hints, Vault},
+    service::Core,
     store::{Layout, Store},
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
@@ -181,16 +181,15 @@ impl Fleet {
         Timestamp::from_millisecond(since_epoch(self.world.now() + limit)).ok()
     }
 
+    fn core(&self, process: &Arc<Process>) -> Core {
+        let hints = Hints::Simulated(Arc::clone(process) as _);
+        Core::new(store(process), vault(), hints, process.clock.clone(), self.entropy.clone())
+    }
+
     fn intake_app(&self, process: &Arc<Process>) -> intake::App {
-        let (store, accounts, webhooks, clock, hints) = parts(process);
+        let core = self.core(process);
         intake::App {
-            store,
-            accounts,
-            webhooks,
-            vault: vault(),
-            clock,
-            hints,
-            entropy: self.entropy.clone(),
+            core,
             egress: egress::Client::Simulated(Arc::clone(process) as _),
             rules: CallbackRules::strict(),
             public_base_url: Some("https://answers.example.net".to_owned()),
@@ -199,34 +198,20 @@ impl Fleet {
     }
 
     fn poll_app(&self, process: &Arc<Process>) -> poll::App {
-        let (store, accounts, webhooks, clock, hints) = parts(process);
-        poll::App {
-            store,
-            accounts,
-            webhooks,
-            vault: vault(),
-            clock,
-            hints,
-            entropy: self.entropy.clone(),
-        }
+        let core = self.core(process);
+        poll::App { core }
     }
 
     fn sweep_app(&self, process: &Arc<Process>) -> sweep::App {
-        let (store, _, webhooks, clock, hints) = parts(process);
-        sweep::App { store, webhooks, clock, hints, entropy: self.entropy.clone() }
+        let core = self.core(process);
+        sweep::App { core }
     }
 
     fn deliver_app(&self, process: &Arc<Process>) -> deliver::App {
-        let (store, accounts, webhooks, clock, hints) = parts(process);
+        let core = self.core(process);
         let bus = self.publishes.then(|| Bus::simulated(Arc::clone(process) as _, "bus"));
         deliver::App {
-            store,
-            accounts,
-            webhooks,
-            vault: vault(),
-            clock,
-            hints,
-            entropy: self.entropy.clone(),
+            core,
             egress: egress::Client::Simulated(Arc::clone(process) as _),
             rules: CallbackRules::strict(),
             bus,
@@ -244,14 +229,6 @@ pub(crate) fn store(process: &Arc<Process>) -> Store {
 /// What all processes, and whoever checks, seal and open secrets with.
 pub(crate) fn vault() -> Vault {
     Vault::simulated([7; 32])
-}
-
-fn parts(process: &Arc<Process>) -> (Store, Accounts, Webhooks, Clock, Hints) {
-    let store = store(process);
-    let accounts = Accounts::new(store.clone(), process.clock.clone());
-    let webhooks = Webhooks::new(store.clone(), process.clock.clone());
-    let hints = Hints::Simulated(Arc::clone(process) as _);
-    (store, accounts, webhooks, process.clock.clone(), hints)
 }
 
 /// What `work` gives, unless the process dies at it.

@@ -1,16 +1,16 @@
 //! One history: a scenario as it happens, and what came of it.
 
+use answerback::{
+    domain::{Account, Owner, Scope},
+    platform::Entropy,
+    service::{NewKey, new_account},
+    store::Saved,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use answerback::{
-    domain::{Account, Scope},
-    platform::Entropy,
-    service::{NewKey, new_account},
-    store::Saved,
-};
 use futures::FutureExt as _;
 use secrecy::ExposeSecret as _;
 
@@ -134,7 +134,7 @@ fn settle_in(world: &Arc<World>, entropy: &Entropy) -> (Account, Arc<str>) {
     let now = world.clock.now();
     let account = new_account(now, entropy, &fleet::vault()).now_or_never();
     let account = account.and_then(Result::ok).expect("nothing waits, and a local key seals");
-    let key = NewKey::make(account.id, true, vec![Scope::Admin], now, entropy);
+    let key = NewKey::make(Owner::live(account.id), vec![Scope::Admin], now, entropy);
     let store = fleet::store(&Arc::new(Process::outside(world)));
     let made = async {
         let account: Result<Saved<Account>, _> = store.create(&account).await;

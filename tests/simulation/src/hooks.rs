@@ -1,16 +1,16 @@
 //! Webhooks that are there from the beginning, and whose secrets are rotated meanwhile.
 
-use std::sync::Arc;
-
 use answerback::{
     domain::{
-        Account, Filter, OpId, Profile, Secrets, Webhook, WebhookId,
+        Account, Filter, Mode, OpId, Owner, Profile, Secrets, Webhook, WebhookId,
         delivery::Receiver,
         webhook::{PAYLOAD_BYTES, Settings},
     },
     platform::Entropy,
     store::{Saved, Store},
 };
+use std::sync::Arc;
+
 use axum::{body::Body, http::Request};
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -67,8 +67,7 @@ impl Hook {
         let op = OpId::new(entropy.next());
         let webhook = Webhook {
             id: Self::id(number),
-            account: account.id,
-            livemode: true,
+            owner: Owner { account: account.id, mode: Mode::Live },
             created_by: op,
             body_hash: None,
             created_at: now,

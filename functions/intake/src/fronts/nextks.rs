@@ -37,7 +37,7 @@ pub(crate) async fn notify(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, NextKsProblem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let (host, Json(body)) = (host?, body?);
     let asking = Asking { owner: caller.owner(), path: PATH, host: &host, headers: &headers };
     let Made { request, is_replayed } = create::make(&app, asking, body, read).await?;

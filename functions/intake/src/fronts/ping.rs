@@ -9,7 +9,7 @@ use answerback::{
         http::{CalledHost, Json},
     },
     domain::{
-        MessageId, Owner,
+        MessageId,
         question::{FIELDS_MAX, LABEL_CHARS_MAX, OPTIONS_MAX, SUBMIT},
     },
     fronts::ping::{PingProblem, of_token},
@@ -64,10 +64,10 @@ pub(crate) async fn send(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, PingProblem> {
-    let channel = of_token(&app.store, &token).await?;
+    let channel = of_token(&app.core.store, &token).await?;
     let (host, Json(body)) = (host?, body?);
     let asking = Asking {
-        owner: Owner { account: channel.account, livemode: channel.livemode },
+        owner: channel.owner,
         path: &format!("/v1/send/{}", channel.id),
         host: &host,
         headers: &headers,

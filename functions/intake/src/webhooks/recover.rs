@@ -5,10 +5,10 @@ use std::time::Duration;
 use answerback::{
     api::{Fields, Problem, body::FieldErrors, http::Json},
     domain::{
-        Delivery, OpId, Scope,
+        Delivery, Scope,
         delivery::{DeliveryEnd, DeliveryState},
     },
-    store::{Listing, Related, advance},
+    store::{Listing, Related},
 };
 use axum::{
     extract::{Path, State},
@@ -39,16 +39,16 @@ pub(crate) async fn recover(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let (since, until) = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
-    let related = Related::Webhook(caller.account(), caller.livemode(), webhook.id);
-    let began = app.clock.now();
+    let related = Related::Webhook(caller.owner(), webhook.id);
+    let began = app.core.now();
     let (mut n_redelivered, mut cursor) = (0_u32, None);
     let is_complete = loop {
         let Listing { items, next } =
-            app.store.related::<Delivery>(&related, PAGE, cursor.as_ref()).await?;
+            app.core.store.related::<Delivery>(&related, PAGE, cursor.as_ref()).await?;
         let is_last = items.last().is_some_and(|it| it.created_at < since);
         let wanted = items.into_iter().filter(|it| {
             let is_within = since <= it.created_at && until.is_none_or(|end| it.created_at < end);
@@ -64,7 +64,7 @@ pub(crate) async fn recover(
         if is_last || cursor.is_none() {
             break true;
         }
-        if began + WORKS < app.clock.now() {
+        if began + WORKS < app.core.now() {
             break false;
         }
     };
@@ -82,16 +82,16 @@ fn has_failed(delivery: &Delivery) -> bool {
 
 /// Redelivers one that has failed. Whether it had.
 async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
+    let now = app.core.now();
+    let op = app.core.new_op();
     let step = |it: &Delivery| {
         let next = if has_failed(it) { it.redeliver(now, op) } else { None };
         Ok::<_, Problem>(next)
     };
-    let delivery = advance(&app.store, delivery, step).await?;
+    let delivery = app.core.advance(delivery, step).await?;
     let is_ours = delivery.redelivered_by == Some(op);
     if is_ours {
-        app.hints.send_for_delivery(&delivery, 0, now).await;
+        app.core.hints.send_for_delivery(&delivery, 0, now).await;
     }
     Ok(is_ours)
 }

@@ -8,7 +8,7 @@ use answerback::{
         views::{DeliveryView, posted_body},
     },
     domain::{
-        Delivery, Event, EventId, EventType, OpId, Scope,
+        Delivery, Event, EventId, EventType, Scope,
         delivery::{Origin, Target},
         event::TYPE_CHARS_MAX,
     },
@@ -34,16 +34,15 @@ pub(crate) async fn trigger(
     headers: HeaderMap,
     body: Result<JsonOrNothing, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let JsonOrNothing(body) = body?;
     let (event_type, data) = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
-    let now = app.clock.now();
-    let op = OpId::new(app.entropy.next());
+    let now = app.core.now();
+    let op = app.core.new_op();
     let event = Event {
-        id: EventId::mint(now, app.entropy.next()),
-        account: caller.account(),
-        livemode: caller.livemode(),
+        id: EventId::mint(now, app.core.entropy.next()),
+        owner: caller.owner(),
         created_by: op,
         body_hash: None,
         created_at: now,
@@ -68,18 +67,17 @@ pub(crate) async fn trigger(
         happened_at: now,
         trace: event.trace,
         made_by: op,
-        account: event.account,
-        livemode: event.livemode,
+        owner: event.owner,
         channel: None,
     };
     let target = Target::Https(receiver);
     let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, now);
     let delivery = Delivery { webhook: Some(webhook.id), ..delivery };
     // Both have fresh identifiers, so whatever is found there is this.
-    let _ = app.store.create(&event).await?;
-    let _ = app.store.create(&delivery).await?;
-    app.hints.send_for_delivery(&delivery, 0, now).await;
-    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.account, "triggered a webhook");
+    let _ = app.core.store.create(&event).await?;
+    let _ = app.core.store.create(&delivery).await?;
+    app.core.hints.send_for_delivery(&delivery, 0, now).await;
+    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "triggered a webhook");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
 }
 

@@ -17,7 +17,7 @@ pub(crate) async fn status(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, NextKsProblem> {
-    let caller = app.accounts.caller(&headers, Scope::RequestsRead).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let request = wait_for_end(&app, &caller, &id, Duration::ZERO).await?;
-    Ok(axum::Json(NextKsView::of_request(&request, app.clock.now())).into_response())
+    Ok(axum::Json(NextKsView::of_request(&request, app.core.now())).into_response())
 }

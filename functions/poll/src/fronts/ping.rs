@@ -6,13 +6,13 @@ use answerback::{
         views::{PingView, Time},
     },
     domain::{
-        Channel, Delivery, MessageId, OpId, Request, RequestId,
+        Channel, Delivery, MessageId, Request, RequestId,
         delivery::{DeliveryEnd, DeliveryState},
         reading::ReadOutcome,
         request::RequestState,
     },
     fronts::ping::{PingProblem, of_token},
-    service::{requests::callback_delivery, settled},
+    service::requests::callback_delivery,
     store::keys,
 };
 use axum::{
@@ -49,18 +49,17 @@ pub(crate) async fn callback(
         let problem = Problem::new(Code::MethodNotAllowed, "an answer is read with GET");
         return Ok(([(ALLOW, "GET")], PingProblem::from(problem)).into_response());
     }
-    let channel = of_token(&app.store, &token).await?;
+    let channel = of_token(&app.core.store, &token).await?;
     let view = read(&app, &channel, &message).await?;
     Ok(axum::Json(view).into_response())
 }
 
 async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Problem> {
     let request = find(app, channel, message).await?;
-    let request =
-        settled(&app.store, &app.webhooks, &app.hints, &app.clock, &app.entropy, request).await?;
+    let request = app.core.settled(request).await?;
     let request = request.ok_or_else(Problem::not_found)?;
     // Before the answer is taken: what fails afterwards would cost it.
-    let delivery = callback_delivery(&app.store, &request).await?;
+    let delivery = callback_delivery(&app.core.store, &request).await?;
     if delivery.is_some_and(|it| has_failed(&it)) {
         return Ok(bare("failed"));
     }
@@ -68,7 +67,7 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
         // It ended without an answer.
         return Ok(bare("expired"));
     }
-    let op = OpId::new(app.entropy.next());
+    let op = app.core.new_op();
     let (told, request, result) =
         take(app, request, op, |it| serde_json::value::to_raw_value(&PingView::of_request(it)))
             .await?;
@@ -88,7 +87,7 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
 async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Problem> {
     let message: MessageId = message.parse().map_err(|_| Problem::not_found())?;
     let id = RequestId::from_bits(message.bits());
-    let request: Option<Request> = app.store.get(keys::request(id)).await?;
+    let request: Option<Request> = app.core.store.get(keys::request(id)).await?;
     let is_there = |it: &Request| {
         it.channel == Some(channel.id)
             && MessageId::of(id) == message

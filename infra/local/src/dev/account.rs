@@ -3,12 +3,12 @@
 //! `dev.json` in the data folder holds what `--json` prints. It is written anew by every start,
 //! for its addresses change; the account and the key are taken from the one that is there.
 
-use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
-
 use answerback::{
-    domain::{Account, AccountId, ApiKey, KeyId, Scope},
+    domain::{Account, AccountId, ApiKey, KeyId, Owner, Scope},
     store::keys,
 };
+use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
+
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub(super) async fn find_or_make(
     let (account, api_key) = match found {
         Some((account, Some(key))) => (account, key),
         Some((account, None)) => {
-            let key = system.make_key(&account, true, vec![Scope::Admin]).await?;
+            let key = system.make_key(Owner::live(account.id), vec![Scope::Admin]).await?;
             (account, key.text.expose_secret().to_owned())
         }
         None => {

@@ -5,9 +5,8 @@ use std::{fmt, sync::Arc};
 use answerback::{
     domain::CallbackRules,
     egress,
-    platform::{Clock, Config, Entropy, Hints, Sdk, wiring::Wiring},
-    service::{Accounts, Webhooks},
-    store::Store,
+    platform::{Clock, Config, Entropy, Hints, Sdk, Vault, wiring::Wiring},
+    service::Core,
 };
 use aws_sdk_dynamodb::config::SharedInterceptor;
 
@@ -43,15 +42,6 @@ pub(super) struct Maker {
     pub(super) has_queue: bool,
 }
 
-/// What is one function's own.
-struct Own {
-    wiring: Wiring,
-    store: Store,
-    accounts: Accounts,
-    webhooks: Webhooks,
-    hints: Hints,
-}
-
 impl Function {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Intake, Self::Poll, Self::Sweep, Self::Deliver];
@@ -69,15 +59,9 @@ impl Function {
 
 impl Maker {
     pub(super) async fn intake(&self) -> anyhow::Result<HttpFunction> {
-        let Own { wiring, store, accounts, webhooks, hints } = self.own(Function::Intake).await?;
+        let wiring = self.wiring(Function::Intake);
         let app = intake::App {
-            store,
-            accounts,
-            webhooks,
-            vault: wiring.vault()?,
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            hints,
+            core: self.core(Function::Intake, &wiring).await?,
             egress: self.egress.clone(),
             rules: self.rules.clone(),
             publishes: wiring.config.bus_name.is_some(),
@@ -87,35 +71,20 @@ impl Maker {
     }
 
     pub(super) async fn poll(&self) -> anyhow::Result<HttpFunction> {
-        let Own { wiring, store, accounts, webhooks, hints } = self.own(Function::Poll).await?;
-        let app = poll::App {
-            store,
-            accounts,
-            webhooks,
-            vault: wiring.vault()?,
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            hints,
-        };
+        let wiring = self.wiring(Function::Poll);
+        let app = poll::App { core: self.core(Function::Poll, &wiring).await? };
         Ok(HttpFunction::new(poll::router(app), self.clock.clone()))
     }
 
     pub(super) async fn sweep(&self) -> anyhow::Result<sweep::App> {
-        let Own { store, webhooks, hints, .. } = self.own(Function::Sweep).await?;
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        Ok(sweep::App { store, webhooks, clock, entropy, hints })
+        let wiring = self.wiring(Function::Sweep);
+        Ok(sweep::App { core: self.core(Function::Sweep, &wiring).await? })
     }
 
     pub(super) async fn deliver(&self) -> anyhow::Result<deliver::App> {
-        let Own { wiring, store, accounts, webhooks, hints } = self.own(Function::Deliver).await?;
+        let wiring = self.wiring(Function::Deliver);
         Ok(deliver::App {
-            store,
-            accounts,
-            webhooks,
-            vault: wiring.vault()?,
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            hints,
+            core: self.core(Function::Deliver, &wiring).await?,
             egress: self.egress.clone(),
             rules: self.rules.clone(),
             bus: wiring.bus(),
@@ -123,18 +92,20 @@ impl Maker {
         })
     }
 
-    async fn own(&self, function: Function) -> anyhow::Result<Own> {
+    fn wiring(&self, function: Function) -> Wiring {
         let sdk = self.sdk.clone().watched_by(self.watch.of(function));
-        let wiring = Wiring::new(self.config.clone(), sdk);
-        let store = wiring.store().await;
+        Wiring::new(self.config.clone(), sdk)
+    }
+
+    async fn core(&self, function: Function, wiring: &Wiring) -> anyhow::Result<Core> {
         let has_queue = self.has_queue || function == Function::Sweep;
-        Ok(Own {
-            accounts: Accounts::new(store.clone(), self.clock.clone()),
-            webhooks: Webhooks::new(store.clone(), self.clock.clone()),
-            hints: if has_queue { wiring.hints()? } else { Hints::Dropped },
-            store,
-            wiring,
-        })
+        let hints = if has_queue { wiring.hints()? } else { Hints::Dropped };
+        let vault = match function {
+            Function::Sweep => Vault::absent(),
+            Function::Intake | Function::Poll | Function::Deliver => wiring.vault()?,
+        };
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        Ok(Core::new(wiring.store().await, vault, hints, clock, entropy))
     }
 }
 

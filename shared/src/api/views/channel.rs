@@ -20,7 +20,7 @@ impl<'a> ChannelView<'a> {
         Self {
             id: channel.id.to_string(),
             name: &channel.name,
-            livemode: channel.livemode,
+            livemode: channel.owner.mode.is_live(),
             created_at: Time(channel.created_at),
         }
     }

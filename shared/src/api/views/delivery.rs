@@ -97,7 +97,7 @@ impl<'a> DeliveryView<'a> {
             attempts: delivery.attempt,
             failures: delivery.failures,
             next_attempt_at,
-            livemode: delivery.livemode,
+            livemode: delivery.owner.mode.is_live(),
             created_at: Time(delivery.created_at),
             finished_at,
         }

@@ -32,7 +32,7 @@ impl<'a> EventBody<'a> {
             id: event.id(request.id).to_string(),
             r#type: event.kind.as_str(),
             timestamp: Time(event.at),
-            livemode: request.livemode,
+            livemode: request.owner.mode.is_live(),
             data: data.expect("plain data serializes"),
         }
     }
@@ -44,7 +44,7 @@ impl<'a> EventBody<'a> {
             id: event.id.to_string(),
             r#type: event.event_type.as_str(),
             timestamp: Time(event.created_at),
-            livemode: event.livemode,
+            livemode: event.owner.mode.is_live(),
             data: data.expect("it was JSON when it came in"),
         }
     }

@@ -24,7 +24,7 @@ impl<'a> KeyView<'a> {
             id: key.id.to_string(),
             name: key.name.as_deref(),
             scopes: key.scopes.iter().copied().map(Scope::as_str).collect(),
-            livemode: key.livemode,
+            livemode: key.owner.mode.is_live(),
             rate_limit_per_minute: key.rate_limit_per_minute,
             created_at: Time(key.created_at),
             revoked_at: key.revoked_at.map(Time),

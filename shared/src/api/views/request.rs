@@ -138,7 +138,7 @@ impl<'a> RequestView<'a> {
             responses: responses(request, request.shows_answers(viewer.now)),
             external_reference_id: question.external_reference_id.as_deref(),
             metadata: metadata(request),
-            livemode: request.livemode,
+            livemode: request.owner.mode.is_live(),
             created_at: Time(request.created_at),
             deadline: Time(request.deadline),
             finished_at: end.map(|it| Time(it.at)),

@@ -64,14 +64,14 @@ impl<'a> WebhookView<'a> {
                 .collect(),
             has_bearer_token: settings.receiver.bearer_token.is_some(),
             max_payload_bytes: settings.max_payload_bytes,
-            livemode: webhook.livemode,
+            livemode: webhook.owner.mode.is_live(),
             created_at: Time(webhook.created_at),
             updated_at: Time(webhook.updated_at),
         }
     }
 }
 
-/// DisableReason a webhook is disabled, as the API writes it.
+/// The API's word for the reason that a webhook is disabled.
 pub fn disabled_reason(why: DisableReason) -> &'static str {
     match why {
         DisableReason::ByHand => "by_hand",

@@ -5,10 +5,10 @@ mod histories;
 mod postpone;
 mod workers;
 
+use crate::domain::{AccountId, Mode, RequestEvent, retry::CRASHES_MAX};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{RequestEvent, retry::CRASHES_MAX};
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const ME: OpId = OpId(1);
@@ -26,8 +26,7 @@ fn delivery() -> Delivery {
     let event = request.event(1);
     Delivery {
         id: Delivery::id_of(event, OpId(1), CALLBACK),
-        account: AccountId::from_bits(2 << 100),
-        livemode: true,
+        owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
         event,
         event_type: RequestEvent::RequestFinished.into(),

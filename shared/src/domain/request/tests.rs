@@ -6,7 +6,7 @@ mod telling;
 
 use super::*;
 use crate::domain::{
-    Profile,
+    AccountId, Mode, Profile,
     question::Recipient,
     quorum::Count,
     reading::{ReadMode, ReadOutcome},
@@ -18,6 +18,8 @@ const DEADLINE_SECONDS: u64 = 100;
 const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
 
 /// So many seconds after the request was made.
+const NONE: Subscriptions = Subscriptions::NONE;
+
 fn at(seconds: u64) -> Timestamp {
     CREATED + Duration::from_secs(seconds)
 }
@@ -27,8 +29,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
     let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
     let mut request = Request {
         id: RequestId::from_bits(1 << 100),
-        account: AccountId::from_bits(2 << 100),
-        livemode: true,
+        owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
         trace: None,
         created_by: OpId(1),
@@ -51,7 +52,6 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         is_counted: false,
         base_url: "https://example.com".to_owned(),
         published: false,
-        audience: Subscriptions::NOBODY,
         rows: Vec::new(),
         state: RequestState::Pending,
         outbox: Vec::new(),
@@ -61,7 +61,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         revision: 0,
     };
     change(&mut request);
-    request.begin()
+    request.begin(NONE)
 }
 
 fn callback(events: &[RequestEvent]) -> Callback {
@@ -76,14 +76,14 @@ fn chose(option: &str) -> Answer {
 /// `request` once these rows have chosen these options, each in an operation of its own.
 fn answered(mut request: Request, answers: &[(usize, &str)]) -> Request {
     for (op, (row, option)) in (100..).zip(answers) {
-        let next = request.answer(*row, &chose(option), at(1), OpId(op));
+        let next = request.answer(*row, &chose(option), NONE, at(1), OpId(op));
         request = next.expect("taken").expect("news");
     }
     request
 }
 
 fn timed_out(request: &Request) -> Request {
-    request.time_out(at(OVERDUE_SECONDS), OpId(90)).expect("overdue")
+    request.time_out(NONE, at(OVERDUE_SECONDS), OpId(90)).expect("overdue")
 }
 
 fn dispatched(request: &Request, now: Timestamp) -> Request {
@@ -108,19 +108,19 @@ fn an_answer_is_taken_before_the_deadline_and_refused_from_then_on() {
     let request = ask(1, |_| ());
     let deadline = request.deadline;
     let just_before = deadline - Duration::from_millis(1);
-    assert!(matches!(request.answer(0, &chose("yes"), just_before, OpId(2)), Ok(Some(_))));
-    assert_eq!(request.answer(0, &chose("yes"), deadline, OpId(2)), Err(Refusal::Ended));
+    assert!(matches!(request.answer(0, &chose("yes"), NONE, just_before, OpId(2)), Ok(Some(_))));
+    assert_eq!(request.answer(0, &chose("yes"), NONE, deadline, OpId(2)), Err(Refusal::Ended));
 }
 
 #[test]
 fn nothing_times_out_within_the_guard_band_and_then_it_does_as_of_the_deadline() {
     let request = ask(1, |_| ());
     let overdue = at(OVERDUE_SECONDS);
-    assert_eq!(request.time_out(overdue - Duration::from_millis(1), OpId(2)), None);
-    let late = request.time_out(overdue + Duration::from_hours(1), OpId(2)).expect("overdue");
+    assert_eq!(request.time_out(NONE, overdue - Duration::from_millis(1), OpId(2)), None);
+    let late = request.time_out(NONE, overdue + Duration::from_hours(1), OpId(2)).expect("overdue");
     let expected = (Outcome::TimedOut, None, DecidedBy::DeadlinePolicy, request.deadline);
     assert_eq!(ending(&late), Some(expected));
-    assert_eq!(late.time_out(at(9999), OpId(2)), None);
+    assert_eq!(late.time_out(NONE, at(9999), OpId(2)), None);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_answer_that_decides_the_quorum_ends_the_request() {
         let (last, before) = answers.split_last().expect("at least one");
         let open = answered(request, before);
         assert_eq!(open.state, RequestState::Pending);
-        let next = open.answer(last.0, &chose(last.1), at(7), OpId(5)).expect("taken");
+        let next = open.answer(last.0, &chose(last.1), NONE, at(7), OpId(5)).expect("taken");
         let next = next.expect("news");
         let expected =
             expected.map(|(outcome, decision)| (outcome, decision, DecidedBy::Recipients, at(7)));
@@ -184,42 +184,44 @@ fn under_on_timeout_answers_change_and_the_deadline_judges_the_last_ones() {
 fn a_first_answer_stands_also_after_the_end() {
     let request = answered(ask(2, |_| ()), &[(0, "yes")]);
     let first = request.rows[0].clone().expect("recorded");
-    let again = |it: &Request| it.answer(0, &chose("no"), at(2), OpId(5));
+    let again = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(5));
     assert_eq!(again(&request), Err(Refusal::AlreadyAnswered(first.clone())));
     let ended = timed_out(&request);
     assert_eq!(again(&ended), Err(Refusal::AlreadyAnswered(first)));
-    assert_eq!(ended.answer(1, &chose("no"), at(2), OpId(5)), Err(Refusal::Ended));
+    assert_eq!(ended.answer(1, &chose("no"), NONE, at(2), OpId(5)), Err(Refusal::Ended));
 }
 
 #[test]
 fn an_operation_that_comes_back_finds_its_own_write() {
     let request = answered(ask(1, |_| ()), &[]);
-    let answered = request.answer(0, &chose("yes"), at(1), OpId(5)).expect("taken").expect("news");
+    let answered =
+        request.answer(0, &chose("yes"), NONE, at(1), OpId(5)).expect("taken").expect("news");
     // Long after the deadline, and although the request has ended by it.
-    assert_eq!(answered.answer(0, &chose("yes"), at(9999), OpId(5)), Ok(None));
-    let cancelled = request.cancel(at(1), OpId(6)).expect("taken").expect("news");
-    assert_eq!(cancelled.cancel(at(2), OpId(6)), Ok(None));
-    assert_eq!(cancelled.cancel(at(2), OpId(7)), Err(Refusal::AlreadyFinished));
+    assert_eq!(answered.answer(0, &chose("yes"), NONE, at(9999), OpId(5)), Ok(None));
+    let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("taken").expect("news");
+    assert_eq!(cancelled.cancel(NONE, at(2), OpId(6)), Ok(None));
+    assert_eq!(cancelled.cancel(NONE, at(2), OpId(7)), Err(Refusal::AlreadyFinished));
 }
 
 #[test]
 fn of_answer_cancel_and_time_out_the_first_decides() {
     let request = ask(1, |_| ());
     let (ops, late) = ([OpId(5), OpId(6), OpId(7)], at(OVERDUE_SECONDS));
-    let by_answer = request.answer(0, &chose("yes"), at(1), ops[0]).expect("taken").expect("news");
-    let by_cancel = request.cancel(at(1), ops[1]).expect("taken").expect("news");
-    let by_time = request.time_out(late, ops[2]).expect("overdue");
+    let by_answer =
+        request.answer(0, &chose("yes"), NONE, at(1), ops[0]).expect("taken").expect("news");
+    let by_cancel = request.cancel(NONE, at(1), ops[1]).expect("taken").expect("news");
+    let by_time = request.time_out(NONE, late, ops[2]).expect("overdue");
     let cancelled = (Outcome::Cancelled, None, DecidedBy::Sender, at(1));
     assert_eq!(ending(&by_cancel), Some(cancelled));
 
     for ended in [&by_answer, &by_time] {
-        assert_eq!(ended.cancel(late, ops[1]), Err(Refusal::AlreadyFinished));
+        assert_eq!(ended.cancel(NONE, late, ops[1]), Err(Refusal::AlreadyFinished));
     }
     for ended in [&by_cancel, &by_time] {
-        assert_eq!(ended.answer(0, &chose("yes"), at(2), ops[0]), Err(Refusal::Ended));
+        assert_eq!(ended.answer(0, &chose("yes"), NONE, at(2), ops[0]), Err(Refusal::Ended));
     }
     for ended in [&by_answer, &by_cancel] {
-        assert_eq!(ended.time_out(late, ops[2]), None);
+        assert_eq!(ended.time_out(NONE, late, ops[2]), None);
     }
 }
 
@@ -276,9 +278,9 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
     assert_eq!(erased, expected);
 
     assert_eq!(erased.erase(at(10)), None);
-    assert_eq!(erased.answer(0, &chose("yes"), at(10), OpId(5)), Err(Refusal::Erased));
-    assert_eq!(erased.cancel(at(10), OpId(5)), Err(Refusal::Erased));
-    assert_eq!(erased.time_out(at(9999), OpId(5)), None);
+    assert_eq!(erased.answer(0, &chose("yes"), NONE, at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.cancel(NONE, at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.time_out(NONE, at(9999), OpId(5)), None);
     assert_eq!(erased.read(at(10), OpId(5)), (None, None));
     assert_eq!(erased.acknowledge(OpId(5), at(10)), Err(UnknownReceipt));
     assert_eq!(erased.dispatched(&[1, 2], at(10)), None);

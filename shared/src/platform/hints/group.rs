@@ -17,9 +17,9 @@ pub enum Group {
 impl Group {
     /// The group of hints at a delivery.
     pub fn of(delivery: &Delivery) -> Self {
-        delivery
-            .host()
-            .map_or(Self::Account(delivery.account), |host| Self::Receiver(delivery.account, host))
+        delivery.host().map_or(Self::Account(delivery.owner.account), |host| {
+            Self::Receiver(delivery.owner.account, host)
+        })
     }
 
     /// As SQS takes it: up to 128 letters, digits and signs, whatever the host is called.

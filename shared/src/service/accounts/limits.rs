@@ -11,7 +11,7 @@
 
 use jiff::Timestamp;
 
-use super::{Accounts, recall, remember};
+use super::Accounts;
 use crate::{
     api::{Code, Problem},
     domain::{ApiKey, Owner},
@@ -30,14 +30,14 @@ impl Accounts {
         let minute = now.as_second().div_euclid(WINDOW_SECONDS);
         let ends_at = Timestamp::from_second((minute + 1) * WINDOW_SECONDS).unwrap_or(now);
         // Who goes on and on writes no more, and does not wear out the one item that counts.
-        let is_spent = recall(&self.spent, &key.id, now).is_some_and(|it| *it == ends_at);
+        let is_spent = self.spent.get(&key.id, now) == Some(ends_at);
         if is_spent {
             return Err(spent(max, ends_at, now));
         }
         match self.store.count_call(key.id, minute, max).await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                remember(&self.spent, key.id, ends_at, now);
+                self.spent.insert(key.id, ends_at, now);
                 Err(spent(max, ends_at, now))
             }
             Err(err) => {

@@ -1,14 +1,9 @@
 //! Arbitrary values of everything that the store keeps, as they are before they move.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-use proptest::{collection::vec, num, option, prelude::*, sample::select};
-
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
-    OpId, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace,
-    Webhook, WebhookId,
+    Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions,
+    Trace, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -24,6 +19,10 @@ use crate::domain::{
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
 };
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 pub(super) fn text() -> BoxedStrategy<String> {
     prop_oneof![3 => "[a-z]{0,6}", 1 => "\\PC{0,12}", 1 => any::<String>()].boxed()
@@ -171,8 +170,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             let (id, account, created_by, body_hash, secret) = ids;
             Request {
                 id,
-                account,
-                livemode,
+                owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 created_by,
                 body_hash: body_hash.map(BodyHash),
                 created_at,
@@ -185,7 +183,6 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 is_counted,
                 base_url,
                 published,
-                audience: Subscriptions::ANYBODY,
                 rows: Vec::new(),
                 state: RequestState::Pending,
                 outbox: Vec::new(),
@@ -194,7 +191,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 due_at: None,
                 revision: 0,
             }
-            .begin()
+            .begin(Subscriptions::ALL)
         },
     )
 }
@@ -217,8 +214,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
             let event = request.event(1);
             Delivery {
                 id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
-                account,
-                livemode,
+                owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 channel,
                 event,
                 event_type: event_kind.into(),
@@ -257,8 +253,7 @@ pub(super) fn posted_event() -> impl Strategy<Value = Event> {
             let (id, account, livemode, created_by, body_hash, created_at) = made;
             Event {
                 id,
-                account,
-                livemode,
+                owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 created_by,
                 body_hash: body_hash.map(BodyHash),
                 created_at,
@@ -293,8 +288,7 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
     (ids, moment(), any::<u32>(), exchange, option::of(error)).prop_map(
         |((delivery, number), started_at, duration_ms, exchange, error)| Attempt {
             id: delivery.id.attempt(number),
-            account: delivery.account,
-            livemode: delivery.livemode,
+            owner: delivery.owner,
             event: delivery.event,
             webhook: delivery.webhook,
             started_at,
@@ -324,8 +318,7 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
             let (created_at, created_by, body_hash) = made;
             Channel {
                 id,
-                account,
-                livemode,
+                owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 name,
                 token_hash,
                 secrets,
@@ -361,8 +354,7 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
             let (created_at, created_by, body_hash, rate_limit_per_minute) = made;
             ApiKey {
                 id,
-                account,
-                livemode,
+                owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 scopes,
                 hash,
                 name,
@@ -400,8 +392,7 @@ pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
         let (id, account, livemode, created_by, body_hash, created_at) = made;
         Webhook {
             id,
-            account,
-            livemode,
+            owner: Owner { account, mode: Mode::of_livemode(livemode) },
             created_by,
             body_hash: body_hash.map(BodyHash),
             created_at,

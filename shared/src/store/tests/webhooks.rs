@@ -10,7 +10,7 @@ use crate::domain::{OpId, Webhook, webhook::DisableReason};
 /// All of a webhook, secrets too.
 fn parts(webhook: &Webhook) -> impl PartialEq + Debug + use<> {
     let life = (webhook.disabled, webhook.failing_since, webhook.deleted_at, webhook.revision);
-    let made = (webhook.id.clone(), webhook.account, webhook.livemode, webhook.created_by);
+    let made = (webhook.id.clone(), webhook.owner, webhook.created_by);
     let more = (webhook.body_hash, webhook.created_at, webhook.updated_by, webhook.updated_at);
     (made, more, webhook.settings.clone(), life, webhook.secrets.clone())
 }
@@ -54,7 +54,7 @@ proptest! {
         now in values::moment(),
     ) {
         let deleted = before.delete(now).expect("it is there");
-        let first = Webhook { id: before.id.clone(), account: before.account, ..first };
+        let first = Webhook { id: before.id.clone(), owner: before.owner, ..first };
         let replaced = deleted.replaced(&first);
         let attributes = saved(created(&deleted), &replaced);
         let back: Webhook = read(attributes.clone()).expect("it is as it was written");

@@ -18,8 +18,11 @@ impl Left<'_> {
         for delivery in self.deliveries.clone().into_values() {
             self.check_hold(&delivery);
         }
-        let hosts: Vec<(AccountId, Authority)> =
-            self.deliveries.values().filter_map(|it| Some((it.account, it.host()?))).collect();
+        let hosts: Vec<(AccountId, Authority)> = self
+            .deliveries
+            .values()
+            .filter_map(|it| Some((it.owner.account, it.host()?)))
+            .collect();
         for (account, host) in hosts {
             let key = keys::breaker(account, &host);
             let Some(breaker) = self.item::<Breaker>(key) else { continue };

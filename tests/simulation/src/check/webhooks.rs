@@ -1,6 +1,6 @@
 //! Whether webhooks are told of what they want, with secrets of their own.
 
-use answerback::domain::{Delivery, Request, RequestEvent, Webhook, request::RequestState};
+use answerback::domain::{Delivery, Owner, Request, RequestEvent, Webhook, request::RequestState};
 use futures::FutureExt as _;
 
 use super::{Invariant, Left};
@@ -13,7 +13,8 @@ impl Left<'_> {
     /// The webhooks, as they are in the end.
     fn webhooks(&self) -> Vec<Webhook> {
         let account = self.over.account.id;
-        let key = |number| answerback::store::keys::webhook(account, true, &Hook::id(number));
+        let key =
+            |number| answerback::store::keys::webhook(Owner::live(account), &Hook::id(number));
         let numbers = 0..self.over.scenario.hooks.len();
         numbers.filter_map(|it| self.item::<Webhook>(key(it))).collect()
     }
@@ -82,7 +83,9 @@ impl Left<'_> {
             is_first(*place) || since_start(it.created_at) + ON_ITS_WAY < arrival.at
         });
         live.all(|(_, secret)| {
-            let text = fleet::vault().open(webhook.account, secret).now_or_never();
+            let text = fleet::vault()
+                .open(webhook.owner.account, secret, jiff::Timestamp::UNIX_EPOCH)
+                .now_or_never();
             let text = text.and_then(Result::ok).expect("it was sealed with the same key");
             is_genuine(arrival, &text)
         })

@@ -59,15 +59,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a quorum that is met ends nothing",
         file: REQUEST,
-        before: "if let Some(outcome) = outcome {\n                next.end(",
-        after: "if let Some(outcome) = outcome && !MUTANT {\n                next.end(",
+        before: "if let Some(outcome) = outcome {\n                let end",
+        after: "if let Some(outcome) = outcome && !MUTANT {\n                let end",
         breaks: Invariant::NothingLost,
     },
     Mutant {
         name: "an end is no event",
         file: REQUEST,
-        before: "self.happened(kind, at, None);\n    }\n\n    fn with_reading",
-        after: "if !MUTANT { self.happened(kind, at, None); }\n    }\n\n    fn with_reading",
+        before: "self.happened(kind, at, None, subscriptions);\n    }\n\n    fn with_reading",
+        after: "if !MUTANT { self.happened(kind, at, None, subscriptions); }\n    }\n\n    fn with_reading",
         breaks: Invariant::NothingLost,
     },
     Mutant {
@@ -122,8 +122,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a time-out is dated when it was noticed",
         file: REQUEST,
-        before: "next.end(outcome, decision, decided_by, self.deadline, op);",
-        after: "next.end(outcome, decision, decided_by, if MUTANT { now } else { self.deadline }, op);",
+        before: "let end = RequestEnd::new(outcome, decision, decided_by, self.deadline, op);",
+        after: "let at = if MUTANT { now } else { self.deadline };\n        let end = RequestEnd::new(outcome, decision, decided_by, at, op);",
         breaks: Invariant::NothingEarly,
     },
     Mutant {
@@ -192,7 +192,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a retry has no timer, only a hint",
         file: DELIVERY,
-        before: "next.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
+        before: "next.due_at =\n                            Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         after: "next.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         breaks: Invariant::AtRest,
     },
@@ -227,8 +227,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a leased result is given to the next who asks",
         file: READING,
-        before: "Self::Leased { until, .. } if now < until => return (self, ReadOutcome::LeasedUntil(until)),",
-        after: "Self::Leased { until, .. } if now < until && !MUTANT => return (self, ReadOutcome::LeasedUntil(until)),",
+        before: "Self::Leased { until, .. } if now < until => {",
+        after: "Self::Leased { until, .. } if now < until && !MUTANT => {",
         breaks: Invariant::OneReader,
     },
     Mutant {
@@ -276,8 +276,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer sends no hint",
         file: "functions/intake/src/requests.rs",
-        before: "app.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
-        after: "if !MUTANT { app.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
+        before: "app.core.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.core.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {

@@ -9,17 +9,17 @@
 mod page;
 mod signature;
 
+use answerback::{
+    api::http::header,
+    domain::{Account, AccountId, Channel, Owner},
+    platform::{Clock, Vault},
+    store::{Listed, Store, keys},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
-use answerback::{
-    api::http::header,
-    domain::{Account, AccountId, Channel},
-    platform::{Clock, Vault},
-    store::{Listed, Store, keys},
-};
 use axum::{
     body::Bytes,
     extract::{Query, State, rejection::QueryRejection},
@@ -103,17 +103,17 @@ impl Inbox {
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
         let channels = self
             .store
-            .list::<Channel>(self.account, true, Listed::Channels, CHANNELS_MAX, None)
+            .list::<Channel>(Owner::live(self.account), Listed::Channels, CHANNELS_MAX, None)
             .await?
             .items;
-        let mut webhooks = self.store.webhooks(self.account, true).await?;
-        webhooks.extend(self.store.webhooks(self.account, false).await?);
+        let mut webhooks = self.store.webhooks(Owner::live(self.account)).await?;
+        webhooks.extend(self.store.webhooks(Owner::test(self.account)).await?);
         let secrets = account.iter().map(|it| &it.secrets);
         let secrets = secrets.chain(channels.iter().map(|it| &it.secrets));
         let secrets = secrets.chain(webhooks.iter().map(|it| &it.secrets));
         let mut texts = Vec::new();
         for secret in secrets.flat_map(|it| it.live(now)) {
-            texts.push(self.vault.open(self.account, secret).await?);
+            texts.push(self.vault.open(self.account, secret, now).await?);
         }
         let secrets: Vec<_> = texts.iter().collect();
         let verified = signature::check(&secrets, headers, body, now);

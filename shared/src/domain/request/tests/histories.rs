@@ -83,13 +83,14 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
         Step::Answer(op) => {
             let number = usize::try_from(op).expect("small");
             let row = number % request.question.n_rows();
-            let taken = request.answer(row, &chose(OPTIONS[number % 3]), now, OpId(op)).ok()?;
+            let taken =
+                request.answer(row, &chose(OPTIONS[number % 3]), NONE, now, OpId(op)).ok()?;
             assert!(taken.is_none() || now < request.deadline, "answered too late");
             taken
         }
-        Step::Cancel(op) => request.cancel(now, OpId(op)).ok()?,
+        Step::Cancel(op) => request.cancel(NONE, now, OpId(op)).ok()?,
         Step::TimeOut(op) => {
-            let next = request.time_out(now, OpId(op));
+            let next = request.time_out(NONE, now, OpId(op));
             assert!(next.is_none() || request.deadline + CLOCK_GUARD <= now, "timed out too early");
             next
         }
@@ -129,10 +130,10 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
             let row = number % after.question.n_rows();
             // Even once it is too late: the answer was taken in time.
             let late = after.deadline + CLOCK_GUARD;
-            after.answer(row, &chose(OPTIONS[number % 3]), late, OpId(op)) == Ok(None)
+            after.answer(row, &chose(OPTIONS[number % 3]), NONE, late, OpId(op)) == Ok(None)
         }
-        Step::Cancel(op) => after.cancel(now, OpId(op)) == Ok(None),
-        Step::TimeOut(op) => after.time_out(now, OpId(op)).is_none(),
+        Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
+        Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
         Step::Read(op) => {
             let (told, next) = after.read(now, OpId(op));
             matches!(told, Some(ReadOutcome::Result { .. })) && next.is_none()
@@ -265,7 +266,7 @@ proptest! {
             clock = clock.max(due_at);
             let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
             let next = request
-                .time_out(clock, OpId(900))
+                .time_out(NONE, clock, OpId(900))
                 .or_else(|| request.expire_result(clock))
                 .or_else(|| request.looked_for_deliveries(clock))
                 .or_else(|| request.dispatched(&numbers, clock));

@@ -20,7 +20,7 @@ fn what_is_wanted_is_told_and_nothing_else() {
             it.published = published;
         });
         let finished = answered(request.clone(), &[(0, "yes")]);
-        let cancelled = request.cancel(at(1), OpId(5)).expect("taken").expect("news");
+        let cancelled = request.cancel(NONE, at(1), OpId(5)).expect("taken").expect("news");
         for ((request, told), called) in [finished, cancelled].iter().zip(told).zip(called) {
             assert_eq!(kinds(request), told);
             assert_eq!(request.callback_event.unwrap_or(0), called);
@@ -83,9 +83,10 @@ fn an_answer_waits_while_too_much_is_untold() {
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     for op in 0..OUTBOX_MAX as u64 {
-        request = request.answer(0, &chose("yes"), at(1), OpId(op)).expect("taken").expect("news");
+        request =
+            request.answer(0, &chose("yes"), NONE, at(1), OpId(op)).expect("taken").expect("news");
     }
-    let once_more = |it: &Request| it.answer(0, &chose("no"), at(2), OpId(99));
+    let once_more = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(99));
     assert_eq!(once_more(&request), Err(Refusal::TooBusy));
     assert!(matches!(once_more(&dispatched(&request, at(2))), Ok(Some(_))));
 }
@@ -101,7 +102,7 @@ fn the_end_has_a_number_left_however_many_answers_are_told() {
     request.n_events = NUMBER_MAX - 3;
     let mut ids = vec![request.id.event(request.n_events)];
     for op in 0..6 {
-        let Ok(Some(next)) = request.answer(0, &chose("yes"), at(1), OpId(op)) else { break };
+        let Ok(Some(next)) = request.answer(0, &chose("yes"), NONE, at(1), OpId(op)) else { break };
         ids.extend(next.outbox.iter().map(|it| it.id(next.id)));
         request = dispatched(&next, at(1));
     }
@@ -117,7 +118,7 @@ fn an_answer_that_another_overtook_knows_itself_and_is_not_told_twice() {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
-    let answer = |request: &Request, option, op| request.answer(0, &chose(option), at(1), op);
+    let answer = |request: &Request, option, op| request.answer(0, &chose(option), NONE, at(1), op);
     let first = answer(&request, "yes", OpId(1)).expect("taken").expect("news");
     let second = answer(&first, "no", OpId(2)).expect("taken").expect("news");
     assert_eq!(answer(&second, "yes", OpId(1)), Ok(None));

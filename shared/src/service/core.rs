@@ -1,0 +1,78 @@
+//! The core that every function's `App` embeds: the ports, and the use cases over them.
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::{OpId, Request},
+    platform::{Clock, Entropy, Hints, Vault, wiring::Wiring},
+    service::{Accounts, Webhooks},
+    store::{self, AdvanceError, Item, StepError, Store},
+};
+
+/// The ports that all functions share. Clones share their caches.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// Items in DynamoDB.
+    pub store: Store,
+    /// API keys and accounts, cached for seconds.
+    pub accounts: Accounts,
+    /// Webhooks, and the event kinds that they subscribe to.
+    pub webhooks: Webhooks,
+    /// Seals and opens signing secrets.
+    pub vault: Vault,
+    /// Hints to the delivery workers.
+    pub hints: Hints,
+    /// The time.
+    pub clock: Clock,
+    /// Identifiers, operations and secrets.
+    pub entropy: Entropy,
+}
+
+impl Core {
+    /// The core over these ports, with empty caches.
+    pub fn new(store: Store, vault: Vault, hints: Hints, clock: Clock, entropy: Entropy) -> Self {
+        let accounts = Accounts::new(store.clone(), clock.clone());
+        let webhooks = Webhooks::new(store.clone(), clock.clone());
+        Self { store, accounts, webhooks, vault, hints, clock, entropy }
+    }
+
+    /// The core of a deployed function. Fails without the queues: no hint could ever be sent.
+    pub async fn wire(wiring: &Wiring, vault: Vault) -> anyhow::Result<Self> {
+        let hints = wiring.hints()?;
+        Ok(Self::new(wiring.store().await, vault, hints, Clock::System, Entropy::System))
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A name for one operation, so that its writes can be recognized.
+    pub fn new_op(&self) -> OpId {
+        OpId::new(self.entropy.next())
+    }
+
+    /// Takes `step` from `current`, and again from the winner's state after each lost race. See
+    /// [`store::advance`].
+    pub async fn advance<T: Item, E>(
+        &self,
+        current: T,
+        step: impl Fn(&T) -> Result<Option<T>, E>,
+    ) -> Result<T, AdvanceError<E>> {
+        store::advance(&self.store, current, step).await
+    }
+
+    /// [`Self::advance`] for a step that cannot be refused. `None`: the item is gone.
+    pub async fn step<T: Item>(
+        &self,
+        current: T,
+        step: impl Fn(&T) -> Option<T>,
+    ) -> Result<Option<T>, StepError> {
+        store::step(&self.store, current, step).await
+    }
+
+    /// Sends a hint that `request` has events to dispatch or a deadline to watch.
+    pub async fn hint_at(&self, request: &Request) {
+        self.hints.send_for_request(request, false, self.now()).await;
+    }
+}
