@@ -10,8 +10,7 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX,
-        question::REFERENCE_CHARS_MAX,
+        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
     store::keys,

@@ -34,7 +34,7 @@ pub struct Accounts {
     store: Store,
     clock: Clock,
     keys: Cache<KeyId, Arc<ApiKey>>,
-    accounts: Cache<AccountId, Arc<Account>>,
+    by_id: Cache<AccountId, Arc<Account>>,
     /// The keys that have made all their calls, and until when.
     spent: Cache<KeyId, Timestamp>,
 }
@@ -58,9 +58,9 @@ impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
         let keys = Cache::new(CACHE_TTL, CACHE_MAX);
-        let accounts = Cache::new(CACHE_TTL, CACHE_MAX);
+        let by_id = Cache::new(CACHE_TTL, CACHE_MAX);
         let spent = Cache::new(CACHE_TTL, CACHE_MAX);
-        Self { store, clock, keys, accounts, spent }
+        Self { store, clock, keys, by_id, spent }
     }
 
     /// Who is calling with these headers, if they may do what needs `scope`.
@@ -106,7 +106,7 @@ impl Accounts {
     /// The account called `id`, if there is one.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let now = self.clock.now();
-        if let Some(account) = self.accounts.get(&id, now) {
+        if let Some(account) = self.by_id.get(&id, now) {
             return Ok(Some(account));
         }
         self.account_now(id).await
@@ -117,7 +117,7 @@ impl Accounts {
         let account: Option<Account> = self.store.get(keys::account(id)).await?;
         let account = account.map(Arc::new);
         if let Some(account) = &account {
-            self.accounts.insert(id, Arc::clone(account), self.clock.now());
+            self.by_id.insert(id, Arc::clone(account), self.clock.now());
         }
         Ok(account)
     }
