@@ -73,7 +73,7 @@ fn read_folder(folder: &Path, prefix: &str, files: &mut Files) -> anyhow::Result
         let name = format!("{prefix}{name}");
         if path.is_dir() {
             read_folder(&path, &format!("{name}/"), files)?;
-        } else if name.ends_with(".yaml") {
+        } else if path.extension().is_some_and(|it| it == "yaml") {
             let node = parse(&fs::read_to_string(&path)?).with_context(|| name.clone())?;
             files.insert(name, node);
         }
@@ -143,9 +143,8 @@ impl Bundler<'_> {
                 members => {
                     let has_reference = members.iter().any(|(name, _)| name == "$ref");
                     ensure!(!has_reference, "{file} has keywords next to a $ref: {node:?}");
-                    let member = |(name, it): &(String, _)| {
-                        Ok((name.clone(), self.resolve(it, file)?))
-                    };
+                    let member =
+                        |(name, it): &(String, _)| Ok((name.clone(), self.resolve(it, file)?));
                     Ok(Node::Map(members.iter().map(member).collect::<anyhow::Result<_>>()?))
                 }
             },
