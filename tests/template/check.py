@@ -332,7 +332,7 @@ def load(expanded, root):
         system=parts["template"],
         alarms=parts["alarms"],
         dashboard=parts["dashboard"],
-        contract=json.loads((root / "functions/poll/src/openapi.json").read_text()),
+        contract=json.loads((root / "shared/openapi/openapi.json").read_text()),
         operations=(root / "docs/operations.md").read_text(),
         functions="".join(it.read_text() for part in FUNCTIONS for it in sorted((root / part).rglob("*.rs"))),
     )

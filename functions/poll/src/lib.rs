@@ -25,7 +25,7 @@ use axum::{
 };
 
 /// The API's description, OpenAPI 3.1.
-pub const OPENAPI: &str = include_str!("openapi.json");
+pub const OPENAPI: &str = include_str!("../../../shared/openapi/openapi.json");
 
 /// What polling needs from the world.
 #[derive(Clone, Debug)]

@@ -143,7 +143,7 @@ fn an_exchange_that_parts_from_the_document_is_refused_with_the_reason() {
             |_| {},
         ),
         ("accepted without `delivery_id`", list, |it| {
-            it.path = "/v1/conversations".into();
+            it.path = "/v1/attempts".into();
             it.response = json!({ "data": [], "next_cursor": null });
         }),
     ];
