@@ -26,10 +26,9 @@ use axum::{
 use contract::{Contract, Exchange};
 use jiff::Timestamp;
 use local::{
-    Options, System,
-    system::{Watch, queue_of},
+    Data, System, SystemOptions,
+    system::{NewAccount, Watch, queue_of},
 };
-use local_aws::Data;
 use rights::Judge;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -117,7 +116,7 @@ impl World {
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let eyes = judge.clone();
-        let system = System::start(Options {
+        let system = System::start(SystemOptions {
             data,
             aws_address: None,
             clock,
@@ -132,7 +131,7 @@ impl World {
         })
         .await
         .expect("nothing here depends on the machine");
-        let (account, key) = system.make_account().await.expect("an account");
+        let NewAccount { account, key } = system.make_account().await.expect("an account");
         let key = key_text(&key);
         Self { system, account, key, egress, judge }
     }

@@ -53,7 +53,8 @@ impl HttpFunction {
         let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
         if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
             // API Gateway rejects such a request itself: its event would have no host.
-            let mut response = Response::new(Bytes::from_static(b"Bad Request: missing or invalid Host header"));
+            let mut response =
+                Response::new(Bytes::from_static(b"Bad Request: missing or invalid Host header"));
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
         }

@@ -96,6 +96,15 @@ pub struct System {
     pub deliver: deliver::App,
 }
 
+/// A new account and its first key.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The account.
+    pub account: Account,
+    /// A key with the scope `admin`.
+    pub key: NewKey,
+}
+
 impl System {
     /// Starts everything on existing or new data.
     pub async fn start(options: SystemOptions) -> anyhow::Result<Self> {
@@ -152,11 +161,11 @@ impl System {
     }
 
     /// Creates an account and a key with the scope `admin`.
-    pub async fn make_account(&self) -> anyhow::Result<(Account, NewKey)> {
+    pub async fn make_account(&self) -> anyhow::Result<NewAccount> {
         let account = new_account(self.clock.now(), &self.entropy, &self.vault).await?;
         self.create(&account).await?;
         let key = self.make_key(Owner::live(account.id), vec![Scope::Admin]).await?;
-        Ok((account, key))
+        Ok(NewAccount { account, key })
     }
 
     /// Creates a key of an account.
@@ -235,10 +244,15 @@ pub fn queue_of(lane: Lane) -> &'static str {
 async fn create_queue(sdk: &Sdk, name: &str) -> anyhow::Result<String> {
     use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
     let client = sdk.sqs();
-    let dead_letters = client.create_queue().queue_name(format!("{name}-{DEAD_LETTERS}")).send().await?;
+    let dead_letters =
+        client.create_queue().queue_name(format!("{name}-{DEAD_LETTERS}")).send().await?;
     let dead_letters = dead_letters.queue_url().context("a queue has a URL")?;
-    let attributes =
-        client.get_queue_attributes().queue_url(dead_letters).attribute_names(QueueArn).send().await?;
+    let attributes = client
+        .get_queue_attributes()
+        .queue_url(dead_letters)
+        .attribute_names(QueueArn)
+        .send()
+        .await?;
     let arn = attributes.attributes().and_then(|it| it.get(&QueueArn));
     let arn = arn.context("a queue has an ARN")?;
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX });
