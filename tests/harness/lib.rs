@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use answerback::{
     api::http::read_json,
-    domain::{Account, CallbackRules, Scope},
+    domain::{Account, CallbackRules, Scope, delivery::LEASE},
     egress::{self, Failure, Post, Reply},
     platform::{Clock, Entropy, Lane},
     service::NewKey,
@@ -125,6 +125,7 @@ impl World {
             rules: CallbackRules::strict(),
             bus,
             has_queue,
+            lease: LEASE,
             watch: Watch(Some(Arc::new(move |function| {
                 watchers.iter().cloned().chain([eyes.of(function)]).collect()
             }))),

@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use local::system::{Function, HINTS, SLOW_HINTS, TABLE};
-use local_aws::KEY;
+use local_aws::KMS_KEY_ARN;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -77,7 +77,7 @@ impl Judge {
             (Some(TABLE), "TABLE_NAME"),
             (Some(HINTS), "HINT_QUEUE_URL"),
             (Some(SLOW_HINTS), "SLOW_HINT_QUEUE_URL"),
-            (Some(KEY), "SECRETS_KEY_ID"),
+            (Some(KMS_KEY_ARN), "SECRETS_KEY_ID"),
             (bus, "BUS_NAME"),
         ] {
             if let Some(name) = name {

@@ -49,6 +49,8 @@ pub struct App {
     pub bus: Option<Bus>,
     /// What is remembered of receivers.
     pub breakers: Breakers,
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
 }
 
 /// Why a hint goes back to the queue.
@@ -198,7 +200,7 @@ async fn start(
     let op = app.core.new_op();
     let now = app.core.now();
     if has_time(delivery.timeout(), now, ends_at)
-        && let Start::Attempt(_) = delivery.start(expected, now, op)
+        && let Start::Attempt(_) = delivery.start(expected, now, op, app.lease)
     {
         match breaker::pass(app, delivery, (expected, hops, lane), op).await? {
             Some(passed) => delivery = passed,
@@ -215,7 +217,7 @@ async fn start(
             }
             return Ok(());
         }
-        let (next, is_attempt) = match delivery.start(expected, now, op) {
+        let (next, is_attempt) = match delivery.start(expected, now, op, app.lease) {
             Start::Nothing => return Ok(()),
             Start::Mine => {
                 attempt::attempt(app, delivery, op, hops).await?;

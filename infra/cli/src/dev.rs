@@ -8,6 +8,7 @@ use std::{
 };
 
 use answerback::{
+    domain::delivery::LEASE,
     egress::Resolver,
     platform::{
         Vault,
@@ -21,8 +22,10 @@ use local::{
     dev::{CallbackPolicy, Connection, DATA_DIR, DevOptions, HintPolicy, KMS_KEY_ARN, ReadyOutput},
 };
 
-/// The longest interval between sweeps.
-const SWEEP_INTERVAL_MAX: Duration = Duration::from_hours(24);
+/// The shortest duration that a flag accepts.
+const DURATION_MIN: Duration = Duration::from_secs(1);
+/// The longest duration that a flag accepts.
+const DURATION_MAX: Duration = Duration::from_hours(24);
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +49,7 @@ pub(crate) struct Flags {
     #[arg(long)]
     memory: bool,
     /// Interval between sweeps, from 1s to 24h
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = sweep_interval)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     sweep_interval: Duration,
     /// Use production rules for callback URLs: no http, no loopback, no private addresses
     #[arg(long)]
@@ -68,6 +71,10 @@ pub(crate) struct Flags {
     /// connect can read and write all data
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     aws_host: Ipv4Addr,
+    /// Lease of a delivery, from 1s to 24h. With a lease shorter than a callback's timeout, two
+    /// workers may attempt one delivery at the same time
+    #[arg(long, hide = true, value_name = "DURATION", value_parser = duration)]
+    lease: Option<Duration>,
     /// When ready, print one line of JSON instead of the banner
     #[arg(long)]
     json: bool,
@@ -102,6 +109,7 @@ impl Flags {
             } else {
                 CallbackPolicy::Development
             },
+            lease: self.lease.unwrap_or(LEASE),
             hints: if self.no_queue { HintPolicy::Drop } else { HintPolicy::Deliver },
             bus: self.bus,
             aws_address: (self.aws_host, self.aws_port).into(),
@@ -151,11 +159,11 @@ impl LocalTable {
     }
 }
 
-fn sweep_interval(text: &str) -> Result<Duration, String> {
-    let interval = text.parse::<jiff::SignedDuration>().map_err(|err| err.to_string())?;
-    let interval = Duration::try_from(interval).map_err(|err| err.to_string())?;
-    if (Duration::from_secs(1)..=SWEEP_INTERVAL_MAX).contains(&interval) {
-        return Ok(interval);
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<jiff::SignedDuration>().map_err(|err| err.to_string())?;
+    let duration = Duration::try_from(duration).map_err(|err| err.to_string())?;
+    if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
+        return Ok(duration);
     }
     Err("must be from 1s to 24h".to_owned())
 }

@@ -69,6 +69,8 @@ pub struct SystemOptions {
     pub bus: Option<String>,
     /// True if functions send hints. Otherwise only the sweep does, as if the queue lost the rest.
     pub has_queue: bool,
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
     /// An observer of the functions' calls to AWS.
     pub watch: Watch,
 }
@@ -117,6 +119,7 @@ impl System {
             rules,
             bus,
             has_queue,
+            lease,
             watch,
         } = options;
         let aws = Aws::start(data, aws_address, EmulatorClock::shared(clock.clone())).await?;
@@ -146,6 +149,7 @@ impl System {
             egress,
             rules,
             has_queue,
+            lease,
         };
         Ok(Self {
             intake: builder.intake().await?,

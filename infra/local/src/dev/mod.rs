@@ -61,6 +61,8 @@ pub struct DevOptions {
     pub callbacks: CallbackPolicy,
     /// The fate of hints.
     pub hints: HintPolicy,
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
     /// The DNS resolver for callbacks.
     pub resolver: Resolver,
     /// The event bus, if events are published.
@@ -125,6 +127,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         rules,
         bus: bus.clone(),
         has_queue: hints == HintPolicy::Deliver,
+        lease: options.lease,
         watch: Watch::default(),
     })
     .await?;

@@ -1,6 +1,6 @@
 //! The four functions. Each has separate clients and caches, as each runs in a separate process.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use answerback::{
     domain::CallbackRules,
@@ -40,6 +40,7 @@ pub(super) struct FunctionBuilder {
     pub(super) egress: egress::Client,
     pub(super) rules: CallbackRules,
     pub(super) has_queue: bool,
+    pub(super) lease: Duration,
 }
 
 impl Function {
@@ -89,6 +90,7 @@ impl FunctionBuilder {
             rules: self.rules.clone(),
             bus: wiring.bus(),
             breakers: deliver::Breakers::default(),
+            lease: self.lease,
         })
     }
 

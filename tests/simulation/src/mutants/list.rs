@@ -143,8 +143,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a lease is shorter than an attempt",
         file: DELIVERY,
-        before: "let until = now + LEASE;",
-        after: "let until = now + if MUTANT { Duration::from_secs(1) } else { LEASE };",
+        before: "let until = now + lease;",
+        after: "let until = now + if MUTANT { Duration::from_secs(1) } else { lease };",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
@@ -164,8 +164,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a crash spends a retry",
         file: DELIVERY,
-        before: "next.lease(now, op);\n        Start::Attempt(Box::new(next))",
-        after: "if MUTANT && matches!(self.state, DeliveryState::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op);\n        Start::Attempt(Box::new(next))",
+        before: "next.lease(now, op, lease);\n        Start::Attempt(Box::new(next))",
+        after: "if MUTANT && matches!(self.state, DeliveryState::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op, lease);\n        Start::Attempt(Box::new(next))",
         breaks: Invariant::BudgetsKept,
     },
     Mutant {

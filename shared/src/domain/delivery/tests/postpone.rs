@@ -24,7 +24,7 @@ fn what_is_held_spends_nothing_and_is_attempted_afterwards() {
     assert_eq!(waiting.held, Duration::from_secs(59));
     assert_eq!(waiting.hold(1, at(130), at(119)), None, "it is held already");
     assert_eq!(waiting.hold(0, at(130), at(120)), None, "a hint that is stale");
-    assert_eq!(waiting.start(1, at(119), OTHER), Start::Early(at(120)));
+    assert_eq!(waiting.start(1, at(119), OTHER, LEASE), Start::Early(at(120)));
     assert_eq!(started(&waiting, at(120), OTHER).attempt, 2);
 
     // Too long for a hint: the sweep finds it.
