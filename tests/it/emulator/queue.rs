@@ -52,7 +52,7 @@ async fn delayed_message_is_received_when_its_delay_is_over() -> Result<()> {
     assert_eq!(cloud.bodies(&url).await?, ["sooner"]);
     cloud.pass(839);
     let received = cloud.receive(&url).await?;
-    // Only the first one is back, because nobody deleted it.
+    // Only the first one is back, because it was not deleted.
     assert_eq!(received.iter().filter_map(Message::body).collect::<Vec<_>>(), ["sooner"]);
     cloud.pass(1);
     assert_eq!(cloud.bodies(&url).await?, ["later"]);

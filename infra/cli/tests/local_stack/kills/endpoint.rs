@@ -1,4 +1,4 @@
-//! The way to a program that is dead now and then.
+//! Calls to a program that is sometimes dead.
 
 use std::{
     sync::{
@@ -14,33 +14,32 @@ use tokio::sync::watch;
 
 use crate::stack::{Stack, pause, try_call};
 
-/// How long somebody goes on calling, and looks for callbacks. A hint that a killed worker had
-/// taken comes again with the next start, five times; then it is dead, and what the sweep handed on
-/// is handed on again after 5 minutes.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(8);
-/// How long who got no answer waits before the same call.
-const AGAIN: Duration = Duration::from_millis(10);
+/// Longest wait for a response and for callbacks. A hint that a killed worker had received comes again
+/// with the next start, five times. Then it is dead, and the sweep sends another after 5 minutes.
+pub(crate) const WAIT_MAX: Duration = Duration::from_mins(8);
+/// Interval between repeated calls.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where the program is to be found just now; shut while it is dead. Clones lead to the same one.
+/// The address of the running program. Closed while it is dead. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Door {
-    to: Arc<watch::Sender<Option<Value>>>,
-    /// Calls that got no answer.
+pub(crate) struct Endpoint {
+    ready: Arc<watch::Sender<Option<Value>>>,
+    /// Calls that got no response.
     n_lost: Arc<AtomicUsize>,
 }
 
-impl Door {
-    /// Callers find this program from now on.
+impl Endpoint {
+    /// Sends calls to this program from now on.
     pub(crate) fn open(&self, stack: &Stack) {
-        self.to.send_replace(Some(stack.ready.clone()));
+        self.ready.send_replace(Some(stack.ready.clone()));
     }
 
-    /// Callers wait. Calls that are under way are not stopped.
-    pub(crate) fn shut(&self) {
-        self.to.send_replace(None);
+    /// Makes new calls wait. Calls in flight continue.
+    pub(crate) fn close(&self) {
+        self.ready.send_replace(None);
     }
 
-    /// Calls until there is an answer. One that says that something failed is none.
+    /// Repeats a call until there is a response other than a server error.
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -53,12 +52,12 @@ impl Door {
             if let Some(answer) = self.try_call(method.clone(), path, headers, body).await {
                 return answer;
             }
-            assert!(began.elapsed() < PATIENCE, "nobody answers {path}");
-            pause(AGAIN).await;
+            assert!(began.elapsed() < WAIT_MAX, "no response from {path}");
+            pause(RETRY_INTERVAL).await;
         }
     }
 
-    /// Calls once, as soon as the door is open.
+    /// Calls once, as soon as the endpoint is open.
     pub(crate) async fn try_call(
         &self,
         method: Method,
@@ -66,9 +65,9 @@ impl Door {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Option<(StatusCode, Value)> {
-        let mut to = self.to.subscribe();
-        let to = to.wait_for(Option::is_some).await.expect("the sender is ours").clone()?;
-        let text = |name: &str| to[name].as_str().expect("a text");
+        let mut ready = self.ready.subscribe();
+        let ready = ready.wait_for(Option::is_some).await.expect("the sender is ours").clone()?;
+        let text = |name: &str| ready[name].as_str().expect("a text");
         let key = format!("Bearer {}", text("api_key"));
         let headers = [&[("authorization", key.as_str())], headers].concat();
         let url = format!("{}{path}", text("base_url"));
