@@ -23,7 +23,10 @@ use aws_sdk_dynamodb::{
     error::BoxError,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
-use local::system::{Function, HINTS, SLOW_HINTS, TABLE};
+use local::{
+    TABLE,
+    system::{Function, HINTS, SLOW_HINTS},
+};
 use local_aws::KMS_KEY_ARN;
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -207,7 +207,8 @@ async fn items_and_messages_survive_a_restart() -> Result<()> {
 async fn folder_is_used_by_one_process_at_a_time() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let first = Cloud::in_folder(folder.path()).await?;
-    let second = Cloud::in_folder(folder.path()).await.err().context("the second start must fail")?;
+    let second =
+        Cloud::in_folder(folder.path()).await.err().context("the second start must fail")?;
     assert!(second.to_string().ends_with("is in use by another process"), "{second}");
     first.aws.stop().await;
     Cloud::in_folder(folder.path()).await?.aws.stop().await;
@@ -256,7 +257,8 @@ async fn failed_call_to_the_bus_publishes_nothing() -> Result<()> {
     cloud.aws.bus().fail_calls(3);
     let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
     let put = cloud.eventbridge.put_events().entries(entry.detail("{}").build());
-    let failed = put.clone().send().await.expect_err("the bus was set to fail").into_service_error();
+    let failed =
+        put.clone().send().await.expect_err("the bus was set to fail").into_service_error();
     assert!(failed.is_internal_exception(), "{failed:?}");
     assert_eq!(cloud.aws.bus().events(), []);
     put.send().await?;

@@ -150,7 +150,9 @@ impl<'a> Worker<'a> {
         let put = first.into_iter().map(async |(number, delivery, way)| {
             let attempts_now = self.attempts_now && way == Route::Attempt;
             let delivery = match way {
-                Route::Attempt if attempts_now => delivery.begin_leased(self.now, op, self.app.lease),
+                Route::Attempt if attempts_now => {
+                    delivery.begin_leased(self.now, op, self.app.lease)
+                }
                 Route::Attempt => delivery,
                 Route::SlowLane => delivery.begin_in_slow_lane(self.now),
                 Route::Hold(until) => delivery.begin_held(until, self.now),

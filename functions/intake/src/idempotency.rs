@@ -5,7 +5,7 @@
 
 use answerback::{
     api::{Code, FieldError, Problem},
-    domain::{ApiKey, Channel, Event, OpId, Owner, Request, Webhook, request::BodyHash},
+    domain::{ApiKey, BodyHash, Channel, Event, OpId, Owner, Request, Webhook},
     signing,
     store::{Item, Key, Saved},
 };

@@ -2,8 +2,7 @@
 //! answers to them are signed with a secret of its own.
 
 use super::{
-    ChannelId, OpId, Owner,
-    request::BodyHash,
+    BodyHash, ChannelId, OpId, Owner,
     secret::{Secret, Secrets, TooManySecrets},
 };
 use std::time::Duration;

@@ -26,6 +26,7 @@ pub mod retry;
 pub mod secret;
 pub mod trace;
 pub mod webhook;
+mod webhook_id;
 
 pub use account::{Account, ApiKey, Mode, Owner, Scope};
 pub use attempt::Attempt;
@@ -44,7 +45,8 @@ pub use question::{Answer, Question};
 pub use request::Request;
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
-pub use webhook::{Webhook, WebhookId};
+pub use webhook::Webhook;
+pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId};
 
 /// Names one operation, so that its own write can be told from another's.
 ///
@@ -53,6 +55,10 @@ pub use webhook::{Webhook, WebhookId};
 /// the stored item has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpId(pub u64);
+
+/// Hash of the body of an idempotent call, to recognize a repeated call with another body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash(pub [u8; 16]);
 
 impl OpId {
     /// An operation named by the low 64 bits of `entropy`.

@@ -5,7 +5,7 @@
 //! ```
 
 use super::{
-    EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver, request::BodyHash,
+    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver,
     webhook::DisableReason,
 };
 use jiff::Timestamp;

@@ -14,7 +14,7 @@
 //! operation has been carried out before: a write whose answer was lost comes back so.
 
 use super::{
-    ChannelId, OpId, OutboxEvent, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    BodyHash, ChannelId, OpId, OutboxEvent, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     delivery::Receiver,
     event::RecordedAnswer,
     id::NUMBER_MAX,
@@ -138,10 +138,6 @@ pub struct Callback {
 /// What answer links are made with. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkSecret(pub [u8; 16]);
-
-/// A hash of the body that a request was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub [u8; 16]);
 
 /// One recipient's answer.
 #[derive(Clone, Debug, PartialEq)]

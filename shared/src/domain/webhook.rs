@@ -10,19 +10,16 @@
 //! same as once; its name may be taken again at once.
 
 use super::{
-    EventId, Filter, MintedWebhookId, OpId, Owner,
+    BodyHash, EventId, Filter, OpId, Owner, WebhookId,
     delivery::Receiver,
-    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 /// Most webhooks of an account, in each mode.
 pub const WEBHOOKS_MAX: usize = 50;
-/// Longest identifier of a webhook, in characters.
-pub const ID_CHARS_MAX: usize = 64;
 /// Most bytes of a body, unless another number is asked for.
 pub const PAYLOAD_BYTES: u32 = 65_536;
 /// The least that may be asked for: what tells of one answer fits, with all that it may hold.
@@ -31,10 +28,6 @@ pub const PAYLOAD_BYTES_MIN: u32 = 8_192;
 pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
 /// A webhook that has failed for so long, without a success in between, is disabled.
 pub const FAILING_MAX: Duration = Duration::from_hours(5 * 24);
-
-/// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WebhookId(String);
 
 /// A receiver that is told of events.
 #[derive(Clone, Debug)]
@@ -194,7 +187,7 @@ impl Webhook {
         let mut hash = Sha256::new();
         hash.update(self.created_by.0.to_be_bytes());
         hash.update(failing_since.as_millisecond().to_be_bytes());
-        hash.update(&self.id.0);
+        hash.update(self.id.as_str());
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
         EventId::from_bits(u128::from_be_bytes(bits))
@@ -202,38 +195,5 @@ impl Webhook {
 
     fn next(&self) -> Self {
         Self { revision: self.revision + 1, ..self.clone() }
-    }
-}
-
-impl WebhookId {
-    /// The identifier that is written so.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-        let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
-        let is_id = text.len() <= ID_CHARS_MAX
-            && text.bytes().next().is_some_and(is_first)
-            && text.bytes().all(is_letter);
-        is_id.then(|| Self(text.to_owned()))
-    }
-
-    /// An identifier for a webhook whose owner has chosen none.
-    pub fn minted(id: MintedWebhookId) -> Self {
-        Self(id.to_string())
-    }
-
-    /// As it is written in the API.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What deliveries to it are named after.
-    pub fn target(&self) -> String {
-        format!("webhook:{}", self.0)
-    }
-}
-
-impl fmt::Display for WebhookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

@@ -52,7 +52,8 @@ async fn data_key_decrypts_in_its_encryption_context_only() -> Result<()> {
     for at in 0..wrapped.as_ref().len() {
         let mut altered = wrapped.as_ref().to_vec();
         altered[at] ^= 1;
-        let altered = decrypt(&cloud, &Blob::new(altered), Some(KMS_KEY_ARN), &[OWNER, PURPOSE]).await;
+        let altered =
+            decrypt(&cloud, &Blob::new(altered), Some(KMS_KEY_ARN), &[OWNER, PURPOSE]).await;
         assert_eq!(altered, refused, "byte {at}");
     }
     let folder = tempfile::tempdir()?;

@@ -6,10 +6,10 @@ use answerback::{
         body::{FieldErrors, note},
     },
     domain::{
-        Filter, Webhook, WebhookId,
+        Filter, WEBHOOK_ID_CHARS_MAX, Webhook, WebhookId,
         delivery::BearerToken,
         event::TYPE_CHARS_MAX,
-        webhook::{ID_CHARS_MAX, PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
+        webhook::{PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
     },
 };
 use serde_json::{Map, Value, json};
@@ -132,7 +132,7 @@ fn merge(whole: &mut Map<String, Value>, patch: Map<String, Value>) {
 }
 
 fn id(fields: &mut Fields, faults: &mut FieldErrors) -> Option<WebhookId> {
-    let text = fields.text("id", 1..=ID_CHARS_MAX, faults)?;
+    let text = fields.text("id", 1..=WEBHOOK_ID_CHARS_MAX, faults)?;
     let id = WebhookId::parse(&text);
     if id.is_none() {
         let detail = "must be of a-z, 0-9, - and _, and begin with a letter or a digit";

@@ -90,7 +90,10 @@ fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
 
     assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER, LEASE), Start::Nothing);
     // A sweep's hint, from a clock that is ahead.
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE), Start::Early(at(47)));
+    assert_eq!(
+        mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE),
+        Start::Early(at(47))
+    );
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }

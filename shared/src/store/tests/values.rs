@@ -1,9 +1,9 @@
 //! Arbitrary values of everything that the store keeps, as they are before they move.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
-    Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions,
-    Trace, Webhook, WebhookId,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
+    Filter, Id, Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope,
+    Subscriptions, Trace, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -12,9 +12,7 @@ use crate::domain::{
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{
-        AnswerMode, BodyHash, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState,
-    },
+    request::{AnswerMode, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,

@@ -93,12 +93,12 @@ pub(crate) async fn count(
 ) -> Count {
     let mut count = Count { n_lost_calls: endpoint.n_lost(), ..Count::default() };
     let (_, secret) = endpoint.call(Method::GET, "/v1/secret?reveal=true", &[], &Value::Null).await;
-    let mut received = arrived(receiver, text(&secret["secret"]));
-    count.n_callbacks = received.len();
-    for received in received.values() {
-        let accepted = received.arrivals.iter().filter(|it| it.status == 204).count();
-        assert!(accepted > 0, "{} was dead-lettered", received.event);
-        count.n_repeats += received.arrivals.len() - 1;
+    let mut seen = arrived(receiver, text(&secret["secret"]));
+    count.n_callbacks = seen.len();
+    for seen in seen.values() {
+        let accepted = seen.arrivals.iter().filter(|it| it.status == 204).count();
+        assert!(accepted > 0, "{} was dead-lettered", seen.event);
+        count.n_repeats += seen.arrivals.len() - 1;
         count.n_duplicates += accepted - 1;
     }
     assert_eq!(listed(endpoint).await, tracked.iter().map(|it| it.id.clone()).collect());
@@ -113,9 +113,9 @@ pub(crate) async fn count(
         kinds.sort_unstable();
         assert_eq!(kinds, expected_events(tracked, &request), "{request}");
         let ids: Vec<&str> = deliveries.iter().map(|it| text(&it["id"])).collect();
-        let received: Vec<Received> = ids.iter().filter_map(|it| received.remove(*it)).collect();
-        assert_eq!(received.len(), ids.len(), "a delivered delivery did not arrive");
-        check_events(tracked, &request, &received);
+        let seen: Vec<Received> = ids.iter().filter_map(|it| seen.remove(*it)).collect();
+        assert_eq!(seen.len(), ids.len(), "a delivered delivery did not arrive");
+        check_events(tracked, &request, &seen);
 
         count.n_requests += 1;
         count.n_answers += tracked.answers.len();
@@ -123,7 +123,7 @@ pub(crate) async fn count(
         count.n_cancelled += usize::from(request["outcome"] == "cancelled");
         count.n_timed_out += usize::from(request["outcome"] == "timed_out");
     }
-    assert!(received.is_empty(), "{} arrived deliveries belong to no request", received.len());
+    assert!(seen.is_empty(), "{} arrived deliveries belong to no request", seen.len());
     count
 }
 
@@ -142,17 +142,17 @@ fn arrived(receiver: &Receiver, secret: &str) -> BTreeMap<String, Received> {
         let event: Value = serde_json::from_slice(&arrived.body).expect("JSON");
         assert_eq!(event["type"], name("answerback-event"));
         let id = name("webhook-id").to_owned();
-        let received = all.entry(id).or_insert(Received { event, arrivals: Vec::new() });
-        if let Some(before) = received.arrivals.first() {
+        let seen = all.entry(id).or_insert(Received { event, arrivals: Vec::new() });
+        if let Some(before) = seen.arrivals.first() {
             assert_eq!(before.body, arrived.body);
         }
         let attempt = name("answerback-attempt");
-        let is_new = received.arrivals.iter().all(|it| it.header("answerback-attempt") != attempt);
-        assert!(is_new, "attempt {attempt} came twice: {}", received.event);
-        received.arrivals.push(arrived);
+        let is_new = seen.arrivals.iter().all(|it| it.header("answerback-attempt") != attempt);
+        assert!(is_new, "attempt {attempt} came twice: {}", seen.event);
+        seen.arrivals.push(arrived);
     }
-    let expected_events: BTreeSet<&str> = all.values().map(|it| text(&it.event["id"])).collect();
-    assert_eq!(expected_events.len(), all.len(), "an event has two deliveries");
+    let events: BTreeSet<&str> = all.values().map(|it| text(&it.event["id"])).collect();
+    assert_eq!(events.len(), all.len(), "an event has two deliveries");
     all
 }
 
@@ -218,18 +218,18 @@ fn check_events(tracked: &mut TrackedRequest, request: &Value, received: &[Recei
 
 /// The types of events that the callback of this request must receive.
 fn expected_events(tracked: &TrackedRequest, request: &Value) -> Vec<&'static str> {
-    let mut expected_events = Vec::new();
+    let mut events = Vec::new();
     if tracked.body["callback"]["events"].as_array().expect("a list").len() > 2 {
-        expected_events.extend(vec!["request.answered"; tracked.answers.len()]);
-        expected_events.push("request.created");
+        events.extend(vec!["request.answered"; tracked.answers.len()]);
+        events.push("request.created");
     }
     match text(&request["status"]) {
-        "finished" => expected_events.push("request.finished"),
-        "cancelled" => expected_events.push("request.cancelled"),
+        "finished" => events.push("request.finished"),
+        "cancelled" => events.push("request.cancelled"),
         _ => (),
     }
-    expected_events.sort_unstable();
-    expected_events
+    events.sort_unstable();
+    events
 }
 
 /// The deliveries of a request. They fit on one page.
