@@ -7,7 +7,7 @@ use answerback::{
         http::{Json, JsonOrNothing},
         views::ChannelView,
     },
-    domain::{Channel, ChannelId, Scope, Secrets},
+    domain::{Channel, ChannelId, Scope, channel::NewChannel},
     fronts::ping::{find, new_token, token_hash},
     service::Caller,
     store::keys,
@@ -59,18 +59,16 @@ pub(crate) async fn create(
     let name = read(body)?;
     let token = new_token(id, &app.core.entropy);
     let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let channel = Channel {
+    let channel = Channel::new(NewChannel {
         id,
         owner: caller.owner(),
         name,
         token_hash: token_hash(&token),
-        secrets: Secrets(vec![secret.kept]),
+        secret: secret.kept,
         created_at: now,
         created_by: app.core.new_op(),
         body_hash: keyed.map(|it| it.body_hash),
-        deleted_at: None,
-        revision: 0,
-    };
+    });
     if let Some(found) = idempotency::create(&app, keyed, &channel).await? {
         return replayed(&found);
     }
@@ -127,7 +125,7 @@ pub(crate) async fn rotate(
     let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secret::too_many);
     let channel = change(&app, channel, step).await?;
     audit(&caller, "rotated the secret of", &channel);
-    secret::rotated(&channel.secrets, &new, now)
+    secret::rotated(channel.secrets(), &new, now)
 }
 
 /// Takes a step from a channel, unless it is deleted meanwhile.
@@ -136,10 +134,9 @@ async fn change(
     channel: Channel,
     step: impl Fn(&Channel) -> Result<Option<Channel>, Problem>,
 ) -> Result<Channel, Problem> {
-    let changed = app.core.advance(channel, |it| match it.deleted_at {
-        Some(_) => Err(Problem::not_found()),
-        None => step(it),
-    });
+    let changed = app
+        .core
+        .advance(channel, |it| if it.is_deleted() { Err(Problem::not_found()) } else { step(it) });
     Ok(changed.await?)
 }
 
@@ -149,7 +146,7 @@ fn audit(caller: &Caller, did: &'static str, channel: &Channel) {
 
 /// What a repeated call made; the token and the secret are not shown again.
 fn replayed(channel: &Channel) -> Result<Response, Problem> {
-    if channel.deleted_at.is_some() {
+    if channel.is_deleted() {
         return Err(Problem::not_found());
     }
     let mut response = (StatusCode::CREATED, axum::Json(ChannelView::new(channel))).into_response();

@@ -8,7 +8,7 @@ use answerback::{
     },
     domain::{
         ChannelId, Owner, Request, RequestId, Scope,
-        request::{LinkSecret, RequestPolicy, RequestState},
+        request::{LinkSecret, NewRequest, RequestPolicy, RequestState},
     },
     service::requests::{self, callback_delivery},
     store::keys,
@@ -103,7 +103,7 @@ pub(crate) async fn make(
     // Only now: trying the receiver out must not eat of the time to answer.
     let now = app.core.now();
 
-    let request = Request {
+    let new = NewRequest {
         id,
         owner,
         created_by: op,
@@ -118,16 +118,9 @@ pub(crate) async fn make(
         is_counted,
         base_url: callback::base_url(app, headers, host),
         published: app.publishes,
-        rows: Vec::new(),
-        state: RequestState::Pending,
-        outbox: Vec::new(),
-        n_events: 0,
-        callback_event: None,
-        due_at: None,
-        revision: 0,
     };
     let subscriptions = app.core.webhooks.subscriptions(owner).await;
-    let request = request.begin(subscriptions);
+    let request = Request::begin(new, subscriptions);
     if let Some(found) = idempotency::create(app, keyed, &request).await? {
         return replay(app, found, now).await;
     }
@@ -144,7 +137,7 @@ pub(crate) async fn make(
 
 /// What a repeated call made, as it is now.
 async fn replay(app: &App, found: Request, now: Timestamp) -> Result<Made, Problem> {
-    if let RequestState::Erased { .. } = found.state {
+    if let RequestState::Erased { .. } = found.state() {
         return Err(Problem::not_found());
     }
     // The first call may have died before it sent its hint.

@@ -10,7 +10,8 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, question::REFERENCE_CHARS_MAX,
+        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, posted::NewEvent,
+        question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
     store::keys,
@@ -63,7 +64,7 @@ pub(crate) async fn post(
         callback::check(&app, receiver, callback::URL, *probe, &host).await?;
     }
     let now = app.core.now();
-    let event = Event {
+    let event = Event::new(NewEvent {
         id,
         owner: caller.owner(),
         created_by: op,
@@ -75,12 +76,7 @@ pub(crate) async fn post(
         external_reference_id: draft.external_reference_id,
         base_url: callback::base_url(&app, &headers, &host),
         callback: draft.callback.map(|it| it.receiver),
-        webhook: None,
-        disables: None,
-        is_dispatched: false,
-        due_at: Some(now),
-        revision: 0,
-    };
+    });
     if let Some(found) = idempotency::create(&app, keyed, &event).await? {
         return Ok(accepted(&app, &found, true).await);
     }
@@ -90,7 +86,7 @@ pub(crate) async fn post(
 
 async fn accepted(app: &App, event: &Event, is_replayed: bool) -> Response {
     // A first call may have died before it sent its hint.
-    if !event.is_dispatched {
+    if !event.is_dispatched() {
         app.core
             .hints
             .send(

@@ -17,8 +17,8 @@ use answerback::{
         views::WebhookView,
     },
     domain::{
-        MintedWebhookId, Scope, Secrets, Webhook, WebhookId,
-        webhook::{DisableReason, Disabled, WEBHOOKS_MAX},
+        MintedWebhookId, Scope, Webhook, WebhookId,
+        webhook::{NewWebhook, WEBHOOKS_MAX, WebhookUpdate},
     },
     service::Caller,
     store::{Saved, keys},
@@ -67,7 +67,7 @@ pub(crate) async fn create(
     };
     let id = draft.id.clone().unwrap_or_else(|| WebhookId::minted(minted));
     let before = find(&app, &caller, &id).await?;
-    if let Some(found) = before.as_ref().filter(|it| it.deleted_at.is_none()) {
+    if let Some(found) = before.as_ref().filter(|it| !it.is_deleted()) {
         return exists(found, keyed);
     }
     make(&app, &caller, &host, Place { id, before }, draft, keyed).await
@@ -86,7 +86,7 @@ pub(crate) async fn put(
     let id = WebhookId::parse(&id).ok_or_else(Problem::not_found)?;
     let draft = Draft::read(body, false)?;
     match find(&app, &caller, &id).await? {
-        Some(webhook) if webhook.deleted_at.is_none() => {
+        Some(webhook) if !webhook.is_deleted() => {
             change(&app, &caller, &host, webhook, |_| Ok(draft.clone())).await
         }
         before => make(&app, &caller, &host, Place { id, before }, draft, None).await,
@@ -134,13 +134,15 @@ pub(crate) async fn rotate(
     let webhook = find_there(&app, &caller, &id).await?;
     let now = app.core.now();
     let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let step = |it: &Webhook| match it.deleted_at {
-        None => it.rotate(&new.kept, overlap).map_err(secret::too_many),
-        Some(_) => Err(Problem::not_found()),
+    let step = |it: &Webhook| {
+        if it.is_deleted() {
+            return Err(Problem::not_found());
+        }
+        it.rotate(&new.kept, overlap).map_err(secret::too_many)
     };
     let webhook = app.core.advance(webhook, step).await?;
     caller.audit("rotated the secret of a webhook", &id);
-    secret::rotated(&webhook.secrets, &new, now)
+    secret::rotated(webhook.secrets(), &new, now)
 }
 
 /// A name, and what has it, or had.
@@ -166,26 +168,22 @@ async fn make(
     let op = app.core.new_op();
     let now = app.core.now();
     let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let first = Webhook {
+    let first = Webhook::new(NewWebhook {
         id: place.id,
         owner: caller.owner(),
         created_by: op,
         body_hash: keyed.map(|it| it.body_hash),
         created_at: now,
-        updated_by: op,
-        updated_at: now,
-        disabled: (!draft.enabled).then_some(Disabled { why: DisableReason::ByHand, at: now }),
         settings: draft.settings,
-        failing_since: None,
-        secrets: Secrets(vec![secret.kept]),
-        deleted_at: None,
-        revision: 0,
-    };
+        is_enabled: draft.enabled,
+        secret: secret.kept,
+    });
     let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
     // What is in the place of one that was deleted is written over it.
-    let saved = match webhook.revision {
-        0 => app.core.store.create(&webhook).await?,
-        _ => app.core.store.save(&webhook).await?,
+    let saved = if webhook.is_first() {
+        app.core.store.create(&webhook).await?
+    } else {
+        app.core.store.save(&webhook).await?
     };
     app.core.webhooks.forget(caller.owner());
     match saved {
@@ -234,9 +232,12 @@ async fn change(
     }
     let op = app.core.new_op();
     let now = app.core.now();
-    let step = |it: &Webhook| match it.deleted_at {
-        None => wanted(it).map(|draft| it.change(draft.settings, draft.enabled, now, op)),
-        Some(_) => Err(Problem::not_found()),
+    let step = |it: &Webhook| {
+        if it.is_deleted() {
+            return Err(Problem::not_found());
+        }
+        let Draft { settings, enabled, .. } = wanted(it)?;
+        Ok(it.change(WebhookUpdate { settings, is_enabled: enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
     app.core.webhooks.forget(caller.owner());
@@ -252,7 +253,7 @@ async fn find(app: &App, caller: &Caller, id: &WebhookId) -> Result<Option<Webho
 /// The webhook of this name, which must be there.
 async fn find_there(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
-    let webhook = find(app, caller, &id).await?.filter(|it| it.deleted_at.is_none());
+    let webhook = find(app, caller, &id).await?.filter(|it| !it.is_deleted());
     webhook.ok_or_else(Problem::not_found)
 }
 

@@ -96,7 +96,7 @@ pub(crate) async fn read(
             status: "submitted",
             submitted: Some(Found {
                 result,
-                submitted_at: match &request.state {
+                submitted_at: match request.state() {
                     RequestState::Ended(end) => Some(Time(end.at)),
                     RequestState::Pending | RequestState::Erased { .. } => None,
                 },
@@ -123,7 +123,7 @@ pub(crate) async fn take(
         if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
             result = Some(show(&request).map_err(Problem::internal)?);
         }
-        if let RequestState::Erased { .. } = request.state {
+        if let RequestState::Erased { .. } = request.state() {
             return Err(Problem::not_found());
         }
         let Some(next) = next else { return Ok((told, request, result)) };

@@ -87,7 +87,7 @@ fn spell(webhook: &Webhook) -> Map<String, Value> {
     let mut set = |name: &str, value: Value| _ = whole.insert(name.to_owned(), value);
     set(URL, receiver.url.as_str().into());
     set("description", description.clone().into());
-    set("enabled", webhook.disabled.is_none().into());
+    set("enabled", webhook.disabled().is_none().into());
     set("headers", headers.into());
     set("max_payload_bytes", (*max_payload_bytes).into());
     set("profile", spec.name.into());

@@ -11,6 +11,7 @@ use answerback::{
         Delivery, Event, EventId, EventType, Scope,
         delivery::{Origin, Target},
         event::TYPE_CHARS_MAX,
+        posted::NewEvent,
     },
 };
 use axum::{
@@ -40,7 +41,7 @@ pub(crate) async fn trigger(
     let webhook = find_enabled(&app, &caller, &id).await?;
     let now = app.core.now();
     let op = app.core.new_op();
-    let event = Event {
+    let new = NewEvent {
         id: EventId::mint(now, app.core.entropy.next()),
         owner: caller.owner(),
         created_by: op,
@@ -52,13 +53,8 @@ pub(crate) async fn trigger(
         external_reference_id: None,
         base_url: callback::base_url(&app, &headers, &host),
         callback: None,
-        webhook: Some(webhook.id.clone()),
-        disables: None,
-        // Its delivery is made here, and has a timer of its own.
-        is_dispatched: true,
-        due_at: None,
-        revision: 0,
     };
+    let event = Event::triggered(new, webhook.id.clone());
     let receiver = webhook.settings.receiver.without_secrets();
     let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, &event);
     let origin = Origin {
