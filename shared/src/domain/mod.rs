@@ -16,6 +16,7 @@ pub mod channel;
 pub mod delivery;
 pub mod event;
 pub mod id;
+pub mod limits;
 pub mod posted;
 pub mod profile;
 pub mod question;
@@ -24,6 +25,7 @@ pub mod reading;
 pub mod request;
 pub mod retry;
 pub mod secret;
+mod size;
 pub mod trace;
 pub mod webhook;
 
