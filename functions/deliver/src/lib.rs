@@ -127,7 +127,7 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
                 return Ok(());
             };
             // One that comes early is delayed once more, not dropped.
-            if request.state == RequestState::Pending
+            if *request.state() == RequestState::Pending
                 && let Some(hint) = hint.clone().hop(hops)
             {
                 let delay = until(
@@ -166,11 +166,11 @@ async fn look_after_request(
     let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(None);
     };
-    if let RequestState::Erased { .. } = request.state {
+    if let RequestState::Erased { .. } = request.state() {
         erasure::clean_up(app, &request, ends_at).await?;
         return Ok(Some(request));
     }
-    if request.outbox.is_empty() {
+    if request.outbox().is_empty() {
         return Ok(Some(request));
     }
     dispatch::dispatch(app, request, ends_at).await.map(Some)
@@ -193,7 +193,7 @@ async fn start(
         && let Some(request) = delivery.request()
     {
         let request = app.core.store.get::<Request>(keys::request(request)).await?;
-        if request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. })) {
+        if request.is_some_and(|it| matches!(it.state(), RequestState::Erased { .. })) {
             return erasure::erase(app, delivery).await;
         }
     }

@@ -49,15 +49,36 @@ pub struct Webhook {
     /// What its owner decides.
     pub settings: Settings,
     /// Set while the webhook is disabled: nothing is sent to it.
-    pub disabled: Option<Disabled>,
-    /// Since when every attempt has failed.
-    pub failing_since: Option<Timestamp>,
-    /// What it is told with.
-    pub secrets: Secrets,
-    /// When it was deleted.
-    pub deleted_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
-    pub revision: u64,
+    pub(crate) disabled: Option<Disabled>,
+    /// The start of the first failed attempt since the last success.
+    pub(crate) failing_since: Option<Timestamp>,
+    /// The secrets that its deliveries are signed with.
+    pub(crate) secrets: Secrets,
+    /// The time of its deletion.
+    pub(crate) deleted_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new webhook is made from.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    /// Its name.
+    pub id: WebhookId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// Its settings.
+    pub settings: Settings,
+    /// Receives events from the start.
+    pub is_enabled: bool,
+    /// The secret that its deliveries are signed with.
+    pub secret: Secret,
 }
 
 /// What the owner of a webhook decides.
@@ -93,7 +114,62 @@ pub enum DisableReason {
     Failing,
 }
 
+/// The settings that an owner gives to an existing webhook.
+#[derive(Clone, Debug)]
+pub struct WebhookUpdate {
+    /// Its settings.
+    pub settings: Settings,
+    /// Receives events from now on.
+    pub is_enabled: bool,
+}
+
 impl Webhook {
+    /// A webhook that has received nothing yet.
+    pub fn new(new: NewWebhook) -> Self {
+        let at = new.created_at;
+        let by_hand = Disabled { why: DisableReason::ByHand, at };
+        Self {
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: at,
+            updated_by: new.created_by,
+            updated_at: at,
+            settings: new.settings,
+            disabled: (!new.is_enabled).then_some(by_hand),
+            failing_since: None,
+            secrets: Secrets(vec![new.secret]),
+            deleted_at: None,
+            revision: 0,
+        }
+    }
+
+    /// The reason and time of its disabling, while it is disabled.
+    pub fn disabled(&self) -> Option<Disabled> {
+        self.disabled
+    }
+
+    /// The start of the first failed attempt since the last success.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
+    }
+
+    /// The secrets that its deliveries are signed with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A deleted webhook stays for a while, so that its name is known.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// No webhook of this name was stored before.
+    pub fn is_first(&self) -> bool {
+        self.revision == 0
+    }
+
     /// Whether it is to be told of an event of this type.
     pub fn wants(&self, event_type: &str) -> bool {
         self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
@@ -117,21 +193,15 @@ impl Webhook {
         self.deleted_at.is_none().then_some(next)
     }
 
-    /// The webhook with other settings, enabled or not; nothing if `op` has changed it already.
-    pub fn change(
-        &self,
-        settings: Settings,
-        enabled: bool,
-        now: Timestamp,
-        op: OpId,
-    ) -> Option<Self> {
+    /// The webhook after `update`; nothing if `op` has changed it already.
+    pub fn change(&self, update: WebhookUpdate, now: Timestamp, op: OpId) -> Option<Self> {
         if self.updated_by == op {
             return None;
         }
         let mut next = self.next();
-        next.settings = settings;
+        next.settings = update.settings;
         next.disabled = match self.disabled {
-            _ if enabled => None,
+            _ if update.is_enabled => None,
             None => Some(Disabled { why: DisableReason::ByHand, at: now }),
             before => before,
         };

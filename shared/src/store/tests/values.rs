@@ -12,7 +12,7 @@ use crate::domain::{
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{AnswerMode, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState},
+    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
@@ -166,7 +166,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             (channel, trace),
         )| {
             let (id, account, created_by, body_hash, secret) = ids;
-            Request {
+            let new = NewRequest {
                 id,
                 owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 created_by,
@@ -181,15 +181,8 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 is_counted,
                 base_url,
                 published,
-                rows: Vec::new(),
-                state: RequestState::Pending,
-                outbox: Vec::new(),
-                n_events: 0,
-                callback_event: None,
-                due_at: None,
-                revision: 0,
-            }
-            .begin(Subscriptions::ALL)
+            };
+            Request::begin(new, Subscriptions::ALL)
         },
     )
 }

@@ -311,8 +311,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a hint that comes early is dropped",
         file: "functions/deliver/src/lib.rs",
-        before: "if request.state == RequestState::Pending\n",
-        after: "if !MUTANT && request.state == RequestState::Pending\n",
+        before: "if *request.state() == RequestState::Pending\n",
+        after: "if !MUTANT && *request.state() == RequestState::Pending\n",
         breaks: Invariant::InTime,
     },
     Mutant {

@@ -1,10 +1,10 @@
-//! `POST /v1/secret/rotate` replaces the secret that the account's callbacks are signed with; and
-//! what every rotation of a secret has in common.
+//! Rotation of signing secrets. `POST /v1/secret/rotate` rotates the account's; webhooks and
+//! channels share the body and the response.
 
 use std::time::Duration;
 
 use answerback::{
-    api::{Code, Fields, Problem, body::FieldErrors, http::JsonOrNothing, views::SecretView},
+    api::{Code, Problem, body, http::OptionalJson, views::SecretView},
     domain::{
         Account, Scope, Secrets,
         secret::{OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, TooManySecrets},
@@ -15,17 +15,17 @@ use answerback::{
 use axum::{
     extract::State,
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
 
 use crate::App;
 
-/// Makes a new secret, and shows it this once; the one before signs too until the overlap ends.
+/// Creates a new secret and shows it once. The previous one still signs during the overlap.
 pub(crate) async fn rotate(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Result<JsonOrNothing, Problem>,
+    body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let overlap = overlap(body?)?;
@@ -39,31 +39,26 @@ pub(crate) async fn rotate(
     rotated(&account.secrets, &new, now)
 }
 
-/// How long the one before goes on signing, as every rotation's body says.
-pub(crate) fn overlap(JsonOrNothing(body): JsonOrNothing) -> Result<Duration, Problem> {
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let overlap = fields.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX, &mut faults);
-    fields.finish(&mut faults);
-    if faults.is_empty() {
-        Ok(Duration::from_secs(overlap.unwrap_or(OVERLAP_SECONDS).into()))
-    } else {
-        Err(Problem::invalid(faults))
-    }
+/// The time during which the previous secret still signs.
+pub(crate) fn overlap(OptionalJson(body): OptionalJson) -> Result<Duration, Problem> {
+    body::read(body, |body| {
+        let seconds = body.integer("overlap_seconds", 0..=OVERLAP_SECONDS_MAX);
+        Some(Duration::from_secs(seconds.unwrap_or(OVERLAP_SECONDS).into()))
+    })
 }
 
-/// Why there can be no other secret yet.
+/// The problem of a rotation while too many previous secrets still sign.
 pub(crate) fn too_many(err: TooManySecrets) -> Problem {
     Problem::new(Code::TooManySecrets, err.to_string())
 }
 
-/// The answer to a rotation: the new secret in full, this once.
+/// The response to a rotation, with the text of the new secret.
 pub(crate) fn rotated(
     secrets: &Secrets,
     new: &NewSecret,
     now: Timestamp,
 ) -> Result<Response, Problem> {
     let view = SecretView::new(secrets, now, Some(&new.text));
-    let view = view.ok_or_else(|| Problem::new(Code::Internal, "there is no secret"))?;
+    let view = view.ok_or_else(|| Problem::new(Code::Internal, "the secret is missing"))?;
     Ok(axum::Json(view).into_response())
 }

@@ -1,64 +1,63 @@
-//! What a body is read as, or refused for.
+//! Laws of the reader of `POST /v1/requests`.
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::*;
 
-fn read_text(text: &str) -> Result<Draft, Problem> {
+fn read_text(text: &str) -> Result<NewRequestBody, Problem> {
     let value: Value = serde_json::from_str(text).expect("a test's JSON");
     read(value)
 }
 
 #[track_caller]
-fn check_faults(text: &str, expected: &[&str]) {
+fn check_refused(text: &str, expected: &[&str]) {
     let Err(problem) = read_text(text) else { panic!("accepted {text}") };
-    let faults: Vec<String> = problem.faults().iter().map(ToString::to_string).collect();
-    assert_eq!(faults, expected, "{text}");
+    let errors: Vec<String> = problem.errors().iter().map(ToString::to_string).collect();
+    assert_eq!(errors, expected, "{text}");
 }
 
 #[test]
-fn every_fault_is_listed_with_its_place() {
-    check_faults(
+fn all_errors_are_listed_with_their_pointers() {
+    check_refused(
         r#"{"timeout_second": 3, "options": [{"value": "a", "label": ""}, {"value": "a", "label": "A"}]}"#,
         &[
             "`/title` is required",
-            "`/options/0/label` must have 1 to 75 characters, not 0",
-            "`/options/1/value` is there twice",
+            "`/options/0/label` must not be empty",
+            "`/options/1/value` is duplicated",
             "`/timeout_second` is not a known field",
         ],
     );
-    check_faults(
+    check_refused(
         "[]",
         &[
             "`` must be an object",
             "`/title` is required",
-            "`/options` must not be empty where there are no fields",
+            "`/options` must not be empty without fields",
         ],
     );
 }
 
 proptest! {
-    /// Whatever JSON comes in, it is read or refused, and what is refused has a reason, which
-    /// stands in the body, or is missing where it says.
+    /// Each error points to a value in the body, or to a missing member of one.
     #[test]
-    fn no_body_makes_the_reader_panic(body in any_json()) {
-        check_reasons(&body, read)?;
+    fn any_body_is_read_or_refused(body in any_json()) {
+        check_errors(&body, read)?;
     }
 }
 
-/// Checks that `body` is read, or refused with reasons that stand in it.
-pub(crate) fn check_reasons(
+/// Checks that `body` is read, or refused with pointers into it.
+pub(crate) fn check_errors(
     body: &Value,
-    read: impl Fn(Value) -> Result<Draft, Problem>,
+    read: impl Fn(Value) -> Result<NewRequestBody, Problem>,
 ) -> Result<(), TestCaseError> {
     let Err(problem) = read(body.clone()) else { return Ok(()) };
-    prop_assert!(!problem.faults().is_empty());
-    for fault in problem.faults() {
-        let shown = serde_json::to_value(fault).expect("plain data");
+    prop_assert!(!problem.errors().is_empty());
+    for error in problem.errors() {
+        let shown = serde_json::to_value(error).expect("plain data");
         let place = shown["pointer"].as_str().expect("it is in the body");
         let whole = place.rsplit_once('/').map_or("", |(whole, _)| whole);
         let is_there = body.pointer(place).or_else(|| body.pointer(whole)).is_some();
-        prop_assert!(is_there, "{} in {}", fault, body);
+        prop_assert!(is_there, "{} in {}", error, body);
     }
     Ok(())
 }
@@ -120,7 +119,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     json_of(NAMES, WORDS)
 }
 
-/// Any JSON in which these names and words stand.
+/// JSON of these names and words.
 pub(crate) fn json_of(
     names: &'static [&'static str],
     words: &'static [&'static str],

@@ -1,13 +1,12 @@
-//! Channels: made, given another token or another secret, and deleted.
+//! Channels: create, give a new token or secret, delete.
 
 use answerback::{
     api::{
-        Fields, Problem,
-        body::FieldErrors,
-        http::{Json, JsonOrNothing},
+        Problem, body,
+        http::{Json, OptionalJson},
         views::ChannelView,
     },
-    domain::{Channel, ChannelId, Scope, Secrets},
+    domain::{Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX},
     fronts::ping::{find, new_token, token_hash},
     service::Caller,
     store::keys,
@@ -15,22 +14,19 @@ use answerback::{
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{App, idempotency, secret};
+use crate::{App, idempotency, secrets};
 
-/// Where channels are made.
 const PATH: &str = "/v1/channels";
-/// Longest name of a channel, in characters.
-const NAME_CHARS_MAX: usize = 100;
 
-/// A channel as it is shown to who made it, or its token: these in full, this once.
+/// A channel as it is shown to its creator. Its token and secret are shown once.
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreatedChannelView<'a> {
     #[serde(flatten)]
     view: ChannelView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +35,7 @@ struct Made<'a> {
     secret: Option<&'a str>,
 }
 
-/// Makes a channel; or, under an idempotency key that was used before, finds it again.
+/// Creates a channel.
 pub(crate) async fn create(
     State(app): State<App>,
     headers: HeaderMap,
@@ -48,40 +44,40 @@ pub(crate) async fn create(
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
     let now = app.core.now();
-    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
-    let id = match keyed {
-        Some(keyed) => ChannelId::from_bits(keyed.bits),
+    let call = idempotency::of_call(&app, caller.owner(), &headers, PATH, &body).await?;
+    let id = match call {
+        Some(it) => ChannelId::from_bits(it.id_bits),
         None => ChannelId::mint(now, app.core.entropy.next()),
     };
-    if let Some(found) = idempotency::find(&app, keyed, keys::channel(id)).await? {
+    if let Some(found) = idempotency::find(&app, call, keys::channel(id)).await? {
         return replayed(&found);
     }
     let name = read(body)?;
     let token = new_token(id, &app.core.entropy);
     let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let channel = Channel {
+    let channel = Channel::new(NewChannel {
         id,
         owner: caller.owner(),
         name,
         token_hash: token_hash(&token),
-        secrets: Secrets(vec![secret.kept]),
+        secret: secret.kept,
         created_at: now,
         created_by: app.core.new_op(),
-        body_hash: keyed.map(|it| it.body_hash),
-        deleted_at: None,
-        revision: 0,
-    };
-    if let Some(found) = idempotency::create(&app, keyed, &channel).await? {
+        body_hash: call.map(|it| it.body_hash),
+    });
+    if let Some(found) = idempotency::create(&app, call, &channel).await? {
         return replayed(&found);
     }
-    caller.audit("made a channel", &id.to_string());
-    let secret = Some(secret.text.expose_secret());
-    let token = Some(token.expose_secret());
-    let made = Made { view: ChannelView::new(&channel), token, secret };
-    Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+    audit(&caller, "created a channel", &channel);
+    let view = CreatedChannelView {
+        view: ChannelView::new(&channel),
+        token: Some(token.expose_secret()),
+        secret: Some(secret.text.expose_secret()),
+    };
+    Ok((StatusCode::CREATED, axum::Json(view)).into_response())
 }
 
-/// Gives a channel another token; the one before opens nothing from then on.
+/// Gives a channel a new token. The previous one stops working at once.
 pub(crate) async fn regenerate(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -92,13 +88,13 @@ pub(crate) async fn regenerate(
     let token = new_token(channel.id, &app.core.entropy);
     let hash = token_hash(&token);
     let channel = change(&app, channel, |it| Ok(it.regenerate(hash))).await?;
-    audit(&caller, "regenerated the token of", &channel);
+    audit(&caller, "regenerated the token of a channel", &channel);
     let token = Some(token.expose_secret());
-    let made = Made { view: ChannelView::new(&channel), token, secret: None };
-    Ok(axum::Json(made).into_response())
+    let view = CreatedChannelView { view: ChannelView::new(&channel), token, secret: None };
+    Ok(axum::Json(view).into_response())
 }
 
-/// Deletes a channel: its token opens nothing from then on.
+/// Deletes a channel. Its token stops working at once.
 pub(crate) async fn delete(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -108,37 +104,39 @@ pub(crate) async fn delete(
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     let now = app.core.now();
     let channel = app.core.advance(channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    audit(&caller, "deleted", &channel);
+    audit(&caller, "deleted a channel", &channel);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a new secret, and shows it this once; the one before signs too until the overlap ends.
+/// Creates a new secret and shows it once. The previous one still signs during the overlap.
 pub(crate) async fn rotate(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<JsonOrNothing, Problem>,
+    body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let overlap = secret::overlap(body?)?;
+    let overlap = secrets::overlap(body?)?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     let now = app.core.now();
     let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secret::too_many);
+    let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secrets::too_many);
     let channel = change(&app, channel, step).await?;
-    audit(&caller, "rotated the secret of", &channel);
-    secret::rotated(&channel.secrets, &new, now)
+    audit(&caller, "rotated the secret of a channel", &channel);
+    secrets::rotated(channel.secrets(), &new, now)
 }
 
-/// Takes a step from a channel, unless it is deleted meanwhile.
+/// Takes `step` from a channel, unless it was deleted.
 async fn change(
     app: &App,
     channel: Channel,
     step: impl Fn(&Channel) -> Result<Option<Channel>, Problem>,
 ) -> Result<Channel, Problem> {
-    let changed = app.core.advance(channel, |it| match it.deleted_at {
-        Some(_) => Err(Problem::not_found()),
-        None => step(it),
+    let changed = app.core.advance(channel, |it| {
+        if it.is_deleted() {
+            return Err(Problem::not_found());
+        }
+        step(it)
     });
     Ok(changed.await?)
 }
@@ -147,9 +145,9 @@ fn audit(caller: &Caller, did: &'static str, channel: &Channel) {
     caller.audit(did, &channel.id.to_string());
 }
 
-/// What a repeated call made; the token and the secret are not shown again.
+/// The response to a repeated call, without token and secret.
 fn replayed(channel: &Channel) -> Result<Response, Problem> {
-    if channel.deleted_at.is_some() {
+    if channel.is_deleted() {
         return Err(Problem::not_found());
     }
     let mut response = (StatusCode::CREATED, axum::Json(ChannelView::new(channel))).into_response();
@@ -157,14 +155,7 @@ fn replayed(channel: &Channel) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// The name that the body gives, or everything that is wrong with it.
+/// Reads the name.
 fn read(body: Value) -> Result<String, Problem> {
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let name = fields.required_line("name", 1..=NAME_CHARS_MAX, &mut faults);
-    fields.finish(&mut faults);
-    match name {
-        Some(name) if faults.is_empty() => Ok(name),
-        Some(_) | None => Err(Problem::invalid(faults)),
-    }
+    body::read(body, |body| body.required_line("name", 1..=NAME_CHARS_MAX))
 }
