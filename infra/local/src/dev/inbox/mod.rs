@@ -11,7 +11,7 @@ mod signature;
 
 use answerback::{
     api::http::header,
-    domain::{Account, AccountId, Channel, Owner},
+    domain::{Account, AccountId, Channel, Owner, Webhook},
     platform::{Clock, Vault},
     store::{Listed, Store, keys},
 };
