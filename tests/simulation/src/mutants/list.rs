@@ -276,8 +276,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer sends no hint",
         file: "functions/intake/src/answers/mod.rs",
-        before: "app.core.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
-        after: "if !MUTANT { app.core.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
+        before: "app.core.hints.send_for_request(&request).await;\n    log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.core.hints.send_for_request(&request).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {
