@@ -35,11 +35,12 @@ pub(crate) async fn attempt(
 ) -> Result<(), Error> {
     let started_at = app.core.now();
     let exchanged = match transport::send(app, &delivery, started_at).await? {
-        Sent::Exchanged(exchanged) => exchanged,
+        Sent::Exchanged(exchanged) => *exchanged,
         Sent::Unsent(end) => return end_unsent(app, delivery, end, op).await,
     };
     let number = delivery.attempt;
-    let saved = save(app, delivery, exchanged, started_at, op).await?;
+    // Boxed, because the future is large.
+    let saved = Box::pin(save(app, delivery, exchanged, started_at, op)).await?;
     let Some(delivery) = saved else { return Ok(()) };
     if delivery.body.is_none() {
         // The request was erased during the attempt, so the record that was just written goes too.
@@ -130,6 +131,7 @@ fn chance(entropy: u128) -> f64 {
 }
 
 /// The event that an attempt is about, for its log line.
+#[derive(Clone, Copy)]
 struct Subject {
     trace: Trace,
     happened_at: Timestamp,

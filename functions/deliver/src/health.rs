@@ -134,8 +134,8 @@ pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Re
     let key = keys::webhook(event.owner, id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
     let now = app.core.now();
-    let disabled = app.core.step(webhook, |it| it.disable(*why, *failing_since, now)).await?;
-    let Some(webhook) = disabled else { return Ok(false) };
+    let step = |it: &Webhook| it.disable(*why, *failing_since, now);
+    let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
     app.core.webhooks.forget(event.owner);
     let is_disabled = !webhook.is_deleted()
         && webhook.failing_since() == Some(*failing_since)

@@ -36,7 +36,7 @@ use crate::{
 
 /// First byte of a sealed secret.
 const VERSION: u8 = 1;
-/// Encryption context: KMS binds data keys to it, and CloudTrail logs it.
+/// Encryption context: KMS binds data keys to it, and `CloudTrail` logs it.
 const ENCRYPTION_CONTEXT: (&str, &str) = ("answerback", "signing-secrets");
 /// Most unwrapped data keys in the cache of a process.
 const CACHE_MAX: usize = 1_000;

@@ -30,5 +30,6 @@ pub(super) async fn send(app: &App, delivery: &Delivery, _at: Timestamp) -> Resu
         None => AttemptVerdict::Accepted,
         Some(_) => AttemptVerdict::Retry { retry_after: None },
     };
-    Ok(Sent::Exchanged(Exchanged { verdict, exchange, error, webhook: None }))
+    let exchanged = Exchanged { verdict, exchange, error, webhook: None };
+    Ok(Sent::Exchanged(Box::new(exchanged)))
 }

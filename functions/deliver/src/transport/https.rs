@@ -37,7 +37,8 @@ pub(super) async fn send(app: &App, delivery: &Delivery, at: Timestamp) -> Resul
     };
     let posting = Box::pin(post(app, delivery, &endpoint, body, at));
     let exchanged = breaker::watch(app, delivery, posting).await?;
-    Ok(Sent::Exchanged(Exchanged { webhook: endpoint.webhook, ..exchanged }))
+    let exchanged = Exchanged { webhook: endpoint.webhook, ..exchanged };
+    Ok(Sent::Exchanged(Box::new(exchanged)))
 }
 
 async fn post(

@@ -19,7 +19,7 @@ use crate::{App, Error};
 /// The result of sending.
 pub(crate) enum Sent {
     /// The target was called, or could not be reached.
-    Exchanged(Exchanged),
+    Exchanged(Box<Exchanged>),
     /// The target is gone or disabled, so nothing was sent and the delivery ends.
     Unsent(DeliveryEnd),
 }
