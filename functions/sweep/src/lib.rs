@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{Delivery, Event, Request, request::RequestState},
-    platform::{Group, Hint},
+    platform::{Group, Hint, OutgoingHint},
     service::Core,
     store::{self, Due, DueItem, Item, Saved, keys},
 };
@@ -163,7 +163,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
             Ok(Step::Settled(settled)) => swept.note(settled),
             Ok(Step::HandOn { group, hint, then, settled }) => {
                 swept.note(settled);
-                hints.push((group, hint, Duration::ZERO));
+                hints.push(OutgoingHint { group, hint, delay: Duration::ZERO });
                 handed_on.push((due, then));
             }
             Err(err) => postpone(app, &due, err, now, swept).await,

@@ -53,7 +53,7 @@ pub(crate) async fn record(
                 .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
         })
         .await?;
-    app.core.hints.send_for_request(&request, false, now).await;
+    app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "recorded an answer");
     Ok(request)
 }

@@ -44,6 +44,21 @@ fn what_runs_is_not_held_and_what_its_worker_left_is() {
 }
 
 #[test]
+fn ready_delivery_is_one_that_start_leases() {
+    let leased = started(&delivery(), at(0), ME);
+    let failed = finished(&leased, RETRY, at(1), ME);
+    let starts_max = failed.retry().starts_max();
+    let crashing = Delivery { starts: starts_max, ..failed.clone() };
+    let done = finished(&leased, AttemptVerdict::Accepted, at(1), ME);
+    for it in [delivery(), leased, failed, crashing, done] {
+        for (expected, second) in [(0, 0), (1, 0), (1, 46), (1, 47), (1, 500), (2, 500)] {
+            let is_leased = matches!(it.start(expected, at(second), OTHER), Start::Attempt(_));
+            assert_eq!(it.is_ready(expected, at(second)), is_leased, "{expected} {second} {it:?}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_held_for_more_than_six_hours_in_all() {
     let mut waiting = delivery();
     let mut now = at(0);
