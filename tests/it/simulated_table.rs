@@ -178,7 +178,7 @@ fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
 
     // Two more that get there before the second, which then never shows.
     assert_eq!(table.postpone(&key, 3, 1, 200), 1);
-    table.disarm(&key, 3, 300);
+    table.quarantine(&key, 3, 300);
     assert_eq!(shows(&table, 199), [Some(number(1))]);
     assert_eq!(shows(&table, 200), [Some(number(3))]);
     for at in [300, 400, 1_000] {

@@ -4,7 +4,7 @@ use answerback::{
     domain::{
         Attempt, CallbackUrl, Delivery, OpId, Trace,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
-        delivery::{AttemptVerdict, DeliveryEnd, DeliveryState, FailureReason, Target},
+        delivery::{AttemptVerdict, DeliveryEnd, DeliveryState, FailureReason, Lane, Target},
         profile::{Permanent, Spec},
         retry,
     },
@@ -65,10 +65,10 @@ pub(crate) async fn attempt(
     let attempt = delivery.attempt;
     let (trace, happened_at) = (delivery.trace_or_own(), delivery.happened_at);
     let heard = breaker::heard(&delivery, &record, op);
-    let is_slow = breaker::is_slow_after(app, heard.as_ref());
+    let lane = if breaker::is_slow_after(app, heard.as_ref()) { Lane::Slow } else { Lane::Fast };
     let finish = app.core.advance(delivery, |it| {
         let next = it.finish(sent.verdict, now, chance, op);
-        Ok::<_, std::convert::Infallible>(next.map(|it| it.retried_in_slow_lane(is_slow)))
+        Ok::<_, std::convert::Infallible>(next.map(|it| it.retried_in(lane)))
     });
     let (recorded, finished, (), ()) = futures::join!(
         app.core.store.create(&record),

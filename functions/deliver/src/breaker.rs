@@ -21,7 +21,7 @@ use answerback::{
     Promise,
     domain::{
         AccountId, Attempt, Breaker, Delivery, OpId,
-        breaker::{self, Authority, Heard, SLOW},
+        breaker::{self, Authority, HealthSample, SLOW_AFTER},
     },
     platform::Lane,
     store::{self, AdvanceError, Saved, keys},
@@ -56,7 +56,7 @@ pub(crate) enum Route {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Observation {
     /// An attempt ended.
-    Heard(Heard, OpId),
+    Heard(HealthSample, OpId),
     /// An attempt takes long.
     KeepsWaiting,
 }
@@ -69,8 +69,8 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
-        let trial = match known.way(now, op) {
-            breaker::Route::Barred(until) if delivery.patience().is_some() => {
+        let trial = match known.route(now, op) {
+            breaker::Route::Wait(until) if delivery.breaker_wait_left().is_some() => {
                 return Route::Hold(until + spread(delivery));
             }
             _ if lane == Lane::Fast => {
@@ -78,7 +78,7 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
                 let is_free = !known.needs_slow_lane() && !is_crowded;
                 return if is_free { Route::Attempt } else { Route::SlowLane };
             }
-            breaker::Route::Clear | breaker::Route::Barred(_) => return Route::Attempt,
+            breaker::Route::Clear | breaker::Route::Wait(_) => return Route::Attempt,
             breaker::Route::Trial(trial) => *trial,
         };
         match write(app, &trial).await {
@@ -113,8 +113,8 @@ pub(crate) async fn pass(
     let step = |it: &Delivery| {
         Ok::<_, Infallible>(match way {
             Route::Attempt => None,
-            Route::SlowLane => it.change_lane(expected, now),
-            Route::Hold(until) => it.hold(expected, until, now),
+            Route::SlowLane => it.move_to_slow_lane(expected, now),
+            Route::Hold(until) => it.wait_for_breaker(expected, until, now),
         })
     };
     if way == Route::Attempt {
@@ -138,7 +138,7 @@ pub(crate) async fn pass(
 pub(crate) async fn watched<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
     let Some(receiver) = receiver(delivery) else { return sending.await };
     let _running = app.breakers.begin(&receiver, app.core.now());
-    match select(&mut sending, pin!(app.core.clock.sleep(SLOW))).await {
+    match select(&mut sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => {
             futures::join!(sending, note(app, &receiver, Observation::KeepsWaiting)).0
@@ -153,7 +153,7 @@ pub(crate) fn heard(
     op: OpId,
 ) -> Option<(ReceiverKey, Observation)> {
     let receiver = receiver(delivery)?;
-    Some((receiver, Observation::Heard(Heard::of(attempt), op_of(delivery, op))))
+    Some((receiver, Observation::Heard(HealthSample::of(attempt), op_of(delivery, op))))
 }
 
 /// Whether, after this, deliveries to its receiver belong into the slow lane.
@@ -237,7 +237,7 @@ async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error
 }
 
 fn receiver(delivery: &Delivery) -> Option<ReceiverKey> {
-    delivery.host().map(|host| (delivery.owner.account, host))
+    delivery.authority().map(|host| (delivery.owner.account, host))
 }
 
 /// How long after the first of those that are held this one comes back: each has a time of its own.
@@ -256,7 +256,7 @@ fn log_opening(next: &Breaker) {
     if next.has_just_opened() {
         tracing::warn!(
             account.id = %next.account,
-            host = %next.host,
+            host = %next.authority,
             BreakerOpenings = 1,
             "a breaker opened"
         );
@@ -276,8 +276,8 @@ impl Observation {
     /// What is known after it; nothing if it is no news.
     pub(crate) fn after(self, known: &Breaker, now: Timestamp) -> Option<Breaker> {
         match self {
-            Self::Heard(heard, op) => known.heard(heard, now, op),
-            Self::KeepsWaiting => known.keeps_waiting(now),
+            Self::Heard(heard, op) => known.record(heard, now, op),
+            Self::KeepsWaiting => known.mark_slow(now),
         }
     }
 }

@@ -153,7 +153,7 @@ impl<'a> Worker<'a> {
                 Route::Attempt if attempts_now => delivery.begin_leased(self.now, op),
                 Route::Attempt => delivery,
                 Route::SlowLane => delivery.begin_in_slow_lane(self.now),
-                Route::Hold(until) => delivery.begin_held(until, self.now),
+                Route::Hold(until) => delivery.begin_behind_breaker(until, self.now),
             };
             let put = self.app.core.store.create(&delivery).await.map(|saved| match saved {
                 Saved::Saved => Some(delivery),
@@ -247,7 +247,7 @@ fn addressees(request: &Request, event: &OutboxEvent, webhooks: &[Webhook]) -> V
     let callback = request.policy.callback.as_ref().filter(|it| it.events.contains(&event.kind));
     let callback =
         callback.map(|it| Addressee::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
-    let bus = (request.published && event.kind.is_published()).then(|| Addressee {
+    let bus = (request.is_published && event.kind.is_published()).then(|| Addressee {
         name: BUS.to_owned(),
         target: Target::Bus,
         webhook: None,

@@ -34,7 +34,7 @@ pub(crate) async fn clean_up(
     request: &Request,
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let RequestState::Erased { n_looks, .. } = request.state else { return Ok(()) };
+    let RequestState::Erased { n_searches, .. } = request.state else { return Ok(()) };
     let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
@@ -57,7 +57,7 @@ pub(crate) async fn clean_up(
             .related::<Delivery>(&Related::Request(request.id), PAGE, cursor.as_ref())
             .await?;
         // What has no body was dealt with; the last look reads its attempts once more.
-        let left = items.into_iter().filter(|it| it.body.is_some() || n_looks <= 1);
+        let left = items.into_iter().filter(|it| it.body.is_some() || n_searches <= 1);
         stream::iter(left.map(|it| erase(app, it)))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
@@ -68,7 +68,7 @@ pub(crate) async fn clean_up(
         }
     }
     let now = app.core.now();
-    step(app, request.clone(), |it| it.looked_for_deliveries(now)).await
+    step(app, request.clone(), |it| it.searched_for_deliveries(now)).await
 }
 
 /// Cancels one delivery, unless it is done, and erases its content and that of its attempts.

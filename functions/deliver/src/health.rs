@@ -15,7 +15,7 @@ use answerback::{
     domain::{
         Event, EventType, OpId, Webhook,
         delivery::{AttemptVerdict, FailureReason},
-        posted::Disables,
+        event::Disables,
         webhook::DisableReason,
     },
     platform::{Group, Hint},
@@ -69,13 +69,13 @@ async fn note(
     };
     let Some(webhook) = webhook else { return Ok(()) };
     let now = app.core.now();
-    let why = match webhook.failing_since {
+    let reason = match webhook.failing_since {
         Some(since) if is_gone => Some((DisableReason::Gone, since)),
-        Some(since) if webhook.is_hopeless(now) => Some((DisableReason::Failing, since)),
+        Some(since) if webhook.has_failed_too_long(now) => Some((DisableReason::Failing, since)),
         _ => None,
     };
-    match why {
-        Some((why, since)) => announce(app, &webhook, why, since, now).await,
+    match reason {
+        Some((reason, since)) => announce(app, &webhook, reason, since, now).await,
         None => Ok(()),
     }
 }
@@ -94,19 +94,19 @@ async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error>
 async fn announce(
     app: &App,
     webhook: &Webhook,
-    why: DisableReason,
+    reason: DisableReason,
     failing_since: Timestamp,
     now: Timestamp,
 ) -> Result<(), store::Error> {
     let data = json!({
         "webhook_id": webhook.id.as_str(),
-        "reason": disabled_reason(why),
+        "reason": disabled_reason(reason),
         "failing_since": Time(failing_since),
     });
     let event = Event {
-        id: webhook.disabling(failing_since),
+        id: webhook.disabled_event_id(failing_since),
         owner: webhook.owner,
-        created_by: OpId::new(webhook.disabling(failing_since).bits()),
+        created_by: OpId::new(webhook.disabled_event_id(failing_since).bits()),
         body_hash: None,
         created_at: now,
         trace: None,
@@ -116,7 +116,7 @@ async fn announce(
         base_url: String::new(),
         callback: None,
         webhook: None,
-        disables: Some(Disables { webhook: webhook.id.clone(), why, failing_since }),
+        disables: Some(Disables { webhook: webhook.id.clone(), reason, failing_since }),
         is_dispatched: false,
         due_at: Some(now),
         revision: 0,
@@ -133,12 +133,12 @@ async fn announce(
 
 /// Disables what `event` says is to be. Whether it is so: it may have recovered meanwhile.
 pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
-    let Disables { webhook: id, why, failing_since } = disables;
+    let Disables { webhook: id, reason, failing_since } = disables;
     let key = keys::webhook(event.owner, id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
     let now = app.core.now();
     let step =
-        |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*why, *failing_since, now));
+        |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*reason, *failing_since, now));
     let webhook = match app.core.advance(webhook, step).await {
         Ok(webhook) => webhook,
         Err(AdvanceError::Gone) => return Ok(false),
@@ -146,12 +146,12 @@ pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Re
         Err(AdvanceError::Refused(never)) => match never {},
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
-    app.core.webhooks.forget(event.owner);
+    app.core.webhooks.evict(event.owner);
     let is_so = webhook.deleted_at.is_none()
         && webhook.failing_since == Some(*failing_since)
-        && webhook.disabled.is_some_and(|it| it.why == *why);
+        && webhook.disabled.is_some_and(|it| it.reason == *reason);
     if is_so {
-        tracing::warn!(account.id = %event.owner.account, webhook.id = %id, reason = disabled_reason(*why), "disabled a webhook");
+        tracing::warn!(account.id = %event.owner.account, webhook.id = %id, reason = disabled_reason(*reason), "disabled a webhook");
     }
     Ok(is_so)
 }

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 use answerback::{
     domain::{
         CallbackRules, Delivery, DeliveryId, Event, Request, RequestId,
-        delivery::{DeliveryState, Start},
+        delivery::{DeliveryState, StartDecision},
         request::RequestState,
     },
     egress,
@@ -198,7 +198,7 @@ async fn start(
     let op = app.core.new_op();
     let now = app.core.now();
     if has_time(delivery.timeout(), now, ends_at)
-        && let Start::Attempt(_) = delivery.start(expected, now, op)
+        && let StartDecision::Attempt(_) = delivery.start(expected, now, op)
     {
         match breaker::pass(app, delivery, (expected, hops, lane), op).await? {
             Some(passed) => delivery = passed,
@@ -216,20 +216,20 @@ async fn start(
             return Ok(());
         }
         let (next, is_attempt) = match delivery.start(expected, now, op) {
-            Start::Nothing => return Ok(()),
-            Start::Mine => {
+            StartDecision::Skip => return Ok(()),
+            StartDecision::AlreadyMine => {
                 attempt::attempt(app, delivery, op, hops).await?;
                 return Ok(());
             }
-            Start::Early(not_before) => {
+            StartDecision::TooEarly(not_before) => {
                 if let Some(hint) = Hint::delivery(id, expected).in_lane(lane).hop(hops) {
                     let group = Group::of(&delivery);
                     app.core.hints.send(group, &hint, until(not_before, now)).await;
                 }
                 return Ok(());
             }
-            Start::Attempt(next) => (*next, true),
-            Start::GiveUp(next) => (*next, false),
+            StartDecision::Attempt(next) => (*next, true),
+            StartDecision::GiveUp(next) => (*next, false),
         };
         match app.core.store.save(&next).await? {
             Saved::Saved if is_attempt => {

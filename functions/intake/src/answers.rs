@@ -16,7 +16,7 @@ use answerback::{
     },
     page,
     service::{
-        answering::{Asked, Said, html, misfit_problem},
+        answering::{OpenedLink, Submission, html, misfit_problem},
         requests::refused,
     },
     store::AdvanceError,
@@ -59,7 +59,7 @@ pub(crate) async fn answer_by_json(
     let request = record(&app, asked.request, row, &answer)
         .await
         .map_err(|lost| answer_problem(lost, row, false))?;
-    let asked = Asked { request, row };
+    let asked = OpenedLink { request, row };
     let recorded =
         Recorded { response: asked.response(), status: views::request_status(&asked.request) };
     Ok(axum::Json(recorded).into_response())
@@ -91,7 +91,7 @@ pub(crate) async fn answer_by_form(
         if let Some(refusal) = asked.refusal(app.core.now()) {
             return Ok(refused_page(&app, asked.request, row, &refusal));
         }
-        let said = Said { values: Some(&values), misfits: &misfits, is_second_try: false };
+        let said = Submission { values: Some(&values), misfits: &misfits, is_second_try: false };
         let page = asked.page(&said, app.core.now());
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, page));
     }
@@ -105,8 +105,8 @@ pub(crate) async fn answer_by_form(
 }
 
 /// What the link opens, as it is now.
-async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(app.core.find_asked(token).await?)
+async fn find(app: &App, token: &str) -> Result<Option<OpenedLink>, Problem> {
+    Ok(app.core.open_link(token).await?)
 }
 
 /// The texts of a form as values of the question's fields, and those that are none.
@@ -159,8 +159,8 @@ fn refused_page(app: &App, request: Request, row: usize, refusal: &Refusal) -> R
 }
 
 fn shown(app: &App, request: Request, row: usize, status: StatusCode, again: bool) -> Response {
-    let said = Said { is_second_try: again, ..Said::default() };
-    html(status, Asked { request, row }.page(&said, app.core.now()))
+    let said = Submission { is_second_try: again, ..Submission::default() };
+    html(status, OpenedLink { request, row }.page(&said, app.core.now()))
 }
 
 fn busy() -> Response {

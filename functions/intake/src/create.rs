@@ -96,7 +96,7 @@ pub(crate) async fn make(
     }
 
     let draft = read(body)?;
-    let is_counted = app.core.accounts.room_for_a_request(owner).await?;
+    let is_counted = app.core.accounts.check_pending_limit(owner).await?;
     if let Some(callback) = &draft.policy.callback {
         callback::check(app, &callback.receiver, callback::URL, draft.probe, host).await?;
     }
@@ -117,7 +117,7 @@ pub(crate) async fn make(
         link_secret: LinkSecret(app.core.entropy.next().to_be_bytes()),
         is_counted,
         base_url: callback::base_url(app, headers, host),
-        published: app.publishes,
+        is_published: app.publishes,
         rows: Vec::new(),
         state: RequestState::Pending,
         outbox: Vec::new(),

@@ -8,7 +8,7 @@ use answerback::{
     domain::{
         Question,
         quorum::{Count, Quorum},
-        reading::{
+        consumption::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
         },

@@ -117,7 +117,7 @@ pub(crate) async fn delete(
     let webhook = find_there(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("deleted a webhook", &id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -174,20 +174,20 @@ async fn make(
         created_at: now,
         updated_by: op,
         updated_at: now,
-        disabled: (!draft.enabled).then_some(Disabled { why: DisableReason::ByHand, at: now }),
+        disabled: (!draft.enabled).then_some(Disabled { reason: DisableReason::ByHand, at: now }),
         settings: draft.settings,
         failing_since: None,
         secrets: Secrets(vec![secret.kept]),
         deleted_at: None,
         revision: 0,
     };
-    let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
+    let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced_by(&first));
     // What is in the place of one that was deleted is written over it.
     let saved = match webhook.revision {
         0 => app.core.store.create(&webhook).await?,
         _ => app.core.store.save(&webhook).await?,
     };
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     match saved {
         Saved::Saved => (),
         // A write of ours whose answer was lost, come back.
@@ -239,7 +239,7 @@ async fn change(
         Some(_) => Err(Problem::not_found()),
     };
     let webhook = app.core.advance(webhook, step).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(axum::Json(WebhookView::new(&webhook)).into_response())
 }

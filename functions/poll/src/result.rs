@@ -9,7 +9,7 @@ use answerback::{
         http::Json,
         views::{self, ResultData, Time},
     },
-    domain::{OpId, Request, Scope, reading::ReadOutcome, request::RequestState},
+    domain::{OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
     service::requests::{callback_delivery, find},
     store::Saved,
 };

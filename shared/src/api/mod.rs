@@ -3,6 +3,7 @@
 pub mod body;
 pub mod http;
 mod problem;
+pub mod trace;
 pub mod views;
 
 pub use body::Fields;

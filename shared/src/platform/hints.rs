@@ -26,6 +26,8 @@ use crate::{
 
 pub use group::Group;
 
+pub use crate::domain::delivery::Lane;
+
 /// Most hints in one call.
 const BATCH_MAX: usize = 10;
 /// How often sending is tried. The sweep finds what no hint was sent for, but a minute later.
@@ -75,15 +77,6 @@ pub enum Hint {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         slow: bool,
     },
-}
-
-/// Which of the queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// For everything, unless it is known to take long.
-    Fast,
-    /// For deliveries to receivers that are slow, or down.
-    Slow,
 }
 
 /// A hint to be sent: whose, which, and after how long.
@@ -143,7 +136,7 @@ impl Hint {
 
     /// Attempt this delivery as it stands, in the lane where it is.
     pub fn of(delivery: &Delivery) -> Self {
-        let (id, slow) = (delivery.id.to_string(), delivery.is_in_slow_lane());
+        let (id, slow) = (delivery.id.to_string(), delivery.lane() == Lane::Slow);
         Self::Delivery { id, attempt: delivery.attempt, hops: 0, slow }
     }
 

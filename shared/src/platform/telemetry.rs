@@ -70,7 +70,7 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "OldestDueAge", unit: "Seconds", by: None },
     // From sweeps that came upon something bad.
     count("SweepErrors", None),
-    count("SetAside", None),
+    count("Quarantined", None),
     // By how much at least this machine's clock and DynamoDB's differ, where that is much.
     milliseconds("ClockSkew"),
 ];

@@ -7,8 +7,8 @@ mod webhooks;
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
     Subscriptions,
-    breaker::{Health, Heard, Route},
-    delivery::{self, AttemptVerdict, Start},
+    breaker::{Health, HealthSample, Route},
+    delivery::{self, AttemptVerdict, StartDecision},
     request::{self, CLOCK_GUARD},
 };
 use std::{fmt::Debug, time::Duration};
@@ -62,7 +62,7 @@ fn request_moved(
         2..6 => request.read(now, *op).1,
         6 => match &request.state {
             request::RequestState::Ended(request::RequestEnd {
-                reading: crate::domain::reading::Consumption::Leased { op, .. },
+                reading: crate::domain::consumption::Consumption::Leased { op, .. },
                 ..
             }) => request.acknowledge(*op, now).ok()?,
             _ => None,
@@ -72,7 +72,7 @@ fn request_moved(
         9 => request.dispatched(&numbers, now),
         10 => Some(request.hinted(now)),
         11 => request.erase(now),
-        12 => request.looked_for_deliveries(now),
+        12 => request.searched_for_deliveries(now),
         _ => request.answer(row, answer, Subscriptions::ALL, request.created_at, *op).ok()?,
     }
 }
@@ -93,8 +93,8 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
     ];
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
     match kind % 15 {
-        12 => delivery.hold(delivery.attempt, now + Duration::from_mins(9), now),
-        13 => delivery.change_lane(delivery.attempt, now),
+        12 => delivery.wait_for_breaker(delivery.attempt, now + Duration::from_mins(9), now),
+        13 => delivery.move_to_slow_lane(delivery.attempt, now),
         14 => finish(AttemptVerdict::Retry { retry_after: None })
             .map(|it| it.retried_in_slow_lane(true)),
         0 => delivery.erase(now, *op),
@@ -104,8 +104,8 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
         4 => finish(AttemptVerdict::Permanent(reasons[*row])),
         5..8 => finish(AttemptVerdict::Retry { retry_after: None }),
         _ => match delivery.start(delivery.attempt, now, *op) {
-            Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
-            Start::Mine | Start::Early(_) | Start::Nothing => None,
+            StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
+            StartDecision::AlreadyMine | StartDecision::TooEarly(_) | StartDecision::Skip => None,
         },
     }
 }
@@ -266,17 +266,17 @@ proptest! {
             let health = match chance.0 % 7 {
                 0 => Health::Up,
                 1 => Health::TimedOut,
-                2 => return match it.way(now, chance.3) {
+                2 => return match it.route(now, chance.3) {
                     Route::Trial(next) => Some(*next),
-                    Route::Clear | Route::Barred(_) => None,
+                    Route::Clear | Route::Wait(_) => None,
                 },
                 _ => Health::Down,
             };
-            it.heard(Heard { health, took: Duration::ZERO }, now, chance.3)
+            it.record(HealthSample { health, took: Duration::ZERO }, now, chance.3)
         });
         let breaker: Breaker = read(attributes.clone()).expect("it is readable");
         let kept_until = seconds_of(&attributes, "ttl").expect("idle ones vanish");
-        if let Route::Barred(until) = breaker.way(breaker.changed_at, OpId(0)) {
+        if let Route::Wait(until) = breaker.route(breaker.changed_at, OpId(0)) {
             prop_assert!(until.as_second() + 3_600 < kept_until);
         }
     }

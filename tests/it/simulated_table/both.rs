@@ -93,8 +93,8 @@ impl Both {
             }
             Operation::Disarm(key, due_at) => {
                 let key = self.key(key);
-                self.simulated.disarm(&key, due_at, now);
-                self.real.disarm(key, time(due_at)).await?;
+                self.simulated.quarantine(&key, due_at, now);
+                self.real.quarantine(key, time(due_at)).await?;
             }
             Operation::CountUp(key, max, expires_at) => {
                 let key = self.key(key);

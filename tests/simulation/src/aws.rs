@@ -114,13 +114,13 @@ impl Table for Process {
         })
     }
 
-    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
+    fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
         Box::pin(async move {
             let what = || format!("sets aside {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
-                it.table.disarm(&key, due_at.as_millisecond(), visible_at);
+                it.table.quarantine(&key, due_at.as_millisecond(), visible_at);
             };
             self.dynamodb("set an item aside", what, effect).await
         })

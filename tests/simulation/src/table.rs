@@ -166,7 +166,7 @@ impl SimulatedTable {
     }
 
     /// Takes an item out of the due index, unless its timer is no longer set to `due_at`.
-    pub fn disarm(&mut self, key: &Key, due_at: i64, visible_at: i64) {
+    pub fn quarantine(&mut self, key: &Key, due_at: i64, visible_at: i64) {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return };
         if kept.number("due_at") == Some(due_at) {

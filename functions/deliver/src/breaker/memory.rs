@@ -147,7 +147,7 @@ fn unknown((account, host): &ReceiverKey) -> Breaker {
 mod tests {
     use answerback::domain::{
         AccountId, OpId,
-        breaker::{Authority, Health, Heard},
+        breaker::{Authority, Health, HealthSample},
     };
 
     use super::*;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn failure(op: u64) -> Observation {
-        Observation::Heard(Heard { health: Health::Down, took: Duration::ZERO }, OpId(op))
+        Observation::Heard(HealthSample { health: Health::Down, duration: Duration::ZERO }, OpId(op))
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(breakers.recall(&receiver, NOW), None);
         let closed = unknown(&receiver);
         let until = NOW + Duration::from_hours(1);
-        let open = Breaker { state: BreakerState::Open { until, n_times: 1 }, ..closed.clone() };
+        let open = Breaker { state: BreakerState::Open { until, n_openings: 1 }, ..closed.clone() };
         for (breaker, believed) in [(closed, CACHE_TTL), (open, OPEN_CACHE_TTL)] {
             breakers.remember(&receiver, breaker.clone(), NOW);
             let last = NOW + believed - Duration::from_millis(1);

@@ -43,7 +43,7 @@ pub(crate) async fn recover(
     let Json(body) = body?;
     let (since, until) = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
-    let related = Related::Webhook(caller.owner(), webhook.id);
+    let related = Related::WebhookDeliveries(caller.owner(), webhook.id);
     let began = app.core.now();
     let (mut n_redelivered, mut cursor) = (0_u32, None);
     let is_complete = loop {

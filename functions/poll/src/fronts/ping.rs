@@ -8,7 +8,7 @@ use answerback::{
     domain::{
         Channel, Delivery, MessageId, Request, RequestId,
         delivery::{DeliveryEnd, DeliveryState},
-        reading::ReadOutcome,
+        consumption::ReadOutcome,
         request::RequestState,
     },
     fronts::ping::{PingProblem, of_token},

@@ -6,10 +6,10 @@ use super::*;
 
 const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-const UP: Heard = Heard { health: Health::Up, took: Duration::ZERO };
-const DOWN: Heard = Heard { health: Health::Down, took: Duration::ZERO };
-const TIMED_OUT: Heard = Heard { health: Health::TimedOut, took: Duration::from_secs(1) };
-const UNKNOWN: Heard = Heard { health: Health::Unknown, took: Duration::from_secs(9) };
+const UP: Heard = HealthSample { health: Health::Up, took: Duration::ZERO };
+const DOWN: Heard = HealthSample { health: Health::Down, took: Duration::ZERO };
+const TIMED_OUT: Heard = HealthSample { health: Health::TimedOut, took: Duration::from_secs(1) };
+const UNKNOWN: Heard = HealthSample { health: Health::Unknown, took: Duration::from_secs(9) };
 
 /// So many seconds after the start.
 fn at(seconds: u64) -> Timestamp {
@@ -68,7 +68,7 @@ fn five_failures_in_a_row_open_it_for_a_minute() {
     assert_eq!(recovered.state, BreakerState::Closed { failed: Vec::new() });
     let five = after(&four, TIMED_OUT, at(2), 5);
     assert_eq!(five.state, BreakerState::Open { until: at(62), n_times: 1 });
-    assert_eq!(five.way(at(61), OpId(9)), Route::Barred(at(62)));
+    assert_eq!(five.way(at(61), OpId(9)), Route::Wait(at(62)));
     assert!(five.needs_slow_lane());
     // What had begun before fails as well, and is no news.
     assert_eq!(five.heard(TIMED_OUT, at(3), OpId(6)), None);
@@ -79,7 +79,7 @@ fn one_tries_when_its_time_is_over_and_the_others_wait_for_what_comes_of_it() {
     let open = opened(at(0));
     let trial = tried(&open, at(60), 7);
     assert_eq!(trial.state, BreakerState::Trial { by: OpId(7), until: at(90), n_times: 1 });
-    assert_eq!(trial.way(at(61), OpId(8)), Route::Barred(at(90)));
+    assert_eq!(trial.way(at(61), OpId(8)), Route::Wait(at(90)));
     assert_eq!(trial.way(at(61), OpId(7)), Route::Clear, "its own write, come back");
     assert_eq!(trial.heard(DOWN, at(62), OpId(8)), None, "others' failures do not decide");
     // Whoever tried has died.
@@ -117,16 +117,16 @@ fn who_keeps_times_of_its_own_counts_as_well() {
 
 #[test]
 fn slow_is_whoever_took_long_last() {
-    let long = Heard { took: SLOW + Duration::from_millis(1), ..UP };
+    let long = HealthSample { took: SLOW + Duration::from_millis(1), ..UP };
     let slow = after(&unknown(), long, at(0), 1);
     assert!(slow.needs_slow_lane());
     assert_eq!(slow.way(at(0), OpId(2)), Route::Clear);
     assert_eq!(slow.heard(long, at(1), OpId(2)), None);
-    assert_eq!(slow.keeps_waiting(at(1)), None);
+    assert_eq!(slow.mark_slow(at(1)), None);
     assert_eq!(slow.heard(UNKNOWN, at(1), OpId(2)), None);
     assert!(!after(&slow, UP, at(1), 2).needs_slow_lane());
 
-    let waiting = unknown().keeps_waiting(at(3)).expect("it is news");
+    let waiting = unknown().mark_slow(at(3)).expect("it is news");
     assert!(waiting.needs_slow_lane());
     assert!(!after(&waiting, UP, at(4), 1).is_slow, "with others it went faster");
     assert!(after(&unknown(), TIMED_OUT, at(0), 1).is_slow);
@@ -149,13 +149,13 @@ proptest! {
             if kind == 5 {
                 let Route::Trial(next) = breaker.way(now, op) else { continue };
                 prop_assert_eq!(next.way(now, op), Route::Clear);
-                prop_assert!(matches!(next.way(now, OpId(u64::MAX)), Route::Barred(_)));
+                prop_assert!(matches!(next.way(now, OpId(u64::MAX)), Route::Wait(_)));
                 prop_assert!(in_a_row >= FAILURES_MAX);
                 breaker = *next;
             } else {
                 let health = [Health::Up, Health::Down, Health::Down, Health::TimedOut, Health::Unknown];
                 let health = health[usize::from(kind)];
-                let heard = Heard { health, took: Duration::from_millis(took * 60) };
+                let heard = HealthSample { health, took: Duration::from_millis(took * 60) };
                 if let Some(next) = breaker.heard(heard, now, op) {
                     prop_assert_eq!(next.heard(heard, now, op), None);
                     breaker = next;
@@ -169,7 +169,7 @@ proptest! {
                 prop_assert_eq!(is_closed, in_a_row < FAILURES_MAX);
             }
             prop_assert_eq!(breaker.revision, before.revision + u64::from(breaker != before));
-            if let Route::Barred(until) = breaker.way(now, OpId(u64::MAX)) {
+            if let Route::Wait(until) = breaker.way(now, OpId(u64::MAX)) {
                 prop_assert!(now < until && until <= now + OPEN_MAX);
             }
         }

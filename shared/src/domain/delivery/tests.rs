@@ -39,11 +39,11 @@ fn delivery() -> Delivery {
         webhook: None,
         body: Some(b"{}".to_vec()),
         created_at: CREATED,
-        state: DeliveryState::Waiting { not_before: CREATED, because: None },
+        state: DeliveryState::Waiting { not_before: CREATED, reason: None },
         attempt: 0,
         starts: 0,
         failures: 0,
-        held: Duration::ZERO,
+        breaker_wait: Duration::ZERO,
         redelivered_by: None,
         due_at: Some(CREATED),
         revision: 0,
@@ -53,7 +53,7 @@ fn delivery() -> Delivery {
 #[track_caller]
 fn started(delivery: &Delivery, now: Timestamp, op: OpId) -> Delivery {
     match delivery.start(delivery.attempt, now, op) {
-        Start::Attempt(next) => *next,
+        StartDecision::Attempt(next) => *next,
         other => panic!("not started, but {other:?}"),
     }
 }
@@ -88,9 +88,9 @@ fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
     assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
     assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
 
-    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER), Start::Nothing);
+    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER), StartDecision::Skip);
     // A sweep's hint, from a clock that is ahead.
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), Start::Early(at(47)));
+    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), StartDecision::TooEarly(at(47)));
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }
@@ -104,19 +104,19 @@ fn who_makes_a_delivery_may_have_it_leased_from_the_beginning() {
 #[test]
 fn an_operation_that_comes_back_finds_its_own_start() {
     let mine = started(&delivery(), at(0), ME);
-    assert_eq!(mine.start(0, at(1), ME), Start::Mine);
+    assert_eq!(mine.start(0, at(1), ME), StartDecision::AlreadyMine);
 }
 
 #[test]
 fn a_hint_that_is_stale_early_or_late_does_nothing() {
     let waiting = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
-    assert_eq!(waiting.start(0, at(100), OTHER), Start::Nothing);
-    assert_eq!(waiting.start(2, at(100), OTHER), Start::Nothing);
-    assert_eq!(waiting.start(1, at(60), OTHER), Start::Early(at(61)));
+    assert_eq!(waiting.start(0, at(100), OTHER), StartDecision::Skip);
+    assert_eq!(waiting.start(2, at(100), OTHER), StartDecision::Skip);
+    assert_eq!(waiting.start(1, at(60), OTHER), StartDecision::TooEarly(at(61)));
     let mine = started(&waiting, at(61), ME);
-    assert_eq!(mine.start(1, at(999), OTHER), Start::Nothing);
+    assert_eq!(mine.start(1, at(999), OTHER), StartDecision::Skip);
     let done = finished(&mine, AttemptVerdict::Accepted, at(62), ME);
-    assert_eq!(done.start(2, at(999), OTHER), Start::Nothing);
+    assert_eq!(done.start(2, at(999), OTHER), StartDecision::Skip);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn retries_come_at_their_times_and_end() {
     let first = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
     // Hinted, so the sweep looks a little later; the other is beyond what a queue delays.
     assert_eq!((first.state, first.due_at), {
-        (DeliveryState::Waiting { not_before: at(61), because: None }, Some(at(61) + SWEEP_GRACE))
+        (DeliveryState::Waiting { not_before: at(61), reason: None }, Some(at(61) + SWEEP_GRACE))
     });
     assert_eq!(first.hint_delay(at(1)), Some(Duration::from_mins(1)));
     let second = finished(&started(&first, at(61), ME), RETRY, at(62), ME);
     assert_eq!((second.state, second.due_at), {
-        (DeliveryState::Waiting { not_before: at(3662), because: None }, Some(at(3662)))
+        (DeliveryState::Waiting { not_before: at(3662), reason: None }, Some(at(3662)))
     });
     assert_eq!(second.hint_delay(at(62)), None);
     let third = finished(&started(&second, at(3662), ME), RETRY, at(3663), ME);
@@ -177,7 +177,7 @@ fn what_kills_its_workers_is_given_up() {
     let delivery = crashed(delivery(), n_starts);
     assert_eq!((delivery.attempt, delivery.failures), (n_starts, 0));
     let now = delivery.due_at.expect("it is not over");
-    let Start::GiveUp(over) = delivery.start(n_starts, now, ME) else {
+    let StartDecision::GiveUp(over) = delivery.start(n_starts, now, ME) else {
         panic!("started once more");
     };
     assert_eq!(end(&over), Some(DeliveryEnd::DeadLettered(FailureReason::CrashLoop)));
@@ -187,7 +187,7 @@ fn what_kills_its_workers_is_given_up() {
     let again = crashed(over.redeliver(now, ME).expect("it is over"), n_starts);
     assert_eq!((again.attempt, again.starts), (2 * n_starts, n_starts));
     let now = again.due_at.expect("it is not over");
-    assert!(matches!(again.start(again.attempt, now, ME), Start::GiveUp(_)));
+    assert!(matches!(again.start(again.attempt, now, ME), StartDecision::GiveUp(_)));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_crash_eats_no_retry_and_adds_none() {
     let crashed = crashed(delivery(), 3);
     let owner = OpId(2);
     let first = finished(&crashed, RETRY, at(200), owner);
-    assert_eq!(first.state, DeliveryState::Waiting { not_before: at(260), because: None });
+    assert_eq!(first.state, DeliveryState::Waiting { not_before: at(260), reason: None });
     let second = finished(&started(&first, at(260), ME), RETRY, at(261), ME);
     let third = finished(&started(&second, at(3861), ME), RETRY, at(3862), ME);
     assert_eq!(end(&third), Some(DeliveryEnd::DeadLettered(FailureReason::RetriesSpent)));
@@ -207,10 +207,10 @@ fn a_redelivery_starts_anew_under_the_same_identifier_unless_it_is_being_attempt
     assert_eq!(mine.redeliver(at(1), ME), None);
     let done = finished(&mine, AttemptVerdict::Permanent(FailureReason::Gone), at(1), ME);
     let expected = Delivery {
-        state: DeliveryState::Waiting { not_before: at(2), because: None },
+        state: DeliveryState::Waiting { not_before: at(2), reason: None },
         starts: 0,
         failures: 0,
-        held: Duration::ZERO,
+        breaker_wait: Duration::ZERO,
         redelivered_by: Some(ME),
         due_at: Some(at(2)),
         revision: done.revision + 1,
@@ -237,7 +237,7 @@ fn an_erased_delivery_is_told_to_nobody_any_more() {
         assert_eq!(erased, expected);
         assert_eq!(erased.erase(at(10), OTHER), None);
         assert_eq!(erased.redeliver(at(10), ME), None);
-        assert_eq!(erased.start(erased.attempt, at(999), OTHER), Start::Nothing);
+        assert_eq!(erased.start(erased.attempt, at(999), OTHER), StartDecision::Skip);
         assert_eq!(erased.finish(AttemptVerdict::Accepted, at(10), 0.0, ME), None);
     }
     // How one that is over ended stays known.
@@ -252,7 +252,7 @@ fn who_was_sent_need_not_come_again_before() {
     let expected = Delivery { due_at: Some(at(300)), revision: 1, ..delivery() };
     assert_eq!(hinted, expected);
     // The hint itself is not early.
-    assert!(matches!(hinted.start(0, at(1), ME), Start::Attempt(_)));
+    assert!(matches!(hinted.start(0, at(1), ME), StartDecision::Attempt(_)));
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use crate::domain::{
     AccountId, Mode, Profile,
     question::Recipient,
     quorum::Count,
-    reading::{ReadMode, ReadOutcome},
+    consumption::{ReadMode, ReadOutcome},
 };
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -270,7 +270,7 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
         rows: Vec::new(),
         outbox: Vec::new(),
         policy: ask(0, |_| ()).policy,
-        state: RequestState::Erased { at: at(9), n_looks: 2 },
+        state: RequestState::Erased { at: at(9), n_searches: 2 },
         due_at: Some(at(9)),
         revision: request.revision + 1,
         ..request
@@ -285,9 +285,9 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
     assert_eq!(erased.acknowledge(OpId(5), at(10)), Err(UnknownReceipt));
     assert_eq!(erased.dispatched(&[1, 2], at(10)), None);
 
-    let once = erased.looked_for_deliveries(at(10)).expect("due");
+    let once = erased.searched_for_deliveries(at(10)).expect("due");
     assert_eq!(once.due_at, Some(at(189)));
-    assert_eq!(once.looked_for_deliveries(at(188)), None);
-    let twice = once.looked_for_deliveries(at(189)).expect("due");
-    assert_eq!((twice.due_at, twice.looked_for_deliveries(at(999))), (None, None));
+    assert_eq!(once.searched_for_deliveries(at(188)), None);
+    let twice = once.searched_for_deliveries(at(189)).expect("due");
+    assert_eq!((twice.due_at, twice.searched_for_deliveries(at(999))), (None, None));
 }

@@ -6,7 +6,7 @@ use answerback::domain::{
     Request, RequestEvent,
     delivery::Target,
     quorum::QuorumVerdict,
-    reading::Consumption,
+    consumption::Consumption,
     request::{AnswerMode, CLOCK_GUARD, Outcome, RequestEnd, RequestState},
 };
 use serde_json::Value;
@@ -60,7 +60,7 @@ impl Left<'_> {
         let is_shown = match &request.state {
             RequestState::Erased { .. } => return,
             RequestState::Pending => true,
-            RequestState::Ended(end) => !end.reading.is_over(),
+            RequestState::Ended(end) => !end.consumption.is_over(),
         };
         for row in 0..request.rows.len() {
             let calls: Vec<(&Called, &str)> = self
@@ -169,7 +169,7 @@ impl Left<'_> {
 
     /// The end is what the answers amount to.
     fn check_verdict(&mut self, request: &Request, end: &RequestEnd) {
-        if end.reading.is_over() {
+        if end.consumption.is_over() {
             return;
         }
         let rows = request.rows.iter().map(|it| it.as_ref().map(|it| &it.answer));
@@ -263,7 +263,7 @@ impl Left<'_> {
         }
         let is_consumed = matches!(
             &request.state,
-            RequestState::Ended(RequestEnd { reading: Consumption::Consumed { .. }, .. })
+            RequestState::Ended(RequestEnd { consumption: Consumption::Consumed { .. }, .. })
         );
         if is_consumed && self.is_clear("poll") {
             let is_told = self.done(number).any(|it| it.body["status"] == "submitted");

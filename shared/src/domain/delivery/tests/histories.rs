@@ -53,12 +53,12 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
     match step {
         Step::Start { stale, op } => {
             match delivery.start(delivery.attempt.saturating_sub(stale), now, op) {
-                Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
-                Start::Early(at) => {
+                StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
+                StartDecision::TooEarly(at) => {
                     assert!(now < at, "early, but not before {at}");
                     None
                 }
-                Start::Mine | Start::Nothing => None,
+                StartDecision::AlreadyMine | StartDecision::Skip => None,
             }
         }
         Step::Finish { verdict, chance, op } => delivery.finish(verdict, now, chance, op),
@@ -67,10 +67,10 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
         Step::Hinted { seconds } => (delivery.due_at.is_some_and(|it| it <= now))
             .then(|| delivery.hinted(now + Duration::from_secs(seconds))),
         Step::Hold { seconds } => {
-            delivery.patience()?;
-            delivery.hold(delivery.attempt, now + Duration::from_secs(seconds), now)
+            delivery.breaker_wait_left()?;
+            delivery.wait_for_breaker(delivery.attempt, now + Duration::from_secs(seconds), now)
         }
-        Step::ChangeLane => delivery.change_lane(delivery.attempt, now),
+        Step::ChangeLane => delivery.move_to_slow_lane(delivery.attempt, now),
         Step::Erase { op } => delivery.erase(now, op),
     }
 }
@@ -81,10 +81,10 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
             let again = after.start(after.attempt, now, op);
-            matches!((after.state, again), (DeliveryState::Leased { .. }, Start::Mine))
+            matches!((after.state, again), (DeliveryState::Leased { .. }, StartDecision::AlreadyMine))
                 || matches!(
                     (after.state, after.start(0, now, op)),
-                    (DeliveryState::Done { .. }, Start::Nothing)
+                    (DeliveryState::Done { .. }, StartDecision::Skip)
                 )
         }
         Step::Finish { op, .. } => after.finish(AttemptVerdict::Accepted, now, 0.0, op).is_none(),
@@ -140,7 +140,7 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
         assert!(held.is_zero() || matches!(step, Step::Hold { .. }));
         let is_held = |it| matches!(after.state, DeliveryState::Waiting { not_before, .. } if not_before == it);
         assert!(held.is_zero() || is_held(now + held), "held for another time than it counts");
-        assert!(after.held <= waiting::HELD_MAX, "held for too long");
+        assert!(after.held <= waiting::BREAKER_WAIT_MAX, "held for too long");
     }
 
     let n_retries = u32::try_from(DELAYS_SECONDS.len()).expect("small");
@@ -195,11 +195,11 @@ proptest! {
             clock = clock.max(due_at);
             let op = OpId(op);
             delivery = match delivery.start(delivery.attempt, clock, op) {
-                Start::Attempt(next) if dies => *next,
-                Start::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it is theirs"),
-                Start::GiveUp(next) => *next,
+                StartDecision::Attempt(next) if dies => *next,
+                StartDecision::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it is theirs"),
+                StartDecision::GiveUp(next) => *next,
                 // Handed on before its time, it is looked at once more.
-                Start::Early(at) => delivery.hinted(at),
+                StartDecision::TooEarly(at) => delivery.hinted(at),
                 other => panic!("due, but there is nothing to do: {other:?}"),
             };
         }

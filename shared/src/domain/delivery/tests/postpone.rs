@@ -1,10 +1,10 @@
 //! How deliveries wait for receivers that are slow or down.
 
 use super::*;
-use crate::domain::delivery::waiting::{HELD_MAX, WaitReason};
+use crate::domain::delivery::waiting::{BREAKER_WAIT_MAX, WaitReason};
 
 fn held(delivery: &Delivery, until: Timestamp, now: Timestamp) -> Delivery {
-    delivery.hold(delivery.attempt, until, now).expect("its time has come")
+    delivery.wait_for_breaker(delivery.attempt, until, now).expect("its time has come")
 }
 
 fn to(profile: Profile, delays_seconds: &[u32]) -> Delivery {
@@ -18,13 +18,13 @@ fn what_is_held_spends_nothing_and_is_attempted_afterwards() {
     let failed = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
     let waiting = held(&failed, at(120), at(61));
     let state =
-        DeliveryState::Waiting { not_before: at(120), because: Some(WaitReason::BreakerOpen) };
+        DeliveryState::Waiting { not_before: at(120), reason: Some(WaitReason::BreakerOpen) };
     assert_eq!((waiting.state, waiting.due_at), (state, Some(at(120) + SWEEP_GRACE)));
     assert_eq!((waiting.attempt, waiting.starts, waiting.failures), (1, 1, 1));
     assert_eq!(waiting.held, Duration::from_secs(59));
     assert_eq!(waiting.hold(1, at(130), at(119)), None, "it is held already");
     assert_eq!(waiting.hold(0, at(130), at(120)), None, "a hint that is stale");
-    assert_eq!(waiting.start(1, at(119), OTHER), Start::Early(at(120)));
+    assert_eq!(waiting.start(1, at(119), OTHER), StartDecision::TooEarly(at(120)));
     assert_eq!(started(&waiting, at(120), OTHER).attempt, 2);
 
     // Too long for a hint: the sweep finds it.
@@ -40,7 +40,7 @@ fn what_runs_is_not_held_and_what_its_worker_left_is() {
     assert_eq!(held(&mine, at(999), at(47)).attempt, 1);
     let done = finished(&mine, AttemptVerdict::Accepted, at(1), ME);
     assert_eq!(done.hold(1, at(999), at(47)), None);
-    assert_eq!(done.change_lane(1, at(47)), None);
+    assert_eq!(done.move_to_slow_lane(1, at(47)), None);
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn nothing_is_held_for_more_than_six_hours_in_all() {
     let mut waiting = delivery();
     let mut now = at(0);
     while let Some(left) = waiting.patience() {
-        assert_eq!(left, HELD_MAX.saturating_sub(waiting.held));
+        assert_eq!(left, BREAKER_WAIT_MAX.saturating_sub(waiting.held));
         waiting = held(&waiting, now + Duration::from_hours(1) + Duration::from_secs(7), now);
         let DeliveryState::Waiting { not_before, .. } = waiting.state else { panic!("it waits") };
         now = not_before;
     }
-    assert_eq!((waiting.held, now), (HELD_MAX, at(0) + HELD_MAX));
+    assert_eq!((waiting.held, now), (BREAKER_WAIT_MAX, at(0) + BREAKER_WAIT_MAX));
     assert_eq!(started(&waiting, now, ME).attempt, 1);
 }
 
@@ -72,16 +72,16 @@ fn only_delays_that_grow_are_stretched_and_nobody_who_asks_for_it_now_waits() {
     let wanted = waiting.redeliver(at(9), OTHER).expect("it is waiting");
     assert_eq!((wanted.held, wanted.patience()), (Duration::ZERO, None));
     let failed = finished(&started(&wanted, at(9), ME), RETRY, at(10), ME);
-    assert_eq!(failed.patience(), Some(HELD_MAX));
+    assert_eq!(failed.patience(), Some(BREAKER_WAIT_MAX));
 }
 
 #[test]
 fn the_slow_lane_is_another_way_to_wait() {
     let first = delivery().begin_in_slow_lane(at(0));
-    let state = DeliveryState::Waiting { not_before: at(0), because: Some(WaitReason::SlowLane) };
+    let state = DeliveryState::Waiting { not_before: at(0), reason: Some(WaitReason::SlowLane) };
     assert_eq!((first.state, first.due_at), (state, Some(at(0) + SWEEP_GRACE)));
-    assert_eq!(first.change_lane(0, at(1)), None, "it is there");
-    let moved = delivery().change_lane(0, at(1)).expect("it was elsewhere");
+    assert_eq!(first.move_to_slow_lane(0, at(1)), None, "it is there");
+    let moved = delivery().move_to_slow_lane(0, at(1)).expect("it was elsewhere");
     assert_eq!((moved.revision, moved.attempt), (1, 0));
     assert!(moved.is_in_slow_lane() && !delivery().is_in_slow_lane());
 
@@ -91,6 +91,6 @@ fn the_slow_lane_is_another_way_to_wait() {
     assert_eq!(failed.clone().retried_in_slow_lane(true).due_at, failed.due_at);
     let done = finished(&started(&first, at(1), ME), AttemptVerdict::Accepted, at(2), ME);
     assert_eq!(done.clone().retried_in_slow_lane(true), done);
-    let held = delivery().begin_held(at(60), at(0));
+    let held = delivery().begin_behind_breaker(at(60), at(0));
     assert_eq!((held.held, held.revision), (Duration::from_mins(1), 0));
 }

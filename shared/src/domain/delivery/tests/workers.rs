@@ -94,16 +94,16 @@ impl World {
                 self.workers[who] = Worker { op: self.n_ops, ends_at, ..<_>::default() };
                 let expected = self.stored.attempt.saturating_sub(stale);
                 match self.stored.start(expected, now, OpId(self.n_ops)) {
-                    Start::Attempt(next) => Phase::Starting { next, gives_up: false },
-                    Start::GiveUp(next) => Phase::Starting { next, gives_up: true },
-                    Start::Early(_) | Start::Nothing => Phase::Idle,
-                    Start::Mine => unreachable!("a new operation"),
+                    StartDecision::Attempt(next) => Phase::Starting { next, gives_up: false },
+                    StartDecision::GiveUp(next) => Phase::Starting { next, gives_up: true },
+                    StartDecision::TooEarly(_) | StartDecision::Skip => Phase::Idle,
+                    StartDecision::AlreadyMine => unreachable!("a new operation"),
                 }
             }
             (Phase::Starting { next, gives_up }, Move::Go(_)) => {
                 if self.save(&next) && !gives_up {
                     assert_eq!(self.n_attempting(), 0, "two attempt it at once");
-                    assert_eq!(self.stored.start(0, now, op), Start::Mine);
+                    assert_eq!(self.stored.start(0, now, op), StartDecision::AlreadyMine);
                     self.seen.n_attempts += 1;
                     assert_eq!(self.stored.attempt, self.seen.n_attempts);
                     Phase::Attempting

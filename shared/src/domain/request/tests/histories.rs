@@ -117,7 +117,7 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             && !request.is_overdue(now))
         .then(|| request.hinted(now + Duration::from_secs(seconds))),
         Step::Erase => request.erase(now),
-        Step::Look => request.looked_for_deliveries(now),
+        Step::Look => request.searched_for_deliveries(now),
     }
 }
 
@@ -151,10 +151,10 @@ fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
         RequestState::Pending | RequestState::Ended(_) if !request.outbox.is_empty() => Some(now),
         RequestState::Pending => Some(request.deadline + CLOCK_GUARD),
         RequestState::Ended(end) => {
-            end.reading.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
+            end.consumption.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
         }
-        RequestState::Erased { n_looks: 0, .. } => None,
-        RequestState::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
+        RequestState::Erased { n_searches: 0, .. } => None,
+        RequestState::Erased { at, n_searches: 1 } => Some(*at + SECOND_LOOK),
         RequestState::Erased { .. } => Some(now),
     }
 }
@@ -165,7 +165,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
 
     match (&before.state, &after.state) {
         (RequestState::Ended(was), RequestState::Ended(is)) => {
-            assert_eq!(RequestEnd { reading: was.reading, ..is.clone() }, *was, "the end changed");
+            assert_eq!(RequestEnd { consumption: was.consumption, ..is.clone() }, *was, "the end changed");
         }
         (RequestState::Ended(_) | RequestState::Erased { .. }, RequestState::Pending)
         | (RequestState::Erased { .. }, RequestState::Ended(_)) => panic!("it came back"),
@@ -178,7 +178,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         assert_eq!(after.state == RequestState::Pending, after.verdict() == QuorumVerdict::Open);
     }
 
-    let is_over = matches!(&after.state, RequestState::Ended(end) if end.reading.is_over());
+    let is_over = matches!(&after.state, RequestState::Ended(end) if end.consumption.is_over());
     let is_let_go = is_over && after.outbox.is_empty();
     for (was, is) in before.rows.iter().zip(&after.rows) {
         let is_answer =
@@ -268,7 +268,7 @@ proptest! {
             let next = request
                 .time_out(NONE, clock, OpId(900))
                 .or_else(|| request.expire_result(clock))
-                .or_else(|| request.looked_for_deliveries(clock))
+                .or_else(|| request.searched_for_deliveries(clock))
                 .or_else(|| request.dispatched(&numbers, clock));
             prop_assert!(next.is_some(), "due, but there is nothing to do: {:?}", request);
             request = next.unwrap_or(request);
