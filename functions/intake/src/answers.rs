@@ -78,7 +78,7 @@ pub(crate) async fn answer_by_form(
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
     let question = &asked.request.question;
     let is_field = |key: &str| question.fields.iter().any(|it| it.key == key);
-    let (option, values) = page::parse_form(&pairs, is_field);
+    let page::SubmittedForm { option, fields: values } = page::parse_form(&pairs, is_field);
     let row = asked.row;
     let (answer, mut misfits) = typed(question, option, &values);
     let answer = fit(&asked.request, answer).unwrap_or_else(|more| {

@@ -18,7 +18,7 @@ use answerback::{
     },
     domain::{
         MintedWebhookId, Scope, Secrets, Webhook, WebhookId,
-        webhook::{DisableReason, Disabled, WEBHOOKS_MAX},
+        webhook::{Change, DisableReason, Disabled, WEBHOOKS_MAX},
     },
     service::Caller,
     store::{Saved, keys},
@@ -235,7 +235,9 @@ async fn change(
     let op = app.core.new_op();
     let now = app.core.now();
     let step = |it: &Webhook| match it.deleted_at {
-        None => wanted(it).map(|draft| it.change(draft.settings, draft.enabled, now, op)),
+        None => wanted(it).map(|Draft { settings, enabled, .. }| {
+            it.change(Change { settings, is_enabled: enabled }, now, op)
+        }),
         Some(_) => Err(Problem::not_found()),
     };
     let webhook = app.core.advance(webhook, step).await?;

@@ -294,8 +294,8 @@ async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
 
 /// Postpones an item that could not be handled, so that it does not stop the others.
 async fn handle_error(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
-    let (item, error) = (&due.item, &err as &(dyn std::error::Error + 'static));
-    tracing::error!(%item, error, "could not handle a due item");
+    let item = &due.item;
+    log_error(item, &err, "could not handle a due item");
     swept.n_errors += 1;
     let (store, until) = (&app.core.store, now + ERROR_INTERVAL);
     let postponed = match err {
@@ -313,11 +313,13 @@ async fn handle_error(app: &App, due: &Due, err: store::Error, now: Timestamp, s
             swept.n_quarantined += 1;
             tracing::error!(%item, "quarantined an item; an operator must look at it");
         }
-        Err(err) => {
-            let error = &err as &(dyn std::error::Error + 'static);
-            tracing::error!(%item, error, "could not postpone an item");
-        }
+        Err(err) => log_error(item, &err, "could not postpone an item"),
     }
+}
+
+fn log_error(item: &DueItem, err: &store::Error, message: &str) {
+    let error = err as &(dyn std::error::Error + 'static);
+    tracing::error!(%item, error, "{message}");
 }
 
 fn count<T>(items: &[T]) -> u32 {

@@ -296,7 +296,7 @@ mod tests {
         let NewSecret { kept, text } = sealed(&vault, account, &entropy);
         let text = text.expose_secret();
         assert_eq!(open(&vault, account, &kept).as_deref(), Some(text));
-        assert!(text.ends_with(&kept.end) && kept.end.len() == SUFFIX_CHARS);
+        assert!(text.ends_with(&kept.suffix) && kept.suffix.len() == SUFFIX_CHARS);
         assert_eq!(open(&vault, stranger, &kept), None);
         assert_eq!(open(&other, account, &kept), None);
         for at in 0..kept.sealed.0.len() {

@@ -65,12 +65,12 @@ pub(super) fn fields(fields: &mut Fields, faults: &mut FieldErrors) -> Vec<Field
             entry.finish(faults);
             continue;
         };
-        let mut field = Field { key, label, required, kind, default: None };
+        let mut field = Field { key, label, is_required: required, kind, default: None };
         match default {
             None => (),
             Some(None) => entry.fault("default", "must be text, a number or a boolean", faults),
             Some(Some(value)) => {
-                match (Field { required: false, ..field.clone() }).fit(Some(value)) {
+                match (Field { is_required: false, ..field.clone() }).fit(Some(value)) {
                     Ok(value) => field.default = value,
                     Err(detail) => entry.fault("default", detail, faults),
                 }
