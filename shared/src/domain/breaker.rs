@@ -86,7 +86,7 @@ pub enum BreakerState {
     },
 }
 
-/// What one attempt says about its receiver, whatever it meant for the delivery.
+/// The result of one attempt, as far as it concerns the receiver and not the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthSample {
     /// The receiver's health.
@@ -144,7 +144,7 @@ impl Authority {
 }
 
 impl HealthSample {
-    /// What this attempt says about its receiver.
+    /// The sample of this attempt.
     pub fn of(attempt: &Attempt) -> Self {
         let response = |it: &Exchange| it.response.as_ref().map(|it| it.status);
         let status = attempt.exchange.as_ref().and_then(response);

@@ -65,7 +65,7 @@ kinds! {
     AttemptKind "att" AttemptId;
     /// An API key.
     KeyKind "key" KeyId;
-    /// A webhook without a name of its owner's choice.
+    /// A webhook whose owner chose no name for it.
     WebhookKind "wh" MintedWebhookId;
     /// A channel.
     ChannelKind "ch" ChannelId;

@@ -1,7 +1,7 @@
 //! A delivery waits for a receiver that is slow or down, so that deliveries to others do not.
 //!
 //! ```text
-//!   receiver is slow ─▶ the slow lane: a queue with workers of its own
+//!   receiver is slow ─▶ the slow lane: a separate queue with separate workers
 //!   receiver is down ─▶ wait until its breaker lets it be called, 6 hours in all
 //! ```
 
@@ -24,7 +24,7 @@ pub enum WaitReason {
     SlowLane,
 }
 
-/// A queue of hints for deliveries, with workers of its own.
+/// A queue of hints for deliveries, with its own workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// For healthy receivers.
