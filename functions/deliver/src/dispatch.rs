@@ -39,7 +39,7 @@ pub(crate) async fn dispatch(
     let worker = Worker::new(app, ends_at);
     let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut deliveries = Vec::new();
-    for event in &request.outbox {
+    for event in request.outbox() {
         let origin = Origin {
             event: event.id(request.id),
             event_type: event.kind.into(),
@@ -54,7 +54,7 @@ pub(crate) async fn dispatch(
         deliveries.extend(all.into_iter().map(|it| (event.number, begin(it))));
     }
     let mut made = worker.make(deliveries).await;
-    let mut numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
+    let mut numbers: Vec<u32> = request.outbox().iter().map(|it| it.number).collect();
     numbers.retain(|it| !made.unmade.contains(it));
 
     let step = |it: &Request| Ok(it.dispatched(&numbers, worker.now));
@@ -65,7 +65,7 @@ pub(crate) async fn dispatch(
             request
         }
     };
-    if let RequestState::Erased { .. } = request.state {
+    if let RequestState::Erased { .. } = request.state() {
         // It was erased meanwhile: nothing of it is told any more.
         for delivery in made.deliveries {
             erasure::erase(app, delivery).await?;
@@ -81,7 +81,7 @@ pub(crate) async fn dispatch_posted(
     event: Event,
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    if event.is_dispatched {
+    if event.is_dispatched() {
         return Ok(());
     }
     let worker = Worker::new(app, ends_at);
@@ -150,7 +150,9 @@ impl<'a> Worker<'a> {
         let put = first.into_iter().map(async |(number, delivery, way)| {
             let attempts_now = self.attempts_now && way == Route::Attempt;
             let delivery = match way {
-                Route::Attempt if attempts_now => delivery.begin_leased(self.now, op),
+                Route::Attempt if attempts_now => {
+                    delivery.begin_leased(self.now, op, self.app.lease)
+                }
                 Route::Attempt => delivery,
                 Route::SlowLane => delivery.begin_in_slow_lane(self.now),
                 Route::Hold(until) => delivery.begin_behind_breaker(until, self.now),

@@ -30,7 +30,7 @@ impl Endpoint {
         let Some(id) = &delivery.webhook else {
             let secrets = if let Some(channel) = delivery.channel {
                 let channel: Option<Channel> = app.core.store.get(keys::channel(channel)).await?;
-                channel.ok_or(Error::Secret)?.secrets
+                channel.ok_or(Error::Secret)?.secrets().clone()
             } else {
                 let account = app.core.accounts.account_now(delivery.owner.account).await?;
                 account.ok_or(Error::Secret)?.secrets.clone()
@@ -39,8 +39,7 @@ impl Endpoint {
             return Ok(Ok(Self { receiver, secrets, webhook: None }));
         };
         let key = keys::webhook(delivery.owner, id);
-        let webhook =
-            app.core.store.get::<Webhook>(key).await?.filter(|it| it.deleted_at.is_none());
+        let webhook = app.core.store.get::<Webhook>(key).await?.filter(|it| !it.is_deleted());
         let Some(webhook) = webhook else { return Ok(Err(DeliveryEnd::Cancelled)) };
         if !webhook.is_enabled() {
             return Ok(Err(DeliveryEnd::Failed(FailureReason::Disabled)));
@@ -48,7 +47,7 @@ impl Endpoint {
         let Receiver { url, bearer_token, headers, .. } = webhook.settings.receiver.clone();
         Ok(Ok(Self {
             receiver: Receiver { url, bearer_token, headers, ..receiver.clone() },
-            secrets: webhook.secrets.clone(),
+            secrets: webhook.secrets().clone(),
             webhook: Some(webhook),
         }))
     }

@@ -34,11 +34,11 @@ pub(crate) async fn clean_up(
     request: &Request,
     ends_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let RequestState::Erased { n_searches, .. } = request.state else { return Ok(()) };
+    let RequestState::Erased { n_searches, .. } = *request.state() else { return Ok(()) };
     let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
-    for number in request.n_events.saturating_sub(LATEST) + 1..=request.n_events {
+    for number in request.n_events().saturating_sub(LATEST) + 1..=request.n_events() {
         for target in &targets {
             let id = Delivery::id_of(request.id.event(number), request.created_by, target);
             if let Some(delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? {

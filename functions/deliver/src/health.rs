@@ -15,7 +15,7 @@ use answerback::{
     domain::{
         Event, EventType, OpId, Webhook,
         delivery::{AttemptVerdict, FailureReason},
-        event::Disables,
+        posted_event::{Disables, NewEvent},
         webhook::DisableReason,
     },
     platform::{Group, Hint},
@@ -69,7 +69,7 @@ async fn note(
     };
     let Some(webhook) = webhook else { return Ok(()) };
     let now = app.core.now();
-    let reason = match webhook.failing_since {
+    let reason = match webhook.failing_since() {
         Some(since) if is_gone => Some((DisableReason::Gone, since)),
         Some(since) if webhook.has_failed_too_long(now) => Some((DisableReason::Failing, since)),
         _ => None,
@@ -103,7 +103,7 @@ async fn announce(
         "reason": disabled_reason(reason),
         "failing_since": Time(failing_since),
     });
-    let event = Event {
+    let new = NewEvent {
         id: webhook.disabled_event_id(failing_since),
         owner: webhook.owner,
         created_by: OpId::new(webhook.disabled_event_id(failing_since).bits()),
@@ -115,12 +115,9 @@ async fn announce(
         external_reference_id: None,
         base_url: String::new(),
         callback: None,
-        webhook: None,
-        disables: Some(Disables { webhook: webhook.id.clone(), reason, failing_since }),
-        is_dispatched: false,
-        due_at: Some(now),
-        revision: 0,
     };
+    let disables = Disables { webhook: webhook.id.clone(), reason, failing_since };
+    let event = Event::disabling(new, disables);
     if let Saved::Saved = app.core.store.create(&event).await? {
         let hint = Hint::event(event.id);
         app.core
@@ -147,9 +144,9 @@ pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Re
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     };
     app.core.webhooks.evict(event.owner);
-    let is_so = webhook.deleted_at.is_none()
-        && webhook.failing_since == Some(*failing_since)
-        && webhook.disabled.is_some_and(|it| it.reason == *reason);
+    let is_so = !webhook.is_deleted()
+        && webhook.failing_since() == Some(*failing_since)
+        && webhook.disabled().is_some_and(|it| it.reason == *reason);
     if is_so {
         tracing::warn!(account.id = %event.owner.account, webhook.id = %id, reason = disabled_reason(*reason), "disabled a webhook");
     }

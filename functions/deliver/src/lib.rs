@@ -49,6 +49,8 @@ pub struct App {
     pub bus: Option<Bus>,
     /// What is remembered of receivers.
     pub breakers: Breakers,
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
 }
 
 /// Why a hint goes back to the queue.
@@ -125,7 +127,7 @@ async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(),
                 return Ok(());
             };
             // One that comes early is delayed once more, not dropped.
-            if request.state == RequestState::Pending
+            if *request.state() == RequestState::Pending
                 && let Some(hint) = hint.clone().hop(hops)
             {
                 let delay = until(
@@ -164,11 +166,11 @@ async fn look_after_request(
     let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(None);
     };
-    if let RequestState::Erased { .. } = request.state {
+    if let RequestState::Erased { .. } = request.state() {
         erasure::clean_up(app, &request, ends_at).await?;
         return Ok(Some(request));
     }
-    if request.outbox.is_empty() {
+    if request.outbox().is_empty() {
         return Ok(Some(request));
     }
     dispatch::dispatch(app, request, ends_at).await.map(Some)
@@ -191,14 +193,14 @@ async fn start(
         && let Some(request) = delivery.request()
     {
         let request = app.core.store.get::<Request>(keys::request(request)).await?;
-        if request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. })) {
+        if request.is_some_and(|it| matches!(it.state(), RequestState::Erased { .. })) {
             return erasure::erase(app, delivery).await;
         }
     }
     let op = app.core.new_op();
     let now = app.core.now();
     if has_time(delivery.timeout(), now, ends_at)
-        && let StartDecision::Attempt(_) = delivery.start(expected, now, op)
+        && let StartDecision::Attempt(_) = delivery.start(expected, now, op, app.lease)
     {
         match breaker::pass(app, delivery, (expected, hops, lane), op).await? {
             Some(passed) => delivery = passed,
@@ -215,7 +217,7 @@ async fn start(
             }
             return Ok(());
         }
-        let (next, is_attempt) = match delivery.start(expected, now, op) {
+        let (next, is_attempt) = match delivery.start(expected, now, op, app.lease) {
             StartDecision::Skip => return Ok(()),
             StartDecision::AlreadyMine => {
                 attempt::attempt(app, delivery, op, hops).await?;

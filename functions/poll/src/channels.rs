@@ -31,7 +31,7 @@ pub(crate) async fn list(
     let Listing { items, next } =
         app.core.store.list::<Channel>(owner, Listed::Channels, limit, cursor.as_ref()).await?;
     // The index lags behind a deletion.
-    let there = items.iter().filter(|it| it.deleted_at.is_none());
+    let there = items.iter().filter(|it| !it.is_deleted());
     Ok(axum::Json(page(there.map(ChannelView::new).collect(), next.as_ref())).into_response())
 }
 
@@ -48,5 +48,5 @@ pub(crate) async fn show_secret(
     if reveals {
         caller.audit("revealed the secret of", &channel.id.to_string());
     }
-    secret::view(&app, &caller, &channel.secrets, reveals).await
+    secret::view(&app, &caller, channel.secrets(), reveals).await
 }

@@ -92,7 +92,7 @@ async fn event_of(
             break;
         }
     }
-    let at = match (kind, &request.state) {
+    let at = match (kind, request.state()) {
         (Some(RequestEvent::RequestCreated), _) => request.created_at,
         (
             Some(RequestEvent::RequestFinished | RequestEvent::RequestCancelled),

@@ -63,7 +63,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         let mut parameters = Self { values: BTreeMap::new(), faults: Vec::new() };
         for (name, value) in pairs {
             if parameters.values.contains_key(&name) {
-                parameters.fault(&name, "is there twice");
+                parameters.fault(&name, "is duplicated");
             }
             parameters.values.insert(name, value);
         }
@@ -215,7 +215,7 @@ mod tests {
                     }
                 }
                 Err(problem) => {
-                    for fault in problem.faults() {
+                    for fault in problem.errors() {
                         let shown = serde_json::to_value(fault).expect("plain data");
                         let name = shown["parameter"].as_str().expect("it is in the query");
                         prop_assert!(sent.contains_key(name), "{} of {}", fault, query);

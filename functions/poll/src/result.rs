@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use answerback::{
     api::{
-        Code, Fields, Problem,
-        body::FieldErrors,
+        Code, Problem, body,
         http::Json,
         views::{self, ResultData, Time},
     },
@@ -27,6 +26,8 @@ use crate::{App, list::Parameters, requests::wait_for_end};
 /// The shortest and the longest pause between two looks at a result that another reader has.
 const LEASE_LOOK_MIN: Duration = Duration::from_millis(50);
 const LEASE_LOOK_MAX: Duration = Duration::from_secs(1);
+/// Longest receipt that is looked at, in characters; ours are shorter.
+const RECEIPT_CHARS_MAX: usize = 128;
 /// Most races that one read loses before it gives up.
 const RACES_MAX: u32 = 40;
 
@@ -96,7 +97,7 @@ pub(crate) async fn read(
             status: "submitted",
             submitted: Some(Found {
                 result,
-                submitted_at: match &request.state {
+                submitted_at: match request.state() {
                     RequestState::Ended(end) => Some(Time(end.at)),
                     RequestState::Pending | RequestState::Erased { .. } => None,
                 },
@@ -124,7 +125,7 @@ pub(crate) async fn take(
         if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
             result = Some(show(&request).map_err(Problem::internal)?);
         }
-        if let RequestState::Erased { .. } = request.state {
+        if let RequestState::Erased { .. } = request.state() {
             return Err(Problem::not_found());
         }
         let Some(next) = next else { return Ok((told, request, result)) };
@@ -149,19 +150,13 @@ pub(crate) async fn acknowledge(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let Json(body) = body?;
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let receipt = fields.required_text("receipt", 1..=128, &mut faults);
-    fields.finish(&mut faults);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
+    let receipt = body::read(body, |it| it.required_text("receipt", 1..=RECEIPT_CHARS_MAX))?;
     let unknown = || {
         let detail = "this receipt is not that of the read that has the result";
         Problem::new(Code::ReceiptUnknown, detail)
     };
     let request = find(&app.core.store, &caller, &id).await?;
-    let receipt = receipt.as_deref().and_then(parse_receipt).ok_or_else(unknown)?;
+    let receipt = parse_receipt(&receipt).ok_or_else(unknown)?;
     let now = app.core.now();
     let step = |it: &Request| it.acknowledge(receipt, now).map_err(|_| unknown());
     let request = app.core.advance(request, step).await?;

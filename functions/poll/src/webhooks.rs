@@ -62,7 +62,7 @@ pub(crate) async fn show_secret(
     if reveals {
         caller.audit("revealed the secret of a webhook", &id);
     }
-    secret::view(&app, &caller, &webhook.secrets, reveals).await
+    secret::view(&app, &caller, webhook.secrets(), reveals).await
 }
 
 /// Lists the attempts at telling a webhook.
@@ -115,5 +115,5 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> 
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
     let key = keys::webhook(caller.owner(), &id);
     let webhook: Option<Webhook> = app.core.store.get(key).await?;
-    webhook.filter(|it| it.deleted_at.is_none()).ok_or_else(Problem::not_found)
+    webhook.filter(|it| !it.is_deleted()).ok_or_else(Problem::not_found)
 }

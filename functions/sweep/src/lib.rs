@@ -206,7 +206,7 @@ async fn inspect(app: &App, due: &Due, now: Timestamp) -> Result<Action, store::
             let Some(request) = app.core.store.get::<Request>(keys::request(*id)).await? else {
                 return Ok(Action::Skip);
             };
-            if request.due_at.is_none_or(|it| now < it) {
+            if request.due_at().is_none_or(|it| now < it) {
                 return Ok(Action::Skip);
             }
             inspect_request(app, request, now).await
@@ -225,7 +225,7 @@ async fn inspect(app: &App, due: &Due, now: Timestamp) -> Result<Action, store::
         }
         DueItem::Event(id) => {
             let event: Option<Event> = app.core.store.get(keys::event(*id)).await?;
-            let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
+            let Some(event) = event.filter(|it| it.due_at().is_some_and(|it| it <= now)) else {
                 return Ok(Action::Skip);
             };
             Ok(Action::Hint(HintAction {
@@ -245,19 +245,19 @@ async fn inspect_request(
     now: Timestamp,
 ) -> Result<Action, store::Error> {
     let op = app.core.new_op();
-    let revision = request.revision;
-    let was_pending = request.state == RequestState::Pending;
+    let revision = request.revision();
+    let was_pending = *request.state() == RequestState::Pending;
     let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(Action::Skip);
     };
     let settlement = if request.was_ended_by(op) {
         Settlement::TimedOut
-    } else if !was_pending && request.revision != revision {
+    } else if !was_pending && request.revision() != revision {
         Settlement::Expired
     } else {
         Settlement::Unchanged
     };
-    if request.outbox.is_empty() && !matches!(request.state, RequestState::Erased { .. }) {
+    if request.outbox().is_empty() && !matches!(request.state(), RequestState::Erased { .. }) {
         return Ok(Action::Settled(settlement));
     }
     let (group, hint) = (Group::Account(request.owner.account), Hint::request(request.id));

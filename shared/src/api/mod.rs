@@ -2,9 +2,9 @@
 
 pub mod body;
 pub mod http;
+pub mod pointer;
 mod problem;
 pub mod trace;
 pub mod views;
 
-pub use body::Fields;
 pub use problem::{Code, FieldError, FieldLocation, Problem};

@@ -4,8 +4,7 @@
 //! Callbacks of these messages are signed with the channel's own secrets.
 
 use super::{
-    ChannelId, OpId, Owner,
-    request::BodyHash,
+    BodyHash, ChannelId, OpId, Owner,
     secret::{Secret, Secrets, TooManySecrets},
 };
 use std::time::Duration;
@@ -24,7 +23,7 @@ pub struct Channel {
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],
     /// The secrets that callbacks of its messages are signed with.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// The time of creation.
     pub created_at: Timestamp,
     /// The operation that created it.
@@ -33,12 +32,59 @@ pub struct Channel {
     pub body_hash: Option<BodyHash>,
     /// The time of its deletion. From then on its token is refused. Messages from before can still
     /// be answered, and their callbacks are still signed with its secrets.
-    pub deleted_at: Option<Timestamp>,
+    pub(crate) deleted_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new channel is made from.
+#[derive(Clone, Debug)]
+pub struct NewChannel {
+    /// Its identifier, which is part of its token.
+    pub id: ChannelId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// Its owner's name for it.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub token_hash: [u8; 32],
+    /// The secret that callbacks of its messages are signed with.
+    pub secret: Secret,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
 }
 
 impl Channel {
+    /// A channel that accepts messages.
+    pub fn new(new: NewChannel) -> Self {
+        Self {
+            id: new.id,
+            owner: new.owner,
+            name: new.name,
+            token_hash: new.token_hash,
+            secrets: Secrets(vec![new.secret]),
+            created_at: new.created_at,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            deleted_at: None,
+            revision: 0,
+        }
+    }
+
+    /// The secrets that callbacks of its messages are signed with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A deleted channel accepts no messages. Those that it has can still be answered.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
     /// The channel with another token, or `None` if it has this one already.
     pub fn regenerate(&self, token_hash: [u8; 32]) -> Option<Self> {
         (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })

@@ -9,11 +9,7 @@
 //! [`Filter`]s. [`Subscriptions`] is a summary of all filters of an account for one question: does
 //! a request have to record this event at all?
 
-mod posted;
-
 use std::{borrow::Cow, fmt};
-
-pub use posted::{Disables, Event};
 
 /// Longest event type, in characters.
 pub const TYPE_CHARS_MAX: usize = 100;

@@ -18,14 +18,18 @@ pub mod consumption;
 pub mod delivery;
 pub mod event;
 pub mod id;
+pub mod limits;
+pub mod posted_event;
 pub mod profile;
 pub mod question;
 pub mod quorum;
 pub mod request;
 pub mod retry;
 pub mod secret;
+mod size;
 pub mod trace;
 pub mod webhook;
+mod webhook_id;
 
 pub use account::{Account, ApiKey, Mode, Owner, Scope};
 pub use attempt::Attempt;
@@ -33,17 +37,19 @@ pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use delivery::Delivery;
-pub use event::{Event, EventType, Filter, RequestEvent, Subscriptions};
+pub use event::{EventType, Filter, RequestEvent, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
     RequestId,
 };
+pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::{OutboxEvent, Request};
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
-pub use webhook::{Webhook, WebhookId};
+pub use webhook::Webhook;
+pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId};
 
 /// The identifier of one operation, which lets it recognize its own write.
 ///
@@ -52,6 +58,11 @@ pub use webhook::{Webhook, WebhookId};
 /// identifier in the stored item has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpId(pub u64);
+
+/// A hash of the body of a call with an idempotency key. A repeated call with another body is
+/// refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash(pub [u8; 16]);
 
 impl OpId {
     /// The operation that is identified by the low 64 bits of `entropy`.

@@ -27,13 +27,13 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{Refusal, Row};
+pub use answer::Row;
 pub use end::{DecidedBy, Outcome, RequestEnd};
 pub use outbox::{OutboxEvent, RecordedAnswer};
 pub use result::ResultRead;
 
 use super::{
-    ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -82,19 +82,52 @@ pub struct Request {
     /// Its creation and end are published on the event bus.
     pub is_published: bool,
     /// The answers, one row for each recipient.
-    pub rows: Vec<Option<Row>>,
+    pub(crate) rows: Vec<Option<Row>>,
     /// Its place in its life.
-    pub state: RequestState,
+    pub(crate) state: RequestState,
     /// The events that have not been dispatched yet.
-    pub outbox: Vec<OutboxEvent>,
+    pub(crate) outbox: Vec<OutboxEvent>,
     /// The number of events so far.
-    pub n_events: u32,
+    pub(crate) n_events: u32,
     /// The number of the latest event that the callback subscribes to.
-    pub callback_event: Option<u32>,
+    pub(crate) callback_event: Option<u32>,
     /// The timer: when a sweep picks it up.
-    pub due_at: Option<Timestamp>,
+    pub(crate) due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new request is made from. [`Request::begin`] adds the bookkeeping.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// Its identifier.
+    pub id: RequestId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The first instant at which it is too late to answer.
+    pub deadline: Timestamp,
+    /// The question and its recipients.
+    pub question: Question,
+    /// The rules that decide it.
+    pub policy: RequestPolicy,
+    /// The channel that it was sent to, if it was.
+    pub channel: Option<ChannelId>,
+    /// The trace of the call, if it named one.
+    pub trace: Option<Trace>,
+    /// The secret that answer links are made with.
+    pub link_secret: LinkSecret,
+    /// Counts against a limit of the account while it is pending.
+    pub is_counted: bool,
+    /// The address of the API that the call used, without a slash at the end.
+    pub base_url: String,
+    /// Its creation and end are published on the event bus.
+    pub is_published: bool,
 }
 
 /// The rules that decide a request, and the consequences.
@@ -143,10 +176,6 @@ pub struct Callback {
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkSecret(pub [u8; 16]);
 
-/// A hash of the body of a call with an idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub [u8; 16]);
-
 /// A request's place in its life.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RequestState {
@@ -163,15 +192,87 @@ pub enum RequestState {
     },
 }
 
+/// The reason why a request did not change.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The recipient has answered, and the first answer is final.
+    #[error("this recipient has already answered; the first answer counts")]
+    AlreadyAnswered(Row),
+    /// It has ended, or its deadline has passed.
+    #[error("this request no longer accepts answers")]
+    Ended,
+    /// It has ended, so it cannot be cancelled.
+    #[error("this request has already ended")]
+    AlreadyFinished,
+    /// Its outbox is full.
+    #[error("too many answers are arriving at once; try again")]
+    TooBusy,
+    /// It was erased.
+    #[error("this request was erased")]
+    Erased,
+}
+
 impl Request {
     /// A pending request, with `request.created` in its outbox if that event has subscribers.
     #[must_use]
-    pub fn begin(mut self, subscriptions: Subscriptions) -> Self {
-        self.rows = vec![None; self.question.n_rows()];
-        let at = self.created_at;
-        self.emit(RequestEvent::RequestCreated, at, None, subscriptions);
-        self.set_timer(at);
-        self
+    pub fn begin(new: NewRequest, subscriptions: Subscriptions) -> Self {
+        let at = new.created_at;
+        let mut request = Self {
+            rows: vec![None; new.question.n_rows()],
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: at,
+            deadline: new.deadline,
+            question: new.question,
+            policy: new.policy,
+            channel: new.channel,
+            trace: new.trace,
+            link_secret: new.link_secret,
+            is_counted: new.is_counted,
+            base_url: new.base_url,
+            is_published: new.is_published,
+            state: RequestState::Pending,
+            outbox: Vec::new(),
+            n_events: 0,
+            callback_event: None,
+            due_at: None,
+            revision: 0,
+        };
+        request.emit(RequestEvent::RequestCreated, at, None, subscriptions);
+        request.set_timer(at);
+        request
+    }
+
+    /// The answers, one row for each recipient.
+    pub fn rows(&self) -> &[Option<Row>] {
+        &self.rows
+    }
+
+    /// Its place in its life.
+    pub fn state(&self) -> &RequestState {
+        &self.state
+    }
+
+    /// The events that have not been dispatched yet.
+    pub fn outbox(&self) -> &[OutboxEvent] {
+        &self.outbox
+    }
+
+    /// The number of events so far.
+    pub fn n_events(&self) -> u32 {
+        self.n_events
+    }
+
+    /// The timer: when a sweep picks it up.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
+    }
+
+    /// The number of writes after the first.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The request after a hint to dispatch it was sent. The sweep skips it until `until`, but not

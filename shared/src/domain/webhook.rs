@@ -10,19 +10,16 @@
 //! as once. Its name can be used again at once.
 
 use super::{
-    EventId, Filter, MintedWebhookId, OpId, Owner,
+    BodyHash, EventId, Filter, OpId, Owner, WebhookId,
     delivery::Receiver,
-    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 /// Most webhooks of an account, in each mode.
 pub const WEBHOOKS_MAX: usize = 50;
-/// Longest identifier of a webhook, in characters.
-pub const ID_CHARS_MAX: usize = 64;
 /// Default limit of a callback's body.
 pub const PAYLOAD_BYTES: u32 = 65_536;
 /// Smallest limit of a callback's body. The largest single answer fits.
@@ -31,10 +28,6 @@ pub const PAYLOAD_BYTES_MIN: u32 = 8_192;
 pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
 /// Time of failures, without a success in between, after which a webhook is disabled.
 pub const FAILING_MAX: Duration = Duration::from_hours(5 * 24);
-
-/// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WebhookId(String);
 
 /// A registered receiver of events.
 #[derive(Clone, Debug)]
@@ -56,15 +49,36 @@ pub struct Webhook {
     /// Its settings.
     pub settings: Settings,
     /// Set while it is disabled. Then it gets no events.
-    pub disabled: Option<Disabled>,
+    pub(crate) disabled: Option<Disabled>,
     /// The start of the first failed attempt since the last success.
-    pub failing_since: Option<Timestamp>,
+    pub(crate) failing_since: Option<Timestamp>,
     /// The secrets that its deliveries are signed with.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// The time of its deletion.
-    pub deleted_at: Option<Timestamp>,
+    pub(crate) deleted_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new webhook is made from.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    /// Its name.
+    pub id: WebhookId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// Its settings.
+    pub settings: Settings,
+    /// It gets events from the start.
+    pub is_enabled: bool,
+    /// The secret that its deliveries are signed with.
+    pub secret: Secret,
 }
 
 /// The settings of a webhook, which its owner decides.
@@ -78,15 +92,6 @@ pub struct Settings {
     pub event_types: Vec<Filter>,
     /// The limit of a body. Instead of a larger body it gets the URL of the whole event.
     pub max_payload_bytes: u32,
-}
-
-/// A change of a webhook by its owner.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The new settings.
-    pub settings: Settings,
-    /// The webhook gets events from now on.
-    pub is_enabled: bool,
 }
 
 /// The time and reason for which a webhook was disabled.
@@ -109,7 +114,62 @@ pub enum DisableReason {
     Failing,
 }
 
+/// A change of a webhook by its owner.
+#[derive(Clone, Debug)]
+pub struct WebhookUpdate {
+    /// The new settings.
+    pub settings: Settings,
+    /// It gets events from now on.
+    pub is_enabled: bool,
+}
+
 impl Webhook {
+    /// A webhook that has received nothing yet.
+    pub fn new(new: NewWebhook) -> Self {
+        let at = new.created_at;
+        let by_hand = Disabled { reason: DisableReason::ByHand, at };
+        Self {
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: at,
+            updated_by: new.created_by,
+            updated_at: at,
+            settings: new.settings,
+            disabled: (!new.is_enabled).then_some(by_hand),
+            failing_since: None,
+            secrets: Secrets(vec![new.secret]),
+            deleted_at: None,
+            revision: 0,
+        }
+    }
+
+    /// The time and reason for which it was disabled, while it is disabled.
+    pub fn disabled(&self) -> Option<Disabled> {
+        self.disabled
+    }
+
+    /// The start of the first failed attempt since the last success.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
+    }
+
+    /// The secrets that its deliveries are signed with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// It was deleted, and its item remains for a while.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// No webhook of this name was stored before.
+    pub fn is_first(&self) -> bool {
+        self.revision == 0
+    }
+
     /// It gets events of this type.
     pub fn wants(&self, event_type: &str) -> bool {
         self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
@@ -134,14 +194,14 @@ impl Webhook {
     }
 
     /// The webhook after its owner has changed it, or `None` if `op` has changed it already.
-    pub fn change(&self, change: Change, now: Timestamp, op: OpId) -> Option<Self> {
+    pub fn change(&self, update: WebhookUpdate, now: Timestamp, op: OpId) -> Option<Self> {
         if self.updated_by == op {
             return None;
         }
         let mut next = self.next();
-        next.settings = change.settings;
+        next.settings = update.settings;
         next.disabled = match self.disabled {
-            _ if change.is_enabled => None,
+            _ if update.is_enabled => None,
             None => Some(Disabled { reason: DisableReason::ByHand, at: now }),
             before => before,
         };
@@ -197,7 +257,7 @@ impl Webhook {
         let mut hash = Sha256::new();
         hash.update(self.created_by.0.to_be_bytes());
         hash.update(failing_since.as_millisecond().to_be_bytes());
-        hash.update(&self.id.0);
+        hash.update(self.id.as_str());
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
         EventId::from_bits(u128::from_be_bytes(bits))
@@ -205,38 +265,5 @@ impl Webhook {
 
     fn next(&self) -> Self {
         Self { revision: self.revision + 1, ..self.clone() }
-    }
-}
-
-impl WebhookId {
-    /// The name with this text.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-        let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
-        let is_id = text.len() <= ID_CHARS_MAX
-            && text.bytes().next().is_some_and(is_first)
-            && text.bytes().all(is_letter);
-        is_id.then(|| Self(text.to_owned()))
-    }
-
-    /// A name for a webhook whose owner has chosen none.
-    pub fn minted(id: MintedWebhookId) -> Self {
-        Self(id.to_string())
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The target name of its deliveries.
-    pub fn target(&self) -> String {
-        format!("webhook:{}", self.0)
-    }
-}
-
-impl fmt::Display for WebhookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

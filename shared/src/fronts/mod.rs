@@ -14,9 +14,9 @@ use crate::api::{Code, Problem};
 
 /// Everything that is wrong, in one text.
 fn text(problem: &Problem) -> String {
-    match problem.faults() {
+    match problem.errors() {
         [] => problem.detail().to_owned(),
-        faults => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        errors => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{Problem, body::FieldErrors, views},
+    api::views,
     domain::{
         Request,
         question::{self, FieldValue},
@@ -245,17 +245,4 @@ pub fn html(status: StatusCode, page: String) -> Response {
         (HeaderName::from_static(name), value)
     });
     (status, headers, page).into_response()
-}
-
-/// The problem for an answer in JSON that does not fit.
-pub fn misfit_problem(misfits: &[question::Misfit]) -> Problem {
-    let mut faults = FieldErrors::new();
-    for misfit in misfits {
-        let pointer = match &misfit.field {
-            None => "/option".to_owned(),
-            Some(key) => format!("/fields/{}", key.replace('~', "~0").replace('/', "~1")),
-        };
-        crate::api::body::note(&mut faults, pointer, &misfit.detail);
-    }
-    Problem::invalid(faults)
 }

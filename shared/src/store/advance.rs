@@ -22,6 +22,18 @@ pub enum AdvanceError<E> {
     Store(store::Error),
 }
 
+impl<E> AdvanceError<E> {
+    /// The same error with another refusal.
+    pub fn map_refused<F>(self, refusal: impl FnOnce(E) -> F) -> AdvanceError<F> {
+        match self {
+            Self::Refused(it) => AdvanceError::Refused(refusal(it)),
+            Self::Gone => AdvanceError::Gone,
+            Self::Contended => AdvanceError::Contended,
+            Self::Store(err) => AdvanceError::Store(err),
+        }
+    }
+}
+
 /// Applies `step` to `current`, and after a lost race to the winner's item. Returns the item as it
 /// is then stored.
 ///

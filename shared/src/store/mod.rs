@@ -18,7 +18,7 @@ mod delivery_item;
 mod dynamodb;
 mod item;
 pub mod keys;
-mod event_item;
+mod posted_event_item;
 mod question_item;
 mod receiver_item;
 mod request_item;

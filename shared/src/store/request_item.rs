@@ -9,11 +9,11 @@ use super::{
     question_item::{AnswerItem, PolicyItem, QuestionItem},
 };
 use crate::domain::{
-    OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
+    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
     request::{
-        BodyHash, DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row,
+        DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row,
     },
 };
 

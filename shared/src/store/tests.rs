@@ -8,7 +8,7 @@ use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
     Subscriptions,
     breaker::{Health, HealthSample, Route},
-    delivery::{self, AttemptVerdict, StartDecision},
+    delivery::{self, AttemptVerdict, LEASE, StartDecision},
     request::{self, CLOCK_GUARD},
 };
 use std::{fmt::Debug, time::Duration};
@@ -120,7 +120,7 @@ fn delivery_step(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Option
         3 => finish(AttemptVerdict::Accepted),
         4 => finish(AttemptVerdict::Permanent(reasons[*row])),
         5..8 => finish(AttemptVerdict::Retry { retry_after: None }),
-        _ => match delivery.start(delivery.attempt, now, *op) {
+        _ => match delivery.start(delivery.attempt, now, *op, LEASE) {
             StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
             StartDecision::AlreadyMine | StartDecision::TooEarly(_) | StartDecision::Skip => None,
         },

@@ -302,7 +302,7 @@ async fn only_a_key_of_the_account_that_may_asks_and_sees_the_status() {
     let writer = world.key_with(&[Scope::RequestsWrite]).await;
     assert_eq!(status(&world, &writer, &id).await.status, StatusCode::FORBIDDEN);
 
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let theirs = status(&world, stranger.text.expose_secret(), &id).await;
     let nothing = status(&world, &world.key, "req_01jd7k2m9qe4v8x3n5t6w1y0za").await;
     assert_eq!(theirs.status, StatusCode::NOT_FOUND);

@@ -63,7 +63,8 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
     if delivery.is_some_and(|it| has_failed(&it)) {
         return Ok(bare("failed"));
     }
-    if matches!(request.state, RequestState::Ended(_)) && PingView::of_request(&request).is_none() {
+    if matches!(request.state(), RequestState::Ended(_)) && PingView::of_request(&request).is_none()
+    {
         // It ended without an answer.
         return Ok(bare("expired"));
     }
@@ -76,7 +77,7 @@ async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Probl
         Some(ReadOutcome::AlreadyRead) => bare("already_read"),
         Some(ReadOutcome::Expired) => bare("expired"),
         Some(ReadOutcome::Result { .. }) => {
-            let row = request.rows.iter().flatten().next();
+            let row = request.rows().iter().flatten().next();
             let submitted_at = row.map(|it| Time(it.at));
             View { status: "submitted", submitted: Some(Submitted { result, submitted_at }) }
         }
@@ -91,7 +92,7 @@ async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Pr
     let is_there = |it: &Request| {
         it.channel == Some(channel.id)
             && MessageId::of(id) == message
-            && !matches!(it.state, RequestState::Erased { .. })
+            && !matches!(it.state(), RequestState::Erased { .. })
     };
     request.filter(is_there).ok_or_else(Problem::not_found)
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::{Delivery, DeliveryState, HINT_DELAY_MAX, SWEEP_GRACE};
 use crate::domain::OpId;
 
-/// Lease of a worker. It is longer than a worker's function runs.
+/// Lease of a worker. It is longer than a worker's function runs. Only a local stack may use a
+/// shorter one.
 pub const LEASE: Duration = Duration::from_secs(45);
 /// Time between the end of a lease and the takeover by another worker, because clocks differ.
 pub(super) const LEASE_GUARD: Duration = Duration::from_secs(2);
@@ -80,15 +81,22 @@ pub enum StartDecision {
 }
 
 impl Delivery {
-    /// The delivery, leased to `op` from its creation, so that its creator attempts it at once.
+    /// The new delivery, leased to `op` for `lease`, so that its creator attempts it at once.
     #[must_use]
-    pub fn begin_leased(mut self, now: Timestamp, op: OpId) -> Self {
-        self.lease(now, op);
+    pub fn begin_leased(mut self, now: Timestamp, op: OpId, lease: Duration) -> Self {
+        self.lease(now, op, lease);
         self
     }
 
-    /// The decision of `op`, whose hint is for the attempt after number `expected`.
-    pub fn start(&self, expected: u32, now: Timestamp, op: OpId) -> StartDecision {
+    /// The decision of `op`, whose hint is for the attempt after number `expected`. An attempt is
+    /// leased for `lease`.
+    pub fn start(
+        &self,
+        expected: u32,
+        now: Timestamp,
+        op: OpId,
+        lease: Duration,
+    ) -> StartDecision {
         match self.state {
             DeliveryState::Done { .. } => return StartDecision::Skip,
             DeliveryState::Leased { owner, .. } if owner == op => {
@@ -109,7 +117,7 @@ impl Delivery {
             next.done(DeliveryEnd::DeadLettered(FailureReason::CrashLoop), now, op);
             return StartDecision::GiveUp(Box::new(next));
         }
-        next.lease(now, op);
+        next.lease(now, op, lease);
         StartDecision::Attempt(Box::new(next))
     }
 
@@ -155,8 +163,8 @@ impl Delivery {
         Some(next)
     }
 
-    fn lease(&mut self, now: Timestamp, op: OpId) {
-        let until = now + LEASE;
+    fn lease(&mut self, now: Timestamp, op: OpId, lease: Duration) {
+        let until = now + lease;
         self.state = DeliveryState::Leased { owner: op, until };
         self.attempt += 1;
         self.starts += 1;

@@ -52,7 +52,7 @@ fn delivery() -> Delivery {
 
 #[track_caller]
 fn started(delivery: &Delivery, now: Timestamp, op: OpId) -> Delivery {
-    match delivery.start(delivery.attempt, now, op) {
+    match delivery.start(delivery.attempt, now, op, LEASE) {
         StartDecision::Attempt(next) => *next,
         other => panic!("expected a start, got {other:?}"),
     }
@@ -88,35 +88,35 @@ fn started_delivery_is_exclusive_until_lease_and_guard_end() {
     assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
     assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
 
-    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER), StartDecision::Skip);
+    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER, LEASE), StartDecision::Skip);
     // The hint of a sweep with a fast clock.
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), StartDecision::TooEarly(at(47)));
+    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE), StartDecision::TooEarly(at(47)));
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }
 
 #[test]
 fn new_delivery_can_be_leased_to_its_creator() {
-    let made = delivery().begin_leased(at(0), ME);
+    let made = delivery().begin_leased(at(0), ME, LEASE);
     assert_eq!(made, Delivery { revision: 0, ..started(&delivery(), at(0), ME) });
 }
 
 #[test]
 fn operation_recognizes_its_own_start() {
     let mine = started(&delivery(), at(0), ME);
-    assert_eq!(mine.start(0, at(1), ME), StartDecision::AlreadyMine);
+    assert_eq!(mine.start(0, at(1), ME, LEASE), StartDecision::AlreadyMine);
 }
 
 #[test]
 fn stale_early_and_late_hints_start_nothing() {
     let waiting = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
-    assert_eq!(waiting.start(0, at(100), OTHER), StartDecision::Skip);
-    assert_eq!(waiting.start(2, at(100), OTHER), StartDecision::Skip);
-    assert_eq!(waiting.start(1, at(60), OTHER), StartDecision::TooEarly(at(61)));
+    assert_eq!(waiting.start(0, at(100), OTHER, LEASE), StartDecision::Skip);
+    assert_eq!(waiting.start(2, at(100), OTHER, LEASE), StartDecision::Skip);
+    assert_eq!(waiting.start(1, at(60), OTHER, LEASE), StartDecision::TooEarly(at(61)));
     let mine = started(&waiting, at(61), ME);
-    assert_eq!(mine.start(1, at(999), OTHER), StartDecision::Skip);
+    assert_eq!(mine.start(1, at(999), OTHER, LEASE), StartDecision::Skip);
     let done = finished(&mine, AttemptVerdict::Accepted, at(62), ME);
-    assert_eq!(done.start(2, at(999), OTHER), StartDecision::Skip);
+    assert_eq!(done.start(2, at(999), OTHER, LEASE), StartDecision::Skip);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn delivery_that_kills_its_workers_is_dead_lettered() {
     let delivery = crashed(delivery(), n_starts);
     assert_eq!((delivery.attempt, delivery.failures), (n_starts, 0));
     let now = delivery.due_at.expect("it is not over");
-    let StartDecision::GiveUp(over) = delivery.start(n_starts, now, ME) else {
+    let StartDecision::GiveUp(over) = delivery.start(n_starts, now, ME, LEASE) else {
         panic!("it was started again");
     };
     assert_eq!(end(&over), Some(DeliveryEnd::DeadLettered(FailureReason::CrashLoop)));
@@ -187,7 +187,7 @@ fn delivery_that_kills_its_workers_is_dead_lettered() {
     let again = crashed(over.redeliver(now, ME).expect("it is over"), n_starts);
     assert_eq!((again.attempt, again.starts), (2 * n_starts, n_starts));
     let now = again.due_at.expect("it is not over");
-    assert!(matches!(again.start(again.attempt, now, ME), StartDecision::GiveUp(_)));
+    assert!(matches!(again.start(again.attempt, now, ME, LEASE), StartDecision::GiveUp(_)));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn erased_delivery_is_cancelled_and_never_attempted() {
         assert_eq!(erased, expected);
         assert_eq!(erased.erase(at(10), OTHER), None);
         assert_eq!(erased.redeliver(at(10), ME), None);
-        assert_eq!(erased.start(erased.attempt, at(999), OTHER), StartDecision::Skip);
+        assert_eq!(erased.start(erased.attempt, at(999), OTHER, LEASE), StartDecision::Skip);
         assert_eq!(erased.finish(AttemptVerdict::Accepted, at(10), 0.0, ME), None);
     }
     // A delivery that is over keeps its end.
@@ -252,7 +252,7 @@ fn hinted_delivery_is_due_again_later() {
     let expected = Delivery { due_at: Some(at(300)), revision: 1, ..delivery() };
     assert_eq!(hinted, expected);
     // The hint itself can start it at once.
-    assert!(matches!(hinted.start(0, at(1), ME), StartDecision::Attempt(_)));
+    assert!(matches!(hinted.start(0, at(1), ME, LEASE), StartDecision::Attempt(_)));
 }
 
 proptest! {

@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AnswerMode, Outcome, RecordedAnswer, Request, RequestEnd, RequestState, end::DecidedBy,
-    outbox::{EVENTS_MAX, OUTBOX_MAX},
+    AnswerMode, Refusal, Request, RequestState,
+    end::{DecidedBy, Outcome, RequestEnd},
+    outbox::{EVENTS_MAX, OUTBOX_MAX, RecordedAnswer},
 };
 use crate::domain::{
     OpId, RequestEvent, Subscriptions, question::Answer, quorum::QuorumVerdict,
@@ -29,26 +30,6 @@ pub struct Row {
     /// The operations whose answers it replaced, the latest last. A repeated write recognizes
     /// itself here even if another answer came in between.
     pub replaced: Vec<OpId>,
-}
-
-/// The reason why a request did not change.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The recipient has answered, and the first answer is final.
-    #[error("this recipient has already answered; the first answer counts")]
-    AlreadyAnswered(Row),
-    /// It has ended, or its deadline has passed.
-    #[error("this request no longer accepts answers")]
-    Ended,
-    /// It has ended, so it cannot be cancelled.
-    #[error("this request has already ended")]
-    AlreadyFinished,
-    /// Its outbox is full.
-    #[error("too many answers are arriving at once; try again")]
-    TooBusy,
-    /// It was erased.
-    #[error("this request was erased")]
-    Erased,
 }
 
 impl Request {

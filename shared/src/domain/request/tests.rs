@@ -24,9 +24,9 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 /// A request to `n_recipients` without subscribers, after `change`.
-fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
+fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
     let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
-    let mut request = Request {
+    let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
@@ -51,16 +51,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         is_counted: false,
         base_url: "https://example.com".to_owned(),
         is_published: false,
-        rows: Vec::new(),
-        state: RequestState::Pending,
-        outbox: Vec::new(),
-        n_events: 0,
-        callback_event: None,
-        due_at: None,
-        revision: 0,
     };
-    change(&mut request);
-    request.begin(NONE)
+    change(&mut new);
+    Request::begin(new, NONE)
 }
 
 fn callback(events: &[RequestEvent]) -> Callback {
@@ -227,7 +220,7 @@ fn first_of_answer_cancellation_and_time_out_decides() {
 #[test]
 fn timer_is_the_time_of_the_next_step() {
     let called_back =
-        |it: &mut Request| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
+        |it: &mut NewRequest| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
     assert_eq!(ask(1, |it| it.is_published = true).due_at, Some(CREATED));
     let request = ask(1, |it| {
         called_back(it);

@@ -1,7 +1,7 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
     Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions,
     Trace, Webhook, WebhookId,
     account::IdKey,
@@ -13,7 +13,7 @@ use crate::domain::{
     quorum::{Count, Quorum},
     consumption::{ReadMode, ReadPolicy},
     request::{
-        AnswerMode, BodyHash, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState,
+        AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy,
     },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
@@ -172,7 +172,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             (channel, trace),
         )| {
             let (id, account, created_by, body_hash, secret) = ids;
-            Request {
+            let new = NewRequest {
                 id,
                 owner: Owner { account, mode },
                 created_by,
@@ -187,15 +187,8 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 is_counted,
                 base_url,
                 is_published,
-                rows: Vec::new(),
-                state: RequestState::Pending,
-                outbox: Vec::new(),
-                n_events: 0,
-                callback_event: None,
-                due_at: None,
-                revision: 0,
-            }
-            .begin(Subscriptions::ALL)
+            };
+            Request::begin(new, Subscriptions::ALL)
         },
     )
 }

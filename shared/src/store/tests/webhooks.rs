@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{check_damage, check_newer, created, read, saved, values};
 use crate::domain::{
     OpId, Webhook,
-    webhook::{Change, DisableReason},
+    webhook::{DisableReason, WebhookUpdate},
 };
 
 /// All parts of a webhook, including its secrets.
@@ -34,7 +34,7 @@ proptest! {
         let failed = webhook.failed(now).expect("nothing had failed");
         let disabled = failed.disable(DisableReason::Gone, now, now).expect("it was enabled");
         let steps = [
-            webhook.change(Change { settings, is_enabled }, now, op).expect("a change"),
+            webhook.change(WebhookUpdate { settings, is_enabled }, now, op).expect("a change"),
             failed.succeeded().expect("it had failed"),
             failed,
             disabled.delete(now).expect("it is there"),
@@ -63,7 +63,7 @@ proptest! {
         let back: Webhook = read(attributes.clone()).expect("it is readable");
         prop_assert_eq!(parts(&back), parts(&replaced));
         prop_assert!(!attributes.contains_key("ttl"));
-        let change = Change { settings: first.settings.clone(), is_enabled: true };
+        let change = WebhookUpdate { settings: first.settings.clone(), is_enabled: true };
         let is_changed = back.change(change, now, OpId(0)).is_some();
         prop_assert_eq!(is_changed, first.updated_by != OpId(0));
     }

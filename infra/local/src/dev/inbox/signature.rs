@@ -1,4 +1,4 @@
-//! Whether a callback is ours: what every receiver should do before it believes one.
+//! Verification of a callback's signature, as every receiver should do it.
 
 use answerback::{
     api::http::header,
@@ -10,22 +10,22 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 
-/// How far the sender's clock and ours may be apart; an older message may be a replay.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// Largest accepted age of a signature. An older message may be a replay.
+const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Why a callback is not to be believed.
+/// The reason why a callback is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unverified {
-    #[error("it has no signature")]
+    #[error("no signature")]
     Unsigned,
-    #[error("its timestamp is more than 5 minutes off")]
+    #[error("timestamp differs by more than 5 minutes")]
     Timestamp,
-    #[error("its signature is not one of this account's secrets over these bytes")]
+    #[error("signature does not match any of the account's secrets")]
     Signature,
 }
 
-/// Checks the signature of the profile whose header is there.
-pub(super) fn check(
+/// Verifies the signature of the profile whose header is present.
+pub(super) fn verify(
     secrets: &[&SecretString],
     headers: &HeaderMap,
     body: &[u8],
@@ -35,21 +35,21 @@ pub(super) fn check(
         match profile.spec().signature {
             Signature::Body { header: name } => {
                 let Some(signature) = header(headers, name) else { continue };
-                return by_one_of(secrets, |it| verify_body(it, body, signature).then_some(()));
+                return with_any(secrets, |it| verify_body(it, body, signature).then_some(()));
             }
             Signature::Timed { header: name, unit, .. } => {
                 let Some(signature) = header(headers, name) else { continue };
-                let time = by_one_of(secrets, |it| verify_timed(it, body, signature))?;
-                return recent(unit.timestamp(time), now);
+                let time = with_any(secrets, |it| verify_timed(it, body, signature))?;
+                return check_age(unit.timestamp(time), now);
             }
             Signature::Standard => {
                 let Some(signature) = header(headers, "webhook-signature") else { continue };
                 let id = header(headers, "webhook-id").ok_or(Unverified::Unsigned)?;
                 let second = header(headers, "webhook-timestamp").ok_or(Unverified::Unsigned)?;
                 let sent_at = second.parse().ok().and_then(|it| Unit::Seconds.timestamp(it));
-                recent(sent_at, now)?;
-                let is_ours = |it: &str| verify_standard(it, id, second, body, signature);
-                return by_one_of(secrets, |it| is_ours(it).then_some(()));
+                check_age(sent_at, now)?;
+                let is_valid = |it: &str| verify_standard(it, id, second, body, signature);
+                return with_any(secrets, |it| is_valid(it).then_some(()));
             }
             Signature::None => (),
         }
@@ -57,15 +57,15 @@ pub(super) fn check(
     Err(Unverified::Unsigned)
 }
 
-fn by_one_of<T>(
+fn with_any<T>(
     secrets: &[&SecretString],
     verify: impl Fn(&str) -> Option<T>,
 ) -> Result<T, Unverified> {
     secrets.iter().find_map(|it| verify(it.expose_secret())).ok_or(Unverified::Signature)
 }
 
-fn recent(sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Unverified> {
-    let is_recent = sent_at.is_some_and(|it| now.duration_since(it).abs() <= TOLERANCE);
+fn check_age(sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Unverified> {
+    let is_recent = sent_at.is_some_and(|it| now.duration_since(it).abs() <= TIMESTAMP_TOLERANCE);
     if is_recent { Ok(()) } else { Err(Unverified::Timestamp) }
 }
 
@@ -85,18 +85,18 @@ mod tests {
     const SECOND: i64 = 1_767_225_600;
 
     #[track_caller]
-    fn check_one(headers: &[(&'static str, &str)], body: &[u8], expected: Result<(), Unverified>) {
+    fn expect(headers: &[(&'static str, &str)], body: &[u8], expected: Result<(), Unverified>) {
         let secret = answerback::signing::new_secret([7; 32]);
         let headers = headers
             .iter()
             .map(|(name, it)| (name.parse().expect("a name"), it.parse().expect("ASCII")))
             .collect::<Vec<(axum::http::HeaderName, HeaderValue)>>();
         let now = Timestamp::from_second(SECOND).expect("in range");
-        assert_eq!(check(&[&secret], &HeaderMap::from_iter(headers), body, now), expected);
+        assert_eq!(verify(&[&secret], &HeaderMap::from_iter(headers), body, now), expected);
     }
 
     #[test]
-    fn what_was_signed_with_the_secret_just_now_is_ours_and_nothing_else() {
+    fn only_recent_signatures_of_the_account_are_verified() {
         let key = SigningKey::parse(&answerback::signing::new_secret([7; 32])).expect("a secret");
         for (second, body, expected) in [
             (SECOND, b"{}", Ok(())),
@@ -111,11 +111,11 @@ mod tests {
                 ("webhook-timestamp", &second.to_string()),
                 ("webhook-signature", &signature),
             ];
-            check_one(&headers, body, expected);
+            expect(&headers, body, expected);
         }
         let signature = format!("sha256={}", key.sign_hex(&[b"{}"]));
-        check_one(&[("x-nextks-signature", &signature)], b"{}", Ok(()));
-        check_one(&[("x-nextks-signature", &signature)], b"[]", Err(Unverified::Signature));
+        expect(&[("x-nextks-signature", &signature)], b"{}", Ok(()));
+        expect(&[("x-nextks-signature", &signature)], b"[]", Err(Unverified::Signature));
         let signed = |time: i64| {
             format!("t={time},v1={}", key.sign_hex(&[format!("{time}.{{}}").as_bytes()]))
         };
@@ -125,10 +125,10 @@ mod tests {
             ("x-noukai-signature", [SECOND, SECOND - 301]),
         ] {
             let [right, wrong] = times.map(signed);
-            check_one(&[(name, &right)], b"{}", Ok(()));
-            check_one(&[(name, &right)], b"[]", Err(Unverified::Signature));
-            check_one(&[(name, &wrong)], b"{}", Err(Unverified::Timestamp));
+            expect(&[(name, &right)], b"{}", Ok(()));
+            expect(&[(name, &right)], b"[]", Err(Unverified::Signature));
+            expect(&[(name, &wrong)], b"{}", Err(Unverified::Timestamp));
         }
-        check_one(&[("webhook-id", "dlv_1")], b"{}", Err(Unverified::Unsigned));
+        expect(&[("webhook-id", "dlv_1")], b"{}", Err(Unverified::Unsigned));
     }
 }

@@ -54,7 +54,7 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
 fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
     match step {
         Step::Start { stale, op } => {
-            match delivery.start(delivery.attempt.saturating_sub(stale), now, op) {
+            match delivery.start(delivery.attempt.saturating_sub(stale), now, op, LEASE) {
                 StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
                 StartDecision::TooEarly(at) => {
                     assert!(now < at, "early, but not before {at}");
@@ -81,10 +81,10 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
 fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
-            let again = after.start(after.attempt, now, op);
+            let again = after.start(after.attempt, now, op, LEASE);
             matches!((after.state, again), (DeliveryState::Leased { .. }, StartDecision::AlreadyMine))
                 || matches!(
-                    (after.state, after.start(0, now, op)),
+                    (after.state, after.start(0, now, op, LEASE)),
                     (DeliveryState::Done { .. }, StartDecision::Skip)
                 )
         }
@@ -195,7 +195,7 @@ proptest! {
             let Some(due_at) = delivery.due_at else { break };
             clock = clock.max(due_at);
             let op = OpId(op);
-            delivery = match delivery.start(delivery.attempt, clock, op) {
+            delivery = match delivery.start(delivery.attempt, clock, op, LEASE) {
                 StartDecision::Attempt(next) if dies => *next,
                 StartDecision::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it has the lease"),
                 StartDecision::GiveUp(next) => *next,

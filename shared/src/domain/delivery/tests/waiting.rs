@@ -24,7 +24,7 @@ fn waiting_for_a_breaker_uses_up_no_retries() {
     assert_eq!(waiting.breaker_wait, Duration::from_secs(59));
     assert_eq!(waiting.wait_for_breaker(1, at(130), at(119)), None, "it waits already");
     assert_eq!(waiting.wait_for_breaker(0, at(130), at(120)), None, "a stale hint");
-    assert_eq!(waiting.start(1, at(119), OTHER), StartDecision::TooEarly(at(120)));
+    assert_eq!(waiting.start(1, at(119), OTHER, LEASE), StartDecision::TooEarly(at(120)));
     assert_eq!(started(&waiting, at(120), OTHER).attempt, 2);
 
     // Too long for a hint, so the sweep finds it.

@@ -1,0 +1,144 @@
+//! An event that does not come from a request: a client posted it, or a webhook was disabled.
+//!
+//! ```text
+//!   waiting ─ dispatch creates deliveries ─▶ dispatched
+//! ```
+
+use jiff::Timestamp;
+
+use super::{
+    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver,
+    webhook::DisableReason,
+};
+
+/// An event that does not come from a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its identifier.
+    pub id: EventId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that created it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call had an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The trace of the call, if it named one.
+    pub trace: Option<Trace>,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its data: the text of a JSON object, as it was posted.
+    pub data: String,
+    /// The client's own name for it.
+    pub external_reference_id: Option<String>,
+    /// The address of the API, for receivers that fetch what does not fit into a callback.
+    pub base_url: String,
+    /// A receiver in addition to the webhooks that subscribe to its type.
+    pub callback: Option<Receiver>,
+    /// The only webhook that gets it, if it is for one.
+    pub webhook: Option<WebhookId>,
+    /// The webhook that its dispatch disables before anything is sent.
+    pub disables: Option<Disables>,
+    /// Its deliveries exist.
+    pub(crate) is_dispatched: bool,
+    /// The timer: when a sweep picks it up.
+    pub(crate) due_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new event is made from.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its identifier.
+    pub id: EventId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The trace of the call, if it named one.
+    pub trace: Option<Trace>,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its data: the text of a JSON object.
+    pub data: String,
+    /// The client's own name for it.
+    pub external_reference_id: Option<String>,
+    /// The address of the API, for receivers that fetch what does not fit into a callback.
+    pub base_url: String,
+    /// A receiver in addition to the webhooks that subscribe to its type.
+    pub callback: Option<Receiver>,
+}
+
+/// A webhook to disable, unless it has recovered in the meantime.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disables {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// The reason.
+    pub reason: DisableReason,
+    /// The start of its failures. If it differs from the webhook's own, the webhook has recovered.
+    pub failing_since: Timestamp,
+}
+
+impl Event {
+    /// An event that waits to be dispatched.
+    pub fn new(new: NewEvent) -> Self {
+        Self {
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: new.created_at,
+            trace: new.trace,
+            event_type: new.event_type,
+            data: new.data,
+            external_reference_id: new.external_reference_id,
+            base_url: new.base_url,
+            callback: new.callback,
+            webhook: None,
+            disables: None,
+            is_dispatched: false,
+            due_at: Some(new.created_at),
+            revision: 0,
+        }
+    }
+
+    /// An event for `webhook` alone. Its caller creates the delivery, which has its own timer.
+    pub fn triggered(new: NewEvent, webhook: WebhookId) -> Self {
+        Self { webhook: Some(webhook), is_dispatched: true, due_at: None, ..Self::new(new) }
+    }
+
+    /// An event whose dispatch disables a webhook before anything is sent.
+    pub fn disabling(new: NewEvent, disables: Disables) -> Self {
+        Self { disables: Some(disables), ..Self::new(new) }
+    }
+
+    /// Its deliveries exist.
+    pub fn is_dispatched(&self) -> bool {
+        self.is_dispatched
+    }
+
+    /// The timer: when a sweep picks it up.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
+    }
+
+    /// The event after its deliveries were created, or `None` if they already existed.
+    pub fn dispatched(&self) -> Option<Self> {
+        let next =
+            Self { is_dispatched: true, due_at: None, revision: self.revision + 1, ..self.clone() };
+        (!self.is_dispatched).then_some(next)
+    }
+
+    /// The event after a hint to dispatch it was sent. The sweep skips it until `until`.
+    #[must_use]
+    pub fn hinted(&self, until: Timestamp) -> Self {
+        Self { due_at: Some(until), revision: self.revision + 1, ..self.clone() }
+    }
+}

@@ -1,0 +1,111 @@
+//! The encoding of posted events.
+
+use super::{
+    item::{DecodeError, Encoded, Item, Layout, Reader},
+    keys::{self, Key},
+    receiver_item::ReceiverItem,
+    webhook_item,
+};
+use crate::domain::{
+    BodyHash, Event, EventType, OpId, Trace, WebhookId, posted_event::Disables,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct DisablesItem {
+    webhook: String,
+    reason: webhook_item::DisableReasonItem,
+    failing_since: i64,
+}
+
+impl Item for Event {
+    const NAME: &'static str = "an event";
+
+    fn key(&self) -> Key {
+        keys::event(self.id)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn immutable(&self, _: &Layout) -> Encoded {
+        let receiver = self.callback.as_ref().map(ReceiverItem::from);
+        Encoded::default()
+            .owner(self.owner)
+            .number("created_by", self.created_by.0.cast_signed())
+            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
+            .time("created_at", self.created_at)
+            .text("trace", self.trace.map(Trace::to_text))
+            .text("event_type", self.event_type.to_string())
+            .text("data", self.data.clone())
+            .text("reference", self.external_reference_id.clone())
+            .text("base_url", self.base_url.clone())
+            .optional_json("callback", receiver.as_ref())
+            .optional_json("disables", self.disables.as_ref().map(DisablesItem::from).as_ref())
+            .text("webhook", self.webhook.as_ref().map(ToString::to_string))
+            .text("list_pk", keys::list(self.owner, keys::Listed::Events))
+            .text("list_sk", keys::by_time(self.created_at, self.id))
+    }
+
+    fn mutable(&self, layout: &Layout) -> Encoded {
+        Encoded::default()
+            .number("revision", self.revision.cast_signed())
+            .flag("dispatched", self.is_dispatched)
+            // Only errors in a row count.
+            .number("n_errors", None)
+            .due(&self.id.to_string(), self.due_at, layout)
+            .ttl(self.is_dispatched.then(|| self.created_at + layout.retention))
+    }
+
+    fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let receiver: Option<ReceiverItem> = item.optional_json("callback")?;
+        let callback = receiver.map(|it| it.read().ok_or(DecodeError::of("callback")));
+        Ok(Self {
+            id: item.parsed("pk")?,
+            owner: item.owner()?,
+            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            body_hash: item.array("body_hash")?.map(BodyHash),
+            created_at: item.time("created_at")?,
+            trace: item.optional_parsed("trace")?,
+            event_type: EventType::parse(&item.text("event_type")?)
+                .ok_or(DecodeError::of("event_type"))?,
+            data: item.text("data")?,
+            external_reference_id: item.optional_text("reference")?,
+            base_url: item.text("base_url")?,
+            callback: callback.transpose()?,
+            webhook: webhook_item::read_id(&mut item)?,
+            disables: item
+                .optional_json::<DisablesItem>("disables")?
+                .map(Disables::try_from)
+                .transpose()?,
+            is_dispatched: item.flag("dispatched")?,
+            due_at: item.optional_time("due_at")?,
+            revision: item.number("revision")?,
+        })
+    }
+}
+
+impl From<&Disables> for DisablesItem {
+    fn from(disables: &Disables) -> Self {
+        Self {
+            webhook: disables.webhook.to_string(),
+            reason: disables.reason.into(),
+            failing_since: disables.failing_since.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<DisablesItem> for Disables {
+    type Error = DecodeError;
+
+    fn try_from(item: DisablesItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("disables");
+        Ok(Self {
+            webhook: WebhookId::parse(&item.webhook).ok_or_else(wrong)?,
+            reason: item.reason.into(),
+            failing_since: Timestamp::from_millisecond(item.failing_since).map_err(|_| wrong())?,
+        })
+    }
+}
