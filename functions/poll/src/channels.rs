@@ -46,7 +46,7 @@ pub(crate) async fn show_secret(
     parameters.finish()?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     if reveals {
-        caller.audit("revealed the secret of", &channel.id.to_string());
+        caller.audit("revealed the secret of a channel", &channel.id.to_string());
     }
     secret::view(&app, &caller, channel.secrets(), reveals).await
 }

@@ -391,7 +391,10 @@ mod tests {
     use super::*;
 
     fn errors_of(body: Value, of: impl FnOnce(&mut Object<'_>)) -> Vec<String> {
-        let problem = read(body, |it| Some(of(it)));
+        let problem = read(body, |it| {
+            of(it);
+            Some(())
+        });
         let errors = problem.err().map_or_else(Vec::new, |it| it.errors().to_vec());
         errors.iter().map(ToString::to_string).collect()
     }

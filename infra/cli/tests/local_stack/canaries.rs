@@ -113,9 +113,9 @@ async fn log_has_no_secret_and_records_who_used_one() {
     }
     let audit: Vec<&str> = log.lines().filter(|it| it.contains(" audit: ")).collect();
     for action in [
-        "made a webhook",
-        "made a channel",
-        "made a key",
+        "created a webhook",
+        "created a channel",
+        "created a key",
         "revealed",
         "revealed the secret of a webhook",
         "rotated",

@@ -28,7 +28,7 @@ const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const CONSUMPTION: &str = "shared/src/domain/consumption.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
 const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
-const CREATE: &str = "functions/intake/src/create.rs";
+const CREATE: &str = "functions/intake/src/requests/create.rs";
 
 /// All of them.
 pub const MUTANTS: &[Mutant] = &[
@@ -279,7 +279,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an answer sends no hint",
-        file: "functions/intake/src/requests.rs",
+        file: "functions/intake/src/answers/mod.rs",
         before: "app.core.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
         after: "if !MUTANT { app.core.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
@@ -287,15 +287,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a creation does not know its own write",
         file: "functions/intake/src/idempotency.rs",
-        before: "Saved::Superseded(found) if found.made_by() == op => Ok(None),",
-        after: "Saved::Superseded(found) if found.made_by() == op && !MUTANT => Ok(None),",
+        before: "Saved::Superseded(found) if found.created_by() == op => Ok(None),",
+        after: "Saved::Superseded(found) if found.created_by() == op && !MUTANT => Ok(None),",
         breaks: Invariant::Unnoticed,
     },
     Mutant {
         name: "an idempotency key is not heeded",
         file: CREATE,
-        before: "Some(keyed) => RequestId::from_bits(keyed.bits),\n        None =>",
-        after: "Some(keyed) if !MUTANT => RequestId::from_bits(keyed.bits),\n        _ =>",
+        before: "Some(it) => RequestId::from_bits(it.id_bits),\n        None =>",
+        after: "Some(it) if !MUTANT => RequestId::from_bits(it.id_bits),\n        _ =>",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {

@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Problem,
-        body::{Errors, Object},
+        body::{Errors, Item, Object},
         pointer,
     },
     domain::{
@@ -26,7 +26,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     let mut body = Object::of(body, "", &errors);
     let message = body.take("message");
     let emails = body.take("user_emails");
-    let mut wanted = body.item("response_request").map(|it| it.into_object());
+    let mut wanted = body.item("response_request").map(Item::into_object);
     let options = wanted.as_mut().and_then(|it| it.take("options"));
     let is_empty = |it: &Option<Value>| it.as_ref().is_none_or(|it| *it == json!([]));
     if is_empty(&emails) {

@@ -92,12 +92,12 @@ fn read_field(entry: &mut Object<'_>, seen: &mut BTreeSet<String>) -> Option<Fie
     let default = entry.item("default");
     let mut field = Field { key: key?, label: label?, is_required: required, kind: kind?, default: None };
     if let Some(item) = default {
-        set_default(&mut field, item);
+        set_default(&mut field, &item);
     }
     Some(field)
 }
 
-fn set_default(field: &mut Field, item: Item<'_>) {
+fn set_default(field: &mut Field, item: &Item<'_>) {
     let Some(value) = field_value(&item.value) else {
         item.error("must be a string, a number or a boolean");
         return;

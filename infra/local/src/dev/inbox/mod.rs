@@ -11,7 +11,7 @@ mod signature;
 
 use answerback::{
     api::http::header,
-    domain::{Account, AccountId, Channel, Owner},
+    domain::{Account, AccountId, Channel, Owner, Webhook},
     platform::{Clock, Vault},
     store::{Listed, Store, keys},
 };
@@ -113,8 +113,8 @@ impl Inbox {
         let mut webhooks = self.store.webhooks(Owner::live(self.account)).await?;
         webhooks.extend(self.store.webhooks(Owner::test(self.account)).await?);
         let secrets = account.iter().map(|it| &it.secrets);
-        let secrets = secrets.chain(channels.iter().map(|it| it.secrets()));
-        let secrets = secrets.chain(webhooks.iter().map(|it| it.secrets()));
+        let secrets = secrets.chain(channels.iter().map(Channel::secrets));
+        let secrets = secrets.chain(webhooks.iter().map(Webhook::secrets));
         let mut texts = Vec::new();
         for secret in secrets.flat_map(|it| it.live(now)) {
             texts.push(self.vault.open(self.account, secret, now).await?);
