@@ -7,7 +7,7 @@ use answerback::{
     },
     domain::request::AnswerMode,
     page,
-    service::answering::{Asked, Said, html},
+    service::answering::{OpenedLink, Submission, html},
 };
 use axum::{
     extract::{Path, State},
@@ -49,7 +49,7 @@ pub(crate) async fn page(
             let now = app.core.now();
             let is_gone = !asked.is_open(now) && asked.answered().is_none();
             let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-            (status, asked.page(&Said::default(), now))
+            (status, asked.page(&Submission::default(), now))
         }
     };
     Ok(html(status, page))
@@ -62,7 +62,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
     if !asked.is_open(app.core.now()) && asked.answered().is_none() {
-        let problem = Problem::new(Code::RequestEnded, "this request no longer takes answers");
+        let problem = Problem::new(Code::RequestEnded, "this request no longer accepts answers");
         return Err(problem
             .with("request_status", views::request_status(&asked.request))
             .with("outcome", views::request_outcome(&asked.request)));
@@ -91,6 +91,6 @@ pub(crate) async fn show(
 }
 
 /// What the link opens, as it is now.
-async fn find(app: &App, token: &str) -> Result<Option<Asked>, Problem> {
-    Ok(app.core.find_asked(token).await?)
+async fn find(app: &App, token: &str) -> Result<Option<OpenedLink>, Problem> {
+    Ok(app.core.open_link(token).await?)
 }

@@ -41,7 +41,7 @@ pub(crate) async fn list(
     parameters.finish()?;
 
     // Whatever is listed, the account's own is all that is shown.
-    let of_webhook = |it| Related::Webhook(caller.owner(), it);
+    let of_webhook = |it| Related::WebhookDeliveries(caller.owner(), it);
     let related = None
         .or(request.map(Related::Request))
         .or(event.map(Related::Event))

@@ -97,7 +97,7 @@ async fn event_of(
         (
             Some(RequestEvent::RequestFinished | RequestEvent::RequestCancelled),
             RequestState::Ended(end),
-        ) if !end.reading.is_over() => end.at,
+        ) if !end.consumption.is_over() => end.at,
         // What tells who answered fits every callback, so nobody is sent here for it.
         _ => return Ok(None),
     };

@@ -8,7 +8,7 @@ use answerback::{
         http::Json,
         views::{self, ResultData, Time},
     },
-    domain::{OpId, Request, Scope, reading::ReadOutcome, request::RequestState},
+    domain::{OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
     service::requests::{callback_delivery, find},
     store::Saved,
 };
@@ -103,8 +103,8 @@ pub(crate) async fn read(
                 },
                 callback_status: views::CallbackStatus::of(&request, delivery.as_ref()),
             }),
-            receipt: lease.map(|(op, _)| receipt_text(op)),
-            lease_expires_at: lease.map(|(_, until)| Time(until)),
+            receipt: lease.map(|it| receipt_text(it.receipt)),
+            lease_expires_at: lease.map(|it| Time(it.until)),
         },
     };
     Ok(axum::Json(view).into_response())
@@ -120,7 +120,8 @@ pub(crate) async fn take(
 ) -> Result<(Option<ReadOutcome>, Request, Option<Box<RawValue>>), Problem> {
     let mut result = None;
     for _ in 0..RACES_MAX {
-        let (told, next) = request.read(app.core.now(), op);
+        let read = request.read(app.core.now(), op);
+        let (told, next) = read.map_or((None, None), |it| (Some(it.outcome), it.next));
         if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
             result = Some(show(&request).map_err(Problem::internal)?);
         }

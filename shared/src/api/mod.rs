@@ -4,6 +4,7 @@ pub mod body;
 pub mod http;
 pub mod pointer;
 mod problem;
+pub mod trace;
 pub mod views;
 
 pub use problem::{Code, FieldError, FieldLocation, Problem};

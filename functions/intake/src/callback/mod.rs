@@ -159,7 +159,7 @@ pub(crate) async fn check(
     let refused =
         |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`{name}`: {why}"));
     let mut rules = app.rules.clone();
-    if !rules.development {
+    if !rules.is_development {
         rules.own_host = Some(own_host(app, host));
     }
     let url = CallbackUrl::parse(&receiver.url, &rules).map_err(|err| refused(err.to_string()))?;

@@ -52,7 +52,7 @@ pub(crate) async fn delete(
     let webhook = find_existing(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("deleted a webhook", &id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -99,7 +99,7 @@ async fn change(
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(axum::Json(WebhookView::new(&webhook)).into_response())
 }

@@ -7,8 +7,8 @@ use answerback::{
     },
     domain::{
         Channel, Delivery, MessageId, Request, RequestId,
+        consumption::ReadOutcome,
         delivery::{DeliveryEnd, DeliveryState},
-        reading::ReadOutcome,
         request::RequestState,
     },
     fronts::ping::{PingProblem, of_token},
