@@ -19,7 +19,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::body::{self, NewRequestBody};

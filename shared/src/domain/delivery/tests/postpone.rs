@@ -52,7 +52,8 @@ fn ready_delivery_is_one_that_start_leases() {
     let done = finished(&leased, AttemptVerdict::Accepted, at(1), ME);
     for it in [delivery(), leased, failed, crashing, done] {
         for (expected, second) in [(0, 0), (1, 0), (1, 46), (1, 47), (1, 500), (2, 500)] {
-            let is_leased = matches!(it.start(expected, at(second), OTHER), Start::Attempt(_));
+            let is_leased =
+                matches!(it.start(expected, at(second), OTHER, LEASE), Start::Attempt(_));
             assert_eq!(it.is_ready(expected, at(second)), is_leased, "{expected} {second} {it:?}");
         }
     }
