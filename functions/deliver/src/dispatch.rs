@@ -8,7 +8,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use answerback::{
-    api::views::{EventBody, callback_body, posted_body},
+    api::views::EventBody,
     domain::{
         Delivery, Event, OpId, OutboxEvent, Request, Webhook, WebhookId,
         delivery::{BUS, CALLBACK, DeliveryState, Origin, Receiver, Target},
@@ -17,6 +17,7 @@ use answerback::{
         webhook::{PAYLOAD_BYTES, Settings},
     },
     platform::{Group, Hint, Lane},
+    service::{callback_body, posted_body},
     store::{AdvanceError, Saved},
 };
 use futures::future::join_all;

@@ -4,7 +4,7 @@ mod headers;
 
 use answerback::{
     api::{
-        Code, Fields, Problem,
+        Fields, Problem,
         body::{FieldErrors, note},
         http::{CalledHost, header},
     },
@@ -154,8 +154,7 @@ pub(crate) async fn check(
     probe: bool,
     host: &CalledHost,
 ) -> Result<(), Problem> {
-    let refused =
-        |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`{name}`: {why}"));
+    let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
     let mut rules = app.rules.clone();
     if !rules.development {
         rules.own_host = Some(own_host(app, host));

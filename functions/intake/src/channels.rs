@@ -5,10 +5,9 @@ use answerback::{
         Fields, Problem,
         body::FieldErrors,
         http::{Json, JsonOrNothing},
-        views::ChannelView,
     },
     domain::{Channel, ChannelId, Scope, Secrets},
-    fronts::ping::{find, new_token, token_hash},
+    fronts::ping::{ChannelView, find, new_token, token_hash},
     service::Caller,
     store::keys,
 };

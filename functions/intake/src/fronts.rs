@@ -4,6 +4,7 @@
 //! a front does not know it leaves out: clients say things that mean nothing here.
 
 pub(crate) mod nextks;
+pub(crate) mod nextmv;
 pub(crate) mod ping;
 
 use answerback::api::{

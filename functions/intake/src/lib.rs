@@ -69,6 +69,13 @@ pub fn router(app: App) -> Router {
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/nextmv/v1/webhooks", post(fronts::nextmv::create))
+        .route(
+            "/nextmv/v1/webhooks/{id}",
+            put(fronts::nextmv::put).patch(fronts::nextmv::patch).delete(webhooks::delete),
+        )
+        .route("/nextmv/v1/webhooks/{id}/trigger", post(webhooks::trigger))
+        .route("/nextmv/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .with_state(app);
     http::service(routes)
 }

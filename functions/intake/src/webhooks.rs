@@ -41,39 +41,67 @@ use crate::{
 /// Where webhooks are made.
 const PATH: &str = "/v1/webhooks";
 
-/// A webhook as it is shown when it is made; its secret this once.
+/// A webhook that was created, by this call or by an earlier one with the same idempotency key.
+pub(crate) struct CreatedWebhook {
+    pub(crate) webhook: Webhook,
+    /// Shown by the call that created the webhook only.
+    secret: Option<SecretString>,
+}
+
+/// The effect of a PUT.
+pub(crate) enum Replaced {
+    Created(CreatedWebhook),
+    Changed(Webhook),
+}
+
+/// A call that writes a webhook, and the path of the webhooks that it names.
+pub(crate) struct Call<'a> {
+    pub(crate) path: &'static str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Result<Json, Problem>,
+}
+
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreatedView<'a, V> {
     #[serde(flatten)]
-    view: WebhookView<'a>,
+    view: V,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
 
-/// Makes a webhook.
+/// Creates a webhook.
 pub(crate) async fn create(
     State(app): State<App>,
     host: CalledHost,
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = Call { path: PATH, host: &host, headers: &headers, body };
+    let created = create_webhook(&app, call).await?;
+    Ok(created.to_response(PATH, WebhookView::new))
+}
+
+/// Creates the webhook that the body describes, or finds it again under its idempotency key.
+pub(crate) async fn create_webhook(app: &App, call: Call<'_>) -> Result<CreatedWebhook, Problem> {
+    let Call { path, host, headers, body } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
+    let keyed = idempotency::keyed(app, caller.owner(), headers, path, &body).await?;
     let draft = Draft::read(body, true)?;
     let minted = match keyed {
         Some(keyed) => MintedWebhookId::from_bits(keyed.bits),
         None => MintedWebhookId::mint(app.core.now(), app.core.entropy.next()),
     };
     let id = draft.id.clone().unwrap_or_else(|| WebhookId::minted(minted));
-    let before = find(&app, &caller, &id).await?;
+    let before = find(app, &caller, &id).await?;
     if let Some(found) = before.as_ref().filter(|it| it.deleted_at.is_none()) {
-        return exists(found, keyed);
+        return exists(found.clone(), keyed);
     }
-    make(&app, &caller, &host, Place { id, before }, draft, keyed).await
+    make(app, &caller, host, Target { id, before }, draft, keyed).await
 }
 
-/// Replaces what is decided of a webhook, or makes one of this name.
+/// Replaces the settings of a webhook, or creates it.
 pub(crate) async fn put(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -81,19 +109,35 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = Call { path: PATH, host: &host, headers: &headers, body };
+    let replaced = replace_webhook(&app, &id, call).await?;
+    Ok(replaced.to_response(PATH, WebhookView::new))
+}
+
+/// Replaces the settings of the webhook `id`, or creates it.
+pub(crate) async fn replace_webhook(
+    app: &App,
+    id: &str,
+    call: Call<'_>,
+) -> Result<Replaced, Problem> {
+    let Call { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let id = WebhookId::parse(&id).ok_or_else(Problem::not_found)?;
+    let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
     let draft = Draft::read(body, false)?;
-    match find(&app, &caller, &id).await? {
+    match find(app, &caller, &id).await? {
         Some(webhook) if webhook.deleted_at.is_none() => {
-            change(&app, &caller, &host, webhook, |_| Ok(draft.clone())).await
+            let changed = change(app, &caller, host, webhook, |_| Ok(draft.clone())).await?;
+            Ok(Replaced::Changed(changed))
         }
-        before => make(&app, &caller, &host, Place { id, before }, draft, None).await,
+        before => {
+            let created = make(app, &caller, host, Target { id, before }, draft, None).await?;
+            Ok(Replaced::Created(created))
+        }
     }
 }
 
-/// Changes some of what is decided of a webhook.
+/// Changes settings of a webhook.
 pub(crate) async fn patch(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -101,10 +145,22 @@ pub(crate) async fn patch(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = Call { path: PATH, host: &host, headers: &headers, body };
+    let webhook = patch_webhook(&app, &id, call).await?;
+    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+}
+
+/// Changes the settings of the webhook `id` that the body names.
+pub(crate) async fn patch_webhook(
+    app: &App,
+    id: &str,
+    call: Call<'_>,
+) -> Result<Webhook, Problem> {
+    let Call { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let webhook = find_there(&app, &caller, &id).await?;
-    change(&app, &caller, &host, webhook, |it| Draft::patch(it, body.clone())).await
+    let webhook = find_there(app, &caller, id).await?;
+    change(app, &caller, host, webhook, |it| Draft::patch(it, body.clone())).await
 }
 
 /// Deletes a webhook. What is on its way to it is cancelled when its time comes.
@@ -143,8 +199,8 @@ pub(crate) async fn rotate(
     secret::rotated(&webhook.secrets, &new, now)
 }
 
-/// A name, and what has it, or had.
-struct Place {
+/// The id of a new webhook, and the deleted webhook that had it before.
+struct Target {
     id: WebhookId,
     before: Option<Webhook>,
 }
@@ -153,10 +209,10 @@ async fn make(
     app: &App,
     caller: &Caller,
     host: &CalledHost,
-    place: Place,
+    target: Target,
     draft: Draft,
     keyed: Option<IdempotentCall>,
-) -> Result<Response, Problem> {
+) -> Result<CreatedWebhook, Problem> {
     callback::check(app, &draft.settings.receiver, URL, draft.probe, host).await?;
     let others = app.core.webhooks.all(caller.owner()).await?;
     if others.len() >= WEBHOOKS_MAX {
@@ -167,7 +223,7 @@ async fn make(
     let now = app.core.now();
     let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
     let first = Webhook {
-        id: place.id,
+        id: target.id,
         owner: caller.owner(),
         created_by: op,
         body_hash: keyed.map(|it| it.body_hash),
@@ -181,7 +237,7 @@ async fn make(
         deleted_at: None,
         revision: 0,
     };
-    let webhook = place.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
+    let webhook = target.before.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
     // What is in the place of one that was deleted is written over it.
     let saved = match webhook.revision {
         0 => app.core.store.create(&webhook).await?,
@@ -192,31 +248,54 @@ async fn make(
         Saved::Saved => (),
         // A write of ours whose answer was lost, come back.
         Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => return exists(&found, keyed),
+        Saved::Superseded(found) => return exists(found, keyed),
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("made a webhook", webhook.id.as_str());
-    Ok(created(&webhook, Some(&secret.text)))
+    Ok(CreatedWebhook { webhook, secret: Some(secret.text) })
 }
 
-fn created(webhook: &Webhook, secret: Option<&SecretString>) -> Response {
-    let secret = secret.map(ExposeSecret::expose_secret);
-    let location = format!("{PATH}/{}", webhook.id);
-    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
-    let made = Made { view: WebhookView::new(webhook), secret };
-    (StatusCode::CREATED, [(LOCATION, location)], axum::Json(made)).into_response()
+impl CreatedWebhook {
+    /// 201 with the webhook in the format of `view`.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
+        let location = format!("{path}/{}", self.webhook.id);
+        let location = HeaderValue::from_str(&location).expect("an id is ASCII");
+        let body = axum::Json(CreatedView { view: view(&self.webhook), secret });
+        let mut response = (StatusCode::CREATED, [(LOCATION, location)], body).into_response();
+        if self.secret.is_none() {
+            idempotency::mark_replayed(&mut response);
+        }
+        response
+    }
 }
 
-/// The answer where the name is taken: by the same call made before, or by another.
-fn exists(found: &Webhook, keyed: Option<IdempotentCall>) -> Result<Response, Problem> {
+impl Replaced {
+    /// 200 or 201 with the webhook in the format of `view`.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        match self {
+            Self::Created(created) => created.to_response(path, view),
+            Self::Changed(webhook) => axum::Json(view(webhook)).into_response(),
+        }
+    }
+}
+
+/// The result where the id is taken: by an earlier attempt of the same call, or by another webhook.
+fn exists(found: Webhook, keyed: Option<IdempotentCall>) -> Result<CreatedWebhook, Problem> {
     let Some(IdempotentCall { body_hash, .. }) = keyed.filter(|_| found.body_hash.is_some()) else {
         let detail = format!("there is a webhook called `{}`; PUT or PATCH it", found.id);
         return Err(Problem::new(Code::WebhookExists, detail));
     };
     idempotency::check(found.body_hash, body_hash)?;
-    let mut response = created(found, None);
-    idempotency::mark_replayed(&mut response);
-    Ok(response)
+    Ok(CreatedWebhook { webhook: found, secret: None })
 }
 
 /// Changes a webhook to what `wanted` makes of it; anew, where another change was faster, so that a
@@ -227,7 +306,7 @@ async fn change(
     host: &CalledHost,
     webhook: Webhook,
     wanted: impl Fn(&Webhook) -> Result<Draft, Problem>,
-) -> Result<Response, Problem> {
+) -> Result<Webhook, Problem> {
     let Draft { settings, probe, .. } = wanted(&webhook)?;
     if settings.receiver.url != webhook.settings.receiver.url {
         callback::check(app, &settings.receiver, URL, probe, host).await?;
@@ -241,7 +320,7 @@ async fn change(
     let webhook = app.core.advance(webhook, step).await?;
     app.core.webhooks.forget(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
-    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+    Ok(webhook)
 }
 
 async fn find(app: &App, caller: &Caller, id: &WebhookId) -> Result<Option<Webhook>, Problem> {

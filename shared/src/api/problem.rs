@@ -211,12 +211,37 @@ impl Problem {
 
     /// The request breaks these rules.
     pub fn invalid(faults: Vec<FieldError>) -> Self {
+        Self::of_errors(Code::InvalidRequest, faults)
+    }
+
+    /// The callback URL at `pointer` is refused, because of `detail`.
+    pub fn callback_url_not_allowed(pointer: String, detail: String) -> Self {
+        let error = FieldError { place: FieldLocation::Pointer(pointer), detail };
+        Self::of_errors(Code::CallbackUrlNotAllowed, vec![error])
+    }
+
+    fn of_errors(code: Code, faults: Vec<FieldError>) -> Self {
         let detail = match faults.as_slice() {
             [] => Cow::Borrowed("the request breaks a rule"),
             [only] => only.to_string().into(),
             [first, rest @ ..] => format!("{first}, and {} more", rest.len()).into(),
         };
-        Self { faults, ..Self::new(Code::InvalidRequest, detail) }
+        Self { faults, ..Self::new(code, detail) }
+    }
+
+    /// The same problem with other pointers, for a body that was translated.
+    #[must_use]
+    pub fn map_pointers(mut self, map: impl Fn(&str) -> String) -> Self {
+        if self.faults.is_empty() {
+            return self;
+        }
+        for error in &mut self.faults {
+            if let FieldLocation::Pointer(pointer) = &mut error.place {
+                *pointer = map(pointer);
+            }
+        }
+        let detail = Self::of_errors(self.code, self.faults.clone()).detail;
+        Self { detail, ..self }
     }
 
     /// There is nothing here, or nothing that the caller may see.

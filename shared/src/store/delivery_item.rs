@@ -194,7 +194,7 @@ impl Item for Attempt {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::Conversations(self.owner, it.clone())).1);
+            .map(|it| keys::related(&Related::Attempts(self.owner, it.clone())).1);
         let by_time = keys::by_time(self.started_at, self.id);
         Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))

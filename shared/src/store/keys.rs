@@ -76,8 +76,8 @@ pub enum Related {
     Event(EventId),
     /// The deliveries to a webhook of this account and mode.
     Webhook(Owner, WebhookId),
-    /// The attempts at those.
-    Conversations(Owner, WebhookId),
+    /// The attempts of those deliveries.
+    Attempts(Owner, WebhookId),
 }
 
 /// Where a request lives.
@@ -162,7 +162,7 @@ pub fn related(to: &Related) -> (&'static str, String) {
             (RELATED_INDEX, partition)
         }
         Related::Webhook(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*of))),
-        Related::Conversations(of, id) => {
+        Related::Attempts(of, id) => {
             (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*of)))
         }
     }

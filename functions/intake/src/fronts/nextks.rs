@@ -40,13 +40,23 @@ pub(crate) async fn notify(
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let (host, Json(body)) = (host?, body?);
     let asking = Asking { owner: caller.owner(), path: PATH, host: &host, headers: &headers };
-    let Made { request, is_replayed } = create::make(&app, asking, body, read).await?;
+    let made = create::make(&app, asking, body, read).await;
+    // The URL is probed after the body was translated.
+    let Made { request, is_replayed } = made.map_err(|it| it.map_pointers(our_pointer))?;
     let told = json!({ "status": "ok", "request_id": request.id.to_string() });
     let mut response = axum::Json(told).into_response();
     if is_replayed {
         idempotency::mark_replayed(&mut response);
     }
     Ok(response)
+}
+
+/// The place in a notification of what is at `pointer` in the body of `POST /v1/requests`.
+fn our_pointer(pointer: &str) -> String {
+    match pointer {
+        "/callback_url" => "/response_request/callback_url".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// What the body asks for, or everything that is wrong with it.

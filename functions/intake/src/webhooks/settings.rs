@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::{callback, question::optional_text};
 
 /// The field that the URL is in.
-pub(super) const URL: &str = "endpoint_url";
+pub(super) const URL: &str = "url";
 /// Longest URL, in characters; more is said by the rules for URLs.
 const URL_CHARS_MAX: usize = 4_096;
 /// Longest description, in characters.

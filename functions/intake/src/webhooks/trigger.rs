@@ -5,13 +5,14 @@ use answerback::{
         Fields, Problem,
         body::FieldErrors,
         http::{CalledHost, JsonOrNothing, trace},
-        views::{DeliveryView, posted_body},
+        views::DeliveryView,
     },
     domain::{
         Delivery, Event, EventId, EventType, Scope,
         delivery::{Origin, Target},
         event::TYPE_CHARS_MAX,
     },
+    service::posted_body,
 };
 use axum::{
     extract::{Path, State},
