@@ -159,9 +159,16 @@ pub(crate) async fn check(
     if !rules.development {
         rules.own_host = Some(own_host(app, host));
     }
-    let url = CallbackUrl::parse(&receiver.url, &rules).map_err(|err| refused(err.to_string()))?;
-    let checked = if probe { app.egress.probe(&url).await } else { app.egress.check(&url).await };
-    checked.map_err(|Failure { message, .. }| refused(message))
+    let url = CallbackUrl::parse(&receiver.url, &rules);
+    let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
+    if probe {
+        let probed = app.egress.probe(&url).await;
+        return probed.map_err(|Failure { message, .. }| {
+            refused(format!("did not respond to the probe: {message}"))
+        });
+    }
+    let checked = app.egress.check(&url).await;
+    checked.map_err(|Failure { message, .. }| refused(format!("is not allowed: {message}")))
 }
 
 /// The name that we are reached by, which callbacks must not lead back to.

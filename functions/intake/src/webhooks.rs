@@ -151,11 +151,7 @@ pub(crate) async fn patch(
 }
 
 /// Changes the settings of the webhook `id` that the body names.
-pub(crate) async fn patch_webhook(
-    app: &App,
-    id: &str,
-    call: Call<'_>,
-) -> Result<Webhook, Problem> {
+pub(crate) async fn patch_webhook(app: &App, id: &str, call: Call<'_>) -> Result<Webhook, Problem> {
     let Call { host, headers, body, .. } = call;
     let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;

@@ -1,4 +1,4 @@
-//! What an answer link opens: the page, and the question as JSON. A read never decides anything.
+//! The question of an answer link, as a page and as JSON. A read never decides anything.
 
 use answerback::{
     api::{

@@ -110,8 +110,9 @@ impl Parameters {
     /// Takes the page that the client asks for.
     pub(crate) fn page(&mut self) -> PageQuery {
         let what = format!("a whole number from 1 to {PAGE_ENTRIES_MAX}");
-        let limit =
-            self.parsed("limit", &what, |it| number(it).filter(|it| (1..=PAGE_ENTRIES_MAX).contains(it)));
+        let limit = self.parsed("limit", &what, |it| {
+            number(it).filter(|it| (1..=PAGE_ENTRIES_MAX).contains(it))
+        });
         let cursor = self.parsed("cursor", "the `next_cursor` of a page", parse_cursor);
         PageQuery { limit: limit.unwrap_or(PAGE_ENTRIES), cursor }
     }

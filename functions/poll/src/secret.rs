@@ -13,7 +13,7 @@ use axum::{
 
 use crate::{App, list::Parameters};
 
-/// How much of a secret is shown.
+/// The part of a secret that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     Preview,

@@ -162,9 +162,7 @@ pub fn related(to: &Related) -> (&'static str, String) {
             (RELATED_INDEX, partition)
         }
         Related::Webhook(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*of))),
-        Related::Attempts(of, id) => {
-            (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*of)))
-        }
+        Related::Attempts(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*of))),
     }
 }
 

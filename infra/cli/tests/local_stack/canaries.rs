@@ -37,7 +37,7 @@ async fn go(stack: &Stack, receiver: &Receiver) -> Vec<String> {
     let mut keep = |value: &Value| canaries.push(random_part(value));
 
     let webhook = json!({
-        "id": "orders", "endpoint_url": receiver.url,
+        "id": "orders", "url": receiver.url,
         "headers": { "x-team": HEADER }, "bearer_token": BEARER,
     });
     keep(&done(stack, Method::POST, "/v1/webhooks", webhook).await["secret"]);

@@ -43,9 +43,9 @@ async fn told_once_in_time(flags: &[&str]) {
     assert_eq!(arrived["verified"], true, "{arrived}");
     let data = &arrived["body"]["data"];
     assert_eq!(data["outcome"], "timed_out");
-    assert_eq!(data["responses"][0]["option_value"], "approve");
+    assert_eq!(data["responses"][0]["option"], "approve");
     assert_eq!(data["responses"][0]["expired"], false);
-    assert_eq!(data["responses"][1]["option_value"], Value::Null);
+    assert_eq!(data["responses"][1]["option"], Value::Null);
     assert_eq!(data["responses"][1]["expired"], true);
 
     // A few sweeps more, and late hints.

@@ -60,7 +60,7 @@ impl<'a> EventBody<'a> {
         }
     }
 
-    /// The same event with `data` in place of its own.
+    /// The same event with a link instead of its data.
     pub fn truncated(&'a self, data: &'a TruncatedData<'a>) -> TruncatedEventBody<'a> {
         TruncatedEventBody {
             id: &self.id,

@@ -97,6 +97,13 @@ pub(crate) struct AnswerView<'a> {
     fields: Map<String, Value>,
 }
 
+/// Visibility of answers in rows.
+#[derive(Clone, Copy)]
+enum Answers {
+    Shown,
+    Hidden,
+}
+
 /// Status of a callback.
 #[derive(Clone, Copy, Debug)]
 pub struct CallbackStatus;
@@ -132,8 +139,8 @@ impl<'a> RequestView<'a> {
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
-            recipients: recipients(request, viewer.sees_links),
-            responses: responses(request, request.shows_answers(viewer.now)),
+            recipients: recipients(request, &viewer),
+            responses: responses(request, Answers::at(request, viewer.now)),
             external_reference_id: question.external_reference_id.as_deref(),
             metadata: metadata(request),
             livemode: request.owner.mode.is_live(),
@@ -166,13 +173,16 @@ impl<'a> ResponseView<'a> {
     /// Row `number` of `request`.
     pub fn of_row(request: &'a Request, number: usize) -> Self {
         let row = request.rows.get(number).and_then(Option::as_ref);
-        Self::new(request, number, row, true)
+        Self::new(request, number, row, Answers::Shown)
     }
 
-    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, shows: bool) -> Self {
+    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, answers: Answers) -> Self {
         Self {
             recipient: email(request, number),
-            answer: shows.then(|| AnswerView::new(row.map(|it| &it.answer))),
+            answer: match answers {
+                Answers::Shown => Some(AnswerView::new(row.map(|it| &it.answer))),
+                Answers::Hidden => None,
+            },
             answered_at: row.map(|it| Time(it.at)),
             expired: row.is_none() && request.ended_by_time(),
         }
@@ -185,6 +195,13 @@ impl<'a> ResponseView<'a> {
             answered_at: Some(Time(event.at)),
             expired: false,
         }
+    }
+}
+
+impl Answers {
+    /// The read policy decides. The result and callbacks always show answers.
+    fn at(request: &Request, now: Timestamp) -> Self {
+        if request.shows_answers(now) { Self::Shown } else { Self::Hidden }
     }
 }
 
@@ -214,12 +231,12 @@ impl CallbackStatus {
 impl<'a> ResultData<'a> {
     /// The state of `request`, which has ended.
     pub fn of_end(request: &'a Request) -> Self {
-        Self::new(request, end(request), responses(request, true))
+        Self::new(request, end(request), responses(request, Answers::Shown))
     }
 
     /// The state of `request` at `now`, without answers that its read policy hides.
     pub(crate) fn of_now(request: &'a Request, now: Timestamp) -> Self {
-        Self::new(request, end(request), responses(request, request.shows_answers(now)))
+        Self::new(request, end(request), responses(request, Answers::at(request, now)))
     }
 
     /// The data of `event` of `request`. Later events do not change it.
@@ -234,7 +251,7 @@ impl<'a> ResultData<'a> {
             }
             (RequestEvent::RequestCreated | RequestEvent::RequestAnswered, _) => {
                 let rows = 0..request.question.n_rows();
-                let responses = rows.map(|it| ResponseView::new(request, it, None, true));
+                let responses = rows.map(|it| ResponseView::new(request, it, None, Answers::Shown));
                 let mut responses: Vec<ResponseView<'_>> = responses.collect();
                 for response in &mut responses {
                     response.expired = false;
@@ -336,7 +353,7 @@ fn quorum(request: &Request) -> Value {
     members.into()
 }
 
-fn recipients(request: &Request, sees_links: bool) -> Vec<RecipientView<'_>> {
+fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientView<'a>> {
     let link = |number: usize| {
         let row = u8::try_from(number).expect("at most 100 recipients");
         let token = LinkToken::new(request.id, row, &request.link_secret);
@@ -346,14 +363,14 @@ fn recipients(request: &Request, sees_links: bool) -> Vec<RecipientView<'_>> {
         .map(|number| RecipientView {
             email: email(request, number),
             name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
-            answer_url: sees_links.then(|| link(number)),
+            answer_url: viewer.sees_links.then(|| link(number)),
         })
         .collect()
 }
 
-fn responses(request: &Request, shows: bool) -> Vec<ResponseView<'_>> {
+fn responses(request: &Request, answers: Answers) -> Vec<ResponseView<'_>> {
     let rows = request.rows.iter().enumerate();
-    rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), shows)).collect()
+    rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), answers)).collect()
 }
 
 fn metadata(request: &Request) -> Box<RawValue> {

@@ -265,7 +265,7 @@ pub(crate) async fn create(door: &Door, key: &str, body: &Value) -> Value {
 
 /// Whether a response says what was answered.
 pub(crate) fn stands(response: &Value, answer: &Value) -> bool {
-    response["option_value"] == answer["option"] && response["fields"] == answer["fields"]
+    response["option"] == answer["option"] && response["fields"] == answer["fields"]
 }
 
 pub(crate) fn at(value: &Value) -> Timestamp {

@@ -177,7 +177,7 @@ fn check_responses(asked: &Asked, told: &Value) {
     for (row, response) in responses.iter().enumerate() {
         match asked.answers.get(&row) {
             Some(answer) => assert!(stands(response, answer), "{told} after {answer}"),
-            None => assert_eq!(response["option_value"], Value::Null, "{told}"),
+            None => assert_eq!(response["option"], Value::Null, "{told}"),
         }
     }
 }
