@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use answerback::{
     api::http::read_json,
-    domain::{Account, CallbackRules, Scope},
+    domain::{Account, CallbackRules, Scope, delivery::LEASE},
     egress::{self, Failure, Post, Reply},
     platform::{Clock, Entropy, Lane},
     service::NewKey,
@@ -26,10 +26,9 @@ use axum::{
 use contract::{Contract, Exchange};
 use jiff::Timestamp;
 use local::{
-    Options, System,
-    system::{Watch, queue_of},
+    Data, System, SystemOptions,
+    system::{NewAccount, Watch, queue_of},
 };
-use local_aws::Data;
 use rights::Judge;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -117,7 +116,7 @@ impl World {
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let eyes = judge.clone();
-        let system = System::start(Options {
+        let system = System::start(SystemOptions {
             data,
             aws_address: None,
             clock,
@@ -126,13 +125,14 @@ impl World {
             rules: CallbackRules::strict(),
             bus,
             has_queue,
+            lease: LEASE,
             watch: Watch(Some(Arc::new(move |function| {
                 watchers.iter().cloned().chain([eyes.of(function)]).collect()
             }))),
         })
         .await
         .expect("nothing here depends on the machine");
-        let (account, key) = system.make_account().await.expect("an account");
+        let NewAccount { account, key } = system.make_account().await.expect("an account");
         let key = key_text(&key);
         Self { system, account, key, egress, judge }
     }

@@ -23,8 +23,11 @@ use aws_sdk_dynamodb::{
     error::BoxError,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
-use local::system::{Function, HINTS, SLOW_HINTS, TABLE};
-use local_aws::KEY;
+use local::{
+    TABLE,
+    system::{Function, HINTS, SLOW_HINTS},
+};
+use local_aws::KMS_KEY_ARN;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -77,7 +80,7 @@ impl Judge {
             (Some(TABLE), "TABLE_NAME"),
             (Some(HINTS), "HINT_QUEUE_URL"),
             (Some(SLOW_HINTS), "SLOW_HINT_QUEUE_URL"),
-            (Some(KEY), "SECRETS_KEY_ID"),
+            (Some(KMS_KEY_ARN), "SECRETS_KEY_ID"),
             (bus, "BUS_NAME"),
         ] {
             if let Some(name) = name {

@@ -181,7 +181,7 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
     world.call(Method::POST, "/v1/webhooks", hook).await;
     let zeros = |id: &str| format!("{}{}", &id[..4], "0".repeat(26));
 
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     for key in [stranger, test.expect("a key")] {
         let bearer = format!("Bearer {}", key.text.expose_secret());

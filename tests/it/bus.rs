@@ -18,7 +18,7 @@ async fn with_bus() -> World {
 /// What was published, as type and detail.
 fn published(world: &World) -> Vec<(String, Value)> {
     let events = world.system.aws.bus().events();
-    let entry = |it: &local_aws::Published| {
+    let entry = |it: &local_aws::PublishedEvent| {
         assert_eq!((it.bus.as_str(), it.source.as_str()), ("events", "answerback"));
         (it.detail_type.clone(), serde_json::from_str(&it.detail).expect("JSON"))
     };

@@ -308,7 +308,7 @@ async fn of_anothers_request_not_even_a_cursor_is_told() {
     let path = format!("/v1/deliveries?limit=1&request_id={}", request["id"].as_str().expect("id"));
     assert_ne!(get(&world, &path).await["next_cursor"], Value::Null);
 
-    let (_, theirs) = world.system.make_account().await.expect("an account");
+    let theirs = world.system.make_account().await.expect("an account").key;
     let bearer = format!("Bearer {}", theirs.text.expose_secret());
     let headers = [("authorization", bearer.as_str())];
     let told = world.call_with(Method::GET, &path, &headers, Value::Null).await;

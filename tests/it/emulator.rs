@@ -1,4 +1,4 @@
-//! The embedded AWS, as the real clients see it.
+//! The emulated AWS, as the real clients see it.
 
 mod kms;
 mod queue;
@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use jiff::Timestamp;
+use local::EmulatorClock;
 use local_aws::{Aws, Data};
 use serde_json::json;
 
@@ -51,7 +52,7 @@ fn http_client() -> SharedHttpClient {
 impl Cloud {
     async fn start(data: Data) -> Result<Self> {
         let clock = Clock::manual("2026-11-20T08:00:00Z".parse::<Timestamp>()?);
-        let aws = Aws::start(data, None, clock.clone()).await?;
+        let aws = Aws::start(data, None, EmulatorClock::shared(clock.clone())).await?;
         let sqs = client!(aws_sdk_sqs, aws.endpoint());
         let dynamodb = client!(aws_sdk_dynamodb, aws.endpoint());
         let eventbridge = client!(aws_sdk_eventbridge, aws.endpoint());
@@ -122,7 +123,7 @@ fn receipt(messages: &[Message]) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_who_put_the_same_new_item_at_once_exactly_one_wins() -> Result<()> {
+async fn one_of_200_concurrent_conditional_puts_wins() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     cloud.things().await?;
     let puts = (0..200).map(|n| {
@@ -146,7 +147,7 @@ async fn of_200_who_put_the_same_new_item_at_once_exactly_one_wins() -> Result<(
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
+async fn acknowledged_writes_survive_a_crash() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::in_folder(folder.path()).await?;
     cloud.things().await?;
@@ -161,7 +162,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
     cloud.send(&url, "delayed", 60).await?;
     cloud.send(&url, "sent", 0).await?;
 
-    // What a killed process leaves is what is on disk at this moment: nothing was closed.
+    // Copy the files while the emulator runs: a killed process closes nothing.
     let crashed = tempfile::tempdir()?;
     for file in std::fs::read_dir(folder.path())? {
         let file = file?;
@@ -171,7 +172,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
     let get = cloud.dynamodb.get_item().table_name("things");
     let got = get.key("id", AttributeValue::S("kept".to_owned())).send().await?;
     assert!(got.item().is_some());
-    // The receipt from before still holds.
+    // The receipt from before the crash is still valid.
     cloud.sqs.delete_message().queue_url(&url).receipt_handle(receipt(&taken)).send().await?;
     assert_eq!(cloud.bodies(&url).await?, ["sent"]);
     cloud.pass(60);
@@ -181,7 +182,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() -> Result<()> {
 }
 
 #[tokio::test]
-async fn items_and_messages_stay_in_the_folder_between_two_runs() -> Result<()> {
+async fn items_and_messages_survive_a_restart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::in_folder(folder.path()).await?;
     cloud.things().await?;
@@ -192,7 +193,7 @@ async fn items_and_messages_stay_in_the_folder_between_two_runs() -> Result<()> 
     cloud.aws.stop().await;
 
     let cloud = Cloud::in_folder(folder.path()).await?;
-    // Whoever starts asks for the tables, whether they are there or not.
+    // Creating an existing table is not an error.
     cloud.things().await?;
     let get = cloud.dynamodb.get_item().table_name("things");
     let got = get.key("id", AttributeValue::S("kept".to_owned())).send().await?;
@@ -203,10 +204,11 @@ async fn items_and_messages_stay_in_the_folder_between_two_runs() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_folder_belongs_to_one_at_a_time() -> Result<()> {
+async fn folder_is_used_by_one_process_at_a_time() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let first = Cloud::in_folder(folder.path()).await?;
-    let second = Cloud::in_folder(folder.path()).await.err().context("it was let in")?;
+    let second =
+        Cloud::in_folder(folder.path()).await.err().context("the second start must fail")?;
     assert!(second.to_string().ends_with("is in use by another process"), "{second}");
     first.aws.stop().await;
     Cloud::in_folder(folder.path()).await?.aws.stop().await;
@@ -214,7 +216,7 @@ async fn a_folder_belongs_to_one_at_a_time() -> Result<()> {
 }
 
 #[tokio::test]
-async fn events_are_published_one_by_one_and_one_may_fail() -> Result<()> {
+async fn failed_event_does_not_fail_the_others_in_its_call() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let entry = |detail: &str| {
         let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
@@ -236,7 +238,7 @@ async fn events_are_published_one_by_one_and_one_may_fail() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_event_may_have_names_that_the_parser_keeps_for_itself() -> Result<()> {
+async fn event_may_have_member_names_that_serde_json_reserves() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
         let detail = json!({ "a": { name: 1 } }).to_string();
@@ -249,13 +251,14 @@ async fn an_event_may_have_names_that_the_parser_keeps_for_itself() -> Result<()
 }
 
 #[tokio::test]
-async fn a_call_to_the_bus_that_fails_as_a_whole_publishes_nothing() -> Result<()> {
+async fn failed_call_to_the_bus_publishes_nothing() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
-    // As often as the SDK tries.
+    // The SDK makes three attempts.
     cloud.aws.bus().fail_calls(3);
     let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
     let put = cloud.eventbridge.put_events().entries(entry.detail("{}").build());
-    let failed = put.clone().send().await.expect_err("it was told to").into_service_error();
+    let failed =
+        put.clone().send().await.expect_err("the bus was set to fail").into_service_error();
     assert!(failed.is_internal_exception(), "{failed:?}");
     assert_eq!(cloud.aws.bus().events(), []);
     put.send().await?;

@@ -195,7 +195,7 @@ async fn events_are_for_those_who_may() {
     let world = World::start().await;
     let event = post(&world, &json!({ "type": "build.finished", "data": {} })).await;
     let path = format!("/v1/events/{}", event["id"].as_str().expect("an id"));
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     let texts = [stranger, test.expect("a key")].map(|it| it.text.expose_secret().to_owned());
     let [stranger, test] = texts;

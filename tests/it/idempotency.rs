@@ -142,7 +142,7 @@ async fn keys_are_apart_by_account_and_mode() {
         .system
         .make_key(Owner::test(world.account.id), vec![answerback::domain::Scope::Admin]);
     let test = test.await.expect("a key").text;
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let stranger = stranger.text;
     let keys = [world.key.as_str(), test.expose_secret(), stranger.expose_secret()];
     let mut ids = Vec::new();

@@ -21,7 +21,7 @@ const OTHER: &str = "https://other.example.com/hook";
 
 /// Somebody of another account.
 async fn stranger(world: &World) -> String {
-    let (_, key) = world.system.make_account().await.expect("an account");
+    let key = world.system.make_account().await.expect("an account").key;
     key.text.expose_secret().to_owned()
 }
 

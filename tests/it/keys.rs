@@ -100,7 +100,7 @@ async fn the_same_key_is_made_once_and_its_text_not_shown_again() {
 async fn another_accounts_key_is_not_there() {
     let world = World::start().await;
     let made = make(&world, &json!({ "scopes": ["requests:read"] })).await;
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let stranger = secrecy::ExposeSecret::expose_secret(&stranger.text).to_owned();
     let path = format!("/v1/keys/{}", text(&made["id"]));
     let answer = call(&world, &stranger, Method::DELETE, &path, Value::Null).await;

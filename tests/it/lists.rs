@@ -142,7 +142,7 @@ async fn another_accounts_cursor_leads_nowhere() {
     }
     let page = list(&world, "limit=1").await;
     let cursor = page["next_cursor"].as_str().expect("more");
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let test = world
         .system
         .make_key(Owner::test(world.account.id), vec![answerback::domain::Scope::Admin])

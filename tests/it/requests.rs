@@ -192,14 +192,14 @@ async fn a_problem_names_the_call_that_it_answers() {
         problem,
         json!({
             "type": "urn:answerback:problem:invalid_request",
-            "title": "The request breaks a rule",
+            "title": "Invalid request",
             "status": 422,
-            "detail": "`/title` must have 1 to 200 characters, not 0, and 2 more",
+            "detail": "`/title` must not be empty, and 2 more",
             "code": "invalid_request",
             "request_id": call,
             "errors": [
-                { "pointer": "/title", "detail": "must have 1 to 200 characters, not 0" },
-                { "pointer": "/options", "detail": "must not be empty where there are no fields" },
+                { "pointer": "/title", "detail": "must not be empty" },
+                { "pointer": "/options", "detail": "must not be empty without fields" },
                 { "pointer": "/timeout_second", "detail": "is not a known field" },
             ],
         })

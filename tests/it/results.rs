@@ -47,7 +47,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 async fn is_kept(world: &World, request: &Value) -> bool {
     let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
     let stored: Option<Request> = world.system.store.get(keys::request(id)).await.expect("read");
-    let row = stored.expect("it is there").rows[0].clone().expect("an answer");
+    let row = stored.expect("it is there").rows()[0].clone().expect("an answer");
     row.answer.option.is_some() || !row.answer.fields.is_empty()
 }
 

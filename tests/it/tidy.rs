@@ -1,4 +1,6 @@
-//! Rules about the code that the compiler does not check: which way the arrows point.
+//! Rules about the code that the compiler does not check: the directions of dependencies.
+
+mod modules;
 
 use std::{
     collections::BTreeSet,
@@ -7,6 +9,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use modules::Modules;
 
 /// The modules of the common crate that each of them may use, lowest floor first.
 const MODULES: &[(&str, &[&str])] = &[
@@ -37,7 +41,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("ring", &["answerback", "local-aws"]),
     ("reqwest", &["answerback"]),
     ("dynoxide-rs", &["local-aws"]),
-    ("clap", &["cli", "local", "simulation"]),
+    ("clap", &["cli", "simulation"]),
 ];
 
 /// The packages of ours that each of them may depend on.
@@ -47,9 +51,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("poll", &["answerback"]),
     ("sweep", &["answerback"]),
     ("deliver", &["answerback"]),
-    ("local-aws", &["answerback"]),
+    ("local-aws", &[]),
     ("local", &["answerback", "intake", "poll", "sweep", "deliver", "local-aws"]),
-    ("cli", &["answerback", "local", "local-aws"]),
+    ("cli", &["answerback", "local"]),
     ("simulation", &["answerback", "intake", "poll", "sweep", "deliver"]),
     (
         "system-tests",
@@ -151,6 +155,78 @@ fn crate_modules(source: &str) -> BTreeSet<String> {
         }
     }
     modules
+}
+
+/// Packages that a command line for deployed tables must not link.
+const NOT_IN_CLI: &[&str] = &[
+    "intake",
+    "poll",
+    "sweep",
+    "deliver",
+    "local",
+    "local-aws",
+    "dynoxide-rs",
+    "rusqlite",
+    "libsqlite3-sys",
+];
+
+#[test]
+fn cli_without_dev_links_no_local_stack() {
+    let linked = linked_packages(&["--no-default-features"]);
+    assert!(linked.contains("answerback"), "{linked:?}");
+    for package in NOT_IN_CLI {
+        assert!(!linked.contains(*package), "`cli` without `dev` links `{package}`");
+    }
+    let linked = linked_packages(&[]);
+    for package in NOT_IN_CLI {
+        assert!(linked.contains(*package), "`cli` with `dev` does not link `{package}`");
+    }
+}
+
+#[test]
+fn cli_without_dev_has_no_http_server() {
+    for (package, feature) in [("axum", "tokio"), ("hyper", "server"), ("axum", "http1")] {
+        let all = cargo_tree(&["--no-default-features", "--format", "{p} {f}"]);
+        let lines = all.lines().filter(|it| it.starts_with(&format!("{package} v")));
+        let features: BTreeSet<&str> =
+            lines.filter_map(|it| it.split(' ').nth(2)).flat_map(|it| it.split(',')).collect();
+        assert!(!features.contains(feature), "`{package}` has the feature `{feature}`");
+    }
+}
+
+/// The names of the packages that `cli` links.
+fn linked_packages(arguments: &[&str]) -> BTreeSet<String> {
+    let tree = cargo_tree(arguments);
+    tree.lines().filter_map(|it| it.split(' ').next()).map(str::to_owned).collect()
+}
+
+fn cargo_tree(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package=cli", "--edges=normal", "--prefix=none"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn no_package_has_an_import_circle() {
+    let mut n_packages = 0;
+    for folder in ["shared", "functions/intake", "functions/poll", "functions/sweep"]
+        .into_iter()
+        .chain(["functions/deliver", "infra/local-aws", "infra/local", "infra/cli"])
+    {
+        let modules = Modules::read(&root().join(folder).join("src"));
+        assert_eq!(modules.circles(), [""; 0], "in `{folder}`");
+        n_packages += 1;
+    }
+    let product = packages().into_iter().filter(|it| {
+        let manifest = it["manifest_path"].as_str().expect("a path").to_owned();
+        !manifest.starts_with(root().join("tests").to_str().expect("UTF-8"))
+    });
+    assert_eq!(n_packages, product.count(), "add the new package to this test");
 }
 
 fn root() -> PathBuf {

@@ -264,7 +264,7 @@ async fn an_account_has_fifty_webhooks_at_most() {
 async fn webhooks_are_for_those_who_may() {
     let world = World::start().await;
     make(&world, hook("orders")).await;
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let test = world.system.make_key(Owner::test(world.account.id), vec![Scope::Admin]).await;
     for key in [stranger.text, test.expect("a key").text] {
         let bearer = format!("Bearer {}", key.expose_secret());

@@ -1,7 +1,7 @@
-//! Delivery, in Lambda, fed by a queue.
+//! The delivery worker in Lambda. SQS invokes it with a batch of hints.
 
 use answerback::{
-    domain::CallbackRules,
+    domain::{CallbackRules, delivery::LEASE},
     egress::{self, Resolver},
     platform::wiring::Wiring,
     service::Core,
@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         rules,
         bus: wiring.bus(),
         breakers: Breakers::default(),
+        lease: LEASE,
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let ends_at = app.core.clock.deadline(event.context.deadline);

@@ -1,4 +1,4 @@
-//! What a sender does with a delivery: have it made once more.
+//! `POST /v1/deliveries/{id}/redeliver`.
 
 use answerback::{
     api::{Code, Problem, views::DeliveryView},
@@ -13,7 +13,7 @@ use axum::{
 
 use crate::App;
 
-/// Has a delivery attempted once more, with the same identifier and the same bytes.
+/// Attempts a delivery again, with the same identifier and bytes.
 pub(crate) async fn redeliver(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -30,19 +30,19 @@ pub(crate) async fn redeliver(
     let delivery = app
         .core
         .advance(delivery, |it| match it.state {
-            // This call's own write, whose answer was lost.
+            // This call's own write: the SDK repeated it after its answer was lost.
             _ if it.redelivered_by == Some(op) => Ok(None),
-            // It is on its way already.
+            // In flight or due already.
             DeliveryState::Leased { .. } => Ok(None),
             DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
             DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
                 it.redeliver(now, op).map(Some).ok_or_else(|| {
-                    Problem::new(Code::NotRedeliverable, "what it was to tell has been erased")
+                    Problem::new(Code::NotRedeliverable, "the delivery's content was erased")
                 })
             }
         })
         .await?;
     app.core.hints.send_for_delivery(&delivery, 0, now).await;
-    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "redelivers");
+    tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "redelivered");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
 }

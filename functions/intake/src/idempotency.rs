@@ -1,11 +1,11 @@
-//! Idempotency keys: the same call made twice makes one thing.
+//! Idempotency keys: a call that is repeated creates one object.
 //!
-//! A key stands for the identifier of what is made under it, so that finding it again costs no
-//! write, and concurrent calls meet in one conditional write.
+//! The identifier of the object is derived from the key. So a repeated call finds the object
+//! without an extra write, and concurrent calls meet in one conditional write.
 
 use answerback::{
     api::{Code, FieldError, Problem},
-    domain::{ApiKey, Channel, Event, OpId, Owner, Request, Webhook, request::BodyHash},
+    domain::{ApiKey, BodyHash, Channel, Event, OpId, Owner, Request, Webhook},
     signing,
     store::{Item, Key, Saved},
 };
@@ -15,23 +15,23 @@ use serde_json::Value;
 use crate::App;
 
 /// Longest idempotency key, in characters.
-const CHARS_MAX: usize = 255;
-/// Says that nothing new was made.
+const KEY_CHARS_MAX: usize = 255;
+/// Marks the response of a repeated call.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// What a call under an idempotency key makes.
+/// A call with an idempotency key.
 #[derive(Clone, Copy)]
 pub(crate) struct IdempotentCall {
-    /// What its identifier is made from.
-    pub(crate) bits: u128,
-    /// What it is made from.
+    /// The bits of the identifier of the object that it creates.
+    pub(crate) id_bits: u128,
+    /// The hash of its body.
     pub(crate) body_hash: BodyHash,
 }
 
-/// What a call to `path` with this body makes, if there is a key.
+/// The idempotent call to `path` with this body, if it has a key.
 ///
-/// Keys are apart by account, mode and path. White space and the order of members do not count.
-pub(crate) async fn keyed(
+/// Each account, mode and path has its own keys. White space and the order of members do not count.
+pub(crate) async fn of_call(
     app: &App,
     owner: Owner,
     headers: &HeaderMap,
@@ -45,23 +45,23 @@ pub(crate) async fn keyed(
     let parts = [account_id.as_bytes(), mode.as_bytes(), path.as_bytes(), key.as_bytes()];
     let hash = signing::sha256(body.to_string().as_bytes());
     Ok(Some(IdempotentCall {
-        bits: signing::derive_bits(&account.id_key.0, &parts),
+        id_bits: signing::derive_bits(&account.id_key.0, &parts),
         body_hash: BodyHash(hash[..16].try_into().expect("16 of 32 bytes")),
     }))
 }
 
-/// Something that a call makes once under a key, and that says by which operation it was made.
-pub(crate) trait Made: Item {
-    /// The operation that made it.
-    fn made_by(&self) -> OpId;
-    /// What it was made from, if under a key.
+/// An object that a call with a key creates once.
+pub(crate) trait Creation: Item {
+    /// The operation that created it.
+    fn created_by(&self) -> OpId;
+    /// The hash of the body that it was created from, if the call had a key.
     fn body_hash(&self) -> Option<BodyHash>;
 }
 
-macro_rules! made {
+macro_rules! creations {
     ($($item:ty),*) => {$(
-        impl Made for $item {
-            fn made_by(&self) -> OpId {
+        impl Creation for $item {
+            fn created_by(&self) -> OpId {
                 self.created_by
             }
 
@@ -72,36 +72,35 @@ macro_rules! made {
     )*};
 }
 
-made!(ApiKey, Channel, Event, Request, Webhook);
+creations!(ApiKey, Channel, Event, Request, Webhook);
 
-/// What a call before has made under the same key, if there was one.
+/// The object that an earlier call with the same key created.
 ///
-/// Looked up before anything is tried out: what was accepted once is not to be refused for a
-/// receiver that is down.
-pub(crate) async fn find<T: Made>(
+/// Looked up before the receiver is probed: a repeated call succeeds although the receiver is down.
+pub(crate) async fn find<T: Creation>(
     app: &App,
-    keyed: Option<IdempotentCall>,
+    call: Option<IdempotentCall>,
     key: Key,
 ) -> Result<Option<T>, Problem> {
-    let Some(IdempotentCall { body_hash, .. }) = keyed else { return Ok(None) };
+    let Some(IdempotentCall { body_hash, .. }) = call else { return Ok(None) };
     let Some(found) = app.core.store.get::<T>(key).await? else { return Ok(None) };
     check(found.body_hash(), body_hash)?;
     Ok(Some(found))
 }
 
-/// Writes `first`. Gives what another call under the same key has made meanwhile, if it was faster.
-pub(crate) async fn create<T: Made>(
+/// Stores `first`, or returns the object of a concurrent call with the same key that was faster.
+pub(crate) async fn create<T: Creation>(
     app: &App,
-    keyed: Option<IdempotentCall>,
+    call: Option<IdempotentCall>,
     first: &T,
 ) -> Result<Option<T>, Problem> {
-    let op = first.made_by();
+    let op = first.created_by();
     match app.core.store.create(first).await? {
         Saved::Saved => Ok(None),
-        // A write of ours whose answer was lost, come back.
-        Saved::Superseded(found) if found.made_by() == op => Ok(None),
+        // This call's own write: the SDK repeated it after its answer was lost.
+        Saved::Superseded(found) if found.created_by() == op => Ok(None),
         Saved::Superseded(found) => {
-            let Some(IdempotentCall { body_hash, .. }) = keyed else {
+            let Some(IdempotentCall { body_hash, .. }) = call else {
                 return Err(Problem::too_busy());
             };
             check(found.body_hash(), body_hash)?;
@@ -111,14 +110,16 @@ pub(crate) async fn create<T: Made>(
     }
 }
 
-/// Refuses a key that was used before for something else.
+/// Refuses a key that was used with another body.
 pub(crate) fn check(found: Option<BodyHash>, body_hash: BodyHash) -> Result<(), Problem> {
-    let detail = "this Idempotency-Key was used before, with another body";
-    let is_same = found == Some(body_hash);
-    if is_same { Ok(()) } else { Err(Problem::new(Code::IdempotencyKeyReused, detail)) }
+    if found == Some(body_hash) {
+        return Ok(());
+    }
+    let detail = "this Idempotency-Key was already used with another body";
+    Err(Problem::new(Code::IdempotencyKeyReused, detail))
 }
 
-/// Says that nothing new was made.
+/// Marks the response of a repeated call.
 pub(crate) fn mark_replayed<T>(response: &mut Response<T>) {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
 }
@@ -126,11 +127,11 @@ pub(crate) fn mark_replayed<T>(response: &mut Response<T>) {
 fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let is_printable = |it: &&str| {
-        (1..=CHARS_MAX).contains(&it.len()) && it.bytes().all(|it| (b' '..=b'~').contains(&it))
+        (1..=KEY_CHARS_MAX).contains(&it.len()) && it.bytes().all(|it| (b' '..=b'~').contains(&it))
     };
     let key = value.to_str().ok().filter(is_printable);
     key.map(Some).ok_or_else(|| {
-        let detail = format!("must have 1 to {CHARS_MAX} printable characters");
+        let detail = format!("must be 1 to {KEY_CHARS_MAX} printable ASCII characters");
         Problem::invalid(vec![FieldError::parameter("Idempotency-Key", detail)])
     })
 }
@@ -143,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_idempotency_key_is_short_and_printable_or_refused(
+        fn only_short_printable_keys_are_accepted(
             text in prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..4),
                 prop::collection::vec(b' '..=b'~', 250..260),

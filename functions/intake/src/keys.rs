@@ -1,50 +1,49 @@
-//! `POST /v1/keys` makes a key, `DELETE /v1/keys/{id}` revokes one.
+//! API keys: `POST /v1/keys` creates one, `DELETE /v1/keys/{id}` revokes one.
 
 use answerback::{
     api::{
-        Fields, Problem,
-        body::{FieldErrors, note},
+        Problem,
+        body::{self, Object, must_be_one_of},
         http::Json,
         views::KeyView,
     },
-    domain::{ApiKey, KeyId, Mode, Owner, Scope, account::CALLS_PER_MINUTE_MAX},
+    domain::{
+        ApiKey, KeyId, Mode, Owner, Scope, account::CALLS_PER_MINUTE_MAX, limits::NAME_CHARS_MAX,
+    },
     service::{Caller, NewKey},
     store::keys,
 };
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{App, idempotency, question::optional_text};
+use crate::{App, idempotency};
 
-/// Where keys are made.
 const PATH: &str = "/v1/keys";
-/// Longest name of a key, in characters.
-const NAME_CHARS_MAX: usize = 100;
 
-/// What a caller decides of a new key.
-struct Draft {
+/// A key as its creator describes it.
+struct NewKeyBody {
     name: Option<String>,
     scopes: Vec<Scope>,
     mode: Mode,
     rate_limit_per_minute: Option<u32>,
 }
 
-/// A key as it is shown when it is made; the text this once.
+/// A key as it is shown to its creator; its text is shown once.
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreatedKeyView<'a> {
     #[serde(flatten)]
     view: KeyView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
 }
 
-/// Makes a key, which may no more than the caller's own.
+/// Creates a key with at most the rights of the caller's own.
 pub(crate) async fn create(
     State(app): State<App>,
     headers: HeaderMap,
@@ -53,32 +52,27 @@ pub(crate) async fn create(
     let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
     let Json(body) = body?;
     let now = app.core.now();
-    let keyed = idempotency::keyed(&app, caller.owner(), &headers, PATH, &body).await?;
-    let id = match keyed {
-        Some(keyed) => KeyId::from_bits(keyed.bits),
+    let call = idempotency::of_call(&app, caller.owner(), &headers, PATH, &body).await?;
+    let id = match call {
+        Some(it) => KeyId::from_bits(it.id_bits),
         None => KeyId::mint(now, app.core.entropy.next()),
     };
-    if let Some(found) = idempotency::find(&app, keyed, keys::api_key(id)).await? {
+    if let Some(found) = idempotency::find(&app, call, keys::api_key(id)).await? {
         return Ok(created(&found, None));
     }
-    let Draft { name, scopes, mode, rate_limit_per_minute } = read(body, &caller)?;
-    let NewKey { key, text } = NewKey::make_as(
-        id,
-        Owner { account: caller.account(), mode },
-        scopes,
-        now,
-        &app.core.entropy,
-    );
-    let body_hash = keyed.map(|it| it.body_hash);
+    let NewKeyBody { name, scopes, mode, rate_limit_per_minute } = read(body, &caller)?;
+    let owner = Owner { account: caller.account(), mode };
+    let NewKey { key, text } = NewKey::make_as(id, owner, scopes, now, &app.core.entropy);
+    let body_hash = call.map(|it| it.body_hash);
     let key = ApiKey { name, body_hash, rate_limit_per_minute, ..key };
-    if let Some(found) = idempotency::create(&app, keyed, &key).await? {
+    if let Some(found) = idempotency::create(&app, call, &key).await? {
         return Ok(created(&found, None));
     }
-    caller.audit("made a key", &key.id.to_string());
+    caller.audit("created a key", &key.id.to_string());
     Ok(created(&key, Some(&text)))
 }
 
-/// Revokes a key; it opens nothing any more within seconds, wherever it is remembered.
+/// Revokes a key. Functions that cached it refuse it within seconds.
 pub(crate) async fn revoke(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -99,53 +93,52 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The response to a creation. Without `text` it is the response to a repeated call.
 fn created(key: &ApiKey, text: Option<&SecretString>) -> Response {
-    let made = Made { view: KeyView::new(key), key: text.map(ExposeSecret::expose_secret) };
-    let mut response = (StatusCode::CREATED, axum::Json(made)).into_response();
+    let view = KeyView::new(key);
+    let view = CreatedKeyView { view, key: text.map(ExposeSecret::expose_secret) };
+    let mut response = (StatusCode::CREATED, axum::Json(view)).into_response();
     if text.is_none() {
         idempotency::mark_replayed(&mut response);
     }
     response
 }
 
-/// What the body asks for, or everything that is wrong with it.
-fn read(body: Value, caller: &Caller) -> Result<Draft, Problem> {
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let name = optional_text(&mut fields, "name", NAME_CHARS_MAX, &mut faults);
-    let livemode = fields.flag("livemode", &mut faults).unwrap_or(caller.owner().mode.is_live());
-    if livemode && !caller.owner().mode.is_live() {
-        fields.fault("livemode", "must be false: yours is a test key", &mut faults);
+fn read(body: Value, caller: &Caller) -> Result<NewKeyBody, Problem> {
+    body::read(body, |body| {
+        Some(NewKeyBody {
+            name: body.optional_text("name", NAME_CHARS_MAX),
+            mode: mode(body, caller),
+            scopes: scopes(body, caller),
+            rate_limit_per_minute: rate_limit_per_minute(body, caller),
+        })
+    })
+}
+
+fn mode(body: &mut Object<'_>, caller: &Caller) -> Mode {
+    let own = caller.owner().mode;
+    let mode = body.flag("livemode").map_or(own, Mode::of_livemode);
+    if mode.is_live() && !own.is_live() {
+        body.error("livemode", "must be false: the calling key is a test key");
     }
-    if !fields.has("scopes") {
-        fields.fault("scopes", "is required", &mut faults);
-    }
-    let mut scopes = Vec::new();
-    let listed = fields.list("scopes", 1..=Scope::ALL.len(), &mut faults);
-    for (pointer, value) in listed.unwrap_or_default() {
+    mode
+}
+
+fn scopes(body: &mut Object<'_>, caller: &Caller) -> Vec<Scope> {
+    body.require("scopes");
+    let scopes = body.distinct("scopes", 1..=Scope::ALL.len(), |value| {
         match value.as_str().and_then(Scope::parse) {
-            Some(scope) if scopes.contains(&scope) => {
-                note(&mut faults, pointer, "is there twice");
-            }
-            Some(scope) if !caller.may(scope) => {
-                note(&mut faults, pointer, "is more than your own key may");
-            }
-            Some(scope) => scopes.push(scope),
-            None => {
-                let all = Scope::ALL.map(Scope::as_str).join(", ");
-                note(&mut faults, pointer, format!("must be one of {all}"));
-            }
+            Some(scope) if caller.may(scope) => Ok(scope),
+            Some(_) => Err("must be a scope of the calling key".to_owned()),
+            None => Err(must_be_one_of(&Scope::ALL.map(Scope::as_str))),
         }
-    }
-    // Whose own calls are limited makes keys that are no less so.
-    let most = caller.rate_limit_per_minute();
-    let calls = 1..=most.unwrap_or(CALLS_PER_MINUTE_MAX);
-    let rate_limit_per_minute =
-        fields.integer("rate_limit_per_minute", calls, &mut faults).or(most);
-    fields.finish(&mut faults);
-    if faults.is_empty() {
-        Ok(Draft { name, scopes, mode: Mode::of_livemode(livemode), rate_limit_per_minute })
-    } else {
-        Err(Problem::invalid(faults))
-    }
+    });
+    scopes.unwrap_or_default()
+}
+
+/// Reads the rate limit: at most that of the calling key, which is also the default.
+fn rate_limit_per_minute(body: &mut Object<'_>, caller: &Caller) -> Option<u32> {
+    let own = caller.rate_limit_per_minute();
+    let calls = 1..=own.unwrap_or(CALLS_PER_MINUTE_MAX);
+    body.integer("rate_limit_per_minute", calls).or(own)
 }

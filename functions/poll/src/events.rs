@@ -98,7 +98,7 @@ async fn kind_of(
 
 /// The event `id` of type `kind`. `None` if the request no longer shows its data.
 fn event_of(request: &Request, id: EventId, kind: RequestEvent) -> Option<OutboxEvent> {
-    let at = match (kind, &request.state) {
+    let at = match (kind, request.state()) {
         (RequestEvent::RequestCreated, _) => request.created_at,
         (
             RequestEvent::RequestFinished | RequestEvent::RequestCancelled,

@@ -223,7 +223,7 @@ mod tests {
                     }
                 }
                 Err(problem) => {
-                    for fault in problem.faults() {
+                    for fault in problem.errors() {
                         let shown = serde_json::to_value(fault).expect("plain data");
                         let name = shown["parameter"].as_str().expect("a parameter of the query");
                         prop_assert!(sent.contains_key(name), "{} of {}", fault, query);

@@ -66,7 +66,7 @@ pub(crate) async fn wait_for_end(
         let request = request.ok_or_else(Problem::not_found)?;
         let left = gives_up_at.duration_since(app.core.now());
         let left = Duration::try_from(left).unwrap_or_default();
-        if request.state != RequestState::Pending || left.is_zero() {
+        if *request.state() != RequestState::Pending || left.is_zero() {
             return Ok(request);
         }
         // Wakes up as soon as the deadline can be settled.

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use answerback::{
     api::{
-        Code, Fields, Problem,
-        body::FieldErrors,
+        Code, Problem, body,
         http::Json,
         views::{CallbackStatus, ResultData, Time},
     },
@@ -138,7 +137,7 @@ pub(crate) async fn consume(
         if result.is_none() && matches!(outcome, Some(ReadOutcome::Result { .. })) {
             result = Some(view(&request).map_err(Problem::internal)?);
         }
-        if let RequestState::Erased { .. } = request.state {
+        if let RequestState::Erased { .. } = request.state() {
             return Err(Problem::not_found());
         }
         let Some(next) = next else { return Ok(Consumed { outcome, request, result }) };
@@ -169,7 +168,7 @@ impl Read {
                 status: "submitted",
                 submitted: Some(SubmittedView {
                     result,
-                    submitted_at: match &request.state {
+                    submitted_at: match request.state() {
                         RequestState::Ended(end) => Some(Time(end.at)),
                         RequestState::Pending | RequestState::Erased { .. } => None,
                     },
@@ -197,19 +196,13 @@ pub(crate) async fn acknowledge(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let Json(body) = body?;
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let receipt = fields.required_text("receipt", 1..=RECEIPT_CHARS_MAX, &mut faults);
-    fields.finish(&mut faults);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
+    let receipt = body::read(body, |it| it.required_text("receipt", 1..=RECEIPT_CHARS_MAX))?;
     let unknown = || {
         let detail = "the receipt does not belong to the latest lease of the result";
         Problem::new(Code::ReceiptUnknown, detail)
     };
     let request = find(&app.core.store, &caller, &id).await?;
-    let receipt = receipt.as_deref().and_then(parse_receipt).ok_or_else(unknown)?;
+    let receipt = parse_receipt(&receipt).ok_or_else(unknown)?;
     let now = app.core.now();
     let step = |it: &Request| it.acknowledge(receipt, now).map_err(|_| unknown());
     let request = app.core.advance(request, step).await?;

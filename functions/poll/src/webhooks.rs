@@ -77,7 +77,7 @@ pub(crate) async fn show_secret(
     if reader.extent == Extent::Whole {
         reader.caller.audit("revealed the secret of a webhook", &id);
     }
-    reader.view(&app, &webhook.secrets).await
+    reader.view(&app, webhook.secrets()).await
 }
 
 /// Lists the attempts of a webhook.
@@ -129,5 +129,5 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> 
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
     let key = keys::webhook(caller.owner(), &id);
     let webhook: Option<Webhook> = app.core.store.get(key).await?;
-    webhook.filter(|it| it.deleted_at.is_none()).ok_or_else(Problem::not_found)
+    webhook.filter(|it| !it.is_deleted()).ok_or_else(Problem::not_found)
 }

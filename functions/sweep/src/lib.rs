@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{Delivery, Event, Request, request::RequestState},
-    platform::{Group, Hint},
+    platform::{Group, Hint, OutgoingHint},
     service::Core,
     store::{self, Due, DueItem, Item, Saved, keys},
 };
@@ -163,7 +163,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
             Ok(Step::Settled(settled)) => swept.note(settled),
             Ok(Step::HandOn { group, hint, then, settled }) => {
                 swept.note(settled);
-                hints.push((group, hint, Duration::ZERO));
+                hints.push(OutgoingHint { group, hint, delay: Duration::ZERO });
                 handed_on.push((due, then));
             }
             Err(err) => postpone(app, &due, err, now, swept).await,
@@ -196,7 +196,7 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
             let Some(request) = app.core.store.get::<Request>(keys::request(*id)).await? else {
                 return Ok(Step::Stale);
             };
-            if request.due_at.is_none_or(|it| now < it) {
+            if request.due_at().is_none_or(|it| now < it) {
                 return Ok(Step::Stale);
             }
             look_at_request(app, request, now).await
@@ -212,7 +212,7 @@ async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Er
         }
         DueItem::Event(id) => {
             let event: Option<Event> = app.core.store.get(keys::event(*id)).await?;
-            let Some(event) = event.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
+            let Some(event) = event.filter(|it| it.due_at().is_some_and(|it| it <= now)) else {
                 return Ok(Step::Stale);
             };
             let (group, hint) = (Group::Account(event.owner.account), Hint::event(event.id));
@@ -229,14 +229,14 @@ async fn look_at_request(
     now: Timestamp,
 ) -> Result<Step, store::Error> {
     let op = app.core.new_op();
-    let revision = request.revision;
-    let was_pending = request.state == RequestState::Pending;
+    let revision = request.revision();
+    let was_pending = *request.state() == RequestState::Pending;
     let Some(request) = app.core.settle(request, now, op).await? else {
         return Ok(Step::Stale);
     };
-    let timed_out = matches!(&request.state, RequestState::Ended(end) if end.op == op);
-    let settled = Settled { timed_out, expired: !was_pending && request.revision != revision };
-    if request.outbox.is_empty() && !matches!(request.state, RequestState::Erased { .. }) {
+    let timed_out = matches!(request.state(), RequestState::Ended(end) if end.op == op);
+    let settled = Settled { timed_out, expired: !was_pending && request.revision() != revision };
+    if request.outbox().is_empty() && !matches!(request.state(), RequestState::Erased { .. }) {
         return Ok(Step::Settled(settled));
     }
     let hint = Hint::request(request.id);

@@ -1,6 +1,6 @@
-//! `answerback accounts limit`: what an operator sets for somebody.
+//! `answerback accounts limit`: the operator's limit on pending requests.
 
-use std::{convert::Infallible, path::PathBuf};
+use std::convert::Infallible;
 
 use answerback::{
     domain::{AccountId, account::PENDING_REQUESTS_MAX},
@@ -8,7 +8,7 @@ use answerback::{
 };
 use anyhow::{bail, ensure};
 
-use crate::target::Target;
+use crate::{dev::LocalFlags, target::Target};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -17,53 +17,55 @@ Examples:
   TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
     answerback accounts limit --account acct_01jd… --max-pending 1000";
 
-/// Which limit of whom, and where.
+/// The flags of `answerback accounts limit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Limit {
-    /// Whose
+    /// Account to limit
     #[arg(long)]
     account: AccountId,
-    /// How many requests may be pending at once, live and test together: 0 to 10,000, or `none`
-    #[arg(long, value_name = "REQUESTS", value_parser = cap)]
-    max_pending: Cap,
-    /// Folder of the local stack [default: .answerback]
-    #[arg(long, value_name = "FOLDER")]
-    data_dir: Option<PathBuf>,
+    /// Most pending requests, live and test together: 0 to 10,000, or `none`
+    #[arg(long, value_name = "REQUESTS", value_parser = max_pending)]
+    max_pending: MaxPending,
+    #[command(flatten)]
+    local: LocalFlags,
 }
 
-/// At most so many, or as many as they like.
+/// The limit. `None` means unlimited.
 #[derive(Clone, Copy, Debug)]
-struct Cap(Option<u32>);
+struct MaxPending(Option<u32>);
 
-/// Sets the limit. It counts within seconds, wherever the account is remembered.
+/// Sets the limit. Functions that cache the account see it within seconds.
 pub(crate) async fn limit(limit: Limit) -> anyhow::Result<()> {
-    let place = Target::open(limit.data_dir.as_deref()).await?;
-    let set = set(&limit, &place).await;
-    place.close().await;
+    let target = Target::open(&limit.local).await?;
+    let set = set_in(&target, &limit).await;
+    target.close().await;
     set
 }
 
-async fn set(limit: &Limit, place: &Target) -> anyhow::Result<()> {
-    let Cap(max) = limit.max_pending;
-    let account = place.account(limit.account).await?;
-    match advance(&place.store, account, |it| Ok::<_, Infallible>(it.cap(max))).await {
+async fn set_in(target: &Target, limit: &Limit) -> anyhow::Result<()> {
+    let MaxPending(max) = limit.max_pending;
+    let account = target.account(limit.account).await?;
+    match advance(&target.store, account, |it| Ok::<_, Infallible>(it.cap(max))).await {
         Ok(account) => {
-            let max = max.map_or("as many as it likes".to_owned(), |it| format!("at most {it}"));
-            eprintln!("Pending requests of {}: {max}.", account.id);
+            let max = max.map_or("unlimited".to_owned(), |it| format!("at most {it}"));
+            eprintln!("Set the limit on pending requests of {}: {max}.", account.id);
             Ok(())
         }
         Err(AdvanceError::Store(err)) => Err(err.into()),
         Err(AdvanceError::Gone | AdvanceError::Contended) => {
-            bail!("others were changing the account; try again")
+            bail!("the account changed at the same time; try again")
         }
     }
 }
 
-fn cap(text: &str) -> anyhow::Result<Cap> {
+fn max_pending(text: &str) -> anyhow::Result<MaxPending> {
     if text == "none" {
-        return Ok(Cap(None));
+        return Ok(MaxPending(None));
     }
-    let max = text.parse()?;
-    ensure!(max <= PENDING_REQUESTS_MAX, "at most {PENDING_REQUESTS_MAX}, or `none`");
-    Ok(Cap(Some(max)))
+    let max: u32 = text.parse()?;
+    ensure!(
+        max <= PENDING_REQUESTS_MAX,
+        "must be at most {PENDING_REQUESTS_MAX} (got {max}), or `none`"
+    );
+    Ok(MaxPending(Some(max)))
 }

@@ -1,16 +1,15 @@
-//! What can be typed after `answerback`. Without a word it is `dev`.
+//! The command line. Without a command it runs `dev`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{accounts, keys};
-use local::dev;
+use crate::{accounts, dev, keys};
 
-/// Asks people a question from code, and brings the answer back as a signed callback.
+/// Asks people a question from code, and delivers the answer as a signed callback.
 ///
-/// Without a command this is `answerback dev`: the whole service on this machine, which prints an
-/// API key and an example to paste. Nothing needs to be installed or configured first.
+/// Without a command this runs `answerback dev`: the whole service on this machine. It prints an
+/// API key and an example to paste. Nothing else needs to be installed or configured.
 #[derive(Debug, Parser)]
 #[command(name = "answerback", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -22,53 +21,53 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the whole service on this machine (the default)
+    /// Run the whole service on this machine (the default)
     ///
-    /// One process: the HTTP API, a DynamoDB that keeps its data in a folder, the queue, the
-    /// schedule, and a receiver for callbacks at `/inbox`. Logs go to stderr; `RUST_LOG` says how
-    /// much. Ctrl-C stops it; a kill loses nothing that was acknowledged.
+    /// One process runs the HTTP API, a DynamoDB that stores its data in a folder, the queues, the
+    /// schedule, and a receiver for callbacks at `/inbox`. Logs go to stderr; set `RUST_LOG` to
+    /// change the level. Ctrl-C stops it. A kill loses nothing that was acknowledged.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Flags),
-    /// Makes API keys, locally or in a deployed table
+    /// Manage API keys, locally or in a deployed table
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Sets what accounts may do, locally or in a deployed table
+    /// Manage limits of accounts, locally or in a deployed table
     #[command(subcommand)]
     Accounts(AccountsCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Makes an API key, and prints it: it is shown this once
+    /// Create an API key and print it once
     ///
-    /// Only a hash of the key is kept. Where `TABLE_NAME` is set, the key is made in that deployed
-    /// table, with `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and maybe
-    /// `AWS_SESSION_TOKEN` from the environment. Otherwise it is made in the data folder of the
-    /// local stack, whether that runs or not.
+    /// Only a hash of the key is stored. If `TABLE_NAME` is set, the key is created in that deployed
+    /// table, with `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary
+    /// credentials, `AWS_SESSION_TOKEN` from the environment. Otherwise it is created in the data
+    /// folder of the local stack, which may be running or stopped.
     #[command(after_help = keys::EXAMPLES)]
     Create(keys::Create),
 }
 
 #[derive(Debug, Subcommand)]
 enum AccountsCommand {
-    /// Sets how many requests of an account may be pending at once
+    /// Limit the pending requests of an account
     ///
-    /// Beyond that, asking is refused with 429 until some have ended. Requests are counted that
-    /// are made while there is a cap; those from before are not. It counts within 10 seconds.
-    /// Which table it is about is decided as by `keys create`.
+    /// Above the limit, creating a request fails with 429 until some have ended. The limit counts
+    /// requests that were created since it was set, not older ones. It takes effect within 10
+    /// seconds. The table is chosen as for `keys create`.
     #[command(after_help = accounts::EXAMPLES)]
     Limit(accounts::Limit),
 }
 
-/// Does what the command line says. A failure is told in one line.
+/// Runs the command. A failure prints one line.
 pub(crate) async fn run() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command.unwrap_or(Command::Dev(cli.dev)) {
+    let result = match cli.command.unwrap_or(Command::Dev(cli.dev)) {
         Command::Dev(flags) => dev::run(flags).await,
         Command::Keys(KeysCommand::Create(create)) => keys::create(create).await,
         Command::Accounts(AccountsCommand::Limit(limit)) => accounts::limit(limit).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             eprintln!("error: {err:#}");
@@ -84,12 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_made() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
+    #[cfg(feature = "dev")]
     #[test]
-    fn the_flags_of_dev_need_no_word() {
+    fn flags_of_dev_work_without_the_command() {
         for line in ["answerback --port 9000 --memory", "answerback dev --port 9000 --memory"] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

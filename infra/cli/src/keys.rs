@@ -1,4 +1,4 @@
-//! `answerback keys create`: the way in, for there is no API before the first key.
+//! `answerback keys create`: the only way to the first key, which the API needs.
 
 use answerback::{
     domain::{AccountId, ApiKey, Mode, Scope, account::CALLS_PER_MINUTE_MAX},
@@ -7,7 +7,6 @@ use answerback::{
 };
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
     str::FromStr,
 };
 
@@ -15,7 +14,7 @@ use anyhow::Context as _;
 use clap::value_parser;
 use secrecy::ExposeSecret as _;
 
-use crate::target::Target;
+use crate::{dev::LocalFlags, target::Target};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -24,58 +23,57 @@ Examples:
   TABLE_NAME=answerback-Table-1ABC SECRETS_KEY_ID=1234abcd-… AWS_REGION=eu-central-1 \\
     answerback keys create --account new --scopes admin
 
-A fresh deployment has no account: make one with `--account new`.";
+A new deployment has no account. Create one with `--account new`.";
 
-/// Which key to make, and where.
+/// The flags of `answerback keys create`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Create {
-    /// Whose key it is: `acct_…`, or `new` for an account of its own
+    /// Account of the key: `acct_…`, or `new` to create one
     #[arg(long)]
-    account: Owner,
-    /// What it opens, separated by commas: requests:read, requests:write, events:write,
-    /// webhooks:read, webhooks:write, secrets:read, keys:write, or admin for all
+    account: AccountChoice,
+    /// Scopes, separated by commas: requests:read, requests:write, events:write, webhooks:read,
+    /// webhooks:write, secrets:read, keys:write, or admin for all
     #[arg(long, required = true, value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
-    /// A key for tests (`ab_test_…`): what is made with it is marked `livemode: false`
+    /// Create a test key (`ab_test_…`): everything created with it has `livemode: false`
     #[arg(long)]
     test: bool,
-    /// How many calls it may make in a minute [default: as many as it likes]
+    /// Rate limit in calls per minute [default: unlimited]
     #[arg(long, value_name = "CALLS", value_parser = value_parser!(u32).range(1..=CALLS_PER_MINUTE_MAX.into()))]
     rate_limit: Option<u32>,
-    /// Folder of the local stack [default: .answerback]
-    #[arg(long, value_name = "FOLDER")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    local: LocalFlags,
 }
 
-/// Whose a key is to be.
+/// The account of a new key.
 #[derive(Clone, Copy, Debug)]
-enum Owner {
+enum AccountChoice {
     New,
     Existing(AccountId),
 }
 
-/// Makes a key and prints it: the key alone on stdout, what to know of it on stderr.
+/// Creates a key. Prints the key alone on stdout, and notes on stderr.
 pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
-    let place = Target::open(create.data_dir.as_deref()).await?;
-    let made = make(&create, &place).await;
-    place.close().await;
-    made
+    let target = Target::open(&create.local).await?;
+    let created = create_in(&target, &create).await;
+    target.close().await;
+    created
 }
 
-async fn make(create: &Create, place: &Target) -> anyhow::Result<()> {
+async fn create_in(target: &Target, create: &Create) -> anyhow::Result<()> {
     let (now, entropy) = (Clock::System.now(), Entropy::System);
     let account = match create.account {
-        Owner::New => {
-            let vault = place.vault.as_ref().context(
-                "`SECRETS_KEY_ID` must be set, to what seals the account's secret: the stack's output \
-                 `NextCommand` has it",
+        AccountChoice::New => {
+            let vault = target.vault.as_ref().context(
+                "`SECRETS_KEY_ID` must be set to create an account; the stack's output `NextCommand` \
+                 contains it",
             )?;
             let account = new_account(now, &entropy, vault).await?;
-            // A fresh identifier is nobody else's, so whatever is found there is this.
-            let _ = place.store.create(&account).await?;
+            // The id is new, so an existing item is this one, written by a retry.
+            let _ = target.store.create(&account).await?;
             account.id
         }
-        Owner::Existing(id) => place.account(id).await?.id,
+        AccountChoice::Existing(id) => target.account(id).await?.id,
     };
     let NewKey { key, text } = NewKey::make(
         answerback::domain::Owner { account, mode: Mode::of_livemode(!create.test) },
@@ -84,15 +82,15 @@ async fn make(create: &Create, place: &Target) -> anyhow::Result<()> {
         &entropy,
     );
     let key = ApiKey { rate_limit_per_minute: create.rate_limit, ..key };
-    let _ = place.store.create(&key).await?;
+    let _ = target.store.create(&key).await?;
 
     let scopes: Vec<_> = create.scopes.iter().map(|it| it.as_str()).collect();
-    eprintln!("Key {} of account {account}, for {}.", key.id, scopes.join(", "));
-    eprintln!("It is shown this once: only a hash of it is kept.");
+    eprintln!("Created key {} for account {account} with {}.", key.id, scopes.join(", "));
+    eprintln!("Store it now: it cannot be shown again.");
     writeln!(io::stdout(), "{}", text.expose_secret()).context("cannot print the key")
 }
 
-impl FromStr for Owner {
+impl FromStr for AccountChoice {
     type Err = answerback::domain::id::ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -103,6 +101,6 @@ impl FromStr for Owner {
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).ok_or_else(|| {
         let all: Vec<_> = Scope::ALL.iter().map(|it| it.as_str()).collect();
-        format!("a scope is one of {}", all.join(", "))
+        format!("must be one of {}", all.join(", "))
     })
 }

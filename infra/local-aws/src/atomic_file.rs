@@ -1,19 +1,20 @@
-//! Files that are there as a whole or not at all.
+//! Files that are replaced as a whole: a crash leaves the old content or the new one.
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use anyhow::Context as _;
 
-/// Writes a file for nobody else to read, so that a crash leaves the old one or the new one.
+/// Replaces the file `name` in `folder`. Only its owner may read it.
 pub fn replace(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
-    let (path, fresh) = (folder.join(name), folder.join(format!("{name}.new")));
+    let path = folder.join(name);
+    let temporary = folder.join(format!("{name}.new"));
     let write = || {
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&fresh)?;
+        let mut file = options.open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&fresh, &path)
+        fs::rename(&temporary, &path)
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))
 }

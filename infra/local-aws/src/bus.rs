@@ -1,62 +1,63 @@
-//! EventBridge: takes events, keeps the latest for whoever looks, and fails when told to.
+//! EventBridge: accepts events, keeps the latest in memory for tests to read, and fails on request.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use answerback::platform::Clock;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::error::AwsError;
+use crate::{clock::Clock, error::AwsError};
 
-/// EventBridge takes this many entries a call.
+/// EventBridge's limit on entries in one call.
 const ENTRIES_MAX: usize = 10;
-/// EventBridge takes this much in all entries of a call.
+/// EventBridge's limit on the total size of a call's entries.
 const ENTRIES_BYTES_MAX: usize = 1024 * 1024;
-/// What EventBridge counts for a time.
+/// The size that EventBridge counts for `Time`.
 const TIME_BYTES: usize = 14;
-/// Older events are forgotten, so that a stack that runs for weeks does not grow.
+/// Older events are dropped, so memory stays bounded in a process that runs for weeks.
 const EVENTS_MAX: usize = 10_000;
 
-/// An event bus. Clones are the same one.
+/// All event buses. Clones share their state.
 #[derive(Clone)]
 pub struct Bus {
-    clock: Clock,
-    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+    state: Arc<Mutex<BusState>>,
 }
 
 #[derive(Default)]
-struct State {
-    events: VecDeque<Published>,
-    published: u64,
-    failing_entries: usize,
-    failing_calls: usize,
+struct BusState {
+    events: VecDeque<PublishedEvent>,
+    n_published: u64,
+    /// Entries that are still to fail.
+    n_failing_entries: usize,
+    /// Calls that are still to fail.
+    n_failing_calls: usize,
 }
 
-/// An event that was taken.
+/// An accepted event.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Published {
-    /// What the publisher was told.
+pub struct PublishedEvent {
+    /// The id that the publisher received.
     pub id: String,
     /// The bus, by name or ARN as it was given, or `default`.
     pub bus: String,
-    /// Who published it.
+    /// The publisher.
     pub source: String,
-    /// What kind of event it is.
+    /// The type of event.
     pub detail_type: String,
-    /// The event itself: JSON, the bytes that were sent.
+    /// The event's JSON, byte for byte as it was sent.
     pub detail: String,
-    /// What the event is about.
+    /// The resources that the event concerns.
     pub resources: Vec<String>,
-    /// When it happened.
+    /// The time that the publisher gave, or the time of the call.
     pub time: Timestamp,
 }
 
-/// Why a whole call failed.
+/// The reason why a whole call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the operation `{0}` is not emulated")]
@@ -73,8 +74,8 @@ pub(super) enum Error {
     Scripted,
 }
 
-/// Why one entry failed.
-struct Refused {
+/// The reason why one entry failed.
+struct EntryError {
     code: &'static str,
     message: String,
 }
@@ -98,23 +99,23 @@ struct Entry {
 }
 
 impl Bus {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Arc::default() }
     }
 
     /// The latest events, oldest first.
-    pub fn events(&self) -> Vec<Published> {
+    pub fn events(&self) -> Vec<PublishedEvent> {
         self.state().events.iter().cloned().collect()
     }
 
-    /// Refuses the next `n_entries` entries, while the calls that carry them succeed.
+    /// Fails the next `n_entries` entries. The calls that carry them succeed.
     pub fn fail_entries(&self, n_entries: usize) {
-        self.state().failing_entries = n_entries;
+        self.state().n_failing_entries = n_entries;
     }
 
-    /// Fails the next `n_calls` calls as a whole; the SDK tries such a call again.
+    /// Fails the next `n_calls` calls. The SDK retries such calls.
     pub fn fail_calls(&self, n_calls: usize) {
-        self.state().failing_calls = n_calls;
+        self.state().n_failing_calls = n_calls;
     }
 
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<Value, Error> {
@@ -130,7 +131,7 @@ impl Bus {
         }
         let now = self.clock.now();
         let mut state = self.state();
-        if take_one(&mut state.failing_calls) {
+        if take_one(&mut state.n_failing_calls) {
             return Err(Error::Scripted);
         }
 
@@ -146,35 +147,41 @@ impl Bus {
         Ok(json!({ "FailedEntryCount": n_failed, "Entries": entries }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BusState> {
         self.state.lock().expect("no holder panics")
     }
 }
 
-impl State {
-    fn publish(&mut self, entry: Entry, now: Timestamp) -> Result<String, Refused> {
-        let source = given(entry.source, "Source")?;
+impl BusState {
+    fn publish(&mut self, entry: Entry, now: Timestamp) -> Result<String, EntryError> {
+        let source = required(entry.source, "Source")?;
         if source.starts_with("aws.") {
-            return Err(Refused::new("NotAuthorizedForSource", "Not authorized for the source."));
+            return Err(EntryError::new(
+                "NotAuthorizedForSource",
+                "Not authorized for the source.",
+            ));
         }
-        let detail_type = given(entry.detail_type, "DetailType")?;
-        let detail = given(entry.detail, "Detail")?;
-        // Any object is taken. A `Value` would not do: it reads some names as its own.
+        let detail_type = required(entry.detail_type, "DetailType")?;
+        let detail = required(entry.detail, "Detail")?;
+        // Any object is accepted. Parsing a `Value` would fail on names that serde_json reserves.
         if serde_json::from_str::<BTreeMap<String, &RawValue>>(&detail).is_err() {
-            return Err(Refused::new("MalformedDetail", "Detail is malformed."));
+            return Err(EntryError::new("MalformedDetail", "Detail is malformed."));
         }
-        if take_one(&mut self.failing_entries) {
-            return Err(Refused::new("InternalFailure", "The service failed, as it was told to."));
+        if take_one(&mut self.n_failing_entries) {
+            return Err(EntryError::new(
+                "InternalFailure",
+                "The service failed because a test asked for it.",
+            ));
         }
 
-        self.published += 1;
-        let id = crate::ids::unique_id(now, self.published);
+        self.n_published += 1;
+        let id = crate::ids::unique_id(now, self.n_published);
         let time = entry.time.and_then(|it| SignedDuration::try_from_secs_f64(it).ok());
         let time = time.and_then(|it| Timestamp::from_duration(it).ok());
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(Published {
+        self.events.push_back(PublishedEvent {
             id: id.clone(),
             bus: entry.event_bus_name.unwrap_or_else(|| "default".to_owned()),
             source,
@@ -188,7 +195,7 @@ impl State {
 }
 
 impl Entry {
-    /// Its size as EventBridge counts it.
+    /// The entry's size as EventBridge counts it.
     fn bytes(&self) -> usize {
         [&self.source, &self.detail_type, &self.detail]
             .into_iter()
@@ -200,7 +207,7 @@ impl Entry {
     }
 }
 
-impl Refused {
+impl EntryError {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
@@ -220,16 +227,17 @@ impl From<Error> for AwsError {
     }
 }
 
-fn given(value: Option<String>, name: &str) -> Result<String, Refused> {
+fn required(value: Option<String>, name: &str) -> Result<String, EntryError> {
     value.filter(|it| !it.is_empty()).ok_or_else(|| {
         let reason =
             format!("Parameter {name} is not valid. Reason: {name} is a required argument.");
-        Refused::new("InvalidArgument", reason)
+        EntryError::new("InvalidArgument", reason)
     })
 }
 
+/// Counts `left` down, and returns false once it is zero.
 fn take_one(left: &mut usize) -> bool {
-    let some = *left > 0;
-    *left -= usize::from(some);
-    some
+    let is_left = *left > 0;
+    *left -= usize::from(is_left);
+    is_left
 }

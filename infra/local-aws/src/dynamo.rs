@@ -1,7 +1,7 @@
-//! DynamoDB: dynoxide's own server, behind a listener that only [`Dynamo`] calls.
+//! DynamoDB: dynoxide's server, on a listener that only [`Dynamo`] calls.
 //!
-//! Its calls are blocking ones into `SQLite`, and its router is private, so it gets a thread with a runtime of
-//! its own, and calls reach it as HTTP, byte for byte: its answers are exact, ours would not be.
+//! Dynoxide calls `SQLite` synchronously, so it runs on a separate thread with a separate runtime. Its router is
+//! private, so requests are forwarded to it over HTTP, unchanged, and its responses are returned as they are.
 
 use std::{
     io,
@@ -21,23 +21,26 @@ use hyper_util::{
 };
 use tokio::sync::{oneshot, watch};
 
-/// Resolves once the database is no longer used.
+/// Resolves once the server no longer uses the database.
 pub(super) type Ended = oneshot::Receiver<()>;
 
-/// Hands calls to the inner server.
+/// Forwards calls to the inner server.
 #[derive(Clone)]
 pub(super) struct Dynamo {
     client: Client<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
 }
 
-/// Serves `database` until the other end of `stopping` is dropped.
-pub(super) fn start(
-    database: Database,
-    stopping: watch::Receiver<()>,
-) -> anyhow::Result<(Dynamo, Ended)> {
+/// A started server.
+pub(super) struct Started {
+    pub(super) dynamo: Dynamo,
+    pub(super) ended: Ended,
+}
+
+/// Serves `database` until the sender of `stopping` is dropped.
+pub(super) fn start(database: Database, stopping: watch::Receiver<()>) -> anyhow::Result<Started> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("listening for calls to DynamoDB")?;
+        .context("opening a port for the emulated DynamoDB")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -49,26 +52,26 @@ pub(super) fn start(
             Ok(serve_with_shutdown(listener, database, crate::stop::stopped(stopping)).await)
         });
         if let Err(err) = served.map_err(|err| err.to_string()).flatten() {
-            tracing::error!(error = err, "the local DynamoDB failed");
+            tracing::error!(error = err, "the emulated DynamoDB stopped serving");
         }
-        // Connections hold the database for an instant longer, and end with the runtime.
+        // Open connections still hold the database; they end with the runtime.
         drop(runtime);
-        // Nobody waits for the end of a server that was dropped.
+        // The receiver is gone if the emulator was dropped without a stop.
         let _: Result<(), ()> = ending.send(());
     };
     std::thread::Builder::new()
         .name("dynamodb".to_owned())
         .spawn(serve)
-        .context("starting a thread for DynamoDB")?;
+        .context("starting the thread of the emulated DynamoDB")?;
 
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).build(connector);
-    Ok((Dynamo { client, address }, ended))
+    Ok(Started { dynamo: Dynamo { client, address }, ended })
 }
 
 impl Dynamo {
-    /// What the inner server answers to `request`.
+    /// Forwards `request` and returns the inner server's response.
     pub(super) async fn call(&self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -77,8 +80,8 @@ impl Dynamo {
             .authority(self.address.to_string())
             .path_and_query(path)
             .build()
-            .expect("a socket's address and a path that was parsed make a URI");
-        // These belonged to the outer connection; the body is whole by now.
+            .expect("a socket address and a parsed path make a URI");
+        // These headers describe the outer connection. The body has been read completely.
         for name in [header::CONNECTION, header::EXPECT, header::TRANSFER_ENCODING] {
             parts.headers.remove(name);
         }

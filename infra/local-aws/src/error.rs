@@ -6,9 +6,9 @@ use axum::http::StatusCode;
 #[derive(Debug)]
 pub(crate) struct AwsError {
     pub(crate) status: StatusCode,
-    /// The shape's full name, for `__type`.
+    /// The full name of the error's shape, for `__type`.
     pub(crate) kind: &'static str,
-    /// What SQS called it before it spoke JSON; its clients still go by that name.
+    /// The error's name in SQS's older query protocol. Its clients still use that name.
     pub(crate) query_code: Option<&'static str>,
     pub(crate) message: String,
 }

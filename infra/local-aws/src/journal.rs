@@ -1,13 +1,13 @@
-//! Where the queues write down what they know: a table in the same database as everything else.
+//! Storage of the queues: a table in the same database as the emulated DynamoDB.
 //!
-//! A record is a name, a short head that changes, and a body that never does. DynamoDB's items
-//! are smaller than a message may be, so a body is kept in pieces, and a change of the head
-//! leaves them alone:
+//! A record has a name, a short head that changes, and a body that never changes. A message may be
+//! larger than DynamoDB's item limit, so the body is stored in parts. Changing the head does not
+//! rewrite them:
 //!
 //! ```text
 //! name     part   text
 //! m#<id>   0      the head
-//! m#<id>   1..    the body's pieces
+//! m#<id>   1..    the body's parts
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,19 +17,19 @@ use dynoxide::{AttributeValue, Database, DynoxideError};
 use serde_json::{Value, json};
 
 const TABLE: &str = "answerback-local-queue";
-/// DynamoDB takes 400 KB an item, and counts names, too.
-const PIECE_BYTES_MAX: usize = 256 * 1024;
-/// DynamoDB takes this many writes a transaction.
+/// DynamoDB allows 400 KB per item, attribute names included.
+const PART_BYTES_MAX: usize = 256 * 1024;
+/// DynamoDB's limit on writes in one transaction.
 const WRITES_MAX: usize = 100;
 
 #[derive(Clone)]
 pub(super) struct Journal(Database);
 
-/// Writes that belong together.
+/// Writes that are made together.
 #[derive(Default)]
 pub(super) struct Changes(Vec<Value>);
 
-/// What is known under one name.
+/// A stored record.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) head: String,
@@ -37,7 +37,7 @@ pub(super) struct Record {
 }
 
 impl Journal {
-    /// Finds the table, or makes it.
+    /// Opens the table, and creates it if it is missing.
     pub(super) fn open(database: Database) -> anyhow::Result<Self> {
         let table = json!({
             "TableName": TABLE,
@@ -53,22 +53,22 @@ impl Journal {
         });
         match database.create_table(serde_json::from_value(table)?) {
             Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(Self(database)),
-            Err(err) => Err(err).context("creating the table of the queues"),
+            Err(err) => Err(err).context("creating the queues' table"),
         }
     }
 
-    /// Writes `changes`: all or nothing, if they are no more than one transaction takes.
+    /// Writes `changes`, atomically if they fit into one transaction.
     pub(super) fn write(&self, changes: &Changes) -> anyhow::Result<()> {
         for writes in changes.0.chunks(WRITES_MAX) {
             let request = serde_json::from_value(json!({ "TransactItems": writes }))?;
-            self.0.transact_write_items(request).context("writing down what the queues hold")?;
+            self.0.transact_write_items(request).context("writing the queues' table")?;
         }
         Ok(())
     }
 
-    /// All records whose head is there.
+    /// All records, by name. A body without a head is ignored.
     pub(super) fn read(&self) -> anyhow::Result<BTreeMap<String, Record>> {
-        let mut pieces = BTreeMap::new();
+        let mut parts = BTreeMap::new();
         let mut start = Value::Null;
         loop {
             let mut request = json!({ "TableName": TABLE, "ConsistentRead": true });
@@ -78,7 +78,7 @@ impl Journal {
             let page = self
                 .0
                 .scan(serde_json::from_value(request)?)
-                .context("reading what the queues hold")?;
+                .context("reading the queues' table")?;
             for item in page.items.unwrap_or_default() {
                 let (
                     Some(AttributeValue::S(name)),
@@ -86,9 +86,9 @@ impl Journal {
                     Some(AttributeValue::S(text)),
                 ) = (item.get("name"), item.get("part"), item.get("text"))
                 else {
-                    anyhow::bail!("a row of `{TABLE}` was not written by this program");
+                    anyhow::bail!("an item in the table `{TABLE}` is malformed");
                 };
-                pieces.insert((name.clone(), part.parse::<usize>()?), text.clone());
+                parts.insert((name.clone(), part.parse::<usize>()?), text.clone());
             }
             match page.last_evaluated_key {
                 Some(key) => start = serde_json::to_value(key)?,
@@ -97,7 +97,7 @@ impl Journal {
         }
 
         let mut records: BTreeMap<String, Record> = BTreeMap::new();
-        for ((name, part), text) in pieces {
+        for ((name, part), text) in parts {
             if part == 0 {
                 records.insert(name, Record { head: text, body: String::new() });
             } else if let Some(record) = records.get_mut(&name) {
@@ -109,21 +109,21 @@ impl Journal {
 }
 
 impl Changes {
-    /// Writes the head of `name`.
+    /// Sets the head of `name`.
     pub(super) fn put_head(&mut self, name: &str, head: &str) {
         self.put(name, 0, head);
     }
 
-    /// Writes the body of `name`.
+    /// Sets the body of `name`.
     pub(super) fn put_body(&mut self, name: &str, body: &str) {
-        for (piece, part) in pieces(body).into_iter().zip(1..) {
-            self.put(name, part, piece);
+        for (text, part) in parts(body).into_iter().zip(1..) {
+            self.put(name, part, text);
         }
     }
 
-    /// Forgets `name`, which has this body.
+    /// Deletes `name`, whose body is `body`.
     pub(super) fn delete(&mut self, name: &str, body: &str) {
-        for part in 0..=pieces(body).len() {
+        for part in 0..=parts(body).len() {
             let key = json!({ "name": { "S": name }, "part": { "N": part.to_string() } });
             self.0.push(json!({ "Delete": { "TableName": TABLE, "Key": key } }));
         }
@@ -139,12 +139,12 @@ impl Changes {
     }
 }
 
-fn pieces(mut text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
+fn parts(mut text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
     while !text.is_empty() {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE_BYTES_MAX));
-        pieces.push(piece);
+        let (part, rest) = text.split_at(text.floor_char_boundary(PART_BYTES_MAX));
+        parts.push(part);
         text = rest;
     }
-    pieces
+    parts
 }

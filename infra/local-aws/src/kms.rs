@@ -1,39 +1,39 @@
-//! KMS: one key, which makes data keys and unwraps them. Beside the data it is a file, and whoever
-//! has both reads every secret: this is for trying things out.
+//! KMS: one key, which generates data keys and decrypts them.
+//!
+//! The key is a file in the data folder, next to the data. Anyone who can read the folder can read
+//! every secret, so this is for development only.
 //!
 //! ```text
-//! wrapped: nonce · AES-256-GCM of the data key, bound to the key's ARN and the encryption context
+//! ciphertext blob: nonce · AES-256-GCM of the data key, bound to the key's ARN and the encryption context
 //! ```
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use answerback::{platform::Entropy, signing};
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::AwsError;
 
-/// The ARN of the key.
-pub const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/5ea1ed00-0000-4000-8000-000000000000";
-/// The file with the key itself.
-const FILE: &str = "secrets.key";
-/// The key for what is kept in memory only: always the same, so that tests can keep what it wrapped.
-const IN_MEMORY: [u8; 32] = [7; 32];
+/// The ARN of the one key.
+pub const KMS_KEY_ARN: &str =
+    "arn:aws:kms:us-east-1:000000000000:key/5ea1ed00-0000-4000-8000-000000000000";
+/// The key file in the data folder.
+const KEY_FILE: &str = "secrets.key";
+/// The key of an emulator without a folder. It is constant, so tests can keep ciphertexts.
+const IN_MEMORY_KEY: [u8; 32] = [7; 32];
 
-/// A KMS with one key. Clones are the same one.
+/// A KMS with one key. Clones share it.
 #[derive(Clone)]
-pub(super) struct Kms(Arc<Key>);
+pub(super) struct Kms(Arc<LessSafeKey>);
 
-struct Key {
-    bytes: [u8; 32],
-    cipher: LessSafeKey,
-}
-
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the operation `{0}` is not emulated")]
@@ -42,9 +42,9 @@ pub(super) enum Error {
     Malformed(#[source] serde_json::Error),
     #[error("Key '{0}' does not exist")]
     NoSuchKey(String),
-    #[error("only data keys for AES-256 are emulated")]
+    #[error("only AES_256 data keys are emulated")]
     KeySpec,
-    /// It was not wrapped here, was altered, or is bound to another context. KMS does not say which.
+    /// The blob is not ours, was altered, or is bound to another context. KMS does not say which.
     #[error("")]
     Ciphertext,
 }
@@ -62,7 +62,7 @@ struct GenerateDataKey {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Decrypt {
-    /// May be left out: what is wrapped says by which key.
+    /// Optional, as in KMS: the blob identifies its key.
     key_id: Option<String>,
     ciphertext_blob: String,
     #[serde(default)]
@@ -70,28 +70,27 @@ struct Decrypt {
 }
 
 impl Kms {
-    /// The one of this folder, whose key is made at the first start.
+    /// Reads the key in `folder`, or creates it. Without a folder the key is a constant.
     pub(super) fn open(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(folder) = folder else { return Ok(Self::new(IN_MEMORY)) };
-        let path = folder.join(FILE);
+        let Some(folder) = folder else { return Ok(Self::new(IN_MEMORY_KEY)) };
+        let path = folder.join(KEY_FILE);
         if path.exists() {
             let text = std::fs::read_to_string(&path);
             let text = text.with_context(|| format!("cannot read `{}`", path.display()))?;
-            // Until there was a KMS here, it was written in hexadecimal.
-            let key = signing::unhex(text.trim()).or_else(|| BASE64.decode(text.trim()).ok());
+            let key = BASE64.decode(text.trim()).ok();
             let key = key.and_then(|it| <[u8; 32]>::try_from(it).ok());
-            return key
-                .map(Self::new)
-                .with_context(|| format!("`{}` holds no key of 32 bytes", path.display()));
+            return key.map(Self::new).with_context(|| {
+                format!("`{}` does not hold a 32-byte key in base64", path.display())
+            });
         }
-        let key = Entropy::System.next_secret();
-        crate::atomic_file::replace(folder, FILE, (BASE64.encode(key) + "\n").as_bytes())?;
+        let key = random_bytes::<32>();
+        crate::atomic_file::replace(folder, KEY_FILE, (BASE64.encode(key) + "\n").as_bytes())?;
         Ok(Self::new(key))
     }
 
     fn new(bytes: [u8; 32]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).expect("it has 32 bytes");
-        Self(Arc::new(Key { bytes, cipher: LessSafeKey::new(key) }))
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).expect("the key has 32 bytes");
+        Self(Arc::new(LessSafeKey::new(key)))
     }
 
     pub(super) fn call(&self, operation: &str, body: &[u8]) -> Result<Value, Error> {
@@ -103,23 +102,23 @@ impl Kms {
                 if call.key_spec != "AES_256" {
                     return Err(Error::KeySpec);
                 }
-                let data_key = Entropy::System.next_secret();
-                let wrapped = self.wrap(&data_key, &call.encryption_context);
+                let data_key = random_bytes::<32>();
+                let blob = self.encrypt(&data_key, &call.encryption_context);
                 Ok(json!({
-                    "CiphertextBlob": BASE64.encode(wrapped),
+                    "CiphertextBlob": BASE64.encode(blob),
                     "Plaintext": BASE64.encode(data_key),
-                    "KeyId": KEY,
+                    "KeyId": KMS_KEY_ARN,
                 }))
             }
             "Decrypt" => {
                 let call: Decrypt = serde_json::from_slice(body).map_err(Error::Malformed)?;
                 check_key(call.key_id.as_deref())?;
-                let wrapped = BASE64.decode(&call.ciphertext_blob).ok();
-                let data_key = wrapped.and_then(|it| self.unwrap(&it, &call.encryption_context));
+                let blob = BASE64.decode(&call.ciphertext_blob).ok();
+                let data_key = blob.and_then(|it| self.decrypt(&it, &call.encryption_context));
                 let data_key = data_key.ok_or(Error::Ciphertext)?;
                 Ok(json!({
                     "Plaintext": BASE64.encode(data_key),
-                    "KeyId": KEY,
+                    "KeyId": KMS_KEY_ARN,
                     "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
                 }))
             }
@@ -127,44 +126,45 @@ impl Kms {
         }
     }
 
-    fn wrap(&self, data_key: &[u8], context: &BTreeMap<String, String>) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&Entropy::System.next_secret()[..NONCE_LEN]);
+    fn encrypt(&self, data_key: &[u8], context: &BTreeMap<String, String>) -> Vec<u8> {
+        let nonce = random_bytes::<NONCE_LEN>();
         let mut sealed = data_key.to_vec();
         self.0
-            .cipher
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                bound_to(context),
+                bind_to(context),
                 &mut sealed,
             )
-            .expect("a data key is short");
+            .expect("a data key is far below the limit of AES-GCM");
         [&nonce[..], &sealed].concat()
     }
 
-    fn unwrap(&self, wrapped: &[u8], context: &BTreeMap<String, String>) -> Option<Vec<u8>> {
-        if wrapped.is_empty() {
-            // Until there was a KMS here, this key itself sealed.
-            return Some(self.0.bytes.to_vec());
-        }
-        let (nonce, sealed) = wrapped.split_at_checked(NONCE_LEN)?;
+    fn decrypt(&self, blob: &[u8], context: &BTreeMap<String, String>) -> Option<Vec<u8>> {
+        let (nonce, sealed) = blob.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = sealed.to_vec();
-        Some(self.0.cipher.open_in_place(nonce, bound_to(context), &mut opened).ok()?.to_vec())
+        Some(self.0.open_in_place(nonce, bind_to(context), &mut opened).ok()?.to_vec())
     }
 }
 
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).expect("the operating system supplies randomness");
+    bytes
+}
+
 fn check_key(id: Option<&str>) -> Result<(), Error> {
-    let is_ours = |it: &str| it == KEY || KEY.ends_with(&format!("/{it}"));
+    let is_ours = |it: &str| it == KMS_KEY_ARN || KMS_KEY_ARN.ends_with(&format!("/{it}"));
     match id.filter(|it| !is_ours(it)) {
         None => Ok(()),
         Some(other) => Err(Error::NoSuchKey(other.to_owned())),
     }
 }
 
-/// The order in which a context was given does not matter.
-fn bound_to(context: &BTreeMap<String, String>) -> Aad<String> {
-    Aad::from(json!([KEY, context]).to_string())
+/// The additional data that binds a ciphertext to its key and context. The order of the context's
+/// entries does not matter.
+fn bind_to(context: &BTreeMap<String, String>) -> Aad<String> {
+    Aad::from(json!([KMS_KEY_ARN, context]).to_string())
 }
 
 impl From<Error> for AwsError {

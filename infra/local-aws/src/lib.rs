@@ -1,19 +1,22 @@
-//! The part of AWS that Answerback stands on, in one process and on one port, of loopback unless
-//! told otherwise.
+//! An AWS emulator in one process and on one port. It listens on loopback by default.
 //!
 //! ```text
-//!                     ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide, on a thread of its own ┐
-//! SDK, CLI ─▶ front ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─────────────────────────┴▶ SQLite
-//!                     ├ AWSEvents.* ─────────▶ bus (kept in memory)
-//!                     └ TrentService.* ──────▶ kms (its key is a file beside the data)
+//!                      ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide, on a separate thread ┐
+//! SDK, CLI ─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ───────────────────────┴▶ SQLite
+//!                      ├ AWSEvents.* ─────────▶ bus (in memory)
+//!                      └ TrentService.* ──────▶ kms (its key is a file in the data folder)
 //! ```
 //!
-//! The real clients run against it, so what is tried locally goes through the same code as what is
-//! deployed. Items and messages are on disk before they are acknowledged; published events are
-//! only shown, and are gone with the process. It knows nothing of requests, events or deliveries.
+//! The real AWS clients run against it, so local code takes the same path as deployed code. Items
+//! and messages are on disk before a call is acknowledged. Published events are only kept for
+//! reading, and end with the process.
+//!
+//! This package knows AWS and nothing of the service that runs on it. It depends on no other
+//! package of this workspace.
 
 pub mod atomic_file;
 mod bus;
+mod clock;
 mod dynamo;
 mod error;
 mod ids;
@@ -31,24 +34,28 @@ use std::{
     time::Duration,
 };
 
-use answerback::platform::Clock;
 use anyhow::Context as _;
 use dynoxide::{Database, DynoxideError};
 use kms::Kms;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-pub use bus::{Bus, Published};
-pub use kms::KEY;
-pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, to_event};
+pub use bus::{Bus, PublishedEvent};
+pub use clock::{Clock, Sleep, SystemClock};
+pub use kms::KMS_KEY_ARN;
+pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, sqs_event};
 
-/// The region that everything is said to be in.
+/// The region of all resources.
 pub const REGION: &str = "us-east-1";
-/// The account that everything is said to belong to.
+/// The account of all resources.
 const ACCOUNT: &str = "000000000000";
-/// How long a stop waits for calls that are under way: a client may have sent half of one.
-const STOP_SECONDS: Duration = Duration::from_secs(5);
+/// The lock file in the data folder.
+const LOCK_FILE: &str = "lock";
+/// The database in the data folder.
+const DATABASE_FILE: &str = "aws.sqlite";
+/// Longest wait for calls in flight during a stop. A client may have sent only half of a call.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An AWS of one's own. Clones are the same one; it ends with [`Aws::stop`] or the last clone.
+/// A running emulator. Clones share it. It ends with [`Aws::stop`] or with the last clone.
 #[derive(Clone)]
 pub struct Aws(Arc<Inner>);
 
@@ -59,21 +66,31 @@ struct Inner {
     running: Mutex<Option<Running>>,
 }
 
-/// What a stop takes apart.
+/// The parts that a stop takes apart.
 struct Running {
     database: Database,
-    front: (watch::Sender<()>, JoinHandle<()>),
-    dynamo: (watch::Sender<()>, dynamo::Ended),
+    stop_router: watch::Sender<()>,
+    router: JoinHandle<()>,
+    stop_dynamo: watch::Sender<()>,
+    dynamo_ended: dynamo::Ended,
     lock: Option<File>,
 }
 
-/// Where items and messages are kept.
+/// The storage of items and messages.
 #[derive(Clone, Debug)]
 pub enum Data {
-    /// Nowhere: they are gone with the process.
+    /// In memory: gone with the process.
     Memory,
-    /// In this folder, which is made if it is missing; one process at a time.
+    /// In this folder, which is created if it is missing. One process at a time can use it.
     Folder(PathBuf),
+}
+
+/// An opened [`Data`].
+struct OpenData {
+    database: Database,
+    kms: Kms,
+    /// Keeps other processes out of the folder.
+    lock: Option<File>,
 }
 
 impl std::fmt::Debug for Aws {
@@ -83,34 +100,34 @@ impl std::fmt::Debug for Aws {
 }
 
 impl Aws {
-    /// Starts listening at `address`, or on any free port of loopback.
+    /// Starts the emulator. It listens at `address`, or on any free port of loopback.
     pub async fn start(
         data: Data,
         address: Option<SocketAddr>,
-        clock: Clock,
+        clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let (database, kms, lock) = tokio::task::spawn_blocking(move || data.open()).await??;
+        let OpenData { database, kms, lock } =
+            tokio::task::spawn_blocking(move || data.open()).await??;
         let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("the emulated AWS cannot listen on {address}"))?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let queue = Queue::open(database.clone(), endpoint.clone(), clock.clone()).await?;
+        let queue = Queue::open(database.clone(), endpoint.clone(), Arc::clone(&clock)).await?;
         let bus = Bus::new(clock);
 
         let (stop_dynamo, stopping) = watch::channel(());
-        let (dynamo, dynamo_ended) = dynamo::start(database.clone(), stopping)?;
+        let dynamo::Started { dynamo, ended } = dynamo::start(database.clone(), stopping)?;
         let services = router::Services { queue: queue.clone(), bus: bus.clone(), kms, dynamo };
-        let (stop_front, stopping) = watch::channel(());
-        let front = tokio::spawn(router::serve(listener, services, stopping));
+        let (stop_router, stopping) = watch::channel(());
+        let router = tokio::spawn(router::serve(listener, services, stopping));
 
-        let front = (stop_front, front);
-        let dynamo = (stop_dynamo, dynamo_ended);
-        let running = Running { database, front, dynamo, lock };
+        let running =
+            Running { database, stop_router, router, stop_dynamo, dynamo_ended: ended, lock };
         Ok(Self(Arc::new(Inner { endpoint, queue, bus, running: Mutex::new(Some(running)) })))
     }
 
-    /// Where clients find all four services, such as `http://127.0.0.1:8788`.
+    /// The endpoint of all four services, such as `http://127.0.0.1:8788`.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }
@@ -125,11 +142,11 @@ impl Aws {
         &self.0.bus
     }
 
-    /// Creates the table of this `CreateTable` input, unless there is one of that name.
+    /// Creates a table from a `CreateTable` input, unless a table of that name exists.
     pub async fn create_table(&self, definition: serde_json::Value) -> anyhow::Result<()> {
         let database = {
             let running = self.0.running.lock().expect("no holder panics");
-            running.as_ref().context("stopped")?.database.clone()
+            running.as_ref().context("the emulated AWS has stopped")?.database.clone()
         };
         let request = serde_json::from_value(definition).context("reading a table's definition")?;
         match tokio::task::spawn_blocking(move || database.create_table(request)).await? {
@@ -138,50 +155,63 @@ impl Aws {
         }
     }
 
-    /// Ends long polls, lets other calls finish, and gives the folder free.
+    /// Ends long polls, lets other calls finish, and unlocks the folder.
     ///
-    /// Whoever still holds a clone finds everything stopped. Stopping twice is harmless.
+    /// The other clones stop working. Stopping twice is harmless.
     pub async fn stop(self) {
         let running = self.0.running.lock().expect("no holder panics").take();
-        let Some(Running { database, front, dynamo, lock }) = running else { return };
-        self.0.queue.end_long_polls();
-        // The front first, because calls that are under way there still need DynamoDB.
-        let ended = async {
-            drop(front.0);
-            let front = front.1.await;
-            drop(dynamo.0);
-            (front, dynamo.1.await)
+        let Some(Running { database, stop_router, router, stop_dynamo, dynamo_ended, lock }) =
+            running
+        else {
+            return;
         };
-        if tokio::time::timeout(STOP_SECONDS, ended).await.is_err() {
-            tracing::warn!("stopped with calls still under way");
+        self.0.queue.end_long_polls();
+        // The router first: calls in flight there still need DynamoDB.
+        let ended = async {
+            drop(stop_router);
+            let router = router.await;
+            drop(stop_dynamo);
+            (router, dynamo_ended.await)
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("stopped with calls still in flight");
         }
         self.0.queue.close().await;
-        // Last, because closing SQLite writes: only then may another process open the folder.
+        // SQLite writes when it closes. Only after that may another process open the folder.
         drop(database);
         drop(lock);
     }
 }
 
 impl Data {
-    fn open(self) -> anyhow::Result<(Database, Kms, Option<File>)> {
+    fn open(self) -> anyhow::Result<OpenData> {
         let Self::Folder(folder) = self else {
             let database = Database::memory().context("opening a database in memory")?;
-            return Ok((database, Kms::open(None)?, None));
+            return Ok(OpenData { database, kms: Kms::open(None)?, lock: None });
         };
         std::fs::create_dir_all(&folder)
-            .with_context(|| format!("making the folder `{}`", folder.display()))?;
-        let lock = lock(&folder)?;
-        let path = folder.join("aws.sqlite");
+            .with_context(|| format!("creating the folder `{}`", folder.display()))?;
+        let lock = Some(lock(&folder)?);
+        let path = folder.join(DATABASE_FILE);
         let path = path.to_str().context("the folder's name is not UTF-8")?;
         let database = Database::new(path).with_context(|| format!("opening `{path}`"))?;
-        Ok((database, Kms::open(Some(&folder))?, Some(lock)))
+        Ok(OpenData { database, kms: Kms::open(Some(&folder))?, lock })
     }
 }
 
-/// Keeps other processes out of `folder` for as long as the file is open.
+/// Reports if a running emulator uses `folder`. A folder without an emulator's data is an error.
+pub fn is_in_use(folder: &Path) -> std::io::Result<bool> {
+    match File::open(folder.join(LOCK_FILE))?.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(err)) => Err(err),
+    }
+}
+
+/// Keeps other processes out of `folder` while the file is open.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    let file = File::create(folder.join("lock"))
-        .with_context(|| format!("making a lock file in `{}`", folder.display()))?;
+    let file = File::create(folder.join(LOCK_FILE))
+        .with_context(|| format!("creating a lock file in `{}`", folder.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

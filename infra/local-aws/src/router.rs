@@ -1,4 +1,4 @@
-//! The one port: reads `X-Amz-Target`, hands the call to its service, and spells refusals as AWS
+//! The one port: reads `X-Amz-Target`, passes the call to its service, and writes errors as AWS
 //! does.
 
 use axum::{
@@ -14,10 +14,10 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{bus::Bus, dynamo::Dynamo, error::AwsError, kms::Kms, queue::Queue, stop::stopped};
 
-/// What DynamoDB takes at most, which is more than the others take.
+/// DynamoDB's limit on a request. The other services have lower ones.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Who answers.
+/// The emulated services.
 #[derive(Clone)]
 pub(super) struct Services {
     pub(super) queue: Queue,
@@ -26,25 +26,25 @@ pub(super) struct Services {
     pub(super) dynamo: Dynamo,
 }
 
-/// Answers calls on `listener` until the other end of `stopping` is dropped.
+/// Serves calls on `listener` until the sender of `stopping` is dropped.
 pub(super) async fn serve(
     listener: TcpListener,
     services: Services,
     stopping: watch::Receiver<()>,
 ) {
-    // Clients of SQS call the queue's own URL or the endpoint, as they please.
+    // SQS clients may call the queue's URL or the endpoint.
     let router = Router::new()
         .fallback(call)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(services);
     let listener = listener.tap_io(|connection| {
         if let Err(err) = connection.set_nodelay(true) {
-            tracing::debug!(error = %err, "answers on this connection may wait for the network");
+            tracing::debug!(error = %err, "could not set TCP_NODELAY; responses on this connection may be delayed");
         }
     });
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped(stopping)).await;
     if let Err(err) = served {
-        tracing::error!(error = %err, "the local AWS failed");
+        tracing::error!(error = %err, "the emulated AWS stopped serving");
     }
 }
 
@@ -58,16 +58,16 @@ async fn call(
     let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
     match target.split_once('.') {
         Some(("AmazonSQS", operation)) => {
-            let answer = services.queue.call(operation, &body).await.map_err(AwsError::from);
-            answered("application/x-amz-json-1.0", answer)
+            let output = services.queue.call(operation, &body).await.map_err(AwsError::from);
+            respond("application/x-amz-json-1.0", output)
         }
         Some(("AWSEvents", operation)) => {
-            let answer = services.bus.call(operation, &body).map_err(AwsError::from);
-            answered("application/x-amz-json-1.1", answer)
+            let output = services.bus.call(operation, &body).map_err(AwsError::from);
+            respond("application/x-amz-json-1.1", output)
         }
         Some(("TrentService", operation)) => {
-            let answer = services.kms.call(operation, &body).map_err(AwsError::from);
-            answered("application/x-amz-json-1.1", answer)
+            let output = services.kms.call(operation, &body).map_err(AwsError::from);
+            respond("application/x-amz-json-1.1", output)
         }
         _ => {
             let mut request = Request::new(body);
@@ -76,7 +76,7 @@ async fn call(
             *request.headers_mut() = headers;
             services.dynamo.call(request).await.map_or_else(
                 |err| {
-                    tracing::warn!(error = %err, "the local DynamoDB did not answer");
+                    tracing::warn!(error = %err, "the emulated DynamoDB did not respond");
                     StatusCode::SERVICE_UNAVAILABLE.into_response()
                 },
                 IntoResponse::into_response,
@@ -85,17 +85,17 @@ async fn call(
     }
 }
 
-fn answered(content_type: &'static str, answer: Result<Value, AwsError>) -> Response {
+fn respond(content_type: &'static str, output: Result<Value, AwsError>) -> Response {
     let content_type = [(header::CONTENT_TYPE, content_type)];
-    let fault = match answer {
-        Ok(answer) => return (content_type, answer.to_string()).into_response(),
-        Err(fault) => fault,
+    let error = match output {
+        Ok(output) => return (content_type, output.to_string()).into_response(),
+        Err(error) => error,
     };
-    let body = json!({ "__type": fault.kind, "message": fault.message }).to_string();
-    let sender = if fault.status.is_server_error() { "Receiver" } else { "Sender" };
-    let query_error = fault
+    let body = json!({ "__type": error.kind, "message": error.message }).to_string();
+    let sender = if error.status.is_server_error() { "Receiver" } else { "Sender" };
+    let query_error = error
         .query_code
         .map(|code| [(HeaderName::from_static("x-amzn-query-error"), format!("{code};{sender}"))]);
-    (fault.status, content_type, query_error.map(axum::response::AppendHeaders), body)
+    (error.status, content_type, query_error.map(axum::response::AppendHeaders), body)
         .into_response()
 }

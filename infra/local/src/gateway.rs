@@ -1,4 +1,4 @@
-//! Stands in for API Gateway: turns HTTP into the events that functions get, and back.
+//! An emulated API Gateway: turns HTTP requests into Lambda events, and Lambda responses into HTTP.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -17,20 +17,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::Service as _;
 
-/// How long API Gateway waits for a function, in milliseconds.
-const FUNCTION_MILLISECONDS: i64 = 30_000;
+/// API Gateway's limit on a function's run time.
+const FUNCTION_TIMEOUT_MILLISECONDS: i64 = 30_000;
 
-/// One HTTP function, as Lambda runs it.
+/// A function that serves HTTP, as Lambda runs it.
 #[derive(Clone, Debug)]
 pub struct HttpFunction {
     router: Router,
     clock: Clock,
 }
 
-/// What a function answered, as API Gateway reads it.
+/// A function's response, as API Gateway reads it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct LambdaResponse {
     status_code: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -43,24 +43,25 @@ struct Answer {
 }
 
 impl HttpFunction {
-    /// The function with these routes.
+    /// The function with the routes of `router`.
     pub fn new(router: Router, clock: Clock) -> Self {
         Self { router, clock }
     }
 
-    /// Invokes it with the event that API Gateway makes of `request`.
+    /// Invokes the function for `request`.
     pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
         let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
         if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
-            // API Gateway never gets to see such a call, and its event would have no host.
-            let mut response = Response::new(Bytes::from_static(b"Bad Request: no proper Host"));
+            // API Gateway rejects such a request itself: its event would have no host.
+            let mut response =
+                Response::new(Bytes::from_static(b"Bad Request: missing or invalid Host header"));
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
         }
         match self.invoke(event(request, call_id), call_id).await {
-            Ok(answer) => answer,
+            Ok(response) => response,
             Err(err) => {
-                tracing::error!(error = %err, "a function's event or answer is not what it should be");
+                tracing::error!(error = %err, "could not convert a function's event or response");
                 let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
@@ -68,23 +69,22 @@ impl HttpFunction {
         }
     }
 
-    /// Invokes it with an API Gateway event (payload format 2.0).
+    /// Invokes the function with an API Gateway event (payload format 2.0).
     pub async fn invoke(&self, event: Value, call_id: &str) -> anyhow::Result<Response<Bytes>> {
         let payload: LambdaRequest = serde_json::from_str(&event.to_string())?;
         let mut context = Context::default();
         call_id.clone_into(&mut context.request_id);
-        let ends_at = self.clock.now().as_millisecond() + FUNCTION_MILLISECONDS;
+        let ends_at = self.clock.now().as_millisecond() + FUNCTION_TIMEOUT_MILLISECONDS;
         context.deadline = u64::try_from(ends_at)?;
-        // A router is always ready. The adapter is gone before anything is awaited, for it cannot
-        // go to another thread.
-        let answer = Adapter::from(self.router.clone()).call(LambdaEvent { payload, context });
-        let answer = answer.await.map_err(|never: Infallible| match never {})?;
-        response(serde_json::from_value(serde_json::to_value(&answer)?)?)
+        // A router is always ready. The adapter is not `Send`, so it is dropped before the await.
+        let output = Adapter::from(self.router.clone()).call(LambdaEvent { payload, context });
+        let output = output.await.map_err(|never: Infallible| match never {})?;
+        response(serde_json::from_value(serde_json::to_value(&output)?)?)
     }
 }
 
-/// Whether `intake` answers this. These are its routes in `template.yaml`; `poll` has the rest, and
-/// with it whatever there is no route for.
+/// True for the routes of `intake` in `template.yaml`. All other routes, and unknown ones, belong to
+/// `poll`.
 pub fn is_write(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
@@ -110,7 +110,7 @@ pub fn is_write(method: &Method, path: &str) -> bool {
     }
 }
 
-/// What a function gets for `request`.
+/// The event that API Gateway sends for `request`.
 fn event(request: &Request<Bytes>, call_id: &str) -> Value {
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in request.headers() {
@@ -156,13 +156,13 @@ fn event(request: &Request<Bytes>, call_id: &str) -> Value {
     })
 }
 
-fn response(answer: Answer) -> anyhow::Result<Response<Bytes>> {
-    let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded { STANDARD.decode(body)? } else { body.into_bytes() };
+fn response(output: LambdaResponse) -> anyhow::Result<Response<Bytes>> {
+    let body = output.body.unwrap_or_default();
+    let body = if output.is_base64_encoded { STANDARD.decode(body)? } else { body.into_bytes() };
     let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = StatusCode::from_u16(answer.status_code)?;
-    let many = answer.multi_value_headers;
-    let one = answer.headers.into_iter().filter(|(name, _)| !many.contains_key(name));
+    *response.status_mut() = StatusCode::from_u16(output.status_code)?;
+    let many = output.multi_value_headers;
+    let one = output.headers.into_iter().filter(|(name, _)| !many.contains_key(name));
     let one = one.map(|(name, value)| (name, vec![value])).collect::<Vec<_>>();
     for (name, values) in many.into_iter().chain(one) {
         for value in values {

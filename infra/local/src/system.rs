@@ -1,4 +1,4 @@
-//! All functions and what stands in for AWS, wired as `template.yaml` wires them.
+//! All functions and the emulated AWS, wired as `template.yaml` wires them.
 
 mod functions;
 
@@ -21,105 +21,126 @@ use axum::{
     body::Bytes,
     http::{Request, Response},
 };
-use functions::Maker;
+use functions::FunctionBuilder;
 use serde_json::json;
 
 use crate::{
+    EmulatorClock, TABLE,
     gateway::{HttpFunction, is_write},
     table,
 };
-use local_aws::{Aws, Data, KEY, Message, to_event};
+use local_aws::{Aws, Data, KMS_KEY_ARN, Message, sqs_event};
 
-pub use crate::table::NAME as TABLE;
 pub use functions::{Function, Watch};
 
-/// The queue for hints.
+/// The queue of the fast lane.
 pub const HINTS: &str = "answerback-hints";
-/// The queue for hints at receivers that are slow or down.
+/// The queue of the slow lane: hints for receivers that are slow or down.
 pub const SLOW_HINTS: &str = "answerback-hints-slow";
-/// What is behind the name of a queue where hints end that no worker could follow.
-const DEAD: &str = "dead";
-/// How long a hint is hidden while a worker has it: six times as long as the function lives.
-const VISIBILITY: Duration = Duration::from_mins(3);
-/// After so many receives a hint is dead.
+/// Suffix of the names of dead-letter queues.
+const DEAD_LETTERS: &str = "dead";
+/// Visibility timeout of hints: six times the timeout of the function, as AWS recommends.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(3);
+/// Receives of a hint before it moves to the dead-letter queue.
 const RECEIVES_MAX: u32 = 5;
-/// Most hints in one event.
+/// The largest number of hints in one event.
 pub const BATCH_MAX: usize = 10;
-/// How long the delivery function lives, in milliseconds.
-const DELIVER_MILLISECONDS: i64 = 30_000;
-/// How long the sweep lives, in milliseconds.
-const SWEEP_MILLISECONDS: i64 = 55_000;
+/// Timeout of the function `deliver`.
+const DELIVER_TIMEOUT_MILLISECONDS: i64 = 30_000;
+/// Timeout of the function `sweep`.
+const SWEEP_TIMEOUT_MILLISECONDS: i64 = 55_000;
 
-/// What can be chosen about a system.
+/// The configuration of a system.
 #[derive(Debug)]
-pub struct Options {
-    /// Where its data is.
+pub struct SystemOptions {
+    /// Storage of the emulated AWS.
     pub data: Data,
-    /// Where what stands in for AWS listens; on any free port of loopback if nothing is given.
+    /// Address of the emulated AWS. By default any free port of loopback.
     pub aws_address: Option<SocketAddr>,
-    /// What time it is.
+    /// The clock of the functions and of the emulated AWS.
     pub clock: Clock,
-    /// Where chance comes from.
+    /// The source of randomness.
     pub entropy: Entropy,
-    /// How receivers are reached.
+    /// The way to receivers.
     pub egress: egress::Client,
-    /// Where callbacks may go.
+    /// The rules for callback URLs.
     pub rules: CallbackRules,
     /// The event bus, if events are published.
     pub bus: Option<String>,
-    /// Whether functions other than the sweep send hints.
+    /// True if functions send hints. Otherwise only the sweep does, as if the queue lost the rest.
     pub has_queue: bool,
-    /// Who looks at the calls of functions.
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
+    /// An observer of the functions' calls to AWS.
     pub watch: Watch,
 }
 
 /// All functions, running.
 #[derive(Clone, Debug)]
 pub struct System {
-    /// What stands in for AWS.
+    /// The emulated AWS.
     pub aws: Aws,
-    /// What seals secrets, and opens them.
+    /// Seals and opens secrets.
     pub vault: Vault,
-    /// What time it is.
+    /// The clock of the functions and of the emulated AWS.
     pub clock: Clock,
-    /// Where chance comes from.
+    /// The source of randomness.
     pub entropy: Entropy,
-    /// Where everything is kept.
+    /// The table, as an operator reaches it.
     pub store: Store,
-    /// What writes over HTTP.
+    /// The write API.
     pub intake: HttpFunction,
-    /// What reads over HTTP.
+    /// The read API.
     pub poll: HttpFunction,
-    /// What is due.
+    /// The sweep.
     pub sweep: sweep::App,
-    /// What follows hints.
+    /// The workers that follow hints.
     pub deliver: deliver::App,
 }
 
+/// A new account and its first key.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The account.
+    pub account: Account,
+    /// A key with the scope `admin`.
+    pub key: NewKey,
+}
+
 impl System {
-    /// Starts everything, over the data that is there.
-    pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options { data, aws_address, clock, entropy, egress, rules, bus, has_queue, watch } =
-            options;
-        let aws = Aws::start(data, aws_address, clock.clone()).await?;
+    /// Starts everything on existing or new data.
+    pub async fn start(options: SystemOptions) -> anyhow::Result<Self> {
+        let SystemOptions {
+            data,
+            aws_address,
+            clock,
+            entropy,
+            egress,
+            rules,
+            bus,
+            has_queue,
+            lease,
+            watch,
+        } = options;
+        let aws = Aws::start(data, aws_address, EmulatorClock::shared(clock.clone())).await?;
         aws.create_table(table::definition()).await?;
         let sdk = Sdk::local(aws.endpoint());
         let create =
-            async |name| create_queue(&sdk, name).await.context("a queue could not be made");
+            async |name| create_queue(&sdk, name).await.context("could not create a queue");
         let config = Config {
             table: TABLE.to_owned(),
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
             hint_queue_url: Some(create(HINTS).await?),
             slow_hint_queue_url: Some(create(SLOW_HINTS).await?),
-            secrets_key_id: Some(KEY.to_owned()),
+            secrets_key_id: Some(KMS_KEY_ARN.to_owned()),
             bus_name: bus,
             public_base_url: None,
         };
-        // Who operates it: no function, and so not watched.
+        // An operator's access is not part of a function, so it is not watched.
         let operator = Wiring::new(config.clone(), sdk.clone());
         let (store, vault) = (operator.store().await, operator.vault()?);
-        let maker = Maker {
+        let builder = FunctionBuilder {
             config,
             sdk,
             watch,
@@ -128,12 +149,13 @@ impl System {
             egress,
             rules,
             has_queue,
+            lease,
         };
         Ok(Self {
-            intake: maker.intake().await?,
-            poll: maker.poll().await?,
-            sweep: maker.sweep().await?,
-            deliver: maker.deliver().await?,
+            intake: builder.intake().await?,
+            poll: builder.poll().await?,
+            sweep: builder.sweep().await?,
+            deliver: builder.deliver().await?,
             aws,
             vault,
             clock,
@@ -142,43 +164,43 @@ impl System {
         })
     }
 
-    /// Makes an account, and a key of it that may do everything.
-    pub async fn make_account(&self) -> anyhow::Result<(Account, NewKey)> {
+    /// Creates an account and a key with the scope `admin`.
+    pub async fn make_account(&self) -> anyhow::Result<NewAccount> {
         let account = new_account(self.clock.now(), &self.entropy, &self.vault).await?;
-        self.keep(&account).await?;
+        self.create(&account).await?;
         let key = self.make_key(Owner::live(account.id), vec![Scope::Admin]).await?;
-        Ok((account, key))
+        Ok(NewAccount { account, key })
     }
 
-    /// Makes a key of an account.
+    /// Creates a key of an account.
     pub async fn make_key(&self, owner: Owner, scopes: Vec<Scope>) -> anyhow::Result<NewKey> {
         let key = NewKey::make(owner, scopes, self.clock.now(), &self.entropy);
-        self.keep(&key.key).await?;
+        self.create(&key.key).await?;
         Ok(key)
     }
 
-    async fn keep(&self, item: &impl Item) -> anyhow::Result<()> {
-        // A fresh identifier is nobody else's, so whatever is found there is this.
+    async fn create(&self, item: &impl Item) -> anyhow::Result<()> {
+        // The id is new, so an existing item is this one, written by a retry.
         let _ = self.store.create(item).await?;
         Ok(())
     }
 
-    /// Has the function whose route it is answer an HTTP request.
+    /// Passes an HTTP request to the function that serves its route.
     pub async fn http(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let call_id = format!("{:032x}", self.entropy.next());
-        let writes = is_write(request.method(), request.uri().path());
-        let function = if writes { &self.intake } else { &self.poll };
+        let is_write = is_write(request.method(), request.uri().path());
+        let function = if is_write { &self.intake } else { &self.poll };
         function.call(request, &call_id).await
     }
 
     /// Invokes the sweep as the schedule does.
     pub async fn sweep(&self) -> sweep::Swept {
-        let ends_at = self.clock.now().as_millisecond() + SWEEP_MILLISECONDS;
+        let ends_at = self.clock.now().as_millisecond() + SWEEP_TIMEOUT_MILLISECONDS;
         let ends_at = u64::try_from(ends_at).ok().and_then(|it| self.clock.deadline(it));
         sweep::sweep(&self.sweep, ends_at).await
     }
 
-    /// Waits up to `wait` for hints in a lane, and invokes delivery with them. Gives the number of
+    /// Waits up to `wait` for hints in a lane and invokes `deliver` with them. Returns the number of
     /// hints.
     pub async fn deliver(&self, lane: Lane, wait: Duration) -> anyhow::Result<usize> {
         let messages = self.receive(lane, wait).await?;
@@ -187,20 +209,20 @@ impl System {
         Ok(n_hints)
     }
 
-    /// Takes as many hints of a lane as one event holds, and waits up to `wait` for the first.
+    /// Receives one event's hints of a lane, and waits up to `wait` for the first.
     pub async fn receive(&self, lane: Lane, wait: Duration) -> anyhow::Result<Vec<Message>> {
         let queue = queue_of(lane);
-        Ok(self.aws.queue().receive_within(wait, queue, BATCH_MAX, VISIBILITY).await?)
+        Ok(self.aws.queue().receive_within(wait, queue, BATCH_MAX, VISIBILITY_TIMEOUT).await?)
     }
 
-    /// Invokes delivery with hints as the queue does: those that it reports come again.
+    /// Invokes `deliver` with hints as the queue does. Hints that it reports as failed come again.
     pub async fn follow(&self, messages: Vec<Message>) -> anyhow::Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
-        // Through JSON, as Lambda sends and gets it.
-        let event = serde_json::from_value(serde_json::to_value(to_event(&messages))?)?;
-        let ends_at = self.clock.now().as_millisecond() + DELIVER_MILLISECONDS;
+        // Converted through JSON, as Lambda does.
+        let event = serde_json::from_value(serde_json::to_value(sqs_event(&messages))?)?;
+        let ends_at = self.clock.now().as_millisecond() + DELIVER_TIMEOUT_MILLISECONDS;
         let ends_at = self.clock.deadline(u64::try_from(ends_at)?);
         let response = deliver::deliver(&self.deliver, event, ends_at).await;
         let response: SqsBatchResponse = serde_json::from_value(serde_json::to_value(&response)?)?;
@@ -214,7 +236,7 @@ impl System {
     }
 }
 
-/// The queue that is a lane.
+/// The queue of a lane.
 pub fn queue_of(lane: Lane) -> &'static str {
     match lane {
         Lane::Fast => HINTS,
@@ -222,21 +244,26 @@ pub fn queue_of(lane: Lane) -> &'static str {
     }
 }
 
-/// Makes a queue for hints and one for its dead ones. Gives the first one's URL.
+/// Creates a queue with its dead-letter queue, and returns the queue's URL.
 async fn create_queue(sdk: &Sdk, name: &str) -> anyhow::Result<String> {
     use aws_sdk_sqs::types::QueueAttributeName::{QueueArn, RedrivePolicy, VisibilityTimeout};
     let client = sdk.sqs();
-    let dead = client.create_queue().queue_name(format!("{name}-{DEAD}")).send().await?;
-    let dead = dead.queue_url().context("a queue has a URL")?;
-    let attributes =
-        client.get_queue_attributes().queue_url(dead).attribute_names(QueueArn).send().await?;
+    let dead_letters =
+        client.create_queue().queue_name(format!("{name}-{DEAD_LETTERS}")).send().await?;
+    let dead_letters = dead_letters.queue_url().context("a queue has a URL")?;
+    let attributes = client
+        .get_queue_attributes()
+        .queue_url(dead_letters)
+        .attribute_names(QueueArn)
+        .send()
+        .await?;
     let arn = attributes.attributes().and_then(|it| it.get(&QueueArn));
     let arn = arn.context("a queue has an ARN")?;
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX });
     let hints = client
         .create_queue()
         .queue_name(name)
-        .attributes(VisibilityTimeout, VISIBILITY.as_secs().to_string())
+        .attributes(VisibilityTimeout, VISIBILITY_TIMEOUT.as_secs().to_string())
         .attributes(RedrivePolicy, redrive.to_string())
         .send()
         .await?;

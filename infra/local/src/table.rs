@@ -3,10 +3,10 @@
 use answerback::store::keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX};
 use serde_json::{Value, json};
 
-/// Its name, locally.
-pub const NAME: &str = "answerback";
+/// The table's name in the local stack.
+pub const TABLE: &str = "answerback";
 
-/// What DynamoDB is asked to create.
+/// The input of `CreateTable`.
 pub(crate) fn definition() -> Value {
     let index = |name: &str, hash: &str, range: &str| {
         json!({
@@ -21,7 +21,7 @@ pub(crate) fn definition() -> Value {
     let attribute =
         |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
     json!({
-        "TableName": NAME,
+        "TableName": TABLE,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
             attribute("pk", "S"),

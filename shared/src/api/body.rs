@@ -1,167 +1,208 @@
-//! Reads a JSON object field by field, and notes every fault instead of stopping at the first.
+//! Reads a JSON body member by member, and collects every error instead of stopping at the first.
+//!
+//! Serde stops at the first type error. A caller with five mistakes would need six calls, so bodies
+//! are read by hand: [`read`] owns the list of errors, and each [`Object`] in the body adds to it.
+//! A member that is null counts as absent, and a member that nothing reads is an error.
+//!
+//! A value with an error is read as `None`. Read all members before the first `?`: the ones after
+//! it would be reported as unknown.
 
+use std::{cell::RefCell, ops::RangeInclusive};
+
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{FieldError, problem::FieldLocation},
+    api::{FieldError, Problem, pointer},
     domain::question::is_forbidden_character,
 };
 
-/// A JSON object whose fields are taken out one after the other.
-#[derive(Debug)]
-pub struct Fields {
-    pointer: String,
-    members: Map<String, Value>,
+/// Longest time in RFC 3339, in characters; 30 are usual.
+const TIME_CHARS_MAX: usize = 64;
+
+/// The value that `read` makes of `body`, or all errors in it.
+pub fn read<T>(body: Value, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Result<T, Problem> {
+    let errors = Errors::default();
+    let mut object = Object::of(body, "", &errors);
+    let value = read(&mut object);
+    object.finish();
+    match value {
+        Some(value) if errors.is_empty() => Ok(value),
+        Some(_) | None => Err(Problem::invalid(errors.into_vec())),
+    }
 }
 
-/// What is wrong so far.
-pub type FieldErrors = Vec<FieldError>;
+/// The errors found in a body so far.
+#[derive(Debug, Default)]
+pub struct Errors(RefCell<Vec<FieldError>>);
 
-impl Fields {
-    /// The members of `value`, which stands at `pointer`; a fault if it is no object.
-    pub fn of(value: Value, pointer: impl Into<String>, faults: &mut FieldErrors) -> Self {
+impl Errors {
+    /// Adds that the value at `pointer` breaks a rule.
+    pub fn add(&self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.0.borrow_mut().push(FieldError::pointer(pointer, detail));
+    }
+
+    /// No error was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// The number of errors so far.
+    pub fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// The errors, in the order in which they were found.
+    pub fn into_vec(self) -> Vec<FieldError> {
+        self.0.into_inner()
+    }
+}
+
+/// A JSON object whose members are taken out one after the other.
+#[derive(Debug)]
+pub struct Object<'e> {
+    pointer: String,
+    members: Map<String, Value>,
+    errors: &'e Errors,
+}
+
+/// A value in a body, with its place.
+#[derive(Debug)]
+pub struct Item<'e> {
+    /// The value.
+    pub value: Value,
+    pointer: String,
+    errors: &'e Errors,
+}
+
+/// A member of an object with free names.
+#[derive(Debug)]
+pub struct Member<'e> {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub item: Item<'e>,
+}
+
+impl<'e> Object<'e> {
+    /// The object `value` at `pointer`. Anything else is an error, and read as an empty object.
+    pub fn of(value: Value, pointer: impl Into<String>, errors: &'e Errors) -> Self {
         let pointer = pointer.into();
         let members = if let Value::Object(members) = value {
             members
         } else {
-            note(faults, pointer.clone(), "must be an object");
+            errors.add(pointer.clone(), "must be an object");
             Map::new()
         };
-        Self { pointer, members }
+        Self { pointer, members, errors }
     }
 
-    /// Where the member called `name` stands.
+    /// The errors of the whole body.
+    pub fn errors(&self) -> &'e Errors {
+        self.errors
+    }
+
+    /// The pointer of the member called `name`.
     pub fn pointer(&self, name: &str) -> String {
-        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+        pointer::member(&self.pointer, name)
     }
 
-    /// Notes a fault of the member called `name`.
-    pub fn fault(&self, name: &str, detail: impl Into<String>, faults: &mut FieldErrors) {
-        note(faults, self.pointer(name), detail);
+    /// Adds an error of the member called `name`.
+    pub fn error(&self, name: &str, detail: impl Into<String>) {
+        self.errors.add(self.pointer(name), detail);
     }
 
-    /// The member called `name`; null counts as absent.
+    /// Adds an error if there is no member called `name`.
+    pub fn require(&self, name: &str) {
+        if !self.has(name) {
+            self.error(name, "is required");
+        }
+    }
+
+    /// Takes the member called `name`.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.members.remove(name).filter(|it| !it.is_null())
     }
 
-    /// A text of so many characters.
-    pub fn text(
-        &mut self,
-        name: &str,
-        chars: std::ops::RangeInclusive<usize>,
-        faults: &mut FieldErrors,
-    ) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) if chars.contains(&text.chars().count()) => {
-                if let Some(bad) = text.chars().find(|it| is_forbidden_character(*it)) {
-                    let bad = bad.escape_unicode();
-                    self.fault(name, format!("contains the control character {bad}"), faults);
-                    return None;
-                }
-                Some(text)
-            }
-            Value::String(text) => {
-                let n_chars = text.chars().count();
-                let (min, max) = (chars.start(), chars.end());
-                let detail = format!("must have {min} to {max} characters, not {n_chars}");
-                self.fault(name, detail, faults);
-                None
-            }
-            _ => {
-                self.fault(name, "must be text", faults);
-                None
-            }
-        }
+    /// Takes the member called `name`, with its place.
+    pub fn item(&mut self, name: &str) -> Option<Item<'e>> {
+        let value = self.take(name)?;
+        Some(Item { value, pointer: self.pointer(name), errors: self.errors })
     }
 
-    /// Like [`Self::text`], and must be there.
-    pub fn required_text(
-        &mut self,
-        name: &str,
-        chars: std::ops::RangeInclusive<usize>,
-        faults: &mut FieldErrors,
-    ) -> Option<String> {
-        if !self.has(name) {
-            self.fault(name, "is required", faults);
-        }
-        self.text(name, chars, faults)
+    /// A text with a number of characters in `chars`.
+    pub fn text(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
+        self.item(name)?.text(chars)
     }
 
-    /// Like [`Self::required_text`], and one line that people can see: it stands on a button, or
-    /// comes back from a form, where line breaks change.
-    pub fn required_line(
-        &mut self,
-        name: &str,
-        chars: std::ops::RangeInclusive<usize>,
-        faults: &mut FieldErrors,
-    ) -> Option<String> {
-        let text = self.required_text(name, chars, faults)?;
+    /// [`Self::text`], and an error without it.
+    pub fn required_text(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
+        self.require(name);
+        self.text(name, chars)
+    }
+
+    /// A text that may be absent. An empty one counts as absent.
+    pub fn optional_text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        self.text(name, 0..=chars_max).filter(|it| !it.is_empty())
+    }
+
+    /// [`Self::required_text`] that is one visible line: a button's label, or a value that comes
+    /// back from a form, where line breaks change.
+    pub fn required_line(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
+        let text = self.required_text(name, chars)?;
         if text.chars().all(is_blank) {
-            self.fault(name, "must not be blank", faults);
+            self.error(name, "must not be blank");
         } else if text.contains(['\n', '\r']) {
-            self.fault(name, "must be one line", faults);
+            self.error(name, "must be one line");
         }
         Some(text)
     }
 
-    /// A whole number in a range.
-    pub fn integer(
-        &mut self,
-        name: &str,
-        range: std::ops::RangeInclusive<u32>,
-        faults: &mut FieldErrors,
-    ) -> Option<u32> {
-        let value = self.take(name)?;
-        // 60.0 is as whole as 60, as JSON Schema has it.
-        let whole = value.as_u64().or_else(|| {
-            let float = value.as_f64().filter(|it| it.fract() == 0.0 && (0.0..1e9).contains(it))?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-            Some(float as u64)
-        });
-        let number = whole.and_then(|it| u32::try_from(it).ok()).filter(|it| range.contains(it));
-        if number.is_none() {
-            let (min, max) = (range.start(), range.end());
-            self.fault(name, format!("must be a whole number from {min} to {max}"), faults);
+    /// A time in RFC 3339.
+    pub fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let text = self.text(name, 1..=TIME_CHARS_MAX)?;
+        let time = text.parse().ok();
+        if time.is_none() {
+            self.error(name, "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z");
         }
-        number
+        time
+    }
+
+    /// A whole number in `range`.
+    pub fn integer(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        self.item(name)?.integer(range)
     }
 
     /// A number.
-    pub fn number(&mut self, name: &str, faults: &mut FieldErrors) -> Option<f64> {
+    pub fn number(&mut self, name: &str) -> Option<f64> {
         let number = self.take(name)?.as_f64();
         if number.is_none() {
-            self.fault(name, "must be a number", faults);
+            self.error(name, "must be a number");
         }
         number
     }
 
-    /// Yes or no.
-    pub fn flag(&mut self, name: &str, faults: &mut FieldErrors) -> Option<bool> {
+    /// True or false.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
         let flag = self.take(name)?.as_bool();
         if flag.is_none() {
-            self.fault(name, "must be true or false", faults);
+            self.error(name, "must be true or false");
         }
         flag
     }
 
-    /// One of a few words.
-    pub fn word<T: Copy>(
-        &mut self,
-        name: &str,
-        words: &[(&str, T)],
-        faults: &mut FieldErrors,
-    ) -> Option<T> {
+    /// The value that one of `words` stands for.
+    pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.take(name)?;
         let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
         if found.is_none() {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(name, format!("must be one of {}", words.join(", ")), faults);
+            self.error(name, must_be_one_of(&words));
         }
         found.map(|(_, it)| *it)
     }
 
-    /// Takes the member called `name` if it is this word; else leaves it.
+    /// Takes the member called `name` if it is `word`; else leaves it.
     pub fn take_word(&mut self, name: &str, word: &str) -> bool {
         let is_word = self.members.get(name).and_then(Value::as_str) == Some(word);
         if is_word {
@@ -170,106 +211,187 @@ impl Fields {
         is_word
     }
 
-    /// A list of so many things, with the pointer of each.
-    pub fn list(
+    /// An array with a number of entries in `count`.
+    pub fn list(&mut self, name: &str, count: RangeInclusive<usize>) -> Option<Vec<Item<'e>>> {
+        let whole = self.item(name)?;
+        let Value::Array(values) = whole.value else {
+            whole.error("must be an array");
+            return None;
+        };
+        if let Some(detail) = wrong_count(values.len(), &count) {
+            self.error(name, detail);
+            return None;
+        }
+        let item = |(index, value)| {
+            let pointer = pointer::entry(&whole.pointer, index);
+            Item { value, pointer, errors: self.errors }
+        };
+        Some(values.into_iter().enumerate().map(item).collect())
+    }
+
+    /// An array of distinct values. `parse` says what is wrong with an entry.
+    pub fn distinct<T: PartialEq>(
         &mut self,
         name: &str,
-        count: std::ops::RangeInclusive<usize>,
-        faults: &mut FieldErrors,
-    ) -> Option<Vec<(String, Value)>> {
-        match self.take(name)? {
-            Value::Array(items) if count.contains(&items.len()) => {
-                let pointer = self.pointer(name);
-                let numbered = items.into_iter().enumerate();
-                Some(numbered.map(|(n, it)| (format!("{pointer}/{n}"), it)).collect())
-            }
-            Value::Array(items) => {
-                let (min, max, n) = (count.start(), count.end(), items.len());
-                self.fault(name, format!("must have {min} to {max} entries, not {n}"), faults);
-                None
-            }
-            _ => {
-                self.fault(name, "must be a list", faults);
-                None
+        count: RangeInclusive<usize>,
+        parse: impl Fn(&Value) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let mut distinct = Vec::new();
+        for item in self.list(name, count)? {
+            match parse(&item.value) {
+                Ok(value) if distinct.contains(&value) => item.error(DUPLICATED),
+                Ok(value) => distinct.push(value),
+                Err(detail) => item.error(detail),
             }
         }
+        Some(distinct)
     }
 
-    /// An object.
-    pub fn object(&mut self, name: &str, faults: &mut FieldErrors) -> Option<Self> {
-        let pointer = self.pointer(name);
-        self.take(name).map(|it| Self::of(it, pointer, faults))
+    /// The value that `read` makes of an object. Members that it leaves are errors.
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.item(name).map(|it| it.object(read))
     }
 
-    /// Whether there is such a member, and it is not null.
+    /// [`Self::object`], with an empty object if it is absent.
+    pub fn object_or_empty<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let item = self.item(name).unwrap_or_else(|| Item {
+            value: Map::new().into(),
+            pointer: self.pointer(name),
+            errors: self.errors,
+        });
+        item.object(read)
+    }
+
+    /// There is a member called `name`, and it is not null.
     pub fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|it| !it.is_null())
     }
 
-    /// Whether there is such a member, be it null.
+    /// There is a member called `name`, null or not.
     pub fn mentions(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
 
-    /// The members that nobody took.
-    pub fn into_rest(self) -> Map<String, Value> {
-        self.members
+    /// The members that were not taken.
+    pub fn into_members(self) -> impl ExactSizeIterator<Item = Member<'e>> {
+        let Self { pointer, members, errors } = self;
+        members.into_iter().map(move |(name, value)| {
+            let pointer = pointer::member(&pointer, &name);
+            Member { name, item: Item { value, pointer, errors } }
+        })
     }
 
-    /// Notes each member that nobody took: a misspelt one must not be ignored.
-    pub fn finish(self, faults: &mut FieldErrors) {
+    /// Adds an error for each member that was not taken: a misspelled name must not be ignored.
+    pub fn finish(self) {
         for name in self.members.keys() {
-            self.fault(name, "is not a known field", faults);
+            self.error(name, "is not a known field");
         }
     }
 }
 
-/// Notes that what stands at `pointer` breaks a rule.
-pub fn note(faults: &mut FieldErrors, pointer: impl Into<String>, detail: impl Into<String>) {
-    faults
-        .push(FieldError { place: FieldLocation::Pointer(pointer.into()), detail: detail.into() });
+impl<'e> Item<'e> {
+    /// Adds an error of this value.
+    pub fn error(&self, detail: impl Into<String>) {
+        self.errors.add(self.pointer.clone(), detail);
+    }
+
+    /// Its pointer.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// The errors of the whole body.
+    pub fn errors(&self) -> &'e Errors {
+        self.errors
+    }
+
+    /// See [`Object::text`].
+    pub fn text(self, chars: RangeInclusive<usize>) -> Option<String> {
+        let Value::String(text) = self.value else {
+            self.error("must be a string");
+            return None;
+        };
+        let error = |detail: String| self.errors.add(self.pointer.clone(), detail);
+        if let Some(detail) = wrong_length(text.chars().count(), &chars) {
+            error(detail);
+            return None;
+        }
+        if let Some(character) = text.chars().find(|it| is_forbidden_character(*it)) {
+            let character = character.escape_unicode();
+            error(format!("must not contain the control character {character}"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// See [`Object::integer`].
+    pub fn integer(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        // 60.0 is as whole as 60, as in JSON Schema.
+        let whole = self.value.as_u64().or_else(|| {
+            let float = self.value.as_f64();
+            let float = float.filter(|it| it.fract() == 0.0 && (0.0..1e9).contains(it))?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            Some(float as u64)
+        });
+        let number = whole.and_then(|it| u32::try_from(it).ok()).filter(|it| range.contains(it));
+        if number.is_none() {
+            let (min, max) = (range.start(), range.end());
+            self.error(format!("must be a whole number from {min} to {max}"));
+        }
+        number
+    }
+
+    /// See [`Object::object`].
+    pub fn object<T>(self, read: impl FnOnce(&mut Object<'e>) -> T) -> T {
+        let mut object = self.into_object();
+        let value = read(&mut object);
+        object.finish();
+        value
+    }
+
+    /// This as an object whose other members are ignored, unless it is finished.
+    pub fn into_object(self) -> Object<'e> {
+        Object::of(self.value, self.pointer, self.errors)
+    }
 }
 
-/// Whether nobody sees it: white space, or what only joins and directs what stands beside it.
+/// The error of a value that occurs twice where it must be unique.
+pub const DUPLICATED: &str = "is duplicated";
+
+/// The error of a value that is none of `words`.
+pub fn must_be_one_of(words: &[&str]) -> String {
+    format!("must be one of {}", words.join(", "))
+}
+
+fn wrong_length(n_chars: usize, range: &RangeInclusive<usize>) -> Option<String> {
+    let (min, max) = (*range.start(), *range.end());
+    if n_chars > max {
+        return Some(format!("must be at most {max} characters (got {n_chars})"));
+    }
+    match n_chars {
+        n if n >= min => None,
+        0 => Some("must not be empty".to_owned()),
+        n => Some(format!("must be at least {min} characters (got {n})")),
+    }
+}
+
+fn wrong_count(n_entries: usize, range: &RangeInclusive<usize>) -> Option<String> {
+    let (min, max) = (*range.start(), *range.end());
+    if n_entries > max {
+        return Some(format!("must have at most {max} entries (got {n_entries})"));
+    }
+    match n_entries {
+        n if n >= min => None,
+        0 => Some("must not be empty".to_owned()),
+        n => Some(format!("must have at least {min} entries (got {n})")),
+    }
+}
+
+/// White space, or an invisible character that joins or directs its neighbors.
 fn is_blank(character: char) -> bool {
     character.is_whitespace()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn every_fault_is_noted_where_it_is() {
-        let mut faults = FieldErrors::new();
-        let value = json!({
-            "title": "", "count": 1.5, "flag": "yes", "a/b": 1,
-            "inner": { "word": "red" }, "list": [1, 2, 3],
-        });
-        let mut fields = Fields::of(value, "", &mut faults);
-        assert_eq!(fields.text("title", 1..=5, &mut faults), None);
-        assert_eq!(fields.integer("count", 1..=5, &mut faults), None);
-        assert_eq!(fields.flag("flag", &mut faults), None);
-        assert_eq!(fields.list("list", 0..=2, &mut faults), None);
-        let mut inner = fields.object("inner", &mut faults).expect("it is there");
-        assert_eq!(inner.word("word", &[("blue", 1)], &mut faults), None);
-        inner.finish(&mut faults);
-        fields.finish(&mut faults);
-        let expected = ["/title", "/count", "/flag", "/list", "/inner/word", "/a~1b"];
-        let places: Vec<&FieldLocation> = faults.iter().map(|it| &it.place).collect();
-        assert_eq!(
-            places,
-            expected.map(|it| FieldLocation::Pointer(it.to_owned())).iter().collect::<Vec<_>>()
-        );
-    }
-
-    #[test]
-    fn a_whole_number_may_be_written_with_a_point() {
-        let mut faults = FieldErrors::new();
-        let mut fields = Fields::of(json!({ "n": 60.0 }), "", &mut faults);
-        assert_eq!(fields.integer("n", 1..=60, &mut faults), Some(60));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What all our HTTP functions have in common.
+//! The layer around all HTTP routes: request bodies, trace headers, log spans and problem bodies.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
@@ -30,22 +30,21 @@ use crate::{
     domain::Trace,
 };
 
-/// Largest body that is read.
+/// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// A function's routes with what they have in common: the limit on bodies, and answers in one
-/// form where there is nothing, or nothing to be used so.
+/// The routes of a function, with the body limit, and problem responses for 404 and 405.
 pub fn service(routes: Router) -> Router {
     routes
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
-            Problem::new(Code::MethodNotAllowed, "this path is not to be used with this method")
+            Problem::new(Code::MethodNotAllowed, "this path does not support this method")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(finish))
 }
 
-/// Says in each line of the log which route was called; the path of some holds a token.
+/// Adds the route to each log line. The path itself is not logged, because some hold a token.
 async fn finish(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
     let span = tracing::info_span!("call", method = %request.method(), route);
@@ -54,7 +53,7 @@ async fn finish(request: Request, next: Next) -> Response {
     response
 }
 
-/// Names the call in its answer, and writes the body of a problem.
+/// Adds the identifier of the call to its response, and writes the body of a problem.
 async fn finish_in_span(request: Request, next: Next) -> Response {
     let id = request
         .lambda_context_ref()
@@ -63,7 +62,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    // Answers hold links and what people said; no cache is to keep them.
+    // Responses hold links and answers, so no cache may keep them.
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
@@ -77,14 +76,14 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
     response
 }
 
-/// The trace that a call belongs to: its caller's, or else the one that AWS gave it.
+/// The trace of a call: the caller's, or else the one that AWS assigned.
 pub fn trace(headers: &HeaderMap) -> Option<Trace> {
     let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
     let given = text("traceparent").and_then(Trace::of_traceparent);
     given.or_else(|| text("x-amzn-trace-id").and_then(Trace::of_xray))
 }
 
-/// A JSON body, whatever the content type says of it.
+/// A JSON body. The content type is ignored.
 #[derive(Debug)]
 pub struct Json(pub Value);
 
@@ -96,11 +95,11 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     }
 }
 
-/// A JSON body that may be left out, and is an empty object then.
+/// A JSON body that defaults to an empty object.
 #[derive(Debug)]
-pub struct JsonOrNothing(pub Value);
+pub struct OptionalJson(pub Value);
 
-impl<S: Send + Sync> FromRequest<S> for JsonOrNothing {
+impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -109,10 +108,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonOrNothing {
     }
 }
 
-/// A JSON body whose parts are to be passed on as they were written.
+/// A JSON body whose members can be passed on byte for byte.
 #[derive(Debug)]
 pub struct JsonText {
-    /// What it says.
+    /// The parsed body.
     pub value: Value,
     text: Bytes,
 }
@@ -127,7 +126,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
 }
 
 impl JsonText {
-    /// The text of a member of the object that the body is.
+    /// The text of a member, if the body is an object.
     pub fn member(&self, name: &str) -> Option<String> {
         let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&self.text).ok()?;
         members.get(name).map(|it| it.get().to_owned())
@@ -139,13 +138,13 @@ fn parse(text: &[u8]) -> Result<Value, Problem> {
         .map_err(|err| Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}")))
 }
 
-/// Reads JSON that every parser reads alike, with any names: a [`Value`] that reads itself takes
-/// some for its own.
+/// Reads JSON that every parser reads alike. Unlike `Value`'s own parser, it accepts all member
+/// names: `Value` interprets some that `serde_json` uses internally.
 pub fn read_json(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(text).map(|Unambiguous(value)| value)
 }
 
-/// JSON that every parser reads alike: no member of an object is there twice (RFC 8259, section 4).
+/// JSON that every parser reads alike: no object has two members of one name (RFC 8259, section 4).
 struct Unambiguous(Value);
 
 impl<'de> Deserialize<'de> for Unambiguous {
@@ -194,7 +193,7 @@ impl<'de> Deserialize<'de> for Unambiguous {
                 let mut members = Map::new();
                 while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
                     if members.contains_key(&name) {
-                        return Err(de::Error::custom(format!("`{name}` is there twice")));
+                        return Err(de::Error::custom(format!("`{name}` is duplicated")));
                     }
                     members.insert(name, value);
                 }
@@ -205,18 +204,18 @@ impl<'de> Deserialize<'de> for Unambiguous {
     }
 }
 
-/// The whole body, or why it is not to be had.
+/// The whole body.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|err: BytesRejection| {
         if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let detail = format!("a body may have at most {BODY_BYTES_MAX} bytes");
+            let detail = format!("the body must be at most {BODY_BYTES_MAX} bytes");
             return Problem::new(Code::BodyTooLarge, detail);
         }
-        Problem::new(Code::MalformedJson, "the body did not arrive whole")
+        Problem::new(Code::MalformedJson, "the body is incomplete")
     })
 }
 
-/// The host that the caller called, without the port where it is the usual one.
+/// The `Host` that the caller used, without a default port.
 #[derive(Clone, Debug)]
 pub struct CalledHost(pub String);
 
@@ -226,21 +225,18 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledHost {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let host = parts.headers.get(HOST).and_then(|it| it.to_str().ok());
         let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-        // It goes into links that people follow, so it is what a host looks like or nothing.
+        // It becomes part of links, so only characters of a host are accepted.
         let is_host = |it: &&str| {
             !it.is_empty()
                 && it.bytes().all(|it| it.is_ascii_alphanumeric() || b".-:[]".contains(&it))
         };
         host.filter(is_host).map(|it| Self(it.to_owned())).ok_or_else(|| {
-            Problem::invalid(vec![FieldError::parameter(
-                "Host",
-                "must name the host that is called",
-            )])
+            Problem::invalid(vec![FieldError::parameter("Host", "must be a host name")])
         })
     }
 }
 
-/// The value of a header, if it is there and is text.
+/// The value of a header, if it is text.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|it| it.to_str().ok())
 }
@@ -257,10 +253,10 @@ mod tests {
         read_json(text).map_err(|err| err.to_string())
     }
 
-    /// Names that differ, and names that only look so in JSON.
+    /// Distinct names, some with several spellings in JSON.
     fn names() -> impl Strategy<Value = String> {
         prop_oneof![
-            // The last is one that `serde_json` keeps for itself.
+            // `serde_json` uses the last one internally.
             6 => select(vec![
                 "", "a", "A", "a/b", "é", "e\u{301}", "\u{0}", "\"",
                 "$serde_json::private::RawValue",
@@ -287,7 +283,7 @@ mod tests {
         })
     }
 
-    /// JSON text with every character of every name escaped, which means the same.
+    /// The same JSON with every character of every name escaped.
     fn escaped(value: &Value) -> String {
         let text = |it: &str| {
             it.encode_utf16().fold(String::new(), |mut text, unit| {
@@ -310,14 +306,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_is_read_back_as_it_was_written_however_that_was(value in values()) {
+        fn json_round_trips_in_any_spelling(value in values()) {
             prop_assert_eq!(read(value.to_string().as_bytes()), Ok(value.clone()));
             prop_assert_eq!(read(escaped(&value).as_bytes()), Ok(value));
         }
 
-        /// The same name twice, spelled alike or not, at any depth.
+        /// The second member may be spelled with escapes, at any depth.
         #[test]
-        fn a_member_that_is_there_twice_is_refused(
+        fn a_duplicated_member_is_refused(
             name in names(),
             [first, second, outer] in prop::array::uniform3(values()),
             depth in 0_usize..20,
@@ -327,14 +323,14 @@ mod tests {
             let object = format!("{{{quoted}:{first},\"z\":{outer},{}", &other[1..]);
             let text = format!("{}{object}{}", "[".repeat(depth), "]".repeat(depth));
             let refused = read(text.as_bytes());
-            let is_refused = refused.as_ref().is_err_and(|it| it.contains("there twice"));
+            let is_refused = refused.as_ref().is_err_and(|it| it.contains("duplicated"));
             prop_assert!(is_refused, "{:?}", refused);
         }
 
-        /// Nothing is read that is not JSON, nothing otherwise than by another parser, and nothing
-        /// is refused that is JSON but for a reason of its own.
+        /// Accepts only JSON, with the value that another parser reads. Refuses JSON only for a
+        /// known reason.
         #[test]
-        fn bytes_are_read_as_by_anybody_or_not_at_all(
+        fn bytes_are_read_as_by_other_parsers_or_refused(
             value in values(),
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..3),
             garbage in prop::collection::vec(any::<u8>(), 0..40),
@@ -351,13 +347,13 @@ mod tests {
                     Ok(value) => {
                         prop_assert!(is_json);
                         prop_assert_eq!(read(value.to_string().as_bytes()), Ok(value.clone()));
-                        // A name that the other parser keeps for itself is read so by ours alone.
+                        // Only our parser accepts the name that `serde_json` uses internally.
                         if !String::from_utf8_lossy(&bytes).contains("RawValue") {
                             prop_assert_eq!(serde_json::from_slice(&bytes).ok(), Some(value));
                         }
                     }
                     Err(why) => {
-                        let reasons = ["twice", "number out of range", "surrogate", "hex escape"];
+                        let reasons = ["duplicated", "number out of range", "surrogate", "hex escape"];
                         let has_reason = reasons.iter().any(|it| why.contains(it));
                         prop_assert!(!is_json || has_reason, "{}", why);
                     }
@@ -367,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_bodies_are_read_or_refused_in_one_go() {
+    fn the_largest_bodies_are_read_in_linear_time() {
         let deep = "[".repeat(BODY_BYTES_MAX);
         assert!(read(deep.as_bytes()).is_err_and(|it| it.contains("recursion limit")));
         let names: Vec<String> = (0..20_000).map(|it| format!("{it:06x}")).collect();

@@ -3,8 +3,8 @@
 pub mod body;
 pub mod cors;
 pub mod http;
+pub mod pointer;
 mod problem;
 pub mod views;
 
-pub use body::Fields;
 pub use problem::{Code, FieldError, FieldLocation, Problem};

@@ -10,88 +10,92 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    api::pointer,
+    domain::question::Misfit,
     platform::vault::VaultError,
     store::{self, AdvanceError},
 };
 
-/// How long somebody should wait for others to be done, in seconds.
-const BUSY_RETRY_SECONDS: u32 = 1;
+/// Seconds after which a caller may retry when other writers were faster.
+const CONTENDED_RETRY_SECONDS: u32 = 1;
+/// Most errors that one problem lists.
+const ERRORS_MAX: usize = 100;
 
 /// An error response.
 ///
-/// `code` is part of the API: clients branch on it, so it never changes. `cause` is for us: it is
-/// logged, once, and never sent. The layer around all routes writes the body, since only there the
-/// identifier of the call is known.
+/// `code` is part of the API: clients branch on it, so it never changes. `cause` is for operators:
+/// it is logged once and never sent. The layer around all routes writes the body, because only that
+/// layer knows the identifier of the call.
 #[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
-    faults: Vec<FieldError>,
+    errors: Vec<FieldError>,
     more: Map<String, Value>,
     retry_after_seconds: Option<u32>,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
-/// What went wrong, as a word that clients branch on.
+/// The kind of a problem, as a word that clients branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The body is not JSON.
     MalformedJson,
-    /// The request breaks a rule.
+    /// The call breaks a rule.
     InvalidRequest,
-    /// A callback may not go there.
+    /// The callback URL breaks a rule, or its receiver did not respond.
     CallbackUrlNotAllowed,
-    /// The idempotency key stands for another body.
+    /// The idempotency key was used with another body.
     IdempotencyKeyReused,
-    /// There is no such key.
+    /// The API key is missing or wrong.
     Unauthorized,
-    /// The key may not do this.
+    /// The API key lacks a scope.
     Forbidden,
-    /// There is nothing here, or nothing that the caller may see.
+    /// The object does not exist, or the caller may not see it.
     NotFound,
-    /// There is something here, but not to be used so.
+    /// The path exists, but not with this method.
     MethodNotAllowed,
     /// The body is too large.
     BodyTooLarge,
-    /// The request has ended before.
+    /// The request has already ended, so it cannot be canceled.
     AlreadyFinished,
-    /// The recipient has answered before.
+    /// The recipient has already answered.
     AlreadyAnswered,
-    /// The request takes no answers any more.
+    /// The request no longer accepts answers.
     RequestEnded,
-    /// The receipt is not that of the read that has the result.
+    /// The receipt does not belong to the read that holds the result.
     ReceiptUnknown,
-    /// The delivery is being attempted, or was erased.
+    /// The delivery's content was erased.
     NotRedeliverable,
-    /// Too many previous secrets sign already.
+    /// Too many previous secrets still sign.
     TooManySecrets,
-    /// There is such a webhook already.
+    /// A webhook with this id exists.
     WebhookExists,
-    /// The account has as many webhooks as it may.
+    /// The account has the maximum number of webhooks.
     TooManyWebhooks,
     /// The webhook is disabled.
     WebhookDisabled,
-    /// The key has made as many calls as it may.
+    /// The key has exceeded its rate limit.
     RateLimited,
-    /// The account has as many pending requests as it may.
+    /// The account has the maximum number of pending requests.
     TooManyPendingRequests,
-    /// Too many did the same at once.
+    /// Too many concurrent changes of one object.
     TooBusy,
-    /// Something on our side failed.
+    /// The service failed.
     Internal,
 }
 
-/// One rule that a request breaks.
+/// One rule that a call breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where.
+    /// The value that breaks it.
     #[serde(flatten)]
-    pub place: FieldLocation,
-    /// What is wrong there.
+    pub location: FieldLocation,
+    /// The rule, without subject: "must be a number".
     pub detail: String,
 }
 
-/// Where a rule is broken.
+/// The location of a value in a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldLocation {
@@ -102,16 +106,33 @@ pub enum FieldLocation {
 }
 
 impl FieldError {
+    /// The value at `pointer` of the body breaks a rule.
+    pub fn pointer(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { location: FieldLocation::Pointer(pointer.into()), detail: detail.into() }
+    }
+
     /// The query parameter or header called `name` breaks a rule.
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self { place: FieldLocation::Parameter(name.to_owned()), detail: detail.into() }
+        Self { location: FieldLocation::Parameter(name.to_owned()), detail: detail.into() }
+    }
+}
+
+/// A part of an answer that does not fit its question, in the body of that answer.
+impl From<&Misfit> for FieldError {
+    fn from(misfit: &Misfit) -> Self {
+        let pointer = match &misfit.field {
+            None => "/option".to_owned(),
+            Some(key) => pointer::member("/fields", key),
+        };
+        Self::pointer(pointer, &misfit.detail)
     }
 }
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (FieldLocation::Pointer(place) | FieldLocation::Parameter(place)) = &self.place;
-        write!(f, "`{place}` {}", self.detail)
+        let (FieldLocation::Pointer(location) | FieldLocation::Parameter(location)) =
+            &self.location;
+        write!(f, "`{location}` {}", self.detail)
     }
 }
 
@@ -140,7 +161,7 @@ impl Code {
         }
     }
 
-    /// As it is written in the API.
+    /// Its spelling in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MalformedJson => "malformed_json",
@@ -171,98 +192,100 @@ impl Code {
     fn title(self) -> &'static str {
         match self {
             Self::MalformedJson => "The body is not valid JSON",
-            Self::InvalidRequest => "The request breaks a rule",
-            Self::CallbackUrlNotAllowed => "Callbacks may not go to this URL",
-            Self::IdempotencyKeyReused => "The idempotency key was used for another body",
-            Self::Unauthorized => "No valid API key",
-            Self::Forbidden => "The API key lacks a scope",
+            Self::InvalidRequest => "Invalid request",
+            Self::CallbackUrlNotAllowed => "Callback URL not allowed",
+            Self::IdempotencyKeyReused => "Idempotency key was used with another body",
+            Self::Unauthorized => "API key missing or wrong",
+            Self::Forbidden => "API key lacks a scope",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
-            Self::BodyTooLarge => "The body is too large",
-            Self::AlreadyFinished => "The request has already ended",
+            Self::BodyTooLarge => "Body too large",
             Self::AlreadyAnswered => "Already answered",
-            Self::RequestEnded => "The request takes no more answers",
-            Self::ReceiptUnknown => "The receipt is not known",
-            Self::NotRedeliverable => "The delivery cannot be redelivered now",
-            Self::TooManySecrets => "Too many previous secrets sign already",
-            Self::WebhookExists => "There is such a webhook already",
+            Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
+            Self::ReceiptUnknown => "Receipt unknown",
+            Self::NotRedeliverable => "Delivery cannot be redelivered",
+            Self::TooManySecrets => "Too many previous secrets still sign",
+            Self::WebhookExists => "Webhook exists",
             Self::TooManyWebhooks => "Too many webhooks",
-            Self::WebhookDisabled => "The webhook is disabled",
-            Self::RateLimited => "Too many calls",
+            Self::WebhookDisabled => "Webhook disabled",
+            Self::RateLimited => "Rate limit exceeded",
             Self::TooManyPendingRequests => "Too many pending requests",
-            Self::TooBusy => "Too busy",
-            Self::Internal => "Something went wrong on our side",
+            Self::TooBusy => "Too many concurrent changes",
+            Self::Internal => "Internal error",
         }
     }
 }
 
 impl Problem {
-    /// A problem with this code, and what to say about this case of it.
+    /// A problem with this code; `detail` describes this occurrence.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
             detail: detail.into(),
-            faults: Vec::new(),
+            errors: Vec::new(),
             more: Map::new(),
-            retry_after_seconds: (code == Code::TooBusy).then_some(BUSY_RETRY_SECONDS),
+            retry_after_seconds: (code == Code::TooBusy).then_some(CONTENDED_RETRY_SECONDS),
             cause: None,
         }
     }
 
-    /// The request breaks these rules.
-    pub fn invalid(faults: Vec<FieldError>) -> Self {
-        Self::of_errors(Code::InvalidRequest, faults)
+    /// The call breaks these rules. The body lists the first [`ERRORS_MAX`].
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::of_errors(Code::InvalidRequest, errors)
     }
 
-    /// The callback URL at `pointer` is refused, because of `detail`.
-    pub fn callback_url_not_allowed(pointer: String, detail: String) -> Self {
-        let error = FieldError { place: FieldLocation::Pointer(pointer), detail };
-        Self::of_errors(Code::CallbackUrlNotAllowed, vec![error])
+    /// The callback URL at `pointer` is refused.
+    pub fn callback_url_not_allowed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::of_errors(Code::CallbackUrlNotAllowed, vec![FieldError::pointer(pointer, detail)])
     }
 
-    fn of_errors(code: Code, faults: Vec<FieldError>) -> Self {
-        let detail = match faults.as_slice() {
-            [] => Cow::Borrowed("the request breaks a rule"),
+    fn of_errors(code: Code, mut errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [] => Cow::Borrowed("the call breaks a rule"),
             [only] => only.to_string().into(),
             [first, rest @ ..] => format!("{first}, and {} more", rest.len()).into(),
         };
-        Self { faults, ..Self::new(code, detail) }
+        errors.truncate(ERRORS_MAX);
+        Self { errors, ..Self::new(code, detail) }
     }
 
     /// The same problem with other pointers, for a body that was translated.
     #[must_use]
     pub fn map_pointers(mut self, map: impl Fn(&str) -> String) -> Self {
-        if self.faults.is_empty() {
-            return self;
-        }
-        for error in &mut self.faults {
-            if let FieldLocation::Pointer(pointer) = &mut error.place {
+        let first = self.errors.first().map(ToString::to_string);
+        for error in &mut self.errors {
+            if let FieldLocation::Pointer(pointer) = &mut error.location {
                 *pointer = map(pointer);
             }
         }
-        let detail = Self::of_errors(self.code, self.faults.clone()).detail;
-        Self { detail, ..self }
+        // The detail begins with the first error.
+        if let (Some(old), Some(new)) = (first, self.errors.first())
+            && let Some(rest) = self.detail.strip_prefix(&*old)
+        {
+            self.detail = format!("{new}{rest}").into();
+        }
+        self
     }
 
-    /// There is nothing here, or nothing that the caller may see.
+    /// The object does not exist, or the caller may not see it.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "there is no such thing, or it is not yours")
+        Self::new(Code::NotFound, "not found")
     }
 
-    /// Something on our side failed; `cause` is logged.
+    /// The service failed; `cause` is logged.
     pub fn internal(cause: impl error::Error + Send + Sync + 'static) -> Self {
         Self {
             cause: Some(Arc::new(cause)),
-            ..Self::new(Code::Internal, "the failure has been recorded; trying again is safe")
+            ..Self::new(Code::Internal, "the error was logged; retrying is safe")
         }
     }
 
-    /// Too many did the same at once, and what was asked was not done.
+    /// Other writers were faster every time, and nothing was written.
     pub fn too_busy() -> Self {
-        Self::new(Code::TooBusy, "too many changes at once; nothing was recorded, try again")
+        Self::new(Code::TooBusy, "too many concurrent changes; nothing was written, try again")
     }
 
-    /// Says in how many seconds to come back.
+    /// Adds `Retry-After`.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
@@ -276,7 +299,7 @@ impl Problem {
         self
     }
 
-    /// What it is.
+    /// Its code.
     pub fn code(&self) -> Code {
         self.code
     }
@@ -286,17 +309,17 @@ impl Problem {
         self.code.status()
     }
 
-    /// What to say about this case of it.
+    /// The description of this occurrence.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The rules that are broken.
-    pub fn faults(&self) -> &[FieldError] {
-        &self.faults
+    /// The rules that the call breaks.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
-    /// Notes that a call was refused, or what went wrong on our side.
+    /// Logs the refused call, or the cause of an internal error.
     pub fn log(&self) {
         let (code, status) = (self.code.as_str(), self.status().as_u16());
         let Some(cause) = &self.cause else {
@@ -330,7 +353,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             request_id,
-            errors: &self.faults,
+            errors: &self.errors,
             more: &self.more,
         };
         serde_json::to_vec(&body).expect("plain data serializes")
@@ -349,10 +372,10 @@ impl From<store::Error> for Problem {
     }
 }
 
-/// For steps that refuse with a problem of their own.
+/// For steps that refuse with a problem.
 impl From<AdvanceError<Problem>> for Problem {
-    fn from(lost: AdvanceError<Problem>) -> Self {
-        match lost {
+    fn from(err: AdvanceError<Problem>) -> Self {
+        match err {
             AdvanceError::Refused(problem) => problem,
             AdvanceError::Gone => Self::not_found(),
             AdvanceError::Contended => Self::too_busy(),
@@ -378,5 +401,18 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_lists_at_most_100_errors() {
+        let errors = (0..150).map(|it| FieldError::pointer(format!("/{it}"), "is wrong"));
+        let problem = Problem::invalid(errors.collect());
+        assert_eq!(problem.errors().len(), ERRORS_MAX);
+        assert_eq!(problem.detail(), "`/0` is wrong, and 149 more");
     }
 }

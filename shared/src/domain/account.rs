@@ -5,8 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, KeyId, OpId,
-    request::BodyHash,
+    AccountId, BodyHash, KeyId, OpId,
     secret::{Secret, Secrets, TooManySecrets},
 };
 

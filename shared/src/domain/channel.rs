@@ -2,8 +2,7 @@
 //! answers to them are signed with a secret of its own.
 
 use super::{
-    ChannelId, OpId, Owner,
-    request::BodyHash,
+    BodyHash, ChannelId, OpId, Owner,
     secret::{Secret, Secrets, TooManySecrets},
 };
 use std::time::Duration;
@@ -21,8 +20,8 @@ pub struct Channel {
     pub name: String,
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],
-    /// What callbacks of its messages are signed with.
-    pub secrets: Secrets,
+    /// The secrets that callbacks of its messages are signed with.
+    pub(crate) secrets: Secrets,
     /// When it was made.
     pub created_at: Timestamp,
     /// The operation that made it.
@@ -31,12 +30,59 @@ pub struct Channel {
     pub body_hash: Option<BodyHash>,
     /// Since when nobody sends to it or reads from it. What was sent before can still be answered,
     /// and is told with its secrets.
-    pub deleted_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
-    pub revision: u64,
+    pub(crate) deleted_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new channel is made from.
+#[derive(Clone, Debug)]
+pub struct NewChannel {
+    /// Its identifier, which is part of its token.
+    pub id: ChannelId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// Its owner's name for it.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub token_hash: [u8; 32],
+    /// The secret that callbacks of its messages are signed with.
+    pub secret: Secret,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
 }
 
 impl Channel {
+    /// A channel that accepts messages.
+    pub fn new(new: NewChannel) -> Self {
+        Self {
+            id: new.id,
+            owner: new.owner,
+            name: new.name,
+            token_hash: new.token_hash,
+            secrets: Secrets(vec![new.secret]),
+            created_at: new.created_at,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            deleted_at: None,
+            revision: 0,
+        }
+    }
+
+    /// The secrets that callbacks of its messages are signed with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A deleted channel accepts no messages. Those that it has can still be answered.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
     /// The channel with another token; nothing if it has this one.
     pub fn regenerate(&self, token_hash: [u8; 32]) -> Option<Self> {
         (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })

@@ -25,7 +25,8 @@ pub mod waiting;
 
 use waiting::WaitReason;
 
-/// How long a worker has a delivery to itself: longer than its function lives.
+/// Time for which a worker leases a delivery: longer than its function runs. Only a local stack may use
+/// a shorter one.
 pub const LEASE: Duration = Duration::from_secs(45);
 /// How long after a lease's end others take over, for clocks that differ.
 const LEASE_GUARD: Duration = Duration::from_secs(2);
@@ -322,16 +323,16 @@ impl Delivery {
         self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))
     }
 
-    /// The delivery, leased to `op` from the beginning: its maker attempts it at once.
+    /// The delivery, leased to `op` for `lease` from the beginning: its maker attempts it at once.
     #[must_use]
-    pub fn begin_leased(mut self, now: Timestamp, op: OpId) -> Self {
-        self.lease(now, op);
+    pub fn begin_leased(mut self, now: Timestamp, op: OpId, lease: Duration) -> Self {
+        self.lease(now, op, lease);
         self
     }
 
-    /// What `op` is to do with it at `now`, having been sent for the attempt after `expected`
-    /// starts.
-    pub fn start(&self, expected: u32, now: Timestamp, op: OpId) -> Start {
+    /// The next step of `op` at `now`, when a hint sent it for the attempt after `expected` starts.
+    /// An attempt is leased for `lease`.
+    pub fn start(&self, expected: u32, now: Timestamp, op: OpId, lease: Duration) -> Start {
         match self.state {
             DeliveryState::Done { .. } => return Start::Nothing,
             DeliveryState::Leased { owner, .. } if owner == op => return Start::Mine,
@@ -350,7 +351,7 @@ impl Delivery {
             next.done(DeliveryEnd::DeadLettered(FailureReason::CrashLoop), now, op);
             return Start::GiveUp(Box::new(next));
         }
-        next.lease(now, op);
+        next.lease(now, op, lease);
         Start::Attempt(Box::new(next))
     }
 
@@ -456,8 +457,8 @@ impl Delivery {
         Self { revision: self.revision + 1, ..self.clone() }
     }
 
-    fn lease(&mut self, now: Timestamp, op: OpId) {
-        let until = now + LEASE;
+    fn lease(&mut self, now: Timestamp, op: OpId, lease: Duration) {
+        let until = now + lease;
         self.state = DeliveryState::Leased { owner: op, until };
         self.attempt += 1;
         self.starts += 1;

@@ -16,6 +16,7 @@ pub mod channel;
 pub mod delivery;
 pub mod event;
 pub mod id;
+pub mod limits;
 pub mod posted;
 pub mod profile;
 pub mod question;
@@ -24,8 +25,10 @@ pub mod reading;
 pub mod request;
 pub mod retry;
 pub mod secret;
+mod size;
 pub mod trace;
 pub mod webhook;
+mod webhook_id;
 
 pub use account::{Account, ApiKey, Mode, Owner, Scope};
 pub use attempt::Attempt;
@@ -44,7 +47,8 @@ pub use question::{Answer, Question};
 pub use request::Request;
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
-pub use webhook::{Webhook, WebhookId};
+pub use webhook::Webhook;
+pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId};
 
 /// Names one operation, so that its own write can be told from another's.
 ///
@@ -53,6 +57,10 @@ pub use webhook::{Webhook, WebhookId};
 /// the stored item has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpId(pub u64);
+
+/// Hash of the body of an idempotent call, to recognize a repeated call with another body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash(pub [u8; 16]);
 
 impl OpId {
     /// An operation named by the low 64 bits of `entropy`.

@@ -5,7 +5,7 @@
 //! ```
 
 use super::{
-    EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver, request::BodyHash,
+    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver,
     webhook::DisableReason,
 };
 use jiff::Timestamp;
@@ -39,12 +39,39 @@ pub struct Event {
     pub webhook: Option<WebhookId>,
     /// What is to be done before it is told, if it tells of that.
     pub disables: Option<Disables>,
-    /// Whether there are deliveries of it.
-    pub is_dispatched: bool,
-    /// When somebody must look after it.
-    pub due_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
-    pub revision: u64,
+    /// Its deliveries exist.
+    pub(crate) is_dispatched: bool,
+    /// The timer: when a sweep picks it up.
+    pub(crate) due_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new event is made from.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its identifier.
+    pub id: EventId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The trace of the call, if it named one.
+    pub trace: Option<Trace>,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its data: the text of a JSON object.
+    pub data: String,
+    /// The poster's own name for it.
+    pub external_reference_id: Option<String>,
+    /// The address of the API, for receivers that fetch what does not fit into a callback.
+    pub base_url: String,
+    /// A receiver in addition to the webhooks that subscribe to its type.
+    pub callback: Option<Receiver>,
 }
 
 /// That a webhook is to be disabled, unless it has recovered since this was found out.
@@ -59,6 +86,48 @@ pub struct Disables {
 }
 
 impl Event {
+    /// An event that waits to be dispatched.
+    pub fn new(new: NewEvent) -> Self {
+        Self {
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: new.created_at,
+            trace: new.trace,
+            event_type: new.event_type,
+            data: new.data,
+            external_reference_id: new.external_reference_id,
+            base_url: new.base_url,
+            callback: new.callback,
+            webhook: None,
+            disables: None,
+            is_dispatched: false,
+            due_at: Some(new.created_at),
+            revision: 0,
+        }
+    }
+
+    /// An event for `webhook` alone. Its caller creates the delivery, which has its own timer.
+    pub fn triggered(new: NewEvent, webhook: WebhookId) -> Self {
+        Self { webhook: Some(webhook), is_dispatched: true, due_at: None, ..Self::new(new) }
+    }
+
+    /// An event whose dispatch disables a webhook before anything is sent.
+    pub fn disabling(new: NewEvent, disables: Disables) -> Self {
+        Self { disables: Some(disables), ..Self::new(new) }
+    }
+
+    /// Its deliveries exist.
+    pub fn is_dispatched(&self) -> bool {
+        self.is_dispatched
+    }
+
+    /// The timer: when a sweep picks it up.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
+    }
+
     /// The event once there are deliveries of it; nothing if there were before.
     pub fn dispatched(&self) -> Option<Self> {
         let next =

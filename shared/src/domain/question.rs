@@ -208,7 +208,17 @@ impl Question {
                 Err(detail) => misfits.push(Misfit { field: Some(field.key.clone()), detail }),
             }
         }
-        if misfits.is_empty() { Ok(Answer { option, fields }) } else { Err(misfits) }
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        let answer = Answer { option, fields };
+        let n_bytes = answer.n_bytes();
+        if n_bytes > ANSWER_BYTES_MAX {
+            let detail =
+                format!("the answer must be at most {ANSWER_BYTES_MAX} bytes (got {n_bytes})");
+            return Err(vec![Misfit { field: None, detail }]);
+        }
+        Ok(answer)
     }
 
     fn fit_option(&self, option: Option<String>) -> Result<Option<String>, String> {

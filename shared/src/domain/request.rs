@@ -14,7 +14,7 @@
 //! operation has been carried out before: a write whose answer was lost comes back so.
 
 use super::{
-    ChannelId, OpId, OutboxEvent, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    BodyHash, ChannelId, OpId, OutboxEvent, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     delivery::Receiver,
     event::RecordedAnswer,
     id::NUMBER_MAX,
@@ -78,19 +78,52 @@ pub struct Request {
     /// Whether its creation and end are published on the event bus.
     pub published: bool,
     /// The answers, one row for each recipient.
-    pub rows: Vec<Option<Row>>,
+    pub(crate) rows: Vec<Option<Row>>,
     /// Where it is in its life.
-    pub state: RequestState,
-    /// What has happened and has not been told yet.
-    pub outbox: Vec<OutboxEvent>,
-    /// How many events there have been.
-    pub n_events: u32,
-    /// The number of the last event that the callback is told of.
-    pub callback_event: Option<u32>,
-    /// When somebody must look after it.
-    pub due_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
-    pub revision: u64,
+    pub(crate) state: RequestState,
+    /// The events that have not been dispatched yet.
+    pub(crate) outbox: Vec<OutboxEvent>,
+    /// The number of events so far.
+    pub(crate) n_events: u32,
+    /// The number of the latest event that the callback subscribes to.
+    pub(crate) callback_event: Option<u32>,
+    /// The timer: when a sweep picks it up.
+    pub(crate) due_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new request is made from. [`Request::begin`] adds the bookkeeping.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// Its identifier.
+    pub id: RequestId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The first instant at which it is too late to answer.
+    pub deadline: Timestamp,
+    /// The question and its recipients.
+    pub question: Question,
+    /// The rules that decide it.
+    pub policy: RequestPolicy,
+    /// The channel that it was sent to, if it was.
+    pub channel: Option<ChannelId>,
+    /// The trace of the call, if it named one.
+    pub trace: Option<Trace>,
+    /// The secret that answer links are made with.
+    pub link_secret: LinkSecret,
+    /// Counts against a cap of the account while it is pending.
+    pub is_counted: bool,
+    /// The address of the API that the call used, without a slash at the end.
+    pub base_url: String,
+    /// Its creation and end go to the event bus.
+    pub published: bool,
 }
 
 /// What decides a request, and what then happens.
@@ -138,10 +171,6 @@ pub struct Callback {
 /// What answer links are made with. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkSecret(pub [u8; 16]);
-
-/// A hash of the body that a request was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub [u8; 16]);
 
 /// One recipient's answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -239,14 +268,66 @@ pub enum Refusal {
 }
 
 impl Request {
-    /// The request as it begins: pending, with its creation to be told where that is wanted.
+    /// A pending request, with `request.created` in its outbox if that event has subscribers.
     #[must_use]
-    pub fn begin(mut self, subscriptions: Subscriptions) -> Self {
-        self.rows = vec![None; self.question.n_rows()];
-        let at = self.created_at;
-        self.happened(RequestEvent::RequestCreated, at, None, subscriptions);
-        self.rearm(at);
-        self
+    pub fn begin(new: NewRequest, subscriptions: Subscriptions) -> Self {
+        let at = new.created_at;
+        let mut request = Self {
+            rows: vec![None; new.question.n_rows()],
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: at,
+            deadline: new.deadline,
+            question: new.question,
+            policy: new.policy,
+            channel: new.channel,
+            trace: new.trace,
+            link_secret: new.link_secret,
+            is_counted: new.is_counted,
+            base_url: new.base_url,
+            published: new.published,
+            state: RequestState::Pending,
+            outbox: Vec::new(),
+            n_events: 0,
+            callback_event: None,
+            due_at: None,
+            revision: 0,
+        };
+        request.happened(RequestEvent::RequestCreated, at, None, subscriptions);
+        request.rearm(at);
+        request
+    }
+
+    /// The answers, one row for each recipient.
+    pub fn rows(&self) -> &[Option<Row>] {
+        &self.rows
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> &RequestState {
+        &self.state
+    }
+
+    /// The events that have not been dispatched yet.
+    pub fn outbox(&self) -> &[OutboxEvent] {
+        &self.outbox
+    }
+
+    /// The number of events so far.
+    pub fn n_events(&self) -> u32 {
+        self.n_events
+    }
+
+    /// The timer: when a sweep picks it up.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
+    }
+
+    /// The number of writes after the first.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The request once the recipient of `row` has answered.

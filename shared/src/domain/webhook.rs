@@ -10,19 +10,16 @@
 //! same as once; its name may be taken again at once.
 
 use super::{
-    EventId, Filter, MintedWebhookId, OpId, Owner,
+    BodyHash, EventId, Filter, OpId, Owner, WebhookId,
     delivery::Receiver,
-    request::BodyHash,
     secret::{Secret, Secrets, TooManySecrets},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 /// Most webhooks of an account, in each mode.
 pub const WEBHOOKS_MAX: usize = 50;
-/// Longest identifier of a webhook, in characters.
-pub const ID_CHARS_MAX: usize = 64;
 /// Most bytes of a body, unless another number is asked for.
 pub const PAYLOAD_BYTES: u32 = 65_536;
 /// The least that may be asked for: what tells of one answer fits, with all that it may hold.
@@ -31,10 +28,6 @@ pub const PAYLOAD_BYTES_MIN: u32 = 8_192;
 pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
 /// A webhook that has failed for so long, without a success in between, is disabled.
 pub const FAILING_MAX: Duration = Duration::from_hours(5 * 24);
-
-/// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WebhookId(String);
 
 /// A receiver that is told of events.
 #[derive(Clone, Debug)]
@@ -56,15 +49,36 @@ pub struct Webhook {
     /// What its owner decides.
     pub settings: Settings,
     /// Set while the webhook is disabled: nothing is sent to it.
-    pub disabled: Option<Disabled>,
-    /// Since when every attempt has failed.
-    pub failing_since: Option<Timestamp>,
-    /// What it is told with.
-    pub secrets: Secrets,
-    /// When it was deleted.
-    pub deleted_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
-    pub revision: u64,
+    pub(crate) disabled: Option<Disabled>,
+    /// The start of the first failed attempt since the last success.
+    pub(crate) failing_since: Option<Timestamp>,
+    /// The secrets that its deliveries are signed with.
+    pub(crate) secrets: Secrets,
+    /// The time of its deletion.
+    pub(crate) deleted_at: Option<Timestamp>,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+/// Everything that a new webhook is made from.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    /// Its name.
+    pub id: WebhookId,
+    /// The account and mode that it belongs to.
+    pub owner: Owner,
+    /// The operation that creates it.
+    pub created_by: OpId,
+    /// The hash of the body, if the call has an idempotency key.
+    pub body_hash: Option<BodyHash>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// Its settings.
+    pub settings: Settings,
+    /// Receives events from the start.
+    pub is_enabled: bool,
+    /// The secret that its deliveries are signed with.
+    pub secret: Secret,
 }
 
 /// What the owner of a webhook decides.
@@ -100,7 +114,62 @@ pub enum DisableReason {
     Failing,
 }
 
+/// The settings that an owner gives to an existing webhook.
+#[derive(Clone, Debug)]
+pub struct WebhookUpdate {
+    /// Its settings.
+    pub settings: Settings,
+    /// Receives events from now on.
+    pub is_enabled: bool,
+}
+
 impl Webhook {
+    /// A webhook that has received nothing yet.
+    pub fn new(new: NewWebhook) -> Self {
+        let at = new.created_at;
+        let by_hand = Disabled { why: DisableReason::ByHand, at };
+        Self {
+            id: new.id,
+            owner: new.owner,
+            created_by: new.created_by,
+            body_hash: new.body_hash,
+            created_at: at,
+            updated_by: new.created_by,
+            updated_at: at,
+            settings: new.settings,
+            disabled: (!new.is_enabled).then_some(by_hand),
+            failing_since: None,
+            secrets: Secrets(vec![new.secret]),
+            deleted_at: None,
+            revision: 0,
+        }
+    }
+
+    /// The reason and time of its disabling, while it is disabled.
+    pub fn disabled(&self) -> Option<Disabled> {
+        self.disabled
+    }
+
+    /// The start of the first failed attempt since the last success.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
+    }
+
+    /// The secrets that its deliveries are signed with.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A deleted webhook stays for a while, so that its name is known.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// No webhook of this name was stored before.
+    pub fn is_first(&self) -> bool {
+        self.revision == 0
+    }
+
     /// Whether it is to be told of an event of this type.
     pub fn wants(&self, event_type: &str) -> bool {
         self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
@@ -124,21 +193,15 @@ impl Webhook {
         self.deleted_at.is_none().then_some(next)
     }
 
-    /// The webhook with other settings, enabled or not; nothing if `op` has changed it already.
-    pub fn change(
-        &self,
-        settings: Settings,
-        enabled: bool,
-        now: Timestamp,
-        op: OpId,
-    ) -> Option<Self> {
+    /// The webhook after `update`; nothing if `op` has changed it already.
+    pub fn change(&self, update: WebhookUpdate, now: Timestamp, op: OpId) -> Option<Self> {
         if self.updated_by == op {
             return None;
         }
         let mut next = self.next();
-        next.settings = settings;
+        next.settings = update.settings;
         next.disabled = match self.disabled {
-            _ if enabled => None,
+            _ if update.is_enabled => None,
             None => Some(Disabled { why: DisableReason::ByHand, at: now }),
             before => before,
         };
@@ -194,7 +257,7 @@ impl Webhook {
         let mut hash = Sha256::new();
         hash.update(self.created_by.0.to_be_bytes());
         hash.update(failing_since.as_millisecond().to_be_bytes());
-        hash.update(&self.id.0);
+        hash.update(self.id.as_str());
         let hash: [u8; 32] = hash.finalize().into();
         let bits = hash[..16].try_into().expect("16 of 32 bytes");
         EventId::from_bits(u128::from_be_bytes(bits))
@@ -202,38 +265,5 @@ impl Webhook {
 
     fn next(&self) -> Self {
         Self { revision: self.revision + 1, ..self.clone() }
-    }
-}
-
-impl WebhookId {
-    /// The identifier that is written so.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-        let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
-        let is_id = text.len() <= ID_CHARS_MAX
-            && text.bytes().next().is_some_and(is_first)
-            && text.bytes().all(is_letter);
-        is_id.then(|| Self(text.to_owned()))
-    }
-
-    /// An identifier for a webhook whose owner has chosen none.
-    pub fn minted(id: MintedWebhookId) -> Self {
-        Self(id.to_string())
-    }
-
-    /// As it is written in the API.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What deliveries to it are named after.
-    pub fn target(&self) -> String {
-        format!("webhook:{}", self.0)
-    }
-}
-
-impl fmt::Display for WebhookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

@@ -26,7 +26,7 @@ use crate::api::{Code, Problem};
 
 /// All broken rules in one text, for formats without a list of errors.
 fn error_text(problem: &Problem) -> String {
-    match problem.faults() {
+    match problem.errors() {
         [] => problem.detail().to_owned(),
         errors => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     }

@@ -9,7 +9,7 @@ use axum::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{Problem, body::FieldErrors, views},
+    api::views,
     domain::{
         Request,
         question::{self, FieldValue},
@@ -243,17 +243,4 @@ pub fn html(status: StatusCode, page: String) -> Response {
         (HeaderName::from_static(name), value)
     });
     (status, headers, page).into_response()
-}
-
-/// Misfits of an answer, as faults of the body that it came in.
-pub fn misfit_problem(misfits: &[question::Misfit]) -> Problem {
-    let mut faults = FieldErrors::new();
-    for misfit in misfits {
-        let pointer = match &misfit.field {
-            None => "/option".to_owned(),
-            Some(key) => format!("/fields/{}", key.replace('~', "~0").replace('/', "~1")),
-        };
-        crate::api::body::note(&mut faults, pointer, &misfit.detail);
-    }
-    Problem::invalid(faults)
 }

@@ -5,7 +5,7 @@ use super::{
     keys::{self, Key},
     secret_item::{self, SECRETS},
 };
-use crate::domain::{Account, ApiKey, OpId, Scope, account::IdKey, request::BodyHash};
+use crate::domain::{Account, ApiKey, BodyHash, OpId, Scope, account::IdKey};
 
 impl Item for Account {
     const NAME: &'static str = "an account";

@@ -21,6 +21,18 @@ pub enum AdvanceError<E> {
     Store(store::Error),
 }
 
+impl<E> AdvanceError<E> {
+    /// The same error with another refusal.
+    pub fn map_refused<F>(self, refusal: impl FnOnce(E) -> F) -> AdvanceError<F> {
+        match self {
+            Self::Refused(it) => AdvanceError::Refused(refusal(it)),
+            Self::Gone => AdvanceError::Gone,
+            Self::Contended => AdvanceError::Contended,
+            Self::Store(err) => AdvanceError::Store(err),
+        }
+    }
+}
+
 /// Takes `step` from `current`, and from what another left if that one was faster.
 ///
 /// A step says `None` when there is nothing to do; that is also how it recognizes its own write

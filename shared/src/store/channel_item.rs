@@ -5,7 +5,7 @@ use super::{
     keys::{self, Key},
     secret_item::{self, SECRETS},
 };
-use crate::domain::{Channel, OpId, request::BodyHash};
+use crate::domain::{BodyHash, Channel, OpId};
 
 impl Item for Channel {
     const NAME: &'static str = "a channel";

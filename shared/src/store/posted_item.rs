@@ -6,9 +6,7 @@ use super::{
     receiver_item::ReceiverItem,
     webhook_item,
 };
-use crate::domain::{
-    Event, EventType, OpId, Trace, WebhookId, posted::Disables, request::BodyHash,
-};
+use crate::domain::{BodyHash, Event, EventType, OpId, Trace, WebhookId, posted::Disables};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

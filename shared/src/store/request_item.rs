@@ -9,11 +9,11 @@ use super::{
     question_item::{AnswerItem, QuestionItem, TermsItem},
 };
 use crate::domain::{
-    OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
+    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
     delivery::waiting::HELD_MAX,
     event::RecordedAnswer,
     reading::Consumption,
-    request::{BodyHash, DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState, Row},
+    request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState, Row},
 };
 
 /// How long it is kept at least once nothing of its callback can be under way.

@@ -8,7 +8,7 @@ use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
     Subscriptions,
     breaker::{Health, Heard, Route},
-    delivery::{self, AttemptVerdict, Start},
+    delivery::{self, AttemptVerdict, LEASE, Start},
     request::{self, CLOCK_GUARD},
 };
 use std::{fmt::Debug, time::Duration};
@@ -103,7 +103,7 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
         3 => finish(AttemptVerdict::Accepted),
         4 => finish(AttemptVerdict::Permanent(reasons[*row])),
         5..8 => finish(AttemptVerdict::Retry { retry_after: None }),
-        _ => match delivery.start(delivery.attempt, now, *op) {
+        _ => match delivery.start(delivery.attempt, now, *op, LEASE) {
             Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
             Start::Mine | Start::Early(_) | Start::Nothing => None,
         },

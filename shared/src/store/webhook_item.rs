@@ -10,8 +10,7 @@ use super::{
     secret_item::{self, SECRETS},
 };
 use crate::domain::{
-    Filter, OpId, Webhook, WebhookId,
-    request::BodyHash,
+    BodyHash, Filter, OpId, Webhook, WebhookId,
     webhook::{DisableReason, Disabled, Settings},
 };
 

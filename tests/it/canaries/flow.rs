@@ -131,7 +131,7 @@ impl Flow {
         self.secret("/v1/webhooks/orders/secret").await;
         self.webhooks.push(("orders".to_owned(), "of orders"));
         for did in [
-            "made a webhook",
+            "created a webhook",
             "revealed the secret of a webhook",
             "rotated the secret of a webhook",
         ] {
@@ -165,10 +165,10 @@ impl Flow {
         }
         self.secret(&format!("{path}/secret")).await;
         for did in [
-            "made a channel",
-            "regenerated the token of",
-            "revealed the secret of",
-            "rotated the secret of",
+            "created a channel",
+            "regenerated the token of a channel",
+            "revealed the secret of a channel",
+            "rotated the secret of a channel",
         ] {
             self.noted(did, &id);
         }
@@ -240,7 +240,7 @@ impl Flow {
         self.refused(&key, "/v1/keys", "keys:write").await;
         self.refused(&key, "/v1/secret?reveal=true", "secrets:read").await;
         self.done(Method::DELETE, &format!("/v1/keys/{id}"), Value::Null).await;
-        self.noted("made a key", &id);
+        self.noted("created a key", &id);
         self.noted("revoked a key", &id);
         self.world.system.clock.advance(Duration::from_secs(10));
         assert_eq!(self.as_whom(&key, "/v1/requests").await, StatusCode::UNAUTHORIZED);

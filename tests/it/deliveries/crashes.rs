@@ -20,7 +20,7 @@ async fn start_and_die(world: &World, id: &str) {
     let key = keys::delivery(id.parse().expect("an id"));
     let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it is there");
     let op = OpId::new(world.system.entropy.next());
-    let started = delivery.start(delivery.attempt, world.system.clock.now(), op);
+    let started = delivery.start(delivery.attempt, world.system.clock.now(), op, LEASE);
     let Start::Attempt(started) = started else { panic!("{started:?}") };
     let saved = world.system.store.save(&*started).await.expect("written");
     assert!(matches!(saved, Saved::Saved));
@@ -90,7 +90,7 @@ async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
     let now = world.system.clock.now();
     let id = Delivery::id_of(before.event, OpId(7), "late");
     let late = Delivery { id, attempt: 0, starts: 0, revision: 0, ..before };
-    let late = late.begin_leased(now, OpId(7));
+    let late = late.begin_leased(now, OpId(7), LEASE);
     assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));
     world.system.clock.advance(LEASE + Duration::from_secs(3));
     world.system.sweep().await;

@@ -1,4 +1,4 @@
-//! The embedded SQS: who sees which message when.
+//! The emulated SQS, as the real client sees it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
         QueueAttributeName, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
     },
 };
-use local_aws::{Depth, QueueError, to_event};
+use local_aws::{Depth, QueueError, sqs_event};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -20,7 +20,7 @@ use super::{Cloud, receipt};
 const VISIBILITY: Duration = Duration::from_mins(3);
 
 #[tokio::test]
-async fn a_message_is_hidden_once_received_and_gone_once_deleted() -> Result<()> {
+async fn received_message_is_hidden_and_deleted_message_is_gone() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     cloud.send(&url, "hello, wörld", 0).await?;
@@ -39,7 +39,7 @@ async fn a_message_is_hidden_once_received_and_gone_once_deleted() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_delayed_message_comes_when_its_delay_is_over_and_not_before() -> Result<()> {
+async fn delayed_message_is_received_when_its_delay_is_over() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     cloud.send(&url, "later", 900).await?;
@@ -52,7 +52,7 @@ async fn a_delayed_message_comes_when_its_delay_is_over_and_not_before() -> Resu
     assert_eq!(cloud.bodies(&url).await?, ["sooner"]);
     cloud.pass(839);
     let received = cloud.receive(&url).await?;
-    // Only the first one is back, because nobody deleted it.
+    // Only the first one is back, because it was not deleted.
     assert_eq!(received.iter().filter_map(Message::body).collect::<Vec<_>>(), ["sooner"]);
     cloud.pass(1);
     assert_eq!(cloud.bodies(&url).await?, ["later"]);
@@ -60,7 +60,7 @@ async fn a_delayed_message_comes_when_its_delay_is_over_and_not_before() -> Resu
 }
 
 #[tokio::test]
-async fn a_delay_over_fifteen_minutes_is_refused() -> Result<()> {
+async fn delay_over_fifteen_minutes_is_refused() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let sending = cloud.sqs.send_message().queue_url(&url).message_body("x").delay_seconds(901);
@@ -77,7 +77,7 @@ async fn a_delay_over_fifteen_minutes_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_that_was_received_again_is_not_deleted_by_the_old_receipt() -> Result<()> {
+async fn old_receipt_does_not_delete_a_message_received_again() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     cloud.send(&url, "x", 0).await?;
@@ -97,7 +97,7 @@ async fn a_message_that_was_received_again_is_not_deleted_by_the_old_receipt() -
 }
 
 #[tokio::test]
-async fn the_visibility_of_a_received_message_can_be_changed() -> Result<()> {
+async fn visibility_timeout_of_a_received_message_can_be_changed() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     cloud.send(&url, "x", 0).await?;
@@ -118,7 +118,7 @@ async fn the_visibility_of_a_received_message_can_be_changed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_received_too_often_goes_to_the_dead_letters() -> Result<()> {
+async fn message_received_too_often_moves_to_the_dead_letter_queue() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let dead = cloud.queue("dead-hints").await?;
@@ -142,7 +142,7 @@ async fn a_message_received_too_often_goes_to_the_dead_letters() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_batch_tells_which_of_its_messages_were_refused() -> Result<()> {
+async fn batch_response_names_the_refused_messages() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let entry = |id: &str, delay| {
@@ -181,7 +181,7 @@ async fn a_batch_tells_which_of_its_messages_were_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_may_have_a_mebibyte_and_no_more() -> Result<()> {
+async fn message_of_one_mebibyte_is_accepted_and_no_larger_one() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::in_folder(folder.path()).await?;
     let url = cloud.queue("hints").await?;
@@ -204,7 +204,7 @@ async fn a_message_may_have_a_mebibyte_and_no_more() -> Result<()> {
 
 /// Unlike SQS, where their time-out would have to pass.
 #[tokio::test]
-async fn messages_in_flight_are_visible_at_once_when_the_folder_is_opened_again() -> Result<()> {
+async fn reopened_folder_shows_in_flight_messages_at_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::in_folder(folder.path()).await?;
     let url = cloud.queue("hints").await?;
@@ -227,7 +227,7 @@ async fn messages_in_flight_are_visible_at_once_when_the_folder_is_opened_again(
 }
 
 #[tokio::test]
-async fn an_unknown_queue_does_not_exist() -> Result<()> {
+async fn unknown_queue_is_refused() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let asked = cloud.sqs.get_queue_url().queue_name("nowhere").send().await;
     assert!(asked.expect_err("unknown").into_service_error().is_queue_does_not_exist());
@@ -238,7 +238,7 @@ async fn an_unknown_queue_does_not_exist() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_function_sees_a_message_as_lambda_would_show_it() -> Result<()> {
+async fn lambda_event_has_the_shape_that_lambda_sends() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let number = MessageAttributeValue::builder().data_type("Number.java.lang.Long");
@@ -256,7 +256,7 @@ async fn a_function_sees_a_message_as_lambda_would_show_it() -> Result<()> {
 
     let queue = cloud.aws.queue();
     let messages = queue.receive("hints", 10, VISIBILITY).await?;
-    let event = serde_json::to_value(to_event(&messages))?;
+    let event = serde_json::to_value(sqs_event(&messages))?;
     let expected = json!({ "Records": [{
         "messageId": messages[0].id,
         "receiptHandle": messages[0].receipt,
@@ -310,7 +310,7 @@ async fn begun_poll(cloud: &Cloud, url: &str) -> Result<Poll> {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_with_a_message() -> Result<()> {
+async fn long_poll_ends_with_a_message() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let poll = begun_poll(&cloud, &url).await?;
@@ -320,7 +320,7 @@ async fn a_long_poll_ends_with_a_message() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_when_a_delay_does() -> Result<()> {
+async fn long_poll_ends_when_a_delay_is_over() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let poll = begun_poll(&cloud, &url).await?;
@@ -331,7 +331,7 @@ async fn a_long_poll_ends_when_a_delay_does() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_with_its_time() -> Result<()> {
+async fn long_poll_ends_after_its_wait_time() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let poll = begun_poll(&cloud, &url).await?;
@@ -341,7 +341,7 @@ async fn a_long_poll_ends_with_its_time() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stop_answers_long_polls() -> Result<()> {
+async fn stop_ends_long_polls() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let poll = begun_poll(&cloud, &url).await?;

@@ -103,7 +103,7 @@ async fn all_four_statuses_of_a_receipt_are_known_and_no_other() {
         ),
         ("notification_type", "letter", "must be one of email, sms"),
         ("id", "740e58343a2946b49a6f16142fde533a", "must be a UUID"),
-        ("sent_at", "yesterday", "must be a time as in RFC 3339"),
+        ("sent_at", "yesterday", "must be a date or time in RFC 3339"),
     ] {
         let mut data = receipt();
         data[name] = wrong.into();
@@ -119,8 +119,8 @@ async fn a_type_is_two_to_four_words_and_not_one_of_our_own() {
     for name in ["a.b", "a_1.b2.c.d"] {
         assert_eq!(post(&world, name, &json!({})).await.0, StatusCode::ACCEPTED, "{name}");
     }
-    let words = "must be two to four words of a-z, 0-9 and _ with full stops between";
-    let own = "begins like the events that Answerback itself tells";
+    let words = "must be two to four words of a-z, 0-9 and _, separated by periods";
+    let own = "is reserved for events of Answerback";
     for (name, detail) in [
         ("build", words),
         ("Build.finished", words),

@@ -233,25 +233,28 @@ async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names
     let world = World::start().await;
     let cases = [
         (json!({ "message": null }), "`/message` is required"),
-        (json!({ "message": 7 }), "`/message` must be text"),
-        (json!({ "message": "a\u{0}" }), "`/message` contains the control character \\u{0}"),
-        (json!({ "user_emails": [] }), "`/user_emails` must name somebody"),
+        (json!({ "message": 7 }), "`/message` must be a string"),
+        (
+            json!({ "message": "a\u{0}" }),
+            "`/message` must not contain the control character \\u{0}",
+        ),
+        (json!({ "user_emails": [] }), "`/user_emails` must have at least one entry"),
         (
             json!({ "user_emails": ["a@example.com", "b"] }),
-            "`/user_emails/1` is not an e-mail address",
+            "`/user_emails/1` must be an e-mail address",
         ),
         (
             json!({ "response_request": null }),
-            "`/response_request` must have options: nobody is only told",
+            "`/response_request` must have options; notifications without a response are not supported",
         ),
         (
             json!({ "response_request": { "options": [{ "value": "a", "text": "" }, { "text": "B" }] } }),
-            "`/response_request/options/0/text` must have 1 to 75 characters, not 0; \
+            "`/response_request/options/0/text` must not be empty; \
              `/response_request/options/1/value` is required",
         ),
         (
             json!({ "response_request": { "options": "a" } }),
-            "`/response_request/options` must be a list",
+            "`/response_request/options` must be an array",
         ),
         (
             json!({ "response_request": { "timeout_minutes": 0, "disable": "never" } }),
@@ -260,7 +263,7 @@ async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names
         ),
         (
             json!({ "response_request": { "callback_url": 7 } }),
-            "`/response_request/callback_url` must be text",
+            "`/response_request/callback_url` must be a string",
         ),
     ];
     for (change, details) in cases {
@@ -302,7 +305,7 @@ async fn only_a_key_of_the_account_that_may_asks_and_sees_the_status() {
     let writer = world.key_with(&[Scope::RequestsWrite]).await;
     assert_eq!(status(&world, &writer, &id).await.status, StatusCode::FORBIDDEN);
 
-    let (_, stranger) = world.system.make_account().await.expect("an account");
+    let stranger = world.system.make_account().await.expect("an account").key;
     let theirs = status(&world, stranger.text.expose_secret(), &id).await;
     let nothing = status(&world, &world.key, "req_01jd7k2m9qe4v8x3n5t6w1y0za").await;
     assert_eq!(theirs.status, StatusCode::NOT_FOUND);

@@ -4,7 +4,7 @@ use answerback::{
     domain::RequestId,
     platform::{Hint, Lane},
 };
-use local_aws::to_event;
+use local_aws::sqs_event;
 use serde::de::IgnoredAny;
 
 use super::*;
@@ -77,7 +77,7 @@ fn a_broken_hint_does_no_harm_to_its_neighbours() {
             .receive(Lane::Fast, std::time::Duration::ZERO)
             .await
             .expect("the queue is there");
-        let sent = serde_json::to_value(to_event(&sent)).expect("plain data");
+        let sent = serde_json::to_value(sqs_event(&sent)).expect("plain data");
         let good = sent["Records"].as_array().expect("records").clone();
         let at = place.index(records.len() + 1);
         records.splice(at..at, good);

@@ -6,7 +6,7 @@ use answerback::{
     domain::{
         Breaker, Delivery, OpId,
         breaker::{Authority, BreakerState},
-        delivery::{Start, Target},
+        delivery::{LEASE, Start, Target},
     },
     egress::Reply,
     store::{Saved, keys},
@@ -308,7 +308,7 @@ impl Past {
         let delivery = self.delivery(request).await;
         self.world.system.clock.advance(Duration::from_secs(7));
         let op = OpId::new(self.world.system.entropy.next());
-        let started = delivery.start(delivery.attempt, self.world.system.clock.now(), op);
+        let started = delivery.start(delivery.attempt, self.world.system.clock.now(), op, LEASE);
         let Start::Attempt(started) = started else { panic!("{started:?}") };
         let saved = self.world.system.store.save(&*started).await;
         assert!(matches!(saved.expect("written"), Saved::Saved));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use answerback::{
-    domain::CallbackRules,
+    domain::{CallbackRules, delivery::LEASE},
     egress,
     platform::{Bus, Entropy, Hints, Vault},
     service::Core,
@@ -216,6 +216,7 @@ impl Fleet {
             rules: CallbackRules::strict(),
             bus,
             breakers: deliver::Breakers::default(),
+            lease: LEASE,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use answerback::{
     domain::{
-        Account, Filter, Mode, OpId, Owner, Profile, Secrets, Webhook, WebhookId,
+        Account, Filter, Mode, OpId, Owner, Profile, Webhook, WebhookId,
         delivery::Receiver,
-        webhook::{PAYLOAD_BYTES, Settings},
+        webhook::{NewWebhook, PAYLOAD_BYTES, Settings},
     },
     platform::Entropy,
     store::{Saved, Store},
@@ -64,15 +64,12 @@ impl Hook {
     ) {
         let secret = fleet::vault().make(account.id, now, entropy).now_or_never();
         let secret = secret.and_then(Result::ok).expect("nothing waits, and a local key seals");
-        let op = OpId::new(entropy.next());
-        let webhook = Webhook {
+        let webhook = Webhook::new(NewWebhook {
             id: Self::id(number),
             owner: Owner { account: account.id, mode: Mode::Live },
-            created_by: op,
+            created_by: OpId::new(entropy.next()),
             body_hash: None,
             created_at: now,
-            updated_by: op,
-            updated_at: now,
             settings: Settings {
                 description: None,
                 receiver: Receiver {
@@ -82,12 +79,9 @@ impl Hook {
                 event_types: vec![Filter::parse(self.event_types).expect("a filter")],
                 max_payload_bytes: PAYLOAD_BYTES,
             },
-            disabled: None,
-            failing_since: None,
-            secrets: Secrets(vec![secret.kept]),
-            deleted_at: None,
-            revision: 0,
-        };
+            is_enabled: true,
+            secret: secret.kept,
+        });
         let made = store.create(&webhook).now_or_never();
         assert!(matches!(made, Some(Ok(Saved::Saved))), "the operator's calls succeed at once");
     }

@@ -1,22 +1,18 @@
-//! Headers that a receiver wants beside ours.
+//! Headers that a receiver wants in addition to ours.
+
+use std::collections::BTreeMap;
 
 use answerback::{
-    api::{
-        Fields,
-        body::{FieldErrors, note},
+    api::body::{DUPLICATED, Item, Member, Object},
+    domain::{
+        delivery::Headers,
+        limits::{HEADER_NAME_CHARS_MAX, HEADER_VALUE_CHARS_MAX, HEADERS_MAX},
     },
-    domain::delivery::Headers,
 };
 use axum::http::{HeaderName, HeaderValue};
 
-/// Most headers.
-const HEADERS_MAX: usize = 20;
-/// Longest name of a header, in characters.
-const HEADER_NAME_CHARS_MAX: usize = 64;
-/// Longest value of a header, in characters.
-const HEADER_VALUE_CHARS_MAX: usize = 512;
-/// Headers that are hop-by-hop (RFC 9110, 7.6.1), or that we set ourselves.
-const OURS: [&str; 19] = [
+/// Headers of one connection (RFC 9110, section 7.6.1), and headers that deliveries set.
+const RESERVED: [&str; 19] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -37,43 +33,49 @@ const OURS: [&str; 19] = [
     "upgrade",
     "user-agent",
 ];
-/// What the names of other headers of ours begin with.
-const OUR_BEGINNINGS: [&str; 5] = ["answerback-", "webhook-", "x-nextks-", "x-noukai-", "x-ping-"];
+/// Prefixes of other headers that deliveries set.
+const RESERVED_PREFIXES: [&str; 5] =
+    ["answerback-", "webhook-", "x-nextks-", "x-noukai-", "x-ping-"];
 
-/// Takes the headers out of the settings; none of them is ours to set, or speaks of the connection.
-pub(super) fn read(fields: &mut Fields, faults: &mut FieldErrors) -> Headers {
-    let Some(members) = fields.object("headers", faults) else { return Headers::default() };
-    let pointer = fields.pointer("headers");
-    let at = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (name, value) in members.into_rest() {
-        let place = at(&name);
-        let lower = name.to_ascii_lowercase();
-        let is_name =
-            name.len() <= HEADER_NAME_CHARS_MAX && HeaderName::from_bytes(lower.as_bytes()).is_ok();
-        let text = value.as_str().filter(|it| {
-            it.len() <= HEADER_VALUE_CHARS_MAX
-                && it.bytes().all(|it| (b' '..=b'~').contains(&it))
-                && HeaderValue::from_str(it).is_ok()
-        });
-        if !is_name {
-            note(faults, place, "is no name of a header");
-        } else if lower == "authorization" {
-            note(faults, place, "is made from `bearer_token`");
-        } else if OURS.contains(&&*lower) || OUR_BEGINNINGS.iter().any(|it| lower.starts_with(it)) {
-            note(faults, place, "is ours to set");
-        } else if headers.iter().any(|it| it.0 == lower) {
-            note(faults, place, "is there twice");
-        } else if let Some(text) = text {
-            headers.push((lower, text.to_owned()));
-        } else {
-            let detail =
-                format!("must be text of at most {HEADER_VALUE_CHARS_MAX} printable characters");
-            note(faults, place, detail);
+/// Reads the headers. Their names are case-insensitive.
+pub(super) fn read(settings: &mut Object<'_>) -> Headers {
+    let Some(whole) = settings.item("headers") else { return Headers::default() };
+    let members = whole.into_object().into_members();
+    if members.len() > HEADERS_MAX {
+        let n_headers = members.len();
+        let detail = format!("must have at most {HEADERS_MAX} entries (got {n_headers})");
+        settings.error("headers", detail);
+        return Headers::default();
+    }
+    let mut headers = BTreeMap::new();
+    for Member { name, item } in members {
+        let name = name.to_ascii_lowercase();
+        match value(&name, &item) {
+            Ok(_) if headers.contains_key(&name) => item.error(DUPLICATED),
+            Ok(value) => _ = headers.insert(name, value),
+            Err(detail) => item.error(detail),
         }
     }
-    if headers.len() > HEADERS_MAX {
-        note(faults, pointer, format!("must have at most {HEADERS_MAX} entries"));
+    Headers(headers.into_iter().collect())
+}
+
+/// The value of a header, or what is wrong with its name or value.
+fn value(name: &str, item: &Item<'_>) -> Result<String, String> {
+    if name.len() > HEADER_NAME_CHARS_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err("is not a header name".to_owned());
     }
-    Headers(headers)
+    if name == "authorization" {
+        return Err("is reserved; set `bearer_token`".to_owned());
+    }
+    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|it| name.starts_with(it)) {
+        return Err("is reserved".to_owned());
+    }
+    let is_value = |it: &&str| {
+        it.len() <= HEADER_VALUE_CHARS_MAX
+            && it.bytes().all(|it| (b' '..=b'~').contains(&it))
+            && HeaderValue::from_str(it).is_ok()
+    };
+    item.value.as_str().filter(is_value).map(str::to_owned).ok_or_else(|| {
+        format!("must be a string of at most {HEADER_VALUE_CHARS_MAX} printable ASCII characters")
+    })
 }

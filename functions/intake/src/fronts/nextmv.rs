@@ -16,7 +16,7 @@ use axum::{
 
 use crate::{
     App,
-    webhooks::{Call, create_webhook, patch_webhook, replace_webhook},
+    webhooks::{WebhookCall, create_from, patch_from, put_from},
 };
 
 /// Path of the webhooks.
@@ -30,8 +30,8 @@ pub(crate) async fn create(
     body: Result<Json, Problem>,
 ) -> Result<Response, NextmvProblem> {
     let body = body.map(|Json(it)| Json(new_webhook(it)));
-    let call = Call { path: PATH, host: &host, headers: &headers, body };
-    let created = create_webhook(&app, call).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    let created = create_from(&app, call).await?;
     Ok(created.to_response(PATH, NextmvWebhookView::new))
 }
 
@@ -44,8 +44,8 @@ pub(crate) async fn put(
     body: Result<Json, Problem>,
 ) -> Result<Response, NextmvProblem> {
     let body = body.map(|Json(it)| Json(new_webhook(it)));
-    let call = Call { path: PATH, host: &host, headers: &headers, body };
-    let replaced = replace_webhook(&app, &id, call).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    let replaced = put_from(&app, &id, call).await?;
     Ok(replaced.to_response(PATH, NextmvWebhookView::new))
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn patch(
     body: Result<Json, Problem>,
 ) -> Result<Response, NextmvProblem> {
     let body = body.map(|Json(it)| Json(webhook_patch(it)));
-    let call = Call { path: PATH, host: &host, headers: &headers, body };
-    let webhook = patch_webhook(&app, &id, call).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    let webhook = patch_from(&app, &id, call).await?;
     Ok(axum::Json(NextmvWebhookView::new(&webhook)).into_response())
 }

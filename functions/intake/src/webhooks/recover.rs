@@ -1,9 +1,9 @@
-//! `POST /v1/webhooks/{id}/recover` sends everything once more that a webhook did not take.
+//! `POST /v1/webhooks/{id}/recover` sends failed deliveries of a webhook again.
 
 use std::time::Duration;
 
 use answerback::{
-    api::{Fields, Problem, body::FieldErrors, http::Json},
+    api::{Problem, body, http::Json},
     domain::{
         Delivery, Scope,
         delivery::{DeliveryEnd, DeliveryState},
@@ -13,26 +13,45 @@ use answerback::{
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::find_enabled;
 use crate::App;
 
-/// Deliveries that are looked up at once.
-const PAGE: i32 = 100;
-/// Deliveries that are worked on at once.
-const AT_ONCE: usize = 16;
-/// How long one call works; the gateway gives up at 30 s.
-const WORKS: Duration = Duration::from_secs(20);
+/// Deliveries per page.
+const PAGE_LEN: i32 = 100;
+/// Deliveries that are redelivered concurrently.
+const CONCURRENCY: usize = 16;
+/// Longest time that one call takes. The gateway gives up after 30 s.
+const WORK_TIME: Duration = Duration::from_secs(20);
 
-/// Redelivers what was made in a time and has failed, the latest first.
+/// The time in which deliveries were created.
+struct Period {
+    since: Timestamp,
+    until: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct RecoveredView {
+    redelivered: u32,
+    complete: bool,
+}
+
+impl Period {
+    fn contains(&self, time: Timestamp) -> bool {
+        self.since <= time && self.until.is_none_or(|until| time < until)
+    }
+}
+
+/// Redelivers failed deliveries of a period, the latest first.
 ///
-/// Where there is more than there is time for, it says so, and the same call goes on: what is
-/// under way again has not failed any more.
+/// If time runs out, `complete` is false and the same call continues: a delivery that is in flight
+/// again counts as failed no more.
 pub(crate) async fn recover(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -41,36 +60,38 @@ pub(crate) async fn recover(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let (since, until) = read(body)?;
+    let period = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
     let related = Related::Webhook(caller.owner(), webhook.id);
-    let began = app.core.now();
-    let (mut n_redelivered, mut cursor) = (0_u32, None);
-    let is_complete = loop {
+    let end_at = app.core.now() + WORK_TIME;
+    let mut view = RecoveredView { redelivered: 0, complete: false };
+    let mut cursor = None;
+    while !view.complete && app.core.now() <= end_at {
         let Listing { items, next } =
-            app.core.store.related::<Delivery>(&related, PAGE, cursor.as_ref()).await?;
-        let is_last = items.last().is_some_and(|it| it.created_at < since);
-        let wanted = items.into_iter().filter(|it| {
-            let is_within = since <= it.created_at && until.is_none_or(|end| it.created_at < end);
-            is_within && has_failed(it)
-        });
-        let redelivered: Vec<bool> = stream::iter(wanted)
-            .map(|it| redeliver(&app, it))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        n_redelivered += u32::try_from(redelivered.iter().filter(|it| **it).count()).unwrap_or(0);
+            app.core.store.related::<Delivery>(&related, PAGE_LEN, cursor.as_ref()).await?;
+        let is_last = items.last().is_some_and(|it| it.created_at < period.since);
+        view.redelivered += redeliver_all(&app, items, &period).await?;
+        view.complete = is_last || next.is_none();
         cursor = next;
-        if is_last || cursor.is_none() {
-            break true;
-        }
-        if began + WORKS < app.core.now() {
-            break false;
-        }
-    };
+    }
     caller.audit("recovered a webhook", &id);
-    let answer = json!({ "redelivered": n_redelivered, "complete": is_complete });
-    Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
+    Ok((StatusCode::ACCEPTED, axum::Json(view)).into_response())
+}
+
+/// Redelivers the failed ones of the period. Returns their number.
+async fn redeliver_all(
+    app: &App,
+    deliveries: Vec<Delivery>,
+    period: &Period,
+) -> Result<u32, Problem> {
+    let failed = deliveries.into_iter().filter(|it| period.contains(it.created_at));
+    let redelivered: Vec<bool> = stream::iter(failed.filter(has_failed))
+        .map(|it| redeliver(app, it))
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let n_redelivered = redelivered.iter().filter(|it| **it).count();
+    Ok(u32::try_from(n_redelivered).expect("at most a page"))
 }
 
 fn has_failed(delivery: &Delivery) -> bool {
@@ -80,7 +101,7 @@ fn has_failed(delivery: &Delivery) -> bool {
         && delivery.body.is_some()
 }
 
-/// Redelivers one that has failed. Whether it had.
+/// Redelivers a failed delivery. Returns false if another call has done so already.
 async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
     let now = app.core.now();
     let op = app.core.new_op();
@@ -96,32 +117,14 @@ async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
     Ok(is_ours)
 }
 
-/// From when to when.
-fn read(body: Value) -> Result<(Timestamp, Option<Timestamp>), Problem> {
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    if !fields.has("since") {
-        fields.fault("since", "is required", &mut faults);
-    }
-    let since = time(&mut fields, "since", &mut faults);
-    let until = time(&mut fields, "until", &mut faults);
-    if let (Some(since), Some(until)) = (since, until)
-        && until <= since
-    {
-        fields.fault("until", "must be later than `since`", &mut faults);
-    }
-    fields.finish(&mut faults);
-    match since {
-        Some(since) if faults.is_empty() => Ok((since, until)),
-        Some(_) | None => Err(Problem::invalid(faults)),
-    }
-}
-
-fn time(fields: &mut Fields, name: &str, faults: &mut FieldErrors) -> Option<Timestamp> {
-    let text = fields.text(name, 1..=64, faults)?;
-    let time = text.parse().ok();
-    if time.is_none() {
-        fields.fault(name, "must be a time such as 2026-01-31T12:00:00Z (RFC 3339)", faults);
-    }
-    time
+fn read(body: Value) -> Result<Period, Problem> {
+    body::read(body, |body| {
+        body.require("since");
+        let since = body.time("since");
+        let until = body.time("until");
+        if since.zip(until).is_some_and(|(since, until)| until <= since) {
+            body.error("until", "must be later than `since`");
+        }
+        Some(Period { since: since?, until })
+    })
 }

@@ -1,47 +1,56 @@
-//! `POST /v1/webhooks/{id}/trigger` sends an event to one webhook, to see whether it arrives.
+//! `POST /v1/webhooks/{id}/trigger` sends a test event to one webhook.
 
 use answerback::{
     api::{
-        Fields, Problem,
-        body::FieldErrors,
-        http::{CalledHost, JsonOrNothing, trace},
+        Problem, body,
+        http::{CalledHost, OptionalJson, trace},
         views::DeliveryView,
     },
     domain::{
-        Delivery, Event, EventId, EventType, Scope,
+        Delivery, Event, EventId, EventType, Scope, Webhook,
         delivery::{Origin, Target},
-        event::TYPE_CHARS_MAX,
+        posted::NewEvent,
     },
     service::posted_body,
 };
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::find_enabled;
-use crate::{App, callback, events::data};
+use crate::{
+    App, callback,
+    events::{data, event_type},
+};
 
-/// The type of an event that is only to show that it arrives.
+/// The type of the event, unless the caller chooses another.
 const TEST: &str = "webhook.test";
 
-/// Tells one webhook of an event, whatever types it wants.
+/// The event that a caller wants to send.
+struct TestEventBody {
+    event_type: EventType,
+    /// The text of a JSON object.
+    data: String,
+}
+
+/// Sends an event to one webhook, whether it subscribes to its type or not.
 pub(crate) async fn trigger(
     State(app): State<App>,
     Path(id): Path<String>,
     host: CalledHost,
     headers: HeaderMap,
-    body: Result<JsonOrNothing, Problem>,
+    body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let JsonOrNothing(body) = body?;
-    let (event_type, data) = read(body)?;
+    let OptionalJson(body) = body?;
+    let TestEventBody { event_type, data } = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
     let now = app.core.now();
     let op = app.core.new_op();
-    let event = Event {
+    let new = NewEvent {
         id: EventId::mint(now, app.core.entropy.next()),
         owner: caller.owner(),
         created_by: op,
@@ -53,28 +62,10 @@ pub(crate) async fn trigger(
         external_reference_id: None,
         base_url: callback::base_url(&app, &headers, &host),
         callback: None,
-        webhook: Some(webhook.id.clone()),
-        disables: None,
-        // Its delivery is made here, and has a timer of its own.
-        is_dispatched: true,
-        due_at: None,
-        revision: 0,
     };
-    let receiver = webhook.settings.receiver.without_secrets();
-    let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, &event);
-    let origin = Origin {
-        event: event.id,
-        event_type: event.event_type.clone(),
-        happened_at: now,
-        trace: event.trace,
-        made_by: op,
-        owner: event.owner,
-        channel: None,
-    };
-    let target = Target::Https(receiver);
-    let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, now);
-    let delivery = Delivery { webhook: Some(webhook.id), ..delivery };
-    // Both have fresh identifiers, so whatever is found there is this.
+    let event = Event::triggered(new, webhook.id.clone());
+    let delivery = delivery(&event, webhook);
+    // Both identifiers are new, so nothing else can be stored there.
     let _ = app.core.store.create(&event).await?;
     let _ = app.core.store.create(&delivery).await?;
     app.core.hints.send_for_delivery(&delivery, 0, now).await;
@@ -82,25 +73,31 @@ pub(crate) async fn trigger(
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
 }
 
-/// Which event the body asks for.
-fn read(body: Value) -> Result<(EventType, String), Problem> {
-    let mut faults = FieldErrors::new();
-    let mut fields = Fields::of(body, "", &mut faults);
-    let text = fields.text("type", 1..=TYPE_CHARS_MAX, &mut faults);
-    let event_type = EventType::parse(text.as_deref().unwrap_or(TEST));
-    if event_type.is_none() {
-        let detail = "must be two to four words of a-z, 0-9 and _ with full stops between";
-        fields.fault("type", detail, &mut faults);
-    }
-    let data = fields.object("data", &mut faults).map(Fields::into_rest);
-    fields.finish(&mut faults);
-    let text = Value::Object(data.clone().unwrap_or_default()).to_string();
-    if let (Some(event_type), Some(data)) = (&event_type, data) {
-        let data = Fields::of(Value::Object(data), "/data", &mut faults);
-        data::check(event_type, data, &mut faults);
-    }
-    match event_type {
-        Some(event_type) if faults.is_empty() => Ok((event_type, text)),
-        Some(_) | None => Err(Problem::invalid(faults)),
-    }
+fn delivery(event: &Event, webhook: Webhook) -> Delivery {
+    let receiver = webhook.settings.receiver.without_secrets();
+    let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, event);
+    let origin = Origin {
+        event: event.id,
+        event_type: event.event_type.clone(),
+        happened_at: event.created_at,
+        trace: event.trace,
+        made_by: event.created_by,
+        owner: event.owner,
+        channel: None,
+    };
+    let target = Target::Https(receiver);
+    let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, event.created_at);
+    Delivery { webhook: Some(webhook.id), ..delivery }
+}
+
+fn read(body: Value) -> Result<TestEventBody, Problem> {
+    body::read(body, |body| {
+        let event_type = if body.has("type") { event_type(body) } else { EventType::parse(TEST) };
+        let data = body.item("data");
+        let text = data.as_ref().map_or_else(|| Value::Object(Map::new()), |it| it.value.clone());
+        if let Some(data) = data {
+            data::check(event_type.as_ref(), data.into_object());
+        }
+        Some(TestEventBody { event_type: event_type?, data: text.to_string() })
+    })
 }

@@ -1,8 +1,8 @@
-//! The program `answerback` as people run it: a process that is started, called, killed and
-//! started again.
+//! The program `answerback` as a process: started, called, killed and started again.
 
 mod canaries;
-mod dying;
+mod crashes;
+
 mod isolation;
 mod keys;
 mod kills;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use stack::{Stack, answerback, call, run, spawn, text, until};
 
-/// The words of a shell command: quotes and continued lines, and nothing more.
+/// Splits a shell command into words. Supports quotes and continued lines only.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (number, part) in command.replace("\\\n", " ").split('\'').enumerate() {
@@ -37,7 +37,7 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// Does what curl does for the example.
+/// Makes the call of a curl command.
 async fn curl(command: &str) -> (StatusCode, Value) {
     let mut words = words(command).into_iter().skip_while(|it| it != "-sS").skip(1);
     let url = words.next().expect("a URL");
@@ -54,9 +54,9 @@ async fn curl(command: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn the_printed_example_runs_through_to_a_verified_callback_in_the_inbox() {
+async fn printed_example_ends_with_a_verified_callback_in_the_inbox() {
     let (child, printed) =
-        spawn(&["--memory", "--port", "0"], |line| line.starts_with("Ctrl-C stops it"));
+        spawn(&["--memory", "--port", "0"], |line| line.starts_with("Press Ctrl-C"));
     let word = |name: &str| {
         let line = printed.lines().find(|it| it.trim_start().starts_with(name)).expect("a line");
         line.trim_start()[name.len()..].trim().to_owned()
@@ -84,7 +84,7 @@ async fn the_printed_example_runs_through_to_a_verified_callback_in_the_inbox() 
 }
 
 #[tokio::test]
-async fn the_inbox_can_refuse_and_tells_what_is_not_ours() {
+async fn inbox_can_refuse_callbacks_and_marks_unsigned_ones() {
     let (child, line) = spawn(&["--memory", "--port", "0", "--json"], |_| true);
     let stack = Stack::of(child, serde_json::from_str(&line).expect("JSON"));
     let inbox = |query: &str| format!("{}/inbox/some/where{query}", stack.base_url);
@@ -100,11 +100,11 @@ async fn the_inbox_can_refuse_and_tells_what_is_not_ours() {
     assert_eq!(arrived["body"], "<b>hello</b>");
     assert_eq!(arrived["path"], "/inbox/some/where?status=503");
     assert_eq!(arrived["verified"], false);
-    assert_eq!(arrived["problem"], "it has no signature");
+    assert_eq!(arrived["problem"], "no signature");
 }
 
 #[tokio::test]
-async fn a_second_start_finds_the_account_its_key_and_its_requests() {
+async fn restart_keeps_the_account_its_key_and_its_requests() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = Stack::start(folder.path(), &[]);
     let request = first
@@ -124,24 +124,25 @@ async fn a_second_start_finds_the_account_its_key_and_its_requests() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_can_read_the_key_in_the_folder() {
+async fn only_the_owner_can_read_the_key_in_the_folder() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let _stack = Stack::start(&data, &[]);
-    let mode = |path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let mode =
+        |path| std::fs::metadata(path).expect("the path exists").permissions().mode() & 0o777;
     assert_eq!(mode(data.join("dev.json")), 0o600);
     assert_eq!(mode(data), 0o700);
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_of_a_start_is_told_in_one_line() {
+async fn start_errors_are_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = Stack::start(folder.path(), &[]);
     let taken = stack.base_url.rsplit_once(':').expect("a port").1;
     let path = folder.path().to_str().expect("UTF-8");
     let file = format!("{path}/dev.json");
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (["--memory", "--port", taken].as_slice(), "choose another port with --port"),
         (&["--port", "0", "--data-dir", path], "is in use"),
         (&["--memory", "--port", "0", "--resolve", "none.json"], "cannot read `none.json`"),
@@ -150,7 +151,7 @@ async fn what_stands_in_the_way_of_a_start_is_told_in_one_line() {
         let output = run(&mut answerback(arguments));
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(error.starts_with("error: ") && error.contains(told), "{error}");
+        assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
         assert_eq!((error.lines().count(), output.stdout.len()), (1, 0), "{error}");
     }
 }

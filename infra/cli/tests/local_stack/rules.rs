@@ -1,4 +1,4 @@
-//! Where callbacks may go: development's rules and production's.
+//! The rules for callback URLs, in development and in production.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn ask(stack: &Stack, callback_url: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn http_and_loopback_are_for_development_only() {
+async fn http_and_loopback_are_allowed_in_development_only() {
     let folder = tempfile::tempdir().expect("a folder");
     for url in ["http://127.0.0.1:9/hook", "https://127.0.0.1:8443/hook", "http://localhost:9/hook"]
     {
@@ -32,7 +32,7 @@ async fn http_and_loopback_are_for_development_only() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_private_address_is_refused() {
+async fn host_that_resolves_to_a_private_address_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let answers = folder.path().join("answers.json");
     let script = json!({

@@ -1,4 +1,4 @@
-//! The program as a child process, and those who talk with it.
+//! The program as a child process, its clients and its receivers.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -23,21 +23,21 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Long enough for the slowest machine: a test that fails need not be fast.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How often one looks again.
-const LOOK: Duration = Duration::from_millis(50);
+/// Longest wait for a condition. It suffices for a slow machine.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+/// Interval between checks of a condition.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A running `answerback dev`. It is killed when dropped.
 pub(crate) struct Stack {
     child: Child,
     pub(crate) base_url: String,
     pub(crate) api_key: String,
-    /// What it printed when it was ready.
+    /// The JSON that it printed when it was ready.
     pub(crate) ready: Value,
 }
 
-/// Somebody's server, which outlives every stack that calls it.
+/// A receiver of callbacks. It outlives the stacks that call it.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) url: String,
@@ -45,14 +45,19 @@ pub(crate) struct Receiver {
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
-/// What a receiver answers, and how long it thinks before.
-pub(crate) type Mood = (u16, Duration);
+/// A receiver's next response.
+#[derive(Clone, Copy)]
+pub(crate) struct Reaction {
+    pub(crate) status: u16,
+    /// The time before the response.
+    pub(crate) delay: Duration,
+}
 
-/// A callback as a receiver got it.
+/// A callback that arrived at a receiver.
 #[derive(Clone)]
 pub(crate) struct Arrived {
     pub(crate) at: Timestamp,
-    /// What it was answered with.
+    /// The status of the response.
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -70,7 +75,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
     command.output().expect("the program was built with this test")
 }
 
-/// What a program printed.
+/// Output of the program, as text.
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8").trim_end()
 }
@@ -80,10 +85,11 @@ pub(crate) fn spawn(arguments: &[&str], is_last: fn(&str) -> bool) -> (Child, St
     ready(&mut answerback(arguments), is_last)
 }
 
-/// Starts a program as [`spawn`] does.
+/// Starts `program`, and reads its stdout up to the first line that `is_last`.
 pub(crate) fn ready(program: &mut Command, is_last: fn(&str) -> bool) -> (Child, String) {
-    let mut child = program.stdout(Stdio::piped()).spawn().expect("it was built");
-    let stdout = child.stdout.take().expect("it is piped");
+    let mut child =
+        program.stdout(Stdio::piped()).spawn().expect("the program was built with this test");
+    let stdout = child.stdout.take().expect("stdout is piped");
     let read = move |stdout: ChildStdout| {
         let mut text = String::new();
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -96,12 +102,12 @@ pub(crate) fn ready(program: &mut Command, is_last: fn(&str) -> bool) -> (Child,
     };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(read(stdout)));
-    let text = receiver.recv_timeout(PATIENCE).expect("it gets ready");
+    let text = receiver.recv_timeout(WAIT_MAX).expect("the program gets ready");
     (child, text)
 }
 
 impl Stack {
-    /// Starts over what `folder` holds, on free ports.
+    /// Starts on the data in `folder`, on free ports.
     pub(crate) fn start(folder: &Path, flags: &[&str]) -> Self {
         let folder = folder.to_str().expect("UTF-8");
         let arguments = [&["--json", "--port", "0", "--data-dir", folder], flags].concat();
@@ -109,24 +115,24 @@ impl Stack {
         Self::of(child, serde_json::from_str(&line).expect("one line of JSON"))
     }
 
-    /// A stack that printed this.
+    /// The stack of a running program that printed `ready`.
     pub(crate) fn of(child: Child, ready: Value) -> Self {
         let text = |name: &str| ready[name].as_str().expect("a text").to_owned();
         Self { child, base_url: text("base_url"), api_key: text("api_key"), ready }
     }
 
-    /// Ends it at once, with nothing saved or sent any more.
+    /// Kills the program.
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it is ours");
+        self.child.kill().expect("the program runs");
+        self.child.wait().expect("it is our child process");
     }
 
-    /// Asks it to end as Ctrl-C does, and gives its exit code.
+    /// Stops the program as Ctrl-C does, and returns its exit code.
     pub(crate) async fn interrupt(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         run(Command::new("sh").args(["-c", "kill -INT $0", &pid]));
         until("the program ends", async || {
-            self.child.try_wait().expect("it is ours").map(|it| it.code())
+            self.child.try_wait().expect("it is our child process").map(|it| it.code())
         })
         .await
     }
@@ -143,14 +149,14 @@ impl Stack {
         call(method, &url, &[("authorization", &key)], body.to_string()).await
     }
 
-    /// Makes a request, and gives it as it was answered.
+    /// Creates a request.
     pub(crate) async fn create(&self, body: Value) -> Value {
         let (status, request) = self.call(Method::POST, "/v1/requests", body).await;
         assert_eq!(status, StatusCode::CREATED, "{request}");
         request
     }
 
-    /// What came to the built-in receiver, newest first.
+    /// The callbacks in the inbox, newest first.
     pub(crate) async fn inbox(&self) -> Vec<Value> {
         let url = format!("{}/inbox", self.base_url);
         let (_, all) = call(Method::GET, &url, &[("accept", "application/json")], "").await;
@@ -160,55 +166,58 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Receiver {
-    /// Listens, and answers with `status`.
+    /// A receiver that responds with `status`.
     pub(crate) async fn start(status: u16) -> Self {
         let status = Arc::new(AtomicU16::new(status));
         let current = Arc::clone(&status);
-        let mood = move || (current.load(Ordering::SeqCst), Duration::ZERO);
-        Self { status, ..Self::moody(mood).await }
+        let react =
+            move || Reaction { status: current.load(Ordering::SeqCst), delay: Duration::ZERO };
+        Self { status, ..Self::reacting(react).await }
     }
 
-    /// Listens, and asks `mood` at every callback.
-    pub(crate) async fn moody(mood: impl Fn() -> Mood + Clone + Send + Sync + 'static) -> Self {
+    /// A receiver that calls `react` for every callback.
+    pub(crate) async fn reacting(
+        react: impl Fn() -> Reaction + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let url = format!("http://{}/hook", listener.local_addr().expect("it listens"));
         let receiver = Self { url, status: Arc::default(), arrived: Arc::new(Mutex::default()) };
         let this = receiver.clone();
         let router = Router::new().fallback(async move |method: Method, request: Request<Body>| {
             let (parts, body) = request.into_parts();
-            let (status, thinking) = mood();
-            // Who calls may be killed before it has said all.
+            let Reaction { status, delay } = react();
+            // The caller may be killed before it has sent the whole body.
             let body = to_bytes(body, 1_000_000).await.map_err(|_| StatusCode::BAD_REQUEST)?;
             if method == Method::POST {
                 let arrived =
                     Arrived { at: Clock::System.now(), status, headers: parts.headers, body };
                 this.arrived.lock().expect("no holder panics").push(arrived);
             }
-            pause(thinking).await;
+            pause(delay).await;
             Ok::<_, StatusCode>(StatusCode::from_u16(status).expect("a status"))
         });
         tokio::spawn(async { axum::serve(listener, router).await });
         receiver
     }
 
-    /// Answers with `status` from now on.
-    pub(crate) fn answer(&self, status: u16) {
+    /// Responds with `status` from now on.
+    pub(crate) fn set_status(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 
-    /// How much came.
+    /// The number of callbacks that arrived.
     pub(crate) fn n_arrived(&self) -> usize {
         self.arrived.lock().expect("no holder panics").len()
     }
 
-    /// Everything that came, oldest first.
+    /// The callbacks that arrived, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().expect("no holder panics").clone()
     }
@@ -220,17 +229,17 @@ impl Arrived {
     }
 }
 
-/// Calls any URL. What is not JSON comes back as null.
+/// Calls any URL. A body that is not JSON becomes null.
 pub(crate) async fn call(
     method: Method,
     url: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> (StatusCode, Value) {
-    try_call(method, url, headers, body).await.expect("an answer")
+    try_call(method, url, headers, body).await.expect("a response")
 }
 
-/// Calls like [`call`] somebody who may die meanwhile: then there is no answer, or no whole one.
+/// Calls like [`call`] a server that may die meanwhile. Returns `None` without a complete response.
 pub(crate) async fn try_call(
     method: Method,
     url: &str,
@@ -249,20 +258,20 @@ pub(crate) async fn try_call(
     Some((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
-/// Looks again and again until there is something.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+/// Waits until `check` returns something.
+pub(crate) async fn until<T>(condition: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = check().await {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
-        pause(LOOK).await;
+        assert!(began.elapsed() < WAIT_MAX, "waited in vain until {condition}");
+        pause(CHECK_INTERVAL).await;
     }
 }
 
-/// Lets real time pass: another process cannot be given a clock.
-#[expect(clippy::disallowed_methods, reason = "another process cannot be given a clock")]
+/// Waits in real time: another process cannot share a test's clock.
+#[expect(clippy::disallowed_methods, reason = "another process cannot share a test's clock")]
 pub(crate) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }

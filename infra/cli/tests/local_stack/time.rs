@@ -1,4 +1,4 @@
-//! Time-outs, in real time.
+//! Deadlines, in real time.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use crate::stack::{Stack, call, pause, until};
 
 #[tokio::test]
-async fn a_deadline_is_told_to_the_second() {
-    told_once_in_time(&[]).await;
+async fn timeout_callback_arrives_within_seconds_of_the_deadline() {
+    check_timeout(&[]).await;
 }
 
 #[tokio::test]
-async fn without_the_queue_the_next_sweep_tells_of_a_deadline() {
-    told_once_in_time(&["--no-queue", "--sweep-interval", "1s"]).await;
+async fn sweep_sends_the_timeout_callback_when_hints_are_lost() {
+    check_timeout(&["--no-queue", "--sweep-interval", "1s"]).await;
 }
 
-/// Two people are asked, one answers, and five seconds pass.
-async fn told_once_in_time(flags: &[&str]) {
+/// Asks two people, of whom one answers, and waits five seconds for the deadline.
+async fn check_timeout(flags: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = Stack::start(folder.path(), flags);
     let request = stack
@@ -33,8 +33,8 @@ async fn told_once_in_time(flags: &[&str]) {
         .await;
     let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
     let answer = link.replace("/a/", "/v1/answers/");
-    let (status, told) = call(Method::POST, &answer, &[], r#"{"option": "approve"}"#).await;
-    assert_eq!(status, StatusCode::OK, "{told}");
+    let (status, response) = call(Method::POST, &answer, &[], r#"{"option": "approve"}"#).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
 
     let arrived = until("the callback arrives", async || stack.inbox().await.pop()).await;
     let waited = at(&arrived["received_at"]).duration_since(at(&request["created_at"]));
@@ -48,7 +48,7 @@ async fn told_once_in_time(flags: &[&str]) {
     assert_eq!(data["responses"][1]["option"], Value::Null);
     assert_eq!(data["responses"][1]["expired"], true);
 
-    // A few sweeps more, and late hints.
+    // Time for more sweeps and late hints.
     pause(Duration::from_secs(4)).await;
     assert_eq!(stack.inbox().await.len(), 1);
 }

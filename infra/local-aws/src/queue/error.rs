@@ -1,76 +1,84 @@
-//! Why SQS refuses, in its own words and under both of its names for each reason.
+//! SQS errors: their messages, and their names in both of SQS's protocols.
 
 use axum::http::StatusCode;
 
 use crate::error::AwsError;
 
-/// Why an operation on a queue was refused.
+/// An operation on a queue failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such queue.
+    /// No queue of this name exists.
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
-    /// There is one of this name, with other settings.
+    /// A queue of this name exists, with other settings.
     #[error("A queue already exists with the same name and a different value for attribute {0}")]
     QueueNameExists(String),
-    /// A queue has no attribute of this name, or none that can be set.
+    /// No settable attribute of this name exists.
     #[error("Unknown Attribute {0}.")]
     InvalidAttributeName(String),
-    /// A parameter has a value that it cannot have.
+    /// A parameter's value is invalid.
     #[error("Value {value} for parameter {name} is invalid. Reason: {reason}")]
     InvalidParameterValue {
         /// The parameter.
         name: &'static str,
-        /// What it was given.
+        /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         reason: String,
     },
-    /// The message, or what a batch's messages make together, is too long.
+    /// The message is too long.
     #[error("One or more parameters are invalid. Reason: Message must be shorter than {0} bytes.")]
     MessageTooLong(u32),
-    /// The body has a character that XML does not allow.
+    /// The body contains a character that XML does not allow.
     #[error(
         "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."
     )]
     InvalidMessageContents,
-    /// That is no receipt of this queue.
+    /// The receipt handle is malformed.
     #[error("The input receipt handle is invalid.")]
     ReceiptHandleIsInvalid,
-    /// The message is visible, so there is no time-out to change.
+    /// The message is visible, so it has no timeout to change.
     #[error("The message referred to isn't in flight.")]
     MessageNotInflight,
-    /// A batch without entries.
+    /// A batch has no entries.
     #[error("There should be at least one entry in the request.")]
     EmptyBatchRequest,
-    /// A batch with more than ten.
+    /// A batch has more than ten entries.
     #[error("Maximum number of entries per request are 10. You have sent {0}.")]
     TooManyEntriesInBatchRequest(usize),
-    /// Two entries of a batch go by one name.
+    /// Two entries of a batch have the same id.
     #[error("Id {0} repeated.")]
     BatchEntryIdsNotDistinct(String),
-    /// The messages of a batch are too long together.
+    /// The messages of a batch are too long in total.
     #[error("Batch requests cannot be longer than {0} bytes.")]
     BatchRequestTooLong(usize),
     /// This operation is not emulated.
     #[error("the operation `{0}` is not emulated")]
     UnknownOperation(String),
-    /// The body could not be read.
+    /// The input does not parse.
     #[error("the body is not the JSON of this operation")]
     Malformed(#[source] serde_json::Error),
-    /// What happened could not be written down, so it did not happen.
-    #[error("the queues could not be written to disk")]
+    /// The change could not be written to disk, so it was not made.
+    #[error("could not write the queues to disk")]
     Disk(#[source] anyhow::Error),
-    /// The queues were stopped.
-    #[error("the local stack was stopped")]
+    /// The emulator has stopped.
+    #[error("the emulated AWS has stopped")]
     Stopped,
 }
 
+/// The names of an error.
+pub(super) struct ErrorNames {
+    /// The shape in SQS's JSON protocol.
+    pub(super) shape: &'static str,
+    /// The code in SQS's older query protocol.
+    pub(super) query_code: &'static str,
+}
+
 impl Error {
-    /// The name of the reason in SQS's model, and the one that it had before SQS spoke JSON.
-    pub(super) fn names(&self) -> (&'static str, &'static str) {
-        match self {
+    /// The error's names in SQS's two protocols.
+    pub(super) fn names(&self) -> ErrorNames {
+        let (shape, query_code) = match self {
             Self::QueueDoesNotExist => {
                 ("com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
             }
@@ -115,7 +123,8 @@ impl Error {
             Self::Disk(_) | Self::Stopped => {
                 ("com.amazon.coral.service#InternalFailure", "InternalFailure")
             }
-        }
+        };
+        ErrorNames { shape, query_code }
     }
 }
 
@@ -123,12 +132,12 @@ impl From<Error> for AwsError {
     fn from(err: Error) -> Self {
         let status = match &err {
             Error::Disk(_) | Error::Stopped => {
-                tracing::error!(error = &err as &dyn std::error::Error, "a queue failed");
+                tracing::error!(error = &err as &dyn std::error::Error, "a queue operation failed");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             _ => StatusCode::BAD_REQUEST,
         };
-        let (kind, query_code) = err.names();
-        Self { status, kind, query_code: Some(query_code), message: err.to_string() }
+        let ErrorNames { shape, query_code } = err.names();
+        Self { status, kind: shape, query_code: Some(query_code), message: err.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! What SQS is asked: the inputs of its operations, and what is wrong with some of them.
+//! The inputs of SQS operations, and their validation.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -7,27 +7,27 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Attribute, Error, stored::Draft};
+use super::{Attribute, Error, stored::NewMessage};
 
-/// SQS takes this many entries a batch, and gives this many messages a receive.
+/// SQS's limit on entries in a batch, and on messages in one receive.
 pub(super) const ENTRIES_MAX: usize = 10;
-/// SQS takes this much in all messages of a batch.
+/// SQS's limit on the total size of a batch's messages.
 pub(super) const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// The longest delay of a message.
 pub(super) const DELAY_SECONDS_MAX: u64 = 900;
-/// The longest visibility time-out.
+/// The longest visibility timeout.
 pub(super) const VISIBILITY_SECONDS_MAX: u64 = 43_200;
 /// The longest long poll.
 pub(super) const WAIT_SECONDS_MAX: u64 = 20;
 
-/// A queue's name, out of its URL.
+/// The queue's name, parsed from its URL.
 #[derive(Deserialize)]
 #[serde(from = "String")]
 pub(super) struct QueueUrl(pub(super) String);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
+pub(super) struct QueueName {
     pub(super) queue_name: String,
     #[serde(default)]
     pub(super) attributes: BTreeMap<String, String>,
@@ -36,40 +36,40 @@ pub(super) struct Named {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-pub(super) struct List {
+pub(super) struct ListQueues {
     pub(super) queue_name_prefix: String,
 }
 
-/// An operation on one queue.
+/// The input of an operation on one queue.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct On<T> {
+pub(super) struct OnQueue<T> {
     pub(super) queue_url: QueueUrl,
     #[serde(flatten)]
-    pub(super) what: T,
+    pub(super) input: T,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Nothing {}
+pub(super) struct NoInput {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Get {
+pub(super) struct GetAttributes {
     #[serde(default)]
     pub(super) attribute_names: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Set {
+pub(super) struct SetAttributes {
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// One message to be sent.
+/// One message to send.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Sending {
+pub(super) struct SendMessage {
     pub(super) message_body: String,
     pub(super) delay_seconds: Option<i64>,
     pub(super) message_group_id: Option<String>,
@@ -79,11 +79,11 @@ pub(super) struct Sending {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Receive {
+pub(super) struct ReceiveMessage {
     pub(super) max_number_of_messages: Option<usize>,
     pub(super) visibility_timeout: Option<i64>,
     pub(super) wait_time_seconds: Option<i64>,
-    // What newer clients call it, and below what older ones do.
+    // Newer clients use this name for the system attributes, older ones the name below.
     #[serde(default)]
     pub(super) message_system_attribute_names: Vec<String>,
     #[serde(default)]
@@ -94,13 +94,13 @@ pub(super) struct Receive {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Delete {
+pub(super) struct DeleteMessage {
     pub(super) receipt_handle: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Hide {
+pub(super) struct ChangeVisibility {
     pub(super) receipt_handle: String,
     pub(super) visibility_timeout: i64,
 }
@@ -108,25 +108,26 @@ pub(super) struct Hide {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Batch<T> {
-    pub(super) entries: Vec<Entry<T>>,
+    pub(super) entries: Vec<BatchEntry<T>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Entry<T> {
+pub(super) struct BatchEntry<T> {
     pub(super) id: String,
     #[serde(flatten)]
-    pub(super) what: T,
+    pub(super) input: T,
 }
 
 impl From<String> for QueueUrl {
-    /// Only the name counts: the port may be another one since the URL was noted.
+    /// Only the name counts: the port may have changed since the client stored the URL.
     fn from(url: String) -> Self {
         Self(url.rsplit('/').next().unwrap_or_default().to_owned())
     }
 }
 
-impl Sending {
+impl SendMessage {
+    /// The message's size as SQS counts it.
     pub(super) fn bytes(&self) -> usize {
         let attributes = self.message_attributes.iter().map(|(name, it)| {
             let value = it.string_value.as_ref().map(String::len);
@@ -136,7 +137,8 @@ impl Sending {
         self.message_body.len() + attributes.sum::<usize>()
     }
 
-    pub(super) fn into_draft(self, bytes_max: u32) -> Result<Draft, Error> {
+    /// Validates the message.
+    pub(super) fn into_message(self, bytes_max: u32) -> Result<NewMessage, Error> {
         if self.message_body.is_empty() {
             return Err(invalid("MessageBody", String::new(), "Message body must not be empty."));
         }
@@ -147,8 +149,8 @@ impl Sending {
         if !self.message_body.chars().all(legal) {
             return Err(Error::InvalidMessageContents);
         }
-        let delay = self.delay_seconds.map(|it| within("DelaySeconds", it, DELAY_SECONDS_MAX));
-        Ok(Draft {
+        let delay = self.delay_seconds.map(|it| duration("DelaySeconds", it, DELAY_SECONDS_MAX));
+        Ok(NewMessage {
             delay: delay.transpose()?,
             body: self.message_body,
             attributes: self.message_attributes,
@@ -158,7 +160,8 @@ impl Sending {
 }
 
 impl<T> Batch<T> {
-    pub(super) fn checked(self) -> Result<Vec<Entry<T>>, Error> {
+    /// The entries, if their number and ids are valid.
+    pub(super) fn checked(self) -> Result<Vec<BatchEntry<T>>, Error> {
         match self.entries.len() {
             0 => return Err(Error::EmptyBatchRequest),
             1..=ENTRIES_MAX => (),
@@ -166,17 +169,18 @@ impl<T> Batch<T> {
         }
         let mut ids = HashSet::new();
         match self.entries.iter().find(|it| !ids.insert(&it.id)) {
-            Some(twice) => Err(Error::BatchEntryIdsNotDistinct(twice.id.clone())),
+            Some(repeated) => Err(Error::BatchEntryIdsNotDistinct(repeated.id.clone())),
             None => Ok(self.entries),
         }
     }
 }
 
-pub(super) fn read<T: DeserializeOwned>(input: &[u8]) -> Result<T, Error> {
+pub(super) fn parse<T: DeserializeOwned>(input: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(input).map_err(Error::Malformed)
 }
 
-pub(super) fn within(name: &'static str, seconds: i64, max: u64) -> Result<Duration, Error> {
+/// Parses a number of seconds from 0 to `max`.
+pub(super) fn duration(name: &'static str, seconds: i64, max: u64) -> Result<Duration, Error> {
     match u64::try_from(seconds) {
         Ok(seconds) if seconds <= max => Ok(Duration::from_secs(seconds)),
         _ => {

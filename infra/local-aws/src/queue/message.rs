@@ -1,4 +1,4 @@
-//! A message as it was received, and how Lambda and the checksums see it.
+//! A received message, its checksums, and the Lambda event that carries it.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,34 @@ use serde_json::{Map, Value, json};
 use super::settings::arn;
 use crate::{ACCOUNT, REGION};
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Stays the same however often it is received.
+    /// The id, the same in every receive.
     pub id: String,
     /// The queue that it was received from.
     pub queue: String,
-    /// Deletes it, unless it is received again first.
+    /// The receipt handle. It becomes invalid when the message is received again.
     pub receipt: String,
-    /// What was sent.
+    /// The body.
     pub body: String,
-    /// What was sent beside the body.
+    /// The message attributes.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Whose turn it counts as, where queues are fair.
+    /// The message group of fair queues.
     pub group_id: Option<String>,
-    /// When it was sent.
+    /// The time of sending.
     pub sent_at: Timestamp,
-    /// When it was received for the first time.
+    /// The time of the first receive.
     pub first_received_at: Option<Timestamp>,
-    /// How often it was received.
+    /// The number of receives.
     pub receive_count: u32,
 }
 
-/// A value that was sent beside a body.
+/// The value of a message attribute.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Attribute {
-    /// `String`, `Number` or `Binary`, and maybe a dot and more.
+    /// `String`, `Number` or `Binary`, optionally followed by a dot and a custom label.
     pub data_type: String,
     /// The value, unless it is binary.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub struct Attribute {
 }
 
 impl Message {
-    /// What SQS knows about a message, as it spells it.
+    /// The system attributes, under SQS's names.
     pub(super) fn system_attributes(&self) -> BTreeMap<&'static str, String> {
         let mut all = BTreeMap::from([
             ("ApproximateReceiveCount", self.receive_count.to_string()),
@@ -65,7 +65,7 @@ impl Message {
         all
     }
 
-    /// The record that Lambda makes of it.
+    /// The record of this message in a Lambda event.
     fn to_record(&self) -> Value {
         let mut attributes = Map::new();
         for (name, it) in &self.attributes {
@@ -100,20 +100,22 @@ impl Message {
     }
 }
 
-/// The event with which Lambda calls a function that is fed from a queue.
-pub fn to_event(messages: &[Message]) -> SqsEvent {
+/// The event with which Lambda invokes a function for these messages.
+pub fn sqs_event(messages: &[Message]) -> SqsEvent {
     let records: Vec<_> = messages.iter().map(Message::to_record).collect();
-    // By way of JSON, so that nothing reaches a function that could not come from Lambda.
-    serde_json::from_value(json!({ "Records": records })).expect("it is what Lambda sends")
+    // Built from JSON, so a function gets only what Lambda could send.
+    serde_json::from_value(json!({ "Records": records }))
+        .expect("the JSON has the shape that Lambda sends")
 }
 
-/// The checksum of a body, which the SDKs compare.
+/// The checksum of a body. The SDKs compare it.
 pub(super) fn md5_of_body(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }
 
-/// The checksum of the attributes, if there are any: each one's name, type and value by name,
-/// with their lengths before them, as SQS's developer guide lays down.
+/// The checksum of the attributes, if there are any. It covers name, type and value of each
+/// attribute in the order of names, each with its length before it, as SQS's developer guide
+/// defines it.
 pub(super) fn md5_of_attributes(attributes: &BTreeMap<String, Attribute>) -> Option<String> {
     const STRING: u8 = 1;
     const BINARY: u8 = 2;

@@ -1,18 +1,18 @@
-//! SQS: standard queues with delays, visibility time-outs and dead letters.
+//! SQS: standard queues with delays, visibility timeouts and dead-letter queues.
 //!
 //! ```text
 //!            delay over            receive
 //!  delayed ─────────────▶ visible ─────────▶ in flight ── delete ──▶ gone
 //!                            ▲                   │
-//!                            └── time-out over ──┘   received too often: to the dead letters
+//!                            └── timeout over ───┘   received too often: dead-letter queue
 //! ```
 //!
-//! Nothing happens by itself: a message has an instant from which it is visible, and whoever
-//! receives looks at the clock. So a test that moves the clock moves delays and time-outs, too.
-//! Every change is on disk before it is seen or acknowledged.
+//! There are no timers. Each message has a time from which it is visible, and a receive compares
+//! that time with the clock. A test that moves the clock moves delays and timeouts too. Every
+//! change is on disk before it is visible or acknowledged.
 //!
-//! In one thing this is not like SQS: what was in flight when the process died is visible as soon
-//! as the next one opens the folder ([`State::read`] says why).
+//! One difference from SQS: messages that were in flight when the process died are visible as soon
+//! as the next process opens the folder. [`QueueState::read`] explains why.
 
 mod error;
 mod input;
@@ -31,41 +31,40 @@ use std::{
     time::Duration,
 };
 
-use answerback::platform::Clock;
 use dynoxide::Database;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 pub use error::Error;
-pub use message::{Attribute, Message, to_event};
+pub use message::{Attribute, Message, sqs_event};
 pub use state::Depth;
 
-use super::journal::Journal;
-use state::State;
+use crate::{clock::Clock, journal::Journal};
+use state::QueueState;
 
-/// All queues. Clones are the same ones.
+/// All queues. Clones share them.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
 struct Inner {
-    /// None once stopped. Held while a change is written, so that changes reach the disk in the
-    /// order in which they were seen.
-    state: Mutex<Option<State>>,
-    clock: Clock,
+    /// `None` once stopped. Locked while a change is written, so changes reach the disk in the
+    /// order in which they become visible.
+    state: Mutex<Option<QueueState>>,
+    clock: Arc<dyn Clock>,
     endpoint: String,
     sent: Notify,
     ending: AtomicBool,
 }
 
 impl Queue {
-    /// Takes up the queues and messages that `database` holds.
+    /// Loads the queues and messages from `database`.
     pub(super) async fn open(
         database: Database,
         endpoint: String,
-        clock: Clock,
+        clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let now = clock.now();
-        let read = move || State::read(Journal::open(database)?, now);
+        let read = move || QueueState::read(Journal::open(database)?, now);
         let state = tokio::task::spawn_blocking(read).await??;
         Ok(Self(Arc::new(Inner {
             state: Mutex::new(Some(state)),
@@ -76,7 +75,7 @@ impl Queue {
         })))
     }
 
-    /// Takes up to `max` visible messages, hides them for `visibility` and counts the receive.
+    /// Receives up to `max` visible messages and hides them for `visibility`.
     pub async fn receive(
         &self,
         queue: &str,
@@ -86,7 +85,7 @@ impl Queue {
         self.take(queue, max, Some(visibility)).await
     }
 
-    /// Receives like [`Queue::receive`], but waits for a message for up to `wait`.
+    /// Receives like [`Queue::receive`], and waits up to `wait` for a message.
     pub async fn receive_within(
         &self,
         wait: Duration,
@@ -97,44 +96,44 @@ impl Queue {
         self.take_within(wait, queue, max, Some(visibility)).await
     }
 
-    /// Deletes the message that was received with `receipt`, unless it was received again since.
+    /// Deletes the message received with `receipt`, unless it was received again since then.
     pub async fn delete(&self, queue: &str, receipt: &str) -> Result<(), Error> {
         let (queue, receipt) = (queue.to_owned(), receipt.to_owned());
-        self.with(move |state, _| state.delete(&queue, &receipt)).await
+        self.run(move |state, _| state.delete(&queue, &receipt)).await
     }
 
-    /// How many messages there are.
+    /// The number of messages, by state.
     pub async fn len(&self, queue: &str) -> Result<Depth, Error> {
         let queue = queue.to_owned();
-        self.with(move |state, now| state.depth(&queue, now)).await
+        self.run(move |state, now| state.depth(&queue, now)).await
     }
 
-    /// All messages, visible or not, in the order in which they become visible. Counts nothing.
+    /// All messages, visible or not, in the order in which they become visible. This is no receive.
     pub async fn peek(&self, queue: &str) -> Result<Vec<Message>, Error> {
         let queue = queue.to_owned();
-        self.with(move |state, _| state.peek(&queue)).await
+        self.run(move |state, _| state.peek(&queue)).await
     }
 
-    /// When the first message is visible; that may have come already.
+    /// The time at which the first message becomes visible. It may be in the past.
     pub async fn next_visible_at(&self, queue: &str) -> Result<Option<Timestamp>, Error> {
         let queue = queue.to_owned();
-        self.with(move |state, _| state.next_visible_at(&queue)).await
+        self.run(move |state, _| state.next_visible_at(&queue)).await
     }
 
-    /// Resolves when something was sent to any queue, or made visible by hand, after this call.
+    /// Resolves when a message is sent to any queue, or made visible, after this call.
     ///
-    /// Call it before you look and await it if you found nothing: then nothing is missed.
+    /// To miss no message, call this before a receive and await it only if the receive was empty.
     pub fn wait(&self) -> impl Future<Output = ()> + '_ {
         self.0.sent.notified()
     }
 
-    /// Lets those who wait for messages go home without.
+    /// Ends all long polls without messages.
     pub(super) fn end_long_polls(&self) {
         self.0.ending.store(true, Ordering::SeqCst);
         self.0.sent.notify_waiters();
     }
 
-    /// Lets go of the database.
+    /// Closes the database.
     pub(super) async fn close(&self) {
         let inner = Arc::clone(&self.0);
         let closed = tokio::task::spawn_blocking(move || {
@@ -150,7 +149,7 @@ impl Queue {
         visibility: Option<Duration>,
     ) -> Result<Vec<Message>, Error> {
         let queue = queue.to_owned();
-        self.with(move |state, now| state.receive(&queue, max, visibility, now)).await
+        self.run(move |state, now| state.receive(&queue, max, visibility, now)).await
     }
 
     async fn take_within(
@@ -170,21 +169,21 @@ impl Queue {
                 return Ok(messages);
             }
             let next = self.next_visible_at(queue).await?.map_or(until, |it| it.min(until));
-            // Read again: time may have been moved while we asked.
+            // Read the clock again: a test may have moved it since.
             let now = clock.now();
             tokio::select! {
                 () = sent => (),
-                // One that became visible just now is taken by the next look.
+                // A message that became visible meanwhile is received in the next round.
                 () = clock.sleep(Duration::try_from(next - now).unwrap_or_default()) => (),
             }
         }
     }
 
-    /// Runs `work` where it may block, and to its end even if nobody waits for it any more:
-    /// half a change would leave memory and disk apart.
-    async fn with<T: Send + 'static>(
+    /// Runs `work` on a blocking thread. It finishes even if this future is dropped: half a change
+    /// would make memory and disk differ.
+    async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut State, Timestamp) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&mut QueueState, Timestamp) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! What can be set on a queue, and what it is unless set. AWS calls these attributes.
+//! Settings of a queue and their defaults. AWS calls them attributes.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
@@ -18,14 +18,14 @@ pub(super) struct Settings {
     pub(super) redrive: Option<Redrive>,
 }
 
-/// Where messages go that are received too often.
+/// The dead-letter queue of messages that are received too often.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Redrive {
     pub(super) dead_letters: String,
     pub(super) receives_max: u32,
 }
 
-/// AWS takes both spellings of the number.
+/// AWS accepts the count as a number and as a string.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
@@ -33,8 +33,16 @@ struct RedrivePolicy {
     max_receive_count: Value,
 }
 
+/// A setting that is a number.
+struct NumberSetting<'a> {
+    name: &'static str,
+    setting: &'a mut u32,
+    /// The values that AWS accepts.
+    range: RangeInclusive<u32>,
+}
+
 impl Default for Settings {
-    /// What AWS documents.
+    /// The defaults that AWS documents.
     fn default() -> Self {
         Self {
             visibility_seconds: 30,
@@ -64,7 +72,7 @@ impl Settings {
         Duration::from_secs(self.retention_seconds.into())
     }
 
-    /// Sets what `values` names; `exists` tells whether there is a queue of a name.
+    /// Changes the settings named in `values`. `exists` reports if a queue of a name exists.
     pub(super) fn set(
         &mut self,
         values: &BTreeMap<String, String>,
@@ -75,7 +83,7 @@ impl Settings {
                 self.redrive = redrive(value, &exists)?;
                 continue;
             }
-            let (setting, range, name) =
+            let NumberSetting { setting, range, name } =
                 self.number(name).ok_or_else(|| Error::InvalidAttributeName(name.clone()))?;
             *setting = value.parse().ok().filter(|it| range.contains(it)).ok_or_else(|| {
                 let reason = format!("Must be from {} to {}.", range.start(), range.end());
@@ -85,7 +93,7 @@ impl Settings {
         Ok(())
     }
 
-    /// All settings, as AWS spells them.
+    /// All settings, under AWS's names.
     pub(super) fn all(&self) -> BTreeMap<&'static str, String> {
         let mut all = BTreeMap::from([
             ("VisibilityTimeout", self.visibility_seconds.to_string()),
@@ -104,32 +112,36 @@ impl Settings {
         all
     }
 
-    fn number(&mut self, name: &str) -> Option<(&mut u32, RangeInclusive<u32>, &'static str)> {
-        Some(match name {
-            "VisibilityTimeout" => (&mut self.visibility_seconds, 0..=43_200, "VisibilityTimeout"),
-            "DelaySeconds" => (&mut self.delay_seconds, 0..=900, "DelaySeconds"),
+    /// The numeric setting that AWS calls `name`.
+    fn number(&mut self, name: &str) -> Option<NumberSetting<'_>> {
+        let of = |name, setting, range| Some(NumberSetting { name, setting, range });
+        match name {
+            "VisibilityTimeout" => {
+                of("VisibilityTimeout", &mut self.visibility_seconds, 0..=43_200)
+            }
+            "DelaySeconds" => of("DelaySeconds", &mut self.delay_seconds, 0..=900),
             "ReceiveMessageWaitTimeSeconds" => {
-                (&mut self.wait_seconds, 0..=20, "ReceiveMessageWaitTimeSeconds")
+                of("ReceiveMessageWaitTimeSeconds", &mut self.wait_seconds, 0..=20)
             }
             "MessageRetentionPeriod" => {
-                (&mut self.retention_seconds, 60..=1_209_600, "MessageRetentionPeriod")
+                of("MessageRetentionPeriod", &mut self.retention_seconds, 60..=1_209_600)
             }
             "MaximumMessageSize" => {
-                (&mut self.message_bytes_max, 1024..=1_048_576, "MaximumMessageSize")
+                of("MaximumMessageSize", &mut self.message_bytes_max, 1024..=1_048_576)
             }
-            _ => return None,
-        })
+            _ => None,
+        }
     }
 }
 
 const REDRIVE: &str = "RedrivePolicy";
 
-/// The name under which the rest of AWS knows a queue.
+/// The ARN of a queue.
 pub(super) fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
 }
 
-/// Reads a redrive policy; an empty one takes it away.
+/// Parses a redrive policy. An empty one removes the policy.
 fn redrive(value: &str, exists: impl Fn(&str) -> bool) -> Result<Option<Redrive>, Error> {
     if value.is_empty() {
         return Ok(None);

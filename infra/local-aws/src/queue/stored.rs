@@ -1,4 +1,4 @@
-//! A message as it is kept.
+//! A stored message.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attribute, Message};
 
-/// A message that is here: what changes is written as its head, what it is as its body.
+/// A message in a queue. The journal stores these fields as its head, and the content as its body.
 #[derive(Clone, Deserialize, Serialize)]
 pub(super) struct Stored {
     pub(super) queue: String,
@@ -18,11 +18,11 @@ pub(super) struct Stored {
     pub(super) content: Arc<Content>,
 }
 
-/// What was sent.
+/// The part of a message that never changes.
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) sent: Sent,
-    /// `sent` as it is written down.
+    /// `sent` as the journal stores it.
     pub(super) json: String,
 }
 
@@ -34,8 +34,8 @@ pub(super) struct Sent {
     pub(super) at: Timestamp,
 }
 
-/// A message to be sent.
-pub(super) struct Draft {
+/// A message to send.
+pub(super) struct NewMessage {
     pub(super) body: String,
     pub(super) attributes: BTreeMap<String, Attribute>,
     pub(super) group_id: Option<String>,
@@ -43,10 +43,12 @@ pub(super) struct Draft {
 }
 
 impl Stored {
+    /// The head as the journal stores it.
     pub(super) fn head(&self) -> String {
         serde_json::to_string(self).expect("numbers and strings make JSON")
     }
 
+    /// The message as a receive returns it.
     pub(super) fn received(&self, id: &str) -> Message {
         let Sent { body, attributes, group_id, at } = &self.content.sent;
         Message {

@@ -1,7 +1,7 @@
-//! Whose the local stack is: an account and a key that may do everything, kept over restarts.
+//! The account of the local stack and its key, which survive restarts.
 //!
-//! `dev.json` in the data folder holds what `--json` prints. It is written anew by every start,
-//! for its addresses change; the account and the key are taken from the one that is there.
+//! `dev.json` in the data folder has the same content as the output of `--json`. Every start rewrites
+//! it, because addresses change. The account and the key come from the existing file.
 
 use answerback::{
     domain::{Account, AccountId, ApiKey, KeyId, Owner, Scope},
@@ -13,55 +13,69 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::System;
 use local_aws::atomic_file;
+
+use crate::{System, system::NewAccount};
 
 /// The file in the data folder.
 const FILE: &str = "dev.json";
 
-/// Where a running stack is found, and what opens it.
+/// The addresses and the API key of a running stack.
 #[derive(Deserialize, Serialize)]
 pub struct Ready {
-    /// Where the API is.
+    /// The base URL of the API.
     pub base_url: String,
-    /// A key that may do everything.
+    /// An API key with the scope `admin`.
     pub api_key: String,
-    /// Whose key it is.
+    /// The account of the key.
     pub account_id: String,
-    /// The built-in receiver.
+    /// The URL of the built-in receiver.
     pub inbox_url: String,
-    /// DynamoDB, SQS, EventBridge and KMS.
+    /// The endpoint of the emulated DynamoDB, SQS, EventBridge and KMS.
     pub aws_endpoint: String,
 }
 
-/// Makes the data folder, if it is missing, for nobody else to look into.
-pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+/// The account that a local stack runs with.
+pub(super) struct LocalAccount {
+    pub(super) id: AccountId,
+    pub(super) ready: Ready,
+}
+
+/// The account of the last start.
+struct Found {
+    account: Account,
+    /// Its key, unless that was revoked.
+    key: Option<String>,
+}
+
+/// Creates the data folder, if it is missing. Only its owner may read it.
+pub(super) fn create_folder(folder: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("cannot make the folder `{}`", folder.display()))
+        .with_context(|| format!("cannot create the folder `{}`", folder.display()))
 }
 
-/// The account and key of last time, or new ones. What is found is written to the folder.
-pub(super) async fn find_or_make(
+/// Finds the account and key of the last start, or creates new ones, and writes them to the folder.
+pub(super) async fn find_or_create(
     system: &System,
     folder: Option<&Path>,
     base_url: &str,
-) -> anyhow::Result<(Ready, AccountId)> {
-    let before = folder.map(Ready::read).transpose()?.flatten();
-    let found = match &before {
-        Some(before) => find(system, before).await?,
+) -> anyhow::Result<LocalAccount> {
+    let last = folder.map(Ready::read).transpose()?.flatten();
+    let found = match &last {
+        Some(last) => find(system, last).await?,
         None => None,
     };
     let (account, api_key) = match found {
-        Some((account, Some(key))) => (account, key),
-        Some((account, None)) => {
+        Some(Found { account, key: Some(key) }) => (account, key),
+        Some(Found { account, key: None }) => {
             let key = system.make_key(Owner::live(account.id), vec![Scope::Admin]).await?;
             (account, key.text.expose_secret().to_owned())
         }
         None => {
-            let (account, key) = system.make_account().await?;
+            let NewAccount { account, key } = system.make_account().await?;
             (account, key.text.expose_secret().to_owned())
         }
     };
@@ -75,28 +89,25 @@ pub(super) async fn find_or_make(
     if let Some(folder) = folder {
         ready.write(folder)?;
     }
-    Ok((ready, account.id))
+    Ok(LocalAccount { id: account.id, ready })
 }
 
-/// The account of last time, if its data is still there, and its key, unless that was revoked.
-async fn find(
-    system: &System,
-    before: &Ready,
-) -> anyhow::Result<Option<(Account, Option<String>)>> {
-    let Ok(id) = before.account_id.parse::<AccountId>() else { return Ok(None) };
+/// Finds the account of the last start, if its data still exists.
+async fn find(system: &System, last: &Ready) -> anyhow::Result<Option<Found>> {
+    let Ok(id) = last.account_id.parse::<AccountId>() else { return Ok(None) };
     let Some(account) = system.store.get::<Account>(keys::account(id)).await? else {
         return Ok(None);
     };
-    let key_id = before.api_key.split('_').nth(2).unwrap_or_default();
+    let key_id = last.api_key.split('_').nth(2).unwrap_or_default();
     let key = match format!("key_{key_id}").parse::<KeyId>() {
         Ok(id) => system.store.get::<ApiKey>(keys::api_key(id)).await?,
         Err(_) => None,
     };
-    Ok(Some((account, key.map(|_| before.api_key.clone()))))
+    Ok(Some(Found { account, key: key.map(|_| last.api_key.clone()) }))
 }
 
 impl Ready {
-    /// What the last start wrote to `folder`, if there was one.
+    /// Reads what the last start wrote to `folder`, if anything.
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join(FILE);
         if !path.exists() {
@@ -104,11 +115,11 @@ impl Ready {
         }
         let text = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let ready = serde_json::from_slice(&text);
-        ready.with_context(|| format!("`{}` is damaged; remove it", path.display())).map(Some)
+        ready.with_context(|| format!("`{}` is malformed; remove it", path.display())).map(Some)
     }
 
     /// One line of JSON.
-    pub(super) fn line(&self) -> anyhow::Result<String> {
+    pub(super) fn to_line(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
     }
 

@@ -1,58 +1,67 @@
-//! What people read when the local stack is ready.
+//! The text that the local stack prints when it is ready.
 
 use std::path::Path;
 
 use serde_json::json;
 
-use super::Ready;
+use super::{CallbackPolicy, Ready};
 
-/// All of it, whoever reads: the example can be copied from a file as well as from a terminal.
-pub(super) fn text(ready: &Ready, folder: Option<&Path>, is_strict: bool) -> String {
+/// The whole text. The example can be copied from a terminal and from a file.
+pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy) -> String {
     let Ready { base_url, api_key, account_id, inbox_url, aws_endpoint } = ready;
-    let kept = match folder {
-        Some(folder) => format!("kept in {} over restarts", folder.display()),
-        None => "kept in memory, gone with this process".to_owned(),
+    let storage = match folder {
+        Some(folder) => format!("stored in {}", folder.display()),
+        None => "in memory, lost when this process ends".to_owned(),
     };
-    let rules = if is_strict {
-        "Callbacks go by production's rules (--strict): https and public addresses only, so none \
-         can\nreach the inbox on this machine. The example has no callback: read its result."
-    } else {
-        "For development only: callbacks may go to http URLs and to this machine. --strict turns \
-         on the\nrules of production."
+    let rules = match policy {
+        CallbackPolicy::Production => {
+            "Production rules for callbacks (--strict): https and public addresses only, so callbacks\n\
+             cannot reach the inbox on this machine. The example has no callback: poll its result."
+        }
+        CallbackPolicy::Development => {
+            "For development only: callbacks may go to http URLs and to this machine. Use --strict for\n\
+             the rules of production."
+        }
     };
-    let answered = if is_strict {
-        format!(
-            "3. Read the result:\n\n\
+    let last_step = match policy {
+        CallbackPolicy::Production => format!(
+            "3. Get the result:\n\n\
              curl -sS {base_url}/v1/requests/REQUEST_ID/result -H 'Authorization: Bearer {api_key}'"
-        )
-    } else {
-        format!("3. See the signed callback arrive, its signature checked: {inbox_url}")
+        ),
+        CallbackPolicy::Development => {
+            format!(
+                "3. See the signed callback in the inbox, with its signature verified: {inbox_url}"
+            )
+        }
     };
-    let question = question((!is_strict).then_some(inbox_url));
+    let question = question(match policy {
+        CallbackPolicy::Production => None,
+        CallbackPolicy::Development => Some(inbox_url),
+    });
     format!(
         "Answerback runs at {base_url}
 
   API key  {api_key}
-  Account  {account_id} ({kept})
+  Account  {account_id} ({storage})
   Inbox    {inbox_url}
-  AWS      {aws_endpoint} (DynamoDB, SQS, EventBridge and KMS, emulated)
+  AWS      {aws_endpoint} (emulated DynamoDB, SQS, EventBridge and KMS)
 
 {rules}
 
-1. Ask a question:
+1. Create a request:
 
 curl -sS {base_url}/v1/requests \\
   -H 'Authorization: Bearer {api_key}' \\
   -H 'Content-Type: application/json' \\
   -d '{question}'
 
-2. Answer it: open the `answer_url` that came back in a browser, or put it into this:
+2. Answer it: open the `answer_url` of the response in a browser, or use it here:
 
 curl -sS -o /dev/null -w '%{{http_code}}\\n' -d option=approve ANSWER_URL
 
-{answered}
+{last_step}
 
-Ctrl-C stops it.
+Press Ctrl-C to stop.
 "
     )
 }

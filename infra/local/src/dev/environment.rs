@@ -1,21 +1,20 @@
-//! What a function needs to run elsewhere on this data: `functions.env` in the data folder.
+//! `functions.env` in the data folder: the environment of a function that runs elsewhere on this data.
 //!
-//! `cargo lambda watch --env-file` reads it, and `tests/sam-local`.
+//! `cargo lambda watch --env-file` and `tests/sam-local` read it.
 
 use std::{fmt::Write as _, path::Path};
 
+use local_aws::{KMS_KEY_ARN, REGION, atomic_file};
+
 use crate::{
-    System,
+    System, TABLE,
     system::{HINTS, SLOW_HINTS},
-    table,
 };
-use local_aws::atomic_file;
-use local_aws::{KEY, REGION};
 
 /// The file in the data folder.
 const FILE: &str = "functions.env";
 
-/// Writes the variables of a function's environment, one a line.
+/// Writes the environment, one variable per line.
 pub(super) fn write(folder: &Path, system: &System, bus: Option<&str>) -> anyhow::Result<()> {
     let (endpoint, queue) = (system.aws.endpoint(), system.aws.queue());
     let variables = [
@@ -23,11 +22,11 @@ pub(super) fn write(folder: &Path, system: &System, bus: Option<&str>) -> anyhow
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_ENDPOINT_URL", endpoint),
-        ("TABLE_NAME", table::NAME),
+        ("TABLE_NAME", TABLE),
         ("HINT_QUEUE_URL", &queue.url(HINTS)),
         ("SLOW_HINT_QUEUE_URL", &queue.url(SLOW_HINTS)),
         ("BUS_NAME", bus.unwrap_or_default()),
-        ("SECRETS_KEY_ID", KEY),
+        ("SECRETS_KEY_ID", KMS_KEY_ARN),
     ];
     let mut text = String::new();
     for (name, value) in variables {

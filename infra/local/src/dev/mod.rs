@@ -1,26 +1,27 @@
-//! `answerback dev`: everything in one process, until Ctrl-C.
+//! The local stack behind `answerback dev`: everything in one process, until Ctrl-C.
 //!
 //! ```text
-//! 127.0.0.1:8787 ─┬─ /inbox…  ─▶ inbox      what a customer's receiver would do
-//!                 └─ the rest ─▶ System     as API Gateway calls intake and poll
-//! workers ─┬─ hints, many events at once ─▶ System     as the queues call deliver
-//!          └─ at once, then every minute ─▶ System     as the schedule calls sweep
+//! 127.0.0.1:8787 ─┬─ /inbox…  ─▶ inbox      a receiver that verifies and shows callbacks
+//!                 └─ the rest ─▶ System     as API Gateway invokes intake and poll
+//! workers ─┬─ hints, concurrently ───▶ System     as the queues invoke deliver
+//!          └─ at start, then every minute ─▶ System     as the schedule invokes sweep
 //! ```
 //!
-//! It adds nothing to what the functions do. A kill at any instant is a crash like any other: what
-//! was due is found by the sweep that the next start begins with.
+//! It adds nothing to the functions. A kill is a crash like any other: the next start begins with a
+//! sweep, which finds all work that was due.
 
 mod account;
 mod banner;
+mod connection;
 mod environment;
 mod inbox;
 mod server;
+mod signals;
 mod workers;
 
 use std::{
     io::{self, Write as _},
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -30,121 +31,124 @@ use answerback::{
     egress::{self, Resolver},
     platform::{Clock, Entropy},
 };
-use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use local_aws::Data;
 
 pub use account::Ready;
+pub use connection::Connection;
+pub use local_aws::KMS_KEY_ARN;
 
-use crate::{Options, System, system::Watch};
+use crate::{System, SystemOptions, system::Watch};
 use inbox::Inbox;
-use local_aws::Data;
+use signals::Signals;
 use workers::Worker;
 
-/// Where data is kept unless told otherwise.
+/// Default folder of the data.
 pub const DATA_DIR: &str = ".answerback";
-/// A sweep may be waited for, but not for ever.
-const SWEEP_INTERVAL_MAX: Duration = Duration::from_hours(24);
-/// What is logged unless `RUST_LOG` says otherwise.
-const LOGGED: &str = "warn,audit=info,answerback=info,infra=info,intake=info,poll=info,sweep=info,\
-                      deliver=info,dynoxide=error";
+/// Default of `RUST_LOG`.
+const LOG_FILTER: &str = "warn,audit=info,answerback=info,local=info,local_aws=info,intake=info,\
+                          poll=info,sweep=info,deliver=info,dynoxide=error";
 
-/// Examples for the command line's help.
-pub const EXAMPLES: &str = "\
-Examples:
-  answerback                           start, and print an example to paste
-  answerback dev --memory --json       for scripts and tests: nothing is kept
-  answerback dev --strict              callbacks by the rules of production
-  answerback dev --no-queue --sweep-interval 5s
-                                       every hint is lost: the sweep finds everything";
-
-/// How the local stack is to run.
-#[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Flags {
-    /// Port of the API and the inbox, on 127.0.0.1; 0 takes any free one
-    #[arg(long, default_value_t = 8787)]
-    port: u16,
-    /// Folder for the data, the account and its key, kept over restarts
-    #[arg(long, value_name = "FOLDER", default_value = DATA_DIR, conflicts_with = "memory")]
-    data_dir: PathBuf,
-    /// Keep everything in memory: gone with the process
-    #[arg(long)]
-    memory: bool,
-    /// How often the sweep looks for what is due, such as 1s, 60s or 5m
-    #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = length)]
-    sweep_interval: Duration,
-    /// Production's rules for callback URLs: no http, no loopback, no private address
-    #[arg(long)]
-    strict: bool,
-    /// Drop every hint but the sweep's, as if the queue lost them
-    #[arg(long)]
-    no_queue: bool,
-    /// Script DNS for callbacks with a JSON file: host, then a list of answers, each a list of
-    /// addresses; other names do not exist
-    #[arg(long, value_name = "FILE")]
-    resolve: Option<PathBuf>,
-    /// Publish events to this event bus (emulated, kept in memory)
-    #[arg(long, value_name = "NAME")]
-    bus: Option<String>,
-    /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; 0 takes any free one
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    aws_port: u16,
-    /// Address of this machine that they listen on. They ask for no credentials: whoever reaches
-    /// it reads and writes everything
-    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
-    aws_host: Ipv4Addr,
-    /// When ready, print one line of JSON and nothing else on stdout
-    #[arg(long)]
-    json: bool,
+/// The configuration of a local stack.
+#[derive(Debug)]
+pub struct DevOptions {
+    /// Port of the API and the inbox, on loopback. 0 means any free port.
+    pub port: u16,
+    /// Storage of the data, the account and its key.
+    pub data: Data,
+    /// Interval between sweeps.
+    pub sweep_interval: Duration,
+    /// The rules for callback URLs.
+    pub callbacks: CallbackPolicy,
+    /// The fate of hints.
+    pub hints: HintPolicy,
+    /// Time for which a worker leases a delivery.
+    pub lease: Duration,
+    /// The DNS resolver for callbacks.
+    pub resolver: Resolver,
+    /// The event bus, if events are published.
+    pub bus: Option<String>,
+    /// Address of the emulated AWS.
+    pub aws_address: SocketAddr,
+    /// The text that is printed when the stack is ready.
+    pub output: ReadyOutput,
 }
 
-/// Ctrl-C, and what service managers send.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+/// The rules for callback URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackPolicy {
+    /// http and this machine are allowed.
+    Development,
+    /// https and public addresses only.
+    Production,
 }
 
-/// Runs until it is told to stop.
-pub async fn run(flags: Flags) -> anyhow::Result<()> {
-    log();
-    let rules = flags.rules();
-    let egress = egress::Client::network(rules.clone(), flags.resolver()?);
-    let listener = server::listen(flags.port).await?;
+/// The fate of hints that functions send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintPolicy {
+    /// They reach the queue.
+    Deliver,
+    /// All but the sweep's are lost.
+    Drop,
+}
+
+/// The text on stdout when the stack is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyOutput {
+    /// A banner with an example.
+    Banner,
+    /// One line of JSON.
+    Json,
+}
+
+/// Runs the local stack until a signal stops it.
+pub async fn run(options: DevOptions) -> anyhow::Result<()> {
+    init_logging();
+    let DevOptions { port, data, sweep_interval, callbacks, hints, resolver, bus, .. } = options;
+    let rules = match callbacks {
+        CallbackPolicy::Development => CallbackRules::development(),
+        CallbackPolicy::Production => CallbackRules::strict(),
+    };
+    let listener = server::listen(port).await?;
     let mut signals = Signals::new()?;
-    let folder = flags.folder();
+    let folder = match &data {
+        Data::Memory => None,
+        Data::Folder(folder) => Some(folder.clone()),
+    };
+    let folder = folder.as_deref();
     if let Some(folder) = folder {
-        account::make_folder(folder)?;
+        account::create_folder(folder)?;
     }
-    let system = System::start(Options {
-        data: folder.map_or(Data::Memory, |it| Data::Folder(it.to_owned())),
-        aws_address: Some((flags.aws_host, flags.aws_port).into()),
+    let system = System::start(SystemOptions {
+        data,
+        aws_address: Some(options.aws_address),
         clock: Clock::System,
         entropy: Entropy::System,
-        egress,
+        egress: egress::Client::network(rules.clone(), resolver),
         rules,
-        bus: flags.bus.clone(),
-        has_queue: !flags.no_queue,
+        bus: bus.clone(),
+        has_queue: hints == HintPolicy::Deliver,
+        lease: options.lease,
         watch: Watch::default(),
     })
     .await?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let (ready, account) = account::find_or_make(&system, folder, &base_url).await?;
+    let account = account::find_or_create(&system, folder, &base_url).await?;
     if let Some(folder) = folder {
-        environment::write(folder, &system, flags.bus.as_deref())?;
+        environment::write(folder, &system, bus.as_deref())?;
     }
 
-    let inbox = Arc::new(Inbox::new(&system, account));
+    let inbox = Arc::new(Inbox::new(&system, account.id));
     let server = server::start(listener, system.clone(), inbox);
     let worker = Worker::start(&system);
-    // What a crash left behind comes first. It logs what it did.
+    // Work that a crash left behind comes first. The sweep logs its results.
     system.sweep().await;
-    let text = if flags.json { ready.line()? } else { banner::text(&ready, folder, flags.strict) };
-    // Who closed our stdout can still use us.
-    let _: io::Result<()> =
-        io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    print_ready(&match options.output {
+        ReadyOutput::Json => account.ready.to_line()?,
+        ReadyOutput::Banner => banner::text(&account.ready, folder, callbacks),
+    });
 
-    workers::sweep_until(&system, flags.sweep_interval, signals.next()).await;
-    tracing::info!("finishing what is under way; Ctrl-C again leaves it to the next start");
+    workers::sweep_until(&system, sweep_interval, signals.next()).await;
+    tracing::info!("finishing calls in flight; press Ctrl-C again to stop now");
     let finish = async {
         // The worker first: it may still be posting to the inbox.
         worker.stop().await;
@@ -158,54 +162,16 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Flags {
-    fn rules(&self) -> CallbackRules {
-        if self.strict { CallbackRules::strict() } else { CallbackRules::development() }
-    }
-
-    fn resolver(&self) -> anyhow::Result<Resolver> {
-        let Some(path) = &self.resolve else { return Ok(Resolver::System) };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}` (--resolve)", path.display()))?;
-        Resolver::from_json(&text).with_context(|| format!("`{}` (--resolve)", path.display()))
-    }
-
-    fn folder(&self) -> Option<&Path> {
-        (!self.memory).then_some(&self.data_dir)
-    }
+fn print_ready(text: &str) {
+    // A closed stdout is no reason to stop: clients can still call the stack.
+    let _: io::Result<()> =
+        io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 }
 
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-fn log() {
+fn init_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(filter.unwrap_or_else(|_| LOGGED.into()))
+        .with_env_filter(filter.unwrap_or_else(|_| LOG_FILTER.into()))
         .init();
-}
-
-/// A length of time of a second up to a day.
-fn length(text: &str) -> Result<Duration, String> {
-    let length = text.parse::<jiff::SignedDuration>().map_err(|err| err.to_string())?;
-    let length = Duration::try_from(length).map_err(|err| err.to_string())?;
-    if (Duration::from_secs(1)..=SWEEP_INTERVAL_MAX).contains(&length) {
-        return Ok(length);
-    }
-    Err("must be at least 1s and at most 24h".to_owned())
 }

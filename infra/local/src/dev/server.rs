@@ -1,4 +1,4 @@
-//! The HTTP server: the inbox, and for all else what API Gateway does.
+//! The HTTP server: serves the inbox, and acts as API Gateway on all other paths.
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use super::inbox::{self, Inbox};
 use crate::System;
 
-/// Lambda takes events of 6 MB; the functions' own limit is far below.
+/// Lambda's limit on events. The functions' limit is far lower.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
-/// How long a stop waits for calls that are under way, such as one with `?wait=25`.
-const STOP: Duration = Duration::from_secs(5);
+/// Longest wait for calls in flight during a stop. A long poll can take longer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub(super) struct Server {
@@ -42,45 +42,45 @@ pub(super) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 pub(super) fn start(listener: TcpListener, system: System, inbox: Arc<Inbox>) -> Server {
     let (stop, mut stopping) = watch::channel(());
     let router = Router::new()
-        .route("/inbox", any(inbox::answer))
-        .route("/inbox/{*rest}", any(inbox::answer))
+        .route("/inbox", any(inbox::respond))
+        .route("/inbox/{*rest}", any(inbox::respond))
         .layer(DefaultBodyLimit::max(inbox::BODY_BYTES_MAX))
         .with_state(inbox)
         .fallback_service(Router::new().fallback(call).with_state(system));
     let listener = listener.tap_io(|connection| {
         if let Err(err) = connection.set_nodelay(true) {
-            tracing::debug!(error = %err, "answers on this connection may wait for the network");
+            tracing::debug!(error = %err, "could not set TCP_NODELAY; responses on this connection may be delayed");
         }
     });
     let serving = tokio::spawn(async move {
-        let told = async move { while stopping.changed().await.is_ok() {} };
-        if let Err(err) = axum::serve(listener, router).with_graceful_shutdown(told).await {
-            tracing::error!(error = %err, "the HTTP server failed");
+        let stopped = async move { while stopping.changed().await.is_ok() {} };
+        if let Err(err) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(error = %err, "the HTTP server stopped serving");
         }
     });
     Server { stop, serving }
 }
 
 impl Server {
-    /// Takes no more calls, and lets those under way finish.
+    /// Accepts no more calls, and lets calls in flight finish.
     pub(super) async fn stop(self) {
         drop(self.stop);
-        if tokio::time::timeout(STOP, self.serving).await.is_err() {
-            tracing::warn!("stopped with calls still under way");
+        if tokio::time::timeout(STOP_TIMEOUT, self.serving).await.is_err() {
+            tracing::warn!("stopped with calls still in flight");
         }
     }
 }
 
-/// Has a function answer.
+/// Passes a request to its function.
 async fn call(State(system): State<System>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let request = Request::from_parts(parts, body);
-    // On its own, because a function goes on when its caller has hung up.
-    let answer = tokio::spawn(async move { system.http(&request).await }).await;
-    answer.map_or_else(
+    // As a separate task: a function continues when its client disconnects.
+    let response = tokio::spawn(async move { system.http(&request).await }).await;
+    response.map_or_else(
         |err| {
             tracing::error!(error = %err, "a function panicked");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -1,4 +1,4 @@
-//! What moves things without a call: the queue's events and the schedule's.
+//! Background work: consumes hints from the queues, and sweeps on a schedule.
 
 use std::{pin::pin, time::Duration};
 
@@ -11,13 +11,13 @@ use tokio::{
 
 use crate::System;
 
-/// Most events of the fast lane that are worked on at once. An event often holds a single hint, so
-/// this is also how many receivers that nobody knows may hang before others wait for them.
+/// Concurrent events of the fast lane. An event often holds a single hint, so this many new receivers
+/// can hang before other deliveries wait.
 const INVOCATIONS_MAX: usize = 250;
-/// Most of the slow lane: some receivers that are slow wait for others.
+/// Concurrent events of the slow lane. Slow receivers may wait for each other.
 const SLOW_INVOCATIONS_MAX: usize = 10;
-/// How long one look at the queue waits; so long may a stop take.
-const LOOK: Duration = Duration::from_secs(1);
+/// Long-poll wait on a queue. A stop takes at most this long.
+const POLL_WAIT: Duration = Duration::from_secs(1);
 
 /// Follows hints until stopped.
 pub(super) struct Worker {
@@ -26,17 +26,17 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Begins to follow hints.
+    /// Starts to follow hints.
     pub(super) fn start(system: &System) -> Self {
         let (stop, stopping) = watch::channel(());
         let follow =
-            |lane, most| tokio::spawn(follow_hints(system.clone(), lane, most, stopping.clone()));
+            |lane, max| tokio::spawn(follow_hints(system.clone(), lane, max, stopping.clone()));
         let following =
             [follow(Lane::Fast, INVOCATIONS_MAX), follow(Lane::Slow, SLOW_INVOCATIONS_MAX)];
         Self { stop, following }
     }
 
-    /// Takes no more hints, and finishes what is under way.
+    /// Receives no more hints, and finishes the events in flight.
     pub(super) async fn stop(self) {
         drop(self.stop);
         for following in self.following {
@@ -45,30 +45,30 @@ impl Worker {
     }
 }
 
-/// Sweeps at every interval until `told` to stop. A sweep that has begun is finished.
-pub(super) async fn sweep_until(system: &System, interval: Duration, told: impl Future) {
-    let mut told = pin!(told);
+/// Sweeps at every interval until `stop` resolves. A started sweep is finished.
+pub(super) async fn sweep_until(system: &System, interval: Duration, stop: impl Future) {
+    let mut stop = pin!(stop);
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = &mut told => return,
+            _ = &mut stop => return,
         }
         system.sweep().await;
     }
 }
 
-/// Follows the hints of one lane, with up to `most` events at once.
-async fn follow_hints(system: System, lane: Lane, most: usize, stopping: watch::Receiver<()>) {
+/// Follows the hints of one lane, with up to `max` concurrent events.
+async fn follow_hints(system: System, lane: Lane, max: usize, stopping: watch::Receiver<()>) {
     let mut events = JoinSet::new();
-    // A look is never broken off: what it had taken would stay hidden for minutes.
+    // A receive is never cancelled: its messages would stay hidden for minutes.
     while stopping.has_changed().is_ok() {
-        let messages = match system.receive(lane, LOOK).await {
+        let messages = match system.receive(lane, POLL_WAIT).await {
             Ok(messages) => messages,
             Err(err) => {
-                tracing::error!(error = format!("{err:#}"), "hints could not be received");
-                system.clock.sleep(LOOK).await;
+                tracing::error!(error = format!("{err:#}"), "could not receive hints");
+                system.clock.sleep(POLL_WAIT).await;
                 continue;
             }
         };
@@ -76,14 +76,14 @@ async fn follow_hints(system: System, lane: Lane, most: usize, stopping: watch::
             let system = system.clone();
             events.spawn(async move {
                 if let Err(err) = system.follow(messages).await {
-                    tracing::error!(error = format!("{err:#}"), "an event could not be handled");
+                    tracing::error!(error = format!("{err:#}"), "could not handle an event");
                 }
             });
         }
         while let Some(ended) = events.try_join_next() {
             log_panic(ended);
         }
-        if events.len() >= most
+        if events.len() >= max
             && let Some(ended) = events.join_next().await
         {
             log_panic(ended);

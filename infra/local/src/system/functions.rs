@@ -1,6 +1,6 @@
-//! The four functions, each with clients and memories of its own, as each has a process of its own.
+//! The four functions. Each has separate clients and caches, as each runs in a separate process.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use answerback::{
     domain::CallbackRules,
@@ -12,26 +12,26 @@ use aws_sdk_dynamodb::config::SharedInterceptor;
 
 use crate::gateway::HttpFunction;
 
-/// A function.
+/// One of the four functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
-    /// What writes over HTTP.
+    /// The write API.
     Intake,
-    /// What reads over HTTP.
+    /// The read API.
     Poll,
-    /// What is due.
+    /// The sweep, which looks for overdue work.
     Sweep,
-    /// What follows hints.
+    /// The workers that follow hints.
     Deliver,
 }
 
-/// Who looks at the calls that each function makes to AWS: tests count calls, and judge them.
+/// Observes the calls that each function makes to AWS. Tests count them and check their rights.
 #[derive(Clone, Default)]
 pub struct Watch(pub Option<Arc<dyn Fn(Function) -> Vec<SharedInterceptor> + Send + Sync>>);
 
-/// What functions are made from.
+/// Builds the functions from shared configuration.
 #[derive(Debug)]
-pub(super) struct Maker {
+pub(super) struct FunctionBuilder {
     pub(super) config: Config,
     pub(super) sdk: Sdk,
     pub(super) watch: Watch,
@@ -40,13 +40,14 @@ pub(super) struct Maker {
     pub(super) egress: egress::Client,
     pub(super) rules: CallbackRules,
     pub(super) has_queue: bool,
+    pub(super) lease: Duration,
 }
 
 impl Function {
-    /// All of them.
+    /// All functions.
     pub const ALL: [Self; 4] = [Self::Intake, Self::Poll, Self::Sweep, Self::Deliver];
 
-    /// What its program is called.
+    /// The name of the function and its program.
     pub fn name(self) -> &'static str {
         match self {
             Self::Intake => "intake",
@@ -57,7 +58,7 @@ impl Function {
     }
 }
 
-impl Maker {
+impl FunctionBuilder {
     pub(super) async fn intake(&self) -> anyhow::Result<HttpFunction> {
         let wiring = self.wiring(Function::Intake);
         let app = intake::App {
@@ -89,6 +90,7 @@ impl Maker {
             rules: self.rules.clone(),
             bus: wiring.bus(),
             breakers: deliver::Breakers::default(),
+            lease: self.lease,
         })
     }
 

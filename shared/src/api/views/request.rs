@@ -322,7 +322,7 @@ fn decided_by(decided_by: DecidedBy) -> &'static str {
 }
 
 fn end(request: &Request) -> Option<&RequestEnd> {
-    match &request.state {
+    match request.state() {
         RequestState::Ended(end) => Some(end),
         RequestState::Pending | RequestState::Erased { .. } => None,
     }

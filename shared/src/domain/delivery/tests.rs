@@ -52,7 +52,7 @@ fn delivery() -> Delivery {
 
 #[track_caller]
 fn started(delivery: &Delivery, now: Timestamp, op: OpId) -> Delivery {
-    match delivery.start(delivery.attempt, now, op) {
+    match delivery.start(delivery.attempt, now, op, LEASE) {
         Start::Attempt(next) => *next,
         other => panic!("not started, but {other:?}"),
     }
@@ -88,35 +88,38 @@ fn who_starts_a_delivery_has_it_alone_until_the_lease_and_its_guard_are_over() {
     assert_eq!((mine.state, mine.due_at), (lease, Some(at(47))));
     assert_eq!((mine.attempt, mine.starts, mine.failures, mine.revision), (1, 1, 0, 1));
 
-    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER), Start::Nothing);
+    assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER, LEASE), Start::Nothing);
     // A sweep's hint, from a clock that is ahead.
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER), Start::Early(at(47)));
+    assert_eq!(
+        mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE),
+        Start::Early(at(47))
+    );
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }
 
 #[test]
 fn who_makes_a_delivery_may_have_it_leased_from_the_beginning() {
-    let made = delivery().begin_leased(at(0), ME);
+    let made = delivery().begin_leased(at(0), ME, LEASE);
     assert_eq!(made, Delivery { revision: 0, ..started(&delivery(), at(0), ME) });
 }
 
 #[test]
 fn an_operation_that_comes_back_finds_its_own_start() {
     let mine = started(&delivery(), at(0), ME);
-    assert_eq!(mine.start(0, at(1), ME), Start::Mine);
+    assert_eq!(mine.start(0, at(1), ME, LEASE), Start::Mine);
 }
 
 #[test]
 fn a_hint_that_is_stale_early_or_late_does_nothing() {
     let waiting = finished(&started(&delivery(), at(0), ME), RETRY, at(1), ME);
-    assert_eq!(waiting.start(0, at(100), OTHER), Start::Nothing);
-    assert_eq!(waiting.start(2, at(100), OTHER), Start::Nothing);
-    assert_eq!(waiting.start(1, at(60), OTHER), Start::Early(at(61)));
+    assert_eq!(waiting.start(0, at(100), OTHER, LEASE), Start::Nothing);
+    assert_eq!(waiting.start(2, at(100), OTHER, LEASE), Start::Nothing);
+    assert_eq!(waiting.start(1, at(60), OTHER, LEASE), Start::Early(at(61)));
     let mine = started(&waiting, at(61), ME);
-    assert_eq!(mine.start(1, at(999), OTHER), Start::Nothing);
+    assert_eq!(mine.start(1, at(999), OTHER, LEASE), Start::Nothing);
     let done = finished(&mine, AttemptVerdict::Accepted, at(62), ME);
-    assert_eq!(done.start(2, at(999), OTHER), Start::Nothing);
+    assert_eq!(done.start(2, at(999), OTHER, LEASE), Start::Nothing);
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn what_kills_its_workers_is_given_up() {
     let delivery = crashed(delivery(), n_starts);
     assert_eq!((delivery.attempt, delivery.failures), (n_starts, 0));
     let now = delivery.due_at.expect("it is not over");
-    let Start::GiveUp(over) = delivery.start(n_starts, now, ME) else {
+    let Start::GiveUp(over) = delivery.start(n_starts, now, ME, LEASE) else {
         panic!("started once more");
     };
     assert_eq!(end(&over), Some(DeliveryEnd::DeadLettered(FailureReason::CrashLoop)));
@@ -187,7 +190,7 @@ fn what_kills_its_workers_is_given_up() {
     let again = crashed(over.redeliver(now, ME).expect("it is over"), n_starts);
     assert_eq!((again.attempt, again.starts), (2 * n_starts, n_starts));
     let now = again.due_at.expect("it is not over");
-    assert!(matches!(again.start(again.attempt, now, ME), Start::GiveUp(_)));
+    assert!(matches!(again.start(again.attempt, now, ME, LEASE), Start::GiveUp(_)));
 }
 
 #[test]
@@ -237,7 +240,7 @@ fn an_erased_delivery_is_told_to_nobody_any_more() {
         assert_eq!(erased, expected);
         assert_eq!(erased.erase(at(10), OTHER), None);
         assert_eq!(erased.redeliver(at(10), ME), None);
-        assert_eq!(erased.start(erased.attempt, at(999), OTHER), Start::Nothing);
+        assert_eq!(erased.start(erased.attempt, at(999), OTHER, LEASE), Start::Nothing);
         assert_eq!(erased.finish(AttemptVerdict::Accepted, at(10), 0.0, ME), None);
     }
     // How one that is over ended stays known.
@@ -252,7 +255,7 @@ fn who_was_sent_need_not_come_again_before() {
     let expected = Delivery { due_at: Some(at(300)), revision: 1, ..delivery() };
     assert_eq!(hinted, expected);
     // The hint itself is not early.
-    assert!(matches!(hinted.start(0, at(1), ME), Start::Attempt(_)));
+    assert!(matches!(hinted.start(0, at(1), ME, LEASE), Start::Attempt(_)));
 }
 
 proptest! {

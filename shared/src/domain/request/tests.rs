@@ -25,9 +25,9 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 /// A request to so many recipients that nobody is told of, otherwise as `change` makes it.
-fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
+fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
     let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
-    let mut request = Request {
+    let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
@@ -52,16 +52,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut Request)) -> Request {
         is_counted: false,
         base_url: "https://example.com".to_owned(),
         published: false,
-        rows: Vec::new(),
-        state: RequestState::Pending,
-        outbox: Vec::new(),
-        n_events: 0,
-        callback_event: None,
-        due_at: None,
-        revision: 0,
     };
-    change(&mut request);
-    request.begin(NONE)
+    change(&mut new);
+    Request::begin(new, NONE)
 }
 
 fn callback(events: &[RequestEvent]) -> Callback {
@@ -228,7 +221,7 @@ fn of_answer_cancel_and_time_out_the_first_decides() {
 #[test]
 fn the_timer_says_what_comes_next() {
     let told =
-        |it: &mut Request| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
+        |it: &mut NewRequest| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
     assert_eq!(ask(1, |it| it.published = true).due_at, Some(CREATED));
     let request = ask(1, |it| {
         told(it);

@@ -64,7 +64,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{FieldError, FieldLocation};
+    use crate::api::FieldError;
 
     #[test]
     fn new_webhook_has_url_and_default_profile() {
@@ -86,14 +86,11 @@ mod tests {
 
     #[test]
     fn errors_point_at_members_that_the_client_sent() {
-        let error = |pointer: &str| FieldError {
-            place: FieldLocation::Pointer(pointer.to_owned()),
-            detail: "is wrong".to_owned(),
-        };
+        let error = |pointer: &str| FieldError::pointer(pointer, "is wrong");
         let ours = ["/url", "/endpoint_url", "/headers/url", "/profile", ""].map(error);
         let NextmvProblem(problem) = Problem::invalid(ours.to_vec()).into();
         let theirs = ["/endpoint_url", "/url", "/headers/url", "/profile", ""].map(error);
-        assert_eq!(problem.faults(), theirs);
+        assert_eq!(problem.errors(), theirs);
         assert_eq!(problem.detail(), "`/endpoint_url` is wrong, and 4 more");
     }
 }

@@ -1,9 +1,9 @@
 //! Arbitrary values of everything that the store keeps, as they are before they move.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
-    Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions,
-    Trace, Webhook, WebhookId,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
+    Filter, Id, Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope,
+    Subscriptions, Trace, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -12,9 +12,7 @@ use crate::domain::{
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
     reading::{ReadMode, ReadPolicy},
-    request::{
-        AnswerMode, BodyHash, Callback, LinkSecret, OnDeadline, RequestPolicy, RequestState,
-    },
+    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
@@ -168,7 +166,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             (channel, trace),
         )| {
             let (id, account, created_by, body_hash, secret) = ids;
-            Request {
+            let new = NewRequest {
                 id,
                 owner: Owner { account, mode: Mode::of_livemode(livemode) },
                 created_by,
@@ -183,15 +181,8 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 is_counted,
                 base_url,
                 published,
-                rows: Vec::new(),
-                state: RequestState::Pending,
-                outbox: Vec::new(),
-                n_events: 0,
-                callback_event: None,
-                due_at: None,
-                revision: 0,
-            }
-            .begin(Subscriptions::ALL)
+            };
+            Request::begin(new, Subscriptions::ALL)
         },
     )
 }

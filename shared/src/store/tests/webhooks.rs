@@ -5,7 +5,10 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 use super::{check_damage, check_newer, created, read, saved, values};
-use crate::domain::{OpId, Webhook, webhook::DisableReason};
+use crate::domain::{
+    OpId, Webhook,
+    webhook::{DisableReason, WebhookUpdate},
+};
 
 /// All of a webhook, secrets too.
 fn parts(webhook: &Webhook) -> impl PartialEq + Debug + use<> {
@@ -22,7 +25,7 @@ proptest! {
     fn a_webhook_is_read_back_whatever_happens_to_it(
         webhook in values::webhook(),
         settings in values::settings(),
-        enabled: bool,
+        is_enabled: bool,
         now in values::moment(),
         op in values::op(),
     ) {
@@ -31,7 +34,7 @@ proptest! {
         let failed = webhook.failed(now).expect("nothing had failed");
         let disabled = failed.disable(DisableReason::Gone, now, now).expect("it was enabled");
         let steps = [
-            webhook.change(settings, enabled, now, op).expect("news"),
+            webhook.change(WebhookUpdate { settings, is_enabled }, now, op).expect("news"),
             failed.succeeded().expect("it had failed"),
             failed,
             disabled.delete(now).expect("it is there"),
@@ -60,7 +63,7 @@ proptest! {
         let back: Webhook = read(attributes.clone()).expect("it is as it was written");
         prop_assert_eq!(parts(&back), parts(&replaced));
         prop_assert!(!attributes.contains_key("ttl"));
-        prop_assert_eq!(back.change(first.settings.clone(), true, now, OpId(0)).is_some(),
-            first.updated_by != OpId(0));
+        let update = WebhookUpdate { settings: first.settings.clone(), is_enabled: true };
+        prop_assert_eq!(back.change(update, now, OpId(0)).is_some(), first.updated_by != OpId(0));
     }
 }

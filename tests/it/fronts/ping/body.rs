@@ -67,8 +67,8 @@ async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names
     let token = &channel(&world).await["token"];
     let cases = [
         (json!({}), "`/title` is required"),
-        (json!({ "title": "T", "body": 7 }), "`/body` must be text"),
-        (json!({ "title": "T", "actions": "a" }), "`/actions` must be a list"),
+        (json!({ "title": "T", "body": 7 }), "`/body` must be a string"),
+        (json!({ "title": "T", "actions": "a" }), "`/actions` must be an array"),
         (
             json!({ "title": "T", "actions": [
                 { "type": "dance", "label": "Dance" },
@@ -84,17 +84,17 @@ async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names
             ] }),
             "`/actions/0/type` must be one of button, select, text, number, toggle, url; \
              `/actions/1/type` is required; \
-             `/actions/7/value` must be the address of a web page; \
-             `/actions/8/value` must be the address of a web page; \
+             `/actions/7/value` must be an http or https URL; \
+             `/actions/8/value` must be an http or https URL; \
              `/actions/3/style` must be one of primary, secondary, destructive; \
-             `/actions/3/key` is there twice; \
+             `/actions/3/key` is duplicated; \
              `/actions/9/key` is required; \
              `/actions/9/label` is required; \
              `/actions/4/value` must be at least 1; \
-             `/actions/5/options` must have 1 to 50 entries, not 0; \
+             `/actions/5/options` must not be empty; \
              `/actions/6/key` is required",
         ),
-        (json!({ "title": "T", "callback_url": 7 }), "`/callback_url` must be text"),
+        (json!({ "title": "T", "callback_url": 7 }), "`/callback_url` must be a string"),
     ];
     for (body, error) in cases {
         let answer = send(&world, token, &body.to_string()).await;

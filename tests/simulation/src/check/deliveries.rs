@@ -34,7 +34,7 @@ impl Left<'_> {
     fn check_that_every_event_was_told(&mut self) {
         for (number, request) in self.requests.clone().into_iter().enumerate() {
             let Some(request) = request else { continue };
-            if let RequestState::Erased { .. } = request.state {
+            if let RequestState::Erased { .. } = request.state() {
                 continue;
             }
             let callback = request.policy.callback.as_ref();
@@ -76,7 +76,7 @@ impl Left<'_> {
         request: &Request,
         kind: RequestEvent,
     ) -> RangeInclusive<usize> {
-        let outcome = match &request.state {
+        let outcome = match request.state() {
             RequestState::Ended(end) => Some(end.outcome),
             RequestState::Pending | RequestState::Erased { .. } => None,
         };
@@ -89,7 +89,7 @@ impl Left<'_> {
             }
             RequestEvent::RequestCancelled => exactly(usize::from(is_cancelled)),
             RequestEvent::RequestAnswered if request.policy.mode == AnswerMode::OnUserAction => {
-                exactly(request.rows.iter().flatten().count())
+                exactly(request.rows().iter().flatten().count())
             }
             RequestEvent::RequestAnswered => {
                 let is_answer = |it: &Want| matches!(it, Want::Answer { .. });
@@ -199,7 +199,7 @@ impl Left<'_> {
     fn is_erased(&self, delivery: &Delivery) -> bool {
         let request = self.requests.iter().flatten().find(|it| delivery.request() == Some(it.id));
         // Nobody can erase what nobody was told of.
-        request.is_some_and(|it| matches!(it.state, RequestState::Erased { .. }))
+        request.is_some_and(|it| matches!(it.state(), RequestState::Erased { .. }))
     }
 
     /// One worker at a time, and none after one that was heard to succeed.

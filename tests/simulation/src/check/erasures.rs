@@ -17,7 +17,7 @@ impl Left<'_> {
             let Some(request) = self.requests[number].clone() else { continue };
             let erasures = self.done(number).filter(|it| it.want == Want::Erase);
             let acknowledged_at = erasures.map(|it| it.ended_at).min();
-            let is_erased = matches!(request.state, RequestState::Erased { .. });
+            let is_erased = matches!(request.state(), RequestState::Erased { .. });
             self.hold(Invariant::Forgotten, acknowledged_at.is_none() || is_erased, || {
                 format!("{} was erased, and is there", request.id)
             });

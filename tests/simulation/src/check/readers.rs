@@ -21,7 +21,7 @@ impl Left<'_> {
             }),
             ReadMode::Lease { .. } => self.check_leases(number, request, &reads),
         }
-        let ended_at = match &request.state {
+        let ended_at = match request.state() {
             RequestState::Ended(end) => since_start(end.at),
             RequestState::Pending | RequestState::Erased { .. } => return,
         };

@@ -35,12 +35,14 @@ impl Left<'_> {
     /// Nothing is left to do about it, and it has ended once, for whomever it was to tell.
     fn check_rest(&mut self, request: &Request) {
         let id = request.id;
-        self.hold(Invariant::AtRest, request.state != RequestState::Pending, || {
+        self.hold(Invariant::AtRest, *request.state() != RequestState::Pending, || {
             format!("{id} is still pending")
         });
-        self.hold(Invariant::AtRest, request.outbox.is_empty() && request.due_at.is_none(), || {
-            format!("{id} has still something to tell")
-        });
+        self.hold(
+            Invariant::AtRest,
+            request.outbox().is_empty() && request.due_at().is_none(),
+            || format!("{id} has still something to tell"),
+        );
     }
 
     fn check_creation(&mut self, number: usize) {
@@ -57,12 +59,12 @@ impl Left<'_> {
     }
 
     fn check_answers(&mut self, number: usize, request: &Request) {
-        let is_shown = match &request.state {
+        let is_shown = match request.state() {
             RequestState::Erased { .. } => return,
             RequestState::Pending => true,
             RequestState::Ended(end) => !end.reading.is_over(),
         };
-        for row in 0..request.rows.len() {
+        for row in 0..request.rows().len() {
             let calls: Vec<(&Called, &str)> = self
                 .done(number)
                 .filter_map(|it| match it.want {
@@ -70,7 +72,7 @@ impl Left<'_> {
                     _ => None,
                 })
                 .collect();
-            let recorded = request.rows[row].as_ref();
+            let recorded = request.rows()[row].as_ref();
             self.hold(Invariant::NothingLost, calls.is_empty() || recorded.is_some(), || {
                 format!("row {row} of {} was answered, and is empty", request.id)
             });
@@ -124,7 +126,7 @@ impl Left<'_> {
             });
             self.check_answers_told(number, request, told);
         }
-        let RequestState::Ended(end) = &request.state else { return };
+        let RequestState::Ended(end) = request.state() else { return };
         let own = Told::own(request, end);
         for (_, told) in &tales {
             self.hold(Invariant::OneOutcome, told.agrees(&own), || {
@@ -145,7 +147,7 @@ impl Left<'_> {
         self.hold(Invariant::NothingEarly, at <= latest, || {
             format!("{id} was ended at {at}, after its deadline at {deadline}")
         });
-        for row in request.rows.iter().flatten() {
+        for row in request.rows().iter().flatten() {
             self.hold(Invariant::NothingEarly, row.at < request.deadline, || {
                 format!("{id} took an answer after its deadline")
             });
@@ -172,7 +174,7 @@ impl Left<'_> {
         if end.reading.is_over() {
             return;
         }
-        let rows = request.rows.iter().map(|it| it.as_ref().map(|it| &it.answer));
+        let rows = request.rows().iter().map(|it| it.as_ref().map(|it| &it.answer));
         let verdict = request.policy.quorum.judge(rows);
         let fits = match (&verdict, end.outcome) {
             (QuorumVerdict::Open, Outcome::Cancelled) => true,
@@ -247,7 +249,7 @@ impl Left<'_> {
     /// Who did something is told that they did, unless a process died or was cut off.
     fn check_own_writes(&mut self, number: usize, request: &Request) {
         if self.is_clear("intake") {
-            for (row, _) in request.rows.iter().enumerate().filter(|(_, it)| it.is_some()) {
+            for (row, _) in request.rows().iter().enumerate().filter(|(_, it)| it.is_some()) {
                 let is_told = self
                     .done(number)
                     .any(|it| matches!(it.want, Want::Answer { row: of, .. } if of == row));
@@ -255,14 +257,14 @@ impl Left<'_> {
                     format!("row {row} of {} was answered by nobody who was told so", request.id)
                 });
             }
-            let is_cancelled = matches!(&request.state, RequestState::Ended(end) if end.outcome == Outcome::Cancelled);
+            let is_cancelled = matches!(request.state(), RequestState::Ended(end) if end.outcome == Outcome::Cancelled);
             let is_told = self.done(number).any(|it| it.want == Want::Cancel);
             self.hold(Invariant::Unnoticed, is_told || !is_cancelled, || {
                 format!("{} was cancelled by nobody who was told so", request.id)
             });
         }
         let is_consumed = matches!(
-            &request.state,
+            request.state(),
             RequestState::Ended(RequestEnd { reading: Consumption::Consumed { .. }, .. })
         );
         if is_consumed && self.is_clear("poll") {

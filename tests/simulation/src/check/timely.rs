@@ -79,7 +79,7 @@ impl Left<'_> {
 
     /// The end of a request is told soon after it.
     fn check_end_is_told(&mut self, request: &Request) {
-        let RequestState::Ended(end) = &request.state else { return };
+        let RequestState::Ended(end) = request.state() else { return };
         let by_time = since_start(end.at) == since_start(request.deadline);
         let lag = self.over.scenario.weather.lag;
         let length = since_start(request.deadline) - since_start(request.created_at);

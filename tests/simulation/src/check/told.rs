@@ -38,7 +38,7 @@ impl Told {
 
     /// What the request itself, as it is kept, has to tell.
     pub(super) fn own(request: &Request, end: &RequestEnd) -> Self {
-        let rows = request.rows.iter();
+        let rows = request.rows().iter();
         let options = rows.map(|it| it.as_ref().and_then(|it| it.answer.option.clone()).into());
         let is_shown = !end.reading.is_over();
         Self {

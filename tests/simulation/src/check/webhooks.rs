@@ -27,7 +27,7 @@ impl Left<'_> {
         for webhook in &webhooks {
             for (number, request) in self.requests.clone().into_iter().enumerate() {
                 if let Some(request) = request
-                    && !matches!(request.state, RequestState::Erased { .. })
+                    && !matches!(request.state(), RequestState::Erased { .. })
                 {
                     self.check_that_webhook_was_told(webhook, number, &request);
                 }
@@ -77,8 +77,8 @@ impl Left<'_> {
         let Some(webhook) = self.webhooks().into_iter().find(|it| it.id == id) else {
             return false;
         };
-        let secrets = webhook.secrets.0.iter().enumerate();
-        let is_first = |place: usize| place + 1 == webhook.secrets.0.len();
+        let secrets = webhook.secrets().0.iter().enumerate();
+        let is_first = |place: usize| place + 1 == webhook.secrets().0.len();
         let mut live = secrets.filter(|(place, it)| {
             is_first(*place) || since_start(it.created_at) + ON_ITS_WAY < arrival.at
         });

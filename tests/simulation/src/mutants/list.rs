@@ -23,8 +23,7 @@ const DELIVERY: &str = "shared/src/domain/delivery.rs";
 const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const READING: &str = "shared/src/domain/reading.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
-const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
-const CREATE: &str = "functions/intake/src/create.rs";
+const CREATE: &str = "functions/intake/src/requests/create.rs";
 
 /// All of them.
 pub const MUTANTS: &[Mutant] = &[
@@ -136,15 +135,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an erasure leaves deliveries as they are",
         file: "functions/deliver/src/erasure.rs",
-        before: "step(app, delivery, |it| it.erase(now, op)).await?;",
-        after: "if !MUTANT { step(app, delivery, |it| it.erase(now, op)).await?; }",
+        before: "app.core.step(delivery, |it| it.erase(now, op)).await?;",
+        after: "if !MUTANT { app.core.step(delivery, |it| it.erase(now, op)).await?; }",
         breaks: Invariant::Forgotten,
     },
     Mutant {
         name: "a lease is shorter than an attempt",
         file: DELIVERY,
-        before: "let until = now + LEASE;",
-        after: "let until = now + if MUTANT { Duration::from_secs(1) } else { LEASE };",
+        before: "let until = now + lease;",
+        after: "let until = now + if MUTANT { Duration::from_secs(1) } else { lease };",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
@@ -164,8 +163,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a crash spends a retry",
         file: DELIVERY,
-        before: "next.lease(now, op);\n        Start::Attempt(Box::new(next))",
-        after: "if MUTANT && matches!(self.state, DeliveryState::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op);\n        Start::Attempt(Box::new(next))",
+        before: "next.lease(now, op, lease);\n        Start::Attempt(Box::new(next))",
+        after: "if MUTANT && matches!(self.state, DeliveryState::Leased { .. }) { next.failures += 1; }\n        next.lease(now, op, lease);\n        Start::Attempt(Box::new(next))",
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
@@ -255,43 +254,43 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dispatch does not know its own write",
         file: DISPATCH,
-        before: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),",
-        after: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) && !MUTANT => Some(found),",
+        before: "Saved::Superseded(found) if is_ours(&found, &delivery, self.op) => Some(found),",
+        after: "Saved::Superseded(found) if is_ours(&found, &delivery, self.op) && !MUTANT => Some(found),",
         breaks: Invariant::InTime,
     },
     Mutant {
         name: "what is sent is not frozen",
-        file: ATTEMPT,
+        file: "functions/deliver/src/transport/https.rs",
         before: "body: body.to_vec(), timeout",
         after: "body: if MUTANT && delivery.attempt > 1 { [body, b\" \"].concat() } else { body.to_vec() }, timeout",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
         name: "a callback is signed for another id",
-        file: "functions/deliver/src/sign.rs",
-        before: "keys.iter().map(|it| it.sign_standard(delivery.id, second, body));",
-        after: "keys.iter().map(|it| if MUTANT { it.sign_standard(delivery.event, second, body) } else { it.sign_standard(delivery.id, second, body) });",
+        file: "functions/deliver/src/transport/https/headers.rs",
+        before: "let message = Message { id: &delivery.id.to_string(), sent_at: at, body };",
+        after: "let message = Message { id: &if MUTANT { delivery.event.to_string() } else { delivery.id.to_string() }, sent_at: at, body };",
         breaks: Invariant::Genuine,
     },
     Mutant {
         name: "an answer sends no hint",
-        file: "functions/intake/src/requests.rs",
-        before: "app.core.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
-        after: "if !MUTANT { app.core.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
+        file: "functions/intake/src/answers/mod.rs",
+        before: "app.core.hints.send_for_request(&request).await;\n    log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.core.hints.send_for_request(&request).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {
         name: "a creation does not know its own write",
         file: "functions/intake/src/idempotency.rs",
-        before: "Saved::Superseded(found) if found.made_by() == op => Ok(None),",
-        after: "Saved::Superseded(found) if found.made_by() == op && !MUTANT => Ok(None),",
+        before: "Saved::Superseded(found) if found.created_by() == op => Ok(None),",
+        after: "Saved::Superseded(found) if found.created_by() == op && !MUTANT => Ok(None),",
         breaks: Invariant::Unnoticed,
     },
     Mutant {
         name: "an idempotency key is not heeded",
         file: CREATE,
-        before: "Some(keyed) => RequestId::from_bits(keyed.bits),\n        None =>",
-        after: "Some(keyed) if !MUTANT => RequestId::from_bits(keyed.bits),\n        _ =>",
+        before: "Some(it) => RequestId::from_bits(it.id_bits),\n        None =>",
+        after: "Some(it) if !MUTANT => RequestId::from_bits(it.id_bits),\n        _ =>",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
@@ -311,8 +310,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a hint that comes early is dropped",
         file: "functions/deliver/src/lib.rs",
-        before: "if request.state == RequestState::Pending\n",
-        after: "if !MUTANT && request.state == RequestState::Pending\n",
+        before: "if *request.state() == RequestState::Pending\n",
+        after: "if !MUTANT && *request.state() == RequestState::Pending\n",
         breaks: Invariant::InTime,
     },
     Mutant {

@@ -31,7 +31,7 @@ pub(crate) async fn list(
     let Listing { items, next } =
         app.core.store.list::<Channel>(owner, Listed::Channels, limit, cursor.as_ref()).await?;
     // The index may still have a channel that was just deleted.
-    let kept = items.iter().filter(|it| it.deleted_at.is_none());
+    let kept = items.iter().filter(|it| !it.is_deleted());
     Ok(axum::Json(page(kept.map(ChannelView::new).collect(), next.as_ref())).into_response())
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn show_secret(
     parameters.finish()?;
     let channel = find(&app.core.store, reader.caller.owner(), &id).await?;
     if reader.extent == Extent::Whole {
-        reader.caller.audit("revealed the secret of", &channel.id.to_string());
+        reader.caller.audit("revealed the secret of a channel", &channel.id.to_string());
     }
-    reader.view(&app, &channel.secrets).await
+    reader.view(&app, channel.secrets()).await
 }

@@ -68,7 +68,8 @@ async fn consume_answer(
     if delivery.is_some_and(|it| has_failed(&it)) {
         return Ok(without_answer("failed"));
     }
-    if matches!(request.state, RequestState::Ended(_)) && PingView::of_request(&request).is_none() {
+    if matches!(request.state(), RequestState::Ended(_)) && PingView::of_request(&request).is_none()
+    {
         return Ok(without_answer("expired"));
     }
     let op = app.core.new_op();
@@ -79,7 +80,7 @@ async fn consume_answer(
         Some(ReadOutcome::AlreadyRead) => without_answer("already_read"),
         Some(ReadOutcome::Expired) => without_answer("expired"),
         Some(ReadOutcome::Result { .. }) => {
-            let row = request.rows.iter().flatten().next();
+            let row = request.rows().iter().flatten().next();
             let submitted_at = row.map(|it| Time(it.at));
             let submitted = Some(SubmittedView { result, submitted_at });
             MessageView { status: "submitted", submitted }
@@ -95,7 +96,7 @@ async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Pr
     let is_visible = |it: &Request| {
         it.channel == Some(channel.id)
             && MessageId::of(id) == message
-            && !matches!(it.state, RequestState::Erased { .. })
+            && !matches!(it.state(), RequestState::Erased { .. })
     };
     request.filter(is_visible).ok_or_else(Problem::not_found)
 }

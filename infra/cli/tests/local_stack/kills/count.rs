@@ -1,5 +1,5 @@
-//! Nothing that was acknowledged is missing: what the program holds in the end, and what arrived,
-//! held against what its callers were told.
+//! The final count: compares the program's data and the callbacks that arrived with the responses
+//! that its clients received. Nothing that was acknowledged may be missing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,17 +11,18 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    callers::{Asked, create, stands},
-    door::{Door, PATIENCE},
+    LEASE_SECONDS,
+    clients::{TrackedRequest, create, matches},
+    endpoint::{Endpoint, WAIT_MAX},
 };
 use crate::stack::{Arrived, Receiver, pause};
 
-/// After so long everything whose worker was killed is with another, but for dead hints.
-const LEASE: Duration = Duration::from_mins(1);
-/// How often one looks whether all has been told.
-const LOOK: Duration = Duration::from_millis(200);
+/// By then another worker has taken over from every killed one, except where a hint is dead.
+const RECREATE_AFTER: Duration = Duration::from_secs(3 * LEASE_SECONDS);
+/// Interval between checks if everything has arrived.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How much there was.
+/// The totals of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
     pub(crate) n_kills: u64,
@@ -31,100 +32,104 @@ pub(crate) struct Count {
     pub(crate) n_completed: usize,
     pub(crate) n_cancelled: usize,
     pub(crate) n_timed_out: usize,
-    /// Deliveries, each of one event.
+    /// Deliveries that arrived.
     pub(crate) n_callbacks: usize,
     /// Arrivals beyond the first of a delivery.
     pub(crate) n_repeats: usize,
     /// Arrivals at a receiver that had accepted the delivery before.
     pub(crate) n_duplicates: usize,
     pub(crate) n_lost_calls: usize,
-    /// Requests that somebody had to ask about before they went on.
-    pub(crate) n_woken: usize,
-    pub(crate) seconds_to_rest: u64,
+    /// Requests that continued only after a client created them again.
+    pub(crate) n_recreated: usize,
+    pub(crate) seconds_to_idle: u64,
 }
 
-/// What a receiver knows of one delivery.
-struct Told {
+/// One delivery, as the receiver got it.
+struct Received {
     event: Value,
     arrivals: Vec<Arrived>,
 }
 
-/// Waits until everybody has been told of everything that the program knows of.
+/// Waits until every delivery of every request has arrived.
 ///
-/// Gives how many had to be woken: their hints were taken by so many killed workers that they are
-/// dead, and the sweep waits for minutes with another.
-pub(crate) async fn come_to_rest(door: &Door, asked: &[Asked]) -> usize {
+/// Returns the number of requests that had to be created again. Their hints are dead, because too
+/// many killed workers had received them, and the sweep sends another only after minutes.
+pub(crate) async fn wait_until_idle(endpoint: &Endpoint, tracked: &[TrackedRequest]) -> usize {
     let began = Instant::now();
-    let mut n_woken = 0;
-    for asked in asked {
-        let mut is_woken = false;
-        while !is_at_rest(door, asked).await {
-            assert!(began.elapsed() < PATIENCE, "not everything is told of {}", asked.id);
-            if began.elapsed() > LEASE && !is_woken {
-                // A sender who makes sure gets the same request.
-                let again = create(door, &asked.key, &asked.body).await;
-                assert_eq!(again["id"], *asked.id, "{}", asked.key);
-                (is_woken, n_woken) = (true, n_woken + 1);
+    let mut n_recreated = 0;
+    for tracked in tracked {
+        let mut is_recreated = false;
+        while !is_idle(endpoint, tracked).await {
+            assert!(began.elapsed() < WAIT_MAX, "not all events of {} arrived", tracked.id);
+            if began.elapsed() > RECREATE_AFTER && !is_recreated {
+                // A repeated call with the same idempotency key returns the same request.
+                let again = create(endpoint, &tracked.key, &tracked.body).await;
+                assert_eq!(again["id"], *tracked.id, "{}", tracked.key);
+                (is_recreated, n_recreated) = (true, n_recreated + 1);
             }
-            pause(LOOK).await;
+            pause(CHECK_INTERVAL).await;
         }
     }
-    n_woken
+    n_recreated
 }
 
-async fn is_at_rest(door: &Door, asked: &Asked) -> bool {
-    let path = format!("/v1/requests/{}", asked.id);
-    let (_, request) = door.call(Method::GET, &path, &[], &Value::Null).await;
-    let is_told = match text(&request["callback"]["status"]) {
-        "waiting" => !asked.has_deadline(),
-        // What it was told last has arrived; then all else is a delivery by now.
-        "delivered" => request["status"] != "pending" || !asked.has_deadline(),
+async fn is_idle(endpoint: &Endpoint, tracked: &TrackedRequest) -> bool {
+    let path = format!("/v1/requests/{}", tracked.id);
+    let (_, request) = endpoint.call(Method::GET, &path, &[], &Value::Null).await;
+    let is_notified = match text(&request["callback"]["status"]) {
+        "waiting" => !tracked.has_deadline(),
+        // The last event has arrived. All earlier ones are deliveries by now.
+        "delivered" => request["status"] != "pending" || !tracked.has_deadline(),
         _ => false,
     };
-    is_told && deliveries(door, asked).await.iter().all(|it| it["status"] == "delivered")
+    is_notified && deliveries(endpoint, tracked).await.iter().all(|it| it["status"] == "delivered")
 }
 
-/// Counts, and holds everything against everything.
-pub(crate) async fn count(door: &Door, asked: &mut [Asked], receiver: &Receiver) -> Count {
-    let mut count = Count { n_lost_calls: door.n_lost(), ..Count::default() };
-    let (_, secret) = door.call(Method::GET, "/v1/secret?reveal=true", &[], &Value::Null).await;
-    let mut told = arrived(receiver, text(&secret["secret"]));
-    count.n_callbacks = told.len();
-    for told in told.values() {
-        let accepted = told.arrivals.iter().filter(|it| it.status == 204).count();
-        assert!(accepted > 0, "{} was given up", told.event);
-        count.n_repeats += told.arrivals.len() - 1;
+/// Compares everything, and returns the totals.
+pub(crate) async fn count(
+    endpoint: &Endpoint,
+    tracked: &mut [TrackedRequest],
+    receiver: &Receiver,
+) -> Count {
+    let mut count = Count { n_lost_calls: endpoint.n_lost(), ..Count::default() };
+    let (_, secret) = endpoint.call(Method::GET, "/v1/secret?reveal=true", &[], &Value::Null).await;
+    let mut seen = arrived(receiver, text(&secret["secret"]));
+    count.n_callbacks = seen.len();
+    for seen in seen.values() {
+        let accepted = seen.arrivals.iter().filter(|it| it.status == 204).count();
+        assert!(accepted > 0, "{} was dead-lettered", seen.event);
+        count.n_repeats += seen.arrivals.len() - 1;
         count.n_duplicates += accepted - 1;
     }
-    assert_eq!(listed(door).await, asked.iter().map(|it| it.id.clone()).collect());
+    assert_eq!(listed(endpoint).await, tracked.iter().map(|it| it.id.clone()).collect());
 
-    for asked in &mut *asked {
-        let request = asked.look(door).await;
-        check_end(asked, &request);
-        // Whoever reads `once` for the first time does so only now.
-        asked.read(door).await;
-        let deliveries = deliveries(door, asked).await;
+    for tracked in &mut *tracked {
+        let request = tracked.look(endpoint).await;
+        check_end(tracked, &request);
+        // Results with `once` that no client has read yet are read now.
+        tracked.read(endpoint).await;
+        let deliveries = deliveries(endpoint, tracked).await;
         let mut kinds: Vec<&str> = deliveries.iter().map(|it| text(&it["event_type"])).collect();
         kinds.sort_unstable();
-        assert_eq!(kinds, events(asked, &request), "{request}");
+        assert_eq!(kinds, expected_events(tracked, &request), "{request}");
         let ids: Vec<&str> = deliveries.iter().map(|it| text(&it["id"])).collect();
-        let told: Vec<Told> = ids.iter().filter_map(|it| told.remove(*it)).collect();
-        assert_eq!(told.len(), ids.len(), "not everything arrived that is said to have");
-        check_told(asked, &request, &told);
+        let seen: Vec<Received> = ids.iter().filter_map(|it| seen.remove(*it)).collect();
+        assert_eq!(seen.len(), ids.len(), "a delivered delivery did not arrive");
+        check_events(tracked, &request, &seen);
 
         count.n_requests += 1;
-        count.n_answers += asked.answers.len();
+        count.n_answers += tracked.answers.len();
         count.n_completed += usize::from(request["outcome"] == "completed");
         count.n_cancelled += usize::from(request["outcome"] == "cancelled");
         count.n_timed_out += usize::from(request["outcome"] == "timed_out");
     }
-    assert!(told.is_empty(), "{} deliveries that nobody knows", told.len());
+    assert!(seen.is_empty(), "{} arrived deliveries belong to no request", seen.len());
     count
 }
 
-/// Everything that arrived, by delivery: always the same bytes under one signed name.
-fn arrived(receiver: &Receiver, secret: &str) -> BTreeMap<String, Told> {
-    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+/// Everything that arrived, by delivery. All attempts of a delivery have the same bytes.
+fn arrived(receiver: &Receiver, secret: &str) -> BTreeMap<String, Received> {
+    let mut all: BTreeMap<String, Received> = BTreeMap::new();
     for arrived in receiver.arrived() {
         let name = |name| arrived.header(name);
         assert!(verify_standard(
@@ -137,72 +142,73 @@ fn arrived(receiver: &Receiver, secret: &str) -> BTreeMap<String, Told> {
         let event: Value = serde_json::from_slice(&arrived.body).expect("JSON");
         assert_eq!(event["type"], name("answerback-event"));
         let id = name("webhook-id").to_owned();
-        let told = all.entry(id).or_insert(Told { event, arrivals: Vec::new() });
-        if let Some(before) = told.arrivals.first() {
+        let seen = all.entry(id).or_insert(Received { event, arrivals: Vec::new() });
+        if let Some(before) = seen.arrivals.first() {
             assert_eq!(before.body, arrived.body);
         }
         let attempt = name("answerback-attempt");
-        let is_new = told.arrivals.iter().all(|it| it.header("answerback-attempt") != attempt);
-        assert!(is_new, "attempt {attempt} came twice: {}", told.event);
-        told.arrivals.push(arrived);
+        let is_new = seen.arrivals.iter().all(|it| it.header("answerback-attempt") != attempt);
+        assert!(is_new, "attempt {attempt} came twice: {}", seen.event);
+        seen.arrivals.push(arrived);
     }
     let events: BTreeSet<&str> = all.values().map(|it| text(&it.event["id"])).collect();
-    assert_eq!(events.len(), all.len(), "an event came under two names");
+    assert_eq!(events.len(), all.len(), "an event has two deliveries");
     all
 }
 
-/// The request is as its sender and recipients were told.
-fn check_end(asked: &Asked, request: &Value) {
-    let is_complete = asked.answers.len() == asked.emails.len();
-    assert!(!(is_complete && asked.is_cancelled), "{request}");
+/// Checks that the request ended as its clients were informed.
+fn check_end(tracked: &TrackedRequest, request: &Value) {
+    let is_complete = tracked.answers.len() == tracked.emails.len();
+    assert!(!(is_complete && tracked.is_cancelled), "{request}");
     let outcome = match () {
         () if is_complete => json!("completed"),
-        () if asked.is_cancelled => json!("cancelled"),
-        () if asked.has_deadline() => json!("timed_out"),
+        () if tracked.is_cancelled => json!("cancelled"),
+        () if tracked.has_deadline() => json!("timed_out"),
         () => Value::Null,
     };
     assert_eq!(request["outcome"], outcome, "{request}");
     if outcome == "timed_out" {
         assert_eq!(request["finished_at"], request["deadline"]);
     }
-    if !asked.is_once() {
-        check_responses(asked, request);
+    if !tracked.is_once() {
+        check_responses(tracked, request);
     }
 }
 
-/// Every answer that was acknowledged is there, and no other.
-fn check_responses(asked: &Asked, told: &Value) {
-    let responses = told["responses"].as_array().expect("a list");
-    assert_eq!(responses.len(), asked.emails.len());
+/// Checks that the responses are exactly the acknowledged answers.
+fn check_responses(tracked: &TrackedRequest, received: &Value) {
+    let responses = received["responses"].as_array().expect("a list");
+    assert_eq!(responses.len(), tracked.emails.len());
     for (row, response) in responses.iter().enumerate() {
-        match asked.answers.get(&row) {
-            Some(answer) => assert!(stands(response, answer), "{told} after {answer}"),
-            None => assert_eq!(response["option"], Value::Null, "{told}"),
+        match tracked.answers.get(&row) {
+            Some(answer) => assert!(matches(response, answer), "{received} after {answer}"),
+            None => assert_eq!(response["option_value"], Value::Null, "{received}"),
         }
     }
 }
 
-/// The receiver was told the same.
-fn check_told(asked: &mut Asked, request: &Value, told: &[Told]) {
+/// Checks that the receiver got the same answers and the same end.
+fn check_events(tracked: &mut TrackedRequest, request: &Value, received: &[Received]) {
     let mut rows = BTreeSet::new();
-    for Told { event, arrivals } in told {
+    for Received { event, arrivals } in received {
         let data = &event["data"];
-        assert_eq!(data["request_id"], *asked.id);
+        assert_eq!(data["request_id"], *tracked.id);
         match text(&event["type"]) {
             "request.created" => assert_eq!(data["status"], "pending"),
             "request.answered" => {
                 let response = &data["responses"][0];
-                let mut answers = asked.answers.iter();
-                let row = answers.find(|(_, answer)| stands(response, answer));
-                let (row, _) = row.unwrap_or_else(|| panic!("nobody said {event}"));
-                assert!(rows.insert(*row), "told once more by {event}");
+                let mut answers = tracked.answers.iter();
+                let row = answers.find(|(_, answer)| matches(response, answer));
+                let (row, _) =
+                    row.unwrap_or_else(|| panic!("no client sent the answer in {event}"));
+                assert!(rows.insert(*row), "a second event for the same answer: {event}");
             }
             _ => {
-                asked.saw(data);
-                check_responses(asked, data);
-                assert!(asked.result.as_ref().is_none_or(|it| it == data), "{event}");
+                tracked.saw(data);
+                check_responses(tracked, data);
+                assert!(tracked.result.as_ref().is_none_or(|it| it == data), "{event}");
                 if data["outcome"] == "timed_out" {
-                    assert!(arrivals.iter().all(|it| asked.deadline <= it.at), "early: {event}");
+                    assert!(arrivals.iter().all(|it| tracked.deadline <= it.at), "early: {event}");
                 }
                 assert_eq!(data["outcome"], request["outcome"]);
             }
@@ -210,11 +216,11 @@ fn check_told(asked: &mut Asked, request: &Value, told: &[Told]) {
     }
 }
 
-/// The events that the callback of this request is to be told of, by name.
-fn events(asked: &Asked, request: &Value) -> Vec<&'static str> {
+/// The types of events that the callback of this request must receive.
+fn expected_events(tracked: &TrackedRequest, request: &Value) -> Vec<&'static str> {
     let mut events = Vec::new();
-    if asked.body["callback"]["events"].as_array().expect("a list").len() > 2 {
-        events.extend(vec!["request.answered"; asked.answers.len()]);
+    if tracked.body["callback"]["events"].as_array().expect("a list").len() > 2 {
+        events.extend(vec!["request.answered"; tracked.answers.len()]);
         events.push("request.created");
     }
     match text(&request["status"]) {
@@ -226,19 +232,19 @@ fn events(asked: &Asked, request: &Value) -> Vec<&'static str> {
     events
 }
 
-/// The deliveries that there are, which are all on one page.
-async fn deliveries(door: &Door, asked: &Asked) -> Vec<Value> {
-    let path = format!("/v1/deliveries?request_id={}", asked.id);
-    let (_, list) = door.call(Method::GET, &path, &[], &Value::Null).await;
+/// The deliveries of a request. They fit on one page.
+async fn deliveries(endpoint: &Endpoint, tracked: &TrackedRequest) -> Vec<Value> {
+    let path = format!("/v1/deliveries?request_id={}", tracked.id);
+    let (_, list) = endpoint.call(Method::GET, &path, &[], &Value::Null).await;
     list["data"].as_array().expect("a list").clone()
 }
 
-/// The identifiers of all requests that there are.
-async fn listed(door: &Door) -> BTreeSet<String> {
+/// The ids of all requests.
+async fn listed(endpoint: &Endpoint) -> BTreeSet<String> {
     let (mut ids, mut cursor) = (BTreeSet::new(), String::new());
     loop {
         let path = format!("/v1/requests?limit=100{cursor}");
-        let (_, page) = door.call(Method::GET, &path, &[], &Value::Null).await;
+        let (_, page) = endpoint.call(Method::GET, &path, &[], &Value::Null).await;
         let data = page["data"].as_array().expect("a list");
         ids.extend(data.iter().map(|it| text(&it["id"]).to_owned()));
         let Some(next) = page["next_cursor"].as_str() else { return ids };
@@ -247,7 +253,7 @@ async fn listed(door: &Door) -> BTreeSet<String> {
 }
 
 impl Count {
-    /// Adds what another folder's count was.
+    /// Adds the totals of another folder.
     pub(crate) fn add(&mut self, other: &Self) {
         self.n_kills += other.n_kills;
         self.n_early_kills += other.n_early_kills;
@@ -260,8 +266,8 @@ impl Count {
         self.n_repeats += other.n_repeats;
         self.n_duplicates += other.n_duplicates;
         self.n_lost_calls += other.n_lost_calls;
-        self.n_woken += other.n_woken;
-        self.seconds_to_rest = self.seconds_to_rest.max(other.seconds_to_rest);
+        self.n_recreated += other.n_recreated;
+        self.seconds_to_idle = self.seconds_to_idle.max(other.seconds_to_idle);
     }
 }
 

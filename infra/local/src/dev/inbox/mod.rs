@@ -1,17 +1,17 @@
-//! The built-in receiver: does what a customer's would do, and shows what arrived.
+//! The built-in receiver: verifies callbacks as a customer's receiver would, and shows them.
 //!
-//! | call | answer |
-//! |------|--------|
-//! | `POST /inbox…` | 204, or what `?status=503` asks for, so that retries can be tried out |
-//! | `HEAD /inbox…` | 204, for the look that is taken before a request is stored |
-//! | `GET /inbox…`  | what arrived, newest first: a page, or JSON where that is accepted |
+//! | call | response |
+//! |------|----------|
+//! | `POST /inbox…` | 204, or the status in `?status=503`, to try out retries |
+//! | `HEAD /inbox…` | 204, for the probe of a callback URL |
+//! | `GET /inbox…`  | the received callbacks, newest first, as a page or as JSON |
 
 mod page;
 mod signature;
 
 use answerback::{
     api::http::header,
-    domain::{Account, AccountId, Channel, Owner},
+    domain::{Account, AccountId, Channel, Owner, Webhook},
     platform::{Clock, Vault},
     store::{Listed, Store, keys},
 };
@@ -34,63 +34,67 @@ use crate::System;
 
 use signature::Unverified;
 
-/// The largest callback that is taken: more than we ever send.
+/// The largest accepted callback. The service never sends one this large.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// How much of a body is kept for showing.
+/// The part of a body that is kept and shown.
 const SHOWN_BYTES_MAX: usize = 64 * 1024;
-/// Callbacks of older channels are taken for forged.
+/// Channels whose secrets are tried. Callbacks of older channels count as forged.
 const CHANNELS_MAX: i32 = 100;
-/// Older ones are forgotten.
-const RECEIVED_MAX: usize = 200;
+/// Callbacks that are kept. Older ones are dropped.
+const CALLBACKS_MAX: usize = 200;
 
-/// What arrived.
+/// The received callbacks.
 pub(super) struct Inbox {
     store: Store,
     vault: Vault,
     clock: Clock,
     account: AccountId,
-    received: Mutex<VecDeque<Arc<Arrival>>>,
+    received: Mutex<VecDeque<Arc<Callback>>>,
 }
 
-/// One callback as it arrived.
+/// A received callback.
 #[derive(Serialize)]
-struct Arrival {
+struct Callback {
     received_at: Timestamp,
     path: String,
-    /// What kind of event it tells of.
+    /// The type of its event.
     event: Option<String>,
     delivery_id: Option<String>,
     attempt: Option<u32>,
-    /// What we answered.
+    /// The status of our response.
     status: u16,
     verified: bool,
-    /// Why it is not verified.
+    /// The reason why it is not verified.
     problem: Option<Unverified>,
-    body: Shown,
+    body: ShownBody,
 }
 
-/// A body as it is shown.
-enum Shown {
-    /// As it came, in the order in which it came.
+/// The body of a callback, as the inbox shows it.
+enum ShownBody {
+    /// The JSON as it was sent, with its members in the same order.
     Json(Box<RawValue>),
-    /// Not JSON, or cut.
+    /// Anything else, or truncated JSON.
     Text(String),
 }
 
-/// What a caller may ask of the inbox.
+/// The query parameters of the inbox.
 #[derive(Deserialize)]
-pub(super) struct Wishes {
+pub(super) struct Parameters {
+    /// The status to respond with.
     status: Option<u16>,
+    /// Seconds between reloads of the page. 0 turns them off.
     refresh: Option<u32>,
 }
 
 impl Inbox {
-    /// An empty one, for callbacks that are signed with a secret of `account` or its channels.
+    /// An empty inbox for callbacks that are signed with a secret of `account`, its channels or its
+    /// webhooks.
     pub(super) fn new(system: &System, account: AccountId) -> Self {
         let System { store, vault, clock, .. } = system.clone();
         Self { store, vault, clock, account, received: Mutex::default() }
     }
 
+    /// Verifies and keeps a callback that is responded to with `status`.
     async fn receive(
         &self,
         uri: &Uri,
@@ -99,7 +103,7 @@ impl Inbox {
         status: u16,
     ) -> anyhow::Result<()> {
         let now = self.clock.now();
-        // Read anew each time: the secret may have been rotated.
+        // Read on every callback, because a secret may have been rotated.
         let account: Option<Account> = self.store.get(keys::account(self.account)).await?;
         let channels = self
             .store
@@ -109,16 +113,16 @@ impl Inbox {
         let mut webhooks = self.store.webhooks(Owner::live(self.account)).await?;
         webhooks.extend(self.store.webhooks(Owner::test(self.account)).await?);
         let secrets = account.iter().map(|it| &it.secrets);
-        let secrets = secrets.chain(channels.iter().map(|it| &it.secrets));
-        let secrets = secrets.chain(webhooks.iter().map(|it| &it.secrets));
+        let secrets = secrets.chain(channels.iter().map(Channel::secrets));
+        let secrets = secrets.chain(webhooks.iter().map(Webhook::secrets));
         let mut texts = Vec::new();
         for secret in secrets.flat_map(|it| it.live(now)) {
             texts.push(self.vault.open(self.account, secret, now).await?);
         }
         let secrets: Vec<_> = texts.iter().collect();
-        let verified = signature::check(&secrets, headers, body, now);
+        let verified = signature::verify(&secrets, headers, body, now);
         let text = |name| header(headers, name).map(str::to_owned);
-        let received = Arrival {
+        let received = Callback {
             received_at: now,
             path: uri.path_and_query().map_or(String::new(), ToString::to_string),
             event: text("answerback-event"),
@@ -127,44 +131,45 @@ impl Inbox {
             status,
             verified: verified.is_ok(),
             problem: verified.err(),
-            body: Shown::of(body),
+            body: ShownBody::of(body),
         };
         let mut all = self.received.lock().expect("no holder panics");
         all.push_front(Arc::new(received));
-        all.truncate(RECEIVED_MAX);
+        all.truncate(CALLBACKS_MAX);
         Ok(())
     }
 
-    /// Newest first.
-    fn received(&self) -> Vec<Arc<Arrival>> {
+    /// The received callbacks, newest first.
+    fn received(&self) -> Vec<Arc<Callback>> {
         self.received.lock().expect("no holder panics").iter().cloned().collect()
     }
 }
 
-/// Answers whatever comes to the inbox.
-pub(super) async fn answer(
+/// Responds to any call to the inbox.
+pub(super) async fn respond(
     State(inbox): State<Arc<Inbox>>,
-    wishes: Result<Query<Wishes>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Ok(Query(wishes)) = wishes else {
-        return (StatusCode::BAD_REQUEST, "`status` and `refresh` are numbers\n").into_response();
+    let Ok(Query(parameters)) = parameters else {
+        return (StatusCode::BAD_REQUEST, "`status` and `refresh` must be numbers\n")
+            .into_response();
     };
     match method {
         Method::HEAD => StatusCode::NO_CONTENT.into_response(),
-        Method::GET => show(&inbox.received(), &headers, wishes.refresh),
+        Method::GET => show(&inbox.received(), &headers, parameters.refresh),
         Method::POST => {
-            let status = wishes.status.map_or(Ok(StatusCode::NO_CONTENT), StatusCode::from_u16);
+            let status = parameters.status.map_or(Ok(StatusCode::NO_CONTENT), StatusCode::from_u16);
             let Some(status) = status.ok().filter(|it| !it.is_informational()) else {
-                let text = "`status` must be a final HTTP status\n";
+                let text = "`status` must be an HTTP status from 200 to 999\n";
                 return (StatusCode::BAD_REQUEST, text).into_response();
             };
             if let Err(err) = inbox.receive(&uri, &headers, &body, status.as_u16()).await {
                 let error: &(dyn std::error::Error + 'static) = err.as_ref();
-                tracing::error!(error, "the inbox could not read the account's secrets");
+                tracing::error!(error, "could not read the account's secrets");
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
             status.into_response()
@@ -173,16 +178,16 @@ pub(super) async fn answer(
     }
 }
 
-fn show(received: &[Arc<Arrival>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
+fn show(received: &[Arc<Callback>], headers: &HeaderMap, refresh: Option<u32>) -> Response {
     let accepted = header(headers, "accept").unwrap_or_default();
     if accepted.contains("application/json") {
-        // Not by way of a `Value`, which takes some names in what arrived for its own.
+        // Not through a `Value`: serde_json reserves some member names that a body may contain.
         return axum::Json(BTreeMap::from([("data", received)])).into_response();
     }
     page::render(received, refresh)
 }
 
-impl Shown {
+impl ShownBody {
     fn of(body: &[u8]) -> Self {
         if body.len() <= SHOWN_BYTES_MAX
             && let Ok(value) = serde_json::from_slice(body)
@@ -191,12 +196,12 @@ impl Shown {
         }
         let head = String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES_MAX)]);
         let more = body.len().saturating_sub(SHOWN_BYTES_MAX);
-        let note = if more > 0 { format!("\n… and {more} bytes more") } else { String::new() };
+        let note = if more > 0 { format!("\n… {more} more bytes") } else { String::new() };
         Self::Text(format!("{head}{note}"))
     }
 }
 
-impl Serialize for Shown {
+impl Serialize for ShownBody {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Json(value) => value.serialize(serializer),
@@ -212,9 +217,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_arrived_is_shown_with_whatever_names_it_has() {
+    async fn reserved_json_names_are_shown_unchanged() {
         const BODY: &str = r#"{"$serde_json::private::RawValue":1}"#;
-        let received = Arrival {
+        let received = Callback {
             received_at: Timestamp::UNIX_EPOCH,
             path: "/inbox".to_owned(),
             event: None,
@@ -223,12 +228,13 @@ mod tests {
             status: 204,
             verified: true,
             problem: None,
-            body: Shown::of(BODY.as_bytes()),
+            body: ShownBody::of(BODY.as_bytes()),
         };
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(axum::http::header::ACCEPT, json)]);
         let response = show(&[Arc::new(received)], &headers, None);
-        let body = to_bytes(response.into_body(), BODY_BYTES_MAX).await.expect("it is all here");
+        let body =
+            to_bytes(response.into_body(), BODY_BYTES_MAX).await.expect("the body is in memory");
         let text = std::str::from_utf8(&body).expect("JSON is UTF-8");
         assert!(text.starts_with(r#"{"data":[{"#) && text.contains(BODY), "{text}");
     }

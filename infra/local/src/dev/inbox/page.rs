@@ -1,29 +1,29 @@
-//! The inbox as a page: no script, nothing from elsewhere, and whatever arrived escaped.
+//! The inbox as a page: no script, no external resources, and all received text escaped.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::{Arrival, RECEIVED_MAX, Shown};
+use super::{CALLBACKS_MAX, Callback, ShownBody};
 
-/// How often the page loads itself anew, unless the reader says otherwise.
+/// Default interval between reloads of the page.
 const REFRESH_SECONDS: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
 struct Page<'a> {
-    received: &'a [Arc<Arrival>],
-    /// None: the page stands still.
+    received: &'a [Arc<Callback>],
+    /// `None`: the page does not reload.
     refresh_seconds: Option<u32>,
-    n_kept_max: usize,
+    callbacks_max: usize,
 }
 
-/// Shows this, newest first; `refresh` is what the reader asked for, 0 for never.
-pub(super) fn render(received: &[Arc<Arrival>], refresh: Option<u32>) -> Response {
+/// Renders callbacks, newest first. `refresh` is the interval that the reader asked for.
+pub(super) fn render(received: &[Arc<Callback>], refresh: Option<u32>) -> Response {
     let seconds = refresh.unwrap_or(REFRESH_SECONDS);
     let refresh_seconds = (seconds > 0).then_some(seconds);
-    let page = Page { received, refresh_seconds, n_kept_max: RECEIVED_MAX };
+    let page = Page { received, refresh_seconds, callbacks_max: CALLBACKS_MAX };
     let headers = [
         ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
         ("cache-control", "no-store"),
@@ -31,25 +31,25 @@ pub(super) fn render(received: &[Arc<Arrival>], refresh: Option<u32>) -> Respons
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
     ];
-    (headers, Html(page.render().expect("a string takes everything"))).into_response()
+    (headers, Html(page.render().expect("writing to a string does not fail"))).into_response()
 }
 
-impl Arrival {
-    /// When it came, as people read it.
+impl Callback {
+    /// The time of arrival, for display.
     fn time(&self) -> String {
         self.received_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
     }
 
     fn text(&self) -> String {
         match &self.body {
-            Shown::Json(value) => indented(value.get()),
-            Shown::Text(text) => text.clone(),
+            ShownBody::Json(value) => indent(value.get()),
+            ShownBody::Text(text) => text.clone(),
         }
     }
 }
 
-/// JSON on many lines, its members left in the order in which they came.
-fn indented(json: &str) -> String {
+/// Indents JSON and keeps the order of its members.
+fn indent(json: &str) -> String {
     let mut text = String::with_capacity(2 * json.len());
     let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
     let mut rest = json.chars().peekable();
@@ -103,9 +103,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_arrived_is_text_on_the_page() {
+    fn received_html_is_escaped_on_the_page() {
         let evil = "</pre><script>alert(1)</script>".to_owned();
-        let received = Arrival {
+        let received = Callback {
             received_at: Timestamp::UNIX_EPOCH,
             path: evil.clone(),
             event: Some(evil.clone()),
@@ -114,20 +114,20 @@ mod tests {
             status: 204,
             verified: true,
             problem: None,
-            body: Shown::Text(evil),
+            body: ShownBody::Text(evil),
         };
         let received = [Arc::new(received)];
-        let page = Page { received: &received, refresh_seconds: Some(5), n_kept_max: 200 };
-        let page = page.render().expect("a string takes everything");
+        let page = Page { received: &received, refresh_seconds: Some(5), callbacks_max: 200 };
+        let page = page.render().expect("writing to a string does not fail");
         assert_eq!(page.matches("alert(1)").count(), 4);
         assert!(!page.contains("<script") && page.contains("&#60;script"));
     }
 
     #[test]
-    fn json_is_indented_and_its_order_kept() {
+    fn json_is_indented_with_members_in_order() {
         let json = "{\"b\" :\n {} ,\"a\": [ ], \"c\":[1,{\"\\\\\\\",: {\":\" [\"}]}";
         let expected = "{\n  \"b\": {},\n  \"a\": [],\n  \"c\": [\n    1,\n    {\n      \
                         \"\\\\\\\",: {\": \" [\"\n    }\n  ]\n}";
-        assert_eq!(indented(json), expected);
+        assert_eq!(indent(json), expected);
     }
 }

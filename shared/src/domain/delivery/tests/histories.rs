@@ -52,7 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
 fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
     match step {
         Step::Start { stale, op } => {
-            match delivery.start(delivery.attempt.saturating_sub(stale), now, op) {
+            match delivery.start(delivery.attempt.saturating_sub(stale), now, op, LEASE) {
                 Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
                 Start::Early(at) => {
                     assert!(now < at, "early, but not before {at}");
@@ -80,10 +80,10 @@ fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
 fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
-            let again = after.start(after.attempt, now, op);
+            let again = after.start(after.attempt, now, op, LEASE);
             matches!((after.state, again), (DeliveryState::Leased { .. }, Start::Mine))
                 || matches!(
-                    (after.state, after.start(0, now, op)),
+                    (after.state, after.start(0, now, op, LEASE)),
                     (DeliveryState::Done { .. }, Start::Nothing)
                 )
         }
@@ -194,7 +194,7 @@ proptest! {
             let Some(due_at) = delivery.due_at else { break };
             clock = clock.max(due_at);
             let op = OpId(op);
-            delivery = match delivery.start(delivery.attempt, clock, op) {
+            delivery = match delivery.start(delivery.attempt, clock, op, LEASE) {
                 Start::Attempt(next) if dies => *next,
                 Start::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it is theirs"),
                 Start::GiveUp(next) => *next,

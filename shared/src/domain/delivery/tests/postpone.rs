@@ -24,7 +24,7 @@ fn what_is_held_spends_nothing_and_is_attempted_afterwards() {
     assert_eq!(waiting.held, Duration::from_secs(59));
     assert_eq!(waiting.hold(1, at(130), at(119)), None, "it is held already");
     assert_eq!(waiting.hold(0, at(130), at(120)), None, "a hint that is stale");
-    assert_eq!(waiting.start(1, at(119), OTHER), Start::Early(at(120)));
+    assert_eq!(waiting.start(1, at(119), OTHER, LEASE), Start::Early(at(120)));
     assert_eq!(started(&waiting, at(120), OTHER).attempt, 2);
 
     // Too long for a hint: the sweep finds it.
@@ -41,6 +41,21 @@ fn what_runs_is_not_held_and_what_its_worker_left_is() {
     let done = finished(&mine, AttemptVerdict::Accepted, at(1), ME);
     assert_eq!(done.hold(1, at(999), at(47)), None);
     assert_eq!(done.change_lane(1, at(47)), None);
+}
+
+#[test]
+fn ready_delivery_is_one_that_start_leases() {
+    let leased = started(&delivery(), at(0), ME);
+    let failed = finished(&leased, RETRY, at(1), ME);
+    let starts_max = failed.retry().starts_max();
+    let crashing = Delivery { starts: starts_max, ..failed.clone() };
+    let done = finished(&leased, AttemptVerdict::Accepted, at(1), ME);
+    for it in [delivery(), leased, failed, crashing, done] {
+        for (expected, second) in [(0, 0), (1, 0), (1, 46), (1, 47), (1, 500), (2, 500)] {
+            let is_leased = matches!(it.start(expected, at(second), OTHER), Start::Attempt(_));
+            assert_eq!(it.is_ready(expected, at(second)), is_leased, "{expected} {second} {it:?}");
+        }
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl World {
                 let ends_at = self.clock + Duration::from_millis(FUNCTION_MILLIS);
                 self.workers[who] = Worker { op: self.n_ops, ends_at, ..<_>::default() };
                 let expected = self.stored.attempt.saturating_sub(stale);
-                match self.stored.start(expected, now, OpId(self.n_ops)) {
+                match self.stored.start(expected, now, OpId(self.n_ops), LEASE) {
                     Start::Attempt(next) => Phase::Starting { next, gives_up: false },
                     Start::GiveUp(next) => Phase::Starting { next, gives_up: true },
                     Start::Early(_) | Start::Nothing => Phase::Idle,
@@ -103,7 +103,7 @@ impl World {
             (Phase::Starting { next, gives_up }, Move::Go(_)) => {
                 if self.save(&next) && !gives_up {
                     assert_eq!(self.n_attempting(), 0, "two attempt it at once");
-                    assert_eq!(self.stored.start(0, now, op), Start::Mine);
+                    assert_eq!(self.stored.start(0, now, op, LEASE), Start::Mine);
                     self.seen.n_attempts += 1;
                     assert_eq!(self.stored.attempt, self.seen.n_attempts);
                     Phase::Attempting

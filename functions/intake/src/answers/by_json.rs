@@ -1,0 +1,43 @@
+//! `POST /v1/answers/{token}`.
+
+use answerback::{
+    api::{FieldError, Problem, body, http::Json, views},
+    service::{answering::Asked, requests::refused},
+};
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse as _, Response},
+};
+use serde::Serialize;
+
+use super::{problem, read, record};
+use crate::App;
+
+#[derive(Serialize)]
+struct RecordedView<'a> {
+    response: Option<views::ResponseView<'a>>,
+    status: &'static str,
+}
+
+/// Answers by JSON.
+pub(crate) async fn answer_by_json(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    Json(body): Json,
+) -> Result<Response, Problem> {
+    let asked = app.core.find_asked(&token).await?.ok_or_else(Problem::not_found)?;
+    let answer = body::read(body, |it| Some(read(it)))?;
+    let row = asked.row;
+    let answer = asked.request.question.fit(answer).map_err(|misfits| {
+        // A recipient who is too late gets that refusal, whatever else is wrong.
+        match asked.refusal(app.core.now()) {
+            Some(refusal) => refused(&asked.request, Some(row), &refusal),
+            None => Problem::invalid(misfits.iter().map(FieldError::from).collect()),
+        }
+    })?;
+    let request =
+        record(&app, asked.request, row, &answer).await.map_err(|err| problem(err, Some(row)))?;
+    let asked = Asked { request, row };
+    let status = views::request_status(&asked.request);
+    Ok(axum::Json(RecordedView { response: asked.response(), status }).into_response())
+}

@@ -1,0 +1,89 @@
+//! Answers: read from a body, recorded in a request. The holder of an answer link sends them by the
+//! page's form ([`by_form`]) or by JSON ([`by_json`]); a sender records them for a recipient.
+
+mod by_form;
+mod by_json;
+
+pub(crate) use by_form::answer_by_form;
+pub(crate) use by_json::answer_by_json;
+
+use std::collections::BTreeMap;
+
+use answerback::{
+    api::{
+        Problem,
+        body::{Member, Object},
+    },
+    domain::{
+        Answer, Request,
+        question::{FieldValue, VALUE_CHARS_MAX},
+        request::Refusal,
+    },
+    service::requests::{log_step, refused},
+    store::AdvanceError,
+};
+use serde_json::Value;
+
+use crate::App;
+
+/// The error of an answer that was not recorded.
+pub(crate) type NotRecorded = AdvanceError<Box<RefusedAnswer>>;
+
+/// A refusal, with the request as it was then.
+#[derive(Debug)]
+pub(crate) struct RefusedAnswer {
+    request: Request,
+    refusal: Refusal,
+}
+
+/// Records an answer that fits its question, and sends the hint to notify subscribers.
+pub(crate) async fn record(
+    app: &App,
+    request: Request,
+    row: usize,
+    answer: &Answer,
+) -> Result<Request, NotRecorded> {
+    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let request = app
+        .core
+        .advance(request, |it| {
+            it.answer(row, answer, subscriptions, now, op)
+                .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
+        })
+        .await?;
+    app.core.hints.send_for_request(&request).await;
+    log_step(&request, op, "recorded an answer");
+    Ok(request)
+}
+
+/// The problem of an answer that was not recorded. It shows the recorded answer of `shown_row`.
+pub(crate) fn problem(err: NotRecorded, shown_row: Option<usize>) -> Problem {
+    err.map_refused(|it| refused(&it.request, shown_row, &it.refusal)).into()
+}
+
+/// Reads the members of an answer: option and fields.
+pub(crate) fn read(body: &mut Object<'_>) -> Answer {
+    let option = body.text("option", 0..=VALUE_CHARS_MAX);
+    let mut fields = BTreeMap::new();
+    let members = body.item("fields").map(|it| it.into_object().into_members());
+    for Member { name, item } in members.into_iter().flatten() {
+        match field_value(&item.value) {
+            Some(value) => _ = fields.insert(name, value),
+            None if item.value.is_null() => (),
+            None => item.error("must be a string, a number or a boolean"),
+        }
+    }
+    Answer { option, fields }
+}
+
+/// A JSON value as a value of a field, if it can be one.
+pub(crate) fn field_value(value: &Value) -> Option<FieldValue> {
+    match value {
+        Value::String(text) => Some(FieldValue::Text(text.clone())),
+        Value::Bool(toggle) => Some(FieldValue::Toggle(*toggle)),
+        Value::Number(number) => number.as_f64().map(FieldValue::Number),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -1,0 +1,189 @@
+//! Callbacks that callers ask for: the receiver's settings, and the check of its URL.
+
+mod headers;
+
+use answerback::{
+    api::{
+        Problem,
+        body::{Object, must_be_one_of},
+        http::{CalledHost, header},
+    },
+    domain::{
+        CallbackUrl, Profile, RequestEvent,
+        delivery::{BearerToken, Receiver},
+        limits::BEARER_TOKEN_CHARS_MAX,
+        request::Callback,
+        retry::{
+            DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, RETRIES_MAX, RetryPolicy,
+            TIMEOUT_SECONDS_MAX as ATTEMPT_SECONDS_MAX,
+        },
+    },
+    egress::Failure,
+};
+use axum::http::HeaderMap;
+use serde_json::Value;
+
+use crate::App;
+
+/// The member with a callback's URL.
+pub(crate) const URL: &str = "callback_url";
+/// The member with its other settings.
+const SETTINGS: &str = "callback";
+
+/// Checks a receiver by a call, or its URL and addresses alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Call the receiver.
+    Run,
+    /// Only look up its addresses.
+    Skip,
+}
+
+/// The object that a callback reports on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A request, which has several events to subscribe to.
+    Request,
+    /// A posted event.
+    Event,
+}
+
+/// A callback as its sender describes it.
+pub(crate) struct CallbackBody {
+    pub(crate) receiver: Receiver,
+    /// The events to send, if not those of the profile.
+    events: Option<Vec<RequestEvent>>,
+    pub(crate) probe: Probe,
+}
+
+impl CallbackBody {
+    /// The callback of a request.
+    pub(crate) fn into_callback(self) -> Callback {
+        let usual = || self.receiver.profile.spec().events.to_vec();
+        Callback { events: self.events.unwrap_or_else(usual), receiver: self.receiver }
+    }
+}
+
+/// Reads the callback.
+pub(crate) fn read(body: &mut Object<'_>, source: Source) -> Option<CallbackBody> {
+    let url = url(body);
+    if body.has(SETTINGS) && url.is_none() {
+        body.error(URL, "is required with `callback`");
+    }
+    let callback = body.object_or_empty(SETTINGS, |settings| {
+        let events = match source {
+            Source::Request => events(settings),
+            Source::Event => None,
+        };
+        let probe = probe(settings);
+        CallbackBody {
+            receiver: receiver(settings, url.clone().unwrap_or_default()),
+            events,
+            probe,
+        }
+    });
+    url.map(|_| callback)
+}
+
+/// Reads the URL; [`check`] applies the rules for URLs.
+fn url(body: &mut Object<'_>) -> Option<String> {
+    let item = body.item(URL)?;
+    if let Value::String(url) = item.value {
+        return Some(url);
+    }
+    item.error("must be a string");
+    Some(String::new())
+}
+
+/// Reads whether to call the receiver.
+pub(crate) fn probe(settings: &mut Object<'_>) -> Probe {
+    if settings.flag("probe").unwrap_or(true) { Probe::Run } else { Probe::Skip }
+}
+
+/// Reads the settings of the receiver at `url`.
+pub(crate) fn receiver(settings: &mut Object<'_>, url: String) -> Receiver {
+    let profiles = Profile::ALL.map(|it| (it.spec().name, it));
+    let profile = settings.word("profile", &profiles).unwrap_or(Profile::Standard);
+    let spec = profile.spec();
+    let timeout = settings.integer("timeout_seconds", 1..=ATTEMPT_SECONDS_MAX);
+    Receiver {
+        url,
+        profile,
+        timeout_seconds: timeout.unwrap_or(spec.timeout_seconds),
+        body: settings.word("body", &profiles),
+        signature: settings.word("signature", &profiles),
+        headers: headers::read(settings),
+        retry: retry(settings, spec.retry()),
+        bearer_token: bearer_token(settings),
+    }
+}
+
+fn events(settings: &mut Object<'_>) -> Option<Vec<RequestEvent>> {
+    settings.distinct("events", 1..=RequestEvent::ALL.len(), |value| {
+        let event = value.as_str().and_then(RequestEvent::parse);
+        event.ok_or_else(|| must_be_one_of(&RequestEvent::ALL.map(RequestEvent::as_str)))
+    })
+}
+
+fn retry(settings: &mut Object<'_>, usual: RetryPolicy) -> RetryPolicy {
+    settings.object_or_empty("retry", |retry| {
+        let delays = retry.list("delays_seconds", 0..=RETRIES_MAX);
+        let delays = delays.map(|delays| {
+            let range = DELAY_SECONDS_MIN..=DELAY_SECONDS_MAX;
+            delays.iter().filter_map(|it| it.integer(range.clone())).collect()
+        });
+        let jitter = retry.number("jitter").unwrap_or(usual.jitter);
+        if !(0.0..=1.0).contains(&jitter) {
+            retry.error("jitter", "must be from 0 to 1");
+        }
+        RetryPolicy { delays_seconds: delays.unwrap_or(usual.delays_seconds), jitter }
+    })
+}
+
+fn bearer_token(settings: &mut Object<'_>) -> Option<BearerToken> {
+    let token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX)?;
+    if !token.bytes().all(|it| it.is_ascii_graphic()) {
+        settings.error("bearer_token", "must be ASCII without spaces");
+    }
+    Some(BearerToken(token))
+}
+
+/// Refuses a receiver if its URL, the member called `name`, breaks a rule, or if the probe fails.
+pub(crate) async fn check(
+    app: &App,
+    receiver: &Receiver,
+    name: &str,
+    probe: Probe,
+    host: &CalledHost,
+) -> Result<(), Problem> {
+    let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
+    let mut rules = app.rules.clone();
+    if !rules.development {
+        rules.own_host = Some(own_host(app, host));
+    }
+    let url = CallbackUrl::parse(&receiver.url, &rules);
+    let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
+    let (checked, failed) = match probe {
+        Probe::Run => (app.egress.probe(&url).await, "did not respond to the probe"),
+        Probe::Skip => (app.egress.check(&url).await, "is not allowed"),
+    };
+    checked.map_err(|Failure { message, .. }| refused(format!("{failed}: {message}")))
+}
+
+/// Our own host name. Callbacks must not lead back to it.
+fn own_host(app: &App, host: &CalledHost) -> String {
+    let base = app.public_base_url.as_deref().and_then(|it| it.split_once("://"));
+    let authority = base.map_or(host.0.as_str(), |(_, rest)| rest);
+    let name = authority.split('/').next().unwrap_or(authority);
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+    // A trailing dot means the same host. URLs of callbacks never have one.
+    name.strip_suffix('.').unwrap_or(name).to_owned()
+}
+
+/// The address of the API for links: the configured one, or the one that the caller used.
+pub(crate) fn base_url(app: &App, headers: &HeaderMap, host: &CalledHost) -> String {
+    // The gateway sets this header and overwrites the caller's.
+    let is_plain = header(headers, "x-forwarded-proto") == Some("http");
+    let called = || format!("{}://{}", if is_plain { "http" } else { "https" }, host.0);
+    app.public_base_url.clone().unwrap_or_else(called)
+}

@@ -1,0 +1,135 @@
+//! `POST /v1/events`: events that an account's own systems post.
+
+pub(crate) mod data;
+
+use answerback::{
+    api::{
+        Problem,
+        body::{self, Object},
+        http::{CalledHost, JsonText, trace},
+        views::EventView,
+    },
+    domain::{
+        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, posted::NewEvent,
+        question::REFERENCE_CHARS_MAX,
+    },
+    platform::{Group, Hint},
+    store::keys,
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::Value;
+
+use crate::{
+    App,
+    callback::{self, CallbackBody, Source},
+    idempotency,
+};
+
+const PATH: &str = "/v1/events";
+/// Prefixes of the event types that only Answerback itself sends.
+const RESERVED: [&str; 2] = ["request.", "webhook."];
+
+/// An event as its poster describes it, but for the text of its data.
+struct NewEventBody {
+    event_type: EventType,
+    external_reference_id: Option<String>,
+    callback: Option<CallbackBody>,
+}
+
+/// Accepts an event.
+pub(crate) async fn post(
+    State(app): State<App>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<JsonText, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::EventsWrite).await?;
+    let body = body?;
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let call = idempotency::of_call(&app, caller.owner(), &headers, PATH, &body.value).await?;
+    let id = match call {
+        Some(it) => EventId::from_bits(it.id_bits),
+        None => EventId::mint(now, app.core.entropy.next()),
+    };
+    if let Some(found) = idempotency::find(&app, call, keys::event(id)).await? {
+        return Ok(replayed(&app, &found).await);
+    }
+
+    // The text, so that receivers get the bytes that were posted.
+    let data = body.member("data").unwrap_or_default();
+    let NewEventBody { event_type, external_reference_id, callback } = read(body.value)?;
+    if let Some(CallbackBody { receiver, probe, .. }) = &callback {
+        callback::check(&app, receiver, callback::URL, *probe, &host).await?;
+    }
+    let event = Event::new(NewEvent {
+        id,
+        owner: caller.owner(),
+        created_by: op,
+        body_hash: call.map(|it| it.body_hash),
+        created_at: app.core.now(),
+        trace: trace(&headers),
+        event_type,
+        data,
+        external_reference_id,
+        base_url: callback::base_url(&app, &headers, &host),
+        callback: callback.map(|it| it.receiver),
+    });
+    if let Some(found) = idempotency::create(&app, call, &event).await? {
+        return Ok(replayed(&app, &found).await);
+    }
+    tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "accepted an event");
+    Ok(accepted(&app, &event).await)
+}
+
+async fn replayed(app: &App, event: &Event) -> Response {
+    let mut response = accepted(app, event).await;
+    idempotency::mark_replayed(&mut response);
+    response
+}
+
+/// The response to an event. Sends the hint to dispatch it; an earlier call may have died before.
+async fn accepted(app: &App, event: &Event) -> Response {
+    if !event.is_dispatched() {
+        let group = Group::Account(event.owner.account);
+        let hint = Hint::event(event.id);
+        app.core.hints.send(group, &hint, std::time::Duration::ZERO).await;
+    }
+    (StatusCode::ACCEPTED, axum::Json(EventView::new(event))).into_response()
+}
+
+fn read(body: Value) -> Result<NewEventBody, Problem> {
+    body::read(body, |body| {
+        body.require("type");
+        let event_type = event_type(body);
+        if event_type.as_ref().is_some_and(is_reserved) {
+            body.error("type", "is reserved for events of Answerback");
+        }
+        let external_reference_id =
+            body.optional_text("external_reference_id", REFERENCE_CHARS_MAX);
+        body.require("data");
+        if let Some(data) = body.item("data") {
+            data::check(event_type.as_ref(), data.into_object());
+        }
+        let callback = callback::read(body, Source::Event);
+        Some(NewEventBody { event_type: event_type?, external_reference_id, callback })
+    })
+}
+
+fn is_reserved(event_type: &EventType) -> bool {
+    RESERVED.iter().any(|it| event_type.as_str().starts_with(it))
+}
+
+/// Reads the type of an event.
+pub(crate) fn event_type(body: &mut Object<'_>) -> Option<EventType> {
+    let text = body.text("type", 1..=TYPE_CHARS_MAX)?;
+    let event_type = EventType::parse(&text);
+    if event_type.is_none() {
+        body.error("type", "must be two to four words of a-z, 0-9 and _, separated by periods");
+    }
+    event_type
+}

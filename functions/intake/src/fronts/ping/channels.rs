@@ -1,0 +1,160 @@
+//! Channels: create, give a new token or secret, delete.
+
+use answerback::{
+    api::{
+        Problem, body,
+        http::{Json, OptionalJson},
+    },
+    domain::{Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX},
+    fronts::ping::{ChannelView, find, new_token, token_hash},
+    service::Caller,
+    store::keys,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{App, idempotency, secrets};
+
+const PATH: &str = "/v1/channels";
+
+/// A channel as it is shown to its creator. Its token and secret are shown once.
+#[derive(Serialize)]
+struct CreatedChannelView<'a> {
+    #[serde(flatten)]
+    view: ChannelView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+/// Creates a channel.
+pub(crate) async fn create(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let Json(body) = body?;
+    let now = app.core.now();
+    let call = idempotency::of_call(&app, caller.owner(), &headers, PATH, &body).await?;
+    let id = match call {
+        Some(it) => ChannelId::from_bits(it.id_bits),
+        None => ChannelId::mint(now, app.core.entropy.next()),
+    };
+    if let Some(found) = idempotency::find(&app, call, keys::channel(id)).await? {
+        return replayed(&found);
+    }
+    let name = read(body)?;
+    let token = new_token(id, &app.core.entropy);
+    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let channel = Channel::new(NewChannel {
+        id,
+        owner: caller.owner(),
+        name,
+        token_hash: token_hash(&token),
+        secret: secret.kept,
+        created_at: now,
+        created_by: app.core.new_op(),
+        body_hash: call.map(|it| it.body_hash),
+    });
+    if let Some(found) = idempotency::create(&app, call, &channel).await? {
+        return replayed(&found);
+    }
+    audit(&caller, "created a channel", &channel);
+    let view = CreatedChannelView {
+        view: ChannelView::new(&channel),
+        token: Some(token.expose_secret()),
+        secret: Some(secret.text.expose_secret()),
+    };
+    Ok((StatusCode::CREATED, axum::Json(view)).into_response())
+}
+
+/// Gives a channel a new token. The previous one stops working at once.
+pub(crate) async fn regenerate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let token = new_token(channel.id, &app.core.entropy);
+    let hash = token_hash(&token);
+    let channel = change(&app, channel, |it| Ok(it.regenerate(hash))).await?;
+    audit(&caller, "regenerated the token of a channel", &channel);
+    let token = Some(token.expose_secret());
+    let view = CreatedChannelView { view: ChannelView::new(&channel), token, secret: None };
+    Ok(axum::Json(view).into_response())
+}
+
+/// Deletes a channel. Its token stops working at once.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let now = app.core.now();
+    let channel = app.core.advance(channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
+    audit(&caller, "deleted a channel", &channel);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Creates a new secret and shows it once. The previous one still signs during the overlap.
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<OptionalJson, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let overlap = secrets::overlap(body?)?;
+    let channel = find(&app.core.store, caller.owner(), &id).await?;
+    let now = app.core.now();
+    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secrets::too_many);
+    let channel = change(&app, channel, step).await?;
+    audit(&caller, "rotated the secret of a channel", &channel);
+    secrets::rotated(channel.secrets(), &new, now)
+}
+
+/// Takes `step` from a channel, unless it was deleted.
+async fn change(
+    app: &App,
+    channel: Channel,
+    step: impl Fn(&Channel) -> Result<Option<Channel>, Problem>,
+) -> Result<Channel, Problem> {
+    let changed = app.core.advance(channel, |it| {
+        if it.is_deleted() {
+            return Err(Problem::not_found());
+        }
+        step(it)
+    });
+    Ok(changed.await?)
+}
+
+fn audit(caller: &Caller, did: &'static str, channel: &Channel) {
+    caller.audit(did, &channel.id.to_string());
+}
+
+/// The response to a repeated call, without token and secret.
+fn replayed(channel: &Channel) -> Result<Response, Problem> {
+    if channel.is_deleted() {
+        return Err(Problem::not_found());
+    }
+    let mut response = (StatusCode::CREATED, axum::Json(ChannelView::new(channel))).into_response();
+    idempotency::mark_replayed(&mut response);
+    Ok(response)
+}
+
+/// Reads the name.
+fn read(body: Value) -> Result<String, Problem> {
+    body::read(body, |body| body.required_line("name", 1..=NAME_CHARS_MAX))
+}

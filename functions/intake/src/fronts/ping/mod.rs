@@ -1,0 +1,50 @@
+//! Ping: `POST /v1/send/{token}` sends a message to a channel. The token is the only credential.
+
+pub(super) mod body;
+pub(crate) mod channels;
+
+use answerback::{
+    api::{
+        Problem,
+        http::{CalledHost, Json},
+    },
+    domain::MessageId,
+    fronts::ping::{PingProblem, of_token},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+
+use crate::{
+    App, idempotency,
+    requests::{CreateCall, CreatedRequest, create_from},
+};
+
+/// Creates a request from a message.
+pub(crate) async fn send(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    host: Result<CalledHost, Problem>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, PingProblem> {
+    let channel = of_token(&app.core.store, &token).await?;
+    let (host, Json(body)) = (host?, body?);
+    let call = CreateCall {
+        owner: channel.owner,
+        path: &format!("/v1/send/{}", channel.id),
+        host: &host,
+        headers: &headers,
+        channel: Some(channel.id),
+    };
+    let CreatedRequest { request, is_replayed } = create_from(&app, call, body, body::read).await?;
+    let view = json!({ "ok": true, "id": MessageId::of(request.id).to_string() });
+    let mut response = axum::Json(view).into_response();
+    if is_replayed {
+        idempotency::mark_replayed(&mut response);
+    }
+    Ok(response)
+}

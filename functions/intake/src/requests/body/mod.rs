@@ -1,0 +1,49 @@
+//! The body of `POST /v1/requests`, which all fronts translate theirs into.
+//!
+//! ```text
+//!   question.rs  title, body, recipients, external_reference_id, metadata
+//!   form.rs      options, fields
+//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read
+//!   ../../callback/   callback_url, callback
+//! ```
+
+mod form;
+mod policy;
+mod question;
+
+use answerback::{
+    api::{Problem, body},
+    domain::{Question, request::RequestPolicy},
+};
+use serde_json::Value;
+
+use crate::callback::{self, CallbackBody, Probe, Source};
+
+/// A request as its sender describes it.
+pub(crate) struct NewRequestBody {
+    pub(crate) question: Question,
+    pub(crate) policy: RequestPolicy,
+    pub(crate) timeout_seconds: u32,
+    /// Applies to the callback's URL.
+    pub(crate) probe: Probe,
+}
+
+/// Reads the body, or lists all errors in it.
+pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+    body::read(body, |body| {
+        let question = question::read(body);
+        let timeout_seconds = policy::timeout_seconds(body);
+        let mode = policy::mode(body);
+        let quorum = policy::quorum(body, &question);
+        let on_deadline = policy::on_deadline(body, &question);
+        let callback = callback::read(body, Source::Request);
+        let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
+        let callback = callback.map(CallbackBody::into_callback);
+        let read = policy::read_policy(body);
+        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
+        Some(NewRequestBody { question, policy, timeout_seconds, probe })
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,132 @@
+//! The rules that decide a request: mode, quorum, deadline, and how the result may be read.
+
+use answerback::{
+    api::body::Object,
+    domain::{
+        Question,
+        question::{OPTIONS_MAX, VALUE_CHARS_MAX},
+        quorum::{Count, Quorum},
+        reading::{
+            LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
+            TTL_SECONDS_MAX, TTL_SECONDS_MIN,
+        },
+        request::{
+            AnswerMode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN,
+        },
+    },
+};
+use serde_json::Value;
+
+const NOT_AN_OPTION: &str = "is not one of the options";
+
+/// Reads the time to answer.
+pub(super) fn timeout_seconds(body: &mut Object<'_>) -> u32 {
+    let range = TIMEOUT_SECONDS_MIN..=TIMEOUT_SECONDS_MAX;
+    body.integer("timeout_seconds", range).unwrap_or(TIMEOUT_SECONDS)
+}
+
+/// Reads the answer mode.
+pub(super) fn mode(body: &mut Object<'_>) -> AnswerMode {
+    const MODES: [(&str, AnswerMode); 2] =
+        [("on_user_action", AnswerMode::OnUserAction), ("on_timeout", AnswerMode::OnTimeout)];
+    body.word("mode", &MODES).unwrap_or(AnswerMode::OnUserAction)
+}
+
+/// Reads the quorum: a word, or an object.
+pub(super) fn quorum(body: &mut Object<'_>, question: &Question) -> Quorum {
+    let Some(item) = body.item("quorum") else { return Quorum::ALL };
+    match &item.value {
+        Value::String(word) if word == "all" => Quorum::ALL,
+        Value::String(word) if word == "any" => Quorum { count: Count::AtLeast(1), ..Quorum::ALL },
+        Value::Object(_) => item.object(|it| counted_quorum(it, question)),
+        _ => {
+            item.error("must be `all`, `any` or an object");
+            Quorum::ALL
+        }
+    }
+}
+
+fn counted_quorum(quorum: &mut Object<'_>, question: &Question) -> Quorum {
+    let n_rows = u32::try_from(question.n_rows()).expect("at most RECIPIENTS_MAX");
+    let count = if quorum.take_word("count", "all") {
+        Count::All
+    } else {
+        quorum.require("count");
+        Count::AtLeast(quorum.integer("count", 1..=n_rows).unwrap_or(1))
+    };
+    let option = quorum.text("option", 1..=VALUE_CHARS_MAX);
+    if option.as_ref().is_some_and(|it| !question.has_option(it)) {
+        quorum.error("option", NOT_AN_OPTION);
+    }
+    let veto = quorum.distinct("veto", 0..=OPTIONS_MAX, |value| match value.as_str() {
+        Some(it) if Some(it) == option.as_deref() => {
+            Err("must not be the option that counts".to_owned())
+        }
+        Some(it) if question.has_option(it) => Ok(it.to_owned()),
+        _ => Err(NOT_AN_OPTION.to_owned()),
+    });
+    Quorum { count, option, veto: veto.unwrap_or_default() }
+}
+
+/// Reads what happens at the deadline.
+pub(super) fn on_deadline(body: &mut Object<'_>, question: &Question) -> OnDeadline {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Expire,
+        Default,
+    }
+    const KINDS: [(&str, Kind); 2] = [("expire", Kind::Expire), ("default", Kind::Default)];
+    let read = |on_deadline: &mut Object<'_>| {
+        on_deadline.require("kind");
+        match on_deadline.word("kind", &KINDS) {
+            Some(Kind::Default) => {
+                let option = on_deadline.required_text("option", 1..=VALUE_CHARS_MAX);
+                if option.as_ref().is_some_and(|it| !question.has_option(it)) {
+                    on_deadline.error("option", NOT_AN_OPTION);
+                }
+                OnDeadline::Default(option.unwrap_or_default())
+            }
+            Some(Kind::Expire) | None => {
+                take_null(on_deadline, "option");
+                OnDeadline::Expire
+            }
+        }
+    };
+    body.object("on_deadline", read).unwrap_or(OnDeadline::Expire)
+}
+
+/// Takes a member that does not belong here, if it is null and so counts as absent.
+fn take_null(object: &mut Object<'_>, name: &str) {
+    if !object.has(name) {
+        object.take(name);
+    }
+}
+
+/// Reads how the result may be read.
+pub(super) fn read_policy(body: &mut Object<'_>) -> ReadPolicy {
+    #[derive(Clone, Copy)]
+    enum Mode {
+        Repeat,
+        Once,
+        Lease,
+    }
+    const MODES: [(&str, Mode); 3] =
+        [("repeat", Mode::Repeat), ("once", Mode::Once), ("lease", Mode::Lease)];
+    body.object_or_empty("read", |read| {
+        let mode = read.word("mode", &MODES).unwrap_or(Mode::Repeat);
+        let ttl_seconds = read.integer("ttl_seconds", TTL_SECONDS_MIN..=TTL_SECONDS_MAX);
+        let mode = match mode {
+            Mode::Repeat => ReadMode::Repeat,
+            Mode::Once => ReadMode::Once,
+            Mode::Lease => {
+                let range = LEASE_SECONDS_MIN..=LEASE_SECONDS_MAX;
+                let seconds = read.integer("lease_seconds", range);
+                ReadMode::Lease { seconds: seconds.unwrap_or(LEASE_SECONDS) }
+            }
+        };
+        if read.take("lease_seconds").is_some() {
+            read.error("lease_seconds", "requires `\"mode\": \"lease\"`");
+        }
+        ReadPolicy { mode, ttl_seconds }
+    })
+}

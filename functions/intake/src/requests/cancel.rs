@@ -1,0 +1,38 @@
+//! `POST /v1/requests/{id}/cancel`.
+
+use answerback::{
+    api::Problem,
+    domain::Scope,
+    service::requests::{log_step, refused},
+};
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::Response,
+};
+
+use super::{find_settled, show};
+use crate::App;
+
+/// Cancels a request.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let request = find_settled(&app, &caller, &id).await?;
+    // Before anything else takes time: a request that reaches its deadline now is canceled.
+    let now = app.core.now();
+    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let op = app.core.new_op();
+    let request = app
+        .core
+        .advance(request, |it| {
+            it.cancel(subscriptions, now, op).map_err(|refusal| refused(it, None, &refusal))
+        })
+        .await?;
+    app.core.hints.send_for_request(&request).await;
+    log_step(&request, op, "cancelled a request");
+    Ok(show(&app, &caller, &request).await)
+}

@@ -1,0 +1,141 @@
+//! `POST /v1/requests`, and the creation of requests for all fronts.
+
+use std::time::Duration;
+
+use answerback::{
+    api::{
+        Problem,
+        http::{CalledHost, Json, trace},
+    },
+    domain::{
+        ChannelId, Owner, Request, RequestId, Scope,
+        request::{LinkSecret, NewRequest, RequestState},
+    },
+    service::requests::{self, callback_delivery},
+    store::keys,
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
+    response::{IntoResponse as _, Response},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::body::{self, NewRequestBody};
+use crate::{App, callback, idempotency};
+
+const PATH: &str = "/v1/requests";
+
+/// A call that creates a request, but for its body.
+pub(crate) struct CreateCall<'a> {
+    pub(crate) owner: Owner,
+    /// Separates idempotency keys.
+    pub(crate) path: &'a str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+    /// The channel of a message of the Ping front.
+    pub(crate) channel: Option<ChannelId>,
+}
+
+/// A request that this call or an earlier one with its idempotency key created.
+pub(crate) struct CreatedRequest {
+    pub(crate) request: Request,
+    pub(crate) is_replayed: bool,
+}
+
+/// Creates a request.
+pub(crate) async fn create(
+    State(app): State<App>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let Json(body) = body?;
+    let owner = caller.owner();
+    let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
+    let CreatedRequest { request, is_replayed } = create_from(&app, call, body, body::read).await?;
+    let delivery =
+        if is_replayed { callback_delivery(&app.core.store, &request).await? } else { None };
+    let view = requests::view(&request, delivery.as_ref(), &caller, app.core.now());
+    let location = format!("{PATH}/{}", request.id);
+    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
+    let mut response =
+        (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response();
+    if is_replayed {
+        idempotency::mark_replayed(&mut response);
+    }
+    Ok(response)
+}
+
+/// Creates the request that `read` finds in the body, unless an earlier call did.
+pub(crate) async fn create_from(
+    app: &App,
+    call: CreateCall<'_>,
+    body: Value,
+    read: impl FnOnce(Value) -> Result<NewRequestBody, Problem>,
+) -> Result<CreatedRequest, Problem> {
+    let CreateCall { owner, path, host, headers, channel } = call;
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let idempotent = idempotency::of_call(app, owner, headers, path, &body).await?;
+    let id = match idempotent {
+        Some(it) => RequestId::from_bits(it.id_bits),
+        None => RequestId::mint(now, app.core.entropy.next()),
+    };
+    if let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await? {
+        return replay(app, found).await;
+    }
+
+    let NewRequestBody { question, policy, timeout_seconds, probe } = read(body)?;
+    let is_counted = app.core.accounts.room_for_a_request(owner).await?;
+    if let Some(callback) = &policy.callback {
+        callback::check(app, &callback.receiver, callback::URL, probe, host).await?;
+    }
+    // The time to answer starts after the probe.
+    let now = app.core.now();
+    let new = NewRequest {
+        id,
+        owner,
+        created_by: op,
+        body_hash: idempotent.map(|it| it.body_hash),
+        created_at: now,
+        deadline: now + Duration::from_secs(timeout_seconds.into()),
+        question,
+        policy,
+        channel,
+        trace: trace(headers),
+        link_secret: LinkSecret(app.core.entropy.next().to_be_bytes()),
+        is_counted,
+        base_url: callback::base_url(app, headers, host),
+        published: app.publishes,
+    };
+    let request = Request::begin(new, app.core.webhooks.subscriptions(owner).await);
+    if let Some(found) = idempotency::create(app, idempotent, &request).await? {
+        return replay(app, found).await;
+    }
+    app.core.hints.send_for_new_request(&request, app.core.now()).await;
+    log_created(&request);
+    Ok(CreatedRequest { request, is_replayed: false })
+}
+
+/// The request of an earlier call, as it is now.
+async fn replay(app: &App, found: Request) -> Result<CreatedRequest, Problem> {
+    if let RequestState::Erased { .. } = found.state() {
+        return Err(Problem::not_found());
+    }
+    // The first call may have died before it sent its hint.
+    app.core.hints.send_for_request(&found).await;
+    Ok(CreatedRequest { request: found, is_replayed: true })
+}
+
+fn log_created(request: &Request) {
+    tracing::info!(
+        request.id = %request.id,
+        account.id = %request.owner.account,
+        trace.id = request.trace.map(tracing::field::display),
+        RequestsCreated = 1,
+        "created a request"
+    );
+}

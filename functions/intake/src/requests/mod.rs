@@ -1,0 +1,47 @@
+//! Requests: create, cancel, respond for a recipient, erase.
+
+pub(crate) mod body;
+mod cancel;
+mod create;
+mod erase;
+mod respond;
+
+pub(crate) use cancel::cancel;
+pub(crate) use create::{CreateCall, CreatedRequest, create, create_from};
+pub(crate) use erase::erase;
+pub(crate) use respond::respond;
+
+use answerback::{
+    api::Problem,
+    domain::Request,
+    service::{
+        Caller,
+        requests::{self, callback_delivery, find, is_visible},
+    },
+};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::App;
+
+/// The caller's request, with a deadline that has passed already settled.
+async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
+    let request = find(&app.core.store, caller, id).await?;
+    let request = app.core.settled(request).await?;
+    // It may have been erased while it was being settled.
+    request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
+}
+
+/// The response to a step that succeeded: the request after it.
+async fn show(app: &App, caller: &Caller, request: &Request) -> Response {
+    // The step is done, so an unreadable callback status is not worth an error.
+    let delivery = callback_delivery(&app.core.store, request).await.unwrap_or_else(|err| {
+        tracing::warn!(
+            request.id = %request.id,
+            error = &err as &(dyn std::error::Error + 'static),
+            "could not load the callback's delivery"
+        );
+        None
+    });
+    let view = requests::view(request, delivery.as_ref(), caller, app.core.now());
+    axum::Json(view).into_response()
+}

@@ -1,0 +1,216 @@
+//! `POST /v1/webhooks` creates a webhook, `PUT /v1/webhooks/{id}` creates or replaces one.
+
+use answerback::{
+    api::{
+        Code, Problem,
+        http::{CalledHost, Json},
+        views::WebhookView,
+    },
+    domain::{
+        MintedWebhookId, Scope, Webhook, WebhookId,
+        webhook::{NewWebhook, WEBHOOKS_MAX},
+    },
+    service::Caller,
+    store::Saved,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
+    response::{IntoResponse as _, Response},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::{
+    PATH, WebhookCall, change, find,
+    settings::{NewWebhookBody, URL, WebhookBody},
+};
+use crate::{
+    App, callback,
+    idempotency::{self, IdempotentCall},
+};
+
+/// A webhook that this call created, or an earlier one with the same idempotency key.
+pub(crate) struct CreatedWebhook {
+    webhook: Webhook,
+    /// `None` in a replay.
+    secret: Option<SecretString>,
+}
+
+/// The effect of a PUT.
+pub(crate) enum PutWebhook {
+    Created(CreatedWebhook),
+    Changed(Webhook),
+}
+
+/// A webhook as it is shown to its creator; its secret is shown once.
+#[derive(Serialize)]
+struct CreatedWebhookView<'a, V> {
+    #[serde(flatten)]
+    view: V,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+/// An id that is free, and the deleted webhook that had it before.
+struct FreeId {
+    id: WebhookId,
+    deleted: Option<Webhook>,
+}
+
+/// Creates a webhook.
+pub(crate) async fn create(
+    State(app): State<App>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    Ok(create_from(&app, call).await?.to_response(PATH, WebhookView::new))
+}
+
+/// Creates the webhook of `call`, or finds it under its idempotency key.
+pub(crate) async fn create_from(
+    app: &App,
+    call: WebhookCall<'_>,
+) -> Result<CreatedWebhook, Problem> {
+    let WebhookCall { path, host, headers, body } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
+    let Json(body) = body?;
+    let call = idempotency::of_call(app, caller.owner(), headers, path, &body).await?;
+    let NewWebhookBody { id, webhook } = NewWebhookBody::read(body)?;
+    let minted = match call {
+        Some(it) => MintedWebhookId::from_bits(it.id_bits),
+        None => MintedWebhookId::mint(app.core.now(), app.core.entropy.next()),
+    };
+    let id = id.unwrap_or_else(|| WebhookId::minted(minted));
+    match find(app, &caller, &id).await? {
+        Some(found) if !found.is_deleted() => taken(found, call),
+        deleted => store(app, &caller, host, FreeId { id, deleted }, webhook, call).await,
+    }
+}
+
+/// Replaces the settings of a webhook, or creates one with this id.
+pub(crate) async fn put(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    Ok(put_from(&app, &id, call).await?.to_response(PATH, WebhookView::new))
+}
+
+/// Replaces the settings of the webhook `id` by those of `call`, or creates it.
+pub(crate) async fn put_from(
+    app: &App,
+    id: &str,
+    call: WebhookCall<'_>,
+) -> Result<PutWebhook, Problem> {
+    let WebhookCall { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
+    let Json(body) = body?;
+    let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
+    let body = WebhookBody::read(body)?;
+    match find(app, &caller, &id).await? {
+        Some(webhook) if !webhook.is_deleted() => {
+            let changed = change(app, &caller, host, webhook, |_| Ok(body.clone())).await?;
+            Ok(PutWebhook::Changed(changed))
+        }
+        deleted => {
+            let free = FreeId { id, deleted };
+            let created = store(app, &caller, host, free, body, None).await?;
+            Ok(PutWebhook::Created(created))
+        }
+    }
+}
+
+async fn store(
+    app: &App,
+    caller: &Caller,
+    host: &CalledHost,
+    free: FreeId,
+    body: WebhookBody,
+    call: Option<IdempotentCall>,
+) -> Result<CreatedWebhook, Problem> {
+    callback::check(app, &body.settings.receiver, URL, body.probe, host).await?;
+    let others = app.core.webhooks.all(caller.owner()).await?;
+    if others.len() >= WEBHOOKS_MAX {
+        let detail = format!("limit of {WEBHOOKS_MAX} webhooks reached; delete one first");
+        return Err(Problem::new(Code::TooManyWebhooks, detail));
+    }
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let first = Webhook::new(NewWebhook {
+        id: free.id,
+        owner: caller.owner(),
+        created_by: op,
+        body_hash: call.map(|it| it.body_hash),
+        created_at: now,
+        settings: body.settings,
+        is_enabled: body.is_enabled,
+        secret: secret.kept,
+    });
+    let webhook = free.deleted.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
+    let saved = if webhook.is_first() {
+        app.core.store.create(&webhook).await?
+    } else {
+        app.core.store.save(&webhook).await?
+    };
+    app.core.webhooks.forget(caller.owner());
+    match saved {
+        Saved::Saved => (),
+        // This call's own write: the SDK repeated it after its answer was lost.
+        Saved::Superseded(found) if found.created_by == op => (),
+        Saved::Superseded(found) => return taken(found, call),
+        Saved::Gone => return Err(Problem::too_busy()),
+    }
+    caller.audit("created a webhook", webhook.id.as_str());
+    Ok(CreatedWebhook { webhook, secret: Some(secret.text) })
+}
+
+/// The result where the id is taken: by an earlier call with the same key, or by another webhook.
+fn taken(found: Webhook, call: Option<IdempotentCall>) -> Result<CreatedWebhook, Problem> {
+    let Some(IdempotentCall { body_hash, .. }) = call.filter(|_| found.body_hash.is_some()) else {
+        let detail = format!("a webhook with the id `{}` exists; PUT or PATCH it", found.id);
+        return Err(Problem::new(Code::WebhookExists, detail));
+    };
+    idempotency::check(found.body_hash, body_hash)?;
+    Ok(CreatedWebhook { webhook: found, secret: None })
+}
+
+impl CreatedWebhook {
+    /// 201 with the webhook as `view` shows it.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        let location = format!("{path}/{}", self.webhook.id);
+        let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
+        let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
+        let view = CreatedWebhookView { view: view(&self.webhook), secret };
+        let body = axum::Json(view);
+        let mut response = (StatusCode::CREATED, [(LOCATION, location)], body).into_response();
+        if self.secret.is_none() {
+            idempotency::mark_replayed(&mut response);
+        }
+        response
+    }
+}
+
+impl PutWebhook {
+    /// 200 or 201 with the webhook as `view` shows it.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        match self {
+            Self::Created(created) => created.to_response(path, view),
+            Self::Changed(webhook) => axum::Json(view(webhook)).into_response(),
+        }
+    }
+}

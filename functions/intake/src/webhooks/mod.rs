@@ -1,0 +1,154 @@
+//! Webhooks: create, change, delete, rotate the secret, send a test event, recover failed deliveries.
+
+mod create;
+mod recover;
+mod settings;
+mod trigger;
+
+pub(crate) use create::{create, create_from, put, put_from};
+pub(crate) use recover::recover;
+pub(crate) use trigger::trigger;
+
+use answerback::{
+    api::{
+        Code, Problem,
+        http::{CalledHost, Json, OptionalJson},
+        views::WebhookView,
+    },
+    domain::{Scope, Webhook, WebhookId, webhook::WebhookUpdate},
+    service::Caller,
+    store::keys,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+
+use self::settings::{URL, WebhookBody};
+use crate::{App, callback, secrets};
+
+/// Path of the webhooks.
+const PATH: &str = "/v1/webhooks";
+
+/// A call that creates or changes a webhook.
+pub(crate) struct WebhookCall<'a> {
+    /// Path of the webhooks. Idempotency keys are apart by path.
+    pub(crate) path: &'static str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Result<Json, Problem>,
+}
+
+/// Changes the settings that the body names.
+pub(crate) async fn patch(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    host: CalledHost,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    let webhook = patch_from(&app, &id, call).await?;
+    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+}
+
+/// Changes the settings of the webhook `id` that the body of `call` names.
+pub(crate) async fn patch_from(
+    app: &App,
+    id: &str,
+    call: WebhookCall<'_>,
+) -> Result<Webhook, Problem> {
+    let WebhookCall { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
+    let Json(body) = body?;
+    let webhook = find_existing(app, &caller, id).await?;
+    change(app, &caller, host, webhook, |it| WebhookBody::patch(it, body.clone())).await
+}
+
+/// Deletes a webhook. Its pending deliveries are canceled when they are due.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let webhook = find_existing(&app, &caller, &id).await?;
+    let now = app.core.now();
+    app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
+    app.core.webhooks.forget(caller.owner());
+    caller.audit("deleted a webhook", &id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Creates a new secret and shows it once. The previous one still signs during the overlap.
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<OptionalJson, Problem>,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let overlap = secrets::overlap(body?)?;
+    let webhook = find_existing(&app, &caller, &id).await?;
+    let now = app.core.now();
+    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let step = |it: &Webhook| {
+        refuse_deleted(it)?;
+        it.rotate(&new.kept, overlap).map_err(secrets::too_many)
+    };
+    let webhook = app.core.advance(webhook, step).await?;
+    caller.audit("rotated the secret of a webhook", &id);
+    secrets::rotated(webhook.secrets(), &new, now)
+}
+
+/// Changes a webhook to what `read` makes of it. After a lost race `read` gets the winner's state,
+/// so that a patch undoes nothing that it does not name.
+async fn change(
+    app: &App,
+    caller: &Caller,
+    host: &CalledHost,
+    webhook: Webhook,
+    read: impl Fn(&Webhook) -> Result<WebhookBody, Problem>,
+) -> Result<Webhook, Problem> {
+    let WebhookBody { settings, probe, .. } = read(&webhook)?;
+    if settings.receiver.url != webhook.settings.receiver.url {
+        callback::check(app, &settings.receiver, URL, probe, host).await?;
+    }
+    let op = app.core.new_op();
+    let now = app.core.now();
+    let step = |it: &Webhook| {
+        refuse_deleted(it)?;
+        let WebhookBody { settings, is_enabled, .. } = read(it)?;
+        Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
+    };
+    let webhook = app.core.advance(webhook, step).await?;
+    app.core.webhooks.forget(caller.owner());
+    caller.audit("changed a webhook", webhook.id.as_str());
+    Ok(webhook)
+}
+
+fn refuse_deleted(webhook: &Webhook) -> Result<(), Problem> {
+    if webhook.is_deleted() { Err(Problem::not_found()) } else { Ok(()) }
+}
+
+/// The webhook with this id, deleted or not.
+async fn find(app: &App, caller: &Caller, id: &WebhookId) -> Result<Option<Webhook>, Problem> {
+    let key = keys::webhook(caller.owner(), id);
+    Ok(app.core.store.get(key).await?)
+}
+
+async fn find_existing(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+    let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
+    let webhook = find(app, caller, &id).await?.filter(|it| !it.is_deleted());
+    webhook.ok_or_else(Problem::not_found)
+}
+
+async fn find_enabled(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+    let webhook = find_existing(app, caller, id).await?;
+    if webhook.is_enabled() {
+        return Ok(webhook);
+    }
+    let detail = "the webhook is disabled; enable it first with PATCH {\"enabled\": true}";
+    Err(Problem::new(Code::WebhookDisabled, detail))
+}

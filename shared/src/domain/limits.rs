@@ -1,0 +1,30 @@
+//! Limits on input that no type of the domain enforces. Those of a type stand next to it.
+
+/// Longest name of an API key or channel, in characters.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest name of a recipient, in characters.
+pub const RECIPIENT_NAME_CHARS_MAX: usize = 200;
+/// Longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
+pub const EMAIL_CHARS_MAX: usize = 254;
+/// Longest part before the at sign, in bytes (RFC 5321, section 4.5.3.1.1).
+pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
+/// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
+pub const HOST_LABEL_BYTES_MAX: usize = 63;
+/// Highest `max_length` of a text field, in characters. The limit on answers is lower anyway.
+pub const FIELD_TEXT_CHARS_MAX: u32 = 2_048;
+/// Longest bearer token, in characters.
+pub const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
+/// Most added headers of a receiver.
+pub const HEADERS_MAX: usize = 20;
+/// Longest name of an added header, in characters.
+pub const HEADER_NAME_CHARS_MAX: usize = 64;
+/// Longest value of an added header, in characters.
+pub const HEADER_VALUE_CHARS_MAX: usize = 512;
+/// Longest URL of a webhook, in characters. The rules for URLs say more.
+pub const WEBHOOK_URL_CHARS_MAX: usize = 4_096;
+/// Longest description of a webhook, in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 500;
+/// Most event filters of a webhook.
+pub const EVENT_TYPES_MAX: usize = 50;
+/// Longest text in the data of an event with a schema, in characters.
+pub const DATA_TEXT_CHARS_MAX: usize = 10_000;

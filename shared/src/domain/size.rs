@@ -1,0 +1,110 @@
+//! The size of questions and answers, about as JSON in the table: a hundred answers and their
+//! question must fit an item of 400 KB.
+
+use super::{
+    Answer, Question,
+    question::{Choice, Field, FieldKind, FieldValue, Recipient},
+};
+
+/// Bytes around a text: quotation marks, its name, a comma.
+const AROUND_BYTES: usize = 12;
+
+impl Answer {
+    /// The bytes of its fields as a JSON object, and of its option.
+    pub fn n_bytes(&self) -> usize {
+        let option = self.option.as_ref().map_or(0, String::len);
+        let field = |(key, value): (&String, &FieldValue)| {
+            let value = match value {
+                FieldValue::Text(text) => json_bytes(text),
+                FieldValue::Number(number) => format!("{number:?}").len(),
+                FieldValue::Toggle(toggle) => toggle.to_string().len(),
+            };
+            json_bytes(key) + ":,".len() + value
+        };
+        // The last comma stands for one of the braces.
+        option + "{".len() + self.fields.iter().map(field).sum::<usize>().max("}".len())
+    }
+}
+
+impl Question {
+    /// About as many bytes as it takes in the table.
+    pub fn n_bytes(&self) -> usize {
+        self.title.len()
+            + self.body.as_ref().map_or(0, String::len)
+            + self.metadata.as_ref().map_or(0, String::len)
+            + self.recipients.iter().map(of_recipient).sum::<usize>()
+            + self.options.iter().map(of_choice).sum::<usize>()
+            + self.fields.iter().map(of_field).sum::<usize>()
+    }
+}
+
+fn of_recipient(recipient: &Recipient) -> usize {
+    recipient.email.len() + recipient.name.as_ref().map_or(0, String::len) + 2 * AROUND_BYTES
+}
+
+fn of_choice(choice: &Choice) -> usize {
+    choice.value.len() + choice.label.len() + 3 * AROUND_BYTES
+}
+
+fn of_field(field: &Field) -> usize {
+    let choices = match &field.kind {
+        FieldKind::Select { choices } => choices.iter().map(of_choice).sum(),
+        FieldKind::Text { .. }
+        | FieldKind::Textarea { .. }
+        | FieldKind::Number { .. }
+        | FieldKind::Toggle => 0,
+    };
+    let default = match &field.default {
+        Some(FieldValue::Text(text)) => text.len(),
+        Some(FieldValue::Number(_) | FieldValue::Toggle(_)) | None => 0,
+    };
+    field.key.len() + field.label.len() + choices + default + 6 * AROUND_BYTES
+}
+
+/// The bytes of a text as a JSON string.
+fn json_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => "\\u0000".len(),
+        _ => 1,
+    };
+    "\"\"".len() + text.bytes().map(escaped).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = FieldValue> {
+        prop_oneof![
+            any::<String>().prop_map(FieldValue::Text),
+            any::<bool>().prop_map(FieldValue::Toggle),
+            prop::num::f64::NORMAL.prop_map(FieldValue::Number),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_is_as_large_as_its_json(
+            option in prop::option::of("[a-z]{0,9}"),
+            fields in prop::collection::btree_map(any::<String>(), values(), 0..5),
+        ) {
+            let value = |it: &FieldValue| match it {
+                FieldValue::Text(text) => json!(text),
+                FieldValue::Number(number) => json!(number),
+                FieldValue::Toggle(toggle) => json!(toggle),
+            };
+            let json: BTreeMap<&String, Value> = fields.iter().map(|(key, it)| (key, value(it))).collect();
+            let n_bytes = json!(json).to_string().len() + option.as_ref().map_or(0, String::len);
+            let n_numbers = fields.values().filter(|it| matches!(it, FieldValue::Number(_))).count();
+            let answer = Answer { option, fields };
+            // The two spell an exponent alike but for a sign.
+            prop_assert!(answer.n_bytes().abs_diff(n_bytes) <= n_numbers);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Identifiers of webhooks: chosen by their owners, or generated.
+
+use std::fmt;
+
+use super::MintedWebhookId;
+
+/// Longest identifier of a webhook, in characters.
+pub const WEBHOOK_ID_CHARS_MAX: usize = 64;
+
+/// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookId(String);
+
+impl WebhookId {
+    /// Parses an identifier.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
+        let is_id = text.len() <= WEBHOOK_ID_CHARS_MAX
+            && text.bytes().next().is_some_and(is_first)
+            && text.bytes().all(is_letter);
+        is_id.then(|| Self(text.to_owned()))
+    }
+
+    /// A generated identifier, for a webhook whose owner chose none.
+    pub fn minted(id: MintedWebhookId) -> Self {
+        Self(id.to_string())
+    }
+
+    /// The identifier as the API shows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The target name from which ids of its deliveries are made.
+    pub fn target(&self) -> String {
+        format!("webhook:{}", self.0)
+    }
+}
+
+impl fmt::Display for WebhookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
