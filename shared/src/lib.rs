@@ -1,8 +1,11 @@
-//! What every part of Answerback shares.
+//! The crate that all functions of Answerback share.
 //!
-//! Arrows point one way: [`service`] uses [`store`], [`egress`] and [`signing`], and these use
-//! [`domain`], which uses nothing of ours. `domain` does no I/O, reads no clock and draws no
-//! randomness; `egress` alone opens connections to addresses that we did not choose.
+//! ```text
+//! service ─▶ fronts ─▶ api ─▶ platform ─▶ store, signing, egress, page ─▶ domain
+//! ```
+//!
+//! A module uses only those to its right. `domain` has the rules, and does no I/O, reads no clock
+//! and draws no random numbers. `egress` alone connects to addresses that we did not choose.
 
 pub mod api;
 pub mod domain;
@@ -14,5 +17,5 @@ pub mod service;
 pub mod signing;
 pub mod store;
 
-/// A future behind a port, of which there are two kinds: the world's and the simulation's.
+/// The future of a call through a port: to the real world, or to the simulation.
 pub type Promise<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -96,7 +96,7 @@ async fn every_operation_that_needs_a_key_counts_and_refuses_in_its_own_words() 
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{method} {path}");
         assert_eq!(
             told(&refused, &path, "rate_limited"),
-            "this key may make 1 calls a minute, and has"
+            "rate limit of 1 calls per minute exceeded"
         );
         assert_eq!(refused.headers["retry-after"], "60");
     }

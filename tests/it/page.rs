@@ -58,7 +58,7 @@ async fn a_form_is_sent_and_its_page_says_what_was_recorded() {
     let form = "field.why=Fully+tested%21&field.n=2&option=approve";
     let done = world.visit(Method::POST, &path, form).await;
     check_page(&done, StatusCode::OK);
-    assert!(done.text().contains("Your answer is recorded"));
+    assert!(done.text().contains("Your answer was recorded"));
     assert!(done.text().contains("Fully tested!"));
     let response = &shown(&world, &request).await["responses"][0];
     assert_eq!(response["option"], "approve");
@@ -66,7 +66,7 @@ async fn a_form_is_sent_and_its_page_says_what_was_recorded() {
 
     let again = world.visit(Method::POST, &path, "field.why=No&option=reject").await;
     check_page(&again, StatusCode::CONFLICT);
-    assert!(again.text().contains("The first answer stands"));
+    assert!(again.text().contains("Your first answer counts"));
     assert!(again.text().contains("Fully tested!"));
     let back = world.visit(Method::GET, &path, "").await;
     check_page(&back, StatusCode::OK);

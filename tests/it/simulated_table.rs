@@ -160,7 +160,7 @@ fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
     let key = Key { pk: "a".to_owned(), sk: "-".to_owned() };
     let mut table = SimulatedTable::default();
     let shows = |table: &SimulatedTable, at: i64| {
-        let (rows, _) = table.due("0", 9, 10, None, at);
+        let rows = table.due("0", 9, 10, None, at).items;
         rows.into_iter().map(|mut it| it.remove("due_at")).collect::<Vec<_>>()
     };
     let read = |table: &SimulatedTable| table.get(&key).expect("it was put")["due_at"].clone();
@@ -178,7 +178,7 @@ fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
 
     // Two more that get there before the second, which then never shows.
     assert_eq!(table.postpone(&key, 3, 1, 200), 1);
-    table.disarm(&key, 3, 300);
+    table.quarantine(&key, 3, 300);
     assert_eq!(shows(&table, 199), [Some(number(1))]);
     assert_eq!(shows(&table, 200), [Some(number(3))]);
     for at in [300, 400, 1_000] {

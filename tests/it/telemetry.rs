@@ -145,7 +145,7 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
     let results = ["retried", "failed", "delivered"].map(|it| by("Result", it));
     assert_eq!((results, sum("Attempts")), ([1, 5, 0], 6));
     assert_eq!((sum("DeadLetters"), sum("BreakerOpenings")), (1, 1));
-    assert_eq!((sum("SweepErrors"), sum("SetAside"), sum("TimeoutLateness")), (5, 1, 60_000));
+    assert_eq!((sum("SweepErrors"), sum("Quarantined"), sum("TimeoutLateness")), (5, 1, 60_000));
 }
 
 #[tokio::test]

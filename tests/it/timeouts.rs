@@ -222,7 +222,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
     let request = world.create(question(3_600)).await;
     world.system.clock.advance(Duration::from_secs(3_602));
     let swept = world.system.sweep().await;
-    assert_eq!((swept.n_timed_out, swept.n_errors, swept.n_set_aside), (1, n_broken, 0));
+    assert_eq!((swept.n_timed_out, swept.n_errors, swept.n_quarantined), (1, n_broken, 0));
     world.follow_hints().await;
     assert_eq!(world.posts().len(), 1);
     let at_once = world.system.sweep().await;
@@ -231,7 +231,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
         world.system.clock.advance(Duration::from_mins(5));
         let swept = world.system.sweep().await;
         assert_eq!(swept.n_errors, n_broken, "{try_}");
-        assert_eq!(swept.n_set_aside, if try_ == 5 { n_broken } else { 0 }, "{try_}");
+        assert_eq!(swept.n_quarantined, if try_ == 5 { n_broken } else { 0 }, "{try_}");
     }
     world.system.clock.advance(Duration::from_hours(1));
     assert_eq!(world.system.sweep().await, sweep::Swept::default());

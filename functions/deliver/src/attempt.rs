@@ -92,10 +92,10 @@ async fn save(
     let chance = chance(app.core.entropy.next());
     let subject = Subject { trace: delivery.trace_or_own(), happened_at: delivery.happened_at };
     let report = breaker::report_of(&delivery, &record, op);
-    let is_slow = breaker::needs_slow_lane_after(app, report.as_ref());
+    let lane = breaker::lane_after(app, report.as_ref());
     let finish = app.core.step(delivery, |it| {
         let next = it.finish(verdict, now, chance, op)?;
-        Some(next.retried_in_slow_lane(is_slow))
+        Some(next.retried_in(lane))
     });
     let (recorded, finished, (), ()) = futures::join!(
         app.core.store.create(&record),

@@ -22,7 +22,7 @@ use answerback::{
     Promise,
     domain::{
         AccountId, Attempt, Breaker, Delivery, OpId,
-        breaker::{self, Authority, Heard, SLOW},
+        breaker::{self, Authority, HealthSample, SLOW_AFTER},
     },
     platform::Lane,
     store::{self, Saved, keys},
@@ -63,11 +63,11 @@ pub(crate) enum Observation {
     /// An attempt ended.
     Ended {
         /// What the attempt showed.
-        heard: Heard,
+        sample: HealthSample,
         /// The attempt's operation, which makes a repeated observation count once.
         op: OpId,
     },
-    /// An attempt has taken longer than [`SLOW`], and it is not over.
+    /// An attempt has taken longer than [`SLOW_AFTER`], and it is not over.
     StillWaiting,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Report {
 impl ReceiverKey {
     /// `None`: the target has no circuit breaker, as the event bus.
     fn of(delivery: &Delivery) -> Option<Self> {
-        let authority = delivery.host()?;
+        let authority = delivery.authority()?;
         Some(Self { account: delivery.owner.account, authority })
     }
 
@@ -94,8 +94,8 @@ impl Observation {
     /// The breaker after this observation. `None`: it does not change.
     fn applied_to(self, breaker: &Breaker, now: Timestamp) -> Option<Breaker> {
         match self {
-            Self::Ended { heard, op } => breaker.heard(heard, now, op),
-            Self::StillWaiting => breaker.keeps_waiting(now),
+            Self::Ended { sample, op } => breaker.record(sample, now, op),
+            Self::StillWaiting => breaker.mark_slow(now),
         }
     }
 }
@@ -108,8 +108,8 @@ pub(crate) async fn route(app: &App, delivery: &Delivery, lane: Lane, op: OpId) 
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
-        let trial = match known.way(now, op) {
-            breaker::Route::Barred(until) if delivery.patience().is_some() => {
+        let trial = match known.route(now, op) {
+            breaker::Route::Wait(until) if delivery.breaker_wait_left().is_some() => {
                 return Route::Hold(until + resume_jitter(delivery));
             }
             _ if lane == Lane::Fast => {
@@ -117,7 +117,7 @@ pub(crate) async fn route(app: &App, delivery: &Delivery, lane: Lane, op: OpId) 
                 let is_free = !known.needs_slow_lane() && !is_crowded;
                 return if is_free { Route::Attempt } else { Route::SlowLane };
             }
-            breaker::Route::Clear | breaker::Route::Barred(_) => return Route::Attempt,
+            breaker::Route::Clear | breaker::Route::Wait(_) => return Route::Attempt,
             breaker::Route::Trial(trial) => *trial,
         };
         match write(app, &trial).await {
@@ -153,8 +153,8 @@ pub(crate) async fn admit(
     let now = app.core.now();
     let deferred = app.core.step(delivery, |it| match route {
         Route::Attempt => None,
-        Route::SlowLane => it.change_lane(expected.attempt, now),
-        Route::Hold(until) => it.hold(expected.attempt, until, now),
+        Route::SlowLane => it.move_to_slow_lane(expected.attempt, now),
+        Route::Hold(until) => it.wait_for_breaker(expected.attempt, until, now),
     });
     if let Some(delivery) = deferred.await?
         && delivery.attempt == expected.attempt
@@ -168,7 +168,7 @@ pub(crate) async fn admit(
 pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
     let Some(receiver) = ReceiverKey::of(delivery) else { return sending.await };
     let _running = app.breakers.begin_attempt(&receiver, app.core.now());
-    match select(&mut sending, pin!(app.core.clock.sleep(SLOW))).await {
+    match select(&mut sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => {
             futures::join!(sending, record(app, &receiver, Observation::StillWaiting)).0
@@ -179,16 +179,18 @@ pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promis
 /// The report about an attempt of `op`. `None`: the target has no circuit breaker.
 pub(crate) fn report_of(delivery: &Delivery, attempt: &Attempt, op: OpId) -> Option<Report> {
     let receiver = ReceiverKey::of(delivery)?;
-    let observation = Observation::Ended { heard: Heard::of(attempt), op: op_of(delivery, op) };
+    let observation =
+        Observation::Ended { sample: HealthSample::of(attempt), op: op_of(delivery, op) };
     Some(Report { receiver, observation })
 }
 
-/// True if the receiver's next delivery belongs in the slow lane after this report.
-pub(crate) fn needs_slow_lane_after(app: &App, report: Option<&Report>) -> bool {
-    report.is_some_and(|Report { receiver, observation }| {
+/// The lane for the next attempt at a receiver after `report`.
+pub(crate) fn lane_after(app: &App, report: Option<&Report>) -> Lane {
+    let is_slow = report.is_some_and(|Report { receiver, observation }| {
         let known = app.breakers.last_known(receiver);
         observation.applied_to(&known, app.core.now()).unwrap_or(known).needs_slow_lane()
-    })
+    });
+    if is_slow { Lane::Slow } else { Lane::Fast }
 }
 
 /// Records the report about an attempt, if it changes the breaker.
@@ -278,7 +280,7 @@ fn log_opening(next: &Breaker) {
     if next.has_just_opened() {
         tracing::warn!(
             account.id = %next.account,
-            host = %next.host,
+            host = %next.authority,
             BreakerOpenings = 1,
             "opened a circuit breaker"
         );

@@ -185,7 +185,7 @@ impl<'a> Worker<'a> {
             }
             Route::Attempt => delivery,
             Route::SlowLane => delivery.begin_in_slow_lane(self.now),
-            Route::Hold(until) => delivery.begin_held(until, self.now),
+            Route::Hold(until) => delivery.begin_behind_breaker(until, self.now),
         }
     }
 

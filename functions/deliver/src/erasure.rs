@@ -30,7 +30,7 @@ const LATEST_EVENTS: u32 = 10;
 /// Erases the deliveries of an erased request. If the time is too short for all, the request stays
 /// due and the sweep sends a hint again.
 pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Result<(), Error> {
-    let RequestState::Erased { n_looks, .. } = *request.state() else { return Ok(()) };
+    let RequestState::Erased { n_searches, .. } = *request.state() else { return Ok(()) };
     erase_latest(app, request).await?;
     let mut cursor = None;
     loop {
@@ -41,7 +41,7 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
         let Listing { items, next } =
             app.core.store.related::<Delivery>(&related, PAGE_ITEMS, cursor.as_ref()).await?;
         // A delivery without a body is erased. The last look reads its attempts once more.
-        let left = items.into_iter().filter(|it| it.body.is_some() || n_looks <= 1);
+        let left = items.into_iter().filter(|it| it.body.is_some() || n_searches <= 1);
         stream::iter(left.map(|it| erase(app, it)))
             .buffer_unordered(ERASE_CONCURRENCY)
             .try_collect::<()>()
@@ -52,7 +52,7 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
         }
     }
     let now = app.core.now();
-    app.core.step(request.clone(), |it| it.looked_for_deliveries(now)).await?;
+    app.core.step(request.clone(), |it| it.searched_for_deliveries(now)).await?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use answerback::{
     domain::{
         Event, EventType, OpId, Webhook,
         delivery::{AttemptVerdict, FailureReason},
-        posted::{Disables, NewEvent},
+        posted_event::{Disables, NewEvent},
         webhook::DisableReason,
     },
     platform::{Group, Hint},
@@ -72,14 +72,14 @@ async fn update(
     let Some(webhook) = webhook else { return Ok(()) };
     let Some(failing_since) = webhook.failing_since() else { return Ok(()) };
     let now = app.core.now();
-    let why = if is_gone {
+    let reason = if is_gone {
         DisableReason::Gone
-    } else if webhook.is_hopeless(now) {
+    } else if webhook.has_failed_too_long(now) {
         DisableReason::Failing
     } else {
         return Ok(());
     };
-    let disables = Disables { webhook: webhook.id.clone(), why, failing_since };
+    let disables = Disables { webhook: webhook.id.clone(), reason, failing_since };
     announce(app, &webhook, disables, now).await
 }
 
@@ -101,16 +101,16 @@ async fn announce(
     disables: Disables,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let Disables { why, failing_since, .. } = disables;
+    let Disables { reason, failing_since, .. } = disables;
     let data = json!({
         "webhook_id": webhook.id.as_str(),
-        "reason": disabled_reason(why),
+        "reason": disabled_reason(reason),
         "failing_since": Time(failing_since),
     });
     let new = NewEvent {
-        id: webhook.disabling(failing_since),
+        id: webhook.disabled_event_id(failing_since),
         owner: webhook.owner,
-        created_by: OpId::new(webhook.disabling(failing_since).bits()),
+        created_by: OpId::new(webhook.disabled_event_id(failing_since).bits()),
         body_hash: None,
         created_at: now,
         trace: None,
@@ -130,21 +130,21 @@ async fn announce(
 
 /// Disables the webhook of a `webhook.disabled` event. Returns false if it has recovered or is gone.
 pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
-    let Disables { webhook: id, why, failing_since } = disables;
+    let Disables { webhook: id, reason, failing_since } = disables;
     let key = keys::webhook(event.owner, id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
     let now = app.core.now();
-    let step = |it: &Webhook| it.disable(*why, *failing_since, now);
+    let step = |it: &Webhook| it.disable(*reason, *failing_since, now);
     let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
-    app.core.webhooks.forget(event.owner);
+    app.core.webhooks.evict(event.owner);
     let is_disabled = !webhook.is_deleted()
         && webhook.failing_since() == Some(*failing_since)
-        && webhook.disabled().is_some_and(|it| it.why == *why);
+        && webhook.disabled().is_some_and(|it| it.reason == *reason);
     if is_disabled {
         tracing::warn!(
             account.id = %event.owner.account,
             webhook.id = %id,
-            reason = disabled_reason(*why),
+            reason = disabled_reason(*reason),
             "disabled a webhook"
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Delivery, DeliveryId, OpId, Request,
-        delivery::{DeliveryState, Start},
+        delivery::{DeliveryState, StartDecision},
         request::RequestState,
     },
     platform::{Group, Hint, Lane},
@@ -80,13 +80,13 @@ async fn lease_and_attempt(
             return Ok(());
         }
         let next = match delivery.start(expected.attempt, now, op, app.lease) {
-            Start::Nothing => return Ok(()),
-            Start::Mine => return attempt(app, delivery, op, expected.hops).await,
-            Start::Early(not_before) => {
+            StartDecision::Skip => return Ok(()),
+            StartDecision::AlreadyMine => return attempt(app, delivery, op, expected.hops).await,
+            StartDecision::TooEarly(not_before) => {
                 pass_on(app, &delivery, expected, delay_until(not_before, now)).await;
                 return Ok(());
             }
-            Start::Attempt(next) | Start::GiveUp(next) => *next,
+            StartDecision::Attempt(next) | StartDecision::GiveUp(next) => *next,
         };
         match app.core.store.save(&next).await? {
             Saved::Saved if is_ended_by(&next, op) => {

@@ -88,7 +88,7 @@ pub(crate) async fn revoke(
     let key = key.filter(is_own).ok_or_else(Problem::not_found)?;
     let now = app.core.now();
     app.core.advance(key, |it| Ok::<_, Problem>(it.revoke(now))).await?;
-    app.core.accounts.forget(id);
+    app.core.accounts.evict(id);
     caller.audit("revoked a key", &id.to_string());
     Ok(StatusCode::NO_CONTENT)
 }

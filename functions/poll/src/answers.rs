@@ -6,7 +6,7 @@ use answerback::{
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
     page,
-    service::answering::{Asked, Said, html},
+    service::answering::{OpenedLink, Submission, html},
 };
 use axum::{
     extract::{Path, State},
@@ -42,13 +42,13 @@ pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let Some(asked) = app.core.find_asked(&token).await? else {
+    let Some(asked) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
     let now = app.core.now();
     let is_gone = !asked.is_open(now) && asked.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-    Ok(html(status, asked.page(&Said::default(), now)))
+    Ok(html(status, asked.page(&Submission::default(), now)))
 }
 
 /// Shows the question as JSON.
@@ -56,9 +56,9 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let asked = app.core.find_asked(&token).await?.ok_or_else(Problem::not_found)?;
+    let asked = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
     if !asked.is_open(app.core.now()) && asked.answered().is_none() {
-        let problem = Problem::new(Code::RequestEnded, "the request no longer accepts answers");
+        let problem = Problem::new(Code::RequestEnded, "this request no longer accepts answers");
         return Err(problem
             .with("request_status", views::request_status(&asked.request))
             .with("outcome", views::request_outcome(&asked.request)));
@@ -72,7 +72,7 @@ pub(crate) async fn preflight() -> Response {
 }
 
 impl<'a> QuestionView<'a> {
-    fn new(asked: &'a Asked) -> Self {
+    fn new(asked: &'a OpenedLink) -> Self {
         let (request, question) = (&asked.request, &asked.request.question);
         let recipient = question.recipients.get(asked.row);
         Self {

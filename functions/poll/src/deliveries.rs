@@ -115,7 +115,7 @@ impl Filters {
         query: &PageQuery,
     ) -> Result<Listing<Delivery>, store::Error> {
         let (store, owner, cursor) = (&app.core.store, caller.owner(), query.cursor.as_ref());
-        let of_webhook = |it| Related::Webhook(owner, it);
+        let of_webhook = |it| Related::WebhookDeliveries(owner, it);
         let related = None
             .or(self.request.map(Related::Request))
             .or(self.event.map(Related::Event))

@@ -103,7 +103,7 @@ fn event_of(request: &Request, id: EventId, kind: RequestEvent) -> Option<Outbox
         (
             RequestEvent::RequestFinished | RequestEvent::RequestCancelled,
             RequestState::Ended(end),
-        ) if !end.reading.is_over() => end.at,
+        ) if !end.consumption.is_over() => end.at,
         // An answer fits into every callback, so no callback links to this event.
         _ => return None,
     };

@@ -14,7 +14,7 @@ use answerback::{
         http::Json,
         views::{CallbackStatus, ResultData, Time},
     },
-    domain::{Delivery, OpId, Request, Scope, reading::ReadOutcome, request::RequestState},
+    domain::{Delivery, OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
     service::{
         Caller,
         requests::{callback_delivery, find},
@@ -133,7 +133,8 @@ pub(crate) async fn consume(
 ) -> Result<Consumed, Problem> {
     let mut result = None;
     for _ in 0..READ_RACES_MAX {
-        let (outcome, next) = request.read(app.core.now(), op);
+        let read = request.read(app.core.now(), op);
+        let (outcome, next) = read.map_or((None, None), |it| (Some(it.outcome), it.next));
         if result.is_none() && matches!(outcome, Some(ReadOutcome::Result { .. })) {
             result = Some(view(&request).map_err(Problem::internal)?);
         }
@@ -174,8 +175,8 @@ impl Read {
                     },
                     callback_status: CallbackStatus::of(&request, delivery.as_ref()),
                 }),
-                receipt: lease.map(|(op, _)| receipt_text(op)),
-                lease_expires_at: lease.map(|(_, until)| Time(until)),
+                receipt: lease.map(|it| receipt_text(it.receipt)),
+                lease_expires_at: lease.map(|it| Time(it.until)),
             },
         }
     }

@@ -91,7 +91,7 @@ pub(crate) async fn list_attempts(
     let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let webhook = find(&app, &caller, &id).await?;
-    let related = Related::Attempts(caller.owner(), webhook.id);
+    let related = Related::WebhookAttempts(caller.owner(), webhook.id);
     let Listing { items, mut next } =
         app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
     let bodies = bodies(&app, &items).await?;

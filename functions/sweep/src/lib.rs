@@ -1,9 +1,14 @@
-//! Once a minute: whatever is due, of whatever kind, is settled or handed on.
+//! The sweep: once a minute it handles every item whose timer has passed.
 //!
-//! The sweep is the net under everything else. It takes no input: what wakes it is only a hint. It
-//! settles time-outs and unread results itself, and sends a hint for each request that has
-//! something to tell and each delivery to be attempted. The index that it reads lags, so it
-//! believes only the items; any number of sweeps may run at once.
+//! ```text
+//!   due index ─▶ read the item ─┬─ not due any more ─▶ skip
+//!                               ├─ deadline passed, or result expired ─▶ settle
+//!                               └─ events to dispatch, or a delivery to attempt ─▶ send a hint
+//! ```
+//!
+//! The sweep is the safety net for everything else: a lost hint or a dead worker costs at most the
+//! time until the next sweep. It takes no input, and any number of sweeps may run at once. The index
+//! lags, so the sweep trusts only the items themselves.
 
 use std::time::Duration;
 
@@ -11,116 +16,121 @@ use answerback::{
     domain::{Delivery, Event, Request, request::RequestState},
     platform::{Group, Hint, OutgoingHint},
     service::Core,
-    store::{self, Due, DueItem, Item, Saved, keys},
+    store::{self, Due, DueItem, Item, Postponed, Saved, keys},
 };
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-/// Things that are looked at together.
-const PAGE: i32 = 100;
-/// Things that are worked on at once.
-const AT_ONCE: usize = 16;
-/// How long something that was handed on is left alone, so that a long queue is not hinted again
+/// Due items that are handled together.
+const PAGE_SIZE: i32 = 100;
+/// Items that are read or written at the same time.
+const CONCURRENCY: usize = 16;
+/// Time from a hint to the sweep that repeats it. It keeps a long queue from getting the same hints
 /// every minute.
-const HINTED: Duration = Duration::from_mins(5);
-/// How long something that cannot be read is left alone.
-const BROKEN: Duration = Duration::from_mins(5);
-/// What must be left of its time to begin with another page.
-const FINISH: SignedDuration = SignedDuration::from_secs(5);
-/// What must be left to go on counting what it leaves to the next sweep.
-const LAST_WORDS: SignedDuration = SignedDuration::from_secs(2);
-/// Things that are counted together.
-const COUNTED: i32 = 1_000;
+const HINT_INTERVAL: Duration = Duration::from_mins(5);
+/// Time until an item that could not be read is tried again.
+const ERROR_INTERVAL: Duration = Duration::from_mins(5);
+/// Time that must be left to start another page.
+const SHUTDOWN_RESERVE: SignedDuration = SignedDuration::from_secs(5);
+/// Time that must be left to count another page of items for the next sweep.
+const COUNTING_RESERVE: SignedDuration = SignedDuration::from_secs(2);
+/// Due items that are counted together.
+const COUNTING_PAGE_SIZE: i32 = 1_000;
 
-/// What the sweep needs from the world.
+/// The sweep's view of the world.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The ports that all functions share.
     pub core: Core,
 }
 
-/// What one sweep did.
+/// The result of one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Requests whose deadline it noticed.
+    /// Requests that it timed out.
     pub n_timed_out: u32,
-    /// Results that nobody read in time.
+    /// Unread results that it expired.
     pub n_expired: u32,
-    /// Things that it handed on.
+    /// Items for which it sent a hint.
     pub n_hinted: u32,
-    /// Things that were not due after all.
+    /// Items that were not due any more.
     pub n_stale: u32,
-    /// Things that it could not handle, and put off.
+    /// Items that it could not handle.
     pub n_errors: u32,
-    /// Things that it took out of the line, having failed again and again.
-    pub n_set_aside: u32,
-    /// Things that were due, and that it did not get to; a shard that it did not look into is one.
+    /// Items that it quarantined after repeated errors.
+    pub n_quarantined: u32,
+    /// Due items that it left to the next sweep. A shard that it did not look at counts as one.
     pub n_left: u32,
 }
 
-/// What is to be done about one thing.
-enum Step {
-    /// Nothing: it is not due.
-    Stale,
-    /// Nothing more: it was settled, and has nothing to tell.
-    Settled(Settled),
-    /// Send this, and then leave it alone for a while, unless it was only now settled.
-    HandOn { group: Group, hint: Hint, then: Then, settled: Settled },
+/// The next action for one due item.
+enum Action {
+    /// Nothing: it is not due any more.
+    Skip,
+    /// Nothing more: it was settled, and has nothing to dispatch.
+    Settled(Settlement),
+    /// Send a hint.
+    Hint(HintAction),
 }
 
-#[derive(Clone, Copy, Default)]
-struct Settled {
-    timed_out: bool,
-    expired: bool,
+struct HintAction {
+    group: Group,
+    hint: Hint,
+    settlement: Settlement,
+    /// The item, whose timer is set again once the hint was sent. `None` if the timer is correct.
+    item: Option<HintedItem>,
 }
 
-enum Then {
-    LeaveRequest(Box<Request>),
-    LeaveDelivery(Box<Delivery>),
-    LeaveEvent(Box<Event>),
-    Nothing,
+#[derive(Clone, Copy)]
+enum Settlement {
+    Unchanged,
+    TimedOut,
+    Expired,
 }
 
-/// Settles or hands on everything that is due, until there is nothing left or the function ends.
+enum HintedItem {
+    Request(Box<Request>),
+    Delivery(Box<Delivery>),
+    Event(Box<Event>),
+}
+
+/// Handles all due items, until none are left or the function's time ends.
 pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
     let mut swept = Swept::default();
     let now = app.core.now();
     let mut oldest = now;
     let left = || ends_at.map(|it| it.duration_since(app.core.now()));
-    // Begun elsewhere each minute, so that no shard is always the last.
+    // Each minute another shard is the first, so no shard is always the last.
     let n_shards = app.core.store.n_due_shards();
     let first = u32::try_from(now.as_second() / 60 % i64::from(n_shards)).unwrap_or(0);
     for shard in (0..n_shards).map(|it| (first + it) % n_shards) {
         let mut cursor = None;
         loop {
-            if left().is_some_and(|it| it < LAST_WORDS) {
-                // Nobody knows whether there is anything, and it is not to look like nothing.
+            if left().is_some_and(|it| it < COUNTING_RESERVE) {
+                // The shard may have due items, so it must not look empty.
                 swept.n_left += 1;
                 break;
             }
-            // What there is no time for is counted at least.
-            let has_time = left().is_none_or(|it| it >= FINISH);
-            let limit = if has_time { PAGE } else { COUNTED };
-            let (due, next) = match app.core.store.due(shard, now, limit, cursor.as_ref()).await {
-                Ok(page) => page,
+            // Items that it has no time for are at least counted.
+            let has_time = left().is_none_or(|it| it >= SHUTDOWN_RESERVE);
+            let limit = if has_time { PAGE_SIZE } else { COUNTING_PAGE_SIZE };
+            let due = match app.core.store.due(shard, now, limit, cursor.as_ref()).await {
+                Ok(due) => due,
                 Err(err) => {
-                    tracing::error!(
-                        shard,
-                        error = &err as &(dyn std::error::Error + 'static),
-                        "what is due could not be listed"
-                    );
+                    let error = &err as &(dyn std::error::Error + 'static);
+                    tracing::error!(shard, error, "could not list due items");
                     swept.n_errors += 1;
                     break;
                 }
             };
-            oldest = due.iter().map(|it| it.due_at).fold(oldest, Timestamp::min);
+            oldest = due.items.iter().map(|it| it.due_at).fold(oldest, Timestamp::min);
             if has_time {
-                sweep_page(app, due, now, &mut swept).await;
+                sweep_page(app, due.items, now, &mut swept).await;
             } else {
-                swept.n_left += count(&due);
+                swept.n_left += count(&due.items);
             }
-            cursor = next;
+            cursor = due.next;
             if cursor.is_none() {
                 break;
             }
@@ -140,161 +150,186 @@ fn log(swept: &Swept, oldest: SignedDuration, duration: SignedDuration) {
         SweepDuration = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
         OldestDueAge = oldest.as_secs(),
         SweepErrors = (swept.n_errors > 0).then_some(swept.n_errors),
-        SetAside = (swept.n_set_aside > 0).then_some(swept.n_set_aside),
+        Quarantined = (swept.n_quarantined > 0).then_some(swept.n_quarantined),
         "swept"
     );
 }
 
 async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept) {
-    let steps: Vec<(Due, Result<Step, store::Error>)> = stream::iter(due)
+    let actions: Vec<(Due, Result<Action, store::Error>)> = stream::iter(due)
         .map(async |due| {
-            let step = look_at(app, &due, now).await;
-            (due, step)
+            let action = inspect(app, &due, now).await;
+            (due, action)
         })
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENCY)
         .collect()
         .await;
 
     let mut hints = Vec::new();
-    let mut handed_on = Vec::new();
-    for (due, step) in steps {
-        match step {
-            Ok(Step::Stale) => swept.n_stale += 1,
-            Ok(Step::Settled(settled)) => swept.note(settled),
-            Ok(Step::HandOn { group, hint, then, settled }) => {
-                swept.note(settled);
+    let mut hinted = Vec::new();
+    for (due, action) in actions {
+        match action {
+            Ok(Action::Skip) => swept.n_stale += 1,
+            Ok(Action::Settled(settlement)) => swept.note(settlement),
+            Ok(Action::Hint(HintAction { group, hint, settlement, item })) => {
+                swept.note(settlement);
                 hints.push(OutgoingHint { group, hint, delay: Duration::ZERO });
-                handed_on.push((due, then));
+                hinted.push((due, item));
             }
-            Err(err) => postpone(app, &due, err, now, swept).await,
+            Err(err) => handle_error(app, &due, err, now, swept).await,
         }
     }
+    // Items whose hint was not sent are still due, and the next sweep sends it.
     let not_sent = app.core.hints.send_all(&hints).await;
     swept.n_left += count(&not_sent);
-    let sent = handed_on.into_iter().enumerate().filter(|(place, _)| !not_sent.contains(place));
-    // Whatever was not sent is still due, and the next sweep sends it.
-    let left_alone: Vec<(Due, Result<(), store::Error>)> = stream::iter(sent)
-        .map(async |(_, (due, then))| {
-            let left = leave_alone(app, then, now + HINTED).await;
-            (due, left)
+    let sent = hinted.into_iter().enumerate().filter(|(index, _)| !not_sent.contains(index));
+    let saved: Vec<(Due, Result<(), store::Error>)> = stream::iter(sent)
+        .map(async |(_, (due, item))| {
+            let saved = set_timer(app, item, now + HINT_INTERVAL).await;
+            (due, saved)
         })
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENCY)
         .collect()
         .await;
-    for (due, left) in left_alone {
+    for (due, saved) in saved {
         swept.n_hinted += 1;
-        if let Err(err) = left {
-            postpone(app, &due, err, now, swept).await;
+        if let Err(err) = saved {
+            handle_error(app, &due, err, now, swept).await;
         }
     }
 }
 
-/// Reads one thing that the index named, and settles what time has decided of it.
-async fn look_at(app: &App, due: &Due, now: Timestamp) -> Result<Step, store::Error> {
-    match &due.what {
+/// Reads an item that the index lists, and settles it if it is a request.
+async fn inspect(app: &App, due: &Due, now: Timestamp) -> Result<Action, store::Error> {
+    match &due.item {
         DueItem::Request(id) => {
             let Some(request) = app.core.store.get::<Request>(keys::request(*id)).await? else {
-                return Ok(Step::Stale);
+                return Ok(Action::Skip);
             };
             if request.due_at().is_none_or(|it| now < it) {
-                return Ok(Step::Stale);
+                return Ok(Action::Skip);
             }
-            look_at_request(app, request, now).await
+            inspect_request(app, request, now).await
         }
         DueItem::Delivery(id) => {
             let delivery: Option<Delivery> = app.core.store.get(keys::delivery(*id)).await?;
             let Some(delivery) = delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {
-                return Ok(Step::Stale);
+                return Ok(Action::Skip);
             };
-            let (group, hint) = (Group::of(&delivery), Hint::of(&delivery));
-            let (then, settled) = (Then::LeaveDelivery(Box::new(delivery)), Settled::default());
-            Ok(Step::HandOn { group, hint, then, settled })
+            Ok(Action::Hint(HintAction {
+                group: Group::of(&delivery),
+                hint: Hint::of(&delivery),
+                settlement: Settlement::Unchanged,
+                item: Some(HintedItem::Delivery(Box::new(delivery))),
+            }))
         }
         DueItem::Event(id) => {
             let event: Option<Event> = app.core.store.get(keys::event(*id)).await?;
             let Some(event) = event.filter(|it| it.due_at().is_some_and(|it| it <= now)) else {
-                return Ok(Step::Stale);
+                return Ok(Action::Skip);
             };
-            let (group, hint) = (Group::Account(event.owner.account), Hint::event(event.id));
-            let then = Then::LeaveEvent(Box::new(event));
-            Ok(Step::HandOn { group, hint, then, settled: Settled::default() })
+            Ok(Action::Hint(HintAction {
+                group: Group::Account(event.owner.account),
+                hint: Hint::event(event.id),
+                settlement: Settlement::Unchanged,
+                item: Some(HintedItem::Event(Box::new(event))),
+            }))
         }
         DueItem::Unknown(_) => Err(store::Error::unknown_item()),
     }
 }
 
-async fn look_at_request(
+async fn inspect_request(
     app: &App,
     request: Request,
     now: Timestamp,
-) -> Result<Step, store::Error> {
+) -> Result<Action, store::Error> {
     let op = app.core.new_op();
     let revision = request.revision();
     let was_pending = *request.state() == RequestState::Pending;
     let Some(request) = app.core.settle(request, now, op).await? else {
-        return Ok(Step::Stale);
+        return Ok(Action::Skip);
     };
-    let timed_out = matches!(request.state(), RequestState::Ended(end) if end.op == op);
-    let settled = Settled { timed_out, expired: !was_pending && request.revision() != revision };
+    let settlement = if request.was_ended_by(op) {
+        Settlement::TimedOut
+    } else if !was_pending && request.revision() != revision {
+        Settlement::Expired
+    } else {
+        Settlement::Unchanged
+    };
     if request.outbox().is_empty() && !matches!(request.state(), RequestState::Erased { .. }) {
-        return Ok(Step::Settled(settled));
+        return Ok(Action::Settled(settlement));
     }
-    let hint = Hint::request(request.id);
-    let group = Group::Account(request.owner.account);
-    // What was just settled has its timer at now; moving it on would be one more write.
-    let then = if timed_out { Then::Nothing } else { Then::LeaveRequest(Box::new(request)) };
-    Ok(Step::HandOn { group, hint, then, settled })
+    let (group, hint) = (Group::Account(request.owner.account), Hint::request(request.id));
+    let item = match settlement {
+        // Its timer was set to now a moment ago. Setting it again would cost one more write.
+        Settlement::TimedOut => None,
+        Settlement::Unchanged | Settlement::Expired => Some(HintedItem::Request(Box::new(request))),
+    };
+    Ok(Action::Hint(HintAction { group, hint, settlement, item }))
 }
 
-/// Moves the timer on. Whoever was faster has set it as it must be.
-async fn leave_alone(app: &App, then: Then, until: Timestamp) -> Result<(), store::Error> {
-    match then {
-        Then::Nothing => (),
-        Then::LeaveRequest(request) => save(app, &request.hinted(until)).await?,
-        Then::LeaveDelivery(delivery) => save(app, &delivery.hinted(until)).await?,
-        Then::LeaveEvent(event) => save(app, &event.hinted(until)).await?,
+/// Sets the timer of an item whose hint was sent.
+async fn set_timer(
+    app: &App,
+    item: Option<HintedItem>,
+    until: Timestamp,
+) -> Result<(), store::Error> {
+    match item {
+        None => Ok(()),
+        Some(HintedItem::Request(request)) => save(app, &request.hinted(until)).await,
+        Some(HintedItem::Delivery(delivery)) => save(app, &delivery.hinted(until)).await,
+        Some(HintedItem::Event(event)) => save(app, &event.hinted(until)).await,
     }
-    Ok(())
 }
 
+/// Saves a timer. A writer that was faster has set the timer itself.
 async fn save<T: Item>(app: &App, next: &T) -> Result<(), store::Error> {
     match app.core.store.save(next).await? {
         Saved::Saved | Saved::Superseded(_) | Saved::Gone => Ok(()),
     }
 }
 
-/// A bad item must not stop the line.
-async fn postpone(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
-    tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "something due could not be handled");
+/// Postpones an item that could not be handled, so that it does not stop the others.
+async fn handle_error(app: &App, due: &Due, err: store::Error, now: Timestamp, swept: &mut Swept) {
+    let item = &due.item;
+    log_error(item, &err, "could not handle a due item");
     swept.n_errors += 1;
-    let postpone = match err {
-        // Not the item's fault: it stays due, and the next sweep tries again.
+    let (store, until) = (&app.core.store, now + ERROR_INTERVAL);
+    let postponed = match err {
+        // The item itself is fine. It stays due, and the next sweep tries again.
         store::Error::Dynamo { .. } => return,
-        // Nor here: this version was put back, and the one that knows it will be back.
+        // The item is fine for the version that wrote it, which may be deployed again.
         store::Error::Newer { .. } => {
-            app.core.store.leave_to_newer(&due.what, now + BROKEN).await.map(|()| false)
+            store.postpone(item, until).await.map(|()| Postponed::Postponed)
         }
-        store::Error::Decode { .. } => app.core.store.postpone(&due.what, now + BROKEN).await,
+        store::Error::Decode { .. } => store.postpone_malformed(item, until).await,
     };
-    match postpone {
-        Ok(false) => (),
-        Ok(true) => {
-            swept.n_set_aside += 1;
-            tracing::error!(item = %due.what, "it was set aside; a person must look at it");
+    match postponed {
+        Ok(Postponed::Postponed) => (),
+        Ok(Postponed::Quarantined) => {
+            swept.n_quarantined += 1;
+            tracing::error!(%item, "quarantined an item; an operator must look at it");
         }
-        Err(err) => {
-            tracing::error!(item = %due.what, error = &err as &(dyn std::error::Error + 'static), "nor could it be put off");
-        }
+        Err(err) => log_error(item, &err, "could not postpone an item"),
     }
 }
 
-fn count<T>(things: &[T]) -> u32 {
-    u32::try_from(things.len()).unwrap_or(u32::MAX)
+fn log_error(item: &DueItem, err: &store::Error, message: &str) {
+    let error = err as &(dyn std::error::Error + 'static);
+    tracing::error!(%item, error, "{message}");
+}
+
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
 impl Swept {
-    fn note(&mut self, settled: Settled) {
-        self.n_timed_out += u32::from(settled.timed_out);
-        self.n_expired += u32::from(settled.expired);
+    fn note(&mut self, settlement: Settlement) {
+        match settlement {
+            Settlement::Unchanged => (),
+            Settlement::TimedOut => self.n_timed_out += 1,
+            Settlement::Expired => self.n_expired += 1,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The sweep, in Lambda, woken by a schedule.
+//! The Lambda function `sweep`, which a schedule invokes every minute.
 
 use answerback::{
     platform::{Vault, wiring::Wiring},

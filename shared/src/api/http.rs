@@ -26,7 +26,7 @@ use serde_json::{Map, Value, value::RawValue};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{Code, FieldError, Problem, cors},
+    api::{Code, FieldError, Problem, cors, trace},
     domain::Trace,
 };
 
@@ -79,8 +79,8 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
 /// The trace of a call: the caller's, or else the one that AWS assigned.
 pub fn trace(headers: &HeaderMap) -> Option<Trace> {
     let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
-    let given = text("traceparent").and_then(Trace::of_traceparent);
-    given.or_else(|| text("x-amzn-trace-id").and_then(Trace::of_xray))
+    let given = text("traceparent").and_then(trace::of_traceparent);
+    given.or_else(|| text("x-amzn-trace-id").and_then(trace::of_xray))
 }
 
 /// A JSON body. The content type is ignored.

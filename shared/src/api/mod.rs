@@ -5,6 +5,7 @@ pub mod cors;
 pub mod http;
 pub mod pointer;
 mod problem;
+pub mod trace;
 pub mod views;
 
 pub use problem::{Code, FieldError, FieldLocation, Problem};

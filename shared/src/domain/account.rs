@@ -1,4 +1,7 @@
-//! Accounts, their secrets, and the keys that open their API.
+//! Accounts, API keys, and what a key allows.
+//!
+//! An account owns everything: requests, keys, webhooks, secrets. Its objects are either live or
+//! test, and a key of one mode never sees objects of the other.
 
 use std::time::Duration;
 
@@ -9,18 +12,18 @@ use super::{
     secret::{Secret, Secrets, TooManySecrets},
 };
 
-/// Most calls a minute that a key can be limited to. One item counts them, and `DynamoDB` takes a
-/// thousand writes a second of one.
+/// Highest rate limit of a key. One item counts its calls, and DynamoDB allows a thousand writes
+/// per second to one item.
 pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
-/// Most requests that a cap can let be pending: all are counted for each new one.
+/// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
-/// The mode of a key, and of everything made with it. The two never see each other's objects.
+/// The mode of a key, and of everything created with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
-    /// People are really asked.
+    /// For real questions.
     Live,
-    /// For tests: `livemode` is false.
+    /// For tests.
     Test,
 }
 
@@ -33,33 +36,34 @@ pub struct Owner {
     pub mode: Mode,
 }
 
-/// Somebody who uses Answerback, apart from everybody else.
+/// A customer of Answerback, isolated from all others.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Who this is.
+    /// Its identifier.
     pub id: AccountId,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// Identifiers are made from idempotency keys with this, so that nobody can foresee them.
+    /// The key of the HMAC that turns idempotency keys into identifiers, so that these cannot be
+    /// predicted.
     pub id_key: IdKey,
-    /// What callbacks are signed with.
+    /// The secrets that callbacks are signed with.
     pub secrets: Secrets,
-    /// How many of its requests may be pending at once, live and test together, if there is a cap.
+    /// The limit of pending requests, live and test together, if there is one.
     pub max_pending_requests: Option<u32>,
-    /// Counts the writes; the store refuses a write based on an older one.
+    /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
 }
 
-/// A random key of an account's own.
+/// The key of the HMAC that turns an account's idempotency keys into identifiers.
 #[derive(Clone)]
 pub struct IdKey(pub [u8; 32]);
 
-/// What a holder of an API key may do.
+/// A right of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Read requests, results and their deliveries.
     RequestsRead,
-    /// Make, answer, cancel and erase requests, and see answer links.
+    /// Create, answer, cancel and erase requests, and see answer links.
     RequestsWrite,
     /// Post events.
     EventsWrite,
@@ -69,36 +73,36 @@ pub enum Scope {
     WebhooksWrite,
     /// See secrets in full.
     SecretsRead,
-    /// Make and revoke keys.
+    /// Create and revoke keys.
     KeysWrite,
     /// All of these.
     Admin,
 }
 
-/// A key to the API, without its secret: only a hash of the whole key is kept.
+/// An API key. Only a hash of its text is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Which key this is; part of its text.
+    /// Its identifier, which is part of its text.
     pub id: KeyId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// What it opens.
+    /// Its rights.
     pub scopes: Vec<Scope>,
     /// SHA-256 of the key's text.
     pub hash: [u8; 32],
-    /// What its owner calls it.
+    /// Its owner's name for it.
     pub name: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// The operation that made it.
+    /// The operation that created it.
     pub created_by: OpId,
-    /// What it was made from, if under an idempotency key.
+    /// The hash of the body, if the call had an idempotency key.
     pub body_hash: Option<BodyHash>,
-    /// How many calls it opens in a minute, if that is limited.
+    /// Its rate limit, if it has one.
     pub rate_limit_per_minute: Option<u32>,
-    /// Since when it opens nothing any more.
+    /// The time of its revocation. A revoked key has no rights.
     pub revoked_at: Option<Timestamp>,
-    /// Counts the writes; the store refuses a write based on an older one.
+    /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
 }
 
@@ -115,7 +119,7 @@ impl Owner {
 }
 
 impl Mode {
-    /// The mode whose `livemode` is this.
+    /// The mode with this value of `livemode` in the API.
     pub fn of_livemode(livemode: bool) -> Self {
         if livemode { Self::Live } else { Self::Test }
     }
@@ -125,12 +129,17 @@ impl Mode {
         self == Self::Live
     }
 
-    /// The mode in keys: `live` or `test`.
+    /// The mode in the text of keys, and in the table: `live` or `test`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
             Self::Test => "test",
         }
+    }
+
+    /// The mode with this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Live, Self::Test].into_iter().find(|it| it.as_str() == text)
     }
 }
 
@@ -141,7 +150,7 @@ impl Account {
         Ok(secrets.map(|secrets| Self { secrets, revision: self.revision + 1, ..self.clone() }))
     }
 
-    /// The account with another cap, or without one; nothing if it has that already.
+    /// The account with another limit of pending requests, or `None` if nothing changes.
     pub fn cap(&self, max_pending_requests: Option<u32>) -> Option<Self> {
         let next = Self { max_pending_requests, revision: self.revision + 1, ..self.clone() };
         (max_pending_requests != self.max_pending_requests).then_some(next)
@@ -155,7 +164,7 @@ impl std::fmt::Debug for IdKey {
 }
 
 impl Scope {
-    /// Every scope.
+    /// All scopes.
     pub const ALL: [Self; 8] = [
         Self::RequestsRead,
         Self::RequestsWrite,
@@ -167,7 +176,7 @@ impl Scope {
         Self::Admin,
     ];
 
-    /// As it is written in the API.
+    /// The name of the scope in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RequestsRead => "requests:read",
@@ -181,19 +190,19 @@ impl Scope {
         }
     }
 
-    /// The scope that is written so.
+    /// The scope with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 }
 
 impl ApiKey {
-    /// Whether this key opens what needs `scope`.
+    /// The key has the right `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|it| *it == scope || *it == Scope::Admin)
     }
 
-    /// The key, opening nothing any more; nothing if it was revoked before.
+    /// The revoked key, or `None` if it was revoked before.
     pub fn revoke(&self, now: Timestamp) -> Option<Self> {
         let next = Self { revoked_at: Some(now), revision: self.revision + 1, ..self.clone() };
         self.revoked_at.is_none().then_some(next)

@@ -1,29 +1,28 @@
-//! Which addresses are public.
+//! Public IP addresses.
 //!
-//! Anyone may give us a URL, and we call it from inside our own network. So what is not plainly
-//! a server on the public Internet is not called:
+//! Anyone may give us a URL, and we call it from inside our own network. So we only call what is
+//! plainly a server on the public Internet:
 //!
 //! ```text
 //! IPv4   all but IANA's special-purpose blocks and multicast
 //! IPv6   2000::/3 alone, of it all but IANA's special-purpose blocks and ISATAP's interface ids
 //! ```
 //!
-//! IANA's registry marks some blocks as globally reachable (relays, anycast services); none of
-//! them is where a receiver of callbacks lives, so what it says of reachability is not asked. Nor
-//! is the IPv4 address looked at that an IPv6 address carries: a translator on the way may lead
-//! anywhere, so all these forms are refused, whatever they carry. Most lie outside `2000::/3`
-//! (mapped, compatible, translated, NAT64); 6to4 and Teredo have blocks of their own within it;
-//! ISATAP hides in the lower half of any address.
+//! IANA's registry marks some special blocks as globally reachable (relays, anycast services).
+//! Receivers of callbacks do not live there, so these blocks are refused too. IPv6 addresses that
+//! carry an IPv4 address are refused whatever they carry, because a translator on the way may lead
+//! anywhere. Most of these forms lie outside `2000::/3` (mapped, compatible, translated, NAT64).
+//! 6to4 and Teredo have their own blocks within it. ISATAP hides in the lower half of any address.
 //!
-//! What cannot be seen from an address alone, a network's own NAT64 or 6rd prefix, is not known
-//! here: such a prefix is the operator's to block at the network.
+//! A network's own NAT64 or 6rd prefix cannot be seen in an address. The operator has to block
+//! such a prefix in the network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// IPv4 that is not public: [IANA's registry][registry], without the blocks that lie within
-/// another, and multicast, which has a registry of its own.
+/// IPv4 blocks that are not public: [IANA's registry][registry], without blocks inside of others,
+/// and multicast, which has its own registry.
 ///
 /// [registry]: https://www.iana.org/assignments/iana-ipv4-special-registry
 const SPECIAL_V4: [Ipv4Net; 18] = [
@@ -49,21 +48,21 @@ const SPECIAL_V4: [Ipv4Net; 18] = [
 
 const MULTICAST_V4: Ipv4Net = v4(224, 0, 0, 0, 4);
 
-/// All that IANA has given out of IPv6 for use between networks (RFC 4291, section 2.4).
+/// All IPv6 addresses that IANA has allocated for use between networks (RFC 4291, section 2.4).
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// IPv6 that is not public although within [`GLOBAL_V6`]: [IANA's registry][registry].
+/// IPv6 blocks within [`GLOBAL_V6`] that are not public: [IANA's registry][registry].
 ///
 /// [registry]: https://www.iana.org/assignments/iana-ipv6-special-registry
 const SPECIAL_V6: [Ipv6Net; 5] = [
-    v6(0x2001, 0, 0, 23),         // IETF protocols, Teredo among them.
+    v6(0x2001, 0, 0, 23),         // IETF protocols, including Teredo.
     v6(0x2001, 0xdb8, 0, 32),     // Documentation.
     v6(0x2002, 0, 0, 16),         // 6to4.
     v6(0x2620, 0x4f, 0x8000, 48), // AS112.
     v6(0x3fff, 0, 0, 20),         // Documentation.
 ];
 
-/// Whether `address` is one that a server on the public Internet may have.
+/// A server on the public Internet may have this address.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !SPECIAL_V4.iter().any(|net| net.contains(&address)),
@@ -75,9 +74,8 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Whether the lower half is `5efe` and an IPv4 address (RFC 5214, section 6.1).
-///
-/// The two bits that say "universal" and "group" may be set or not.
+/// The lower half is `5efe` and an IPv4 address (RFC 5214, section 6.1). The bits for "universal"
+/// and "group" may have any value.
 fn is_isatap(address: Ipv6Addr) -> bool {
     let [.., head, mark, _, _] = address.segments();
     head & !0x0300 == 0 && mark == 0x5efe
@@ -112,8 +110,8 @@ mod tests {
         expect: String,
     }
 
-    /// The address blocks of a registry: what stands first in a row and holds a slash, without
-    /// quotes and footnote marks. Some rows hold two blocks, and some go on in a second line.
+    /// The address blocks of a registry: the first cell of each row, without quotes and footnote
+    /// marks. Some cells hold two blocks, and some rows continue on a second line.
     fn blocks<N: std::str::FromStr>(registry: &str) -> Vec<N> {
         let mut blocks = Vec::new();
         for row in registry.lines().skip(1).filter(|row| !row.starts_with(' ')) {
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ipv4_list_is_the_registry_and_multicast() {
+    fn ipv4_list_is_the_registry_and_multicast() {
         let registry: Vec<Ipv4Net> = blocks(REGISTRY_V4);
         assert_eq!(registry.len(), 26);
         let outermost: BTreeSet<Ipv4Net> = Ipv4Net::aggregate(&registry).into_iter().collect();
@@ -140,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ipv6_list_is_the_registry_as_far_as_it_is_within_the_global_block() {
+    fn ipv6_list_is_the_part_of_the_registry_in_the_global_block() {
         let registry: Vec<Ipv6Net> = blocks(REGISTRY_V6);
         assert_eq!(registry.len(), 25);
         let global: Vec<_> = registry.into_iter().filter(|net| GLOBAL_V6.contains(net)).collect();
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verdict_of_the_corpus_is_ours() {
+    fn addresses_of_the_corpus_are_judged_as_marked() {
         let mut n_verdicts = 0;
         for line in VERDICTS.lines() {
             let row: Verdict = serde_json::from_str(line).expect("the corpus is well-formed");

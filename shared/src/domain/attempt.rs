@@ -1,88 +1,88 @@
-//! One HTTP exchange of a delivery, as it is kept for people to look at.
+//! An attempt: the record of one HTTP exchange of a delivery, for people to read.
 
 use super::{AttemptId, EventId, Owner, WebhookId};
 use jiff::Timestamp;
 
-/// How much of a receiver's body is kept.
+/// Longest stored part of a receiver's response body.
 pub const RESPONSE_EXCERPT_BYTES_MAX: usize = 4 * 1024;
 
-/// One HTTP exchange of a delivery.
+/// The record of one HTTP exchange of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
-    /// Which attempt of which delivery.
+    /// Its identifier: the delivery's, and the number of the attempt.
     pub id: AttemptId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// What was told.
+    /// The event.
     pub event: EventId,
-    /// The webhook that was told.
+    /// The webhook, if the target is one.
     pub webhook: Option<WebhookId>,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Timestamp,
-    /// How long it took.
+    /// Its duration.
     pub duration_ms: u32,
-    /// What was asked, but for the body, which is the delivery's. `None`: erased.
+    /// The exchange, without the request body, which is the delivery's. `None` after an erasure.
     pub exchange: Option<Exchange>,
-    /// What went wrong, if it did.
+    /// The error, if it failed.
     pub error: Option<AttemptError>,
 }
 
-/// What was sent, and what came back.
+/// An HTTP request and its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Where it went.
+    /// The URL.
     pub url: String,
-    /// What stood above the body, secrets masked.
+    /// The request headers, with secrets masked.
     pub headers: Vec<(String, String)>,
-    /// What came back.
+    /// The response, if there was one.
     pub response: Option<Response>,
 }
 
-/// What a receiver answered.
+/// A receiver's response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Its status code.
+    /// The status code.
     pub status: u16,
-    /// What stood above its body.
+    /// The headers.
     pub headers: Vec<(String, String)>,
-    /// The beginning of its body.
+    /// The beginning of the body.
     pub body: String,
 }
 
-/// What went wrong with an attempt.
+/// The error of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptError {
-    /// What kind of thing.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// In words, without the URL.
+    /// The error in words, without the URL.
     pub message: String,
 }
 
-/// What kind of thing went wrong with an attempt.
+/// The kind of error of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The host name did not resolve.
     Dns,
-    /// It leads to an address that may not be called.
+    /// The host leads to an address that must not be called.
     BlockedAddress,
-    /// No connection.
+    /// The connection failed.
     Connect,
-    /// No secure connection.
+    /// The TLS handshake failed.
     Tls,
-    /// It took too long.
+    /// It timed out.
     Timeout,
-    /// It was not HTTP, or broke off.
+    /// The response was not HTTP, or broke off.
     Protocol,
-    /// The answer was too large.
+    /// The response was too large.
     TooLarge,
-    /// A status that is not 2xx.
+    /// The status was not 2xx.
     Status,
-    /// A redirection, which is never followed.
+    /// The receiver redirected. Redirects are never followed.
     Redirect,
 }
 
 impl Attempt {
-    /// The record without what was sent and what came back; nothing if that is gone already.
+    /// The record without the exchange, or `None` if it was erased before.
     pub fn erase(&self) -> Option<Self> {
         self.exchange.as_ref()?;
         let error = self.error.as_ref();
@@ -92,7 +92,7 @@ impl Attempt {
 }
 
 impl ErrorKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::BlockedAddress,
@@ -105,7 +105,7 @@ impl ErrorKind {
         Self::Redirect,
     ];
 
-    /// As it is written in the API.
+    /// The name of the kind in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
@@ -120,7 +120,7 @@ impl ErrorKind {
         }
     }
 
-    /// The kind that is written so.
+    /// The kind with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }

@@ -1,20 +1,19 @@
-//! What is known of a receiver: whether it is down, and whether it is slow.
+//! A breaker: what is known about the health of one account's receiver.
 //!
 //! ```text
-//!            5 failures in a row            its time is over: one delivery tries
+//!            5 failures in a row            the wait is over: one delivery tries
 //!   Closed ──────────────────────▶ Open ──────────────────────────────────────▶ Trial
 //!      ▲                            ▲  │                                          │
-//!      │                            └──┼──── in vain: open for twice as long ─────┤
-//!      └───────────────────────────────┴──── anybody gets through ────────────────┘
+//!      │                            └──┼──── failure: open for twice as long ─────┤
+//!      └───────────────────────────────┴──── any success ─────────────────────────┘
 //! ```
 //!
-//! There is one for each account and host with its port, so that what one account's receiver does
-//! holds up no other account. While it is open, deliveries whose delays grow wait, and spend
-//! nothing of their budget; who has times of its own is attempted as planned, and what comes of
-//! that counts here like everything else. A trial whose worker died ends by itself.
+//! There is one breaker per account and authority (host and port), so one account's receiver
+//! delays no other account. While it is open, deliveries with growing delays wait, which uses up
+//! none of their retries. Deliveries with fixed delays are attempted as planned, and their results
+//! count here too. A trial ends by itself if its worker dies.
 //!
-//! What was never heard to fail is known to nobody: an item is made by the first failure, or where
-//! a receiver is found to be slow.
+//! A receiver that is healthy and fast has no item. The first failure or slow attempt creates one.
 
 use std::{fmt, time::Duration};
 
@@ -26,109 +25,109 @@ use super::{
     attempt::{ErrorKind, Exchange},
 };
 
-/// So many failures in a row, and a receiver is taken to be down.
+/// Consecutive failures after which a receiver counts as down.
 pub const FAILURES_MAX: usize = 5;
-/// How long it is left alone the first time; twice as long every time that a trial fails.
-const OPEN: Duration = Duration::from_mins(1);
-/// The longest that it is left alone.
-const OPEN_MAX: Duration = Duration::from_hours(1);
-/// How long a trial may take: whoever tries is a function that lives no longer.
-const TRIAL: Duration = Duration::from_secs(30);
-/// A receiver is slow that takes longer than this. It is what a worker who waits for it keeps
-/// others waiting.
-pub const SLOW: Duration = Duration::from_secs(3);
+/// First wait of an open breaker. Every failed trial doubles it.
+const OPEN_DURATION: Duration = Duration::from_mins(1);
+/// Longest wait of an open breaker.
+const OPEN_DURATION_MAX: Duration = Duration::from_hours(1);
+/// Time limit of a trial: the function that makes it runs no longer.
+const TRIAL_DURATION: Duration = Duration::from_secs(30);
+/// Duration of an attempt after which its receiver counts as slow, because the worker that waits
+/// for it delays other deliveries.
+pub const SLOW_AFTER: Duration = Duration::from_secs(3);
 
 /// A host and its port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Authority(String);
 
-/// What is known of one account's receiver.
+/// The health of one account's receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Breaker {
-    /// Whose receiver it is.
+    /// The account.
     pub account: AccountId,
-    /// Where it is.
-    pub host: Authority,
-    /// Whether it is called.
+    /// The receiver's host and port.
+    pub authority: Authority,
+    /// Closed, open, or in a trial.
     pub state: BreakerState,
-    /// Whether the last attempt took long.
+    /// The latest attempt was slow.
     pub is_slow: bool,
-    /// The operation that got through last when that was news.
+    /// The latest operation whose success changed the state.
     pub recovered_by: Option<OpId>,
-    /// When this was written last.
+    /// The time of the latest write.
     pub changed_at: Timestamp,
-    /// Counts the writes; the store refuses a write based on an older one. 0: not written yet.
+    /// Counts the writes. The store refuses a write based on an older revision. 0: never written.
     pub revision: u64,
 }
 
-/// Whether a receiver is called.
+/// The state of a breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It is.
+    /// The receiver is called.
     Closed {
-        /// The operations that failed since one got through; fewer than [`FAILURES_MAX`].
+        /// The operations that failed since the last success; fewer than [`FAILURES_MAX`].
         failed: Vec<OpId>,
     },
-    /// It is not, until then; from then on somebody may try.
+    /// The receiver is not called until `until`. After that, one delivery tries.
     Open {
-        /// Until then.
+        /// The end of the wait.
         until: Timestamp,
-        /// How often it was left alone since it was last heard.
-        n_times: u32,
+        /// The consecutive times that it opened without a success in between.
+        n_openings: u32,
     },
-    /// Somebody tries.
+    /// One delivery tries.
     Trial {
-        /// Who.
+        /// The operation that tries.
         by: OpId,
-        /// Until then by nobody else.
+        /// The end of the trial. After that, another delivery tries.
         until: Timestamp,
-        /// How often it was left alone since it was last heard.
-        n_times: u32,
+        /// The consecutive times that it opened without a success in between.
+        n_openings: u32,
     },
 }
 
-/// What an attempt showed about the receiver, whatever it meant for the delivery.
+/// The result of one attempt, as far as it concerns the receiver and not the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// Whether it is there.
+pub struct HealthSample {
+    /// The receiver's health.
     pub health: Health,
-    /// How long the attempt took.
-    pub took: Duration,
+    /// The duration of the attempt.
+    pub duration: Duration,
 }
 
-/// Whether a receiver is there.
+/// The health of a receiver during one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It answered. A refusal is an answer, too: that is about one delivery, and not about it.
+    /// It responded. A refusal is a response too: it concerns one delivery, not the receiver.
     Up,
-    /// It, or the way to it, failed: 5xx, 429, or no whole answer.
+    /// The receiver or the connection failed: 5xx, 429, or an incomplete response.
     Down,
-    /// Its time ran out, which is to be slow as well.
+    /// The attempt timed out. The receiver also counts as slow.
     TimedOut,
-    /// Nobody asked it: its name leads where nobody may call.
+    /// It was not called, because its name leads to a blocked address.
     Unknown,
 }
 
-/// What somebody who wants to call a receiver is to do.
+/// The way for an operation that wants to call a receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
     /// Call it.
     Clear,
-    /// Write this, then call it: everybody else waits for what comes of it.
+    /// Write this, then call it. All others wait for the result.
     Trial(Box<Breaker>),
-    /// Wait until then.
-    Barred(Timestamp),
+    /// Wait until this time.
+    Wait(Timestamp),
 }
 
 impl Authority {
-    /// The host and port that a URL leads to.
+    /// The host and port of a URL.
     pub fn of(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         let port = url.port_or_known_default()?;
         Some(Self(format!("{}:{port}", url.host_str()?)))
     }
 
-    /// `host:port` as it was written down.
+    /// The authority with this text, as [`Self::as_str`] returned it.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -139,13 +138,13 @@ impl Authority {
     }
 
     /// The host without the port.
-    pub fn name(&self) -> &str {
-        self.0.rsplit_once(':').map_or(&self.0, |(name, _)| name)
+    pub fn host(&self) -> &str {
+        self.0.rsplit_once(':').map_or(&self.0, |(host, _)| host)
     }
 }
 
-impl Heard {
-    /// What an attempt showed.
+impl HealthSample {
+    /// The sample of this attempt.
     pub fn of(attempt: &Attempt) -> Self {
         let response = |it: &Exchange| it.response.as_ref().map(|it| it.status);
         let status = attempt.exchange.as_ref().and_then(response);
@@ -161,16 +160,16 @@ impl Heard {
             Some(ErrorKind::Timeout) => Health::TimedOut,
             Some(ErrorKind::BlockedAddress) => Health::Unknown,
         };
-        Self { health, took: Duration::from_millis(attempt.duration_ms.into()) }
+        Self { health, duration: Duration::from_millis(attempt.duration_ms.into()) }
     }
 }
 
 impl Breaker {
-    /// What is known of a receiver of which nothing is known.
-    pub fn unknown(account: AccountId, host: Authority) -> Self {
+    /// The breaker of a receiver without an item.
+    pub fn unknown(account: AccountId, authority: Authority) -> Self {
         Self {
             account,
-            host,
+            authority,
             state: BreakerState::Closed { failed: Vec::new() },
             is_slow: false,
             recovered_by: None,
@@ -179,37 +178,39 @@ impl Breaker {
         }
     }
 
-    /// Whether those who wait for it would keep others waiting: it is slow, or down.
+    /// The receiver is slow or down, so a worker that waits for it would delay other deliveries.
     pub fn needs_slow_lane(&self) -> bool {
         self.is_slow || !matches!(self.state, BreakerState::Closed { .. })
     }
 
-    /// What `op` is to do that wants to call the receiver.
-    pub fn way(&self, now: Timestamp, op: OpId) -> Route {
-        let n_times = match self.state {
+    /// The way for `op`, which wants to call the receiver.
+    pub fn route(&self, now: Timestamp, op: OpId) -> Route {
+        let n_openings = match self.state {
             BreakerState::Closed { .. } => return Route::Clear,
-            // This operation's own write, whose answer was lost.
+            // The operation's own write, whose response was lost.
             BreakerState::Trial { by, .. } if by == op => return Route::Clear,
             BreakerState::Open { until, .. } | BreakerState::Trial { until, .. } if now < until => {
-                return Route::Barred(until);
+                return Route::Wait(until);
             }
-            BreakerState::Open { n_times, .. } | BreakerState::Trial { n_times, .. } => n_times,
+            BreakerState::Open { n_openings, .. } | BreakerState::Trial { n_openings, .. } => {
+                n_openings
+            }
         };
-        let state = BreakerState::Trial { by: op, until: now + TRIAL, n_times };
+        let state = BreakerState::Trial { by: op, until: now + TRIAL_DURATION, n_openings };
         Route::Trial(Box::new(Self { state, ..self.next(now) }))
     }
 
-    /// What is known once `op` heard this; nothing if that is no news.
-    pub fn heard(&self, heard: Heard, now: Timestamp, op: OpId) -> Option<Self> {
+    /// The breaker after an attempt of `op`, or `None` if the sample changes nothing.
+    pub fn record(&self, sample: HealthSample, now: Timestamp, op: OpId) -> Option<Self> {
         if self.recovered_by == Some(op) {
             return None;
         }
-        let is_slow = match heard.health {
-            Health::Up | Health::Down => heard.took > SLOW,
+        let is_slow = match sample.health {
+            Health::Up | Health::Down => sample.duration > SLOW_AFTER,
             Health::TimedOut => true,
             Health::Unknown => self.is_slow,
         };
-        let state = match heard.health {
+        let state = match sample.health {
             Health::Up => BreakerState::Closed { failed: Vec::new() },
             Health::Down | Health::TimedOut => self.after_failure(now, op),
             Health::Unknown => self.after_nothing(now, op),
@@ -217,20 +218,22 @@ impl Breaker {
         if state == self.state && is_slow == self.is_slow {
             return None;
         }
-        let recovers = heard.health == Health::Up && state != self.state;
+        let recovers = sample.health == Health::Up && state != self.state;
         let recovered_by = if recovers { Some(op) } else { self.recovered_by };
         Some(Self { state, is_slow, recovered_by, ..self.next(now) })
     }
 
-    /// What is known while an attempt has been taking longer than [`SLOW`].
-    pub fn keeps_waiting(&self, now: Timestamp) -> Option<Self> {
+    /// The breaker while an attempt has been running for longer than [`SLOW_AFTER`].
+    pub fn mark_slow(&self, now: Timestamp) -> Option<Self> {
         (!self.is_slow).then(|| Self { is_slow: true, ..self.next(now) })
     }
 
-    /// Whether it was opened, once more or for the first time, when it was written last.
+    /// The latest write opened it, for the first time or again.
     pub fn has_just_opened(&self) -> bool {
         match self.state {
-            BreakerState::Open { n_times, .. } => self.state == open(n_times, self.changed_at),
+            BreakerState::Open { n_openings, .. } => {
+                self.state == open(n_openings, self.changed_at)
+            }
             BreakerState::Closed { .. } | BreakerState::Trial { .. } => false,
         }
     }
@@ -247,16 +250,16 @@ impl Breaker {
                 }
                 open(1, now)
             }
-            // Somebody tried who had to, at a time of their own.
-            BreakerState::Open { until, n_times } if *until <= now => open(n_times + 1, now),
+            // A delivery with fixed delays called it, and that counts as a failed trial.
+            BreakerState::Open { until, n_openings } if *until <= now => open(n_openings + 1, now),
             BreakerState::Open { .. } | BreakerState::Trial { .. } => self.after_nothing(now, op),
         }
     }
 
-    /// A trial that shows nothing has not shown that the receiver is there.
+    /// A trial without a result has failed too.
     fn after_nothing(&self, now: Timestamp, op: OpId) -> BreakerState {
         match self.state {
-            BreakerState::Trial { by, n_times, .. } if by == op => open(n_times + 1, now),
+            BreakerState::Trial { by, n_openings, .. } if by == op => open(n_openings + 1, now),
             BreakerState::Closed { .. }
             | BreakerState::Open { .. }
             | BreakerState::Trial { .. } => self.state.clone(),
@@ -268,9 +271,9 @@ impl Breaker {
     }
 }
 
-fn open(n_times: u32, now: Timestamp) -> BreakerState {
-    let doubled = OPEN * 2_u32.saturating_pow(n_times.saturating_sub(1).min(16));
-    BreakerState::Open { until: now + doubled.min(OPEN_MAX), n_times }
+fn open(n_openings: u32, now: Timestamp) -> BreakerState {
+    let doubled = OPEN_DURATION * 2_u32.saturating_pow(n_openings.saturating_sub(1).min(16));
+    BreakerState::Open { until: now + doubled.min(OPEN_DURATION_MAX), n_openings }
 }
 
 impl fmt::Display for Authority {

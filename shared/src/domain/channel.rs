@@ -1,5 +1,7 @@
-//! Channels: whoever has a channel's token may send messages to it, without an API key, and the
-//! answers to them are signed with a secret of its own.
+//! Channels of the Ping front: inbound tokens.
+//!
+//! A client with a channel's token may send messages and read their answers without an API key.
+//! Callbacks of these messages are signed with the channel's own secrets.
 
 use super::{
     BodyHash, ChannelId, OpId, Owner,
@@ -9,27 +11,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A place to send messages to. Of its token only a hash is kept.
+/// An inbound token of the Ping front. Only a hash of it is stored.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    /// Which channel this is; part of its token.
+    /// Its identifier, which is part of its token.
     pub id: ChannelId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// What its owner calls it.
+    /// Its owner's name for it.
     pub name: String,
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],
     /// The secrets that callbacks of its messages are signed with.
     pub(crate) secrets: Secrets,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// The operation that made it.
+    /// The operation that created it.
     pub created_by: OpId,
-    /// What it was made from, if under an idempotency key.
+    /// The hash of the body, if the call had an idempotency key.
     pub body_hash: Option<BodyHash>,
-    /// Since when nobody sends to it or reads from it. What was sent before can still be answered,
-    /// and is told with its secrets.
+    /// The time of its deletion. From then on its token is refused. Messages from before can still
+    /// be answered, and their callbacks are still signed with its secrets.
     pub(crate) deleted_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub(crate) revision: u64,
@@ -83,7 +85,7 @@ impl Channel {
         self.deleted_at.is_some()
     }
 
-    /// The channel with another token; nothing if it has this one.
+    /// The channel with another token, or `None` if it has this one already.
     pub fn regenerate(&self, token_hash: [u8; 32]) -> Option<Self> {
         (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })
     }
@@ -94,7 +96,7 @@ impl Channel {
         Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
     }
 
-    /// The channel once it is gone; nothing if it was before.
+    /// The deleted channel, or `None` if it was deleted before.
     pub fn delete(&self, now: Timestamp) -> Option<Self> {
         self.deleted_at.is_none().then(|| Self { deleted_at: Some(now), ..self.next() })
     }

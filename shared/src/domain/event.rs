@@ -1,43 +1,48 @@
-//! What can happen, and be told.
+//! Events: facts that callbacks and webhooks report.
+//!
+//! ```text
+//!   a request's step ─▶ RequestEvent in the request's outbox ─┐
+//!   POST /v1/events  ─▶ Event, an item with its own timer ────┴─ dispatch ─▶ deliveries
+//! ```
+//!
+//! Every event has an [`EventType`], such as `request.finished`. A webhook subscribes to types with
+//! [`Filter`]s. [`Subscriptions`] is a summary of all filters of an account for one question: does
+//! a request have to record this event at all?
 
 use std::{borrow::Cow, fmt};
 
-use jiff::Timestamp;
-
-use super::{EventId, question::Answer};
-
-/// Longest type of an event, in characters.
+/// Longest event type, in characters.
 pub const TYPE_CHARS_MAX: usize = 100;
-/// Most words in the type of an event.
+/// Most words in an event type.
 const TYPE_WORDS_MAX: usize = 4;
 
-/// What kind of event it is, as the API writes it: two to four words with full stops between.
+/// The type of an event: two to four words with dots in between, such as `job.failed`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(Cow<'static, str>);
 
-/// Which types of event are wanted: one (`job.failed`), all that begin so (`job.*`), or all (`*`).
+/// A set of event types: one (`job.failed`), all with a prefix (`job.*`), or all (`*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(String);
 
-/// Which kinds of a request's events webhooks want to be told of.
+/// The kinds of request events that an account's webhooks subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriptions(u8);
 
-/// The kinds of event that a request brings forth.
+/// The kinds of events of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestEvent {
-    /// A request was made.
+    /// A request was created.
     RequestCreated,
-    /// Somebody answered.
+    /// A recipient answered.
     RequestAnswered,
-    /// A request ended, however, but for being cancelled.
+    /// A request ended in any way except cancellation.
     RequestFinished,
-    /// Its sender cancelled a request.
+    /// The sender cancelled a request.
     RequestCancelled,
 }
 
 impl RequestEvent {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 4] = [
         Self::RequestCreated,
         Self::RequestAnswered,
@@ -45,7 +50,7 @@ impl RequestEvent {
         Self::RequestCancelled,
     ];
 
-    /// As it is written in the API.
+    /// The name of the kind in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RequestCreated => "request.created",
@@ -55,14 +60,22 @@ impl RequestEvent {
         }
     }
 
-    /// The kind that is written so.
+    /// The kind with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// The event bus gets this kind, if a bus is configured.
+    pub fn is_published(self) -> bool {
+        match self {
+            Self::RequestCreated | Self::RequestFinished => true,
+            Self::RequestAnswered | Self::RequestCancelled => false,
+        }
     }
 }
 
 impl EventType {
-    /// The type that is written so.
+    /// The type with this name.
     pub fn parse(text: &str) -> Option<Self> {
         let is_word = |it: &str| {
             let is_letter = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'_';
@@ -75,28 +88,28 @@ impl EventType {
         is_type.then(|| Self(Cow::Owned(text.to_owned())))
     }
 
-    /// As it is written in the API.
+    /// The name of the type in the API.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Filter {
-    /// The filter that is written so.
+    /// The filter with this text.
     pub fn parse(text: &str) -> Option<Self> {
-        // What stands for a word may stand for several, but never for none.
+        // A `*` matches one or more words, but never none.
         let of_type = text.strip_suffix('*').map_or_else(|| text.to_owned(), |it| format!("{it}x"));
         let is_filter = text == "*" || EventType::parse(&of_type).is_some();
         let is_whole = !text.ends_with('*') || text == "*" || text.ends_with(".*");
         (is_filter && is_whole).then(|| Self(text.to_owned()))
     }
 
-    /// As it is written in the API.
+    /// The text of the filter in the API.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it lets events of this type through.
+    /// Events of this type pass the filter.
     pub fn matches(&self, event_type: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(beginning) => event_type.starts_with(beginning),
@@ -106,19 +119,19 @@ impl Filter {
 }
 
 impl Subscriptions {
-    /// Nobody is told anything.
+    /// No kind has subscribers.
     pub const NONE: Self = Self(0);
-    /// Somebody may want to be told of everything. In doubt this is so: an event that nobody wants
-    /// costs a write, and one that was not kept is lost.
+    /// Every kind may have subscribers. This is the safe assumption: an event without subscribers
+    /// costs one write, and an event that was not recorded is lost.
     pub const ALL: Self = Self(u8::MAX);
 
-    /// Of what somebody wants to be told.
+    /// The kinds for which `wants` is true.
     pub fn of(wants: impl Fn(RequestEvent) -> bool) -> Self {
         let wanted = RequestEvent::ALL.into_iter().filter(|it| wants(*it));
         Self(wanted.fold(0, |bits, kind| bits | 1 << kind as u8))
     }
 
-    /// Whether somebody wants to be told of this.
+    /// This kind has subscribers.
     pub fn wants(self, kind: RequestEvent) -> bool {
         self.0 & 1 << kind as u8 != 0
     }
@@ -142,44 +155,12 @@ impl fmt::Display for EventType {
     }
 }
 
-/// Something that happened to a request, not yet told.
-///
-/// It is kept in the request's outbox, in the same write as what happened. What it tells is
-/// frozen: `answered` here; all else that a callback says of a request never changes after that.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutboxEvent {
-    /// Which of the request's events it is, counted from 1.
-    pub number: u32,
-    /// What happened.
-    pub kind: RequestEvent,
-    /// When it happened.
-    pub at: Timestamp,
-    /// For [`RequestEvent::RequestAnswered`]: whose answer, and what they said.
-    pub answered: Option<RecordedAnswer>,
-}
-
-/// One recipient's answer, as an event tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RecordedAnswer {
-    /// The recipient's row.
-    pub row: usize,
-    /// What they said.
-    pub answer: Answer,
-}
-
-impl OutboxEvent {
-    /// The identifier of this event of the request called `request`.
-    pub fn id(&self, request: super::RequestId) -> EventId {
-        request.event(self.number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_a_type_a_beginning_or_everything() {
+    fn filter_is_a_type_a_prefix_or_a_star() {
         for text in ["*", "job.*", "job.failed", "a.b.c.*", "request.finished"] {
             assert!(Filter::parse(text).is_some(), "{text}");
         }
@@ -188,14 +169,15 @@ mod tests {
         {
             assert!(Filter::parse(text).is_none(), "{text}");
         }
-        let matches = |filter, event_type| Filter::parse(filter).expect("one").matches(event_type);
+        let matches =
+            |filter, event_type| Filter::parse(filter).expect("a filter").matches(event_type);
         assert!(matches("*", "job.failed") && matches("job.*", "job.failed"));
         assert!(matches("job.*", "job.night.failed") && matches("job.failed", "job.failed"));
         assert!(!matches("job.*", "jobs.failed") && !matches("job.failed", "job.failed.twice"));
     }
 
     #[test]
-    fn subscriptions_want_the_kinds_of_any_subscriber() {
+    fn subscriptions_contain_the_kinds_of_all_subscribers() {
         let subscriptions = Subscriptions::of(|it| it == RequestEvent::RequestFinished);
         let wanted = RequestEvent::ALL.map(|it| subscriptions.wants(it));
         assert_eq!(wanted, RequestEvent::ALL.map(|it| it == RequestEvent::RequestFinished));

@@ -1,13 +1,13 @@
 //! Typed identifiers such as `req_01jd…`: a prefix and 128 bits in 26 characters of lower-case
 //! Crockford base32, as in [TypeID](https://github.com/jetify-com/typeid).
 //!
-//! Identifiers are not capabilities: knowing one opens nothing. That allows them to be *related*,
-//! which saves an index: the events of a request carry the request's bits and a number in the low
-//! bits, and so do the attempts of a delivery.
+//! An identifier is no secret: it gives no access to anything. So identifiers may be *derived* from
+//! each other, which saves an index. The events of a request have the request's bits, with a number
+//! in the low bits. So do the attempts of a delivery.
 //!
 //! ```text
 //! req_  48 bits of time · 60 random bits · 20 zeros     or 108 bits of HMAC · 20 zeros
-//! evt_  ── the request's ──────────────── · number      an event that was posted: number 0
+//! evt_  ── the request's ──────────────── · number      a posted event: number 0
 //! dlv_  108 bits of SHA-256 over event, maker and target · 20 zeros
 //! att_  ── the delivery's ─────────────── · number
 //! ```
@@ -17,23 +17,23 @@ use std::{fmt, marker::PhantomData, str::FromStr};
 use jiff::Timestamp;
 use ulid::Ulid;
 
-/// How many low bits number the parts of a whole.
+/// Low bits that number the parts of a whole.
 const NUMBER_BITS: u32 = 20;
-/// Masks the number out.
+/// The bits of the number.
 const NUMBER_MASK: u128 = (1 << NUMBER_BITS) - 1;
-/// The most parts that a whole may have: a million events of one request.
+/// Most parts of a whole: a million events of one request.
 pub const NUMBER_MAX: u32 = (1 << NUMBER_BITS) - 1;
 
-/// The identifier of one kind of thing.
+/// The identifier of an object.
 ///
-/// `Id<Request>` and `Id<Delivery>` are different types, so one can never be passed where the
-/// other is meant.
+/// `Id<RequestKind>` and `Id<DeliveryKind>` are different types, so one cannot be passed in place
+/// of the other.
 pub struct Id<K> {
     bits: u128,
     kind: PhantomData<fn() -> K>,
 }
 
-/// What an [`Id`] identifies, and the prefix that says so in text.
+/// The kind of object that an [`Id`] identifies.
 pub trait Kind {
     /// The text before the underscore, for example `req`.
     const PREFIX: &'static str;
@@ -55,17 +55,17 @@ macro_rules! kinds {
 kinds! {
     /// A question to people.
     RequestKind "req" RequestId;
-    /// A request, as the Ping front names it.
+    /// A request, under its name in the Ping front.
     MessageKind "msg" MessageId;
-    /// Something that happened.
+    /// An event.
     EventKind "evt" EventId;
-    /// The duty to tell one receiver of one event.
+    /// A delivery.
     DeliveryKind "dlv" DeliveryId;
     /// One HTTP exchange of a delivery.
     AttemptKind "att" AttemptId;
     /// An API key.
     KeyKind "key" KeyId;
-    /// A webhook whose owner has chosen no name for it.
+    /// A webhook whose owner chose no name for it.
     WebhookKind "wh" MintedWebhookId;
     /// A channel.
     ChannelKind "ch" ChannelId;
@@ -81,22 +81,22 @@ pub struct ParseIdError {
 }
 
 impl<K> Id<K> {
-    /// Makes an identifier for something created at `now`; identifiers made so sort by time.
+    /// A new identifier for an object created at `now`. Such identifiers sort by time.
     ///
-    /// 60 bits of `entropy` are used.
+    /// It uses 60 bits of `entropy`.
     pub fn mint(now: Timestamp, entropy: u128) -> Self {
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
         Self::from_bits(Ulid::from_parts(millis, entropy).0)
     }
 
-    /// Makes an identifier of 108 bits that were drawn or derived elsewhere.
+    /// The identifier with these 108 bits, which were drawn or derived elsewhere.
     ///
-    /// The low 20 bits are cleared: they number the parts of a whole.
+    /// The low 20 bits are cleared, because they number the parts of a whole.
     pub fn from_bits(bits: u128) -> Self {
         Self { bits: bits & !NUMBER_MASK, kind: PhantomData }
     }
 
-    /// The 128 bits in the form of a UUID (RFC 9562), for those who expect one.
+    /// The 128 bits in the form of a UUID (RFC 9562), for receivers that expect one.
     pub fn to_uuid(self) -> String {
         let hex = format!("{:032x}", self.bits);
         [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
@@ -132,12 +132,12 @@ impl MessageId {
 }
 
 impl EventId {
-    /// Which of its request's events this is, counted from 1; 0 of one that was posted.
+    /// Its number among the events of its request, counted from 1. A posted event has 0.
     pub fn number(self) -> u32 {
         self.number_bits()
     }
 
-    /// The request that this event is of, if it is a request's.
+    /// The request of this event, if it comes from a request.
     pub fn request(self) -> Option<RequestId> {
         (self.number_bits() > 0).then(|| RequestId::from_bits(self.bits))
     }
@@ -151,12 +151,12 @@ impl DeliveryId {
 }
 
 impl AttemptId {
-    /// The delivery that this attempt belongs to.
+    /// The delivery of this attempt.
     pub fn delivery(self) -> DeliveryId {
         DeliveryId::from_bits(self.bits)
     }
 
-    /// Which of the delivery's attempts it is, counted from 1.
+    /// Its number among the attempts of its delivery, counted from 1.
     pub fn number(self) -> u32 {
         self.number_bits()
     }
@@ -181,12 +181,12 @@ impl<K: Kind> FromStr for Id<K> {
             Ok(ulid) => Self { bits: ulid.0, kind: PhantomData },
             Err(_) => return Err(wrong),
         };
-        // One spelling only: what is not written as we write it is somebody else's.
+        // One identifier has one text. Upper case, for example, is refused.
         if id.to_string() == text { Ok(id) } else { Err(wrong) }
     }
 }
 
-// Derives would demand `K: Clone` and so on; the kind is never stored.
+// Derives would demand `K: Clone` and so on, although no `K` is stored.
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
         *self
@@ -223,14 +223,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_identifier_is_read_back_as_it_was_written(bits: u128) {
+        fn identifier_is_parsed_as_it_was_formatted(bits: u128) {
             let id = RequestId::from_bits(bits);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             prop_assert_eq!(id.to_string().len(), 30);
         }
 
         #[test]
-        fn a_part_leads_back_to_its_whole(bits: u128, number in 1..=NUMBER_MAX) {
+        fn part_leads_back_to_its_whole(bits: u128, number in 1..=NUMBER_MAX) {
             let request = RequestId::from_bits(bits);
             prop_assert_eq!(request.event(number).request(), Some(request));
             let delivery = DeliveryId::from_bits(bits);
@@ -238,9 +238,9 @@ mod tests {
             prop_assert_eq!(delivery.attempt(number).number(), number);
         }
 
-        /// What is accepted is spelled as we spell it, so that no two texts name one thing.
+        /// No two texts are the same identifier.
         #[test]
-        fn an_identifier_has_one_spelling(
+        fn identifier_has_one_text(
             text in r"\PC*|(req|evt|REQ)?_[0-9a-zA-Z]{25,27}|req_[0-9a-hjkmnp-tv-z]{26}|req_[0-7][0-9a-z]{24}[ -~é]",
         ) {
             if let Ok(id) = text.parse::<RequestId>() {
@@ -249,7 +249,7 @@ mod tests {
         }
 
         #[test]
-        fn identifiers_sort_by_the_time_of_their_making(
+        fn identifiers_sort_by_the_time_of_creation(
             millis in prop::array::uniform2(0_i64..253_402_207_200_000),
             entropy: [u128; 2],
         ) {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_refused() {
+    fn other_texts_of_an_identifier_are_refused() {
         let id = RequestId::from_bits(u128::MAX).to_string();
         assert!(id.parse::<RequestId>().is_ok());
         assert!(id.to_uppercase().parse::<RequestId>().is_err());

@@ -1,10 +1,11 @@
-//! What a request is, and how it and its deliveries may change.
+//! The rules: pure functions on plain values.
 //!
-//! Pure: callers pass in `now`, chance and the identifier of their operation. Every transition
-//! returns the *next* value or a refusal that says why, and leaves writing it to the caller, so
-//! every rule can be tested without `async`.
+//! Nothing here does I/O, reads a clock, draws a random number, or knows about AWS, HTTP or JSON.
+//! The caller passes in the time, a random number and the id of its operation. A step returns the
+//! *next* value, or a refusal that says why, and the caller writes it. So every rule can be tested
+//! without `async`.
 //!
-//! Suggested reading order: [`question`], [`quorum`], [`request`], [`reading`], [`delivery`],
+//! Suggested reading order: [`question`], [`quorum`], [`request`], [`consumption`], [`delivery`],
 //! [`breaker`], then the rest.
 
 pub mod account;
@@ -13,15 +14,15 @@ pub mod attempt;
 pub mod breaker;
 pub mod callback_url;
 pub mod channel;
+pub mod consumption;
 pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod limits;
-pub mod posted;
+pub mod posted_event;
 pub mod profile;
 pub mod question;
 pub mod quorum;
-pub mod reading;
 pub mod request;
 pub mod retry;
 pub mod secret;
@@ -36,34 +37,35 @@ pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use delivery::Delivery;
-pub use event::{EventType, Filter, OutboxEvent, RequestEvent, Subscriptions};
+pub use event::{EventType, Filter, RequestEvent, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
     RequestId,
 };
-pub use posted::Event;
+pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
-pub use request::Request;
+pub use request::{OutboxEvent, Request};
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
 pub use webhook::Webhook;
 pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId};
 
-/// Names one operation, so that its own write can be told from another's.
+/// The identifier of one operation, which lets it recognize its own write.
 ///
-/// The SDK repeats a write whose answer was lost, and the repetition then fails its own
-/// condition. Every fact keeps the operation that made it; whoever finds their own operation in
-/// the stored item has succeeded.
+/// If the response to a write is lost, the SDK repeats the write, and the repetition fails its own
+/// condition. Every fact stores the operation that made it. An operation that finds its own
+/// identifier in the stored item has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpId(pub u64);
 
-/// Hash of the body of an idempotent call, to recognize a repeated call with another body.
+/// A hash of the body of a call with an idempotency key. A repeated call with another body is
+/// refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyHash(pub [u8; 16]);
 
 impl OpId {
-    /// An operation named by the low 64 bits of `entropy`.
+    /// The operation that is identified by the low 64 bits of `entropy`.
     #[expect(clippy::cast_possible_truncation, reason = "64 of the bits are wanted")]
     pub fn new(entropy: u128) -> Self {
         Self(entropy as u64)

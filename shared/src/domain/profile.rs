@@ -1,95 +1,96 @@
-//! Delivery profiles: how a callback looks and behaves, as data.
+//! Delivery profiles: the form and behavior of callbacks, as data.
 //!
-//! A receiver that was written for another product keeps working when its profile is chosen.
+//! A receiver that was written for another product keeps working with that product's profile. A
+//! profile is one constant below: body, signature, headers, timeout, retries.
 
 use jiff::Timestamp;
 
 use super::{RequestEvent, retry::RetryPolicy};
 
-/// A known way to make callbacks.
+/// A profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// [Standard Webhooks](https://www.standardwebhooks.com).
     Standard,
-    /// As `NextKS`'s interactive notifications call back.
+    /// Callbacks of `NextKS`'s interactive notifications.
     NextKs,
-    /// As Nextmv's webhooks tell of runs.
+    /// Webhooks of Nextmv about runs.
     Nextmv,
-    /// As `NotifyNL` (and GOV.UK Notify) call back.
+    /// Callbacks of `NotifyNL` and GOV.UK Notify.
     Notify,
-    /// As Ping calls back.
+    /// Callbacks of Ping.
     Ping,
-    /// As Noukai's signed webhooks tell of executions.
+    /// Signed webhooks of Noukai about executions.
     Noukai,
 }
 
-/// What a [`Profile`] stands for.
+/// The rules of a [`Profile`].
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
-    /// As it is written in the API.
+    /// Its name in the API.
     pub name: &'static str,
-    /// What the body is made of.
+    /// The content of the body.
     pub body: Body,
-    /// How it is signed.
+    /// The signature scheme.
     pub signature: Signature,
-    /// Headers beside those that every profile has.
+    /// Headers in addition to those of every profile.
     pub headers: &'static [(&'static str, Header)],
-    /// Types of event that go by another name.
+    /// Event types with another name: ours, and the profile's.
     pub event_names: &'static [(&'static str, &'static str)],
-    /// Events of a request that are told unless others are asked for.
+    /// Default events of a request's callback.
     pub events: &'static [RequestEvent],
-    /// Types of event that a webhook is told of unless others are asked for.
+    /// Default event types of a webhook.
     pub event_types: &'static [&'static str],
-    /// The whole time for one attempt.
+    /// The time limit of one attempt.
     pub timeout_seconds: u32,
     /// The delay before each retry.
     pub delays_seconds: &'static [u32],
-    /// By how much of itself a delay may grow at random.
+    /// The largest random extension of a delay, as a part of it.
     pub jitter: f64,
-    /// What ends a delivery at once; whatever else is not 2xx is retried. A redirection is never
-    /// followed either way.
+    /// The responses that end a delivery at once. Other responses that are not 2xx are retried.
+    /// Redirects are never followed.
     pub permanent: Permanent,
 }
 
-/// What the body of a callback is made of.
+/// The content of a callback's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The event with its data in it.
+    /// The event, with its data inside.
     Envelope,
     /// The data alone.
     Data,
-    /// What became of a request, in `NextKS`'s words.
+    /// The outcome of a request, in `NextKS`'s form.
     NextKs,
-    /// One answer, in Ping's words.
+    /// One answer, in Ping's form.
     Ping,
-    /// What became of an execution, and the rest of the data as its payload.
+    /// The status of an execution, with the rest of the data as its payload.
     Noukai,
 }
 
-/// How the body of a callback is signed.
+/// The signature scheme of a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// `webhook-signature`, with the delivery's identifier and the second.
+    /// `webhook-signature`, of the delivery's identifier, the second and the body.
     Standard,
-    /// `sha256=` and hexadecimal, of the body alone, with the current secret.
+    /// `sha256=<hexadecimal>`, of the body alone, with the current secret.
     Body {
-        /// The header.
+        /// The name of the header.
         header: &'static str,
     },
-    /// `t=<time>,v1=<hexadecimal>`, of time, full stop and body.
+    /// `t=<time>,v1=<hexadecimal>`, of the time, a dot and the body.
     Timed {
-        /// The header.
+        /// The name of the header.
         header: &'static str,
-        /// What the time counts.
+        /// The unit of the time.
         unit: Unit,
-        /// How signatures with the previous secrets are marked while these live.
+        /// The mark of signatures with previous secrets.
         previous: Previous,
     },
-    /// Not at all: the receiver knows us by a bearer token.
+    /// No signature: the receiver authenticates us by a bearer token.
     None,
 }
 
-/// What the time in a signature counts.
+/// The unit of the time in a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds since the epoch.
@@ -98,38 +99,38 @@ pub enum Unit {
     Milliseconds,
 }
 
-/// How signatures with previous secrets are marked.
+/// The mark of signatures with previous secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Previous {
-    /// As `v1` too, after the current one's.
+    /// All are marked `v1`, after the current one's.
     Alike,
-    /// The latest of them as `v2`.
+    /// The latest is marked `v2`, and there are no others.
     Apart,
 }
 
-/// What a header of a profile's own says.
+/// The value of a profile's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// Which request the event is of.
+    /// The request of the event.
     Request,
-    /// The kind of event, as this profile calls it.
+    /// The event type, under the profile's name.
     EventName,
-    /// The delivery's identifier, written as a UUID.
+    /// The delivery's identifier, in the form of a UUID.
     DeliveryUuid,
-    /// The second of the attempt.
+    /// The time of the attempt, in seconds since the epoch.
     Second,
-    /// Always the same.
+    /// A fixed text.
     Text(&'static str),
 }
 
-/// What ends a delivery at once.
+/// The responses that end a delivery at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permanent {
-    /// A redirection, and 410.
+    /// A redirect, or 410.
     RedirectOrGone,
-    /// A redirection.
+    /// A redirect.
     Redirect,
-    /// Nothing.
+    /// None.
     Nothing,
     /// Any failure.
     Everything,
@@ -241,11 +242,11 @@ const NOUKAI: Spec = Spec {
 };
 
 impl Profile {
-    /// Every profile.
+    /// All profiles.
     pub const ALL: [Self; 6] =
         [Self::Standard, Self::NextKs, Self::Nextmv, Self::Notify, Self::Ping, Self::Noukai];
 
-    /// What it stands for.
+    /// Its rules.
     pub fn spec(self) -> &'static Spec {
         match self {
             Self::Standard => &STANDARD,
@@ -257,14 +258,14 @@ impl Profile {
         }
     }
 
-    /// The profile that is written so.
+    /// The profile with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.spec().name == name)
     }
 }
 
 impl Unit {
-    /// The time at `now`, so counted.
+    /// `now` in this unit, since the epoch.
     pub fn count(self, now: Timestamp) -> i64 {
         match self {
             Self::Seconds => now.as_second(),
@@ -272,7 +273,7 @@ impl Unit {
         }
     }
 
-    /// The time that is counted so; nothing where it is out of range.
+    /// The time of a count in this unit, or `None` if it is out of range.
     pub fn timestamp(self, count: i64) -> Option<Timestamp> {
         match self {
             Self::Seconds => Timestamp::from_second(count).ok(),
@@ -287,7 +288,7 @@ impl Spec {
         RetryPolicy { delays_seconds: self.delays_seconds.to_vec(), jitter: self.jitter }
     }
 
-    /// What it calls the type of event that we call `ours`.
+    /// The profile's name for the event type `ours`.
     pub fn event_name<'a>(&self, ours: &'a str) -> &'a str {
         self.event_names.iter().find(|it| it.0 == ours).map_or(ours, |it| it.1)
     }

@@ -1,45 +1,45 @@
-//! How many answers, and which, decide a request.
+//! The quorum: the answers that decide a request.
 
 use super::question::Answer;
 
-/// What must be answered before a request is decided.
+/// The answers that decide a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quorum {
-    /// How many answers count as enough.
+    /// The number of answers.
     pub count: Count,
-    /// If set, only answers that choose this option are counted.
+    /// If set, only answers with this option count.
     pub option: Option<String>,
-    /// Any answer that chooses one of these decides at once.
+    /// One answer with any of these options decides at once.
     pub veto: Vec<String>,
 }
 
-/// How many answers are enough.
+/// The number of answers that decide a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// Everybody's.
+    /// One of every recipient.
     All,
     /// This many, at least 1.
     AtLeast(u32),
 }
 
-/// What the answers so far amount to.
+/// The result of the answers so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuorumVerdict {
-    /// The answers that are missing can still decide it.
+    /// The missing answers can still decide it.
     Open,
-    /// The quorum is met. The option that decided, if there is one.
+    /// The quorum is met. It holds the option that decided, if there is one.
     Met(Option<String>),
-    /// The missing answers can no longer meet it. The option that all chose, if they did.
+    /// The missing answers can no longer meet it. It holds the option that all chose, if they did.
     Unreachable(Option<String>),
-    /// Somebody chose this option, which is a veto.
+    /// A recipient chose this option, which is a veto.
     Vetoed(String),
 }
 
 impl Quorum {
-    /// Everybody must answer, whatever they choose.
+    /// Every recipient must answer, with any option.
     pub const ALL: Self = Self { count: Count::All, option: None, veto: Vec::new() };
 
-    /// What `rows` (one for each recipient, `None` where the answer is missing) amount to.
+    /// The result of `rows`: one per recipient, and `None` for a missing answer.
     pub fn judge<'a>(
         &self,
         rows: impl Iterator<Item = Option<&'a Answer>> + Clone,
@@ -69,7 +69,7 @@ impl Quorum {
     }
 }
 
-/// The option that all chose, if they chose one and the same.
+/// The option that all chose, if they all chose the same.
 fn unanimous<'a>(mut chosen: impl Iterator<Item = &'a str>) -> Option<String> {
     let first = chosen.next().filter(|it| !it.is_empty())?;
     chosen.all(|it| it == first).then(|| first.to_owned())
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn all_means_everybody_whatever_they_choose() {
+    fn all_needs_every_answer_with_any_option() {
         check(&Quorum::ALL, &["yes", ""], &QuorumVerdict::Open);
         check(&Quorum::ALL, &["yes", "yes"], &QuorumVerdict::Met(Some("yes".into())));
         check(&Quorum::ALL, &["yes", "no"], &QuorumVerdict::Met(None));
     }
 
     #[test]
-    fn a_count_of_one_option_is_met_or_becomes_unreachable() {
+    fn count_of_one_option_is_met_or_becomes_unreachable() {
         let two = quorum(Count::AtLeast(2), Some("yes"), &[]);
         check(&two, &["yes", "", ""], &QuorumVerdict::Open);
         check(&two, &["yes", "no", "yes"], &QuorumVerdict::Met(Some("yes".into())));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_veto_decides_at_once() {
+    fn veto_decides_at_once() {
         let vetoable = quorum(Count::All, Some("yes"), &["no"]);
         check(&vetoable, &["yes", "no", ""], &QuorumVerdict::Vetoed("no".into()));
         let any = quorum(Count::AtLeast(1), None, &["no"]);
@@ -127,7 +127,7 @@ mod tests {
 
     const OPTIONS: [&str; 3] = ["yes", "no", "stop"];
 
-    /// Rows as far as they are answered, one for each recipient.
+    /// Rows with and without an answer, one per recipient.
     fn rows() -> impl Strategy<Value = Vec<Option<usize>>> {
         prop::collection::vec(prop::option::of(0..OPTIONS.len()), 1..6)
     }
@@ -147,7 +147,7 @@ mod tests {
         quorum.judge(rows.iter().map(Option::as_ref))
     }
 
-    /// Whether enough answers count, in the plainest words.
+    /// Enough answers count. A second implementation, as simple as possible.
     fn is_met(quorum: &Quorum, rows: &[Option<usize>]) -> bool {
         let counts =
             |it: &&usize| quorum.option.as_deref().is_none_or(|only| only == OPTIONS[**it]);
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Every way in which the missing answers may come in.
+    /// All possible futures: the missing answers come in with every option.
     fn completions(rows: &[Option<usize>]) -> Vec<Vec<Option<usize>>> {
         rows.iter().fold(vec![Vec::new()], |done, row| {
             let choices = row.map_or(0..OPTIONS.len(), |it| it..it + 1);
@@ -168,10 +168,10 @@ mod tests {
     }
 
     proptest! {
-        /// The verdict is what looking at every possible future says; so none that is reached is
-        /// taken back, and what cannot be met is never met.
+        /// The verdict agrees with all possible futures. So a verdict is never taken back, and an
+        /// unreachable quorum is never met.
         #[test]
-        fn a_verdict_is_what_every_future_agrees_on(rows in rows(), quorum in quorums()) {
+        fn verdict_agrees_with_every_possible_future(rows in rows(), quorum in quorums()) {
             let is_veto = |it: &usize| quorum.veto.iter().any(|veto| veto == OPTIONS[*it]);
             let verdict = judge(&quorum, &rows);
             let futures = completions(&rows);
@@ -204,19 +204,18 @@ mod tests {
         }
 
         #[test]
-        fn it_does_not_matter_who_answers_what(
+        fn verdict_does_not_depend_on_the_order_of_recipients(
             (rows, other) in rows().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle())),
             quorum in quorums(),
         ) {
             match (judge(&quorum, &rows), judge(&quorum, &other)) {
-                // Of several vetoes that of the first recipient is named.
+                // Of several vetoes, the verdict holds the first recipient's.
                 (QuorumVerdict::Vetoed(_), QuorumVerdict::Vetoed(_)) => (),
                 (verdict, other) => prop_assert_eq!(verdict, other),
             }
         }
 
-        /// Once every answer is in, a quorum is never open; and a verdict that is reached stays
-        /// reached when more answers come, unless one of them is a veto.
+        /// A quorum with all answers is never open, and without a veto a verdict is final.
         #[test]
         fn verdicts_are_final(
             rows in prop::collection::vec(prop::sample::select(vec!["yes", "no", "maybe"]), 1..8),

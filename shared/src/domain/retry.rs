@@ -1,4 +1,4 @@
-//! When a delivery that failed is attempted again.
+//! Retries: the delays between the attempts of a delivery.
 
 use std::time::Duration;
 
@@ -10,30 +10,31 @@ pub const RETRIES_MAX: usize = 20;
 pub const DELAY_SECONDS_MIN: u32 = 1;
 /// Longest delay between attempts: 48 hours.
 pub const DELAY_SECONDS_MAX: u32 = 48 * 60 * 60;
-/// Longest time for one attempt; the function lives 30 s and must write down what came of it.
+/// Longest time limit of one attempt. The function runs for 30 s, and must record the result.
 pub const TIMEOUT_SECONDS_MAX: u32 = 20;
-/// Starts beyond the budget after which a delivery is given up: its payload kills its worker.
+/// Attempts in addition to the retries, for workers that died. After these, the payload itself
+/// must be what kills the workers.
 pub const CRASHES_MAX: u32 = 5;
 
-/// How dates were written that nobody is to write any more and all are to read: as RFC 850 and
-/// C's `asctime` do (RFC 9110, section 5.6.7).
+/// Obsolete date formats that must still be parsed: RFC 850 and C's `asctime` (RFC 9110, section
+/// 5.6.7).
 const OBSOLETE_DATES: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
-/// How often, and how far apart.
+/// The number of retries and their delays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// The delay before each retry.
     pub delays_seconds: Vec<u32>,
-    /// By how much of itself a delay may grow at random, 0 to 1, so that receivers that come back
-    /// are not met by everybody at once.
+    /// The largest random extension of a delay, as a part of it, from 0 to 1. It keeps a receiver
+    /// that recovers from getting all retries at once.
     pub jitter: f64,
 }
 
 impl RetryPolicy {
-    /// The delay before the retry that follows `failures` failures, or `None` if they are spent.
+    /// The delay before the retry after `failures` failures, or `None` if no retries are left.
     ///
-    /// `chance` is uniform in 0 to 1. What the receiver asked for is honoured up to the double of
-    /// the delay.
+    /// `chance` is uniform from 0 to 1. A receiver that asks for a longer delay gets it, up to twice
+    /// the planned one.
     pub fn delay(
         &self,
         failures: u32,
@@ -43,34 +44,34 @@ impl RetryPolicy {
         let index = usize::try_from(failures).ok()?.checked_sub(1)?;
         let seconds = f64::from(*self.delays_seconds.get(index)?);
         let stretched = seconds * (1.0 + self.jitter * chance.clamp(0.0, 1.0));
-        // Whole milliseconds, as times are stored.
+        // Rounded up to whole milliseconds, because the table stores milliseconds.
         let delay = Duration::from_secs_f64((stretched * 1e3).ceil() / 1e3);
         let asked = retry_after.unwrap_or_default().min(Duration::from_secs_f64(seconds * 2.0));
         Some(delay.max(asked))
     }
 
-    /// The longest from the first attempt to the last, but for those that wait or crash: a delay is
-    /// at most doubled, by chance or because the receiver asks.
+    /// The longest time from the first attempt to the last, without waits for breakers and without
+    /// crashes. A delay is at most doubled, by chance or because the receiver asks for it.
     pub fn longest(&self) -> Duration {
         2 * self.delays_seconds.iter().map(|it| Duration::from_secs((*it).into())).sum::<Duration>()
     }
 
-    /// Whether it gives a receiver more and more time.
+    /// Its delays grow, so a receiver that is down gets more and more time.
     pub fn grows(&self) -> bool {
         self.delays_seconds.windows(2).any(|it| it[0] < it[1])
     }
 
-    /// The most starts of one delivery: the first, the retries, and room for crashes.
+    /// The most attempts of one delivery: the first, the retries, and [`CRASHES_MAX`].
     pub fn starts_max(&self) -> u32 {
         u32::try_from(self.delays_seconds.len()).unwrap_or(u32::MAX - 10) + 1 + CRASHES_MAX
     }
 }
 
-/// Reads a `Retry-After` header (RFC 9110, section 10.2.3): seconds, or a date.
+/// Parses a `Retry-After` header (RFC 9110, section 10.2.3): seconds, or a date.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|it| it.is_ascii_digit()) {
-        // However large: it is capped where it is used.
+        // A number that is too large becomes the largest. `RetryPolicy::delay` limits it.
         let seconds = value.parse().unwrap_or(u32::MAX);
         return Some(Duration::from_secs(seconds.into()));
     }
@@ -81,7 +82,7 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
-/// A date in UTC that is written so.
+/// The UTC date that `value` writes in this format.
 fn date(format: &str, value: &str) -> Option<Timestamp> {
     let at = BrokenDownTime::parse(format, value).ok()?.to_datetime().ok()?;
     Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
@@ -98,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn delays_come_in_turn_and_end() {
+    fn delays_follow_the_list_and_end() {
         let seconds =
             |failures| policy().delay(failures, 0.0, None).map(|it| it.as_secs_f64().round());
         assert_eq!([0, 1, 2, 3].map(seconds), [None, Some(5.0), Some(300.0), None]);
     }
 
     #[test]
-    fn a_receiver_is_obeyed_up_to_the_double() {
+    fn retry_after_extends_a_delay_up_to_twice() {
         let asked = |seconds| policy().delay(1, 0.0, Some(Duration::from_secs(seconds)));
         assert_eq!(asked(3), Some(Duration::from_secs(5)));
         assert_eq!(asked(8), Some(Duration::from_secs(8)));
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_takes_seconds_and_dates() {
         let now = Timestamp::from_second(784_111_777).expect("in range");
         assert_eq!(retry_after("120", now), Some(Duration::from_mins(2)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:51:37 GMT", now), Some(Duration::from_mins(2)));
@@ -128,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_the_parser_panic(
+        fn any_header_is_parsed_without_a_panic(
             value in r"\PC*|[ ]*[0-9]{1,30}[ ]*|[+-]?[0-9.e]{1,9}|[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{2,5} [0-9:]{1,9} [A-Z+0-9-]{1,5}|(Sunday|Friday), [0-9]{1,2}-(Nov|Feb)-[0-9]{2,4} [0-9:]{1,9} GMT|(Sun|Fri) (Nov|Feb) [ 0-9]{2} [0-9:]{1,9} [0-9]{1,5}",
             now in -377_705_116_800_i64..253_402_207_200,
         ) {
@@ -139,13 +140,13 @@ mod tests {
                 let seconds = digits.parse().unwrap_or(u32::MAX);
                 prop_assert_eq!(asked, Some(Duration::from_secs(seconds.into())));
             }
-            // Whatever was asked for, the retry's time can be written down.
+            // The time of the retry is in range, whatever the receiver asked for.
             let delay = policy().delay(1, 1.0, asked).expect("not spent");
             prop_assert!((5.0..=10.0).contains(&delay.as_secs_f64()));
         }
 
         #[test]
-        fn a_date_is_read_back_as_it_was_written(
+        fn http_date_is_parsed_as_it_was_formatted(
             second in 0_i64..253_402_207_200,
             now in 0_i64..253_402_207_200,
         ) {
@@ -156,7 +157,7 @@ mod tests {
         }
 
         #[test]
-        fn a_delay_is_within_its_bounds_and_they_end(
+        fn delays_are_within_bounds_and_end(
             delays_seconds in prop::collection::vec(DELAY_SECONDS_MIN..=DELAY_SECONDS_MAX, 0..4),
             jitter in 0.0..=1.0_f64,
             chance in -1.0..=2.0_f64,

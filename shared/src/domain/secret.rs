@@ -1,48 +1,51 @@
-//! Secrets that sign, and how one follows upon another without a callback being refused.
+//! Signing secrets and their rotation.
+//!
+//! After a rotation the new secret and the previous one both sign, until the overlap ends. So a
+//! receiver can switch at any time within the overlap, and no callback is refused.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How long a secret goes on signing after it was replaced, unless another time is asked for.
+/// Default overlap of a rotation: a day.
 pub const OVERLAP_SECONDS: u32 = 86_400;
-/// The longest that it may: 30 days.
+/// Longest overlap of a rotation: 30 days.
 pub const OVERLAP_SECONDS_MAX: u32 = 2_592_000;
-/// How many of a secret's last characters are shown.
-pub const END_CHARS: usize = 4;
-/// Most previous secrets that sign at once.
+/// Characters at the end of a secret that people may see.
+pub const SUFFIX_CHARS: usize = 4;
+/// Most previous secrets that sign in addition to the current one.
 pub const PREVIOUS_SECRETS_MAX: usize = 2;
 
-/// What callbacks are signed with: the current secret, and then the previous ones, the latest first.
+/// The current secret, and then the previous ones, the latest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secrets(pub Vec<Secret>);
 
-/// A text that only the vault can open.
+/// Bytes that only the vault can decrypt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);
 
-/// A signing secret and its life.
+/// A signing secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// Its text, `whsec_` and base64, sealed.
+    /// Its text, `whsec_` and base64, encrypted.
     pub sealed: Sealed,
-    /// The text's last characters, by which people know it.
-    pub end: String,
-    /// When it was made.
+    /// The last characters of its text, by which people recognize it.
+    pub suffix: String,
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it stops signing; the current one has no end.
+    /// The time at which it stops signing. The current secret has none.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Too many previous secrets sign already.
+/// Too many previous secrets still sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{PREVIOUS_SECRETS_MAX} previous secrets sign already")]
+#[error("{PREVIOUS_SECRETS_MAX} previous secrets still sign")]
 pub struct TooManySecrets;
 
 impl Secret {
     /// A secret that signs from `now` on.
-    pub fn begin(sealed: Sealed, end: String, now: Timestamp) -> Self {
-        Self { sealed, end, created_at: now, expires_at: None }
+    pub fn begin(sealed: Sealed, suffix: String, now: Timestamp) -> Self {
+        Self { sealed, suffix, created_at: now, expires_at: None }
     }
 }
 
@@ -53,8 +56,8 @@ impl std::fmt::Debug for Sealed {
 }
 
 impl Secrets {
-    /// The secrets with `new` as the current one, while the one before goes on signing for
-    /// `overlap` from when `new` was made; nothing if it is among them already.
+    /// The secrets with `new` as the current one. The one before keeps signing for `overlap`, from
+    /// the creation of `new`. `None` if `new` is one of them already.
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
         if self.0.iter().any(|it| it.sealed == new.sealed) {
             return Ok(None);
@@ -72,7 +75,7 @@ impl Secrets {
         Ok(Some(Self(secrets)))
     }
 
-    /// Those that sign at `now`, the current one first.
+    /// The secrets that sign at `now`, the current one first.
     pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         self.0.iter().filter(move |it| it.expires_at.is_none_or(|end| now < end))
     }
@@ -91,7 +94,7 @@ mod tests {
     }
 
     fn signing(secrets: &Secrets, now: i64) -> Vec<&str> {
-        secrets.live(at(now)).map(|it| &*it.end).collect()
+        secrets.live(at(now)).map(|it| &*it.suffix).collect()
     }
 
     fn rotate(
@@ -104,18 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn a_new_secret_signs_first_and_the_one_before_until_its_overlap_ends() {
+    fn previous_secret_signs_until_its_overlap_ends() {
         let one = Secrets(vec![secret("one", 0)]);
         let two = rotate(&one, "two", 100, 10).expect("room").expect("news");
         assert_eq!((signing(&two, 109), signing(&two, 110)), (vec!["two", "one"], vec!["two"]));
-        // The write's answer was lost, and it is made again.
+        // The response to the write was lost, and the write is repeated.
         assert!(rotate(&two, "two", 100, 11).expect("room").is_none());
 
         let three = rotate(&two, "three", 100, 20).expect("room").expect("news");
         assert_eq!(signing(&three, 109), ["three", "two", "one"]);
         assert_eq!(signing(&three, 110), ["three", "two"]);
         assert_eq!(rotate(&three, "four", 100, 109).err(), Some(TooManySecrets));
-        // One that ends at once needs no room.
+        // A secret without overlap does not count.
         let four = rotate(&three, "four", 0, 109).expect("room").expect("news");
         assert_eq!(signing(&four, 109), ["four", "two", "one"]);
         let four = rotate(&three, "four", 100, 110).expect("room").expect("news");

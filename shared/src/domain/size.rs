@@ -1,5 +1,5 @@
-//! The size of questions and answers, about as JSON in the table: a hundred answers and their
-//! question must fit an item of 400 KB.
+//! The size of questions and answers, about as JSON in the table. A question and a hundred answers
+//! must fit into an item of 400 KB.
 
 use super::{
     Answer, Question,
@@ -21,13 +21,13 @@ impl Answer {
             };
             json_bytes(key) + ":,".len() + value
         };
-        // The last comma stands for one of the braces.
+        // The last comma counts as one of the braces.
         option + "{".len() + self.fields.iter().map(field).sum::<usize>().max("}".len())
     }
 }
 
 impl Question {
-    /// About as many bytes as it takes in the table.
+    /// Its approximate bytes in the table.
     pub fn n_bytes(&self) -> usize {
         self.title.len()
             + self.body.as_ref().map_or(0, String::len)
@@ -90,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_answer_is_as_large_as_its_json(
+        fn answer_has_the_size_of_its_json(
             option in prop::option::of("[a-z]{0,9}"),
             fields in prop::collection::btree_map(any::<String>(), values(), 0..5),
         ) {
@@ -103,7 +103,7 @@ mod tests {
             let n_bytes = json!(json).to_string().len() + option.as_ref().map_or(0, String::len);
             let n_numbers = fields.values().filter(|it| matches!(it, FieldValue::Number(_))).count();
             let answer = Answer { option, fields };
-            // The two spell an exponent alike but for a sign.
+            // Exponents differ only by a sign.
             prop_assert!(answer.n_bytes().abs_diff(n_bytes) <= n_numbers);
         }
     }

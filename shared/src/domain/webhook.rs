@@ -1,4 +1,4 @@
-//! Webhooks: receivers that are told of every event of the types that they want.
+//! Webhooks: registered receivers of all events of some types.
 //!
 //! ```text
 //!   Enabled ── by hand, 410, or failing for five days ──▶ Disabled
@@ -6,8 +6,8 @@
 //!      └──────────────────── by hand ────────────────────────┘
 //! ```
 //!
-//! One that was deleted is kept for a while without its secrets, so that deleting it twice is the
-//! same as once; its name may be taken again at once.
+//! A deleted webhook remains for a day, without its secrets, so that deleting it twice is the same
+//! as once. Its name can be used again at once.
 
 use super::{
     BodyHash, EventId, Filter, OpId, Owner, WebhookId,
@@ -20,35 +20,35 @@ use jiff::Timestamp;
 
 /// Most webhooks of an account, in each mode.
 pub const WEBHOOKS_MAX: usize = 50;
-/// Most bytes of a body, unless another number is asked for.
+/// Default limit of a callback's body.
 pub const PAYLOAD_BYTES: u32 = 65_536;
-/// The least that may be asked for: what tells of one answer fits, with all that it may hold.
+/// Smallest limit of a callback's body. The largest single answer fits.
 pub const PAYLOAD_BYTES_MIN: u32 = 8_192;
-/// The most that may be asked for: body and all else of a delivery fit an item of 400 KB.
+/// Largest limit of a callback's body. A delivery with such a body fits into an item of 400 KB.
 pub const PAYLOAD_BYTES_MAX: u32 = 262_144;
-/// A webhook that has failed for so long, without a success in between, is disabled.
+/// Time of failures, without a success in between, after which a webhook is disabled.
 pub const FAILING_MAX: Duration = Duration::from_hours(5 * 24);
 
-/// A receiver that is told of events.
+/// A registered receiver of events.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Who this is.
+    /// Its name.
     pub id: WebhookId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// The operation that made it.
+    /// The operation that created it.
     pub created_by: OpId,
-    /// What it was made from, if under an idempotency key.
+    /// The hash of the body, if the call had an idempotency key.
     pub body_hash: Option<BodyHash>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// The operation that changed its settings last.
+    /// The latest operation that changed its settings.
     pub updated_by: OpId,
-    /// When they were changed last.
+    /// The time of that change.
     pub updated_at: Timestamp,
-    /// What its owner decides.
+    /// Its settings.
     pub settings: Settings,
-    /// Set while the webhook is disabled: nothing is sent to it.
+    /// Set while it is disabled. Then it gets no events.
     pub(crate) disabled: Option<Disabled>,
     /// The start of the first failed attempt since the last success.
     pub(crate) failing_since: Option<Timestamp>,
@@ -75,51 +75,51 @@ pub struct NewWebhook {
     pub created_at: Timestamp,
     /// Its settings.
     pub settings: Settings,
-    /// Receives events from the start.
+    /// It gets events from the start.
     pub is_enabled: bool,
     /// The secret that its deliveries are signed with.
     pub secret: Secret,
 }
 
-/// What the owner of a webhook decides.
+/// The settings of a webhook, which its owner decides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// What it is for.
+    /// Its purpose, in the owner's words.
     pub description: Option<String>,
-    /// Where it is, and how it wants to be told.
+    /// Its URL, and what it expects.
     pub receiver: Receiver,
-    /// Of what it is told.
+    /// The event types that it subscribes to.
     pub event_types: Vec<Filter>,
-    /// Of a body that is larger, it gets the address of the whole.
+    /// The limit of a body. Instead of a larger body it gets the URL of the whole event.
     pub max_payload_bytes: u32,
 }
 
-/// The reason and time of a webhook's disabling.
+/// The time and reason for which a webhook was disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disabled {
     /// The reason.
-    pub why: DisableReason,
-    /// Since when.
+    pub reason: DisableReason,
+    /// The time.
     pub at: Timestamp,
 }
 
-/// The reason that a webhook is disabled.
+/// The reason for which a webhook was disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisableReason {
-    /// Its owner wants it so.
+    /// Its owner disabled it.
     ByHand,
-    /// It answered 410.
+    /// It responded with 410.
     Gone,
     /// It has failed for [`FAILING_MAX`].
     Failing,
 }
 
-/// The settings that an owner gives to an existing webhook.
+/// A change of a webhook by its owner.
 #[derive(Clone, Debug)]
 pub struct WebhookUpdate {
-    /// Its settings.
+    /// The new settings.
     pub settings: Settings,
-    /// Receives events from now on.
+    /// It gets events from now on.
     pub is_enabled: bool,
 }
 
@@ -127,7 +127,7 @@ impl Webhook {
     /// A webhook that has received nothing yet.
     pub fn new(new: NewWebhook) -> Self {
         let at = new.created_at;
-        let by_hand = Disabled { why: DisableReason::ByHand, at };
+        let by_hand = Disabled { reason: DisableReason::ByHand, at };
         Self {
             id: new.id,
             owner: new.owner,
@@ -145,7 +145,7 @@ impl Webhook {
         }
     }
 
-    /// The reason and time of its disabling, while it is disabled.
+    /// The time and reason for which it was disabled, while it is disabled.
     pub fn disabled(&self) -> Option<Disabled> {
         self.disabled
     }
@@ -160,7 +160,7 @@ impl Webhook {
         &self.secrets
     }
 
-    /// A deleted webhook stays for a while, so that its name is known.
+    /// It was deleted, and its item remains for a while.
     pub fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
     }
@@ -170,30 +170,30 @@ impl Webhook {
         self.revision == 0
     }
 
-    /// Whether it is to be told of an event of this type.
+    /// It gets events of this type.
     pub fn wants(&self, event_type: &str) -> bool {
         self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
     }
 
-    /// Whether it is there, and told of events.
+    /// It gets events: it is neither deleted nor disabled.
     pub fn is_enabled(&self) -> bool {
         self.deleted_at.is_none() && self.disabled.is_none()
     }
 
-    /// `first`, in the place of this, which was deleted.
+    /// The item of `first`, written over this deleted webhook of the same name.
     #[must_use]
-    pub fn replaced(&self, first: &Self) -> Self {
+    pub fn replaced_by(&self, first: &Self) -> Self {
         Self { revision: self.revision + 1, ..first.clone() }
     }
 
-    /// The webhook, deleted; nothing if it was before.
+    /// The deleted webhook, or `None` if it was deleted before.
     pub fn delete(&self, now: Timestamp) -> Option<Self> {
         let secrets = Secrets(Vec::new());
         let next = Self { deleted_at: Some(now), secrets, ..self.next() };
         self.deleted_at.is_none().then_some(next)
     }
 
-    /// The webhook after `update`; nothing if `op` has changed it already.
+    /// The webhook after its owner has changed it, or `None` if `op` has changed it already.
     pub fn change(&self, update: WebhookUpdate, now: Timestamp, op: OpId) -> Option<Self> {
         if self.updated_by == op {
             return None;
@@ -202,10 +202,10 @@ impl Webhook {
         next.settings = update.settings;
         next.disabled = match self.disabled {
             _ if update.is_enabled => None,
-            None => Some(Disabled { why: DisableReason::ByHand, at: now }),
+            None => Some(Disabled { reason: DisableReason::ByHand, at: now }),
             before => before,
         };
-        // Who enables it again wants five days anew, and so does a new address.
+        // The five days start again with a new URL, and when the webhook is enabled again.
         let is_new = self.disabled.is_some() != next.disabled.is_some()
             || self.settings.receiver.url != next.settings.receiver.url;
         if is_new {
@@ -221,38 +221,38 @@ impl Webhook {
         Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
     }
 
-    /// The webhook once an attempt that began at `since` has failed; nothing if others had before.
+    /// The webhook after a failed attempt that began at `since`, or `None` if others failed before.
     pub fn failed(&self, since: Timestamp) -> Option<Self> {
         let next = Self { failing_since: Some(since), ..self.next() };
         self.failing_since.is_none().then_some(next)
     }
 
-    /// The webhook once an attempt has succeeded; nothing if nothing had failed.
+    /// The webhook after a successful attempt, or `None` if none had failed.
     pub fn succeeded(&self) -> Option<Self> {
         let next = Self { failing_since: None, ..self.next() };
         self.failing_since.is_some().then_some(next)
     }
 
-    /// Whether it has failed for so long that it is to be disabled.
-    pub fn is_hopeless(&self, now: Timestamp) -> bool {
+    /// It has failed for [`FAILING_MAX`] and has to be disabled.
+    pub fn has_failed_too_long(&self, now: Timestamp) -> bool {
         self.is_enabled() && self.failing_since.is_some_and(|it| it + FAILING_MAX <= now)
     }
 
-    /// The webhook, disabled because of how it has failed since `failing_since`; nothing if that
-    /// is over, or it is disabled already.
+    /// The disabled webhook, or `None` if it is disabled already or has recovered: then its failures
+    /// no longer began at `failing_since`.
     pub fn disable(
         &self,
-        why: DisableReason,
+        reason: DisableReason,
         failing_since: Timestamp,
         now: Timestamp,
     ) -> Option<Self> {
-        let next = Self { disabled: Some(Disabled { why, at: now }), ..self.next() };
+        let next = Self { disabled: Some(Disabled { reason, at: now }), ..self.next() };
         (self.is_enabled() && self.failing_since == Some(failing_since)).then_some(next)
     }
 
-    /// The identifier of the event that says that it was disabled for failing since then: the same
-    /// whoever finds that out.
-    pub fn disabling(&self, failing_since: Timestamp) -> EventId {
+    /// The identifier of the event that disables it for failures since `failing_since`. All workers
+    /// that notice the failures derive the same identifier.
+    pub fn disabled_event_id(&self, failing_since: Timestamp) -> EventId {
         use sha2::{Digest as _, Sha256};
         let mut hash = Sha256::new();
         hash.update(self.created_by.0.to_be_bytes());

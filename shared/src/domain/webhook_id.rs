@@ -1,10 +1,10 @@
-//! Identifiers of webhooks: chosen by their owners, or generated.
+//! Names of webhooks: chosen by their owners, or generated.
 
 use std::fmt;
 
 use super::MintedWebhookId;
 
-/// Longest identifier of a webhook, in characters.
+/// Longest name of a webhook, in characters.
 pub const WEBHOOK_ID_CHARS_MAX: usize = 64;
 
 /// The name of a webhook, unique in its account and mode: `[a-z0-9][a-z0-9_-]{0,63}`.
@@ -12,7 +12,7 @@ pub const WEBHOOK_ID_CHARS_MAX: usize = 64;
 pub struct WebhookId(String);
 
 impl WebhookId {
-    /// Parses an identifier.
+    /// The name with this text.
     pub fn parse(text: &str) -> Option<Self> {
         let is_first = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
         let is_letter = |it: u8| is_first(it) || it == b'-' || it == b'_';
@@ -22,17 +22,17 @@ impl WebhookId {
         is_id.then(|| Self(text.to_owned()))
     }
 
-    /// A generated identifier, for a webhook whose owner chose none.
+    /// A generated name, for a webhook whose owner chose none.
     pub fn minted(id: MintedWebhookId) -> Self {
         Self(id.to_string())
     }
 
-    /// The identifier as the API shows it.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The target name from which ids of its deliveries are made.
+    /// The target name of its deliveries.
     pub fn target(&self) -> String {
         format!("webhook:{}", self.0)
     }

@@ -120,7 +120,7 @@ impl Network {
             .resolve_to_addrs(url.host(), addresses)
             .connect_timeout(CONNECT_TIMEOUT)
             .tls_backend_preconfigured(self.tls.get_or_init(tls).clone())
-            .https_only(!self.rules.development)
+            .https_only(!self.rules.is_development)
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())

@@ -1,7 +1,7 @@
-//! The form: how fields become controls, and how what the browser sends becomes an answer again.
+//! The form: fields become controls, and submitted controls become an answer again.
 //!
-//! The buttons are named `option`, with the option's value; the controls `field.<key>`. The prefix
-//! keeps a field whose key is `option` apart from the buttons.
+//! A button is named `option` and has the option's value. A control is named `field.<key>`. The
+//! prefix distinguishes a field with the key `option` from the buttons.
 
 use std::borrow::Cow;
 
@@ -9,115 +9,122 @@ use super::Answered;
 
 /// The name of every button.
 const OPTION: &str = "option";
-/// What goes before a field's key.
+/// The prefix of a control's name.
 const FIELD_PREFIX: &str = "field.";
 
-/// What a recipient can answer with.
+/// The form for an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Form<'a> {
-    /// The buttons; without any there is one, "Submit".
+    /// The buttons. Without options there is one button, "Submit".
     pub options: Vec<Choice<'a>>,
     /// The controls above the buttons.
     pub fields: Vec<Field<'a>>,
-    /// What was answered so far, where answers may still change.
+    /// The current answer, if answers may change.
     pub current: Option<Answered<'a>>,
-    /// What the controls hold, by key: what was sent last, in the shape of [`parse_form`]. None
-    /// where nothing was, so that they hold their defaults.
+    /// The texts in the controls, by key: those that were submitted or recorded last. `None` for the
+    /// defaults.
     pub values: Option<&'a [(String, String)]>,
-    /// Why what was sent is no answer.
+    /// The faults of the submitted form.
     pub errors: Vec<FieldError<'a>>,
 }
 
-/// One button.
+/// A button, or a choice of a select control.
 #[derive(Clone, Debug)]
 pub struct Choice<'a> {
-    /// What is sent when it is pressed.
+    /// The submitted value.
     pub value: &'a str,
-    /// What is on it.
+    /// The text on it.
     pub label: &'a str,
-    /// How it looks.
+    /// Its style.
     pub style: Style,
 }
 
-/// How much a button stands out, and why.
+/// The style of a button.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
-    /// What most people will want.
+    /// The choice of most people.
     Primary,
-    /// One of several.
+    /// One of several choices.
     #[default]
     Secondary,
-    /// What should not be pressed lightly; said in words and by a sign, not by colour alone.
+    /// A choice that must not be pressed by accident. Words and a symbol say so, not only the color.
     Destructive,
 }
 
-/// One control.
+/// A control.
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
-    /// Its name in the answer.
+    /// Its key in the answer.
     pub key: &'a str,
-    /// Its name for people.
+    /// The text that people see.
     pub label: &'a str,
-    /// What can be put in.
+    /// The values that it takes.
     pub kind: FieldKind<'a>,
-    /// Whether the browser should ask for it; of a toggle, whether it must be switched on.
-    pub required: bool,
-    /// What it holds at first; `true` for a toggle that is on.
+    /// The browser asks for a value. A required toggle must be on.
+    pub is_required: bool,
+    /// Its initial text. `true` for a toggle that is on.
     pub default: Option<Cow<'a, str>>,
 }
 
-/// What can be put into a field.
+/// The values that a control takes.
 #[derive(Clone, Debug)]
 pub enum FieldKind<'a> {
-    /// A line.
+    /// One line of text.
     Text {
-        /// The most characters.
+        /// Most characters.
         max_length: Option<u32>,
     },
-    /// Several lines.
+    /// Several lines of text.
     Textarea {
-        /// The most characters.
+        /// Most characters.
         max_length: Option<u32>,
     },
-    /// A number, whole or not.
+    /// A number.
     Number {
-        /// The least.
+        /// The smallest.
         min: Option<f64>,
-        /// The greatest.
+        /// The largest.
         max: Option<f64>,
     },
-    /// One of several.
+    /// One of several choices.
     Select {
-        /// Value and label of each.
+        /// The value and label of each choice.
         choices: Vec<(&'a str, &'a str)>,
     },
     /// Yes or no.
     Toggle,
 }
 
-/// Why what was sent is no answer.
+/// A fault of a submitted form.
 #[derive(Clone, Debug)]
 pub struct FieldError<'a> {
-    /// The key of the field at fault; none where it is the choice of an option.
+    /// The key of the field. `None` is the option.
     pub key: Option<&'a str>,
-    /// What is wrong with it, without subject and full stop: "is required".
+    /// The fault, without subject and period: `is required`.
     pub detail: &'a str,
 }
 
-/// Undoes the naming of the controls: the option that was pressed, and the texts by key.
+/// A submitted form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubmittedForm {
+    /// The value of the button that was pressed.
+    pub option: Option<String>,
+    /// The texts of the controls, by key.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Parses the names and texts that a browser submitted.
 ///
-/// A control that was left empty has an empty text. A toggle is `true` or `false`: browsers leave
-/// out a box that is not ticked, so a hidden `false` goes before it, and of several texts the last
-/// counts. Browsers end lines with CR LF; here it is LF, so that lengths agree with what was typed.
-/// A form without options sends the option `submit`; one with options sends none when Enter was
-/// pressed in a field.
-///
-/// Of texts without a field, one key is kept: the first, which is enough to refuse the answer for.
-/// A body has room for thousands, and each would be looked for again, and shown.
-pub fn parse_form(
-    pairs: &[(String, String)],
-    is_field: impl Fn(&str) -> bool,
-) -> (Option<String>, Vec<(String, String)>) {
+/// - An empty control has an empty text.
+/// - A toggle is `true` or `false`. Browsers leave out a box that is not checked, so a hidden
+///   `false` precedes it. The last of several texts counts.
+/// - Browsers end lines with CR LF. They are converted to LF, so that lengths agree with what was
+///   typed.
+/// - A form without options submits the option `submit`. A form with options submits none if Enter
+///   was pressed in a field.
+/// - Only the first key that is not a field is kept, which is enough to refuse the answer. A body
+///   has room for thousands.
+pub fn parse_form(pairs: &[(String, String)], is_field: impl Fn(&str) -> bool) -> SubmittedForm {
     let mut option = None;
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut has_unknown = false;
@@ -139,27 +146,27 @@ pub fn parse_form(
             }
         }
     }
-    (option, fields)
+    SubmittedForm { option, fields }
 }
 
 impl Form<'_> {
-    /// What a control holds when the page opens.
+    /// The text in a control when the page opens.
     pub(super) fn value_of<'s>(&'s self, field: &'s Field<'_>) -> &'s str {
         let Some(values) = self.values else { return field.default.as_deref().unwrap_or("") };
         values.iter().find(|(key, _)| key == field.key).map_or("", |(_, text)| text)
     }
 
-    /// What is wrong with the field, or with the choice of an option, in sentences.
+    /// The faults of a field, or of the option, in sentences.
     pub(super) fn errors_of(&self, key: Option<&str>) -> Vec<String> {
         self.errors.iter().filter(|it| it.key == key).map(|it| self.sentence(it)).collect()
     }
 
-    /// The error, with what it is about.
+    /// The fault with its subject, as a sentence.
     pub(super) fn sentence(&self, error: &FieldError<'_>) -> String {
         let detail = error.detail;
         if let Some(key) = error.key {
             let field = self.fields.iter().find(|it| it.key == key);
-            // U+2068 and U+2069 keep a label that is written from right to left to itself.
+            // U+2068 and U+2069 isolate a label that is written from right to left.
             return format!("“\u{2068}{}\u{2069}” {detail}.", field.map_or(key, |it| it.label));
         }
         let mut chars = detail.chars();
@@ -167,8 +174,8 @@ impl Form<'_> {
         initial.into_iter().flatten().chain(chars).chain(['.']).collect()
     }
 
-    /// The element to look at for an error, if the page has it. Keys may hold anything, so elements
-    /// are numbered.
+    /// The id of the element with this fault, if the page has it. A key may contain anything, so ids
+    /// are numbers.
     pub(super) fn element_of(&self, error: &FieldError<'_>) -> Option<String> {
         let Some(key) = error.key else { return Some("options".to_owned()) };
         let index = self.fields.iter().position(|it| it.key == key)?;
@@ -177,7 +184,7 @@ impl Form<'_> {
 }
 
 impl Field<'_> {
-    /// What to know before filling it in.
+    /// The hint above the control.
     pub(super) fn hint(&self) -> Option<String> {
         match self.kind {
             FieldKind::Text { max_length: Some(max) }
@@ -185,7 +192,7 @@ impl Field<'_> {
                 Some(format!("At most {max} characters"))
             }
             FieldKind::Number { min: Some(min), max: Some(max) } => {
-                Some(format!("From {min} to {max}"))
+                Some(format!("Between {min} and {max}"))
             }
             FieldKind::Number { min: Some(min), max: None } => Some(format!("At least {min}")),
             FieldKind::Number { min: None, max: Some(max) } => Some(format!("At most {max}")),

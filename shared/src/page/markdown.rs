@@ -1,10 +1,10 @@
-//! Markdown in, harmless HTML out.
+//! Markdown in, safe HTML out.
 //!
-//! Safe by construction rather than by cleaning afterwards: the parser's events are matched against
-//! a list of what may pass, and only those are written. HTML in the source becomes the text that it
-//! is, images become their description (the page loads nothing), and a link survives only with one
-//! of [`SCHEMES`], in the spelling that the URL parser gives it. The tests read what comes out with
-//! a browser-grade tokenizer and hold it to a list of elements and attributes.
+//! The output is safe by construction: the parser's events are matched against a list, and only
+//! those on the list are written. HTML in the source becomes text. An image becomes its
+//! description, because the page loads nothing. A link survives only with one of [`SCHEMES`], in
+//! the form that the URL parser gives it. The tests read the output with the tokenizer of a browser
+//! and check it against a list of elements and attributes.
 
 use askama::filters::{Escaper as _, Html};
 use pulldown_cmark::{
@@ -12,18 +12,19 @@ use pulldown_cmark::{
 };
 use url::Url;
 
-/// Where a link may lead.
+/// The schemes that links may have.
 const SCHEMES: [&str; 3] = ["https", "http", "mailto"];
 
-/// A body has 10,000 characters; this is many times what an honest one becomes. Beyond it (a table
-/// that gains a quarter of a million empty cells, say) the source is shown as it was written.
+/// Largest HTML. A body has at most 10,000 characters, and becomes much smaller than this unless it
+/// is an attack, such as a table that gains a quarter of a million empty cells. Then the page shows
+/// the source.
 const HTML_BYTES_MAX: usize = 256 * 1024;
 
-/// The HTML of `markdown`, to be placed below an `h1`.
+/// The HTML of `markdown`, for a place below an `h1`.
 pub(super) fn to_html(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut sieve = Sieve::default();
-    // As CommonMark has it ("insecure characters"); the parser leaves it to us.
+    // CommonMark requires this ("insecure characters"), and the parser leaves it to its caller.
     let markdown = &markdown.replace('\0', "\u{fffd}");
     Parser::new_ext(markdown, options).for_each(|event| sieve.take(event));
 
@@ -38,7 +39,7 @@ pub(super) fn to_html(markdown: &str) -> String {
 #[derive(Default)]
 struct Sieve<'a> {
     passed: Vec<Event<'a>>,
-    /// Whether the link whose text is being read passed. Links do not nest.
+    /// The current link has passed. Links do not nest.
     is_in_link: bool,
 }
 
@@ -48,12 +49,12 @@ impl<'a> Sieve<'a> {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
             Event::Html(text) | Event::InlineHtml(text) => self.passed.push(Event::Text(text)),
-            // As in a comment box: who wrote lines without knowing of Markdown meant lines.
+            // A line break in the source is one in the output: authors who do not know Markdown expect it.
             Event::SoftBreak => self.passed.push(Event::HardBreak),
             Event::Text(_) | Event::Code(_) | Event::HardBreak | Event::Rule => {
                 self.passed.push(event);
             }
-            // Footnotes, mathematics and tasks are not switched on.
+            // Footnotes, mathematics and task lists are not enabled.
             _ => (),
         }
     }
@@ -79,8 +80,8 @@ impl<'a> Sieve<'a> {
             },
             // Without the language, which would become a class.
             Tag::CodeBlock(_) => Tag::CodeBlock(CodeBlockKind::Indented),
-            // Without the alignment, which would become a style. What is too wide for a phone can
-            // be scrolled, with the keyboard too.
+            // Without the alignment, which would become a style. A wide table scrolls, also with the
+            // keyboard.
             Tag::Table(_) => {
                 self.raw(
                     "<div class=\"wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">",
@@ -88,7 +89,7 @@ impl<'a> Sieve<'a> {
                 Tag::Table(Vec::new())
             }
             Tag::Link { link_type, dest_url, .. } => {
-                // Of `<a@example.com>` the parser gives the bare address.
+                // For `<a@example.com>` the parser returns the bare address.
                 let scheme = if link_type == LinkType::Email { "mailto:" } else { "" };
                 if let Some(href) = permitted(&format!("{scheme}{dest_url}")) {
                     self.is_in_link = true;
@@ -134,21 +135,21 @@ impl<'a> Sieve<'a> {
         self.passed.push(Event::End(tag));
     }
 
-    /// Passes on a tag of ours.
+    /// Writes a tag of our own.
     fn raw(&mut self, tag: impl Into<pulldown_cmark::CowStr<'a>>) {
         self.passed.push(Event::InlineHtml(tag.into()));
     }
 }
 
-/// The target as a browser would read it, unless a reader of this page had better not go there.
+/// The target of a link as a browser reads it, or `None` if links must not lead there.
 fn permitted(target: &str) -> Option<String> {
     let url = Url::parse(target).ok()?;
-    // `https://bank.example@elsewhere.example/` is only ever meant to be misread.
+    // `https://bank.example@elsewhere.example/` is meant to be misread.
     let is_plain = url.username().is_empty() && url.password().is_none();
     (is_plain && SCHEMES.contains(&url.scheme())).then(|| url.into())
 }
 
-/// One level down: the page's own title is the only `h1`.
+/// One level lower, because the page's own title is the only `h1`.
 fn lowered(level: HeadingLevel) -> HeadingLevel {
     match level {
         HeadingLevel::H1 => HeadingLevel::H2,
@@ -172,11 +173,11 @@ mod tests {
     use super::*;
     use crate::page::reader::read;
 
-    /// What the body of a page may consist of, and nothing else.
+    /// The elements that a body may contain.
     const ELEMENTS: &str = "a blockquote br code del div em h2 h3 h4 h5 h6 hr li ol p pre strong \
                             table tbody td th thead tr ul";
 
-    /// What means something to a parser of Markdown, HTML or URLs.
+    /// Texts with a meaning in Markdown, HTML or URLs.
     const PIECES: &str = "<script>¦</script>¦<img src=x onerror=alert(1)>¦<a href=\"¦<svg/onload=¦\
         <!--¦-->¦<![CDATA[¦]]>¦<?¦<!X¦<style>¦<textarea>¦</div>¦[a](¦![b](¦](¦)¦[¦]¦[c]: ¦<¦>¦\"¦'¦&¦\
         &lt;¦&#x3c;¦&#0;¦javascript:¦JaVa\tScript:¦data:text/html,¦vbscript:¦https://¦//¦example.com¦\
@@ -202,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Such pieces in any order.
+    /// These texts in any order.
     fn mischief() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(PIECES.split('¦').collect::<Vec<_>>());
         prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
@@ -212,18 +213,18 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn nothing_but_listed_elements_and_attributes_comes_out(markdown in mischief()) {
+        fn output_has_only_listed_elements_and_attributes(markdown in mischief()) {
             check(&markdown);
         }
 
         #[test]
-        fn no_text_at_all_does_harm(markdown: String) {
+        fn any_text_gives_safe_output(markdown: String) {
             check(&markdown);
         }
     }
 
     #[test]
-    fn markup_is_shown_as_text() {
+    fn html_in_the_source_is_shown_as_text() {
         assert_eq!(to_html("a <b onclick=x>b</b>"), "<p>a &lt;b onclick=x&gt;b&lt;/b&gt;</p>\n");
         assert_eq!(
             to_html("<script>alert(1)</script>\n\n*x*"),
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_the_web_or_to_a_mailbox_or_nowhere() {
+    fn links_lead_only_to_the_web_or_a_mailbox() {
         let link = |href: &str, text: &str| {
             format!("<a href=\"{href}\" rel=\"noopener noreferrer nofollow\">{text}</a>")
         };
@@ -263,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn headings_stay_below_the_title_and_lines_stay_lines() {
+    fn headings_are_lowered_and_line_breaks_kept() {
         assert_eq!(to_html("# A\n###### B"), "<h2>A</h2>\n<h6>B</h6>\n");
         assert_eq!(to_html("Branch: main\nBy: Ada"), "<p>Branch: main<br />\nBy: Ada</p>\n");
     }
 
     #[test]
-    fn a_body_that_would_swell_is_shown_as_it_was_written() {
+    fn oversized_output_is_replaced_by_the_source() {
         let columns = 1_500;
         let swelling =
             format!("{}\n{}\n{}", "|a".repeat(columns), "|-".repeat(columns), "|a\n".repeat(1_500));

@@ -1,19 +1,18 @@
-//! The page behind an answer link: what is asked, the form that answers it, and what was answered.
+//! The page behind an answer link: the question, and a form or the recorded answer.
 //!
-//! Two functions write it: `poll` shows it, `intake` shows what became of a form that was sent. It
-//! is text in and text out. It knows no request and no HTTP, decides nothing, and never sees the
-//! token of the link: the form has no `action`, so a browser posts it to where the page came from.
+//! Two functions render it: `poll` shows it, and `intake` responds to a submitted form with it. This
+//! module is text in and text out. It knows neither requests nor HTTP, and it never sees the token
+//! of the link: the form has no `action`, so a browser posts it to the page's own URL.
 //!
-//! - It needs no script, no font, no image and no other resource, and [`headers`] forbid them all.
-//!   The one style sheet is inline, and allowed by its hash.
-//! - What people wrote is escaped by the templates; the Markdown of the body goes through
-//!   `markdown`, the only HTML that a template passes on unescaped.
-//! - **No key press decides by accident.** A browser answers Enter in a field with the first submit
-//!   button of the form ("implicit submission"), which would be "Approve" as often as not. Where
-//!   there are options, the first button is therefore an unseen one whose option is empty, and the
-//!   page comes back with "Choose one of the options". It must be neither disabled (Chromium then
-//!   takes the next button when Enter is pressed on a checkbox) nor `hidden` (not every browser
-//!   presses a button that it does not lay out).
+//! - The page loads no script, font, image or other resource, and [`headers`] forbid them all. Its
+//!   only style sheet is inline, and allowed by its hash.
+//! - The templates escape all texts that people wrote. Only the Markdown of the body becomes HTML,
+//!   in `markdown`.
+//! - **No key press decides by accident.** If Enter is pressed in a field, browsers press the form's
+//!   first button ("implicit submission"), which could be "Approve". So the first button of a form
+//!   with options is invisible and has no option, and the page comes back with "Choose one of the
+//!   options". This button must not be disabled: then Chromium takes the next one when Enter is
+//!   pressed on a checkbox. And it must not be `hidden`: not every browser presses such a button.
 
 mod form;
 mod markdown;
@@ -31,9 +30,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use form::{Choice, Field, FieldError, FieldKind, Form, Style, parse_form};
+pub use form::{Choice, Field, FieldError, FieldKind, Form, Style, SubmittedForm, parse_form};
 
-/// The whole style sheet, exactly as the page has it: its hash is in [`headers`].
+/// The style sheet, exactly as it is in the page. Its hash is in [`headers`].
 const STYLE: &str = include_str!("../../templates/style.css");
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -44,7 +43,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// What every page is sent with, whatever its status.
+/// The headers of every page, whatever its status.
 pub fn headers() -> [(&'static str, &'static str); 7] {
     [
         ("content-type", "text/html; charset=utf-8"),
@@ -57,67 +56,67 @@ pub fn headers() -> [(&'static str, &'static str); 7] {
     ]
 }
 
-/// One recipient's view of one request.
+/// One recipient's page of one request.
 #[derive(Clone, Debug)]
 pub struct Page<'a> {
-    /// What is asked, in a line.
+    /// The question in one line.
     pub title: &'a str,
-    /// What is asked, at length, in Markdown.
+    /// The question in detail, in Markdown.
     pub body_markdown: Option<&'a str>,
-    /// In whose name the holder of the link answers.
+    /// The name of the recipient.
     pub recipient_name: Option<&'a str>,
-    /// False where only a test is made, which the page then says.
-    pub livemode: bool,
-    /// Until when answers count.
+    /// The request is a test, and the page says so.
+    pub is_test: bool,
+    /// The end of the time to answer.
     pub deadline: Timestamp,
-    /// The time that "in about 3 hours" counts from.
+    /// The current time, for "in about 3 hours".
     pub now: Timestamp,
-    /// What the recipient can still do, or what has become of it.
+    /// The part below the question.
     pub content: Content<'a>,
 }
 
-/// What stands below the question.
+/// The part below the question.
 #[derive(Clone, Debug)]
 pub enum Content<'a> {
-    /// The recipient may answer, or answer again.
+    /// The recipient may answer, or change the answer.
     Form(Form<'a>),
-    /// The recipient has answered, finally.
+    /// The recipient has answered, and the answer is final.
     Answered(Answered<'a>),
-    /// The recipient tried to answer once more, and the first answer stands.
+    /// The recipient tried to answer again, but the first answer is final.
     AlreadyAnswered(Answered<'a>),
-    /// Nobody can answer any more.
+    /// The request has ended.
     Ended {
-        /// How it ended.
+        /// Its end.
         ending: Ending<'a>,
-        /// What this recipient had answered before.
+        /// The recipient's answer, if there is one.
         own: Option<Answered<'a>>,
     },
 }
 
-/// How a request ended, as far as a recipient is told.
+/// The end of a request, as far as a recipient may know.
 #[derive(Clone, Debug)]
 pub enum Ending<'a> {
-    /// The answers so far were enough, or could no longer be.
+    /// The answers have decided it.
     Decided,
-    /// Who asked took the question back.
+    /// The sender withdrew the question.
     Cancelled,
-    /// The deadline came first.
+    /// The deadline passed.
     TimedOut,
-    /// The deadline came first, and a rule decided in place of a person.
+    /// The deadline passed, and a default decided.
     Defaulted {
-        /// The label of the option that the rule names.
+        /// The label of the default option.
         option: &'a str,
     },
 }
 
-/// An answer that is on record.
+/// A recorded answer.
 #[derive(Clone, Debug)]
 pub struct Answered<'a> {
-    /// The label of the chosen option, where there was a choice.
+    /// The label of the chosen option, if the question has options.
     pub option: Option<&'a str>,
-    /// Label and text of every field that was filled in.
+    /// The label and text of every field that was filled in.
     pub fields: Vec<(&'a str, Cow<'a, str>)>,
-    /// When it was given.
+    /// The time of the answer.
     pub at: Timestamp,
 }
 
@@ -141,19 +140,19 @@ pub fn render(page: &Page<'_>) -> String {
     written(&Question { page, body })
 }
 
-/// The document for a link that is unknown or altered; it tells nothing else.
+/// The document for a link that is unknown or altered. It reveals nothing else.
 pub fn render_unknown() -> String {
     render_problem(
         "This link does not work",
-        "It is incomplete, or it is no longer valid. Please open the link again exactly as you \
-         received it, or ask its sender for a new one.",
+        "The link is incomplete or no longer valid. Open it again exactly as you received it, or ask \
+         the sender for a new one.",
     )
 }
 
-/// The document for anything else that went wrong.
+/// The document for any other problem.
 ///
-/// Both texts are shown to whoever opened the link. `detail` should say whether an answer was
-/// recorded, and what to do.
+/// The recipient sees both texts. `detail` should say whether the answer was recorded, and what to
+/// do.
 pub fn render_problem(title: &str, detail: &str) -> String {
     written(&Notice { title, detail })
 }
@@ -163,7 +162,7 @@ fn written(template: &impl Template) -> String {
 }
 
 impl Page<'_> {
-    /// What a tab or a screen reader says first.
+    /// The prefix of the title, which a tab shows and a screen reader says first.
     fn status(&self) -> &'static str {
         match &self.content {
             Content::Form(form) if !form.errors.is_empty() => "Error: ",

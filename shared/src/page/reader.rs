@@ -1,4 +1,4 @@
-//! Reads a page back as a browser's tokenizer does, for the tests.
+//! Reads a page with the tokenizer of a browser, for the tests.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -10,10 +10,10 @@ use html5ever::{
     },
 };
 
-/// The elements that have no end tag.
+/// The elements without an end tag.
 const VOID: [&str; 5] = ["meta", "input", "br", "hr", "link"];
 
-/// An element with its attributes and the text directly in it.
+/// An element with its attributes and its own text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) name: String,
@@ -27,8 +27,7 @@ impl Element {
     }
 }
 
-/// The elements in their order. Panics if a tag is not closed where it should be, or anything at
-/// all is not as the HTML standard wants it.
+/// The elements in their order. Panics if the HTML is invalid in any way.
 pub(super) fn read(html: &str) -> Vec<Element> {
     let tokenizer = Tokenizer::new(Reader::default(), TokenizerOpts::default());
     let input = BufferQueue::default();

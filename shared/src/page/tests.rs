@@ -1,4 +1,4 @@
-//! The page as a whole.
+//! Whole pages.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ fn page<'a>(text: &'a str, content: Content<'a>) -> Page<'a> {
         title: text,
         body_markdown: Some("# Why\n\nSee [the plan](https://example.com/plan)."),
         recipient_name: Some(text),
-        livemode: false,
+        is_test: true,
         deadline: at("2026-11-21T10:46:00Z"),
         now: at("2026-11-21T07:46:00Z"),
         content,
@@ -30,11 +30,11 @@ fn answered(text: &str) -> Answered<'_> {
     Answered { option: Some(text), fields, at: at("2026-11-21T07:45:00Z") }
 }
 
-/// A form with everything in it, and `text` wherever the sender or the recipient may write.
+/// A form with all kinds of controls, and `text` in place of all texts that people write.
 fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
     let option = |style| Choice { value: text, label: text, style };
     let field =
-        |key, kind| Field { key, label: text, kind, required: true, default: Some(text.into()) };
+        |key, kind| Field { key, label: text, kind, is_required: true, default: Some(text.into()) };
     Form {
         options: [Style::Primary, Style::Secondary, Style::Destructive].map(option).into(),
         fields: vec![
@@ -50,7 +50,7 @@ fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
     }
 }
 
-/// Every page there is, with `text` in it.
+/// All kinds of pages, with `text` in them.
 fn all_pages(text: &str) -> Vec<String> {
     let errors = [Some(text), Some("toggle"), Some("unknown"), None]
         .map(|key| FieldError { key, detail: text });
@@ -81,7 +81,7 @@ fn named<'a>(elements: &'a [Element], name: &str) -> Vec<&'a Element> {
     elements.iter().filter(|element| element.name == name).collect()
 }
 
-/// What a page is made of, apart from what people wrote.
+/// The elements and attribute names of a page, without texts.
 fn skeleton(page: &str) -> Vec<(String, Vec<String>)> {
     let parts = |it: Element| (it.name, it.attributes.into_keys().collect());
     read(page).into_iter().map(parts).collect()
@@ -91,10 +91,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn nothing_that_people_write_becomes_markup(
+    fn texts_of_people_never_become_markup(
         text in r#"[<>"'&/=a-z\\ {}%#;!-]{1,40}|</(title|textarea|style|form)><script>x|" autofocus onfocus="x"#
     ) {
-        // A letter at the end keeps it from being equal to a value that the form knows.
+        // The letter at the end makes it different from all values of the form.
         let text = format!("{text}Z");
         for (page, calm) in all_pages(&text).iter().zip(all_pages("calmZ")) {
             prop_assert_eq!(skeleton(page), skeleton(&calm));
@@ -108,20 +108,19 @@ proptest! {
     }
 
     #[test]
-    fn what_a_form_sends_is_read_back(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
+    fn submitted_form_is_parsed(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
         let pairs = texts.iter().map(|(key, text)| (format!("field.{key}"), text.replace('\n', "\r\n")));
         let pairs: Vec<_> = pairs.chain([("option".to_owned(), "approve".to_owned())]).collect();
-        let (option, fields) = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
         prop_assert_eq!(option.as_deref(), Some("approve"));
         prop_assert_eq!(fields, texts.into_iter().collect::<Vec<_>>());
     }
 }
 
 proptest! {
-    /// Whatever bytes come in place of a form: every text once, under its own name, and reading
-    /// what was read changes nothing.
+    /// For any bytes, each key has one text, and submitting the parsed form again changes nothing.
     #[test]
-    fn whatever_is_sent_is_read_once_and_alike(
+    fn any_bytes_are_parsed_into_one_text_per_key(
         bytes in prop::collection::vec(prop_oneof![
             Just(b"field.a=".to_vec()), Just(b"field.".to_vec()), Just(b"option=".to_vec()),
             Just(b"&".to_vec()), Just(b"=".to_vec()), Just(b"%0D%0A".to_vec()), Just(b"%".to_vec()),
@@ -130,13 +129,13 @@ proptest! {
     ) {
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(&bytes.concat()).into_owned().collect();
-        let (option, fields) = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
         let named = |it: &str| -> Vec<&str> {
             pairs.iter().filter(|pair| pair.0 == it).map(|it| it.1.as_str()).collect()
         };
         prop_assert_eq!(option.as_deref(), named("option").into_iter().find(|it| !it.is_empty()));
         let keys: HashSet<_> = fields.iter().map(|it| &it.0).collect();
-        prop_assert_eq!(keys.len(), fields.len(), "a key is there twice");
+        prop_assert_eq!(keys.len(), fields.len(), "a key is duplicated");
         let sent: HashSet<_> = pairs.iter().filter_map(|it| it.0.strip_prefix("field.")).collect();
         prop_assert_eq!(keys.len(), sent.len(), "a field was lost");
         for (key, text) in &fields {
@@ -146,22 +145,21 @@ proptest! {
         let again = fields.iter().map(|(key, text)| (format!("field.{key}"), text.clone()));
         let option_again = option.clone().map(|it| ("option".to_owned(), it));
         let again: Vec<_> = again.chain(option_again).collect();
-        // A lone CR before what was CR LF makes another CR LF; nobody's browser sends that.
+        // A CR before a CR LF becomes another CR LF. No browser submits that.
         if !again.iter().any(|it| it.1.contains("\r\n")) {
-            prop_assert_eq!(parse_form(&again, |_| true), (option, fields));
+            prop_assert_eq!(parse_form(&again, |_| true), SubmittedForm { option, fields });
         }
     }
 
-    /// However many keys are sent, no more are kept than the question has fields, and one; and a
-    /// field's text is kept wherever it stands among them.
+    /// Of any number of keys, all fields are kept, and one key that is not a field.
     #[test]
-    fn of_what_is_no_field_one_key_is_kept(
+    fn one_unknown_key_is_kept(
         keys in prop::collection::vec(0_u32..60, 0..120),
         n_fields in 0_u32..20,
     ) {
         let is_field = |key: &str| key.parse().is_ok_and(|it: u32| it < n_fields);
         let pairs = keys.iter().zip(0..).map(|(key, at): (_, u32)| (format!("field.{key}"), at.to_string()));
-        let (_, fields) = parse_form(&pairs.collect::<Vec<_>>(), is_field);
+        let SubmittedForm { fields, .. } = parse_form(&pairs.collect::<Vec<_>>(), is_field);
         let last = |key: u32| keys.iter().rposition(|it| *it == key);
         for (key, text) in &fields {
             let at = last(key.parse().expect("one of ours")).map(|it| it.to_string());
@@ -177,7 +175,7 @@ proptest! {
 }
 
 #[test]
-fn no_page_loads_or_runs_anything_or_leads_anywhere_but_where_the_sender_says() {
+fn pages_load_and_run_nothing_and_have_no_foreign_links() {
     for element in all_pages("x").iter().flat_map(|page| read(page)) {
         assert!(!["script", "link", "img", "iframe", "object", "base"].contains(&&*element.name));
         for name in element.attributes.keys() {
@@ -192,7 +190,7 @@ fn no_page_loads_or_runs_anything_or_leads_anywhere_but_where_the_sender_says() 
 }
 
 #[test]
-fn the_policy_allows_the_style_of_the_page_and_nothing_else() {
+fn content_security_policy_allows_only_the_style_sheet() {
     let elements = form_page(full_form("x", &[]));
     let hash = STANDARD.encode(Sha256::digest(&named(&elements, "style")[0].text));
     let policy = headers().into_iter().find(|(name, _)| *name == "content-security-policy");
@@ -206,7 +204,7 @@ fn the_policy_allows_the_style_of_the_page_and_nothing_else() {
 }
 
 #[test]
-fn whatever_refers_to_an_element_finds_it_and_every_control_has_a_label() {
+fn references_have_targets_and_controls_have_labels() {
     for page in all_pages("x") {
         let elements = read(&page);
         let ids: Vec<_> = elements.iter().filter_map(|it| it.attribute("id")).collect();
@@ -236,7 +234,7 @@ fn whatever_refers_to_an_element_finds_it_and_every_control_has_a_label() {
 }
 
 #[test]
-fn enter_in_a_field_presses_no_option() {
+fn enter_in_a_field_chooses_no_option() {
     let elements = form_page(full_form("x", &[]));
     let buttons = named(&elements, "button");
     // The default button of a form is its first.
@@ -247,12 +245,12 @@ fn enter_in_a_field_presses_no_option() {
         |it: &&Element| ["disabled", "hidden"].map(|name| it.attribute(name)) != [None; 2];
     assert!(!buttons.iter().any(is_passed_over));
 
-    let (option, _) = parse_form(&[("option".to_owned(), String::new())], |_| true);
-    assert_eq!(option, None);
+    let submitted = parse_form(&[("option".to_owned(), String::new())], |_| true);
+    assert_eq!(submitted.option, None);
 }
 
 #[test]
-fn without_options_there_is_one_button_to_submit_with() {
+fn form_without_options_has_one_submit_button() {
     let elements = form_page(Form::default());
     let buttons = named(&elements, "button");
     assert_eq!(buttons.len(), 1);
@@ -260,7 +258,7 @@ fn without_options_there_is_one_button_to_submit_with() {
 }
 
 #[test]
-fn what_was_typed_comes_back_in_place_of_the_defaults() {
+fn submitted_texts_replace_the_defaults() {
     let sent = [("several", "a\nb"), ("choice", "a"), ("toggle", "false"), ("number", "")]
         .map(|(key, text)| (key.to_owned(), text.to_owned()));
     let elements = form_page(Form { values: Some(&sent), ..full_form("true", &[]) });
@@ -280,17 +278,17 @@ fn what_was_typed_comes_back_in_place_of_the_defaults() {
 }
 
 #[test]
-fn a_box_that_is_ticked_outweighs_the_hidden_one_before_it() {
+fn checked_box_wins_over_the_hidden_one_before_it() {
     let sent = [("field.t", "false"), ("field.t", "true"), ("field.u", "false"), ("option", "")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let (option, fields) = parse_form(&sent, |_| true);
+    let SubmittedForm { option, fields } = parse_form(&sent, |_| true);
     assert_eq!(option, None);
     let fields: Vec<_> = fields.iter().map(|(key, text)| (&**key, &**text)).collect();
     assert_eq!(fields, [("t", "true"), ("u", "false")]);
 }
 
 #[test]
-fn a_form_that_was_refused_says_what_to_put_right() {
+fn refused_form_says_what_to_correct() {
     let errors = [
         FieldError { key: Some("several"), detail: "is required" },
         FieldError { key: None, detail: "choose one of the options" },

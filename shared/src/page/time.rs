@@ -1,7 +1,7 @@
-//! Points in time, for people.
+//! Times for people.
 //!
-//! The reader's time zone is unknown without a script, so the page says UTC and, because few people
-//! convert in their head, how far away it is.
+//! Without a script the page cannot know the reader's time zone. So it shows UTC, and also the
+//! distance from now, because few people convert time zones in their head.
 
 use askama::Template;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ fn relative(seconds: i64) -> String {
     if seconds <= 0 { format!("{distance} ago") } else { format!("in {distance}") }
 }
 
-/// To the nearest whole unit, as "about" promises.
+/// Rounds to the nearest whole unit.
 fn about(seconds: i64, unit_seconds: i64, unit: &str) -> String {
     let n_units = (seconds + unit_seconds / 2) / unit_seconds;
     let plural = if n_units == 1 { "" } else { "s" };
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_rounded_and_said_in_words() {
+    fn distance_is_rounded_and_in_words() {
         let said =
             [-200_000, -60, -59, 0, 59, 60, 150, 5_400, 86_399, 172_799, 172_800, 31_536_000]
                 .map(relative);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_for_machines_and_for_people() {
+    fn moment_has_a_text_for_machines_and_one_for_people() {
         let at = "2026-11-21T10:46:09.123Z".parse().expect("a valid time");
         let now = "2026-11-21T07:40:00Z".parse().expect("a valid time");
         assert_eq!(

@@ -26,6 +26,8 @@ use crate::{
 
 pub use group::Group;
 
+pub use crate::domain::delivery::Lane;
+
 /// Most hints in one call, which is the limit of `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
 /// Attempts to send a batch. The sweep finds what has no hint, but a minute later.
@@ -75,15 +77,6 @@ pub enum Hint {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         slow: bool,
     },
-}
-
-/// One of the two queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// The default.
-    Fast,
-    /// For deliveries to receivers that are slow or down.
-    Slow,
 }
 
 /// A hint to send.
@@ -151,7 +144,7 @@ impl Hint {
 
     /// A hint to attempt this delivery in its current state and lane.
     pub fn of(delivery: &Delivery) -> Self {
-        let (id, slow) = (delivery.id.to_string(), delivery.is_in_slow_lane());
+        let (id, slow) = (delivery.id.to_string(), delivery.lane() == Lane::Slow);
         Self::Delivery { id, attempt: delivery.attempt, hops: 0, slow }
     }
 

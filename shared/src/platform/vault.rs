@@ -28,7 +28,7 @@ use super::Cache;
 use crate::{
     domain::{
         AccountId, Secret, Secrets,
-        secret::{END_CHARS, Sealed},
+        secret::{SUFFIX_CHARS, Sealed},
     },
     platform::Entropy,
     signing::{self, SigningKey, SigningKeys},
@@ -140,7 +140,8 @@ impl Vault {
         let text = signing::new_secret(entropy.next_secret());
         let sealed = self.seal(account, &text).await?;
         let whole = text.expose_secret();
-        let end = whole.char_indices().nth_back(END_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
+        let end =
+            whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
         Ok(NewSecret { kept: Secret::begin(sealed, end.to_owned(), now), text })
     }
 
@@ -328,7 +329,7 @@ mod tests {
         let NewSecret { kept, text } = sealed(&vault, account, &entropy);
         let text = text.expose_secret();
         assert_eq!(open(&vault, account, &kept).as_deref(), Some(text));
-        assert!(text.ends_with(&kept.end) && kept.end.len() == END_CHARS);
+        assert!(text.ends_with(&kept.suffix) && kept.suffix.len() == SUFFIX_CHARS);
         assert_eq!(open(&vault, stranger, &kept), None);
         assert_eq!(open(&other, account, &kept), None);
         for at in 0..kept.sealed.0.len() {

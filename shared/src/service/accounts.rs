@@ -1,8 +1,7 @@
-//! Who is calling, and with what rights; and the accounts that things belong to.
+//! Authentication: the caller of a request, its account and its rights.
 //!
-//! Keys and accounts are kept for a few seconds once they have been read, so that a busy function
-//! reads them seldom. A key that is revoked, or a secret that is rotated, counts everywhere within
-//! that time.
+//! Keys and accounts are cached for a few seconds, so a busy function reads them seldom. A revoked
+//! key, or a rotated secret, has its effect everywhere within that time.
 
 mod limits;
 
@@ -23,9 +22,9 @@ use crate::{
     store::{self, Store, keys},
 };
 
-/// How long what was read is believed.
+/// Cache lifetime of keys and accounts.
 const CACHE_TTL: Duration = Duration::from_secs(10);
-/// Most of each kind that are remembered.
+/// Most entries of each cache.
 const CACHE_MAX: usize = 1_000;
 
 /// The accounts and their keys.
@@ -35,22 +34,22 @@ pub struct Accounts {
     clock: Clock,
     keys: Cache<KeyId, Arc<ApiKey>>,
     by_id: Cache<AccountId, Arc<Account>>,
-    /// The keys that have made all their calls, and until when.
-    spent: Cache<KeyId, Timestamp>,
+    /// The keys that have reached their rate limit, and the end of the minute.
+    limited: Cache<KeyId, Timestamp>,
 }
 
-/// Somebody who has shown a key.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
     key: Arc<ApiKey>,
 }
 
-/// A key as its owner gets it, once.
+/// A new key. Its text is shown once.
 #[derive(Debug)]
 pub struct NewKey {
-    /// What is kept of it.
+    /// The stored part.
     pub key: ApiKey,
-    /// What its owner sends.
+    /// The text that its owner sends.
     pub text: SecretString,
 }
 
@@ -59,21 +58,22 @@ impl Accounts {
     pub fn new(store: Store, clock: Clock) -> Self {
         let keys = Cache::new(CACHE_TTL, CACHE_MAX);
         let by_id = Cache::new(CACHE_TTL, CACHE_MAX);
-        let spent = Cache::new(CACHE_TTL, CACHE_MAX);
-        Self { store, clock, keys, by_id, spent }
+        let limited = Cache::new(CACHE_TTL, CACHE_MAX);
+        Self { store, clock, keys, by_id, limited }
     }
 
-    /// Who is calling with these headers, if they may do what needs `scope`.
+    /// The caller with these headers, if its key has the right `scope` and has not reached its rate
+    /// limit.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
         let caller = self.authenticate(headers).await?;
         self.count(&caller.key).await?;
-        caller.need(scope)?;
+        caller.require(scope)?;
         Ok(caller)
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let refused = || Problem::new(Code::Unauthorized, "there is no such API key");
-        let text = presented(headers).ok_or_else(|| {
+        let refused = || Problem::new(Code::Unauthorized, "unknown or revoked API key");
+        let text = presented_key(headers).ok_or_else(|| {
             let detail = "send an API key as `Authorization: Bearer …` or `X-API-Key: …`";
             Problem::new(Code::Unauthorized, detail)
         })?;
@@ -98,12 +98,12 @@ impl Accounts {
         Ok(key)
     }
 
-    /// Forgets a key that was just changed, so that it counts here at once.
-    pub fn forget(&self, id: KeyId) {
+    /// Removes a key from the cache after a change, so that the change has its effect here at once.
+    pub fn evict(&self, id: KeyId) {
         self.keys.remove(&id);
     }
 
-    /// The account called `id`, if there is one.
+    /// The account `id`, if it exists.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let now = self.clock.now();
         if let Some(account) = self.by_id.get(&id, now) {
@@ -112,7 +112,7 @@ impl Accounts {
         self.account_now(id).await
     }
 
-    /// The account called `id` as it is now: what was just changed counts at once.
+    /// The account `id`, read from the table.
     pub async fn account_now(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let account: Option<Account> = self.store.get(keys::account(id)).await?;
         let account = account.map(Arc::new);
@@ -122,62 +122,63 @@ impl Accounts {
         Ok(account)
     }
 
-    /// The account of an owner, which must be there.
+    /// The account of an owner, which must exist.
     pub async fn account_of(&self, owner: Owner) -> Result<Arc<Account>, Problem> {
         let account = self.account(owner.account).await?;
-        account.ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account is gone"))
+        account
+            .ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account no longer exists"))
     }
 }
 
 impl Caller {
-    /// Whose key it is.
+    /// The account of the key.
     pub fn account(&self) -> AccountId {
         self.key.owner.account
     }
 
-    /// For whom it opens things.
+    /// The account and mode of the key.
     pub fn owner(&self) -> Owner {
         self.key.owner
     }
 
-    /// Which key it is.
+    /// The key.
     pub fn key(&self) -> KeyId {
         self.key.id
     }
 
-    /// How many calls the key opens in a minute, if that is limited.
+    /// The rate limit of the key, if it has one.
     pub fn rate_limit_per_minute(&self) -> Option<u32> {
         self.key.rate_limit_per_minute
     }
 
-    /// Whether the key opens what needs `scope`.
+    /// The key has the right `scope`.
     pub fn may(&self, scope: Scope) -> bool {
         self.key.allows(scope)
     }
 
-    /// Leaves a line that says who did what, and when. Never with a secret.
+    /// Writes a line of the audit log. `what` must not be a secret.
     pub fn audit(&self, did: &'static str, what: &str) {
         tracing::info!(target: "audit", { account.id = %self.account(), key.id = %self.key(), what }, "{did}");
     }
 
-    /// Refuses unless the key opens what needs `scope`.
-    pub fn need(&self, scope: Scope) -> Result<(), Problem> {
+    /// Refuses the call unless the key has the right `scope`.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
         if self.may(scope) {
             return Ok(());
         }
-        self.audit("was refused: its key lacks the scope", scope.as_str());
+        self.audit("lacked a scope", scope.as_str());
         let detail = format!("this key lacks the scope `{}`", scope.as_str());
         Err(Problem::new(Code::Forbidden, detail))
     }
 }
 
 impl NewKey {
-    /// A new key of `owner`.
+    /// A new key for `owner`.
     pub fn make(owner: Owner, scopes: Vec<Scope>, now: Timestamp, entropy: &Entropy) -> Self {
         Self::make_as(KeyId::mint(now, entropy.next()), owner, scopes, now, entropy)
     }
 
-    /// A new key of `owner` with this id.
+    /// A new key for `owner` with this identifier.
     pub fn make_as(
         id: KeyId,
         owner: Owner,
@@ -207,7 +208,7 @@ impl NewKey {
     }
 }
 
-/// A new account with a secret of its own.
+/// A new account with a new signing secret.
 pub async fn new_account(
     now: Timestamp,
     entropy: &Entropy,
@@ -220,8 +221,8 @@ pub async fn new_account(
     Ok(Account { id, created_at: now, id_key, secrets, max_pending_requests: None, revision: 0 })
 }
 
-/// The key that a caller sent.
-fn presented(headers: &HeaderMap) -> Option<&str> {
+/// The text of the key in these headers.
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = header(headers, "authorization").and_then(|it| {
         let (scheme, key) = it.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
@@ -229,7 +230,7 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(|| header(headers, "x-api-key").map(str::trim))
 }
 
-/// Which key `ab_<mode>_<id>_<secret>` is.
+/// The identifier in a key's text, `ab_<mode>_<id>_<secret>`.
 fn key_id(text: &str) -> Option<KeyId> {
     let rest = text.strip_prefix("ab_live_").or_else(|| text.strip_prefix("ab_test_"))?;
     let (id, _) = rest.split_once('_')?;
@@ -245,7 +246,7 @@ mod tests {
     use crate::domain::Mode;
 
     #[test]
-    fn a_key_names_itself() {
+    fn new_key_contains_its_identifier() {
         let entropy = Entropy::counting();
         let now = Timestamp::UNIX_EPOCH;
         let owner = Owner { account: AccountId::mint(now, entropy.next()), mode: Mode::Live };
@@ -258,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_that_is_read_is_spelled_as_ours_are(
+        fn parsed_key_has_the_form_of_our_keys(
             text in r"\PC*|(ab|AB)_(live|test|Live|prod)_[0-7][0-9a-zA-Z]{24,26}(_[A-Za-z0-9_-]{0,43})?|(ab|AB)_(live|Live|prod)_[0-7][0-9a-hjkmnp-tv-z]{20}00000_",
         ) {
             if let Some(id) = key_id(&text) {
@@ -269,9 +270,9 @@ mod tests {
             }
         }
 
-        /// Of both headers the first counts, and space around a key does not.
+        /// `Authorization` wins over `X-API-Key`. Space around a key is ignored.
         #[test]
-        fn a_key_is_found_where_it_may_stand(
+        fn key_is_found_in_either_header(
             key in "[!-~]{1,40}",
             scheme in "[Bb]earer|[Bb]asic|BEARER",
             spaces in " {0,3}",
@@ -285,7 +286,7 @@ mod tests {
             }
             let is_bearer = scheme.eq_ignore_ascii_case("bearer");
             let expected = if is_bearer { Some(key.as_str()) } else { other.as_deref() };
-            prop_assert_eq!(presented(&headers), expected);
+            prop_assert_eq!(presented_key(&headers), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the holder of an answer link is shown.
+//! Answer links: the request behind a link, and the page that its recipient sees.
 
 use std::borrow::Cow;
 
@@ -21,30 +21,30 @@ use crate::{
     store::{Error, keys},
 };
 
-/// A request, seen by one of its recipients.
+/// An opened answer link: a request, and one of its recipients.
 #[derive(Debug)]
-pub struct Asked {
+pub struct OpenedLink {
     /// The request.
     pub request: Request,
     /// The recipient's row.
     pub row: usize,
 }
 
-/// What a page says beside how the request stands.
+/// The form that was just submitted, if the page responds to one.
 #[derive(Debug, Default)]
-pub struct Said<'a> {
-    /// The texts that were sent, by key.
+pub struct Submission<'a> {
+    /// The submitted texts, by key of the field.
     pub values: Option<&'a [(String, String)]>,
-    /// What is wrong with them.
+    /// The faults of the answer.
     pub misfits: &'a [question::Misfit],
-    /// Whether the recipient tried to answer a second time.
+    /// The recipient had answered before, and the first answer is final.
     pub is_second_try: bool,
 }
 
 impl Core {
-    /// What the link with this token opens, as it is now. `None`: the token is unknown or altered,
-    /// or its request was erased.
-    pub async fn find_asked(&self, token: &str) -> Result<Option<Asked>, Error> {
+    /// Opens the link with this token, and settles its request. `None` if the token is unknown or
+    /// altered, or its request was erased.
+    pub async fn open_link(&self, token: &str) -> Result<Option<OpenedLink>, Error> {
         let Some(token) = LinkToken::parse(token) else { return Ok(None) };
         let row = usize::from(token.row);
         let request: Option<Request> = self.store.get(keys::request(token.request)).await?;
@@ -53,23 +53,23 @@ impl Core {
         let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
         let request = self.settled(request).await?;
-        // It may have been erased while it was being settled.
-        Ok(request.filter(is_there).map(|request| Asked { request, row }))
+        // It may have been erased in the meantime.
+        Ok(request.filter(is_there).map(|request| OpenedLink { request, row }))
     }
 }
 
-impl Asked {
-    /// What the recipient has answered.
+impl OpenedLink {
+    /// The recipient's answer, if there is one.
     pub fn answered(&self) -> Option<&Row> {
         self.request.rows[self.row].as_ref()
     }
 
-    /// Whether the recipient may answer now.
+    /// The recipient may answer now.
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.refusal(now).is_none()
     }
 
-    /// Why the recipient may not answer now, if they may not.
+    /// The reason why the recipient may not answer now, if there is one.
     pub fn refusal(&self, now: Timestamp) -> Option<Refusal> {
         match self.answered() {
             Some(row) if self.request.policy.mode == AnswerMode::OnUserAction => {
@@ -80,13 +80,13 @@ impl Asked {
         }
     }
 
-    /// What the recipient has answered, as the API writes it.
+    /// The recipient's answer, in the form of the API.
     pub fn response(&self) -> Option<views::ResponseView<'_>> {
         self.answered().map(|_| views::ResponseView::of_row(&self.request, self.row))
     }
 
     /// The page for the recipient.
-    pub fn page(&self, said: &Said<'_>, now: Timestamp) -> String {
+    pub fn page(&self, submission: &Submission<'_>, now: Timestamp) -> String {
         let question = &self.request.question;
         let texts = self.answered().map(|row| self.texts(row));
         let own = self.answered().zip(texts.as_ref()).map(|(row, texts)| Answered {
@@ -95,10 +95,12 @@ impl Asked {
             at: row.at,
         });
         let stored = self.answered().map(values);
-        let values = said.values.or(stored.as_deref());
+        let values = submission.values.or(stored.as_deref());
         let content = match (own, &self.request.state) {
-            (own, _) if self.is_open(now) => Content::Form(self.form(said.misfits, values, own)),
-            (Some(own), _) if said.is_second_try => Content::AlreadyAnswered(own),
+            (own, _) if self.is_open(now) => {
+                Content::Form(self.form(submission.misfits, values, own))
+            }
+            (Some(own), _) if submission.is_second_try => Content::AlreadyAnswered(own),
             (Some(own), RequestState::Pending) if now < self.request.deadline => {
                 Content::Answered(own)
             }
@@ -117,7 +119,7 @@ impl Asked {
                 .recipients
                 .get(self.row)
                 .map(|it| it.name.as_deref().unwrap_or(&it.email)),
-            livemode: self.request.owner.mode.is_live(),
+            is_test: !self.request.owner.mode.is_live(),
             deadline: self.request.deadline,
             now,
             content,
@@ -170,7 +172,7 @@ impl Asked {
         options.iter().find(|it| it.value == value).map_or(value, |it| &it.label)
     }
 
-    /// Label and text of every field that was filled in.
+    /// The label and text of every field that was filled in.
     fn texts<'a>(&'a self, row: &'a Row) -> Vec<(&'a str, Cow<'a, str>)> {
         let fields = self.request.question.fields.iter();
         fields
@@ -180,7 +182,7 @@ impl Asked {
     }
 }
 
-/// What a form for a recorded answer begins with: the texts of its fields, by key.
+/// The texts that a form for a recorded answer starts with, by key of the field.
 fn values(row: &Row) -> Vec<(String, String)> {
     let text = |value: &FieldValue| match value {
         FieldValue::Text(text) => text.clone(),
@@ -190,7 +192,7 @@ fn values(row: &Row) -> Vec<(String, String)> {
     row.answer.fields.iter().map(|(key, it)| (key.clone(), text(it))).collect()
 }
 
-/// A value as a person is shown it.
+/// A value as people see it.
 fn shown<'a>(field: &'a question::Field, value: &'a FieldValue) -> Cow<'a, str> {
     match (value, &field.kind) {
         (FieldValue::Text(text), question::FieldKind::Select { choices }) => {
@@ -227,7 +229,7 @@ fn field(field: &question::Field) -> page::Field<'_> {
             },
             Kind::Toggle => page::FieldKind::Toggle,
         },
-        required: field.required,
+        is_required: field.is_required,
         default: field.default.as_ref().map(|it| match it {
             FieldValue::Text(text) => Cow::Borrowed(text.as_str()),
             FieldValue::Number(number) => Cow::Owned(number.to_string()),
@@ -236,7 +238,7 @@ fn field(field: &question::Field) -> page::Field<'_> {
     }
 }
 
-/// A page, with what every page is sent with.
+/// A page with its headers.
 pub fn html(status: StatusCode, page: String) -> Response {
     let headers = page::headers().map(|(name, value)| {
         let value = HeaderValue::from_str(value).expect("our own headers are ASCII");

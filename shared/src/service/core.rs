@@ -1,4 +1,4 @@
-//! The core that every function's `App` embeds: the ports, and the use cases over them.
+//! The core that every function's `App` embeds: the ports, and the use cases on top of them.
 
 use jiff::Timestamp;
 
@@ -16,27 +16,28 @@ pub struct Core {
     pub store: Store,
     /// API keys and accounts, cached for seconds.
     pub accounts: Accounts,
-    /// Webhooks, and the event kinds that they subscribe to.
+    /// Webhooks, and the kinds of events that they subscribe to.
     pub webhooks: Webhooks,
-    /// Seals and opens signing secrets.
+    /// Encrypts and decrypts signing secrets.
     pub vault: Vault,
     /// Hints to the delivery workers.
     pub hints: Hints,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Identifiers, operations and secrets.
+    /// The source of identifiers, operations and secrets.
     pub entropy: Entropy,
 }
 
 impl Core {
-    /// The core over these ports, with empty caches.
+    /// A core with these ports and empty caches.
     pub fn new(store: Store, vault: Vault, hints: Hints, clock: Clock, entropy: Entropy) -> Self {
         let accounts = Accounts::new(store.clone(), clock.clone());
         let webhooks = Webhooks::new(store.clone(), clock.clone());
         Self { store, accounts, webhooks, vault, hints, clock, entropy }
     }
 
-    /// The core of a deployed function. Fails without the queues: no hint could ever be sent.
+    /// The core of a deployed function. Fails if the queues are not configured, because then no
+    /// hint could ever be sent.
     pub async fn wire(wiring: &Wiring, vault: Vault) -> anyhow::Result<Self> {
         let hints = wiring.hints()?;
         Ok(Self::new(wiring.store().await, vault, hints, Clock::System, Entropy::System))
@@ -47,12 +48,12 @@ impl Core {
         self.clock.now()
     }
 
-    /// A name for one operation, so that its writes can be recognized.
+    /// The identifier of a new operation, which lets it recognize its own writes.
     pub fn new_op(&self) -> OpId {
         OpId::new(self.entropy.next())
     }
 
-    /// Takes `step` from `current`, and again from the winner's state after each lost race. See
+    /// Applies `step` to `current`, and after a lost race to the winner's item. See
     /// [`store::advance`].
     pub async fn advance<T: Item, E>(
         &self,
@@ -62,7 +63,7 @@ impl Core {
         store::advance(&self.store, current, step).await
     }
 
-    /// [`Self::advance`] for a step that cannot be refused. `None`: the item is gone.
+    /// [`Self::advance`] for a step that cannot be refused. `None` if the item no longer exists.
     pub async fn step<T: Item>(
         &self,
         current: T,

@@ -1,4 +1,4 @@
-//! Use cases that several functions share.
+//! Use cases that several functions share, over the ports in [`Core`].
 
 mod accounts;
 pub mod answering;

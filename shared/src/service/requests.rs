@@ -1,4 +1,4 @@
-//! How requests are found, and what belongs to them.
+//! Requests as API callers see them: finding, showing, refusing.
 
 use crate::{
     api::{
@@ -15,21 +15,22 @@ use crate::{
 };
 use jiff::Timestamp;
 
-/// The request that `id` names, if it is the caller's and not erased.
+/// The request `id`, if it belongs to the caller and was not erased.
 ///
-/// A malformed identifier, an unknown one and another account's are the same to the caller.
+/// The caller gets the same answer for a malformed identifier, an unknown one, and another
+/// account's.
 pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, Problem> {
     let id: RequestId = id.parse().map_err(|_| Problem::not_found())?;
     let request: Option<Request> = store.get(keys::request(id)).await?;
     request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)
 }
 
-/// Whether `caller` may know of `request`.
+/// `caller` may see `request`.
 pub fn is_visible(request: &Request, caller: &Caller) -> bool {
     request.owner == caller.owner() && !matches!(request.state, RequestState::Erased { .. })
 }
 
-/// The delivery of what the callback of `request` was last told, if that has been dispatched.
+/// The latest delivery to the callback of `request`, if one was dispatched.
 pub async fn callback_delivery(
     store: &Store,
     request: &Request,
@@ -39,9 +40,9 @@ pub async fn callback_delivery(
     store.get(keys::delivery(id)).await
 }
 
-/// Notes that `op` did this to `request`, and how it ended if it did by that.
+/// Logs what `op` did to `request`, and the outcome if it ended the request.
 pub fn log_step(request: &Request, op: OpId, did: &str) {
-    let has_ended = matches!(&request.state, RequestState::Ended(end) if end.op == op);
+    let has_ended = request.was_ended_by(op);
     tracing::info!(
         request.id = %request.id,
         account.id = %request.owner.account,
@@ -51,7 +52,7 @@ pub fn log_step(request: &Request, op: OpId, did: &str) {
     );
 }
 
-/// What the caller sees of `request`.
+/// The view of `request` for `caller`.
 pub fn view<'a>(
     request: &'a Request,
     delivery: Option<&'a Delivery>,
@@ -62,7 +63,7 @@ pub fn view<'a>(
     RequestView::new(request, Viewer { now, sees_links, delivery })
 }
 
-/// A refusal of a sender's or recipient's step, as they are told.
+/// The problem for a refused step of a sender or recipient.
 pub fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) -> Problem {
     let code = match refusal {
         Refusal::AlreadyAnswered(_) => Code::AlreadyAnswered,

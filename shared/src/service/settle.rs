@@ -1,4 +1,7 @@
-//! Settles what time has decided. The sweep, a worker and a reader all do it, with this code.
+//! Settles requests: times them out after the deadline, and expires results that were not read.
+//!
+//! The sweep, a worker and a reader may all notice that a request is overdue. They all use this
+//! code, so it does not matter who is first.
 
 use jiff::Timestamp;
 
@@ -10,8 +13,9 @@ use crate::{
 };
 
 impl Core {
-    /// `request` as it is at `now`: timed out if it is overdue, and without a result whose time to
-    /// be read is over. `None`: it is gone, or so contended that another process will settle it.
+    /// `request` as it is at `now`: timed out if it is overdue, and without a result that has
+    /// expired. `None` if it no longer exists, or if others write it so often that one of them will
+    /// settle it.
     pub async fn settle(
         &self,
         request: Request,
@@ -38,8 +42,8 @@ impl Core {
         Ok(settled)
     }
 
-    /// [`Self::settle`] for a reader: costs nothing where nothing is overdue, and sends the hint
-    /// where something was.
+    /// [`Self::settle`] for a reader. It costs nothing unless the request is overdue, and then it
+    /// also sends the hint.
     pub async fn settled(&self, request: Request) -> Result<Option<Request>, store::Error> {
         let now = self.now();
         if !request.is_overdue(now) {

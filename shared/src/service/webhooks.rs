@@ -1,4 +1,4 @@
-//! Which webhooks an account has, and of what they want to be told.
+//! The webhooks of an account, and the kinds of events that they subscribe to.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::{
     store::{self, Store},
 };
 
-/// How long what was read is believed.
+/// Cache lifetime of subscriptions.
 const CACHE_TTL: Duration = Duration::from_secs(5);
-/// Most audiences that are remembered.
+/// Most accounts in the cache.
 const CACHE_MAX: usize = 1_000;
 
 /// The webhooks of all accounts.
@@ -35,10 +35,11 @@ impl Webhooks {
         Ok(webhooks)
     }
 
-    /// The event kinds of requests that webhooks of this account and mode subscribe to.
+    /// The kinds of request events that webhooks of this account and mode subscribe to.
     ///
-    /// Cached for [`CACHE_TTL`]: a new webhook may miss events of that time. Without an answer from
-    /// the table, every kind is taken to have subscribers, and dispatch sorts it out.
+    /// They are cached for [`CACHE_TTL`], so a new webhook may miss events of its first seconds. If
+    /// the table does not respond, all kinds are assumed to have subscribers. Then events without a
+    /// subscriber are dropped when they are dispatched.
     pub async fn subscriptions(&self, owner: Owner) -> Subscriptions {
         if let Some(cached) = self.subscriptions.get(&owner, self.clock.now()) {
             return cached;
@@ -55,8 +56,8 @@ impl Webhooks {
         }
     }
 
-    /// Drops what is cached of an account whose webhooks were just changed.
-    pub fn forget(&self, owner: Owner) {
+    /// Removes an account from the cache after a change of its webhooks.
+    pub fn evict(&self, owner: Owner) {
         self.subscriptions.remove(&owner);
     }
 }

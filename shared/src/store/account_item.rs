@@ -1,4 +1,4 @@
-//! How accounts and API keys are spelled in the table.
+//! The encoding of accounts and API keys.
 
 use super::{
     item::{DecodeError, Encoded, Item, Layout, Reader},
@@ -27,7 +27,7 @@ impl Item for Account {
     fn mutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
-            .json(SECRETS, &secret_item::spell(&self.secrets))
+            .json(SECRETS, &secret_item::encode(&self.secrets))
             .number("max_pending", self.max_pending_requests.map(i64::from))
     }
 
@@ -36,7 +36,7 @@ impl Item for Account {
             id: item.parsed("pk")?,
             created_at: item.time("created_at")?,
             id_key: IdKey(item.array("id_key")?.ok_or(DecodeError::of("id_key"))?),
-            secrets: secret_item::read(item.json(SECRETS)?)?,
+            secrets: secret_item::decode(item.json(SECRETS)?)?,
             max_pending_requests: item.optional_number("max_pending")?,
             revision: item.number("revision")?,
         })
@@ -80,7 +80,7 @@ impl Item for ApiKey {
         Ok(Self {
             id: item.parsed("pk")?,
             owner: item.owner()?,
-            // A scope that this version does not know opens nothing here.
+            // A scope that only a newer version knows gives no right here.
             scopes: item
                 .json::<Vec<String>>("scopes")?
                 .iter()
@@ -89,9 +89,7 @@ impl Item for ApiKey {
             hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
             name: item.optional_text("name")?,
             created_at: item.time("created_at")?,
-            created_by: OpId(
-                item.optional_number::<i64>("created_by")?.unwrap_or(0).cast_unsigned(),
-            ),
+            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
             rate_limit_per_minute: item.optional_number("rate_limit")?,
             revoked_at: item.optional_time("revoked_at")?,

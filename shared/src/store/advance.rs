@@ -1,23 +1,24 @@
-//! Moves an item on: next state, then save, and again from what is there if somebody was faster.
+//! Advances an item: compute the next state, save it, and if another writer was faster, do both
+//! again from the state that it left.
 
 use std::convert::Infallible;
 
 use crate::store::{self, Item, Saved, Store};
 
-/// Most races that one operation loses before it gives up. Each round somebody wins, so it takes
-/// more than this many writers of one item at once.
+/// Races that one operation loses before it gives up. Each race has a winner, so that takes more
+/// than this number of writers of one item at once.
 const RACES_MAX: u32 = 40;
 
-/// Why an item was not moved on.
+/// The reason why an item was not advanced.
 #[derive(Debug)]
 pub enum AdvanceError<E> {
-    /// The step refused, seeing the item as it is now.
+    /// The step refused the current item.
     Refused(E),
-    /// It is no longer there.
+    /// The item no longer exists.
     Gone,
-    /// Others were faster every time; nothing was written.
+    /// Other writers were faster every time, and nothing was written.
     Contended,
-    /// The store failed, so nobody knows.
+    /// The store failed, so the result is unknown.
     Store(store::Error),
 }
 
@@ -33,10 +34,11 @@ impl<E> AdvanceError<E> {
     }
 }
 
-/// Takes `step` from `current`, and from what another left if that one was faster.
+/// Applies `step` to `current`, and after a lost race to the winner's item. Returns the item as it
+/// is then stored.
 ///
-/// A step says `None` when there is nothing to do; that is also how it recognizes its own write
-/// come back, by the operation that the stored fact names. Gives the item as it then is.
+/// A step returns `None` if there is nothing to do. It also does if it finds its own operation in
+/// the item: then the write has succeeded before, and only its response was lost.
 pub async fn advance<T, E>(
     store: &Store,
     mut current: T,
@@ -59,15 +61,15 @@ where
 /// The error of a step that cannot be refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// Other writers were faster every time; nothing was written.
+    /// Other writers were faster every time, and nothing was written.
     #[error("other writers were faster every time")]
     Contended,
-    /// The store failed, so the outcome is unknown.
+    /// The store failed, so the result is unknown.
     #[error("the store failed")]
     Store(#[from] store::Error),
 }
 
-/// [`advance`] for a step that cannot be refused. `None`: the item is gone.
+/// [`advance`] for a step that cannot be refused. `None` if the item no longer exists.
 pub async fn step<T: Item>(
     store: &Store,
     current: T,

@@ -1,4 +1,4 @@
-//! How what is known of receivers is spelled in the table.
+//! The encoding of breakers.
 
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use crate::domain::{
     breaker::{Authority, BreakerState, FAILURES_MAX},
 };
 
-/// How long it is kept that nobody adds to: far longer than a receiver is ever left alone.
-const KEPT: Duration = Duration::from_hours(24);
+/// Time from the latest write of a breaker to its deletion. It is far longer than the longest wait
+/// of an open breaker.
+const BREAKER_RETENTION: Duration = Duration::from_hours(24);
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -26,12 +27,12 @@ enum StateItem {
     },
     Open {
         until: i64,
-        n_times: u32,
+        n_openings: u32,
     },
     Trial {
         by: u64,
         until: i64,
-        n_times: u32,
+        n_openings: u32,
     },
 }
 
@@ -39,7 +40,7 @@ impl Item for Breaker {
     const NAME: &'static str = "a breaker";
 
     fn key(&self) -> Key {
-        keys::breaker(self.account, &self.host)
+        keys::breaker(self.account, &self.authority)
     }
 
     fn revision(&self) -> u64 {
@@ -49,7 +50,7 @@ impl Item for Breaker {
     fn immutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .text("account", self.account.to_string())
-            .text("host", self.host.to_string())
+            .text("authority", self.authority.to_string())
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
@@ -59,13 +60,13 @@ impl Item for Breaker {
             .flag("slow", self.is_slow)
             .number("recovered_by", self.recovered_by.map(|it| it.0.cast_signed()))
             .time("changed_at", self.changed_at)
-            .ttl(Some(self.changed_at + KEPT))
+            .ttl(Some(self.changed_at + BREAKER_RETENTION))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             account: item.parsed("account")?,
-            host: Authority::from_text(item.text("host")?),
+            authority: Authority::from_text(item.text("authority")?),
             state: item.json::<StateItem>("state")?.try_into()?,
             is_slow: item.flag("slow")?,
             recovered_by: item
@@ -83,11 +84,11 @@ impl From<&BreakerState> for StateItem {
             BreakerState::Closed { failed } => {
                 Self::Closed { failed: failed.iter().map(|it| it.0).collect() }
             }
-            BreakerState::Open { until, n_times } => {
-                Self::Open { until: until.as_millisecond(), n_times: *n_times }
+            BreakerState::Open { until, n_openings } => {
+                Self::Open { until: until.as_millisecond(), n_openings: *n_openings }
             }
-            BreakerState::Trial { by, until, n_times } => {
-                Self::Trial { by: by.0, until: until.as_millisecond(), n_times: *n_times }
+            BreakerState::Trial { by, until, n_openings } => {
+                Self::Trial { by: by.0, until: until.as_millisecond(), n_openings: *n_openings }
             }
         }
     }
@@ -103,9 +104,9 @@ impl TryFrom<StateItem> for BreakerState {
                 let failed = failed.into_iter().take(FAILURES_MAX - 1);
                 Self::Closed { failed: failed.map(OpId).collect() }
             }
-            StateItem::Open { until, n_times } => Self::Open { until: time(until)?, n_times },
-            StateItem::Trial { by, until, n_times } => {
-                Self::Trial { by: OpId(by), until: time(until)?, n_times }
+            StateItem::Open { until, n_openings } => Self::Open { until: time(until)?, n_openings },
+            StateItem::Trial { by, until, n_openings } => {
+                Self::Trial { by: OpId(by), until: time(until)?, n_openings }
             }
         })
     }

@@ -1,4 +1,4 @@
-//! How channels are spelled in the table.
+//! The encoding of channels.
 
 use super::{
     item::{DecodeError, Encoded, Item, Layout, Reader},
@@ -30,15 +30,15 @@ impl Item for Channel {
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
-        let spelling = Encoded::default()
+        let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .bytes("hash", self.token_hash.to_vec())
-            .json(SECRETS, &secret_item::spell(&self.secrets))
+            .json(SECRETS, &secret_item::encode(&self.secrets))
             .time("deleted_at", self.deleted_at)
             .ttl(self.deleted_at.map(|it| it + layout.retention));
         match self.deleted_at {
-            None => spelling,
-            Some(_) => spelling.text("list_pk", None).text("list_sk", None),
+            None => encoded,
+            Some(_) => encoded.text("list_pk", None).text("list_sk", None),
         }
     }
 
@@ -48,7 +48,7 @@ impl Item for Channel {
             owner: item.owner()?,
             name: item.text("name")?,
             token_hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
-            secrets: secret_item::read(item.json(SECRETS)?)?,
+            secrets: secret_item::decode(item.json(SECRETS)?)?,
             created_at: item.time("created_at")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),

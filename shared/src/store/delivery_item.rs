@@ -1,4 +1,4 @@
-//! How deliveries and their attempts are spelled in the table.
+//! The encoding of deliveries and their attempts.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Attempt, Delivery, EventType, OpId, Trace,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, waiting::WaitReason},
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, WaitReason},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -31,7 +31,7 @@ enum StateItem {
     Waiting {
         not_before: i64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        because: Option<BecauseItem>,
+        reason: Option<WaitReasonItem>,
     },
     Leased {
         owner: u64,
@@ -40,7 +40,7 @@ enum StateItem {
     Done {
         end: EndItem,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<ReasonItem>,
+        reason: Option<FailureReasonItem>,
         at: i64,
         op: u64,
     },
@@ -48,7 +48,7 @@ enum StateItem {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum BecauseItem {
+enum WaitReasonItem {
     BreakerOpen,
     SlowLane,
 }
@@ -64,7 +64,7 @@ enum EndItem {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ReasonItem {
+enum FailureReasonItem {
     Redirect,
     Gone,
     BlockedAddress,
@@ -105,12 +105,12 @@ impl Item for Delivery {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::Webhook(self.owner, it.clone())).1);
+            .map(|it| keys::related(&Related::WebhookDeliveries(self.owner, it.clone())).pk);
         Encoded::default()
             .owner(self.owner)
             .text("channel", self.channel.map(|it| it.to_string()))
             .text("event", self.event.to_string())
-            .text("event_kind", self.event_type.to_string())
+            .text("event_type", self.event_type.to_string())
             .time("happened_at", self.happened_at)
             .text("trace", self.trace.map(Trace::to_text))
             .json("target", &TargetItem::from(&self.target))
@@ -118,7 +118,7 @@ impl Item for Delivery {
             .time("created_at", self.created_at)
             .text("list_pk", keys::list(self.owner, keys::Listed::Deliveries))
             .text("list_sk", by_time.clone())
-            .text("related_pk", keys::related(&Related::Event(self.event)).1)
+            .text("related_pk", keys::related(&Related::Event(self.event)).pk)
             .text("related_sk", by_time.clone())
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_sk", of_webhook.is_some().then_some(by_time))
@@ -130,45 +130,47 @@ impl Item for Delivery {
             DeliveryState::Done { at, .. } => Some(at + layout.retention),
             DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => None,
         };
-        let spelling = Encoded::default()
+        let breaker_wait_ms = i64::try_from(self.breaker_wait.as_millis()).ok();
+        let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json("state", &StateItem::from(self.state))
             .number("attempt", i64::from(self.attempt))
             .number("starts", i64::from(self.starts))
             .number("failures", i64::from(self.failures))
-            .number("held_ms", i64::try_from(self.held.as_millis()).ok().filter(|it| *it > 0))
+            .number("breaker_wait_ms", breaker_wait_ms.filter(|it| *it > 0))
             .number("redelivered_by", self.redelivered_by.map(|it| it.0.cast_signed()))
-            // It works again: only errors in a row set an item aside.
+            // Only errors in a row count.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
             .ttl(ttl);
         if self.body.is_some() {
-            spelling
+            encoded
         } else {
-            spelling.text("body", None).json("target", &TargetItem::from(&self.target))
+            encoded.text("body", None).json("target", &TargetItem::from(&self.target))
         }
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        let created_at = item.time("created_at")?;
         Ok(Self {
             id: item.parsed("pk")?,
             owner: item.owner()?,
             channel: item.optional_parsed("channel")?,
             event: item.parsed("event")?,
-            event_type: EventType::parse(&item.text("event_kind")?)
-                .ok_or(DecodeError::of("event_kind"))?,
-            happened_at: item.optional_time("happened_at")?.unwrap_or(created_at),
+            event_type: EventType::parse(&item.text("event_type")?)
+                .ok_or(DecodeError::of("event_type"))?,
+            happened_at: item.time("happened_at")?,
             trace: item.optional_parsed("trace")?,
             target: item.json::<TargetItem>("target")?.try_into()?,
             webhook: webhook_item::read_id(&mut item)?,
             body: item.optional_bytes("body")?,
-            created_at,
+            created_at: item.time("created_at")?,
             state: item.json::<StateItem>("state")?.try_into()?,
             attempt: item.number("attempt")?,
             starts: item.number("starts")?,
             failures: item.number("failures")?,
-            held: Duration::from_millis(item.optional_number("held_ms")?.unwrap_or(0)),
+            breaker_wait: Duration::from_millis(
+                item.optional_number("breaker_wait_ms")?.unwrap_or(0),
+            ),
             redelivered_by: item
                 .optional_number("redelivered_by")?
                 .map(|it: i64| OpId(it.cast_unsigned())),
@@ -185,7 +187,7 @@ impl Item for Attempt {
         keys::attempt(self.id)
     }
 
-    /// Written once; erased by writing it once more.
+    /// An attempt is written once, and a second time when it is erased.
     fn revision(&self) -> u64 {
         u64::from(self.exchange.is_none())
     }
@@ -194,13 +196,13 @@ impl Item for Attempt {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::Attempts(self.owner, it.clone())).1);
+            .map(|it| keys::related(&Related::WebhookAttempts(self.owner, it.clone())).pk);
         let by_time = keys::by_time(self.started_at, self.id);
         Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_sk", of_webhook.is_some().then_some(by_time))
             .text("webhook_pk", of_webhook)
-            .text("att", self.id.to_string())
+            .text("id", self.id.to_string())
             .owner(self.owner)
             .text("event", self.event.to_string())
             .time("started_at", self.started_at)
@@ -210,12 +212,12 @@ impl Item for Attempt {
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
-        let spelling = Encoded::default()
+        let encoded = Encoded::default()
             .number("revision", self.revision().cast_signed())
             .text("error_message", self.error.as_ref().map(|it| it.message.clone()));
         match &self.exchange {
-            Some(exchange) => spelling.json("exchange", &ExchangeItem::from(exchange)),
-            None => spelling.text("exchange", None).text("error_message", None),
+            Some(exchange) => encoded.json("exchange", &ExchangeItem::from(exchange)),
+            None => encoded.text("exchange", None).text("error_message", None),
         }
     }
 
@@ -226,7 +228,7 @@ impl Item for Attempt {
             .transpose()?;
         let message = item.optional_text("error_message")?.unwrap_or_default();
         Ok(Self {
-            id: item.parsed("att")?,
+            id: item.parsed("id")?,
             owner: item.owner()?,
             event: item.parsed("event")?,
             webhook: webhook_item::read_id(&mut item)?,
@@ -265,11 +267,11 @@ impl TryFrom<TargetItem> for Target {
 impl From<DeliveryState> for StateItem {
     fn from(state: DeliveryState) -> Self {
         match state {
-            DeliveryState::Waiting { not_before, because } => Self::Waiting {
+            DeliveryState::Waiting { not_before, reason } => Self::Waiting {
                 not_before: not_before.as_millisecond(),
-                because: because.map(|it| match it {
-                    WaitReason::BreakerOpen => BecauseItem::BreakerOpen,
-                    WaitReason::SlowLane => BecauseItem::SlowLane,
+                reason: reason.map(|it| match it {
+                    WaitReason::BreakerOpen => WaitReasonItem::BreakerOpen,
+                    WaitReason::SlowLane => WaitReasonItem::SlowLane,
                 }),
             },
             DeliveryState::Leased { owner, until } => {
@@ -283,13 +285,13 @@ impl From<DeliveryState> for StateItem {
                     DeliveryEnd::Cancelled => (EndItem::Cancelled, None),
                 };
                 let reason = reason.map(|it| match it {
-                    FailureReason::Redirect => ReasonItem::Redirect,
-                    FailureReason::Gone => ReasonItem::Gone,
-                    FailureReason::BlockedAddress => ReasonItem::BlockedAddress,
-                    FailureReason::RetriesSpent => ReasonItem::RetriesSpent,
-                    FailureReason::CrashLoop => ReasonItem::CrashLoop,
-                    FailureReason::NotAccepted => ReasonItem::NotAccepted,
-                    FailureReason::Disabled => ReasonItem::Disabled,
+                    FailureReason::Redirect => FailureReasonItem::Redirect,
+                    FailureReason::Gone => FailureReasonItem::Gone,
+                    FailureReason::BlockedAddress => FailureReasonItem::BlockedAddress,
+                    FailureReason::RetriesSpent => FailureReasonItem::RetriesSpent,
+                    FailureReason::CrashLoop => FailureReasonItem::CrashLoop,
+                    FailureReason::NotAccepted => FailureReasonItem::NotAccepted,
+                    FailureReason::Disabled => FailureReasonItem::Disabled,
                 });
                 Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
             }
@@ -304,11 +306,11 @@ impl TryFrom<StateItem> for DeliveryState {
         let wrong = || DecodeError::of("state");
         let time = |it| Timestamp::from_millisecond(it).map_err(|_| wrong());
         Ok(match item {
-            StateItem::Waiting { not_before, because } => Self::Waiting {
+            StateItem::Waiting { not_before, reason } => Self::Waiting {
                 not_before: time(not_before)?,
-                because: because.map(|it| match it {
-                    BecauseItem::BreakerOpen => WaitReason::BreakerOpen,
-                    BecauseItem::SlowLane => WaitReason::SlowLane,
+                reason: reason.map(|it| match it {
+                    WaitReasonItem::BreakerOpen => WaitReason::BreakerOpen,
+                    WaitReasonItem::SlowLane => WaitReason::SlowLane,
                 }),
             },
             StateItem::Leased { owner, until } => {
@@ -316,13 +318,13 @@ impl TryFrom<StateItem> for DeliveryState {
             }
             StateItem::Done { end, reason, at, op } => {
                 let reason = reason.map(|it| match it {
-                    ReasonItem::Redirect => FailureReason::Redirect,
-                    ReasonItem::Gone => FailureReason::Gone,
-                    ReasonItem::BlockedAddress => FailureReason::BlockedAddress,
-                    ReasonItem::RetriesSpent => FailureReason::RetriesSpent,
-                    ReasonItem::CrashLoop => FailureReason::CrashLoop,
-                    ReasonItem::NotAccepted => FailureReason::NotAccepted,
-                    ReasonItem::Disabled => FailureReason::Disabled,
+                    FailureReasonItem::Redirect => FailureReason::Redirect,
+                    FailureReasonItem::Gone => FailureReason::Gone,
+                    FailureReasonItem::BlockedAddress => FailureReason::BlockedAddress,
+                    FailureReasonItem::RetriesSpent => FailureReason::RetriesSpent,
+                    FailureReasonItem::CrashLoop => FailureReason::CrashLoop,
+                    FailureReasonItem::NotAccepted => FailureReason::NotAccepted,
+                    FailureReasonItem::Disabled => FailureReason::Disabled,
                 });
                 let end = match end {
                     EndItem::Delivered => DeliveryEnd::Delivered,

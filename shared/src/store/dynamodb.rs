@@ -1,4 +1,4 @@
-//! The table as DynamoDB keeps it: each operation is one call of the SDK, which repeats what fails.
+//! The table in DynamoDB. Each operation is one call of the SDK, which repeats failed calls.
 
 use std::{collections::HashMap, fmt};
 
@@ -17,15 +17,15 @@ use super::{
     Cursor, Error, Key,
     item::{Attributes, Reader},
     keys::{DUE_INDEX, listed_at},
-    table::{DueCursor, DuePage, Page, Put, Table},
+    table::{Counted, DueCursor, DuePage, Page, Put, Table},
 };
 use crate::Promise;
 
-/// Most keys that are looked up at once. DynamoDB takes a hundred, and then leaves out what goes
-/// beyond 16 MB; so many items, however large, fit one answer in the time that it has.
+/// Most keys in one read. DynamoDB allows a hundred, but leaves out items beyond 16 MB. 25 items of
+/// any size fit into one response.
 const BATCH_GET_MAX: usize = 25;
 
-/// A table of DynamoDB's.
+/// A DynamoDB table.
 #[derive(Clone)]
 pub struct DynamoDb {
     client: Client,
@@ -63,7 +63,7 @@ impl Table for DynamoDb {
                 let wanted =
                     KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
                 let mut wanted = Some(wanted.build().expect("the keys are set"));
-                // What does not fit one answer is asked for again.
+                // Items that did not fit into the response are read again.
                 while let Some(rest) = wanted.take() {
                     let output = self
                         .client
@@ -109,7 +109,7 @@ impl Table for DynamoDb {
     fn update(
         &self,
         key: Key,
-        moving: Attributes,
+        mutable: Attributes,
         previous: u64,
     ) -> Promise<'_, Result<Put, Error>> {
         Box::pin(async move {
@@ -118,7 +118,7 @@ impl Table for DynamoDb {
             let mut names = HashMap::from([("#revision".to_owned(), "revision".to_owned())]);
             let previous = AttributeValue::N(previous.to_string());
             let mut values = HashMap::from([(":previous".to_owned(), previous)]);
-            for (number, (name, value)) in moving.into_iter().enumerate() {
+            for (number, (name, value)) in mutable.into_iter().enumerate() {
                 names.insert(format!("#{number}"), name);
                 if value.is_null() {
                     remove.push(format!("#{number}"));
@@ -175,8 +175,9 @@ impl Table for DynamoDb {
                 .limit(limit)
                 .send()
                 .await
-                .map_err(|err| Error::dynamo("list what is due", err))?;
-            Ok((output.items.unwrap_or_default(), output.last_evaluated_key.map(DueCursor)))
+                .map_err(|err| Error::dynamo("list due items", err))?;
+            let next = output.last_evaluated_key.map(DueCursor);
+            Ok(DuePage { items: output.items.unwrap_or_default(), next })
         })
     }
 
@@ -208,9 +209,9 @@ impl Table for DynamoDb {
                     Ok(item.number("n_errors").unwrap_or(0))
                 }
                 Err(err) => match err.as_service_error() {
-                    // Somebody disarmed it meanwhile.
+                    // It has lost its timer in the meantime.
                     Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(0),
-                    _ => Err(Error::dynamo("put off an item", err)),
+                    _ => Err(Error::dynamo("postpone an item", err)),
                 },
             }
         })
@@ -221,7 +222,7 @@ impl Table for DynamoDb {
         key: Key,
         max: u32,
         expires_at: Timestamp,
-    ) -> Promise<'_, Result<bool, Error>> {
+    ) -> Promise<'_, Result<Counted, Error>> {
         Box::pin(async move {
             let number = |it: i64| AttributeValue::N(it.to_string());
             let result = self
@@ -237,15 +238,15 @@ impl Table for DynamoDb {
                 .expression_attribute_values(":max", number(max.into()))
                 .send()
                 .await;
-            let Err(err) = result else { return Ok(true) };
+            let Err(err) = result else { return Ok(Counted::Counted) };
             match err.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(Counted::Full),
                 _ => Err(Error::dynamo("count a call", err)),
             }
         })
     }
 
-    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
+    fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
         Box::pin(async move {
             let due_at = AttributeValue::N(due_at.as_millisecond().to_string());
             let result = self
@@ -264,7 +265,7 @@ impl Table for DynamoDb {
                         .as_service_error()
                         .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
                 {
-                    Err(Error::dynamo("set an item aside", err))
+                    Err(Error::dynamo("quarantine an item", err))
                 }
                 Ok(_) | Err(_) => Ok(()),
             }
@@ -332,7 +333,7 @@ impl Table for DynamoDb {
                     .await
                     .map_err(|err| Error::dynamo("count items", err))?;
                 n_listed += u32::try_from(output.count).unwrap_or(0);
-                // A page ends at 1 MB too.
+                // A page also ends at 1 MB.
                 after = output.last_evaluated_key;
                 if after.is_none() {
                     break;
@@ -364,7 +365,7 @@ impl Table for DynamoDb {
                 .limit(limit)
                 .send()
                 .await
-                .map_err(|err| Error::dynamo("list what is together", err))?;
+                .map_err(|err| Error::dynamo("list the items of a partition", err))?;
             let next = output.last_evaluated_key.and_then(|it| {
                 let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
                 Some(Cursor { pk: text("pk")?, at: text("sk")? })

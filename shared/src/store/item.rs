@@ -1,10 +1,11 @@
-//! How things are spelled in the table: attributes, and how they are read back.
+//! The encoding of items: attributes out, and attributes in.
 //!
-//! An attribute may be added, never renamed or given a new meaning; a write leaves attributes
-//! that it does not know as they are. What versions before would misread, a new word where they
-//! know all words or an attribute that they must not overlook, makes a new [`Item::VERSION`] of
-//! its kind: they then leave such items alone. What is looked into only as a whole stands in one attribute
-//! as JSON.
+//! - An attribute may be added, but never renamed or given a new meaning. A write preserves
+//!   attributes that it does not know.
+//! - A change that earlier versions would misread needs a new [`Item::VERSION`]: a new word in a
+//!   closed list, or an attribute that must not be ignored. Earlier versions then leave such items
+//!   unchanged.
+//! - Data that is only read as a whole is stored as JSON, in one attribute.
 
 use crate::domain::{Mode, Owner};
 use std::collections::HashMap;
@@ -15,75 +16,74 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::keys::Key;
 
-/// The attribute that says which version of its spelling an item has.
+/// The attribute with the version of an item's encoding.
 const VERSION: &str = "v";
 
 /// An item's attributes by name.
 pub type Attributes = HashMap<String, AttributeValue>;
 
-/// What of the deployment decides how items are spelled.
+/// Settings of the deployment that the encoding depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// Over how many partitions the due index is spread.
+    /// The number of partitions of the due index.
     pub n_due_shards: u32,
-    /// How long what is over is kept.
+    /// The time for which finished items are kept.
     pub retention: std::time::Duration,
 }
 
-/// Something that the store keeps.
+/// A kind of item.
 pub trait Item: Sized {
-    /// What it is, for error messages.
+    /// Its name in error messages.
     const NAME: &'static str;
-    /// By which version of its spelling it is written, and up to which it is read. The first is
-    /// not written down.
+    /// The version of its encoding. Version 1 is not stored.
     const VERSION: u32 = 1;
-    /// Where it lives.
+    /// Its key.
     fn key(&self) -> Key;
-    /// How often it was written before this.
+    /// The number of earlier writes.
     fn revision(&self) -> u64;
-    /// The attributes that are written once.
+    /// The attributes that only the first write sets.
     #[doc(hidden)]
     fn immutable(&self, layout: &Layout) -> Encoded;
-    /// The attributes that every step writes.
+    /// The attributes that every write sets.
     #[doc(hidden)]
     fn mutable(&self, layout: &Layout) -> Encoded;
-    /// Reads it back.
+    /// Decodes it.
     #[doc(hidden)]
     fn read(item: Reader) -> Result<Self, DecodeError>;
 }
 
-/// All attributes of an item that there was not before.
+/// All attributes of a new item.
 pub(super) fn created<T: Item>(first: &T, layout: &Layout) -> Attributes {
     let mut attributes = first.key().into_attributes();
     attributes.extend(first.immutable(layout).0);
-    attributes.extend(moved(first, layout));
+    attributes.extend(mutable(first, layout));
     attributes.retain(|_, it| !it.is_null());
     attributes
 }
 
-/// The attributes that a step writes; a NULL is one to be removed.
-pub(super) fn moved<T: Item>(next: &T, layout: &Layout) -> Attributes {
-    let Encoded(mut moving) = next.mutable(layout);
+/// The attributes that a later write sets. A NULL removes the attribute.
+pub(super) fn mutable<T: Item>(next: &T, layout: &Layout) -> Attributes {
+    let Encoded(mut attributes) = next.mutable(layout);
     if T::VERSION > 1 {
-        moving.insert(VERSION.to_owned(), AttributeValue::N(T::VERSION.to_string()));
+        attributes.insert(VERSION.to_owned(), AttributeValue::N(T::VERSION.to_string()));
     }
-    moving
+    attributes
 }
 
-/// An item that this version cannot read.
+/// An item cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("the attribute `{attribute}` is missing or not what it should be{}", place.as_deref().unwrap_or_default())]
+#[error("the attribute `{attribute}` is missing or malformed{}", position.as_deref().unwrap_or_default())]
 pub struct DecodeError {
     attribute: &'static str,
-    /// Where in its JSON. The parser's own words quote what people wrote, so they are left out.
-    place: Option<String>,
+    /// The position in its JSON. The parser's message is left out, because it quotes content.
+    position: Option<String>,
 }
 
-/// Attributes to be written; a NULL is one to be removed.
+/// Attributes to write. A NULL removes the attribute.
 #[derive(Debug, Default)]
 pub struct Encoded(pub(crate) Attributes);
 
-/// Attributes being read.
+/// Attributes to decode.
 #[derive(Debug)]
 pub struct Reader(pub(crate) Attributes);
 
@@ -100,7 +100,7 @@ impl Encoded {
         self.set(name, value.into().map(|it| AttributeValue::B(Blob::new(it))))
     }
 
-    /// Milliseconds since the epoch.
+    /// A time, in milliseconds since the epoch.
     pub(crate) fn time(self, name: &str, value: impl Into<Option<Timestamp>>) -> Self {
         self.number(name, value.into().map(Timestamp::as_millisecond))
     }
@@ -111,7 +111,7 @@ impl Encoded {
 
     /// The account and mode that an item belongs to.
     pub(crate) fn owner(self, owner: Owner) -> Self {
-        self.text("account", owner.account.to_string()).flag("livemode", owner.mode.is_live())
+        self.text("account", owner.account.to_string()).text("mode", owner.mode.as_str().to_owned())
     }
 
     pub(crate) fn json(self, name: &str, value: &impl Serialize) -> Self {
@@ -119,7 +119,7 @@ impl Encoded {
         self.set(name, Some(AttributeValue::S(text)))
     }
 
-    /// JSON, or nothing where there is nothing.
+    /// JSON, or no attribute if there is nothing.
     pub(crate) fn optional_json<T: Serialize>(self, name: &str, value: Option<&T>) -> Self {
         match value {
             Some(value) => self.json(name, value),
@@ -127,17 +127,17 @@ impl Encoded {
         }
     }
 
-    /// JSON, or nothing where there is nothing.
+    /// JSON, or no attribute if there is nothing.
     pub(crate) fn json_list<T: Serialize>(self, name: &str, value: &[T]) -> Self {
         if value.is_empty() { self.set(name, None) } else { self.json(name, &value) }
     }
 
-    /// When the table may drop it, in seconds, as DynamoDB's time to live wants it.
+    /// The time from which DynamoDB may delete it, in seconds, as its time to live requires.
     pub(crate) fn ttl(self, at: Option<Timestamp>) -> Self {
         self.number("ttl", at.map(Timestamp::as_second))
     }
 
-    /// The timer: both attributes of the due index, or neither.
+    /// The timer: both keys of the due index, or neither.
     pub(crate) fn due(self, pk: &str, at: Option<Timestamp>, layout: &Layout) -> Self {
         let shard = at.map(|_| super::keys::due_shard(pk, layout.n_due_shards));
         self.text("due_shard", shard).time("due_at", at)
@@ -150,14 +150,14 @@ impl Encoded {
 }
 
 impl Reader {
-    /// By which version of its spelling it was written.
+    /// The version of its encoding.
     pub(crate) fn version(&mut self) -> Result<u32, DecodeError> {
         Ok(self.optional_number(VERSION)?.unwrap_or(1))
     }
 
     /// The account and mode that the item belongs to.
     pub(crate) fn owner(&mut self) -> Result<Owner, DecodeError> {
-        let mode = Mode::of_livemode(self.flag("livemode")?);
+        let mode = Mode::parse(&self.text("mode")?).ok_or(DecodeError::of("mode"))?;
         Ok(Owner { account: self.parsed("account")?, mode })
     }
 
@@ -176,7 +176,7 @@ impl Reader {
         }
     }
 
-    /// What a text parses to.
+    /// A text, parsed.
     pub(crate) fn parsed<T: std::str::FromStr>(
         &mut self,
         name: &'static str,
@@ -184,7 +184,7 @@ impl Reader {
         self.text(name)?.parse().map_err(|_| DecodeError::of(name))
     }
 
-    /// What a text parses to, if it is there.
+    /// A text, parsed, if the attribute is present.
     pub(crate) fn optional_parsed<T: std::str::FromStr>(
         &mut self,
         name: &'static str,
@@ -223,7 +223,7 @@ impl Reader {
         }
     }
 
-    /// Exactly as many bytes as are wanted.
+    /// Exactly `N` bytes.
     pub(crate) fn array<const N: usize>(
         &mut self,
         name: &'static str,
@@ -253,7 +253,7 @@ impl Reader {
         }
     }
 
-    /// Whether it is there and set.
+    /// The attribute is present and true.
     pub(crate) fn is_flagged(&mut self, name: &'static str) -> Result<bool, DecodeError> {
         if self.0.contains_key(name) { self.flag(name) } else { Ok(false) }
     }
@@ -272,8 +272,8 @@ impl Reader {
         self.optional_text(name)?
             .map(|it| {
                 serde_json::from_str(&it).map_err(|err| {
-                    let place = format!(", at column {} of its JSON", err.column());
-                    DecodeError { attribute: name, place: Some(place) }
+                    let position = format!(", at column {} of its JSON", err.column());
+                    DecodeError { attribute: name, position: Some(position) }
                 })
             })
             .transpose()
@@ -282,6 +282,6 @@ impl Reader {
 
 impl DecodeError {
     pub(crate) fn of(attribute: &'static str) -> Self {
-        Self { attribute, place: None }
+        Self { attribute, position: None }
     }
 }

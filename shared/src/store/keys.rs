@@ -1,4 +1,4 @@
-//! Every key in the table.
+//! The keys of all items and indexes.
 //!
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
@@ -13,9 +13,9 @@
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
-//! What things are listed by is the time of creation and the identifier. `due_shard` and
-//! `due_at` are present only while an item has a timer, so the `due` index holds exactly what
-//! somebody must look after. All indexes hold keys only.
+//! Lists are sorted by the time of creation and the identifier. `due_shard` and `due_at` are
+//! present only while an item has a timer, so the `due` index holds exactly the items with a timer.
+//! All indexes hold keys only.
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
@@ -26,24 +26,23 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-/// Name of the index of what is due.
+/// The index of items with a timer.
 pub const DUE_INDEX: &str = "due";
-/// Name of the index of what an account has.
+/// The index of an account's items.
 pub const LIST_INDEX: &str = "list";
-/// Name of the index of what belongs to something.
+/// The index of the deliveries of a request or event, and of an account's pending requests.
 pub const RELATED_INDEX: &str = "related";
-
-/// Name of the index of what went to a webhook.
+/// The index of a webhook's deliveries and attempts.
 pub const WEBHOOK_INDEX: &str = "webhook";
 
-/// The sort key of an item that is alone under its partition key.
+/// The sort key of an item that is alone in its partition.
 const ALONE: &str = "-";
-/// What the sort keys of a delivery's attempts begin with.
+/// The prefix of the sort keys of a delivery's attempts.
 pub const ATTEMPTS: &str = "att#";
-/// What the sort keys of an account's webhooks begin with.
+/// The prefix of the sort keys of an account's webhooks.
 pub const WEBHOOKS: &str = "whk#";
 
-/// Where an item lives.
+/// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The partition key.
@@ -52,7 +51,7 @@ pub struct Key {
     pub sk: String,
 }
 
-/// The kinds of things that an account can list.
+/// The kinds of items that an account can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// Requests.
@@ -67,81 +66,90 @@ pub enum Listed {
     Channels,
 }
 
-/// What deliveries, or the attempts at them, belong to.
+/// An object with deliveries or attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Related {
-    /// A request: the deliveries of all its events.
+    /// The deliveries of all events of a request.
     Request(RequestId),
-    /// An event; those of a request are together.
+    /// The deliveries of an event. The events of one request share a partition.
     Event(EventId),
     /// The deliveries to a webhook of this account and mode.
-    Webhook(Owner, WebhookId),
+    WebhookDeliveries(Owner, WebhookId),
     /// The attempts of those deliveries.
-    Attempts(Owner, WebhookId),
+    WebhookAttempts(Owner, WebhookId),
 }
 
-/// Where a request lives.
+/// A partition of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// The name of the index.
+    pub index: &'static str,
+    /// The partition key in the index.
+    pub pk: String,
+}
+
+/// The key of a request.
 pub fn request(id: RequestId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where a delivery lives.
+/// The key of a delivery.
 pub fn delivery(id: DeliveryId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where a posted event lives.
+/// The key of a posted event.
 pub fn event(id: EventId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where an attempt lives: beside its delivery.
+/// The key of an attempt, in the partition of its delivery.
 pub fn attempt(id: AttemptId) -> Key {
     Key { pk: id.delivery().to_string(), sk: format!("{ATTEMPTS}{:07}", id.number()) }
 }
 
-/// Where a webhook lives: beside the others of its account and mode.
+/// The key of a webhook, in the partition of its account and mode.
 pub fn webhook(of: Owner, id: &WebhookId) -> Key {
     Key { pk: owner(of), sk: format!("{WEBHOOKS}{id}") }
 }
 
-/// The partition of what is together because it is of one account and mode.
+/// The partition key of an account and mode.
 pub fn owner(of: Owner) -> String {
     format!("{}#{}", of.account, of.mode.as_str())
 }
 
-/// Where an account lives.
+/// The key of an account.
 pub fn account(id: AccountId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where an API key lives.
+/// The key of an API key.
 pub fn api_key(id: KeyId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where it is counted how often a key was used in the minute with this number.
+/// The key of an API key's call count in the minute with this number.
 pub fn calls(key: KeyId, minute: i64) -> Key {
     Key::alone(format!("use#{key}#{minute}"))
 }
 
-/// The partition of [`RELATED_INDEX`] that holds an account's requests that are counted, live and
-/// test together.
+/// The partition of [`RELATED_INDEX`] with an account's pending, counted requests, live and test
+/// together.
 pub fn pending(account: AccountId) -> String {
     format!("pending#{account}")
 }
 
-/// Where a channel lives.
+/// The key of a channel.
 pub fn channel(id: ChannelId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// Where it is noted what is known of an account's receiver.
-pub fn breaker(account: AccountId, host: &Authority) -> Key {
-    Key::alone(format!("brk#{account}#{host}"))
+/// The key of the breaker of an account's receiver.
+pub fn breaker(account: AccountId, authority: &Authority) -> Key {
+    Key::alone(format!("brk#{account}#{authority}"))
 }
 
-/// The partition of [`LIST_INDEX`] that holds an account's things of one kind.
+/// The partition of [`LIST_INDEX`] with an account's items of one kind.
 pub fn list(of: Owner, listed: Listed) -> String {
     let kind = match listed {
         Listed::Requests => "req",
@@ -153,33 +161,39 @@ pub fn list(of: Owner, listed: Listed) -> String {
     format!("{}#{kind}", owner(of))
 }
 
-/// The index that holds what belongs to this, and the partition of it.
-pub fn related(to: &Related) -> (&'static str, String) {
+/// The partition with the deliveries or attempts of `to`.
+pub fn related(to: &Related) -> Partition {
     match to {
-        Related::Request(id) => (RELATED_INDEX, id.to_string()),
+        Related::Request(id) => Partition { index: RELATED_INDEX, pk: id.to_string() },
         Related::Event(id) => {
-            let partition = id.request().map_or_else(|| id.to_string(), |it| it.to_string());
-            (RELATED_INDEX, partition)
+            let pk = id.request().map_or_else(|| id.to_string(), |it| it.to_string());
+            Partition { index: RELATED_INDEX, pk }
         }
-        Related::Webhook(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}", owner(*of))),
-        Related::Attempts(of, id) => (WEBHOOK_INDEX, format!("{}#{WEBHOOKS}{id}#att", owner(*of))),
+        Related::WebhookDeliveries(of, id) => {
+            let pk = format!("{}#{WEBHOOKS}{id}", owner(*of));
+            Partition { index: WEBHOOK_INDEX, pk }
+        }
+        Related::WebhookAttempts(of, id) => {
+            let pk = format!("{}#{WEBHOOKS}{id}#att", owner(*of));
+            Partition { index: WEBHOOK_INDEX, pk }
+        }
     }
 }
 
-/// The key of what an index lists at `at`: what stands there ends with its identifier.
+/// The key of the item that an index lists at sort key `at`, which ends with its identifier.
 pub fn listed_at(pk: String, at: &str) -> Key {
     let id = at.rsplit('#').next().and_then(|it| it.parse::<AttemptId>().ok());
     id.map_or_else(|| Key::alone(pk), attempt)
 }
 
-/// Where something made at `created_at` sorts among its like.
+/// The sort key, in a list, of an item created at `created_at`.
 pub(crate) fn by_time(created_at: Timestamp, id: impl std::fmt::Display) -> String {
     format!("{:014}#{id}", created_at.as_millisecond())
 }
 
-/// The partition of [`DUE_INDEX`] that an item with this partition key belongs to.
+/// The partition of [`DUE_INDEX`] for an item with this partition key.
 pub(crate) fn due_shard(pk: &str, n_shards: u32) -> String {
-    // FNV-1a: the same in every version, and as even as this needs.
+    // FNV-1a: the same in every version, and even enough.
     let hash = pk
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -191,13 +205,13 @@ impl Key {
         Self { pk, sk: ALONE.to_owned() }
     }
 
-    /// The key of an item, or of the row of one in an index.
+    /// The key of an item, or of its row in an index.
     pub(crate) fn of(item: &HashMap<String, AttributeValue>) -> Option<Self> {
         let text = |name| item.get(name).and_then(|it| it.as_s().ok()).cloned();
         Some(Self { pk: text("pk")?, sk: text("sk")? })
     }
 
-    /// The key as the table spells it.
+    /// The key as attributes.
     pub fn into_attributes(self) -> HashMap<String, AttributeValue> {
         [
             ("pk".to_owned(), AttributeValue::S(self.pk)),

@@ -1,7 +1,14 @@
-//! Everything that is kept, in one DynamoDB table: conditional writes, no rules.
+//! Storage: all items, in one DynamoDB table.
 //!
-//! [`keys`] says where everything lives, the `…_item` modules how it is spelled, and [`Store`]
-//! what can be asked. Rules belong in [`crate::domain`].
+//! ```text
+//!   Store     typed reads, conditional writes, lists      (this module)
+//!   keys      every key                                   *_item   every attribute
+//!   Table     the port: DynamoDb, or the simulation's table
+//! ```
+//!
+//! A write succeeds only if the stored item has not changed since it was read. Losing that race is
+//! an answer ([`Saved::Superseded`]), not an error. [`advance()`] repeats a step until it wins. There
+//! are no rules here: they are in [`crate::domain`].
 
 mod account_item;
 mod advance;
@@ -11,7 +18,7 @@ mod delivery_item;
 mod dynamodb;
 mod item;
 pub mod keys;
-mod posted_item;
+mod posted_event_item;
 mod question_item;
 mod receiver_item;
 mod request_item;
@@ -24,8 +31,8 @@ mod webhook_item;
 pub use advance::{AdvanceError, StepError, advance, step};
 pub use dynamodb::DynamoDb;
 pub use item::{Attributes, DecodeError, Item, Layout};
-pub use keys::{Key, Listed, Related};
-pub use table::{DueCursor, DuePage, Page, Put, Table};
+pub use keys::{Key, Listed, Partition, Related};
+pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 
 use crate::domain::{
     AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
@@ -36,42 +43,42 @@ use jiff::Timestamp;
 
 use self::item::Reader;
 
-/// After so many errors an item is taken out of the line.
+/// Errors in a row after which an item is quarantined.
 const ERRORS_MAX: u32 = 5;
-/// How long it is kept how many calls there were: clocks differ.
-const CALLS_KEPT: std::time::Duration = std::time::Duration::from_mins(5);
-/// Webhooks that are read at once: one more than an account may have, so that one call is enough.
+/// Time from the end of a minute to the deletion of its call count. Clocks differ.
+const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
+/// Page size for webhooks: one more than an account may have, so one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
-/// The table in which everything lives.
+/// All items, in one table.
 #[derive(Clone, Debug)]
 pub struct Store {
     table: Arc<dyn Table>,
     layout: Layout,
 }
 
-/// What became of a conditional write.
+/// The result of a conditional write.
 #[derive(Debug)]
-#[must_use = "a lost race is not an error, but someone must decide what it means"]
+#[must_use = "a lost race is not an error, but the caller has to decide what it means"]
 pub enum Saved<T> {
     /// The write was made.
     Saved,
-    /// Someone else wrote first; this is what they left.
+    /// Another writer was faster, and left this item.
     Superseded(T),
-    /// It is no longer there.
+    /// The item no longer exists.
     Gone,
 }
 
-/// Something whose time has come, as the index has it: it may be gone, or done, by now.
+/// An item that the index lists as due. It may have changed since, or no longer exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which thing.
-    pub what: DueItem,
-    /// Since when.
+    /// The item.
+    pub item: DueItem,
+    /// The time at which it became due.
     pub due_at: Timestamp,
 }
 
-/// Which thing is due.
+/// A reference to an item with a timer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DueItem {
     /// A request.
@@ -80,70 +87,88 @@ pub enum DueItem {
     Delivery(DeliveryId),
     /// A posted event.
     Event(EventId),
-    /// Something of a kind that this version does not know.
+    /// An item of a kind that only a newer version knows.
     Unknown(Key),
 }
 
-/// A page of a list.
+/// A page of due items.
+#[derive(Clone, Debug)]
+pub struct DueList {
+    /// The items, the longest due first.
+    pub items: Vec<Due>,
+    /// The start of the next page, if there may be one.
+    pub next: Option<DueCursor>,
+}
+
+/// The result of postponing a malformed item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Postponed {
+    /// The next attempt comes later.
+    Postponed,
+    /// It failed too often. It has lost its timer and waits for an operator.
+    Quarantined,
+}
+
+/// A page of items.
 #[derive(Debug)]
 pub struct Listing<T> {
-    /// What is on it, newest first.
+    /// The items, newest first.
     pub items: Vec<T>,
-    /// Where the next page starts, if there may be one.
+    /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
 }
 
-/// A place in a list: the keys of the last item before it.
+/// A position in a list: the keys of the item before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The item's partition key.
     pub pk: String,
-    /// Where the item sorts in the list.
+    /// Its sort key in the list.
     pub at: String,
 }
 
-/// The store could not do what was asked.
+/// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// DynamoDB did not carry out the request.
+    /// DynamoDB did not carry out the operation.
     #[error("DynamoDB did not {operation}")]
     Dynamo {
-        /// What we were doing, as a verb phrase.
+        /// The operation, as a verb phrase.
         operation: &'static str,
-        /// What the SDK reported.
+        /// The error that the SDK reported.
         #[source]
         source: Box<aws_sdk_dynamodb::Error>,
     },
-    /// An item in the table is as a newer version spells it, or of a kind that only a newer version
-    /// knows: it is left as it is, for that one.
-    #[error("{what} is of a newer version than this one")]
+    /// An item was written by a newer version in a form that this version does not know. It is left
+    /// unchanged for that version.
+    #[error("{what} was written by a newer version")]
     Newer {
-        /// What it was taken for.
+        /// The expected kind of item.
         what: &'static str,
     },
-    /// An item in the table is not what this version expects.
-    #[error("{what} does not decode")]
+    /// An item is malformed.
+    #[error("{what} is malformed")]
     Decode {
-        /// What it was taken for.
+        /// The expected kind of item.
         what: &'static str,
-        /// What was wrong with it.
+        /// The fault.
         #[source]
         source: DecodeError,
     },
 }
 
 impl Store {
-    /// A store that keeps everything in `table`.
+    /// The store over `table`.
     pub fn new(table: Arc<dyn Table>, layout: Layout) -> Self {
         Self { table, layout }
     }
 
-    /// What lives at `key`, as of now: the read is strongly consistent.
+    /// The item at `key`. The read is strongly consistent.
     pub async fn get<T: Item>(&self, key: Key) -> Result<Option<T>, Error> {
         self.table.get(key).await?.map(read).transpose()
     }
 
-    /// Writes `first`, unless there is such an item already.
+    /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
         match self.table.put_new(item::created(first, &self.layout)).await? {
             Put::Done => Ok(Saved::Saved),
@@ -152,59 +177,61 @@ impl Store {
         }
     }
 
-    /// Writes `next`, unless the stored item is no longer the one that `next` was made from.
+    /// Writes `next`, unless the stored item has changed since `next` was made from it.
     ///
-    /// Attributes that this version does not know stay as they are.
+    /// Attributes that this version does not know are preserved.
     pub async fn save<T: Item>(&self, next: &T) -> Result<Saved<T>, Error> {
         let previous = next.revision().saturating_sub(1);
-        let moved = item::moved(next, &self.layout);
-        match self.table.update(next.key(), moved, previous).await? {
+        let mutable = item::mutable(next, &self.layout);
+        match self.table.update(next.key(), mutable, previous).await? {
             Put::Done => Ok(Saved::Saved),
             Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
             Put::Refused(None) => Ok(Saved::Gone),
         }
     }
 
-    /// How many partitions the due index has.
+    /// The number of partitions of the due index.
     pub fn n_due_shards(&self) -> u32 {
         self.layout.n_due_shards.max(1)
     }
 
-    /// Up to `limit` things of one shard whose time has come at `now`, the longest due first, and
-    /// where to go on.
+    /// Up to `limit` due items of one shard, the longest due first.
     ///
-    /// Pages are followed and not asked for anew: the index lags, and what was just handled would
-    /// stand at the head of it again.
+    /// Callers follow the cursor instead of asking for the first page again: the index lags, so items
+    /// that were just handled would still be on it.
     pub async fn due(
         &self,
         shard: u32,
         now: Timestamp,
         limit: i32,
         after: Option<&DueCursor>,
-    ) -> Result<(Vec<Due>, Option<DueCursor>), Error> {
-        let (page, next) = self.table.due(shard.to_string(), now, limit, after.cloned()).await?;
-        Ok((page.into_iter().filter_map(due).collect(), next))
+    ) -> Result<DueList, Error> {
+        let page = self.table.due(shard.to_string(), now, limit, after.cloned()).await?;
+        Ok(DueList { items: page.items.into_iter().filter_map(due).collect(), next: page.next })
     }
 
-    /// Puts off an item that is a newer version's, however often.
-    pub async fn leave_to_newer(&self, what: &DueItem, until: Timestamp) -> Result<(), Error> {
-        self.table.postpone(what.key(), until, 0).await?;
+    /// Postpones an item that only a newer version can read. Such an item is never quarantined.
+    pub async fn postpone(&self, item: &DueItem, until: Timestamp) -> Result<(), Error> {
+        self.table.postpone(item.key(), until, 0).await?;
         Ok(())
     }
 
-    /// Puts off an item that cannot be handled, and takes it out of the line after a few times.
-    /// Whether it was taken out.
-    pub async fn postpone(&self, what: &DueItem, until: Timestamp) -> Result<bool, Error> {
-        let key = what.key();
+    /// Postpones a malformed item, or quarantines it after [`ERRORS_MAX`] errors.
+    pub async fn postpone_malformed(
+        &self,
+        item: &DueItem,
+        until: Timestamp,
+    ) -> Result<Postponed, Error> {
+        let key = item.key();
         let n_errors = self.table.postpone(key.clone(), until, 1).await?;
         if n_errors < ERRORS_MAX {
-            return Ok(false);
+            return Ok(Postponed::Postponed);
         }
-        self.table.disarm(key, until).await?;
-        Ok(true)
+        self.table.quarantine(key, until).await?;
+        Ok(Postponed::Quarantined)
     }
 
-    /// What an account has of one kind, newest first.
+    /// An account's items of one kind, newest first.
     pub async fn list<T: Item>(
         &self,
         owner: Owner,
@@ -216,25 +243,25 @@ impl Store {
         self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
     }
 
-    /// The deliveries, or attempts, that belong to something, newest first.
+    /// The deliveries or attempts of another object, newest first.
     pub async fn related<T: Item>(
         &self,
         to: &Related,
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let (index, partition) = keys::related(to);
+        let keys::Partition { index, pk: partition } = keys::related(to);
         self.load(self.table.list(index, partition, limit, cursor.cloned()).await?).await
     }
 
-    /// A delivery's attempts, newest first, after the one at this place if one is given.
+    /// A delivery's attempts, newest first, from the position `after` on.
     pub async fn attempts(
         &self,
         delivery: DeliveryId,
         limit: i32,
         after: Option<&str>,
     ) -> Result<Listing<Attempt>, Error> {
-        // A place that no attempt can have is before all of them.
+        // A position outside of the attempts counts as none.
         let after = after.filter(|it| it.starts_with(keys::ATTEMPTS));
         let (pk, after) = (delivery.to_string(), after.map(str::to_owned));
         let page = self.table.under(pk, keys::ATTEMPTS, limit, after).await?;
@@ -242,7 +269,8 @@ impl Store {
         Ok(Listing { items, next: page.next })
     }
 
-    /// All webhooks of an account and mode, those that were deleted lately among them, as of now.
+    /// All webhooks of an account and mode, including those deleted in the last day. The read is
+    /// strongly consistent.
     pub async fn webhooks(&self, owner: Owner) -> Result<Vec<Webhook>, Error> {
         let mut webhooks = Vec::new();
         let mut after = None;
@@ -259,20 +287,21 @@ impl Store {
         }
     }
 
-    /// How many requests of an account are pending and counted, or `max` if there are more. What
-    /// was made or ended just now may be missing, or be counted still.
+    /// The number of pending, counted requests of an account, or `max` if there are more. The index
+    /// lags, so the latest changes may be missing.
     pub async fn n_pending(&self, account: AccountId, max: u32) -> Result<u32, Error> {
         self.table.n_listed(keys::RELATED_INDEX, keys::pending(account), max).await
     }
 
-    /// Counts a call with a key in the minute with this number, unless there were `max`; whether
-    /// it was counted. Calls that the SDK repeats may be counted twice.
-    pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<bool, Error> {
+    /// Counts a call with a key in the minute with this number, unless `max` were counted. A write
+    /// that the SDK repeats may be counted twice.
+    pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<Counted, Error> {
         let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
-        self.table.count_up(keys::calls(key, minute), max, ends_at + CALLS_KEPT).await
+        let expires_at = ends_at + CALL_COUNT_RETENTION;
+        self.table.count_up(keys::calls(key, minute), max, expires_at).await
     }
 
-    /// The items that an index named, in its order; those that are gone are left out.
+    /// The items that an index lists, in its order, without those that no longer exist.
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
         let mut found = self.table.get_many(keys.clone()).await?;
@@ -283,19 +312,19 @@ impl Store {
 }
 
 impl Cursor {
-    /// Right after something in its account's list.
+    /// Right after an object in its account's list.
     pub fn after(id: impl fmt::Display + Copy, created_at: Timestamp) -> Self {
         Self { pk: id.to_string(), at: keys::by_time(created_at, id) }
     }
 
-    /// Right after an attempt in the list of its webhook's.
+    /// Right after an attempt in its webhook's list.
     pub fn after_attempt(id: AttemptId, started_at: Timestamp) -> Self {
         Self { pk: id.delivery().to_string(), at: keys::by_time(started_at, id) }
     }
 }
 
 impl DueItem {
-    /// Where it lives.
+    /// The item's key.
     pub fn key(&self) -> Key {
         match self {
             Self::Request(id) => keys::request(*id),
@@ -313,21 +342,21 @@ impl fmt::Display for DueItem {
 }
 
 impl Error {
-    /// Something is due of a kind that this version does not know.
+    /// A due item of a kind that only a newer version knows.
     pub fn unknown_item() -> Self {
-        Self::Newer { what: "something due" }
+        Self::Newer { what: "a due item" }
     }
 }
 
 fn due(row: Attributes) -> Option<Due> {
     let key = Key::of(&row)?;
     let due_at = Reader(row).time("due_at").ok()?;
-    let what = None
+    let item = None
         .or_else(|| key.pk.parse().ok().map(DueItem::Request))
         .or_else(|| key.pk.parse().ok().map(DueItem::Delivery))
         .or_else(|| key.pk.parse().ok().map(DueItem::Event))
         .unwrap_or(DueItem::Unknown(key));
-    Some(Due { what, due_at })
+    Some(Due { item, due_at })
 }
 
 fn read<T: Item>(attributes: Attributes) -> Result<T, Error> {

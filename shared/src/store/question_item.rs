@@ -1,4 +1,4 @@
-//! How questions, answers and policy are spelled in the table.
+//! The encoding of questions, answers and policies.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
     Answer, Question, RequestEvent,
+    consumption::{ReadMode, ReadPolicy},
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    reading::{ReadMode, ReadPolicy},
     request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
 };
 
@@ -19,7 +19,7 @@ pub(crate) struct QuestionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    recipients: Vec<(String, Option<String>)>,
+    recipients: Vec<RecipientItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     options: Vec<ChoiceItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -28,6 +28,13 @@ pub(crate) struct QuestionItem {
     reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecipientItem {
+    email: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,7 +57,6 @@ enum StyleItem {
 struct FieldItem {
     key: String,
     label: String,
-    #[serde(default)]
     required: bool,
     #[serde(flatten)]
     kind: FieldKindItem,
@@ -84,9 +90,9 @@ pub(crate) struct AnswerItem {
     fields: BTreeMap<String, FieldValueItem>,
 }
 
-/// Left out where it is what it mostly is.
+/// Common values are left out.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct TermsItem {
+pub(crate) struct PolicyItem {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     on_timeout: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,7 +133,7 @@ impl From<&Question> for QuestionItem {
             recipients: question
                 .recipients
                 .iter()
-                .map(|it| (it.email.clone(), it.name.clone()))
+                .map(|it| RecipientItem { email: it.email.clone(), name: it.name.clone() })
                 .collect(),
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
@@ -145,7 +151,7 @@ impl From<QuestionItem> for Question {
             recipients: item
                 .recipients
                 .into_iter()
-                .map(|(email, name)| Recipient { email, name })
+                .map(|it| Recipient { email: it.email, name: it.name })
                 .collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
             fields: item.fields.into_iter().map(Field::from).collect(),
@@ -188,7 +194,7 @@ impl From<&Field> for FieldItem {
         Self {
             key: field.key.clone(),
             label: field.label.clone(),
-            required: field.required,
+            required: field.is_required,
             kind: match &field.kind {
                 FieldKind::Text { max_length } => FieldKindItem::Text { max_length: *max_length },
                 FieldKind::Textarea { max_length } => {
@@ -210,7 +216,7 @@ impl From<FieldItem> for Field {
         Self {
             key: item.key,
             label: item.label,
-            required: item.required,
+            is_required: item.required,
             kind: match item.kind {
                 FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
                 FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
@@ -263,7 +269,7 @@ impl From<AnswerItem> for Answer {
     }
 }
 
-impl From<&RequestPolicy> for TermsItem {
+impl From<&RequestPolicy> for PolicyItem {
     fn from(policy: &RequestPolicy) -> Self {
         Self {
             on_timeout: policy.mode == AnswerMode::OnTimeout,
@@ -288,10 +294,10 @@ impl From<&RequestPolicy> for TermsItem {
     }
 }
 
-impl TryFrom<TermsItem> for RequestPolicy {
+impl TryFrom<PolicyItem> for RequestPolicy {
     type Error = DecodeError;
 
-    fn try_from(item: TermsItem) -> Result<Self, DecodeError> {
+    fn try_from(item: PolicyItem) -> Result<Self, DecodeError> {
         Ok(Self {
             mode: if item.on_timeout { AnswerMode::OnTimeout } else { AnswerMode::OnUserAction },
             quorum: Quorum {

@@ -1,4 +1,4 @@
-//! How receivers are spelled in the table.
+//! The encoding of receivers.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::domain::{
     retry::RetryPolicy,
 };
 
-/// What differs from the profile is kept; what does not follows it.
+/// Only settings that differ from the profile are stored. The others follow the profile.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReceiverItem {
     url: String,
@@ -16,7 +16,7 @@ pub(crate) struct ReceiverItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    retry: Option<(Vec<u32>, f64)>,
+    retry: Option<RetryItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bearer_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +25,12 @@ pub(crate) struct ReceiverItem {
     signature: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetryItem {
+    delays_seconds: Vec<u32>,
+    jitter: f64,
 }
 
 impl From<&Receiver> for ReceiverItem {
@@ -36,7 +42,10 @@ impl From<&Receiver> for ReceiverItem {
             url: receiver.url.clone(),
             profile: spec.name.to_owned(),
             timeout_seconds: timeout_seconds.filter(|it| *it != spec.timeout_seconds),
-            retry: retry.map(|it| (it.delays_seconds.clone(), it.jitter)),
+            retry: retry.map(|it| RetryItem {
+                delays_seconds: it.delays_seconds.clone(),
+                jitter: it.jitter,
+            }),
             bearer_token: receiver.bearer_token.as_ref().map(|it| it.0.clone()),
             body: receiver.body.map(|it| it.spec().name.to_owned()),
             signature: receiver.signature.map(|it| it.spec().name.to_owned()),
@@ -46,12 +55,13 @@ impl From<&Receiver> for ReceiverItem {
 }
 
 impl ReceiverItem {
-    /// Nothing where the profile is one that this version does not know.
+    /// The receiver, or `None` if only a newer version knows its profile.
     pub(crate) fn read(self) -> Option<Receiver> {
         let profile = Profile::parse(&self.profile)?;
         let spec = profile.spec();
-        let own_retry =
-            self.retry.map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
+        let own_retry = self
+            .retry
+            .map(|RetryItem { delays_seconds, jitter }| RetryPolicy { delays_seconds, jitter });
         Some(Receiver {
             url: self.url,
             profile,

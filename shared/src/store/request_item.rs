@@ -1,4 +1,4 @@
-//! How a request is spelled in the table.
+//! The encoding of requests.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 use super::{
     item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
-    question_item::{AnswerItem, QuestionItem, TermsItem},
+    question_item::{AnswerItem, PolicyItem, QuestionItem},
 };
 use crate::domain::{
     BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
-    delivery::waiting::HELD_MAX,
-    event::RecordedAnswer,
-    reading::Consumption,
-    request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState, Row},
+    consumption::Consumption,
+    delivery::waiting::BREAKER_WAIT_MAX,
+    request::{DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
 };
 
-/// How long it is kept at least once nothing of its callback can be under way.
-const TOLD_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+/// Time from the last possible attempt of its callback to the deletion of a request.
+const CALLBACK_RETENTION: std::time::Duration = std::time::Duration::from_hours(24);
 
-/// How long a tombstone stays: longer than an idempotency key must hold.
-const TOMBSTONE: std::time::Duration = std::time::Duration::from_hours(48);
+/// Time from an erasure to the deletion of the tombstone. It is longer than an idempotency key
+/// lives.
+const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(48);
 
 #[derive(Serialize, Deserialize)]
 struct RowItem {
@@ -39,7 +39,14 @@ struct EventItem {
     kind: String,
     at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    answered: Option<(usize, AnswerItem)>,
+    answered: Option<RecordedAnswerItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedAnswerItem {
+    row: usize,
+    #[serde(flatten)]
+    answer: AnswerItem,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,7 +58,7 @@ struct EndItem {
     at: i64,
     op: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reading: Option<ReadingItem>,
+    consumption: Option<ConsumptionItem>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,7 +82,7 @@ enum DecidedByItem {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ReadingItem {
+enum ConsumptionItem {
     Read,
     Leased { op: u64, until: i64 },
     Consumed { op: u64 },
@@ -85,7 +92,7 @@ enum ReadingItem {
 #[derive(Serialize, Deserialize)]
 struct ErasedItem {
     at: i64,
-    looks: u8,
+    searches: u8,
 }
 
 impl Item for Request {
@@ -101,25 +108,25 @@ impl Item for Request {
 
     fn immutable(&self, _: &Layout) -> Encoded {
         let by_time = keys::by_time(self.created_at, self.id);
-        let spelling = Encoded::default()
+        let encoded = Encoded::default()
             .owner(self.owner)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .time("deadline", self.deadline)
             .json("question", &QuestionItem::from(&self.question))
-            .json("policy", &TermsItem::from(&self.policy))
+            .json("policy", &PolicyItem::from(&self.policy))
             .text("channel", self.channel.map(|it| it.to_string()))
             .text("trace", self.trace.map(Trace::to_text))
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
-            .flag("published", self.published)
+            .flag("published", self.is_published)
             .text("list_pk", keys::list(self.owner, keys::Listed::Requests))
             .text("list_sk", by_time.clone());
         if !self.is_counted {
-            return spelling;
+            return encoded;
         }
-        spelling
+        encoded
             .flag("counted", true)
             .text("related_pk", keys::pending(self.owner.account))
             .text("related_sk", by_time)
@@ -140,42 +147,34 @@ impl Item for Request {
             })
             .collect();
         let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
-        let spelling = Encoded::default()
+        let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
             .number("n_events", i64::from(self.n_events))
-            // It works again: only errors in a row set an item aside.
+            // Only errors in a row count.
             .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
-        let spelling = if self.is_counted && self.state != RequestState::Pending {
-            spelling.text("related_pk", None).text("related_sk", None)
+        let encoded = if self.is_counted && self.state != RequestState::Pending {
+            encoded.text("related_pk", None).text("related_sk", None)
         } else {
-            spelling
+            encoded
         };
         match &self.state {
-            RequestState::Pending => spelling,
+            RequestState::Pending => encoded,
             RequestState::Ended(end) => {
-                // A result may wait to be read for longer than what is over is kept, and a receiver
-                // may be told of it for longer than that.
-                let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
-                let told = self
-                    .policy
-                    .callback
-                    .as_ref()
-                    .map(|it| end.at + it.receiver.retry.longest() + HELD_MAX + TOLD_KEPT);
-                let kept = Some(over_at + layout.retention).max(told);
-                spelling.json("ended", &EndItem::from(end)).ttl(kept)
+                let expires_at = self.expires_at(end, layout);
+                encoded.json("ended", &EndItem::from(end)).ttl(Some(expires_at))
             }
-            RequestState::Erased { at, n_looks } => spelling
-                .json("erased", &ErasedItem { at: at.as_millisecond(), looks: *n_looks })
+            RequestState::Erased { at, n_searches } => encoded
+                .json("erased", &ErasedItem { at: at.as_millisecond(), searches: *n_searches })
                 .text("ended", None)
                 .text("question", None)
                 .text("list_pk", None)
                 .text("list_sk", None)
-                .json("policy", &TermsItem::from(&self.policy))
-                .ttl(Some(*at + TOMBSTONE)),
+                .json("policy", &PolicyItem::from(&self.policy))
+                .ttl(Some(*at + TOMBSTONE_RETENTION)),
         }
     }
 
@@ -184,7 +183,7 @@ impl Item for Request {
         let erased: Option<ErasedItem> = item.optional_json("erased")?;
         let state = match (erased, ended) {
             (Some(erased), _) => {
-                RequestState::Erased { at: time("erased", erased.at)?, n_looks: erased.looks }
+                RequestState::Erased { at: time("erased", erased.at)?, n_searches: erased.searches }
             }
             (None, Some(ended)) => RequestState::Ended(RequestEnd::try_from(ended)?),
             (None, None) => RequestState::Pending,
@@ -202,7 +201,7 @@ impl Item for Request {
                     item.json::<QuestionItem>("question")?.into()
                 }
             },
-            policy: item.json::<TermsItem>("policy")?.try_into()?,
+            policy: item.json::<PolicyItem>("policy")?.try_into()?,
             channel: item.optional_parsed("channel")?,
             trace: item.optional_parsed("trace")?,
             link_secret: LinkSecret(
@@ -210,7 +209,7 @@ impl Item for Request {
             ),
             is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
-            published: item.flag("published")?,
+            is_published: item.flag("published")?,
             rows: Vec::new(),
             state,
             outbox: item
@@ -240,6 +239,20 @@ impl Item for Request {
     }
 }
 
+impl Request {
+    /// The time from which an ended request may be deleted. A result may be readable for longer than
+    /// the retention, and a callback may be retried for longer than that.
+    fn expires_at(&self, end: &RequestEnd, layout: &Layout) -> Timestamp {
+        let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
+        let called_back =
+            self.policy.callback.as_ref().map(|it| {
+                end.at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
+            });
+        let kept_until = over_at + layout.retention;
+        called_back.map_or(kept_until, |it| it.max(kept_until))
+    }
+}
+
 fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
     Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }
@@ -250,7 +263,10 @@ impl From<&OutboxEvent> for EventItem {
             number: event.number,
             kind: event.kind.as_str().to_owned(),
             at: event.at.as_millisecond(),
-            answered: event.answered.as_ref().map(|it| (it.row, AnswerItem::from(&it.answer))),
+            answered: event
+                .answered
+                .as_ref()
+                .map(|it| RecordedAnswerItem { row: it.row, answer: AnswerItem::from(&it.answer) }),
         }
     }
 }
@@ -265,7 +281,7 @@ impl TryFrom<EventItem> for OutboxEvent {
             at: time("outbox", item.at)?,
             answered: item
                 .answered
-                .map(|(row, answer)| RecordedAnswer { row, answer: answer.into() }),
+                .map(|it| RecordedAnswer { row: it.row, answer: it.answer.into() }),
         })
     }
 }
@@ -289,14 +305,14 @@ impl From<&RequestEnd> for EndItem {
             decision: end.decision.clone(),
             at: end.at.as_millisecond(),
             op: end.op.0,
-            reading: match end.reading {
+            consumption: match end.consumption {
                 Consumption::Unread => None,
-                Consumption::Read => Some(ReadingItem::Read),
+                Consumption::Read => Some(ConsumptionItem::Read),
                 Consumption::Leased { op, until } => {
-                    Some(ReadingItem::Leased { op: op.0, until: until.as_millisecond() })
+                    Some(ConsumptionItem::Leased { op: op.0, until: until.as_millisecond() })
                 }
-                Consumption::Consumed { op } => Some(ReadingItem::Consumed { op: op.0 }),
-                Consumption::Expired => Some(ReadingItem::Expired),
+                Consumption::Consumed { op } => Some(ConsumptionItem::Consumed { op: op.0 }),
+                Consumption::Expired => Some(ConsumptionItem::Expired),
             },
         }
     }
@@ -323,14 +339,14 @@ impl TryFrom<EndItem> for RequestEnd {
             decision: item.decision,
             at: time("ended", item.at)?,
             op: OpId(item.op),
-            reading: match item.reading {
+            consumption: match item.consumption {
                 None => Consumption::Unread,
-                Some(ReadingItem::Read) => Consumption::Read,
-                Some(ReadingItem::Leased { op, until }) => {
+                Some(ConsumptionItem::Read) => Consumption::Read,
+                Some(ConsumptionItem::Leased { op, until }) => {
                     Consumption::Leased { op: OpId(op), until: time("ended", until)? }
                 }
-                Some(ReadingItem::Consumed { op }) => Consumption::Consumed { op: OpId(op) },
-                Some(ReadingItem::Expired) => Consumption::Expired,
+                Some(ConsumptionItem::Consumed { op }) => Consumption::Consumed { op: OpId(op) },
+                Some(ConsumptionItem::Expired) => Consumption::Expired,
             },
         })
     }

@@ -1,8 +1,8 @@
-//! The few operations on a table that the store is made of.
+//! The port to the table: the few operations that the store needs.
 //!
-//! A port with two sides: [`DynamoDb`](super::DynamoDb), and the table of the simulation, which
-//! keeps DynamoDB's semantics for these operations and nothing more. Every operation is one call,
-//! and every write one conditional write of one item.
+//! It has two implementations: [`DynamoDb`](super::DynamoDb), and the simulation's table, which has
+//! DynamoDB's semantics for these operations and nothing else. Every operation is one call, and
+//! every write is one conditional write of one item.
 
 use std::{collections::HashMap, fmt};
 
@@ -13,25 +13,25 @@ use crate::Promise;
 
 /// A table with its indexes.
 pub trait Table: fmt::Debug + Send + Sync {
-    /// The item at `key`, as of now: the read is strongly consistent.
+    /// The item at `key`. The read is strongly consistent.
     fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>>;
 
-    /// The items at `keys` that there are, as of now.
+    /// The items at `keys` that exist. The read is strongly consistent.
     fn get_many(&self, keys: Vec<Key>) -> Promise<'_, Result<HashMap<Key, Attributes>, Error>>;
 
-    /// Puts an item where there is none.
+    /// Writes an item, unless one with its key exists.
     fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>>;
 
-    /// Sets `moving` (a NULL removes) if the item's `revision` is still `previous`.
+    /// Sets the attributes `mutable` (a NULL removes one) if the item's `revision` is `previous`.
     fn update(
         &self,
         key: Key,
-        moving: Attributes,
+        mutable: Attributes,
         previous: u64,
     ) -> Promise<'_, Result<Put, Error>>;
 
-    /// The keys of up to `limit` items of one partition of the due index whose time has come at
-    /// `now`, the longest due first, and where to go on. The index lags.
+    /// The keys of up to `limit` items in one partition of the due index that are due at `now`, the
+    /// longest due first. The index lags.
     fn due(
         &self,
         shard: String,
@@ -40,8 +40,8 @@ pub trait Table: fmt::Debug + Send + Sync {
         after: Option<DueCursor>,
     ) -> Promise<'_, Result<DuePage, Error>>;
 
-    /// Moves the timer of an item that has one, whatever its state, and adds so many to its
-    /// `n_errors`; gives the sum, or 0 where there is no timer.
+    /// Sets the timer of an item that has one, whatever its state, and adds `n_errors` to its count
+    /// of errors. Returns the count, or 0 if the item has no timer.
     fn postpone(
         &self,
         key: Key,
@@ -49,21 +49,20 @@ pub trait Table: fmt::Debug + Send + Sync {
         n_errors: u32,
     ) -> Promise<'_, Result<u32, Error>>;
 
-    /// Counts one more in the item at `key`, which is made where there is none, unless there are
-    /// `max`; whether it was counted. The table may drop the item from `expires_at` on.
+    /// Adds one to the count at `key`, unless it is `max`. Creates the item if it does not exist. The
+    /// table may delete it from `expires_at` on.
     fn count_up(
         &self,
         key: Key,
         max: u32,
         expires_at: Timestamp,
-    ) -> Promise<'_, Result<bool, Error>>;
+    ) -> Promise<'_, Result<Counted, Error>>;
 
-    /// Takes an item out of the due index, unless somebody has set its timer since it was set to
-    /// `due_at`.
-    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
+    /// Removes the timer of an item, unless it differs from `due_at` and so was set again.
+    fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
 
-    /// One page of the keys in one partition of an index that lists; the greatest sort key first.
-    /// The index lags.
+    /// One page of the keys in one partition of a listing index, the greatest sort key first. The
+    /// index lags.
     fn list(
         &self,
         index: &'static str,
@@ -72,8 +71,8 @@ pub trait Table: fmt::Debug + Send + Sync {
         cursor: Option<Cursor>,
     ) -> Promise<'_, Result<Page, Error>>;
 
-    /// How many items there are in one partition of an index that lists, or `max` if there are
-    /// more. The index lags.
+    /// The number of items in one partition of a listing index, or `max` if there are more. The
+    /// index lags.
     fn n_listed(
         &self,
         index: &'static str,
@@ -81,8 +80,8 @@ pub trait Table: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Promise<'_, Result<u32, Error>>;
 
-    /// One page of the items under one partition key whose sort keys begin so, the greatest
-    /// first, as of now.
+    /// One page of the items of one partition whose sort keys start with `beginning`, the greatest
+    /// first. The read is strongly consistent.
     fn under(
         &self,
         pk: String,
@@ -92,27 +91,42 @@ pub trait Table: fmt::Debug + Send + Sync {
     ) -> Promise<'_, Result<Page, Error>>;
 }
 
-/// What became of a conditional write.
+/// The result of a conditional write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Put {
-    /// It was made.
+    /// The write was made.
     Done,
-    /// Its condition did not hold, because of this.
+    /// The condition was false for this item.
     Refused(Option<Attributes>),
 }
 
-/// The keys of what is due, and where to go on.
-pub type DuePage = (Vec<Attributes>, Option<DueCursor>);
+/// The result of counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// One was added.
+    Counted,
+    /// The maximum was reached before.
+    Full,
+}
 
-/// A place in the due index: the keys of the last row before it.
+/// A page of the due index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DuePage {
+    /// The keys of due items.
+    pub items: Vec<Attributes>,
+    /// The start of the next page, if there may be one.
+    pub next: Option<DueCursor>,
+}
+
+/// A position in the due index: the keys of the row before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DueCursor(pub Attributes);
 
-/// A page of rows.
+/// A page of items, or of their keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// What is on it.
+    /// The items.
     pub items: Vec<Attributes>,
-    /// Where the next page starts, if there may be one.
+    /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
 }

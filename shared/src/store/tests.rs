@@ -1,4 +1,4 @@
-//! The laws of spelling: what is written is read back, and what cannot be read is an error.
+//! The encoding: a written item is read back, and a malformed item is an error.
 
 mod values;
 mod versions;
@@ -7,8 +7,8 @@ mod webhooks;
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
     Subscriptions,
-    breaker::{Health, Heard, Route},
-    delivery::{self, AttemptVerdict, LEASE, Start},
+    breaker::{Health, HealthSample, Route},
+    delivery::{self, AttemptVerdict, LEASE, StartDecision},
     request::{self, CLOCK_GUARD},
 };
 use std::{fmt::Debug, time::Duration};
@@ -20,18 +20,18 @@ use super::{item::Encoded, *};
 
 const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
 
-/// The attributes that hold a JSON object.
+/// The attributes with a JSON object.
 const OBJECTS: [&str; 8] =
     ["question", "policy", "ended", "erased", "target", "state", "exchange", "callback"];
 
-/// What the table holds of `first` once it is created.
+/// The stored attributes of the new item `first`.
 fn created<T: Item>(first: &T) -> Attributes {
     item::created(first, &LAYOUT)
 }
 
-/// What the table holds once `next` is saved over `attributes`.
+/// The stored attributes after `next` is saved over `attributes`.
 fn saved<T: Item>(mut attributes: Attributes, next: &T) -> Attributes {
-    attributes.extend(item::moved(next, &LAYOUT));
+    attributes.extend(item::mutable(next, &LAYOUT));
     attributes.retain(|_, it| !it.is_null());
     attributes
 }
@@ -40,29 +40,46 @@ fn seconds_of(attributes: &Attributes, name: &str) -> Option<i64> {
     attributes.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// What a step may need: a row and an answer to put there, a chance, and who takes it.
-type Chance = (u8, usize, Answer, OpId, u64);
+/// The input of a random step.
+#[derive(Clone, Debug)]
+struct Chance {
+    kind: u8,
+    row: usize,
+    answer: Answer,
+    op: OpId,
+    wait_millis: u64,
+}
 
 fn chances() -> impl Strategy<Value = Vec<Chance>> {
     let wait = prop_oneof![0_u64..10_000, 0_u64..40_000_000_000];
-    vec((any::<u8>(), 0_usize..4, values::answer(), values::op(), wait), 0..12)
+    let parts = (any::<u8>(), 0_usize..4, values::answer(), values::op(), wait);
+    let chance = parts.prop_map(|(kind, row, answer, op, wait_millis)| Chance {
+        kind,
+        row,
+        answer,
+        op,
+        wait_millis,
+    });
+    vec(chance, 0..12)
 }
 
-/// The request after some step or other.
-fn request_moved(
-    request: &Request,
-    (kind, row, answer, op, _): &Chance,
-    now: Timestamp,
-) -> Option<Request> {
+/// A chance for items without random steps.
+fn no_chance() -> Chance {
+    Chance { kind: 0, row: 0, answer: Answer::default(), op: OpId(1), wait_millis: 0 }
+}
+
+/// The request after a random step.
+fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Request> {
+    let Chance { kind, row, answer, op, .. } = chance;
     let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     let row = row % request.question.n_rows();
     match kind % 16 {
         0 => request.cancel(Subscriptions::ALL, now, *op).ok()?,
         1 => request.time_out(Subscriptions::ALL, now.max(request.deadline + CLOCK_GUARD), *op),
-        2..6 => request.read(now, *op).1,
+        2..6 => request.read(now, *op)?.next,
         6 => match &request.state {
             request::RequestState::Ended(request::RequestEnd {
-                reading: crate::domain::reading::Consumption::Leased { op, .. },
+                consumption: crate::domain::consumption::Consumption::Leased { op, .. },
                 ..
             }) => request.acknowledge(*op, now).ok()?,
             _ => None,
@@ -72,14 +89,14 @@ fn request_moved(
         9 => request.dispatched(&numbers, now),
         10 => Some(request.hinted(now)),
         11 => request.erase(now),
-        12 => request.looked_for_deliveries(now),
+        12 => request.searched_for_deliveries(now),
         _ => request.answer(row, answer, Subscriptions::ALL, request.created_at, *op).ok()?,
     }
 }
 
-/// The delivery after some step or other.
-fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Option<Delivery> {
-    let (kind, row, _, op, _) = chance;
+/// The delivery after a random step.
+fn delivery_step(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Option<Delivery> {
+    let Chance { kind, row, op, .. } = chance;
     let owner = match delivery.state {
         delivery::DeliveryState::Leased { owner, .. } => owner,
         delivery::DeliveryState::Waiting { .. } | delivery::DeliveryState::Done { .. } => *op,
@@ -93,10 +110,10 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
     ];
     let finish = |verdict| delivery.finish(verdict, now, 0.7, owner);
     match kind % 15 {
-        12 => delivery.hold(delivery.attempt, now + Duration::from_mins(9), now),
-        13 => delivery.change_lane(delivery.attempt, now),
+        12 => delivery.wait_for_breaker(delivery.attempt, now + Duration::from_mins(9), now),
+        13 => delivery.move_to_slow_lane(delivery.attempt, now),
         14 => finish(AttemptVerdict::Retry { retry_after: None })
-            .map(|it| it.retried_in_slow_lane(true)),
+            .map(|it| it.retried_in(delivery::Lane::Slow)),
         0 => delivery.erase(now, *op),
         1 => delivery.redeliver(now, OpId(7)),
         2 => delivery.due_at.map(|_| delivery.hinted(now)),
@@ -104,13 +121,13 @@ fn delivery_moved(delivery: &Delivery, chance: &Chance, now: Timestamp) -> Optio
         4 => finish(AttemptVerdict::Permanent(reasons[*row])),
         5..8 => finish(AttemptVerdict::Retry { retry_after: None }),
         _ => match delivery.start(delivery.attempt, now, *op, LEASE) {
-            Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
-            Start::Mine | Start::Early(_) | Start::Nothing => None,
+            StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
+            StartDecision::AlreadyMine | StartDecision::TooEarly(_) | StartDecision::Skip => None,
         },
     }
 }
 
-/// Checks that `first`, and what becomes of it, is read back from what the table then holds.
+/// Checks that `first` and its later states are read back.
 fn check_history<T: Item + Clone + PartialEq + Debug>(
     first: T,
     start: Timestamp,
@@ -120,13 +137,13 @@ fn check_history<T: Item + Clone + PartialEq + Debug>(
     let mut attributes = created(&first);
     let (mut current, mut now) = (first, start);
     for chance in chances {
-        now += Duration::from_millis(chance.4);
+        now += Duration::from_millis(chance.wait_millis);
         if let Some(next) = step(&current, chance, now) {
             assert_eq!(next.revision(), current.revision() + 1);
             attributes = saved(attributes, &next);
             current = next;
         }
-        assert_eq!(read::<T>(attributes.clone()).expect("it is as it was written"), current);
+        assert_eq!(read::<T>(attributes.clone()).expect("it is readable"), current);
         assert_eq!(attributes.contains_key("due_at"), attributes.contains_key("due_shard"));
     }
     check_newer(&attributes, |it: &T| *it == current);
@@ -134,7 +151,7 @@ fn check_history<T: Item + Clone + PartialEq + Debug>(
     attributes
 }
 
-/// Checks that what a newer version added, to the item or within, does not get into the way.
+/// Checks that additions of a newer version, to the item or inside of it, are ignored.
 fn check_newer<T: Item>(attributes: &Attributes, is_same: impl Fn(&T) -> bool) {
     let mut attributes = attributes.clone();
     for name in OBJECTS {
@@ -147,8 +164,8 @@ fn check_newer<T: Item>(attributes: &Attributes, is_same: impl Fn(&T) -> bool) {
     assert!(is_same(&read::<T>(attributes).expect("it is readable")));
 }
 
-/// Checks that with any one attribute gone, or something else in its place, an item is an error,
-/// or one that can be written and read again; never a panic.
+/// Checks that an item with one attribute removed or replaced is an error, or can be written and
+/// read again. It is never a panic.
 fn check_damage<T: Item>(attributes: &Attributes) {
     let texts = ["", "x", "{}", "[]", "null", "0", "[{}]", r#"{"at":1e99}"#, "\u{0}"];
     let numbers = ["0", "1", "-1", "1.5", "99999999999999999999", "x"];
@@ -176,12 +193,12 @@ fn check_damage<T: Item>(attributes: &Attributes) {
     }
 }
 
-/// Checks that with any change to the text of its JSON, an item is an error, or one that can be
-/// written and read again; never a panic.
+/// Checks that an item with changed JSON is an error, or can be written and read again. It is never
+/// a panic.
 fn check_damaged_json<T: Item>(attributes: &Attributes, edits: &[Edit]) {
     for name in OBJECTS {
         let Some(AttributeValue::S(text)) = attributes.get(name) else { continue };
-        for (at, n_gone, with) in edits {
+        for Edit { at, n_gone, with } in edits {
             let chars: Vec<char> = text.chars().collect();
             let (head, tail) = chars.split_at(at.index(chars.len() + 1));
             let head: String = head.iter().collect();
@@ -195,21 +212,28 @@ fn check_damaged_json<T: Item>(attributes: &Attributes, edits: &[Edit]) {
     }
 }
 
-/// Where something is put into a text, how many characters it stands for, and what it is.
-type Edit = (prop::sample::Index, usize, String);
+/// A change of a text: at a position, some characters are replaced.
+#[derive(Clone, Debug)]
+struct Edit {
+    at: prop::sample::Index,
+    n_gone: usize,
+    with: String,
+}
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let with = r#"[-0-9e."{}:,\[\]]{0,2}|null|-1|1e99|99999999999999|\\u0000|\PC"#;
-    vec((any::<prop::sample::Index>(), 0_usize..9, with), 16)
+    let edit = (any::<prop::sample::Index>(), 0_usize..9, with)
+        .prop_map(|(at, n_gone, with)| Edit { at, n_gone, with });
+    vec(edit, 16)
 }
 
-/// All of an account.
+/// All parts of an account.
 fn parts(account: &Account) -> impl PartialEq + Debug {
     let (id_key, secrets) = (account.id_key.0, account.secrets.clone());
     (account.id, account.created_at, id_key, secrets, account.max_pending_requests)
 }
 
-/// All of a channel.
+/// All parts of a channel.
 fn channel_parts(channel: &Channel) -> impl PartialEq + Debug {
     let Channel { id, owner, name, token_hash, secrets, .. } = channel.clone();
     let Channel { created_at, created_by, body_hash, deleted_at, revision, .. } = *channel;
@@ -221,34 +245,34 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn a_request_is_read_back_whatever_happens_to_it(
+    fn request_is_read_back_after_any_steps(
         request in values::request(),
         chances in chances(),
     ) {
         let start = request.created_at;
-        check_history(request, start, &chances, request_moved);
+        check_history(request, start, &chances, request_step);
     }
 
     #[test]
-    fn a_delivery_is_read_back_whatever_happens_to_it(
+    fn delivery_is_read_back_after_any_steps(
         delivery in values::delivery(),
         chances in chances(),
     ) {
         let start = delivery.created_at;
-        let attributes = check_history(delivery, start, &chances, delivery_moved);
-        // What may still be told, or be told again, is not dropped meanwhile.
+        let attributes = check_history(delivery, start, &chances, delivery_step);
+        // A delivery that is not over must not expire.
         let is_over = read::<Delivery>(attributes.clone()).expect("it is readable").due_at.is_none();
         prop_assert_eq!(attributes.contains_key("ttl"), is_over);
     }
 
     #[test]
-    fn a_posted_event_is_read_back_and_kept_until_it_is_dispatched(
+    fn posted_event_is_read_back_and_kept_until_dispatched(
         event in values::posted_event(),
         chances in chances(),
     ) {
         let start = event.created_at;
         let attributes = check_history(event, start, &chances, |it: &Event, chance, now| {
-            if chance.0 % 2 == 0 { it.dispatched() } else { it.due_at.map(|_| it.hinted(now)) }
+            if chance.kind % 2 == 0 { it.dispatched() } else { it.due_at.map(|_| it.hinted(now)) }
         });
         let is_dispatched =
             read::<Event>(attributes.clone()).expect("it is readable").is_dispatched;
@@ -257,32 +281,32 @@ proptest! {
     }
 
     #[test]
-    fn a_breaker_is_read_back_and_kept_for_longer_than_it_is_open(
+    fn breaker_is_read_back_and_kept_while_it_is_open(
         breaker in values::breaker(),
         chances in chances(),
     ) {
         let start = breaker.changed_at;
         let attributes = check_history(breaker, start, &chances, |it: &Breaker, chance, now| {
-            let health = match chance.0 % 7 {
+            let health = match chance.kind % 7 {
                 0 => Health::Up,
                 1 => Health::TimedOut,
-                2 => return match it.way(now, chance.3) {
+                2 => return match it.route(now, chance.op) {
                     Route::Trial(next) => Some(*next),
-                    Route::Clear | Route::Barred(_) => None,
+                    Route::Clear | Route::Wait(_) => None,
                 },
                 _ => Health::Down,
             };
-            it.heard(Heard { health, took: Duration::ZERO }, now, chance.3)
+            it.record(HealthSample { health, duration: Duration::ZERO }, now, chance.op)
         });
         let breaker: Breaker = read(attributes.clone()).expect("it is readable");
-        let kept_until = seconds_of(&attributes, "ttl").expect("idle ones vanish");
-        if let Route::Barred(until) = breaker.way(breaker.changed_at, OpId(0)) {
+        let kept_until = seconds_of(&attributes, "ttl").expect("it expires");
+        if let Route::Wait(until) = breaker.route(breaker.changed_at, OpId(0)) {
             prop_assert!(until.as_second() + 3_600 < kept_until);
         }
     }
 
     #[test]
-    fn no_json_in_the_table_makes_the_reader_panic(
+    fn changed_json_never_makes_the_decoder_panic(
         request in values::request(),
         delivery in values::delivery(),
         chances in chances(),
@@ -290,39 +314,39 @@ proptest! {
     ) {
         let start = request.created_at;
         check_damaged_json::<Request>(&created(&request), &edits);
-        let attributes = check_history(request, start, &chances, request_moved);
+        let attributes = check_history(request, start, &chances, request_step);
         check_damaged_json::<Request>(&attributes, &edits);
         check_damaged_json::<Delivery>(&created(&delivery), &edits);
     }
 
     #[test]
-    fn an_attempt_is_read_back_before_and_after_it_is_erased(attempt in values::attempt()) {
+    fn attempt_is_read_back_before_and_after_its_erasure(attempt in values::attempt()) {
         let start = attempt.started_at;
-        let chances = [(0, 0, Answer::default(), OpId(1), 0), (0, 0, Answer::default(), OpId(2), 0)];
+        let chances = [no_chance(), no_chance()];
         check_history(attempt, start, &chances, |it: &Attempt, _, _| it.erase());
     }
 
     #[test]
-    fn an_account_is_read_back(account in values::account()) {
+    fn account_is_read_back(account in values::account()) {
         let attributes = created(&account);
-        let back = read::<Account>(attributes.clone()).expect("it is as it was written");
+        let back = read::<Account>(attributes.clone()).expect("it is readable");
         prop_assert_eq!(parts(&back), parts(&account));
         check_newer(&attributes, |it: &Account| parts(it) == parts(&account));
         check_damage::<Account>(&attributes);
     }
 
     #[test]
-    fn a_channel_is_read_back_before_and_after_it_is_deleted(
+    fn channel_is_read_back_before_and_after_its_deletion(
         channel in values::channel(),
         token_hash: [u8; 32],
         now in values::moment(),
     ) {
         let other = channel.regenerate(token_hash).expect("another");
-        let deleted = other.delete(now).expect("news");
+        let deleted = other.delete(now).expect("a change");
         let mut attributes = created(&channel);
         for (next, is_listed) in [(&other, true), (&deleted, false)] {
             attributes = saved(attributes, next);
-            let back = read::<Channel>(attributes.clone()).expect("it is as it was written");
+            let back = read::<Channel>(attributes.clone()).expect("it is readable");
             prop_assert_eq!(channel_parts(&back), channel_parts(next));
             prop_assert_eq!(attributes.contains_key("list_pk"), is_listed);
             prop_assert_eq!(attributes.contains_key("ttl"), !is_listed);
@@ -332,14 +356,14 @@ proptest! {
     }
 
     #[test]
-    fn an_api_key_is_read_back_before_and_after_it_is_revoked(key in values::api_key()) {
+    fn api_key_is_read_back_before_and_after_its_revocation(key in values::api_key()) {
         let start = key.created_at;
-        let chances = [(0, 0, Answer::default(), OpId(1), 0), (0, 0, Answer::default(), OpId(2), 0)];
+        let chances = [no_chance(), no_chance()];
         check_history(key, start, &chances, |it: &ApiKey, _, now| it.revoke(now));
     }
 
     #[test]
-    fn a_request_is_kept_while_it_moves_and_while_its_result_may_be_read(
+    fn request_is_kept_while_its_result_and_callback_need_it(
         request in values::request(),
         op in values::op(),
     ) {
@@ -355,13 +379,13 @@ proptest! {
     }
 
     #[test]
-    fn a_request_without_its_question_is_no_request_unless_it_is_erased(
+    fn request_without_a_question_is_malformed_unless_erased(
         request in values::request(),
     ) {
         let mut attributes = created(&request);
         attributes.remove("question");
         prop_assert!(read::<Request>(attributes).is_err());
-        let erased = request.erase(request.created_at).expect("news");
+        let erased = request.erase(request.created_at).expect("a change");
         let attributes = saved(created(&request), &erased);
         prop_assert!(!attributes.contains_key("question"));
     }

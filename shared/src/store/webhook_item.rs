@@ -1,4 +1,4 @@
-//! How webhooks are spelled in the table.
+//! The encoding of webhooks.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use crate::domain::{
     webhook::{DisableReason, Disabled, Settings},
 };
 
-/// How long a deleted one is kept.
-const DELETED_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+/// Time from the deletion of a webhook to the deletion of its item.
+const DELETED_RETENTION: std::time::Duration = std::time::Duration::from_hours(24);
 
 #[derive(Serialize, Deserialize)]
 struct SettingsItem {
@@ -28,13 +28,13 @@ struct SettingsItem {
 
 #[derive(Serialize, Deserialize)]
 struct DisabledItem {
-    why: WhyItem,
+    reason: DisableReasonItem,
     at: i64,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum WhyItem {
+pub(crate) enum DisableReasonItem {
     ByHand,
     Gone,
     Failing,
@@ -51,7 +51,7 @@ impl Item for Webhook {
         self.revision
     }
 
-    /// Nothing: another may take the place of one that was deleted.
+    /// Nothing, because a new webhook may replace a deleted one of the same name.
     fn immutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
     }
@@ -68,10 +68,10 @@ impl Item for Webhook {
             .json("settings", &SettingsItem::from(&self.settings))
             .optional_json("disabled", self.disabled.map(DisabledItem::from).as_ref())
             .time("failing_since", self.failing_since)
-            .json(SECRETS, &secret_item::spell(&self.secrets))
+            .json(SECRETS, &secret_item::encode(&self.secrets))
             .time("deleted_at", self.deleted_at)
             .number("revision", self.revision.cast_signed())
-            .ttl(self.deleted_at.map(|it| it + DELETED_KEPT))
+            .ttl(self.deleted_at.map(|it| it + DELETED_RETENTION))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -91,14 +91,14 @@ impl Item for Webhook {
                 .ok_or(DecodeError::of("settings"))?,
             disabled: disabled.map(Disabled::try_from).transpose()?,
             failing_since: item.optional_time("failing_since")?,
-            secrets: secret_item::read(item.json(SECRETS)?)?,
+            secrets: secret_item::decode(item.json(SECRETS)?)?,
             deleted_at: item.optional_time("deleted_at")?,
             revision: item.number("revision")?,
         })
     }
 }
 
-/// The webhook that something is of, if it is of one.
+/// The webhook of a delivery, attempt or event, if it has one.
 pub(crate) fn read_id(item: &mut Reader) -> Result<Option<WebhookId>, DecodeError> {
     let read = |it: String| WebhookId::parse(&it).ok_or(DecodeError::of("webhook"));
     item.optional_text("webhook")?.map(read).transpose()
@@ -116,7 +116,7 @@ impl From<&Settings> for SettingsItem {
 }
 
 impl SettingsItem {
-    /// Nothing where there is something that this version does not know.
+    /// The settings, or `None` if only a newer version knows a part of them.
     fn read(self) -> Option<Settings> {
         Some(Settings {
             description: self.description,
@@ -133,7 +133,7 @@ impl SettingsItem {
 
 impl From<Disabled> for DisabledItem {
     fn from(disabled: Disabled) -> Self {
-        Self { why: disabled.why.into(), at: disabled.at.as_millisecond() }
+        Self { reason: disabled.reason.into(), at: disabled.at.as_millisecond() }
     }
 }
 
@@ -142,13 +142,13 @@ impl TryFrom<DisabledItem> for Disabled {
 
     fn try_from(item: DisabledItem) -> Result<Self, DecodeError> {
         let at = Timestamp::from_millisecond(item.at).map_err(|_| DecodeError::of("disabled"))?;
-        Ok(Self { why: item.why.into(), at })
+        Ok(Self { reason: item.reason.into(), at })
     }
 }
 
-impl From<DisableReason> for WhyItem {
-    fn from(why: DisableReason) -> Self {
-        match why {
+impl From<DisableReason> for DisableReasonItem {
+    fn from(reason: DisableReason) -> Self {
+        match reason {
             DisableReason::ByHand => Self::ByHand,
             DisableReason::Gone => Self::Gone,
             DisableReason::Failing => Self::Failing,
@@ -156,12 +156,12 @@ impl From<DisableReason> for WhyItem {
     }
 }
 
-impl From<WhyItem> for DisableReason {
-    fn from(item: WhyItem) -> Self {
+impl From<DisableReasonItem> for DisableReason {
+    fn from(item: DisableReasonItem) -> Self {
         match item {
-            WhyItem::ByHand => Self::ByHand,
-            WhyItem::Gone => Self::Gone,
-            WhyItem::Failing => Self::Failing,
+            DisableReasonItem::ByHand => Self::ByHand,
+            DisableReasonItem::Gone => Self::Gone,
+            DisableReasonItem::Failing => Self::Failing,
         }
     }
 }

@@ -258,7 +258,7 @@ impl Flow {
 
     async fn refused(&mut self, key: &str, path: &str, scope: &str) {
         assert_eq!(self.as_whom(key, path).await, StatusCode::FORBIDDEN, "{path}");
-        let did = "was refused: its key lacks the scope";
+        let did = "lacked a scope";
         self.audited.push((key.to_owned(), did, scope.to_owned()));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Delivery, OpId,
-        delivery::{LEASE, Start},
+        delivery::{LEASE, StartDecision},
     },
     store::{Saved, keys},
 };
@@ -21,7 +21,7 @@ async fn start_and_die(world: &World, id: &str) {
     let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it is there");
     let op = OpId::new(world.system.entropy.next());
     let started = delivery.start(delivery.attempt, world.system.clock.now(), op, LEASE);
-    let Start::Attempt(started) = started else { panic!("{started:?}") };
+    let StartDecision::Attempt(started) = started else { panic!("{started:?}") };
     let saved = world.system.store.save(&*started).await.expect("written");
     assert!(matches!(saved, Saved::Saved));
 }

@@ -141,7 +141,7 @@ async fn who_has_times_of_its_own_is_attempted_as_planned() {
         world.pass(Duration::from_secs(wait.unsigned_abs())).await;
         assert_eq!(world.posts().len(), 7, "{profile}");
         let state = breaker(&world).await.expect("it failed").state;
-        assert!(matches!(state, BreakerState::Open { n_times: 2, .. }), "{profile}: {state:?}");
+        assert!(matches!(state, BreakerState::Open { n_openings: 2, .. }), "{profile}: {state:?}");
     }
     let world = broken(|| reply(500)).await;
     let ping = json!({ "profile": "ping" });
@@ -183,7 +183,7 @@ async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
         let until = world.system.clock.now() + wait + Duration::from_mins(50);
         let known = breaker(&world).await.expect("it failed");
         let next = Breaker {
-            state: BreakerState::Open { until, n_times: 9 },
+            state: BreakerState::Open { until, n_openings: 9 },
             revision: known.revision + 1,
             ..known
         };

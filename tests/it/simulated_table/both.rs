@@ -93,8 +93,8 @@ impl Both {
             }
             Operation::Disarm(key, due_at) => {
                 let key = self.key(key);
-                self.simulated.disarm(&key, due_at, now);
-                self.real.disarm(key, time(due_at)).await?;
+                self.simulated.quarantine(&key, due_at, now);
+                self.real.quarantine(key, time(due_at)).await?;
             }
             Operation::CountUp(key, max, expires_at) => {
                 let key = self.key(key);
@@ -146,8 +146,8 @@ impl Both {
             let simulated = self.simulated.due(&shard, until, limit, after.as_ref(), self.now);
             let real = self.real.due(shard.clone(), time(until), limit, after).await?;
             assert_eq!(simulated, real);
-            assert_stops_at_the_limit(real.0.len(), real.1.is_some(), limit);
-            let Some(next) = real.1 else { return Ok(()) };
+            assert_stops_at_the_limit(real.items.len(), real.next.is_some(), limit);
+            let Some(next) = real.next else { return Ok(()) };
             self.due_cursors.push(next.clone());
             after = Some(next);
         }

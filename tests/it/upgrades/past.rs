@@ -6,7 +6,7 @@ use answerback::{
     domain::{
         Breaker, Delivery, OpId,
         breaker::{Authority, BreakerState},
-        delivery::{LEASE, Start, Target},
+        delivery::{LEASE, StartDecision, Target},
     },
     egress::Reply,
     store::{Saved, keys},
@@ -228,11 +228,11 @@ impl Past {
         let now = self.world.system.clock.now();
         let tried = Breaker {
             account: self.world.account.id,
-            host: Authority::from_text("tried.example.com:443".to_owned()),
+            authority: Authority::from_text("tried.example.com:443".to_owned()),
             state: BreakerState::Trial {
                 by: OpId(7),
                 until: now + Duration::from_secs(30),
-                n_times: 2,
+                n_openings: 2,
             },
             is_slow: true,
             recovered_by: Some(OpId(5)),
@@ -309,7 +309,7 @@ impl Past {
         self.world.system.clock.advance(Duration::from_secs(7));
         let op = OpId::new(self.world.system.entropy.next());
         let started = delivery.start(delivery.attempt, self.world.system.clock.now(), op, LEASE);
-        let Start::Attempt(started) = started else { panic!("{started:?}") };
+        let StartDecision::Attempt(started) = started else { panic!("{started:?}") };
         let saved = self.world.system.store.save(&*started).await;
         assert!(matches!(saved.expect("written"), Saved::Saved));
     }

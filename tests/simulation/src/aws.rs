@@ -8,7 +8,7 @@ use answerback::{
         bus::{PublishError, Publisher},
         hints::{self, Lane, SendError},
     },
-    store::{Attributes, Cursor, DueCursor, DuePage, Error, Key, Page, Put, Table},
+    store::{Attributes, Counted, Cursor, DueCursor, DuePage, Error, Key, Page, Put, Table},
 };
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::Timestamp;
@@ -73,13 +73,13 @@ impl Table for Process {
         after: Option<DueCursor>,
     ) -> Promise<'_, Result<DuePage, Error>> {
         Box::pin(async move {
-            let what = || format!("lists what is due in shard {shard}");
+            let what = || format!("lists due items in shard {shard}");
             let shard = shard.clone();
             let effect = move |it: &mut State| {
                 let (until, at) = (now.as_millisecond(), since_epoch(it.now()));
                 it.table.due(&shard, until, limit, after.as_ref(), at)
             };
-            self.dynamodb("list what is due", what, effect).await
+            self.dynamodb("list due items", what, effect).await
         })
     }
 
@@ -90,13 +90,13 @@ impl Table for Process {
         n_errors: u32,
     ) -> Promise<'_, Result<u32, Error>> {
         Box::pin(async move {
-            let what = || format!("puts off {}", key.pk);
+            let what = || format!("postpones {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
                 it.table.postpone(&key, until.as_millisecond(), n_errors, visible_at)
             };
-            self.dynamodb("put off an item", what, effect).await
+            self.dynamodb("postpone an item", what, effect).await
         })
     }
 
@@ -105,7 +105,7 @@ impl Table for Process {
         key: Key,
         max: u32,
         expires_at: Timestamp,
-    ) -> Promise<'_, Result<bool, Error>> {
+    ) -> Promise<'_, Result<Counted, Error>> {
         Box::pin(async move {
             let what = || format!("counts in {}", key.pk);
             let key = key.clone();
@@ -114,15 +114,15 @@ impl Table for Process {
         })
     }
 
-    fn disarm(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
+    fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
         Box::pin(async move {
-            let what = || format!("sets aside {}", key.pk);
+            let what = || format!("quarantines {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| {
                 let visible_at = it.visible_at();
-                it.table.disarm(&key, due_at.as_millisecond(), visible_at);
+                it.table.quarantine(&key, due_at.as_millisecond(), visible_at);
             };
-            self.dynamodb("set an item aside", what, effect).await
+            self.dynamodb("quarantine an item", what, effect).await
         })
     }
 

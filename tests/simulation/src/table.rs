@@ -20,7 +20,9 @@ mod limits;
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use answerback::store::{Attributes, Cursor, DueCursor, Key, Page, Put, keys::listed_at};
+use answerback::store::{
+    Attributes, Counted, Cursor, DueCursor, DuePage, Key, Page, Put, keys::listed_at,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use self::index::{INDEXES, Index, Place, Rows, Sort, text};
@@ -113,7 +115,7 @@ impl SimulatedTable {
         limit: i32,
         after: Option<&DueCursor>,
         at: i64,
-    ) -> (Vec<Attributes>, Option<DueCursor>) {
+    ) -> DuePage {
         let index = &INDEXES[Index::DUE];
         let until = Sort::Number(until);
         let after = after.map(|it| {
@@ -126,9 +128,9 @@ impl SimulatedTable {
             .filter(|it| it.sort <= until && after.as_ref().is_none_or(|after| it > after))
             .collect();
         found.sort_unstable();
-        let (page, is_cut) = index.page(shard, &found, limit);
-        let next = page.last().filter(|_| is_cut).cloned().map(DueCursor);
-        (page, next)
+        let (items, is_cut) = index.page(shard, &found, limit);
+        let next = items.last().filter(|_| is_cut).cloned().map(DueCursor);
+        DuePage { items, next }
     }
 
     /// Moves the timer of an item that has one, and adds so many to its `n_errors`; gives the sum,
@@ -152,21 +154,21 @@ impl SimulatedTable {
 
     /// Counts one more in the item at `key`, which is made where there is none, unless there are
     /// `max`; whether it was counted. No index shows it.
-    pub fn count_up(&mut self, key: &Key, max: u32, expires_at: i64) -> bool {
+    pub fn count_up(&mut self, key: &Key, max: u32, expires_at: i64) -> Counted {
         limits::admit_key(key);
         let first = || Kept { attributes: key.clone().into_attributes(), ..Kept::default() };
         let kept = self.items.entry(key.clone()).or_insert_with(first);
         let n: Option<u32> = kept.number("n");
         if n.is_some_and(|it| it >= max) {
-            return false;
+            return Counted::Full;
         }
         kept.set("n", AttributeValue::N((n.unwrap_or(0) + 1).to_string()));
         kept.set("ttl", AttributeValue::N(expires_at.to_string()));
-        true
+        Counted::Counted
     }
 
-    /// Takes an item out of the due index, unless its timer is no longer set to `due_at`.
-    pub fn disarm(&mut self, key: &Key, due_at: i64, visible_at: i64) {
+    /// Removes the timer of an item, unless it differs from `due_at`.
+    pub fn quarantine(&mut self, key: &Key, due_at: i64, visible_at: i64) {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return };
         if kept.number("due_at") == Some(due_at) {

@@ -163,7 +163,7 @@ impl Drop for RunningAttempt<'_> {
 mod tests {
     use answerback::domain::{
         AccountId, OpId,
-        breaker::{Authority, Health, Heard},
+        breaker::{Authority, Health, HealthSample},
     };
 
     use super::*;
@@ -176,8 +176,8 @@ mod tests {
     }
 
     fn failure(op: u64) -> Observation {
-        let heard = Heard { health: Health::Down, took: Duration::ZERO };
-        Observation::Ended { heard, op: OpId(op) }
+        let sample = HealthSample { health: Health::Down, duration: Duration::ZERO };
+        Observation::Ended { sample, op: OpId(op) }
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(breakers.cached(&receiver, NOW), None);
         let closed = receiver.unknown();
         let until = NOW + Duration::from_hours(1);
-        let open = Breaker { state: BreakerState::Open { until, n_times: 1 }, ..closed.clone() };
+        let open = Breaker { state: BreakerState::Open { until, n_openings: 1 }, ..closed.clone() };
         for (breaker, ttl) in [(closed, CACHE_TTL), (open, OPEN_CACHE_TTL)] {
             breakers.remember(&receiver, breaker.clone(), NOW);
             let last = NOW + ttl - Duration::from_millis(1);

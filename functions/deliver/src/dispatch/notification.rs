@@ -54,7 +54,7 @@ pub(super) fn of_request(
     let callback = request.policy.callback.as_ref().filter(|it| it.events.contains(&event.kind));
     let callback =
         callback.map(|it| Notification::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
-    let is_on_bus = request.published && event.kind.is_published();
+    let is_on_bus = request.is_published && event.kind.is_published();
     let bus = is_on_bus.then(|| Notification::bus(EventBody::new(request, event).to_bytes()));
     let webhooks = webhooks.iter().filter(|it| it.wants(event.kind.as_str())).map(|it| {
         let Settings { receiver, max_payload_bytes, .. } = &it.settings;

@@ -10,7 +10,7 @@ use answerback::{
         request::Refusal,
     },
     page,
-    service::answering::{Asked, Said, html},
+    service::answering::{OpenedLink, Submission, html},
     store::AdvanceError,
 };
 use axum::{
@@ -36,13 +36,13 @@ pub(crate) async fn answer_by_form(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let body = read_body(request, &()).await?;
-    let Some(asked) = app.core.find_asked(&token).await? else {
+    let Some(asked) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
     let question = &asked.request.question;
     let is_field = |key: &str| question.fields.iter().any(|it| it.key == key);
-    let (option, values) = page::parse_form(&pairs, is_field);
+    let page::SubmittedForm { option, fields: values } = page::parse_form(&pairs, is_field);
     let answer = match fit(question, option, &values) {
         Ok(answer) => answer,
         Err(misfits) => return Ok(misfit_page(&app, asked, &values, &misfits)),
@@ -112,7 +112,7 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
 /// The form again, with its errors, while the recipient may still answer.
 fn misfit_page(
     app: &App,
-    asked: Asked,
+    asked: OpenedLink,
     values: &[(String, String)],
     misfits: &[Misfit],
 ) -> Response {
@@ -120,7 +120,7 @@ fn misfit_page(
     if let Some(refusal) = asked.refusal(now) {
         return refused_page(app, RefusedAnswer { request: asked.request, refusal }, asked.row);
     }
-    let said = Said { values: Some(values), misfits, is_second_try: false };
+    let said = Submission { values: Some(values), misfits, is_second_try: false };
     html(StatusCode::UNPROCESSABLE_ENTITY, asked.page(&said, now))
 }
 
@@ -128,8 +128,8 @@ fn refused_page(app: &App, refused: RefusedAnswer, row: usize) -> Response {
     let RefusedAnswer { request, refusal } = refused;
     match refusal {
         Refusal::AlreadyAnswered(_) => {
-            let said = Said { is_second_try: true, ..Said::default() };
-            let page = Asked { request, row }.page(&said, app.core.now());
+            let said = Submission { is_second_try: true, ..Submission::default() };
+            let page = OpenedLink { request, row }.page(&said, app.core.now());
             html(StatusCode::CONFLICT, page)
         }
         Refusal::Ended | Refusal::AlreadyFinished => shown(app, request, row, StatusCode::GONE),
@@ -139,7 +139,7 @@ fn refused_page(app: &App, refused: RefusedAnswer, row: usize) -> Response {
 }
 
 fn shown(app: &App, request: Request, row: usize, status: StatusCode) -> Response {
-    html(status, Asked { request, row }.page(&Said::default(), app.core.now()))
+    html(status, OpenedLink { request, row }.page(&Submission::default(), app.core.now()))
 }
 
 fn busy() -> Response {

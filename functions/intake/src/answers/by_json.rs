@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{FieldError, Problem, body, http::Json, views},
-    service::{answering::Asked, requests::refused},
+    service::{answering::OpenedLink, requests::refused},
 };
 use axum::{
     extract::{Path, State},
@@ -25,7 +25,7 @@ pub(crate) async fn answer_by_json(
     Path(token): Path<String>,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let asked = app.core.find_asked(&token).await?.ok_or_else(Problem::not_found)?;
+    let asked = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
     let answer = body::read(body, |it| Some(read(it)))?;
     let row = asked.row;
     let answer = asked.request.question.fit(answer).map_err(|misfits| {
@@ -37,7 +37,7 @@ pub(crate) async fn answer_by_json(
     })?;
     let request =
         record(&app, asked.request, row, &answer).await.map_err(|err| problem(err, Some(row)))?;
-    let asked = Asked { request, row };
+    let asked = OpenedLink { request, row };
     let status = views::request_status(&asked.request);
     Ok(axum::Json(RecordedView { response: asked.response(), status }).into_response())
 }

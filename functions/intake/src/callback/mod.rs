@@ -158,7 +158,7 @@ pub(crate) async fn check(
 ) -> Result<(), Problem> {
     let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
     let mut rules = app.rules.clone();
-    if !rules.development {
+    if !rules.is_development {
         rules.own_host = Some(own_host(app, host));
     }
     let url = CallbackUrl::parse(&receiver.url, &rules);

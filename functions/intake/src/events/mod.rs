@@ -10,7 +10,7 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, posted::NewEvent,
+        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, posted_event::NewEvent,
         question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},

@@ -19,7 +19,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::body::{self, NewRequestBody};
@@ -89,7 +88,7 @@ pub(crate) async fn create_from(
     }
 
     let NewRequestBody { question, policy, timeout_seconds, probe } = read(body)?;
-    let is_counted = app.core.accounts.room_for_a_request(owner).await?;
+    let is_counted = app.core.accounts.check_pending_limit(owner).await?;
     if let Some(callback) = &policy.callback {
         callback::check(app, &callback.receiver, callback::URL, probe, host).await?;
     }
@@ -109,7 +108,7 @@ pub(crate) async fn create_from(
         link_secret: LinkSecret(app.core.entropy.next().to_be_bytes()),
         is_counted,
         base_url: callback::base_url(app, headers, host),
-        published: app.publishes,
+        is_published: app.publishes,
     };
     let request = Request::begin(new, app.core.webhooks.subscriptions(owner).await);
     if let Some(found) = idempotency::create(app, idempotent, &request).await? {

@@ -153,13 +153,13 @@ async fn store(
         is_enabled: body.is_enabled,
         secret: secret.kept,
     });
-    let webhook = free.deleted.map_or_else(|| first.clone(), |deleted| deleted.replaced(&first));
+    let webhook = free.deleted.map_or_else(|| first.clone(), |deleted| deleted.replaced_by(&first));
     let saved = if webhook.is_first() {
         app.core.store.create(&webhook).await?
     } else {
         app.core.store.save(&webhook).await?
     };
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     match saved {
         Saved::Saved => (),
         // This call's own write: the SDK repeated it after its answer was lost.

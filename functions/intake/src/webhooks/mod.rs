@@ -76,7 +76,7 @@ pub(crate) async fn delete(
     let webhook = find_existing(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("deleted a webhook", &id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -123,7 +123,7 @@ async fn change(
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
-    app.core.webhooks.forget(caller.owner());
+    app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(webhook)
 }

@@ -9,7 +9,7 @@ use answerback::{
     domain::{
         Delivery, Event, EventId, EventType, Scope, Webhook,
         delivery::{Origin, Target},
-        posted::NewEvent,
+        posted_event::NewEvent,
     },
     service::posted_body,
 };

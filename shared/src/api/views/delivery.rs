@@ -149,8 +149,8 @@ pub fn status(delivery: &Delivery) -> &'static str {
 
 fn reason(delivery: &Delivery) -> Option<&'static str> {
     let reason = match delivery.state {
-        DeliveryState::Waiting { because, .. } => {
-            return because.map(|it| match it {
+        DeliveryState::Waiting { reason, .. } => {
+            return reason.map(|it| match it {
                 WaitReason::BreakerOpen => "breaker_open",
                 WaitReason::SlowLane => "slow_lane",
             });

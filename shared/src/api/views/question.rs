@@ -55,7 +55,7 @@ impl<'a> FieldView<'a> {
             key: &field.key,
             r#type: "toggle",
             label: &field.label,
-            required: field.required,
+            required: field.is_required,
             choices: None,
             default: field.default.as_ref().map(value),
             min: None,

@@ -8,11 +8,10 @@ use super::{ChoiceView, FieldView, Time, answer_fields};
 use crate::{
     domain::{
         Answer, OutboxEvent, Request, RequestEvent,
+        consumption::ReadMode,
         delivery::Delivery,
-        event::RecordedAnswer,
         quorum::Count,
-        reading::ReadMode,
-        request::{AnswerMode, DecidedBy, Outcome, RequestEnd, RequestState, Row},
+        request::{AnswerMode, DecidedBy, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
     },
     signing::LinkToken,
 };

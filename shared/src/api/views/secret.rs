@@ -25,7 +25,7 @@ impl SecretView {
         let current = secrets.next()?;
         let previous_expires_at: Option<Timestamp> = secrets.filter_map(|it| it.expires_at).max();
         Some(Self {
-            preview: format!("whsec_…{}", current.end),
+            preview: format!("whsec_…{}", current.suffix),
             created_at: Time(current.created_at),
             previous_expires_at: previous_expires_at.map(Time),
             secret: whole.map(|it| it.expose_secret().to_owned()),

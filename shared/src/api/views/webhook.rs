@@ -63,7 +63,7 @@ impl<'a> WebhookDetails<'a> {
             description: settings.description.as_deref(),
             event_types: settings.event_types.iter().map(Filter::as_str).collect(),
             enabled: webhook.disabled.is_none(),
-            disabled_reason: webhook.disabled.map(|it| disabled_reason(it.why)),
+            disabled_reason: webhook.disabled.map(|it| disabled_reason(it.reason)),
             disabled_at: webhook.disabled.map(|it| Time(it.at)),
             failing_since: webhook.failing_since.map(Time),
             profile: settings.receiver.profile.spec().name,
@@ -88,8 +88,8 @@ impl<'a> WebhookDetails<'a> {
 }
 
 /// Name of the reason for which a webhook is disabled.
-pub fn disabled_reason(why: DisableReason) -> &'static str {
-    match why {
+pub fn disabled_reason(reason: DisableReason) -> &'static str {
+    match reason {
         DisableReason::ByHand => "by_hand",
         DisableReason::Gone => "gone",
         DisableReason::Failing => "failing",

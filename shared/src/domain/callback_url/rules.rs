@@ -1,18 +1,18 @@
-//! Which hosts and ports a callback may name.
+//! The hosts and ports that a callback may name.
 
 use std::net::IpAddr;
 
-use super::CallbackUrlError;
+use super::{CallbackUrl, CallbackUrlError};
 use crate::domain::address::is_public;
 
-/// RFC 1035, section 2.3.4, without the root's length byte.
+/// Longest host name (RFC 1035, section 2.3.4, without the root's length byte).
 const NAME_BYTES_MAX: usize = 253;
-/// RFC 1035, section 2.3.4.
+/// Longest label of a host name (RFC 1035, section 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Last labels that lead to nobody on the public Internet: IANA's registry of special-use domain
-/// names (of which `arpa` stands for all below it), the private names of RFC 6762, appendix G,
-/// those that ICANN withholds because networks use them, and `localdomain` of old host files.
+/// Last labels without servers on the public Internet: IANA's registry of special-use domain names
+/// (`arpa` covers all names below it), the private names of RFC 6762, appendix G, the names that
+/// ICANN withholds because networks use them, and `localdomain` from old host files.
 const SPECIAL_LAST_LABELS: [&str; 17] = [
     "alt",
     "arpa",
@@ -33,40 +33,40 @@ const SPECIAL_LAST_LABELS: [&str; 17] = [
     "workgroup",
 ];
 
-/// Ports from 1024 on that other protocols listen on: the Fetch standard's "bad ports", Redis
+/// Ports from 1024 on that belong to other protocols: the Fetch standard's "bad ports", Redis
 /// (6379), and the Lambda runtime's own API (9001).
 const BLOCKED_PORTS: [u16; 21] = [
     1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6379, 6566, 6665, 6666, 6667, 6668,
     6669, 6679, 6697, 9001, 10080,
 ];
 
-/// How strict to be.
+/// The rules for callback URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackRules {
-    /// Opens `http` and loopback; for the local stack only.
-    pub development: bool,
-    /// Our own name, which must not be called.
+    /// Allows `http` and loopback addresses. For the local stack only.
+    pub is_development: bool,
+    /// The host name of this API, which must not be called.
     pub own_host: Option<String>,
 }
 
 impl CallbackRules {
-    /// The rules for everybody.
+    /// The rules of a deployed stack.
     pub fn strict() -> Self {
-        Self { development: false, own_host: None }
+        Self { is_development: false, own_host: None }
     }
 
-    /// The rules for a local stack, whose receivers listen on the same machine.
+    /// The rules of a local stack, whose receivers listen on the same machine.
     pub fn development() -> Self {
-        Self { development: true, own_host: None }
+        Self { is_development: true, own_host: None }
     }
 
-    /// Whether a connection to `address` may be opened.
+    /// Connections to `address` are allowed.
     pub fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || (self.development && address.is_loopback())
+        is_public(address) || (self.is_development && address.is_loopback())
     }
 
     pub(super) fn check_name(&self, name: &str) -> Result<(), CallbackUrlError> {
-        if self.development && name == "localhost" {
+        if self.is_development && name == "localhost" {
             return Ok(());
         }
         let own = self.own_host.as_deref().map(str::to_ascii_lowercase);
@@ -90,14 +90,14 @@ impl CallbackRules {
         if self.allows(address) { Ok(()) } else { Err(CallbackUrlError::Address(address)) }
     }
 
-    pub(super) fn check_port(&self, port: u16, is_https: bool) -> Result<(), CallbackUrlError> {
-        let allowed = match port {
+    pub(super) fn check_port(&self, url: &CallbackUrl) -> Result<(), CallbackUrlError> {
+        let is_allowed = match url.port() {
             0 => false,
             443 => true,
-            _ if !is_https => self.development,
-            _ => port >= 1_024 && !BLOCKED_PORTS.contains(&port),
+            _ if !url.is_https() => self.is_development,
+            port => port >= 1_024 && !BLOCKED_PORTS.contains(&port),
         };
-        if allowed { Ok(()) } else { Err(CallbackUrlError::Port) }
+        if is_allowed { Ok(()) } else { Err(CallbackUrlError::Port) }
     }
 }
 
@@ -108,7 +108,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// Whether `name` is `own`, or lies below it.
+/// `name` is `own` or a subdomain of it.
 fn is_within(name: &str, own: &str) -> bool {
     name.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -1,3 +1,5 @@
+//! Callback URLs of the corpus, and random ones.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -30,7 +32,7 @@ fn check_development(text: &str, expected: Result<&str, CallbackUrlError>) {
 }
 
 #[test]
-fn every_url_of_the_corpus_is_judged_as_marked() {
+fn urls_of_the_corpus_are_judged_as_marked() {
     let rules = CallbackRules::strict();
     let mut n_rows = 0;
     for line in CORPUS.lines() {
@@ -47,7 +49,7 @@ fn every_url_of_the_corpus_is_judged_as_marked() {
 }
 
 #[test]
-fn what_is_called_is_the_normal_form() {
+fn accepted_url_is_in_normal_form() {
     check_strict("https://example.com", Ok("https://example.com/"));
     check_strict("HTTPS://Hooks.Example.COM:443/A/../B", Ok("https://hooks.example.com/B"));
     check_strict("https://example.com:8443/?q='%27", Ok("https://example.com:8443/?q=%27%27"));
@@ -55,7 +57,7 @@ fn what_is_called_is_the_normal_form() {
 }
 
 #[test]
-fn each_rule_about_the_text_refuses_what_breaks_it() {
+fn each_rule_about_the_text_refuses_a_url_that_breaks_it() {
     let long = format!("https://example.com/{}", "a".repeat(URL_BYTES_MAX));
     check_strict(&long, Err(CallbackUrlError::Length));
     let long_once_normal = format!("https://example.com/?{}", "'".repeat(URL_BYTES_MAX - 21));
@@ -77,7 +79,7 @@ fn each_rule_about_the_text_refuses_what_breaks_it() {
 }
 
 #[test]
-fn each_rule_about_host_and_port_refuses_what_breaks_it() {
+fn each_rule_about_host_and_port_refuses_a_url_that_breaks_it() {
     check_strict("https://0x08080808/", Err(CallbackUrlError::HostForm));
     check_strict("https://8.8.2056/", Err(CallbackUrlError::HostForm));
     check_strict("https://[2606:4700:4700:0::1111]/", Err(CallbackUrlError::HostForm));
@@ -96,7 +98,7 @@ fn each_rule_about_host_and_port_refuses_what_breaks_it() {
 }
 
 #[test]
-fn our_own_name_and_what_lies_below_it_are_refused() {
+fn own_host_and_its_subdomains_are_refused() {
     let own_host = Some("Api.Example.com".to_owned());
     let rules = CallbackRules { own_host, ..CallbackRules::strict() };
     check("https://api.example.com/v1", &rules, Err(CallbackUrlError::OwnHost));
@@ -106,7 +108,7 @@ fn our_own_name_and_what_lies_below_it_are_refused() {
 }
 
 #[test]
-fn development_opens_http_and_loopback_and_nothing_else() {
+fn development_allows_only_http_and_loopback_in_addition() {
     check_development("http://127.0.0.1:9/hook", Ok("http://127.0.0.1:9/hook"));
     check_development("http://localhost/", Ok("http://localhost/"));
     check_development("https://[::1]:8443/", Ok("https://[::1]:8443/"));
@@ -121,12 +123,12 @@ fn development_opens_http_and_loopback_and_nothing_else() {
 }
 
 #[test]
-fn what_is_logged_shows_no_path() {
+fn printed_url_shows_no_path() {
     let url = CallbackUrl::parse("https://example.com/hook/s3cret", &CallbackRules::strict());
     assert_eq!(format!("{:?}", url.expect("allowed")), "https://example.com:443/…");
 }
 
-/// A URL of the corpus with something put into it, taken out of it or doubled.
+/// A URL of the corpus with characters inserted or removed.
 fn damaged() -> impl Strategy<Value = String> {
     let urls: Vec<String> = CORPUS
         .lines()
@@ -156,14 +158,14 @@ fn damaged() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(text: String) {
+    fn any_text_is_parsed_without_a_panic(text: String) {
         let _ = CallbackUrl::parse(&text, &CallbackRules::development());
     }
 
-    /// Who splits an accepted URL by hand, and who asks another parser, reads what will be called;
-    /// and of what was sent the same host as of the normal form.
+    /// An accepted URL has the same host and port for every parser, and when it is split by hand.
+    /// The submitted text and the normal form have the same host.
     #[test]
-    fn an_accepted_url_is_read_alike_by_everybody(text in damaged()) {
+    fn accepted_url_is_the_same_for_every_parser(text in damaged()) {
         let rules = CallbackRules::strict();
         let Ok(url) = CallbackUrl::parse(&text, &rules) else { return Ok(()) };
         prop_assert!(url.is_https() && url.as_str().len() <= URL_BYTES_MAX);
@@ -187,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn an_accepted_url_is_read_back_as_itself(
+    fn accepted_url_is_parsed_as_itself_again(
         text in "https?://([a-z0-9-]{1,4}\\.){0,3}[a-z0-9.:%@\\[\\]]{1,8}(:[0-9]{0,5})?[!-~]{0,12}",
     ) {
         for rules in [CallbackRules::strict(), CallbackRules::development()] {
@@ -198,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn an_accepted_url_names_the_host_that_stands_in_it(
+    fn accepted_url_has_the_host_of_its_text(
         host in "[A-Za-z0-9.:\\[\\]-]{1,20}",
         port in "(:[0-9]{1,5})?",
     ) {

@@ -1,67 +1,93 @@
-//! How a delivery waits for a receiver that is slow or down, so that no other waits with it.
+//! A delivery waits for a receiver that is slow or down, so that deliveries to others do not.
+//!
+//! ```text
+//!   receiver is slow ─▶ the slow lane: a separate queue with separate workers
+//!   receiver is down ─▶ wait until its breaker lets it be called, 6 hours in all
+//! ```
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Delivery, DeliveryState, HINT_DELAY_MAX, LEASE_GUARD, SWEEP_GRACE, Target};
+use super::{
+    Delivery, DeliveryState, HINT_DELAY_MAX, SWEEP_GRACE, Target, attempting::LEASE_GUARD,
+};
 use crate::domain::breaker::Authority;
 
-/// The longest that a delivery waits, in all, because its receiver is taken to be down.
-pub const HELD_MAX: Duration = Duration::from_hours(6);
+/// Longest time that a delivery waits for open breakers, in all.
+pub const BREAKER_WAIT_MAX: Duration = Duration::from_hours(6);
 
-/// Why a delivery waits, if not for its time alone.
+/// The reason why a delivery waits for its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// Its receiver is taken to be down.
+    /// Its receiver is down.
     BreakerOpen,
-    /// Its receiver is slow, or was down: it is attempted where that keeps no other waiting.
+    /// Its receiver is slow, or was down a moment ago, so the slow lane attempts it.
     SlowLane,
 }
 
+/// A queue of hints for deliveries, with its own workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// For healthy receivers.
+    Fast,
+    /// For receivers that are slow or down.
+    Slow,
+}
+
 impl Delivery {
-    /// Where it goes, if that is a receiver of the sender's.
-    pub fn host(&self) -> Option<Authority> {
+    /// The host and port of its receiver, if its target has one.
+    pub fn authority(&self) -> Option<Authority> {
         match &self.target {
             Target::Https(receiver) => Authority::of(&receiver.url),
             Target::Bus | Target::Erased => None,
         }
     }
 
-    /// Whether workers of the slow lane attempt it.
-    pub fn is_in_slow_lane(&self) -> bool {
-        matches!(self.state, DeliveryState::Waiting { because: Some(_), .. })
+    /// The lane of its next attempt.
+    pub fn lane(&self) -> Lane {
+        match self.state {
+            DeliveryState::Waiting { reason: Some(_), .. } => Lane::Slow,
+            DeliveryState::Waiting { reason: None, .. }
+            | DeliveryState::Leased { .. }
+            | DeliveryState::Done { .. } => Lane::Fast,
+        }
     }
 
-    /// Whether it waits for a receiver that is down, and for how long at most from now on.
+    /// The time that it may still wait for a breaker, or `None` if it ignores breakers.
     ///
-    /// Not where the profile's delays or its own do not grow: those are times that somebody chose.
-    /// Nor right after it was redelivered: somebody wants to know now.
-    pub fn patience(&self) -> Option<Duration> {
+    /// A delivery ignores breakers if the delays of its profile, or its own, do not grow: then its
+    /// sender chose fixed times. It also does right after a redelivery, which a person asked for.
+    pub fn breaker_wait_left(&self) -> Option<Duration> {
         let Target::Https(receiver) = &self.target else { return None };
         let grows = receiver.profile.spec().retry().grows() && receiver.retry.grows();
         let is_wanted_now = self.redelivered_by.is_some() && self.starts == 0;
-        let left = HELD_MAX.saturating_sub(self.held);
+        let left = BREAKER_WAIT_MAX.saturating_sub(self.breaker_wait);
         (grows && !is_wanted_now && !left.is_zero()).then_some(left)
     }
 
-    /// The delivery, to be attempted in the slow lane, by somebody else than its maker.
+    /// The new delivery in the slow lane, so that its creator does not attempt it.
     #[must_use]
     pub fn begin_in_slow_lane(mut self, now: Timestamp) -> Self {
         self.wait(now, WaitReason::SlowLane, now);
         self
     }
 
-    /// The delivery, held from the beginning until its receiver may be called.
+    /// The new delivery behind an open breaker until `until`.
     #[must_use]
-    pub fn begin_held(mut self, until: Timestamp, now: Timestamp) -> Self {
+    pub fn begin_behind_breaker(mut self, until: Timestamp, now: Timestamp) -> Self {
         self.wait_for_receiver(until, now);
         self
     }
 
-    /// The delivery with `expected` starts, held until its receiver may be called; nothing if it is
-    /// being held already, or its time has not come. Spends nothing of its budget.
-    pub fn hold(&self, expected: u32, until: Timestamp, now: Timestamp) -> Option<Self> {
+    /// The delivery behind an open breaker until `until`, if its next attempt comes after number
+    /// `expected` and is due.
+    pub fn wait_for_breaker(
+        &self,
+        expected: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Self> {
         self.is_startable(expected, now).then(|| {
             let mut next = self.next();
             next.wait_for_receiver(until, now);
@@ -69,20 +95,24 @@ impl Delivery {
         })
     }
 
-    /// The delivery with `expected` starts, on to the slow lane; nothing if it is there already.
-    pub fn change_lane(&self, expected: u32, now: Timestamp) -> Option<Self> {
-        (self.is_startable(expected, now) && !self.is_in_slow_lane()).then(|| {
+    /// The delivery in the slow lane, if its next attempt comes after number `expected`, is due,
+    /// and is in the fast lane.
+    pub fn move_to_slow_lane(&self, expected: u32, now: Timestamp) -> Option<Self> {
+        (self.is_startable(expected, now) && self.lane() == Lane::Fast).then(|| {
             let mut next = self.next();
             next.wait(now, WaitReason::SlowLane, now);
             next
         })
     }
 
-    /// The delivery with its next attempt, if there is one, in the slow lane.
+    /// The delivery with its retry, if it has one, in `lane`.
     #[must_use]
-    pub fn retried_in_slow_lane(mut self, is_slow: bool) -> Self {
-        if let DeliveryState::Waiting { because, .. } = &mut self.state {
-            *because = is_slow.then_some(WaitReason::SlowLane);
+    pub fn retried_in(mut self, lane: Lane) -> Self {
+        if let DeliveryState::Waiting { reason, .. } = &mut self.state {
+            *reason = match lane {
+                Lane::Fast => None,
+                Lane::Slow => Some(WaitReason::SlowLane),
+            };
         }
         self
     }
@@ -104,14 +134,14 @@ impl Delivery {
     }
 
     fn wait_for_receiver(&mut self, until: Timestamp, now: Timestamp) {
-        let left = HELD_MAX.saturating_sub(self.held);
+        let left = BREAKER_WAIT_MAX.saturating_sub(self.breaker_wait);
         let length = Duration::try_from(until.duration_since(now)).unwrap_or_default().min(left);
-        self.held += length;
+        self.breaker_wait += length;
         self.wait(now + length, WaitReason::BreakerOpen, now);
     }
 
-    fn wait(&mut self, not_before: Timestamp, because: WaitReason, now: Timestamp) {
-        self.state = DeliveryState::Waiting { not_before, because: Some(because) };
+    fn wait(&mut self, not_before: Timestamp, reason: WaitReason, now: Timestamp) {
+        self.state = DeliveryState::Waiting { not_before, reason: Some(reason) };
         let is_hinted = not_before <= now + HINT_DELAY_MAX;
         self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });
     }

@@ -1,30 +1,29 @@
-//! The laws of requests: how they move here, what is told of it in [`telling`], and random
-//! histories in [`histories`].
+//! Requests: single steps here, the outbox in [`outbox`], and random histories in [`histories`].
 
 mod histories;
-mod telling;
+mod outbox;
 
 use super::*;
 use crate::domain::{
     AccountId, Mode, Profile,
+    consumption::{ReadMode, ReadOutcome, UnknownReceipt},
     question::Recipient,
     quorum::Count,
-    reading::{ReadMode, ReadOutcome},
 };
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
 const DEADLINE_SECONDS: u64 = 100;
-/// When a request that nobody answers is settled.
+/// The time of the time-out, in seconds after the creation.
 const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
 
-/// So many seconds after the request was made.
 const NONE: Subscriptions = Subscriptions::NONE;
 
+/// The time `seconds` after the creation of the request.
 fn at(seconds: u64) -> Timestamp {
     CREATED + Duration::from_secs(seconds)
 }
 
-/// A request to so many recipients that nobody is told of, otherwise as `change` makes it.
+/// A request to `n_recipients` without subscribers, after `change`.
 fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
     let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
     let mut new = NewRequest {
@@ -51,7 +50,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
         link_secret: LinkSecret([9; 16]),
         is_counted: false,
         base_url: "https://example.com".to_owned(),
-        published: false,
+        is_published: false,
     };
     change(&mut new);
     Request::begin(new, NONE)
@@ -66,11 +65,11 @@ fn chose(option: &str) -> Answer {
     Answer { option: Some(option.to_owned()), fields: <_>::default() }
 }
 
-/// `request` once these rows have chosen these options, each in an operation of its own.
+/// `request` after these rows chose these options, each in its own operation.
 fn answered(mut request: Request, answers: &[(usize, &str)]) -> Request {
     for (op, (row, option)) in (100..).zip(answers) {
         let next = request.answer(*row, &chose(option), NONE, at(1), OpId(op));
-        request = next.expect("taken").expect("news");
+        request = next.expect("accepted").expect("a change");
     }
     request
 }
@@ -81,12 +80,12 @@ fn timed_out(request: &Request) -> Request {
 
 fn dispatched(request: &Request, now: Timestamp) -> Request {
     let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
-    request.dispatched(&numbers, now).expect("there was something to tell")
+    request.dispatched(&numbers, now).expect("the outbox was not empty")
 }
 
 type Ended<'a> = (Outcome, Option<&'a str>, DecidedBy, Timestamp);
 
-/// How it ended, but for the operation and the reading.
+/// The end, without operation and consumption.
 fn ending(request: &Request) -> Option<Ended<'_>> {
     let RequestState::Ended(end) = &request.state else { return None };
     Some((end.outcome, end.decision.as_deref(), end.decided_by, end.at))
@@ -97,7 +96,7 @@ fn kinds(request: &Request) -> Vec<RequestEvent> {
 }
 
 #[test]
-fn an_answer_is_taken_before_the_deadline_and_refused_from_then_on() {
+fn answer_is_accepted_only_before_the_deadline() {
     let request = ask(1, |_| ());
     let deadline = request.deadline;
     let just_before = deadline - Duration::from_millis(1);
@@ -106,7 +105,7 @@ fn an_answer_is_taken_before_the_deadline_and_refused_from_then_on() {
 }
 
 #[test]
-fn nothing_times_out_within_the_guard_band_and_then_it_does_as_of_the_deadline() {
+fn time_out_waits_for_the_guard_band_but_has_the_deadline() {
     let request = ask(1, |_| ());
     let overdue = at(OVERDUE_SECONDS);
     assert_eq!(request.time_out(NONE, overdue - Duration::from_millis(1), OpId(2)), None);
@@ -117,7 +116,7 @@ fn nothing_times_out_within_the_guard_band_and_then_it_does_as_of_the_deadline()
 }
 
 #[test]
-fn the_answer_that_decides_the_quorum_ends_the_request() {
+fn answer_that_decides_the_quorum_ends_the_request() {
     #[track_caller]
     fn check(quorum: Quorum, answers: &[(usize, &str)], expected: Option<(Outcome, Option<&str>)>) {
         let request = ask(3, |it| it.policy.quorum = quorum);
@@ -125,7 +124,7 @@ fn the_answer_that_decides_the_quorum_ends_the_request() {
         let open = answered(request, before);
         assert_eq!(open.state, RequestState::Pending);
         let next = open.answer(last.0, &chose(last.1), NONE, at(7), OpId(5)).expect("taken");
-        let next = next.expect("news");
+        let next = next.expect("a change");
         let expected =
             expected.map(|(outcome, decision)| (outcome, decision, DecidedBy::Recipients, at(7)));
         assert_eq!(ending(&next), expected);
@@ -151,7 +150,7 @@ fn the_answer_that_decides_the_quorum_ends_the_request() {
 }
 
 #[test]
-fn under_on_timeout_answers_change_and_the_deadline_judges_the_last_ones() {
+fn on_timeout_judges_the_latest_answers_at_the_deadline() {
     #[track_caller]
     fn check(answers: &[(usize, &str)], outcome: Outcome, decision: &str, by: DecidedBy) {
         let request = ask(2, |it| {
@@ -174,7 +173,7 @@ fn under_on_timeout_answers_change_and_the_deadline_judges_the_last_ones() {
 }
 
 #[test]
-fn a_first_answer_stands_also_after_the_end() {
+fn first_answer_counts_even_after_the_end() {
     let request = answered(ask(2, |_| ()), &[(0, "yes")]);
     let first = request.rows[0].clone().expect("recorded");
     let again = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(5));
@@ -185,24 +184,26 @@ fn a_first_answer_stands_also_after_the_end() {
 }
 
 #[test]
-fn an_operation_that_comes_back_finds_its_own_write() {
+fn operation_recognizes_its_own_write() {
     let request = answered(ask(1, |_| ()), &[]);
-    let answered =
-        request.answer(0, &chose("yes"), NONE, at(1), OpId(5)).expect("taken").expect("news");
-    // Long after the deadline, and although the request has ended by it.
+    let answered = request
+        .answer(0, &chose("yes"), NONE, at(1), OpId(5))
+        .expect("accepted")
+        .expect("a change");
+    // Long after the deadline, and after this answer ended the request.
     assert_eq!(answered.answer(0, &chose("yes"), NONE, at(9999), OpId(5)), Ok(None));
-    let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("taken").expect("news");
+    let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("accepted").expect("a change");
     assert_eq!(cancelled.cancel(NONE, at(2), OpId(6)), Ok(None));
     assert_eq!(cancelled.cancel(NONE, at(2), OpId(7)), Err(Refusal::AlreadyFinished));
 }
 
 #[test]
-fn of_answer_cancel_and_time_out_the_first_decides() {
+fn first_of_answer_cancellation_and_time_out_decides() {
     let request = ask(1, |_| ());
     let (ops, late) = ([OpId(5), OpId(6), OpId(7)], at(OVERDUE_SECONDS));
     let by_answer =
-        request.answer(0, &chose("yes"), NONE, at(1), ops[0]).expect("taken").expect("news");
-    let by_cancel = request.cancel(NONE, at(1), ops[1]).expect("taken").expect("news");
+        request.answer(0, &chose("yes"), NONE, at(1), ops[0]).expect("accepted").expect("a change");
+    let by_cancel = request.cancel(NONE, at(1), ops[1]).expect("accepted").expect("a change");
     let by_time = request.time_out(NONE, late, ops[2]).expect("overdue");
     let cancelled = (Outcome::Cancelled, None, DecidedBy::Sender, at(1));
     assert_eq!(ending(&by_cancel), Some(cancelled));
@@ -219,12 +220,12 @@ fn of_answer_cancel_and_time_out_the_first_decides() {
 }
 
 #[test]
-fn the_timer_says_what_comes_next() {
-    let told =
+fn timer_is_the_time_of_the_next_step() {
+    let called_back =
         |it: &mut NewRequest| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
-    assert_eq!(ask(1, |it| it.published = true).due_at, Some(CREATED));
+    assert_eq!(ask(1, |it| it.is_published = true).due_at, Some(CREATED));
     let request = ask(1, |it| {
-        told(it);
+        called_back(it);
         it.policy.read = ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: Some(60) };
     });
     assert_eq!(request.due_at, Some(at(OVERDUE_SECONDS)));
@@ -232,17 +233,17 @@ fn the_timer_says_what_comes_next() {
     assert_eq!(finished.due_at, Some(at(1)));
     let finished = dispatched(&finished, at(2));
     assert_eq!(finished.due_at, Some(at(63)));
-    let (_, read) = finished.read(at(60), OpId(5));
-    assert_eq!(read.expect("read").due_at, None);
+    let read = finished.read(at(60), OpId(5)).expect("it has ended");
+    assert_eq!(read.next.expect("it was unread").due_at, None);
     assert_eq!(finished.expire_result(at(62)), None);
     let expired = finished.expire_result(at(63)).expect("expired");
     assert_eq!((expired.due_at, expired.rows[0].clone().expect("kept").answer), <_>::default());
-    assert_eq!(dispatched(&answered(ask(1, told), &[(0, "yes")]), at(2)).due_at, None);
+    assert_eq!(dispatched(&answered(ask(1, called_back), &[(0, "yes")]), at(2)).due_at, None);
 }
 
 #[test]
-fn who_was_sent_need_not_come_again_but_no_deadline_is_forgotten() {
-    let request = ask(1, |it| it.published = true);
+fn hinted_request_is_due_again_later_but_by_its_deadline() {
+    let request = ask(1, |it| it.is_published = true);
     assert_eq!(request.hinted(at(50)).due_at, Some(at(50)));
     assert_eq!(request.hinted(at(500)).due_at, Some(at(OVERDUE_SECONDS)));
     let ended = timed_out(&request);
@@ -250,20 +251,20 @@ fn who_was_sent_need_not_come_again_but_no_deadline_is_forgotten() {
 }
 
 #[test]
-fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
+fn tombstone_allows_only_two_searches_for_deliveries() {
     let request = ask(2, |it| {
         it.policy.callback = Some(callback(&RequestEvent::ALL));
         it.policy.on_deadline = OnDeadline::Default("yes".to_owned());
         it.policy.quorum.veto = vec!["no".to_owned()];
     });
     let request = answered(request, &[(0, "yes")]);
-    let erased = request.erase(at(9)).expect("news");
+    let erased = request.erase(at(9)).expect("a change");
     let expected = Request {
         question: Question::default(),
         rows: Vec::new(),
         outbox: Vec::new(),
         policy: ask(0, |_| ()).policy,
-        state: RequestState::Erased { at: at(9), n_looks: 2 },
+        state: RequestState::Erased { at: at(9), n_searches: 2 },
         due_at: Some(at(9)),
         revision: request.revision + 1,
         ..request
@@ -274,13 +275,13 @@ fn an_erased_request_is_a_tombstone_that_nothing_moves_but_two_looks() {
     assert_eq!(erased.answer(0, &chose("yes"), NONE, at(10), OpId(5)), Err(Refusal::Erased));
     assert_eq!(erased.cancel(NONE, at(10), OpId(5)), Err(Refusal::Erased));
     assert_eq!(erased.time_out(NONE, at(9999), OpId(5)), None);
-    assert_eq!(erased.read(at(10), OpId(5)), (None, None));
+    assert_eq!(erased.read(at(10), OpId(5)), None);
     assert_eq!(erased.acknowledge(OpId(5), at(10)), Err(UnknownReceipt));
     assert_eq!(erased.dispatched(&[1, 2], at(10)), None);
 
-    let once = erased.looked_for_deliveries(at(10)).expect("due");
+    let once = erased.searched_for_deliveries(at(10)).expect("due");
     assert_eq!(once.due_at, Some(at(189)));
-    assert_eq!(once.looked_for_deliveries(at(188)), None);
-    let twice = once.looked_for_deliveries(at(189)).expect("due");
-    assert_eq!((twice.due_at, twice.looked_for_deliveries(at(999))), (None, None));
+    assert_eq!(once.searched_for_deliveries(at(188)), None);
+    let twice = once.searched_for_deliveries(at(189)).expect("due");
+    assert_eq!((twice.due_at, twice.searched_for_deliveries(at(999))), (None, None));
 }

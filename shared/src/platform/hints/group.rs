@@ -17,8 +17,8 @@ pub enum Group {
 impl Group {
     /// The group of a delivery's hints.
     pub fn of(delivery: &Delivery) -> Self {
-        delivery.host().map_or(Self::Account(delivery.owner.account), |host| {
-            Self::Receiver(delivery.owner.account, host)
+        delivery.authority().map_or(Self::Account(delivery.owner.account), |authority| {
+            Self::Receiver(delivery.owner.account, authority)
         })
     }
 
@@ -26,8 +26,8 @@ impl Group {
     pub fn to_text(&self) -> String {
         match self {
             Self::Account(account) => account.to_string(),
-            Self::Receiver(account, host) => {
-                let hash = signing::sha256(host.name().as_bytes());
+            Self::Receiver(account, authority) => {
+                let hash = signing::sha256(authority.host().as_bytes());
                 let hash = u64::from_be_bytes(hash[..8].try_into().expect("8 of 32 bytes"));
                 format!("{account}.{hash:016x}")
             }

@@ -1,13 +1,12 @@
-//! How much an account and its keys may do, where somebody has set a limit.
+//! Limits of accounts and keys, for those that have one.
 //!
-//! | limit                | is                        | counts                                       |
-//! |----------------------|---------------------------|----------------------------------------------|
-//! | calls a minute       | its key's                 | one item for each minute that it was used in |
-//! | requests that are pending | its account's, live and test | rows of an index, which come and go with the request |
+//! | limit            | of                         | is counted by                                |
+//! |------------------|----------------------------|----------------------------------------------|
+//! | calls per minute | a key                      | one item per key and minute                  |
+//! | pending requests | an account, live and test  | rows of an index, which end with the request |
 //!
-//! Without a limit nothing is counted, and nothing written. Limits keep a caller that has run wild
-//! from everybody else; they are no lock: where the table does not say how much there is, a call
-//! is let through.
+//! Limits protect other accounts from a caller that has run wild. They are not locks: if the table
+//! does not respond, calls are allowed. Without a limit nothing is counted and nothing is written.
 
 use jiff::Timestamp;
 
@@ -15,67 +14,68 @@ use super::Accounts;
 use crate::{
     api::{Code, Problem},
     domain::{ApiKey, Owner},
+    store::Counted,
 };
 
-/// How long calls are counted together.
+/// Length of the window in which calls are counted.
 const WINDOW_SECONDS: i64 = 60;
-/// How long somebody should wait for requests to end, in seconds.
+/// `Retry-After` for a caller with too many pending requests.
 const PENDING_RETRY_SECONDS: u32 = 60;
 
 impl Accounts {
-    /// Counts a call with `key`, and refuses it where this minute has had as many as it may.
+    /// Counts a call with `key`, and refuses it if the key has used up this minute.
     pub(super) async fn count(&self, key: &ApiKey) -> Result<(), Problem> {
         let Some(max) = key.rate_limit_per_minute else { return Ok(()) };
         let now = self.clock.now();
         let minute = now.as_second().div_euclid(WINDOW_SECONDS);
         let ends_at = Timestamp::from_second((minute + 1) * WINDOW_SECONDS).unwrap_or(now);
-        // Who goes on and on writes no more, and does not wear out the one item that counts.
-        let is_spent = self.spent.get(&key.id, now) == Some(ends_at);
-        if is_spent {
-            return Err(spent(max, ends_at, now));
+        // A caller that ignores 429 causes no more writes to the one item that counts.
+        let is_limited = self.limited.get(&key.id, now) == Some(ends_at);
+        if is_limited {
+            return Err(rate_limited(max, ends_at, now));
         }
         match self.store.count_call(key.id, minute, max).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                self.spent.insert(key.id, ends_at, now);
-                Err(spent(max, ends_at, now))
+            Ok(Counted::Counted) => Ok(()),
+            Ok(Counted::Full) => {
+                self.limited.insert(key.id, ends_at, now);
+                Err(rate_limited(max, ends_at, now))
             }
             Err(err) => {
-                not_known(&err);
+                log_skipped_limit(&err);
                 Ok(())
             }
         }
     }
 
-    /// Whether another request is to be counted; refused where as many are pending as may be.
+    /// Refuses another pending request if the account has reached its limit. Returns whether the
+    /// request has to be counted: it has to if the account has a limit.
     ///
-    /// Calls at the same moment do not see each other, so there may be some more than the cap.
-    pub async fn room_for_a_request(&self, owner: Owner) -> Result<bool, Problem> {
+    /// Calls at the same moment do not see each other, so the limit may be exceeded by a few.
+    pub async fn check_pending_limit(&self, owner: Owner) -> Result<bool, Problem> {
         let account = self.account_of(owner).await?;
         let Some(max) = account.max_pending_requests else { return Ok(false) };
         match self.store.n_pending(account.id, max).await {
             Ok(n_pending) if n_pending < max => Ok(true),
             Ok(_) => {
-                let detail =
-                    format!("{max} requests are pending, and this account may have no more");
+                let detail = format!("limit of {max} pending requests reached");
                 Err(Problem::new(Code::TooManyPendingRequests, detail)
                     .retry_after(PENDING_RETRY_SECONDS))
             }
             Err(err) => {
-                not_known(&err);
+                log_skipped_limit(&err);
                 Ok(true)
             }
         }
     }
 }
 
-fn spent(max: u32, ends_at: Timestamp, now: Timestamp) -> Problem {
-    let detail = format!("this key may make {max} calls a minute, and has");
+fn rate_limited(max: u32, ends_at: Timestamp, now: Timestamp) -> Problem {
+    let detail = format!("rate limit of {max} calls per minute exceeded");
     let wait = u32::try_from(ends_at.as_second() - now.as_second()).unwrap_or(1);
     Problem::new(Code::RateLimited, detail).retry_after(wait.max(1))
 }
 
-fn not_known(err: &crate::store::Error) {
+fn log_skipped_limit(err: &crate::store::Error) {
     let error = err as &(dyn std::error::Error + 'static);
-    tracing::warn!(error, "a limit was not looked at: how much there is could not be counted");
+    tracing::warn!(error, "could not count calls or requests; skipped the limit");
 }

@@ -1,4 +1,4 @@
-//! Arbitrary values of everything that the store keeps, as they are before they move.
+//! Random new items of all kinds.
 
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
@@ -7,11 +7,11 @@ use crate::domain::{
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
+    consumption::{ReadMode, ReadPolicy},
     delivery::{self, BearerToken, Headers, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    reading::{ReadMode, ReadPolicy},
     request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
@@ -26,7 +26,7 @@ pub(super) fn text() -> BoxedStrategy<String> {
     prop_oneof![3 => "[a-z]{0,6}", 1 => "\\PC{0,12}", 1 => any::<String>()].boxed()
 }
 
-/// A whole millisecond of the years 1970 to 2096.
+/// A whole millisecond in the years 1970 to 2096.
 pub(super) fn moment() -> impl Strategy<Value = Timestamp> {
     let in_range = |it| Timestamp::from_millisecond(it).expect("in range");
     (0_i64..4_000_000_000_000).prop_map(in_range)
@@ -34,6 +34,10 @@ pub(super) fn moment() -> impl Strategy<Value = Timestamp> {
 
 pub(super) fn op() -> impl Strategy<Value = OpId> {
     any::<u64>().prop_map(OpId)
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    select(vec![Mode::Live, Mode::Test])
 }
 
 fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
@@ -48,7 +52,7 @@ fn field_value() -> impl Strategy<Value = FieldValue> {
     prop_oneof![
         text().prop_map(FieldValue::Text),
         number().prop_map(FieldValue::Number),
-        // As people type them.
+        // Numbers as people type them.
         (-10_000_000..10_000_000_i32).prop_map(|it| FieldValue::Number(f64::from(it) / 1000.0)),
         any::<bool>().prop_map(FieldValue::Toggle),
     ]
@@ -79,7 +83,7 @@ fn field() -> impl Strategy<Value = Field> {
         Just(FieldKind::Toggle),
     ];
     (text(), text(), any::<bool>(), kind, option::of(field_value())).prop_map(
-        |(key, label, required, kind, default)| Field { key, label, required, kind, default },
+        |(key, label, is_required, kind, default)| Field { key, label, is_required, kind, default },
     )
 }
 
@@ -154,12 +158,12 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
 pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (mode(), any::<bool>(), any::<bool>());
     (ids, times, flags, question(), policy(), text(), (option::of(id()), trace())).prop_map(
         |(
             ids,
             (created_at, timeout_seconds),
-            (livemode, published, is_counted),
+            (mode, is_published, is_counted),
             question,
             policy,
             base_url,
@@ -168,7 +172,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
             let (id, account, created_by, body_hash, secret) = ids;
             let new = NewRequest {
                 id,
-                owner: Owner { account, mode: Mode::of_livemode(livemode) },
+                owner: Owner { account, mode },
                 created_by,
                 body_hash: body_hash.map(BodyHash),
                 created_at,
@@ -180,7 +184,7 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
                 link_secret: LinkSecret(secret),
                 is_counted,
                 base_url,
-                published,
+                is_published,
             };
             Request::begin(new, Subscriptions::ALL)
         },
@@ -198,14 +202,14 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(RequestEvent::ALL.to_vec());
     let webhook = option::of(webhook_id());
-    let of = (id(), id(), option::of(id()), any::<bool>());
+    let of = (id(), id(), option::of(id()), mode());
     (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
-        |((request, account, channel, livemode), event_kind, target, webhook, body, now, trace)| {
+        |((request, account, channel, mode), event_kind, target, webhook, body, now, trace)| {
             let request: RequestId = request;
             let event = request.event(1);
             Delivery {
                 id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
-                owner: Owner { account, mode: Mode::of_livemode(livemode) },
+                owner: Owner { account, mode },
                 channel,
                 event,
                 event_type: event_kind.into(),
@@ -215,11 +219,11 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 webhook,
                 body: Some(body),
                 created_at: now,
-                state: delivery::DeliveryState::Waiting { not_before: now, because: None },
+                state: delivery::DeliveryState::Waiting { not_before: now, reason: None },
                 attempt: 0,
                 starts: 0,
                 failures: 0,
-                held: Duration::ZERO,
+                breaker_wait: Duration::ZERO,
                 redelivered_by: None,
                 due_at: Some(now),
                 revision: 0,
@@ -229,22 +233,22 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
 }
 
 pub(super) fn breaker() -> impl Strategy<Value = Breaker> {
-    (id(), "[a-z]{1,9}:[0-9]{1,5}", moment()).prop_map(|(account, host, changed_at)| Breaker {
+    (id(), "[a-z]{1,9}:[0-9]{1,5}", moment()).prop_map(|(account, authority, changed_at)| Breaker {
         changed_at,
-        ..Breaker::unknown(account, Authority::from_text(host))
+        ..Breaker::unknown(account, Authority::from_text(authority))
     })
 }
 
 pub(super) fn posted_event() -> impl Strategy<Value = Event> {
-    let made = (id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
+    let made = (id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
     let event_type = "[a-z_]{1,8}(\\.[a-z0-9]{1,8}){1,3}";
     let data = ("[a-z]{0,5}", any::<i64>()).prop_map(|(name, it)| format!("{{\"{name}\": {it}}}"));
     (made, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
         |(made, event_type, data, external_reference_id, base_url, callback)| {
-            let (id, account, livemode, created_by, body_hash, created_at) = made;
+            let (id, account, mode, created_by, body_hash, created_at) = made;
             Event {
                 id,
-                owner: Owner { account, mode: Mode::of_livemode(livemode) },
+                owner: Owner { account, mode },
                 created_by,
                 body_hash: body_hash.map(BodyHash),
                 created_at,
@@ -292,9 +296,9 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
 
 fn secrets() -> impl Strategy<Value = Secrets> {
     let secret = (vec(any::<u8>(), 0..20), text(), moment(), option::of(moment())).prop_map(
-        |(sealed, end, created_at, expires_at)| Secret {
+        |(sealed, suffix, created_at, expires_at)| Secret {
             sealed: Sealed(sealed),
-            end,
+            suffix,
             created_at,
             expires_at,
         },
@@ -304,12 +308,12 @@ fn secrets() -> impl Strategy<Value = Secrets> {
 
 pub(super) fn channel() -> impl Strategy<Value = Channel> {
     let made = (moment(), op(), option::of(any::<[u8; 16]>()));
-    (id(), id(), any::<bool>(), text(), any::<[u8; 32]>(), secrets(), made).prop_map(
-        |(id, account, livemode, name, token_hash, secrets, made)| {
+    (id(), id(), mode(), text(), any::<[u8; 32]>(), secrets(), made).prop_map(
+        |(id, account, mode, name, token_hash, secrets, made)| {
             let (created_at, created_by, body_hash) = made;
             Channel {
                 id,
-                owner: Owner { account, mode: Mode::of_livemode(livemode) },
+                owner: Owner { account, mode },
                 name,
                 token_hash,
                 secrets,
@@ -340,12 +344,12 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
     let made = (moment(), op(), option::of(any::<[u8; 16]>()), option::of(any::<u32>()));
-    (id(), id(), any::<bool>(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
-        |(id, account, livemode, scopes, hash, name, made)| {
+    (id(), id(), mode(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
+        |(id, account, mode, scopes, hash, name, made)| {
             let (created_at, created_by, body_hash, rate_limit_per_minute) = made;
             ApiKey {
                 id,
-                owner: Owner { account, mode: Mode::of_livemode(livemode) },
+                owner: Owner { account, mode },
                 scopes,
                 hash,
                 name,
@@ -361,12 +365,12 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
 }
 
 fn webhook_id() -> impl Strategy<Value = WebhookId> {
-    "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|it| WebhookId::parse(&it).expect("one"))
+    "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|it| WebhookId::parse(&it).expect("valid"))
 }
 
 pub(super) fn settings() -> impl Strategy<Value = Settings> {
     let filter = select(vec!["*", "job.*", "job.failed"]);
-    let event_types = vec(filter.prop_map(|it| Filter::parse(it).expect("one")), 0..3);
+    let event_types = vec(filter.prop_map(|it| Filter::parse(it).expect("valid")), 0..3);
     (option::of(text()), receiver(), event_types, any::<u32>()).prop_map(
         |(description, receiver, event_types, max_payload_bytes)| Settings {
             description,
@@ -378,12 +382,12 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
 }
 
 pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
-    let made = (webhook_id(), id(), any::<bool>(), op(), option::of(any::<[u8; 16]>()), moment());
+    let made = (webhook_id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
     (made, settings(), secrets()).prop_map(|(made, settings, secrets)| {
-        let (id, account, livemode, created_by, body_hash, created_at) = made;
+        let (id, account, mode, created_by, body_hash, created_at) = made;
         Webhook {
             id,
-            owner: Owner { account, mode: Mode::of_livemode(livemode) },
+            owner: Owner { account, mode },
             created_by,
             body_hash: body_hash.map(BodyHash),
             created_at,

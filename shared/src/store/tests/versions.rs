@@ -1,8 +1,8 @@
-//! Items that say by which version of their spelling they were written.
+//! Items with a version of their encoding.
 
 use super::*;
 
-/// A key as some later version spells it.
+/// An API key in the encoding of a later version.
 struct Later(ApiKey);
 
 impl Item for Later {
@@ -30,24 +30,24 @@ impl Item for Later {
     }
 }
 
-/// Whether this version says that it is not its own.
+/// This version recognizes that a newer version wrote the item.
 fn is_newer(attributes: Attributes) -> bool {
     matches!(read::<ApiKey>(attributes), Err(Error::Newer { .. }))
 }
 
 proptest! {
     #[test]
-    fn what_a_newer_version_wrote_is_not_read_and_what_an_older_one_wrote_is(
+    fn items_of_older_versions_are_read_and_of_newer_ones_not(
         key in values::api_key(),
     ) {
         let (first, later) = (created(&key), created(&Later(key.clone())));
-        prop_assert!(!first.contains_key("v"), "the first version says nothing");
+        prop_assert!(!first.contains_key("v"), "version 1 is not stored");
         prop_assert!(is_newer(later.clone()));
-        prop_assert_eq!(read::<Later>(later).expect("it is its own").0, key.clone());
-        prop_assert_eq!(read::<Later>(first.clone()).expect("it is older").0, key.clone());
+        prop_assert_eq!(read::<Later>(later).expect("it is readable").0, key.clone());
+        prop_assert_eq!(read::<Later>(first.clone()).expect("it is readable").0, key.clone());
 
-        // Once a newer version has written, it is a newer version's.
-        let taken_on = saved(first, &Later(key));
-        prop_assert!(is_newer(taken_on));
+        // After a newer version has written the item, only that version can read it.
+        let upgraded = saved(first, &Later(key));
+        prop_assert!(is_newer(upgraded));
     }
 }

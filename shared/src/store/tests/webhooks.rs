@@ -1,4 +1,4 @@
-//! The laws of spelling, for webhooks.
+//! The encoding of webhooks.
 
 use std::fmt::Debug;
 
@@ -10,7 +10,7 @@ use crate::domain::{
     webhook::{DisableReason, WebhookUpdate},
 };
 
-/// All of a webhook, secrets too.
+/// All parts of a webhook, including its secrets.
 fn parts(webhook: &Webhook) -> impl PartialEq + Debug + use<> {
     let life = (webhook.disabled, webhook.failing_since, webhook.deleted_at, webhook.revision);
     let made = (webhook.id.clone(), webhook.owner, webhook.created_by);
@@ -22,7 +22,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn a_webhook_is_read_back_whatever_happens_to_it(
+    fn webhook_is_read_back_after_any_steps(
         webhook in values::webhook(),
         settings in values::settings(),
         is_enabled: bool,
@@ -34,7 +34,7 @@ proptest! {
         let failed = webhook.failed(now).expect("nothing had failed");
         let disabled = failed.disable(DisableReason::Gone, now, now).expect("it was enabled");
         let steps = [
-            webhook.change(WebhookUpdate { settings, is_enabled }, now, op).expect("news"),
+            webhook.change(WebhookUpdate { settings, is_enabled }, now, op).expect("a change"),
             failed.succeeded().expect("it had failed"),
             failed,
             disabled.delete(now).expect("it is there"),
@@ -43,7 +43,7 @@ proptest! {
         ];
         for step in steps {
             attributes = saved(attributes, &step);
-            let back: Webhook = read(attributes.clone()).expect("it is as it was written");
+            let back: Webhook = read(attributes.clone()).expect("it is readable");
             prop_assert_eq!(parts(&back), parts(&step));
             check_newer(&attributes, |it: &Webhook| parts(it) == parts(&step));
             check_damage::<Webhook>(&attributes);
@@ -51,19 +51,20 @@ proptest! {
     }
 
     #[test]
-    fn one_may_take_the_place_of_one_that_was_deleted(
+    fn new_webhook_replaces_a_deleted_one_of_the_same_name(
         before in values::webhook(),
         first in values::webhook(),
         now in values::moment(),
     ) {
         let deleted = before.delete(now).expect("it is there");
         let first = Webhook { id: before.id.clone(), owner: before.owner, ..first };
-        let replaced = deleted.replaced(&first);
+        let replaced = deleted.replaced_by(&first);
         let attributes = saved(created(&deleted), &replaced);
-        let back: Webhook = read(attributes.clone()).expect("it is as it was written");
+        let back: Webhook = read(attributes.clone()).expect("it is readable");
         prop_assert_eq!(parts(&back), parts(&replaced));
         prop_assert!(!attributes.contains_key("ttl"));
-        let update = WebhookUpdate { settings: first.settings.clone(), is_enabled: true };
-        prop_assert_eq!(back.change(update, now, OpId(0)).is_some(), first.updated_by != OpId(0));
+        let change = WebhookUpdate { settings: first.settings.clone(), is_enabled: true };
+        let is_changed = back.change(change, now, OpId(0)).is_some();
+        prop_assert_eq!(is_changed, first.updated_by != OpId(0));
     }
 }

@@ -4,7 +4,7 @@ use answerback::{
     domain::{
         AccountId, Breaker, Delivery, Profile,
         breaker::{Authority, BreakerState, FAILURES_MAX},
-        delivery::{Target, waiting::HELD_MAX},
+        delivery::{Target, waiting::BREAKER_WAIT_MAX},
     },
     egress::FailureKind,
     store::keys,
@@ -21,7 +21,7 @@ impl Left<'_> {
         let hosts: Vec<(AccountId, Authority)> = self
             .deliveries
             .values()
-            .filter_map(|it| Some((it.owner.account, it.host()?)))
+            .filter_map(|it| Some((it.owner.account, it.authority()?)))
             .collect();
         for (account, host) in hosts {
             let key = keys::breaker(account, &host);
@@ -36,10 +36,10 @@ impl Left<'_> {
 
     /// A delivery is held where its receiver failed again and again, and its own times allow it.
     fn check_hold(&mut self, delivery: &Delivery) {
-        let (Target::Https(receiver), Some(host)) = (&delivery.target, delivery.host()) else {
+        let (Target::Https(receiver), Some(host)) = (&delivery.target, delivery.authority()) else {
             return;
         };
-        if delivery.held.is_zero() {
+        if delivery.breaker_wait.is_zero() {
             return;
         }
         let id = delivery.id;
@@ -52,8 +52,8 @@ impl Left<'_> {
         self.hold(Invariant::InTime, !has_own_times && receiver.retry.grows(), || {
             format!("{id} was held, and has times of its own")
         });
-        self.hold(Invariant::InTime, delivery.held <= HELD_MAX, || {
-            format!("{id} was held for {:?}", delivery.held)
+        self.hold(Invariant::InTime, delivery.breaker_wait <= BREAKER_WAIT_MAX, || {
+            format!("{id} was held for {:?}", delivery.breaker_wait)
         });
     }
 
@@ -62,7 +62,7 @@ impl Left<'_> {
         let is_to = |it: &&Sent| {
             let delivery = self.deliveries.get(&it.delivery);
             // Where it went is gone, once it is erased.
-            delivery.is_none_or(|it| it.host().is_none_or(|it| it == *host))
+            delivery.is_none_or(|it| it.authority().is_none_or(|it| it == *host))
         };
         let posts = self.seen.posts.iter().filter(is_to);
         posts.filter_map(|it| it.heard).filter(|(_, came)| is_down(*came)).count()

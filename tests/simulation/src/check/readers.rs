@@ -1,6 +1,6 @@
 //! Whether results were read by those who may, in their time.
 
-use answerback::domain::{Request, reading::ReadMode, request::RequestState};
+use answerback::domain::{Request, consumption::ReadMode, request::RequestState};
 
 use super::{Invariant, Left};
 use crate::{

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use answerback::domain::{
     Request, RequestEvent,
+    consumption::Consumption,
     delivery::Target,
     quorum::QuorumVerdict,
-    reading::Consumption,
     request::{AnswerMode, CLOCK_GUARD, Outcome, RequestEnd, RequestState},
 };
 use serde_json::Value;
@@ -62,7 +62,7 @@ impl Left<'_> {
         let is_shown = match request.state() {
             RequestState::Erased { .. } => return,
             RequestState::Pending => true,
-            RequestState::Ended(end) => !end.reading.is_over(),
+            RequestState::Ended(end) => !end.consumption.is_over(),
         };
         for row in 0..request.rows().len() {
             let calls: Vec<(&Called, &str)> = self
@@ -171,7 +171,7 @@ impl Left<'_> {
 
     /// The end is what the answers amount to.
     fn check_verdict(&mut self, request: &Request, end: &RequestEnd) {
-        if end.reading.is_over() {
+        if end.consumption.is_over() {
             return;
         }
         let rows = request.rows().iter().map(|it| it.as_ref().map(|it| &it.answer));
@@ -265,7 +265,7 @@ impl Left<'_> {
         }
         let is_consumed = matches!(
             request.state(),
-            RequestState::Ended(RequestEnd { reading: Consumption::Consumed { .. }, .. })
+            RequestState::Ended(RequestEnd { consumption: Consumption::Consumed { .. }, .. })
         );
         if is_consumed && self.is_clear("poll") {
             let is_told = self.done(number).any(|it| it.body["status"] == "submitted");

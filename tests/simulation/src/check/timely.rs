@@ -72,7 +72,7 @@ impl Left<'_> {
     /// How much later a delivery may come because its receiver was down: as long as it was held, and
     /// each time until the sweep comes round; that is when a worker has passed it on too often.
     fn held(&self, delivery: &Delivery) -> i64 {
-        let held = i64::try_from(delivery.held.as_millis()).expect("hours");
+        let held = i64::try_from(delivery.breaker_wait.as_millis()).expect("hours");
         let n_times = if held == 0 { 0 } else { 1 + held / HOLD };
         held + n_times * (10_000 + MINUTE + self.over.scenario.weather.lag)
     }
@@ -104,7 +104,7 @@ impl Left<'_> {
             // What waits for the sweep comes within a minute, sooner or later by chance; and what was
             // held waits for a receiver that is down, and not because of a fault.
             let first = self.check_first_attempt(&delivery.id.to_string(), at, limit);
-            if !(by_time && is_swept) && delivery.held.is_zero() {
+            if !(by_time && is_swept) && delivery.breaker_wait.is_zero() {
                 self.slowest = self.slowest.max(first.map_or(0, |it| it - at));
             }
         }

@@ -40,7 +40,7 @@ impl Told {
     pub(super) fn own(request: &Request, end: &RequestEnd) -> Self {
         let rows = request.rows().iter();
         let options = rows.map(|it| it.as_ref().and_then(|it| it.answer.option.clone()).into());
-        let is_shown = !end.reading.is_over();
+        let is_shown = !end.consumption.is_over();
         Self {
             status: Some(status(end).into()),
             outcome: Some(outcome(end.outcome).into()),

@@ -90,7 +90,8 @@ fn read_field(entry: &mut Object<'_>, seen: &mut BTreeSet<String>) -> Option<Fie
     let required = entry.flag("required").unwrap_or(false);
     let kind = kind(entry);
     let default = entry.item("default");
-    let mut field = Field { key: key?, label: label?, required, kind: kind?, default: None };
+    let mut field =
+        Field { key: key?, label: label?, is_required: required, kind: kind?, default: None };
     if let Some(item) = default {
         set_default(&mut field, &item);
     }
@@ -103,7 +104,7 @@ fn set_default(field: &mut Field, item: &Item<'_>) {
         return;
     };
     // The default of a required toggle may be off.
-    let optional = Field { required: false, ..field.clone() };
+    let optional = Field { is_required: false, ..field.clone() };
     match optional.fit(Some(value)) {
         Ok(value) => field.default = value,
         Err(detail) => item.error(detail),

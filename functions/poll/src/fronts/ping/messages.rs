@@ -5,8 +5,8 @@ use answerback::{
     api::{Code, Problem, views::Time},
     domain::{
         Channel, Delivery, MessageId, Request, RequestId,
+        consumption::ReadOutcome,
         delivery::{DeliveryEnd, DeliveryState},
-        reading::ReadOutcome,
         request::RequestState,
     },
     fronts::ping::{PingProblem, PingView, of_token},

@@ -1,25 +1,27 @@
-//! All that can be done to a delivery, in any order, by clocks that differ and run backwards.
+//! Random histories: all steps, in any order, by clocks that differ and run backward.
 //!
-//! [`workers`](super::workers) has two that keep to the rules; here anybody tries anything.
+//! The workers in [`workers`](super::workers) follow the protocol. Here any step may come at any
+//! time.
 
 use super::*;
+use crate::domain::delivery::{attempting::LEASE_GUARD, waiting::BREAKER_WAIT_MAX};
 
-/// Something that is tried.
+/// A step.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A worker starts, sent for the attempt after so many starts less than there were.
+    /// A worker starts. Its hint is `stale` attempts old.
     Start { stale: u32, op: OpId },
-    /// A worker, or one that only thinks it has the lease, writes down what came of it.
+    /// A worker finishes, with or without the lease.
     Finish { verdict: AttemptVerdict, chance: f64, op: OpId },
-    /// The sender wants it once more.
+    /// The sender asks for it again.
     Redeliver,
-    /// The sweep has handed it on.
+    /// The sweep sent a hint.
     Hinted { seconds: u64 },
     /// Its receiver is down.
-    Hold { seconds: u64 },
+    WaitForBreaker { seconds: u64 },
     /// Its receiver is slow.
-    ChangeLane,
-    /// The sender wants nothing of it left.
+    MoveToSlowLane,
+    /// The sender erases it.
     Erase { op: OpId },
 }
 
@@ -38,70 +40,71 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
             .prop_map(|(verdict, chance, op)| Step::Finish { verdict, chance, op }),
         1 => Just(Step::Redeliver),
         2 => (0_u64..400).prop_map(|seconds| Step::Hinted { seconds }),
-        4 => (1_u64..4_000).prop_map(|seconds| Step::Hold { seconds }),
-        1 => Just(Step::ChangeLane),
+        4 => (1_u64..4_000).prop_map(|seconds| Step::WaitForBreaker { seconds }),
+        1 => Just(Step::MoveToSlowLane),
         1 => op().prop_map(|op| Step::Erase { op }),
     ];
     let wait =
         prop_oneof![2 => Just(0_u64), 2 => 0_u64..3_000, 3 => 0_u64..60_000, 1 => Just(8_000_000)];
-    // No clock is behind another by more than 2 s.
+    // Clocks differ by up to 2 s.
     prop::collection::vec((wait, 0_u64..2_000, step), 1..80)
 }
 
-/// The delivery after `step`, unless nothing comes of it.
+/// The delivery after `step`, or `None` if nothing changes.
 fn take(delivery: &Delivery, step: Step, now: Timestamp) -> Option<Delivery> {
     match step {
         Step::Start { stale, op } => {
             match delivery.start(delivery.attempt.saturating_sub(stale), now, op, LEASE) {
-                Start::Attempt(next) | Start::GiveUp(next) => Some(*next),
-                Start::Early(at) => {
+                StartDecision::Attempt(next) | StartDecision::GiveUp(next) => Some(*next),
+                StartDecision::TooEarly(at) => {
                     assert!(now < at, "early, but not before {at}");
                     None
                 }
-                Start::Mine | Start::Nothing => None,
+                StartDecision::AlreadyMine | StartDecision::Skip => None,
             }
         }
         Step::Finish { verdict, chance, op } => delivery.finish(verdict, now, chance, op),
         Step::Redeliver => delivery.redeliver(now, OpId(0)),
-        // As the sweep does it: what is due.
+        // The sweep sends hints for due items only.
         Step::Hinted { seconds } => (delivery.due_at.is_some_and(|it| it <= now))
             .then(|| delivery.hinted(now + Duration::from_secs(seconds))),
-        Step::Hold { seconds } => {
-            delivery.patience()?;
-            delivery.hold(delivery.attempt, now + Duration::from_secs(seconds), now)
+        Step::WaitForBreaker { seconds } => {
+            delivery.breaker_wait_left()?;
+            delivery.wait_for_breaker(delivery.attempt, now + Duration::from_secs(seconds), now)
         }
-        Step::ChangeLane => delivery.change_lane(delivery.attempt, now),
+        Step::MoveToSlowLane => delivery.move_to_slow_lane(delivery.attempt, now),
         Step::Erase { op } => delivery.erase(now, op),
     }
 }
 
-/// Whether `step`, tried again by the same operation, is known for its own write come back, or
-/// finds nothing more to do.
+/// `step`, repeated by the same operation, changes nothing more.
 fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
             let again = after.start(after.attempt, now, op, LEASE);
-            matches!((after.state, again), (DeliveryState::Leased { .. }, Start::Mine))
-                || matches!(
-                    (after.state, after.start(0, now, op, LEASE)),
-                    (DeliveryState::Done { .. }, Start::Nothing)
-                )
+            matches!(
+                (after.state, again),
+                (DeliveryState::Leased { .. }, StartDecision::AlreadyMine)
+            ) || matches!(
+                (after.state, after.start(0, now, op, LEASE)),
+                (DeliveryState::Done { .. }, StartDecision::Skip)
+            )
         }
         Step::Finish { op, .. } => after.finish(AttemptVerdict::Accepted, now, 0.0, op).is_none(),
         Step::Erase { op } => after.erase(now, op).is_none(),
-        Step::Hold { .. } | Step::ChangeLane => take(after, step, now).is_none(),
+        Step::WaitForBreaker { .. } | Step::MoveToSlowLane => take(after, step, now).is_none(),
         Step::Redeliver | Step::Hinted { .. } => true,
     }
 }
 
-/// What no step may break, comparing before and after.
+/// The laws that hold for every step.
 fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     assert_eq!(after.revision, before.revision + 1);
-    let told = |it: &Delivery| (it.id, it.event, it.event_type.clone(), it.created_at);
-    assert_eq!(told(after), told(before), "it tells of something else");
+    let identity = |it: &Delivery| (it.id, it.event, it.event_type.clone(), it.created_at);
+    assert_eq!(identity(after), identity(before), "it is about another event");
     assert!(after.body.is_none() || after.body == before.body, "the bytes changed");
 
-    // The timer is set exactly while something is to be done, and for no time before that.
+    // The timer is set until the end, and never to a time before the next step.
     assert_eq!(after.due_at.is_none(), matches!(after.state, DeliveryState::Done { .. }));
     let not_before = match after.state {
         DeliveryState::Waiting { not_before, .. } => not_before,
@@ -111,7 +114,7 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     let is_hinted = matches!(step, Step::Hinted { .. });
     assert!(is_hinted || after.due_at.is_none_or(|it| not_before <= it), "due too early");
 
-    // Only a redelivery opens what is over, and only an erasure takes it from who has it.
+    // Only a redelivery reopens a delivery, and only an erasure takes it from its worker.
     match (before.state, after.state) {
         (DeliveryState::Done { .. }, DeliveryState::Waiting { .. }) => {
             assert!(matches!(step, Step::Redeliver));
@@ -125,9 +128,9 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
         }
         (DeliveryState::Leased { owner, until }, DeliveryState::Waiting { .. }) => {
             let is_over = until + LEASE_GUARD <= now;
-            let is_put_off = matches!(step, Step::Hold { .. } | Step::ChangeLane);
+            let is_postponed = matches!(step, Step::WaitForBreaker { .. } | Step::MoveToSlowLane);
             let is_finished = matches!(step, Step::Finish { op, .. } if op == owner);
-            assert!(is_finished || is_put_off && is_over);
+            assert!(is_finished || is_postponed && is_over);
         }
         (DeliveryState::Waiting { not_before, .. }, DeliveryState::Leased { .. }) => {
             assert!(not_before <= now, "attempted too early");
@@ -136,17 +139,17 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     }
 
     if !matches!(step, Step::Redeliver) {
-        let held = after.held.saturating_sub(before.held);
-        assert!(held.is_zero() || matches!(step, Step::Hold { .. }));
-        let is_held = |it| matches!(after.state, DeliveryState::Waiting { not_before, .. } if not_before == it);
-        assert!(held.is_zero() || is_held(now + held), "held for another time than it counts");
-        assert!(after.held <= waiting::HELD_MAX, "held for too long");
+        let waited = after.breaker_wait.saturating_sub(before.breaker_wait);
+        assert!(waited.is_zero() || matches!(step, Step::WaitForBreaker { .. }));
+        let waits_until = |it| matches!(after.state, DeliveryState::Waiting { not_before, .. } if not_before == it);
+        assert!(waited.is_zero() || waits_until(now + waited), "the wait is counted wrong");
+        assert!(after.breaker_wait <= BREAKER_WAIT_MAX, "it waits for too long");
     }
 
     let n_retries = u32::try_from(DELAYS_SECONDS.len()).expect("small");
     let is_attempt =
         matches!(step, Step::Start { .. }) && !matches!(after.state, DeliveryState::Done { .. });
-    assert_eq!(after.attempt, before.attempt + u32::from(is_attempt), "numbers of attempts go on");
+    assert_eq!(after.attempt, before.attempt + u32::from(is_attempt), "attempts are numbered");
     assert!(after.starts <= n_retries + 1 + CRASHES_MAX && after.starts <= after.attempt);
     assert!(after.failures <= n_retries + 1 && after.failures <= after.starts);
 
@@ -158,30 +161,30 @@ fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
         assert!((now + delay..=now + delay * 2).contains(&not_before), "{not_before}");
     }
     if after.body.is_none() {
-        assert!(matches!(after.state, DeliveryState::Done { .. }), "erased, and still to be told");
+        assert!(matches!(after.state, DeliveryState::Done { .. }), "erased, but not over");
         assert_eq!(after.target, Target::Erased);
     }
 }
 
 proptest! {
     #[test]
-    fn no_history_breaks_the_laws(steps in steps()) {
+    fn deliveries_obey_their_laws_for_any_history(steps in steps()) {
         let (mut delivery, mut clock) = (delivery(), CREATED);
         for (wait, skew, step) in steps {
             clock += Duration::from_millis(wait);
             let now = clock + Duration::from_millis(skew);
             if let Some(next) = take(&delivery, step, now) {
                 check(&delivery, &next, step, now);
-                prop_assert!(is_known(&next, step, now), "done twice: {:?}", step);
+                prop_assert!(is_known(&next, step, now), "repeated: {:?}", step);
                 delivery = next;
             }
         }
     }
 
-    /// Left alone, a delivery comes to rest: each time its timer says so, somebody starts it, and
-    /// either dies or writes down that it failed.
+    /// A delivery comes to an end if a worker starts it whenever it is due, and then either dies or
+    /// fails.
     #[test]
-    fn whoever_follows_the_timer_comes_to_an_end(
+    fn delivery_ends_if_its_timer_is_followed(
         steps in steps(),
         dies in prop::collection::vec(any::<bool>(), 20),
     ) {
@@ -195,11 +198,11 @@ proptest! {
             clock = clock.max(due_at);
             let op = OpId(op);
             delivery = match delivery.start(delivery.attempt, clock, op, LEASE) {
-                Start::Attempt(next) if dies => *next,
-                Start::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it is theirs"),
-                Start::GiveUp(next) => *next,
-                // Handed on before its time, it is looked at once more.
-                Start::Early(at) => delivery.hinted(at),
+                StartDecision::Attempt(next) if dies => *next,
+                StartDecision::Attempt(next) => next.finish(RETRY, clock, 0.5, op).expect("it has the lease"),
+                StartDecision::GiveUp(next) => *next,
+                // The step before set its timer too early. It becomes due again.
+                StartDecision::TooEarly(at) => delivery.hinted(at),
                 other => panic!("due, but there is nothing to do: {other:?}"),
             };
         }

@@ -1,31 +1,31 @@
-//! Two workers, hints that come twice, late and stale, and crashes, in random interleavings.
+//! Random interleavings of two workers, with duplicated, late and stale hints, and with crashes.
 
 use super::*;
 
-/// The longest that a function lives, in milliseconds.
+/// Longest run of a function, in milliseconds.
 const FUNCTION_MILLIS: u64 = 30_000;
 
-/// What a worker does next, whatever it was about.
+/// The next move of a worker, in any phase.
 #[derive(Clone, Copy, Debug)]
 enum Move {
-    /// Takes a hint for the attempt after so many starts less than there were.
+    /// It takes a hint that is this number of attempts old.
     Hint(u32),
-    /// Gets on with it: writes down the start, then what came of the attempt.
+    /// It continues: it writes the start, then makes the attempt, then writes the result.
     Go(AttemptVerdict),
-    /// Dies.
+    /// It dies.
     Crash,
 }
 
-/// Where a worker is.
+/// The phase of a worker.
 #[derive(Debug, Default)]
 enum Phase {
     #[default]
     Idle,
-    /// Has read, and is about to write that it starts (or that it gives up).
+    /// It has decided to start or to give up, and is about to write that.
     Starting { next: Box<Delivery>, gives_up: bool },
-    /// Is sending.
+    /// It is sending.
     Attempting,
-    /// Knows what came of it, and is about to write that.
+    /// It has the result, and is about to write it.
     Finishing { next: Box<Delivery> },
 }
 
@@ -33,11 +33,11 @@ enum Phase {
 struct Worker {
     phase: Phase,
     op: u64,
-    /// When it must be done, by the true clock.
+    /// The time at which Lambda stops it, by the true clock.
     ends_at: Timestamp,
 }
 
-/// What came of a history.
+/// The result of a history.
 #[derive(Debug, Default)]
 struct Outcome {
     n_attempts: u32,
@@ -60,12 +60,12 @@ impl World {
         Self { stored: delivery(), clock: CREATED, workers, n_ops: 0, seen: <_>::default() }
     }
 
-    /// A conditional write, as the store makes it.
+    /// A conditional write, like the store's.
     fn save(&mut self, next: &Delivery) -> bool {
         if self.stored.revision + 1 != next.revision {
             return false;
         }
-        assert!(!self.seen.is_done, "it changed after it was over: {next:?}");
+        assert!(!self.seen.is_done, "it changed after its end: {next:?}");
         self.stored = next.clone();
         if let DeliveryState::Done { end, .. } = next.state {
             self.seen.is_done = true;
@@ -81,7 +81,7 @@ impl World {
         self.workers.iter().filter(is_attempting).count()
     }
 
-    /// One move of one worker, whose clock is `skew` ahead.
+    /// One move of one worker, whose clock is fast by `skew`.
     fn step(&mut self, who: usize, what: Move, skew: Duration) {
         let now = self.clock + skew;
         let phase = std::mem::take(&mut self.workers[who].phase);
@@ -94,16 +94,16 @@ impl World {
                 self.workers[who] = Worker { op: self.n_ops, ends_at, ..<_>::default() };
                 let expected = self.stored.attempt.saturating_sub(stale);
                 match self.stored.start(expected, now, OpId(self.n_ops), LEASE) {
-                    Start::Attempt(next) => Phase::Starting { next, gives_up: false },
-                    Start::GiveUp(next) => Phase::Starting { next, gives_up: true },
-                    Start::Early(_) | Start::Nothing => Phase::Idle,
-                    Start::Mine => unreachable!("a new operation"),
+                    StartDecision::Attempt(next) => Phase::Starting { next, gives_up: false },
+                    StartDecision::GiveUp(next) => Phase::Starting { next, gives_up: true },
+                    StartDecision::TooEarly(_) | StartDecision::Skip => Phase::Idle,
+                    StartDecision::AlreadyMine => unreachable!("a new operation"),
                 }
             }
             (Phase::Starting { next, gives_up }, Move::Go(_)) => {
                 if self.save(&next) && !gives_up {
-                    assert_eq!(self.n_attempting(), 0, "two attempt it at once");
-                    assert_eq!(self.stored.start(0, now, op, LEASE), Start::Mine);
+                    assert_eq!(self.n_attempting(), 0, "two workers attempt it at once");
+                    assert_eq!(self.stored.start(0, now, op, LEASE), StartDecision::AlreadyMine);
                     self.seen.n_attempts += 1;
                     assert_eq!(self.stored.attempt, self.seen.n_attempts);
                     Phase::Attempting
@@ -128,7 +128,7 @@ impl World {
         };
     }
 
-    /// Lets time pass; Lambda stops what runs for too long.
+    /// Lets time pass. Lambda stops workers that run for too long.
     fn wait(&mut self, wait: Duration) {
         self.clock += wait;
         for worker in &mut self.workers {
@@ -152,13 +152,13 @@ fn moves(crashes: u32) -> impl Strategy<Value = Vec<(usize, Move, u64, u64)>> {
     ];
     let wait =
         prop_oneof![4 => Just(0), 3 => 0_u64..10_000, 2 => 0_u64..70_000, 1 => Just(4_000_000)];
-    // No clock is behind another by more than 2 s.
+    // Clocks differ by up to 2 s.
     prop::collection::vec((0_usize..2, what, wait, 0_u64..2_000), 1..120)
 }
 
 proptest! {
     #[test]
-    fn whatever_two_workers_do_one_at_a_time_attempts_and_one_end_stands(moves in moves(4)) {
+    fn two_workers_never_attempt_at_once_and_agree_on_one_end(moves in moves(4)) {
         let mut world = World::new();
         for (who, what, wait, skew) in moves {
             world.wait(Duration::from_millis(wait));
@@ -169,9 +169,9 @@ proptest! {
         prop_assert!(world.seen.n_retries as usize <= DELAYS_SECONDS.len());
     }
 
-    /// Without a crash no worker is ever cut off, so each gets on within its time.
+    /// Workers that do not crash finish within their time.
     #[test]
-    fn without_a_crash_there_is_one_attempt_and_the_retries(moves in moves(0)) {
+    fn without_crashes_there_are_only_the_planned_attempts(moves in moves(0)) {
         let mut world = World::new();
         for (who, what, wait, skew) in moves {
             let is_busy = |it: &Worker| !matches!(it.phase, Phase::Idle);
@@ -179,7 +179,7 @@ proptest! {
             let room = room.map(|it| it.ends_at.duration_since(world.clock)).min();
             let room = room.and_then(|it| Duration::try_from(it).ok()).unwrap_or(Duration::MAX);
             let wait = Duration::from_millis(wait);
-            // What would be cut off gets on instead.
+            // A worker that would be stopped finishes first.
             if room <= wait {
                 for who in 0..2 {
                     for _ in 0..3 {

@@ -1,13 +1,14 @@
-//! Random histories: whatever happens in whatever order, these hold after every step.
+//! Random histories: laws that hold after every step, for any order of steps.
 
 use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::select};
 
 use super::*;
+use crate::domain::{consumption::ResultLease, request::erasure::LAST_SEARCH_DELAY};
 
-/// Something that is tried. Operations are numbered, so that one may come again, and its number
-/// says what it does.
+/// A step. Operations are numbered so that one can be repeated. The number also decides what an
+/// answer says.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Answer(u64),
@@ -19,18 +20,18 @@ enum Step {
     Dispatched(usize),
     Hinted(u64),
     Erase,
-    Look,
+    Search,
 }
 
-/// What has been seen so far.
+/// The history so far.
 #[derive(Default)]
 struct Seen {
-    /// Number and kind of every event.
+    /// The number and kind of every event.
     events: Vec<(u32, RequestEvent)>,
-    /// Who was given the result.
+    /// The operations that got the result.
     readers: BTreeSet<u64>,
-    /// Who holds the result, until when.
-    lease: Option<(OpId, Timestamp)>,
+    /// The latest lease of the result.
+    lease: Option<ResultLease>,
 }
 
 const OPTIONS: [&str; 3] = ["yes", "no", "stop"];
@@ -46,9 +47,9 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
         5 => (0_usize..4).prop_map(Step::Dispatched),
         2 => (0_u64..400).prop_map(Step::Hinted),
         1 => Just(Step::Erase),
-        1 => Just(Step::Look),
+        1 => Just(Step::Search),
     ];
-    // Clocks go on by leaps and bounds, and differ by up to 2 s.
+    // Time passes in small and large steps. Clocks differ by up to 2 s.
     let wait = prop_oneof![Just(0_u64), 0_u64..3_000, 0_u64..40_000];
     prop::collection::vec((wait, 0_u64..2_000, step), 1..60)
 }
@@ -67,17 +68,17 @@ fn requests() -> impl Strategy<Value = Request> {
     let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=4));
     let modes = vec![AnswerMode::OnUserAction, AnswerMode::OnTimeout];
     (0_usize..4, select(modes), quorum, on_deadline, read, events, any::<bool>()).prop_map(
-        |(n_recipients, mode, quorum, on_deadline, read, events, published)| {
+        |(n_recipients, mode, quorum, on_deadline, read, events, is_published)| {
             let callback = events.map(|it| callback(&it));
             ask(n_recipients, |it| {
                 it.policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
-                it.published = published;
+                it.is_published = is_published;
             })
         },
     )
 }
 
-/// The request after `step`, unless nothing comes of it.
+/// The request after `step`, or `None` if nothing changes.
 fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Option<Request> {
     match step {
         Step::Answer(op) => {
@@ -95,12 +96,12 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             next
         }
         Step::Read(op) => {
-            let (told, next) = request.read(now, OpId(op));
-            if let Some(ReadOutcome::Result { lease }) = told {
+            let ResultRead { outcome, next } = request.read(now, OpId(op))?;
+            if let ReadOutcome::Result { lease } = outcome {
                 seen.readers.insert(op);
-                let mine = |holder| lease.is_some_and(|(op, _)| op == holder);
-                let held = seen.lease.is_some_and(|(op, until)| now < until && !mine(op));
-                assert!(!held, "two hold the result");
+                let mine = |holder| lease.is_some_and(|it| it.receipt == holder);
+                let is_leased = seen.lease.is_some_and(|it| now < it.until && !mine(it.receipt));
+                assert!(!is_leased, "two readers have the result");
                 seen.lease = lease;
             }
             next
@@ -111,61 +112,63 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             let numbers: Vec<u32> = request.outbox.iter().take(n).map(|it| it.number).collect();
             request.dispatched(&numbers, now)
         }
-        // As the sweep does it: what is due and has something to hand on.
+        // The sweep sends hints only for due requests with events to dispatch.
         Step::Hinted(seconds) => (request.due_at.is_some_and(|it| it <= now)
             && !request.outbox.is_empty()
             && !request.is_overdue(now))
         .then(|| request.hinted(now + Duration::from_secs(seconds))),
         Step::Erase => request.erase(now),
-        Step::Look => request.looked_for_deliveries(now),
+        Step::Search => request.searched_for_deliveries(now),
     }
 }
 
-/// Whether `step`, tried again by the same operation, is known for its own write come back, or
-/// finds nothing more to do.
+/// `step`, repeated by the same operation, changes nothing more.
 fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Answer(op) => {
             let number = usize::try_from(op).expect("small");
             let row = number % after.question.n_rows();
-            // Even once it is too late: the answer was taken in time.
+            // Even if it is too late now: the answer was accepted in time.
             let late = after.deadline + CLOCK_GUARD;
             after.answer(row, &chose(OPTIONS[number % 3]), NONE, late, OpId(op)) == Ok(None)
         }
         Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
-        Step::Read(op) => {
-            let (told, next) = after.read(now, OpId(op));
-            matches!(told, Some(ReadOutcome::Result { .. })) && next.is_none()
-        }
+        Step::Read(op) => after.read(now, OpId(op)).is_some_and(|it| {
+            matches!(it.outcome, ReadOutcome::Result { .. }) && it.next.is_none()
+        }),
         Step::Acknowledge(op) => after.acknowledge(OpId(op), now) == Ok(None),
         Step::ExpireResult => after.expire_result(now).is_none(),
         Step::Erase => after.erase(now).is_none(),
-        Step::Dispatched(_) | Step::Hinted(_) | Step::Look => true,
+        Step::Dispatched(_) | Step::Hinted(_) | Step::Search => true,
     }
 }
 
-/// When a request that was not hinted must be looked after.
+/// The timer of a request after any step except a hint.
 fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
     match &request.state {
         RequestState::Pending | RequestState::Ended(_) if !request.outbox.is_empty() => Some(now),
         RequestState::Pending => Some(request.deadline + CLOCK_GUARD),
         RequestState::Ended(end) => {
-            end.reading.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
+            end.consumption.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
         }
-        RequestState::Erased { n_looks: 0, .. } => None,
-        RequestState::Erased { at, n_looks: 1 } => Some(*at + SECOND_LOOK),
+        RequestState::Erased { n_searches: 0, .. } => None,
+        RequestState::Erased { at, n_searches: 1 } => Some(*at + LAST_SEARCH_DELAY),
         RequestState::Erased { .. } => Some(now),
     }
 }
 
-/// What no step may break, comparing before and after.
+/// The laws that hold for every step.
 fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &mut Seen) {
     assert_eq!(after.revision, before.revision + 1);
 
     match (&before.state, &after.state) {
         (RequestState::Ended(was), RequestState::Ended(is)) => {
-            assert_eq!(RequestEnd { reading: was.reading, ..is.clone() }, *was, "the end changed");
+            assert_eq!(
+                RequestEnd { consumption: was.consumption, ..is.clone() },
+                *was,
+                "the end changed"
+            );
         }
         (RequestState::Ended(_) | RequestState::Erased { .. }, RequestState::Pending)
         | (RequestState::Erased { .. }, RequestState::Ended(_)) => panic!("it came back"),
@@ -173,18 +176,18 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     }
 
     assert!(after.rows.iter().flatten().all(|it| it.at < after.deadline), "answered too late");
-    // Once the answers decide, nobody is asked for another.
+    // A request whose answers decide it is not pending.
     if matches!(step, Step::Answer(_)) && after.policy.mode == AnswerMode::OnUserAction {
         assert_eq!(after.state == RequestState::Pending, after.verdict() == QuorumVerdict::Open);
     }
 
-    let is_over = matches!(&after.state, RequestState::Ended(end) if end.reading.is_over());
-    let is_let_go = is_over && after.outbox.is_empty();
+    let is_over = matches!(&after.state, RequestState::Ended(end) if end.consumption.is_over());
+    let is_cleared = is_over && after.outbox.is_empty();
     for (was, is) in before.rows.iter().zip(&after.rows) {
         let is_answer =
             matches!(step, Step::Answer(_)) && before.policy.mode == AnswerMode::OnTimeout;
         match (was, is) {
-            (Some(was), Some(is)) if is_let_go => {
+            (Some(was), Some(is)) if is_cleared => {
                 assert_eq!((is.at, is.op, &is.answer), (was.at, was.op, &Answer::default()));
             }
             (Some(_), Some(_)) if is_answer => (),
@@ -193,7 +196,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         }
     }
 
-    // What is in the outbox leaves it by being dispatched; what comes in is numbered on.
+    // Events leave the outbox only by a dispatch, and new events get the next numbers.
     let n_kept = match step {
         Step::Dispatched(n) => before.outbox.len().saturating_sub(n),
         Step::Erase => 0,
@@ -203,7 +206,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     assert!(after.outbox.starts_with(kept), "an event was lost");
     for event in &after.outbox[n_kept..] {
         let last = seen.events.last().map_or(0, |it| it.0);
-        assert_eq!(event.number, last + 1, "events are not numbered one by one");
+        assert_eq!(event.number, last + 1, "a number is missing");
         seen.events.push((event.number, event.kind));
     }
     let last = seen.events.last().map_or(0, |it| it.0);
@@ -214,7 +217,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     }
 
     if matches!(step, Step::Hinted(_)) {
-        let due_at = after.due_at.expect("there is something to hand on");
+        let due_at = after.due_at.expect("it has events to dispatch");
         assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
     } else {
         assert_eq!(after.due_at, timer(after, now));
@@ -226,14 +229,14 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         assert_eq!(after.policy.callback, None);
         assert_eq!(after.policy.quorum, Quorum::ALL, "it names options");
         assert_eq!(after.policy.on_deadline, OnDeadline::Expire, "it names an option");
-        assert_eq!(after.read(now, OpId(999)), (None, None));
+        assert_eq!(after.read(now, OpId(999)), None);
         assert!(!after.shows_answers(now));
     }
 }
 
 proptest! {
     #[test]
-    fn no_history_breaks_the_laws(first in requests(), steps in steps()) {
+    fn requests_obey_their_laws_for_any_history(first in requests(), steps in steps()) {
         let mut seen = Seen::default();
         seen.events.extend(first.outbox.iter().map(|it| (it.number, it.kind)));
         let (mut request, mut clock) = (first, CREATED);
@@ -242,7 +245,7 @@ proptest! {
             let now = clock + Duration::from_millis(skew);
             if let Some(next) = take(&request, step, now, &mut seen) {
                 check(&request, &next, step, now, &mut seen);
-                prop_assert!(is_known(&next, step, now), "done twice: {:?}", step);
+                prop_assert!(is_known(&next, step, now), "repeated: {:?}", step);
                 request = next;
             }
         }
@@ -253,9 +256,9 @@ proptest! {
         prop_assert!(!is_once || seen.readers.len() <= 1, "read by {:?}", seen.readers);
     }
 
-    /// Left alone, a request comes to rest: each time it is looked after when it is due.
+    /// A request comes to rest if the due step is taken whenever its timer fires.
     #[test]
-    fn whoever_follows_the_timer_leaves_nothing_undone(first in requests(), steps in steps()) {
+    fn request_comes_to_rest_if_its_timer_is_followed(first in requests(), steps in steps()) {
         let (mut request, mut clock) = (first, CREATED);
         for (wait, _, step) in steps {
             clock += Duration::from_millis(wait);
@@ -268,7 +271,7 @@ proptest! {
             let next = request
                 .time_out(NONE, clock, OpId(900))
                 .or_else(|| request.expire_result(clock))
-                .or_else(|| request.looked_for_deliveries(clock))
+                .or_else(|| request.searched_for_deliveries(clock))
                 .or_else(|| request.dispatched(&numbers, clock));
             prop_assert!(next.is_some(), "due, but there is nothing to do: {:?}", request);
             request = next.unwrap_or(request);

@@ -1,43 +1,44 @@
-//! Events that an account's own systems post, to be told to whoever wants to know.
+//! An event that does not come from a request: a client posted it, or a webhook was disabled.
 //!
 //! ```text
-//!   Waiting ── dispatched ──▶ Dispatched
+//!   waiting ─ dispatch creates deliveries ─▶ dispatched
 //! ```
+
+use jiff::Timestamp;
 
 use super::{
     BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver,
     webhook::DisableReason,
 };
-use jiff::Timestamp;
 
-/// An event that was posted.
+/// An event that does not come from a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Who this is.
+    /// Its identifier.
     pub id: EventId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// The operation that posted it.
+    /// The operation that created it.
     pub created_by: OpId,
-    /// What it was made from, if under an idempotency key.
+    /// The hash of the body, if the call had an idempotency key.
     pub body_hash: Option<BodyHash>,
-    /// When it was posted.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// The trace of the call that posted it, if it named one.
+    /// The trace of the call, if it named one.
     pub trace: Option<Trace>,
-    /// What kind of event it is.
+    /// Its type.
     pub event_type: EventType,
-    /// What it tells: the text of a JSON object, as it was posted.
+    /// Its data: the text of a JSON object, as it was posted.
     pub data: String,
-    /// The poster's own name for it.
+    /// The client's own name for it.
     pub external_reference_id: Option<String>,
-    /// The address of the API, for whoever fetches what does not fit into a callback.
+    /// The address of the API, for receivers that fetch what does not fit into a callback.
     pub base_url: String,
-    /// Whom to tell beside those who always want to know.
+    /// A receiver in addition to the webhooks that subscribe to its type.
     pub callback: Option<Receiver>,
-    /// The webhook that alone is told, if it is for one.
+    /// The only webhook that gets it, if it is for one.
     pub webhook: Option<WebhookId>,
-    /// What is to be done before it is told, if it tells of that.
+    /// The webhook that its dispatch disables before anything is sent.
     pub disables: Option<Disables>,
     /// Its deliveries exist.
     pub(crate) is_dispatched: bool,
@@ -66,7 +67,7 @@ pub struct NewEvent {
     pub event_type: EventType,
     /// Its data: the text of a JSON object.
     pub data: String,
-    /// The poster's own name for it.
+    /// The client's own name for it.
     pub external_reference_id: Option<String>,
     /// The address of the API, for receivers that fetch what does not fit into a callback.
     pub base_url: String,
@@ -74,14 +75,14 @@ pub struct NewEvent {
     pub callback: Option<Receiver>,
 }
 
-/// That a webhook is to be disabled, unless it has recovered since this was found out.
+/// A webhook to disable, unless it has recovered in the meantime.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disables {
-    /// Which.
+    /// The webhook.
     pub webhook: WebhookId,
     /// The reason.
-    pub why: DisableReason,
-    /// Since when it has failed.
+    pub reason: DisableReason,
+    /// The start of its failures. If it differs from the webhook's own, the webhook has recovered.
     pub failing_since: Timestamp,
 }
 
@@ -128,14 +129,14 @@ impl Event {
         self.due_at
     }
 
-    /// The event once there are deliveries of it; nothing if there were before.
+    /// The event after its deliveries were created, or `None` if they already existed.
     pub fn dispatched(&self) -> Option<Self> {
         let next =
             Self { is_dispatched: true, due_at: None, revision: self.revision + 1, ..self.clone() };
         (!self.is_dispatched).then_some(next)
     }
 
-    /// The event once somebody was sent to dispatch it, and need not be again until `until`.
+    /// The event after a hint to dispatch it was sent. The sweep skips it until `until`.
     #[must_use]
     pub fn hinted(&self, until: Timestamp) -> Self {
         Self { due_at: Some(until), revision: self.revision + 1, ..self.clone() }

@@ -1,28 +1,28 @@
-//! The laws of telling: what goes into the outbox, in what order, and what stays until it is told.
+//! The outbox: the events in it, their order, and the answers that stay until it is empty.
 
 use super::*;
-use crate::domain::id::NUMBER_MAX;
+use crate::domain::{id::NUMBER_MAX, request::outbox::OUTBOX_MAX};
 
 #[test]
-fn what_is_wanted_is_told_and_nothing_else() {
+fn outbox_gets_only_events_with_subscribers() {
     use RequestEvent::{RequestAnswered, RequestCancelled, RequestCreated, RequestFinished};
 
-    /// Made, answered and so finished; and made and cancelled.
+    /// Two requests: one is answered and so finished, and one is cancelled.
     #[track_caller]
     fn check(
         wanted: &[RequestEvent],
-        published: bool,
-        told: [&[RequestEvent]; 2],
+        is_published: bool,
+        events: [&[RequestEvent]; 2],
         called: [u32; 2],
     ) {
         let request = ask(1, |it| {
             it.policy.callback = Some(callback(wanted));
-            it.published = published;
+            it.is_published = is_published;
         });
         let finished = answered(request.clone(), &[(0, "yes")]);
-        let cancelled = request.cancel(NONE, at(1), OpId(5)).expect("taken").expect("news");
-        for ((request, told), called) in [finished, cancelled].iter().zip(told).zip(called) {
-            assert_eq!(kinds(request), told);
+        let cancelled = request.cancel(NONE, at(1), OpId(5)).expect("accepted").expect("a change");
+        for ((request, events), called) in [finished, cancelled].iter().zip(events).zip(called) {
+            assert_eq!(kinds(request), events);
             assert_eq!(request.callback_event.unwrap_or(0), called);
         }
     }
@@ -37,37 +37,37 @@ fn what_is_wanted_is_told_and_nothing_else() {
 }
 
 #[test]
-fn an_event_of_an_answer_tells_that_answer_and_no_other_tells_any() {
+fn only_the_event_of_an_answer_contains_that_answer() {
     let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(1, "yes"), (0, "no")]);
-    let told: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
+    let events: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
     let answer = |row, option| Some(RecordedAnswer { row, answer: chose(option) });
-    assert_eq!(told, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
+    assert_eq!(events, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
 }
 
 #[test]
-fn what_is_not_dispatched_is_still_due() {
+fn events_that_are_not_dispatched_stay_due() {
     let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(0, "yes")]);
-    let some = request.dispatched(&[1], at(5)).expect("news");
+    let some = request.dispatched(&[1], at(5)).expect("a change");
     assert_eq!((kinds(&some).as_slice(), some.due_at), {
         ([RequestEvent::RequestAnswered].as_slice(), Some(at(5)))
     });
     assert_eq!(some.dispatched(&[1], at(6)), None);
-    assert_eq!(some.dispatched(&[2], at(6)).expect("news").due_at, Some(at(OVERDUE_SECONDS)));
+    assert_eq!(some.dispatched(&[2], at(6)).expect("a change").due_at, Some(at(OVERDUE_SECONDS)));
 }
 
 #[test]
-fn answers_are_let_go_of_once_they_are_read_for_good_and_told() {
+fn answers_are_cleared_after_consumption_and_dispatch() {
     let request = ask(1, |it| {
         it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
         it.policy.read.mode = ReadMode::Once;
     });
     let finished = answered(request, &[(0, "yes")]);
     let row = finished.rows[0].clone().expect("recorded");
-    let (told, read) = finished.read(at(2), OpId(5));
-    let read = read.expect("taken");
-    assert_eq!(told, Some(ReadOutcome::Result { lease: None }));
+    let ResultRead { outcome, next } = finished.read(at(2), OpId(5)).expect("it has ended");
+    let read = next.expect("it was unread");
+    assert_eq!(outcome, ReadOutcome::Result { lease: None });
     assert_eq!(read.rows, [Some(row.clone())]);
     assert_eq!(read.due_at, Some(at(2)));
 
@@ -77,14 +77,16 @@ fn answers_are_let_go_of_once_they_are_read_for_good_and_told() {
 }
 
 #[test]
-fn an_answer_waits_while_too_much_is_untold() {
+fn answer_is_refused_while_the_outbox_is_full() {
     let mut request = ask(1, |it| {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     for op in 0..OUTBOX_MAX as u64 {
-        request =
-            request.answer(0, &chose("yes"), NONE, at(1), OpId(op)).expect("taken").expect("news");
+        request = request
+            .answer(0, &chose("yes"), NONE, at(1), OpId(op))
+            .expect("accepted")
+            .expect("a change");
     }
     let once_more = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(99));
     assert_eq!(once_more(&request), Err(Refusal::TooBusy));
@@ -92,13 +94,13 @@ fn an_answer_waits_while_too_much_is_untold() {
 }
 
 #[test]
-fn the_end_has_a_number_left_however_many_answers_are_told() {
+fn end_has_a_number_left_after_a_million_answers() {
     let mut request = ask(1, |it| {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback =
             Some(callback(&[RequestEvent::RequestAnswered, RequestEvent::RequestFinished]));
     });
-    // As after a million changes of mind.
+    // As after a million changed answers.
     request.n_events = NUMBER_MAX - 3;
     let mut ids = vec![request.id.event(request.n_events)];
     for op in 0..6 {
@@ -113,14 +115,14 @@ fn the_end_has_a_number_left_however_many_answers_are_told() {
 }
 
 #[test]
-fn an_answer_that_another_overtook_knows_itself_and_is_not_told_twice() {
+fn overtaken_answer_recognizes_its_write_and_adds_no_event() {
     let request = ask(1, |it| {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     let answer = |request: &Request, option, op| request.answer(0, &chose(option), NONE, at(1), op);
-    let first = answer(&request, "yes", OpId(1)).expect("taken").expect("news");
-    let second = answer(&first, "no", OpId(2)).expect("taken").expect("news");
+    let first = answer(&request, "yes", OpId(1)).expect("accepted").expect("a change");
+    let second = answer(&first, "no", OpId(2)).expect("accepted").expect("a change");
     assert_eq!(answer(&second, "yes", OpId(1)), Ok(None));
     assert_eq!(second.outbox.len(), 2);
 }

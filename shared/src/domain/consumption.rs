@@ -1,11 +1,11 @@
-//! Who may read a result, and how often.
+//! Readers fetch the result of a request: any number of times, once, or under a lease.
 //!
 //! ```text
-//!            repeat: stays readable
-//!   Unread ─ once ──────────────────────▶ Consumed
-//!      │  ─ lease ─▶ Leased ─ ack ──────▶ Consumed
-//!      │               └─ not acknowledged in time: as unread
-//!      └─ not read within its time ─────▶ Expired
+//!   Unread ─ mode repeat ──────▶ Read, and stays readable
+//!      │ ├── mode once ────────▶ Consumed
+//!      │ └── mode lease ─▶ Leased ─ acknowledged ─▶ Consumed
+//!      │                     └─ not acknowledged in time: the next reader may take it
+//!      └─ not read within its time to live ─▶ Expired
 //! ```
 
 use std::time::Duration;
@@ -14,139 +14,162 @@ use jiff::Timestamp;
 
 use super::OpId;
 
-/// Shortest time that a result can be kept for reading.
+/// Shortest time to live of a result.
 pub const TTL_SECONDS_MIN: u32 = 60;
-/// Longest time that a result can be kept for reading: a year.
+/// Longest time to live of a result: a year.
 pub const TTL_SECONDS_MAX: u32 = 31_536_000;
 /// Shortest lease of a result.
 pub const LEASE_SECONDS_MIN: u32 = 5;
 /// Longest lease of a result.
 pub const LEASE_SECONDS_MAX: u32 = 900;
-/// The lease of a result, unless another is asked for.
+/// Default lease of a result.
 pub const LEASE_SECONDS: u32 = 60;
 
-/// How a result may be read.
+/// The rules for reading a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadPolicy {
-    /// How often.
+    /// The number of reads.
     pub mode: ReadMode,
-    /// How long after the end it waits to be read.
+    /// The time to live of an unread result, from the end of the request.
     pub ttl_seconds: Option<u32>,
 }
 
-/// How often a result may be read.
+/// The number of reads that a result allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadMode {
-    /// Any number of times.
+    /// Any number.
     Repeat,
-    /// Once, by one reader.
+    /// One read, by one reader.
     Once,
-    /// Until a reader acknowledges it, by one reader at a time.
+    /// One reader at a time, until one acknowledges it.
     Lease {
-        /// For how long a reader has it.
+        /// The length of a lease.
         seconds: u32,
     },
 }
 
-/// What has become of a result.
+/// The reads of a result so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consumption {
-    /// Nobody has read it.
+    /// It has not been read.
     Unread,
     /// It has been read, and stays readable.
     Read,
     /// A reader has it.
     Leased {
-        /// The read that took it; its receipt.
+        /// The read that took it. It is also the receipt.
         op: OpId,
-        /// When others may have it.
+        /// The end of the lease.
         until: Timestamp,
     },
-    /// It was read for good.
+    /// It has been read, and is no longer readable.
     Consumed {
         /// The read that took it.
         op: OpId,
     },
-    /// Nobody read it in time.
+    /// It was not read in time.
     Expired,
 }
 
-/// What a reader is told.
+/// The answer to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// Here is the result.
+    /// The result.
     Result {
-        /// Acknowledge it with this, by this time.
-        lease: Option<(OpId, Timestamp)>,
+        /// The lease to acknowledge, in mode `lease`.
+        lease: Option<ResultLease>,
     },
-    /// Another reader has it until then.
+    /// Another reader has it until this time.
     LeasedUntil(Timestamp),
-    /// It was read before.
+    /// It has been read before.
     AlreadyRead,
     /// It was not read in time.
     Expired,
 }
 
-/// The receipt is not that of the read that has, or had, the result.
+/// A reader's lease of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultLease {
+    /// The receipt that acknowledges it.
+    pub receipt: OpId,
+    /// The end of the lease.
+    pub until: Timestamp,
+}
+
+/// One read of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The answer to the reader.
+    pub outcome: ReadOutcome,
+    /// The consumption after the read.
+    pub next: Consumption,
+}
+
+/// The receipt belongs to no read that has, or had, the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownReceipt;
 
 impl ReadPolicy {
-    /// Until when a result that came to be at `finished_at` waits to be read.
+    /// The time at which a result from `finished_at` expires, if it is unread.
     pub fn expires_at(self, finished_at: Timestamp) -> Option<Timestamp> {
         self.ttl_seconds.map(|it| finished_at + Duration::from_secs(it.into()))
     }
 
-    /// Whether only `/result` shows what was answered.
+    /// Only `/result` shows the answers.
     pub fn is_private(self) -> bool {
         self.mode != ReadMode::Repeat
     }
 }
 
 impl Consumption {
-    /// What `op` is told when it reads at `now`, and what that makes of the reading.
+    /// A read by `op`.
     pub fn read(
         self,
         policy: ReadPolicy,
         finished_at: Timestamp,
         now: Timestamp,
         op: OpId,
-    ) -> (Self, ReadOutcome) {
+    ) -> Read {
+        let unchanged = |outcome| Read { outcome, next: self };
         match self {
             Self::Leased { op: holder, until } if holder == op => {
-                return (self, ReadOutcome::Result { lease: Some((op, until)) });
+                return unchanged(ReadOutcome::leased(op, until));
             }
             Self::Consumed { op: reader } if reader == op && policy.mode == ReadMode::Once => {
-                return (self, ReadOutcome::Result { lease: None });
+                return unchanged(ReadOutcome::Result { lease: None });
             }
-            Self::Consumed { .. } => return (self, ReadOutcome::AlreadyRead),
-            Self::Expired => return (self, ReadOutcome::Expired),
+            Self::Consumed { .. } => return unchanged(ReadOutcome::AlreadyRead),
+            Self::Expired => return unchanged(ReadOutcome::Expired),
             Self::Leased { until, .. } if now < until => {
-                return (self, ReadOutcome::LeasedUntil(until));
+                return unchanged(ReadOutcome::LeasedUntil(until));
             }
-            Self::Read => return (self, ReadOutcome::Result { lease: None }),
+            Self::Read => return unchanged(ReadOutcome::Result { lease: None }),
             Self::Unread | Self::Leased { .. } => (),
         }
         if self.is_expired(policy, finished_at, now) {
-            // The sweep lets go of it, when it is over by every clock.
-            return (self, ReadOutcome::Expired);
+            // The sweep deletes it after the guard band, when it is expired by every clock.
+            return unchanged(ReadOutcome::Expired);
         }
         match policy.mode {
-            // A mark is worth a write only where it stops the time.
+            // A read is worth a write only if it keeps the result from expiring.
             ReadMode::Repeat if policy.ttl_seconds.is_none() => {
-                (self, ReadOutcome::Result { lease: None })
+                unchanged(ReadOutcome::Result { lease: None })
             }
-            ReadMode::Repeat => (Self::Read, ReadOutcome::Result { lease: None }),
-            ReadMode::Once => (Self::Consumed { op }, ReadOutcome::Result { lease: None }),
+            ReadMode::Repeat => {
+                Read { outcome: ReadOutcome::Result { lease: None }, next: Self::Read }
+            }
+            ReadMode::Once => {
+                Read { outcome: ReadOutcome::Result { lease: None }, next: Self::Consumed { op } }
+            }
             ReadMode::Lease { seconds } => {
                 let until = now + Duration::from_secs(seconds.into());
-                (Self::Leased { op, until }, ReadOutcome::Result { lease: Some((op, until)) })
+                Read { outcome: ReadOutcome::leased(op, until), next: Self::Leased { op, until } }
             }
         }
     }
 
-    /// The reading once `receipt` is acknowledged. A late acknowledgement counts, unless another
-    /// reader took the result meanwhile.
+    /// The consumption after `receipt` was acknowledged. A late acknowledgement counts, unless
+    /// another reader has taken the result.
     pub fn acknowledge(self, receipt: OpId) -> Result<Self, UnknownReceipt> {
         match self {
             Self::Leased { op, .. } | Self::Consumed { op } if op == receipt => {
@@ -160,7 +183,7 @@ impl Consumption {
         }
     }
 
-    /// Whether the time to read has passed, and nobody has, or is reading.
+    /// The time to live has passed, and no reader has it or has had it.
     pub fn is_expired(self, policy: ReadPolicy, finished_at: Timestamp, now: Timestamp) -> bool {
         let over = policy.expires_at(finished_at).is_some_and(|it| it <= now);
         match self {
@@ -171,7 +194,7 @@ impl Consumption {
         }
     }
 
-    /// When somebody must look whether it has expired.
+    /// The first time at which it can have expired.
     pub fn timer(self, policy: ReadPolicy, finished_at: Timestamp) -> Option<Timestamp> {
         let expires_at = policy.expires_at(finished_at)?;
         match self {
@@ -181,9 +204,15 @@ impl Consumption {
         }
     }
 
-    /// Whether the content is of no more use to any reader.
+    /// No reader can get the content any more.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Consumed { .. } | Self::Expired)
+    }
+}
+
+impl ReadOutcome {
+    fn leased(receipt: OpId, until: Timestamp) -> Self {
+        Self::Result { lease: Some(ResultLease { receipt, until }) }
     }
 }
 
@@ -195,6 +224,7 @@ mod tests {
 
     const ME: OpId = OpId(1);
     const OTHER: OpId = OpId(2);
+    const RESULT: ReadOutcome = ReadOutcome::Result { lease: None };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("in range")
@@ -205,46 +235,49 @@ mod tests {
     }
 
     #[test]
-    fn once_is_for_one_reader_even_if_the_write_is_repeated() {
+    fn once_gives_one_reader_the_result_even_on_a_repeated_write() {
         let once = policy(ReadMode::Once, None);
-        let (reading, told) = Consumption::Unread.read(once, at(0), at(1), ME);
-        assert_eq!(told, ReadOutcome::Result { lease: None });
-        assert_eq!(reading.read(once, at(0), at(1), ME).1, ReadOutcome::Result { lease: None });
-        assert_eq!(reading.read(once, at(0), at(1), OTHER).1, ReadOutcome::AlreadyRead);
+        let read = Consumption::Unread.read(once, at(0), at(1), ME);
+        assert_eq!(read.outcome, RESULT);
+        let again = |op| read.next.read(once, at(0), at(1), op).outcome;
+        assert_eq!([again(ME), again(OTHER)], [RESULT, ReadOutcome::AlreadyRead]);
     }
 
     #[test]
-    fn a_lease_goes_round_until_it_is_acknowledged() {
+    fn leased_result_passes_on_until_it_is_acknowledged() {
         let lease = policy(ReadMode::Lease { seconds: 5 }, None);
-        let (mine, told) = Consumption::Unread.read(lease, at(0), at(0), ME);
-        assert_eq!(told, ReadOutcome::Result { lease: Some((ME, at(5))) });
-        assert_eq!(mine.read(lease, at(0), at(4), OTHER).1, ReadOutcome::LeasedUntil(at(5)));
+        let Read { outcome, next: mine } = Consumption::Unread.read(lease, at(0), at(0), ME);
+        assert_eq!(outcome, ReadOutcome::leased(ME, at(5)));
+        let early = mine.read(lease, at(0), at(4), OTHER).outcome;
+        assert_eq!(early, ReadOutcome::LeasedUntil(at(5)));
 
         assert_eq!(mine.acknowledge(OTHER), Err(UnknownReceipt));
         let consumed = mine.acknowledge(ME).expect("my receipt");
         assert_eq!(consumed.acknowledge(ME), Ok(consumed));
-        assert_eq!(consumed.read(lease, at(0), at(9), OTHER).1, ReadOutcome::AlreadyRead);
+        let late = consumed.read(lease, at(0), at(9), OTHER).outcome;
+        assert_eq!(late, ReadOutcome::AlreadyRead);
 
-        let (theirs, told) = mine.read(lease, at(0), at(5), OTHER);
-        assert_eq!(told, ReadOutcome::Result { lease: Some((OTHER, at(10))) });
+        let Read { outcome, next: theirs } = mine.read(lease, at(0), at(5), OTHER);
+        assert_eq!(outcome, ReadOutcome::leased(OTHER, at(10)));
         assert_eq!(theirs.acknowledge(ME), Err(UnknownReceipt));
     }
 
     #[test]
-    fn a_result_that_nobody_reads_expires_and_one_that_was_read_does_not() {
+    fn unread_result_expires_and_read_result_does_not() {
         let repeat = policy(ReadMode::Repeat, Some(60));
-        assert_eq!(Consumption::Unread.read(repeat, at(0), at(60), ME).1, ReadOutcome::Expired);
-        let (read, _) = Consumption::Unread.read(repeat, at(0), at(59), ME);
-        assert_eq!(read.read(repeat, at(0), at(600), ME).1, ReadOutcome::Result { lease: None });
+        let read_at = |second| Consumption::Unread.read(repeat, at(0), at(second), ME);
+        assert_eq!(read_at(60).outcome, ReadOutcome::Expired);
+        let read = read_at(59).next;
+        assert_eq!(read.read(repeat, at(0), at(600), ME).outcome, RESULT);
         assert_eq!(read.timer(repeat, at(0)), None);
         assert_eq!(Consumption::Unread.timer(repeat, at(0)), Some(at(60)));
     }
 
-    /// What has been seen of a result.
+    /// The reads of a result so far, as the test sees them.
     #[derive(Default)]
     struct Seen {
         readers: Vec<OpId>,
-        lease: Option<(OpId, Timestamp)>,
+        lease: Option<ResultLease>,
         is_acknowledged: bool,
         expired_at: Option<Timestamp>,
     }
@@ -256,52 +289,53 @@ mod tests {
     }
 
     proptest! {
-        /// Readers come in any order, by clocks that are up to 2 s apart.
+        /// Readers come in any order. Their clocks differ by up to 2 s.
         #[test]
-        fn no_readers_break_the_laws(
+        fn results_obey_their_laws_for_any_sequence_of_reads(
             policy in policies(),
             steps in prop::collection::vec(
                 (0_u64..20_000, 0_u64..2_000, 0_u64..4, any::<bool>()), 1..40,
             ),
         ) {
-            let (mut reading, mut seen, mut clock) = (Consumption::Unread, Seen::default(), at(0));
+            let (mut result, mut seen, mut clock) = (Consumption::Unread, Seen::default(), at(0));
             for (wait, skew, op, acknowledges) in steps {
                 clock += Duration::from_millis(wait);
                 let (now, op) = (clock + Duration::from_millis(skew), OpId(op));
                 if acknowledges {
-                    let holder = seen.lease.map(|it| it.0);
+                    let holder = seen.lease.map(|it| it.receipt);
                     let is_mine = holder == Some(op);
-                    if let Ok(next) = reading.acknowledge(op) {
-                        prop_assert!(is_mine || policy.mode == ReadMode::Once, "not theirs");
+                    if let Ok(next) = result.acknowledge(op) {
+                        prop_assert!(is_mine || policy.mode == ReadMode::Once, "the receipt belongs to another reader");
                         prop_assert_eq!(next.acknowledge(op), Ok(next));
                         prop_assert!(next.is_over());
                         seen.is_acknowledged |= is_mine;
-                        reading = next;
+                        result = next;
                     } else {
-                        prop_assert!(!is_mine, "the last holder's receipt counts");
+                        prop_assert!(!is_mine, "the receipt of the last reader counts");
                     }
                     continue;
                 }
-                let (next, told) = reading.read(policy, at(0), now, op);
-                prop_assert_eq!(next.read(policy, at(0), now, op), (next, told), "asked again");
-                prop_assert!(!reading.is_over() || next == reading, "it came back");
-                match told {
+                let read = result.read(policy, at(0), now, op);
+                let again = read.next.read(policy, at(0), now, op);
+                prop_assert_eq!(again, read, "the same read, repeated");
+                prop_assert!(!result.is_over() || read.next == result, "it came back");
+                match read.outcome {
                     ReadOutcome::Result { lease } => {
                         prop_assert!(!seen.is_acknowledged, "it came back");
                         let is_back = seen.expired_at.is_some_and(|it| it <= now);
-                        let is_held = seen.lease.is_some_and(|(holder, _)| holder == op);
+                        let is_held = seen.lease.is_some_and(|it| it.receipt == op);
                         prop_assert!(!is_back || is_held, "it was expired");
-                        let other = seen.lease.filter(|(holder, _)| *holder != op);
-                        prop_assert!(other.is_none_or(|(_, until)| until <= now), "two hold it");
+                        let other = seen.lease.filter(|it| it.receipt != op);
+                        prop_assert!(other.is_none_or(|it| it.until <= now), "two readers have it");
                         let is_leased = matches!(policy.mode, ReadMode::Lease { .. });
                         prop_assert_eq!(lease.is_some(), is_leased);
-                        prop_assert!(lease.is_none_or(|(holder, _)| holder == op));
+                        prop_assert!(lease.is_none_or(|it| it.receipt == op));
                         seen.lease = lease;
                         seen.readers.push(op);
                     }
                     ReadOutcome::LeasedUntil(until) => {
                         prop_assert!(now < until);
-                        prop_assert_eq!(seen.lease.map(|it| it.1), Some(until));
+                        prop_assert_eq!(seen.lease.map(|it| it.until), Some(until));
                     }
                     ReadOutcome::AlreadyRead => prop_assert!(!seen.readers.is_empty()),
                     ReadOutcome::Expired => {
@@ -310,25 +344,25 @@ mod tests {
                         seen.expired_at.get_or_insert(now);
                     }
                 }
-                reading = next;
+                result = read.next;
             }
             seen.readers.dedup();
             prop_assert!(policy.mode != ReadMode::Once || seen.readers.len() <= 1);
         }
 
-        /// The timer rings at the first instant at which there is something to let go of.
+        /// The timer fires at the first instant at which the result has expired.
         #[test]
-        fn the_timer_says_when_a_result_expires(
+        fn timer_is_the_time_of_expiry(
             policy in policies(),
             read_at in prop::option::of(50_i64..60),
             later in 50_i64..70,
         ) {
-            let reading = read_at.map_or(Consumption::Unread, |it| {
-                Consumption::Unread.read(policy, at(0), at(it), ME).0
+            let result = read_at.map_or(Consumption::Unread, |it| {
+                Consumption::Unread.read(policy, at(0), at(it), ME).next
             });
-            let timer = reading.timer(policy, at(0));
+            let timer = result.timer(policy, at(0));
             let now = at(later);
-            let is_expired = reading.is_expired(policy, at(0), now);
+            let is_expired = result.is_expired(policy, at(0), now);
             prop_assert_eq!(is_expired, timer.is_some_and(|it| it <= now));
         }
     }

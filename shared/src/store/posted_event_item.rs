@@ -1,4 +1,4 @@
-//! How posted events are spelled in the table.
+//! The encoding of posted events.
 
 use super::{
     item::{DecodeError, Encoded, Item, Layout, Reader},
@@ -6,14 +6,14 @@ use super::{
     receiver_item::ReceiverItem,
     webhook_item,
 };
-use crate::domain::{BodyHash, Event, EventType, OpId, Trace, WebhookId, posted::Disables};
+use crate::domain::{BodyHash, Event, EventType, OpId, Trace, WebhookId, posted_event::Disables};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 struct DisablesItem {
     webhook: String,
-    why: webhook_item::WhyItem,
+    reason: webhook_item::DisableReasonItem,
     failing_since: i64,
 }
 
@@ -36,7 +36,7 @@ impl Item for Event {
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .text("trace", self.trace.map(Trace::to_text))
-            .text("event_kind", self.event_type.to_string())
+            .text("event_type", self.event_type.to_string())
             .text("data", self.data.clone())
             .text("reference", self.external_reference_id.clone())
             .text("base_url", self.base_url.clone())
@@ -51,7 +51,7 @@ impl Item for Event {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
             .flag("dispatched", self.is_dispatched)
-            // It works again: only errors in a row set an item aside.
+            // Only errors in a row count.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
             .ttl(self.is_dispatched.then(|| self.created_at + layout.retention))
@@ -67,8 +67,8 @@ impl Item for Event {
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
             trace: item.optional_parsed("trace")?,
-            event_type: EventType::parse(&item.text("event_kind")?)
-                .ok_or(DecodeError::of("event_kind"))?,
+            event_type: EventType::parse(&item.text("event_type")?)
+                .ok_or(DecodeError::of("event_type"))?,
             data: item.text("data")?,
             external_reference_id: item.optional_text("reference")?,
             base_url: item.text("base_url")?,
@@ -89,7 +89,7 @@ impl From<&Disables> for DisablesItem {
     fn from(disables: &Disables) -> Self {
         Self {
             webhook: disables.webhook.to_string(),
-            why: disables.why.into(),
+            reason: disables.reason.into(),
             failing_since: disables.failing_since.as_millisecond(),
         }
     }
@@ -102,7 +102,7 @@ impl TryFrom<DisablesItem> for Disables {
         let wrong = || DecodeError::of("disables");
         Ok(Self {
             webhook: WebhookId::parse(&item.webhook).ok_or_else(wrong)?,
-            why: item.why.into(),
+            reason: item.reason.into(),
             failing_since: Timestamp::from_millisecond(item.failing_since).map_err(|_| wrong())?,
         })
     }

@@ -1,0 +1,120 @@
+//! Form fields, and the values that fit them.
+
+use super::{Choice, is_forbidden_character};
+
+/// A form field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The key of its value in an answer.
+    pub key: String,
+    /// The text that people see.
+    pub label: String,
+    /// Answers without a value are refused.
+    pub is_required: bool,
+    /// The values that it takes.
+    pub kind: FieldKind,
+    /// The value of an answer that leaves it out.
+    pub default: Option<FieldValue>,
+}
+
+/// The values that a field takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldKind {
+    /// One line of text.
+    Text {
+        /// Most characters.
+        max_length: Option<u32>,
+    },
+    /// Several lines of text.
+    Textarea {
+        /// Most characters.
+        max_length: Option<u32>,
+    },
+    /// A number.
+    Number {
+        /// The smallest.
+        min: Option<f64>,
+        /// The largest.
+        max: Option<f64>,
+    },
+    /// One of several choices.
+    Select {
+        /// The choices.
+        choices: Vec<Choice>,
+    },
+    /// Yes or no. A required toggle must be yes, like terms that must be accepted.
+    Toggle,
+}
+
+/// The value of a field in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldValue {
+    /// Of a text, a textarea or a select.
+    Text(String),
+    /// Of a number.
+    Number(f64),
+    /// Of a toggle.
+    Toggle(bool),
+}
+
+impl Field {
+    /// The value in the form in which it is recorded, or its fault.
+    pub fn fit(&self, given: Option<FieldValue>) -> Result<Option<FieldValue>, String> {
+        // The default is for a field that was left out. A field that was emptied stays empty.
+        let given = given.or_else(|| self.default.clone());
+        let Some(value) = given.filter(|it| *it != FieldValue::Text(String::new())) else {
+            return match (&self.kind, self.is_required) {
+                (FieldKind::Toggle, false) => Ok(Some(FieldValue::Toggle(false))),
+                (_, true) => Err("is required".to_owned()),
+                (_, false) => Ok(None),
+            };
+        };
+        self.check(&value)?;
+        Ok(Some(value))
+    }
+
+    /// Checks a value that is there.
+    fn check(&self, value: &FieldValue) -> Result<(), String> {
+        match (&self.kind, value) {
+            (_, FieldValue::Text(text)) if text.chars().any(is_forbidden_character) => {
+                Err("must not contain control characters".to_owned())
+            }
+            (
+                FieldKind::Text { max_length: Some(max) }
+                | FieldKind::Textarea { max_length: Some(max) },
+                FieldValue::Text(text),
+            ) if text.chars().count() > *max as usize => {
+                let n_chars = text.chars().count();
+                Err(format!("must be at most {max} characters (got {n_chars})"))
+            }
+            (FieldKind::Text { .. }, FieldValue::Text(text)) if text.contains(['\n', '\r']) => {
+                Err("must be one line".to_owned())
+            }
+            (FieldKind::Text { .. } | FieldKind::Textarea { .. }, FieldValue::Text(_)) => Ok(()),
+            (FieldKind::Number { min, max }, FieldValue::Number(number)) => match (min, max) {
+                (Some(min), _) if number < min => Err(format!("must be at least {min}")),
+                (_, Some(max)) if number > max => Err(format!("must be at most {max}")),
+                _ if !number.is_finite() => Err("must be a number".to_owned()),
+                _ => Ok(()),
+            },
+            (FieldKind::Select { choices }, FieldValue::Text(text)) => {
+                let is_choice = choices.iter().any(|it| it.value == *text);
+                if is_choice { Ok(()) } else { Err("is not one of the choices".to_owned()) }
+            }
+            (FieldKind::Toggle, FieldValue::Toggle(false)) if self.is_required => {
+                Err("must be accepted".to_owned())
+            }
+            (FieldKind::Toggle, FieldValue::Toggle(_)) => Ok(()),
+            (FieldKind::Number { .. }, FieldValue::Text(_) | FieldValue::Toggle(_)) => {
+                Err("must be a number".to_owned())
+            }
+            (FieldKind::Toggle, FieldValue::Text(_) | FieldValue::Number(_)) => {
+                Err("must be true or false".to_owned())
+            }
+            (
+                FieldKind::Text { .. } | FieldKind::Textarea { .. } | FieldKind::Select { .. },
+                FieldValue::Number(_) | FieldValue::Toggle(_),
+            ) => Err("must be text".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A request ends: by its deadline, by its sender, or by an answer (see [`answer`](super::answer)).
+
+use jiff::Timestamp;
+
+use super::{AnswerMode, CLOCK_GUARD, OnDeadline, Refusal, Request, RequestState};
+use crate::domain::{
+    OpId, RequestEvent, Subscriptions, consumption::Consumption, quorum::QuorumVerdict,
+};
+
+/// The end of a request, and the reads of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestEnd {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The option that decided, if one did.
+    pub decision: Option<String>,
+    /// The party that decided.
+    pub decided_by: DecidedBy,
+    /// The time of the end. For a time-out this is the deadline, however late it was noticed.
+    pub at: Timestamp,
+    /// The operation that ended it.
+    pub op: OpId,
+    /// The reads of its result.
+    pub consumption: Consumption,
+}
+
+/// The outcome of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The quorum was met.
+    Completed,
+    /// The quorum can no longer be met.
+    NotMet,
+    /// A recipient chose a veto.
+    Vetoed,
+    /// The deadline passed.
+    TimedOut,
+    /// The deadline passed, and the default decided.
+    Defaulted,
+    /// The sender cancelled it.
+    Cancelled,
+}
+
+/// The party that decided a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// The recipients.
+    Recipients,
+    /// The sender's rule for the deadline.
+    DeadlinePolicy,
+    /// The sender.
+    Sender,
+}
+
+impl Request {
+    /// The operation `op` ended it.
+    pub fn was_ended_by(&self, op: OpId) -> bool {
+        matches!(&self.state, RequestState::Ended(end) if end.op == op)
+    }
+
+    /// It is pending, and the deadline and the guard band have passed.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.state == RequestState::Pending && self.deadline + CLOCK_GUARD <= now
+    }
+
+    /// The request after its time-out, or `None` if it is not overdue.
+    pub fn time_out(&self, subscriptions: Subscriptions, now: Timestamp, op: OpId) -> Option<Self> {
+        if !self.is_overdue(now) {
+            return None;
+        }
+        let mut next = self.next();
+        let verdict = match self.policy.mode {
+            AnswerMode::OnTimeout => self.verdict(),
+            AnswerMode::OnUserAction => QuorumVerdict::Open,
+        };
+        let (outcome, decision, decided_by) = match verdict {
+            QuorumVerdict::Met(decision) => (Outcome::Completed, decision, DecidedBy::Recipients),
+            QuorumVerdict::Unreachable(decision) => {
+                (Outcome::NotMet, decision, DecidedBy::Recipients)
+            }
+            QuorumVerdict::Vetoed(veto) => (Outcome::Vetoed, Some(veto), DecidedBy::Recipients),
+            QuorumVerdict::Open => match &self.policy.on_deadline {
+                OnDeadline::Expire => (Outcome::TimedOut, None, DecidedBy::DeadlinePolicy),
+                OnDeadline::Default(option) => {
+                    (Outcome::Defaulted, Some(option.clone()), DecidedBy::DeadlinePolicy)
+                }
+            },
+        };
+        let end = RequestEnd::new(outcome, decision, decided_by, self.deadline, op);
+        next.end(end, subscriptions);
+        next.set_timer(now);
+        Some(next)
+    }
+
+    /// The request after its sender has cancelled it.
+    pub fn cancel(
+        &self,
+        subscriptions: Subscriptions,
+        now: Timestamp,
+        op: OpId,
+    ) -> Result<Option<Self>, Refusal> {
+        match &self.state {
+            RequestState::Erased { .. } => return Err(Refusal::Erased),
+            RequestState::Ended(end) if end.op == op => return Ok(None),
+            RequestState::Ended(_) => return Err(Refusal::AlreadyFinished),
+            RequestState::Pending => (),
+        }
+        let mut next = self.next();
+        let end = RequestEnd::new(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        next.end(end, subscriptions);
+        next.set_timer(now);
+        Ok(Some(next))
+    }
+
+    /// It ended at its deadline, so rows without an answer count as expired.
+    pub fn ended_by_time(&self) -> bool {
+        match &self.state {
+            RequestState::Ended(end) => {
+                matches!(end.outcome, Outcome::TimedOut | Outcome::Defaulted)
+                    || self.policy.mode == AnswerMode::OnTimeout
+                        && end.outcome != Outcome::Cancelled
+            }
+            RequestState::Pending | RequestState::Erased { .. } => false,
+        }
+    }
+
+    /// Ends it, and emits the event of its end.
+    pub(super) fn end(&mut self, end: RequestEnd, subscriptions: Subscriptions) {
+        let (outcome, at) = (end.outcome, end.at);
+        self.state = RequestState::Ended(end);
+        let kind = match outcome {
+            Outcome::Cancelled => RequestEvent::RequestCancelled,
+            Outcome::Completed
+            | Outcome::NotMet
+            | Outcome::Vetoed
+            | Outcome::TimedOut
+            | Outcome::Defaulted => RequestEvent::RequestFinished,
+        };
+        self.emit(kind, at, None, subscriptions);
+    }
+}
+
+impl RequestEnd {
+    /// An end whose result has not been read.
+    pub(super) fn new(
+        outcome: Outcome,
+        decision: Option<String>,
+        decided_by: DecidedBy,
+        at: Timestamp,
+        op: OpId,
+    ) -> Self {
+        Self { outcome, decision, decided_by, at, op, consumption: Consumption::Unread }
+    }
+}
