@@ -265,7 +265,7 @@ def ask_answer_and_poll(sam, stack, base_url):
     [delivery] = listed["data"]
     found = {it: delivery[it] for it in ("request_id", "status", "attempts", "failures")}
     check("created a delivery", found, {"request_id": asked["id"], "status": "pending", "attempts": 1, "failures": 1})
-    _, listed = call("GET", f"{base_url}/v1/conversations?delivery_id={delivery['id']}", None, key)
+    _, listed = call("GET", f"{base_url}/v1/attempts?delivery_id={delivery['id']}", None, key)
     [attempt] = listed["data"]
     check("signed the callback", attempt["request"]["headers"]["webhook-signature"].startswith("v1,"), True)
     check("did not post it to this machine", attempt["error"]["kind"], "blocked_address")

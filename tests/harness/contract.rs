@@ -16,7 +16,9 @@
 mod document;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
+    io::Read as _,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
@@ -24,9 +26,13 @@ use answerback::api::http::read_json;
 use anyhow::{Context as _, bail, ensure};
 use axum::{
     extract::Query,
-    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, Method, StatusCode, Uri,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+    },
 };
 use document::{Document, Part};
+use flate2::read::GzDecoder;
 use jsonschema::{Registry, Validator};
 use serde_json::{Map, Value, json};
 
@@ -158,7 +164,8 @@ impl Contract {
             return Ok(());
         }
         let media_type = media_type(exchange.response_headers).unwrap_or_default();
-        self.check_body(&content, &media_type, body).context("the answer's body")
+        let body = decoded(exchange)?;
+        self.check_body(&content, &media_type, &body).context("the answer's body")
     }
 
     fn check_request_body(
@@ -262,6 +269,19 @@ impl Contract {
         let validator = Arc::new(validator);
         validators.insert(pointer.to_owned(), Arc::clone(&validator));
         Ok(validator)
+    }
+}
+
+/// The body of the answer without its content encoding.
+fn decoded<'a>(exchange: &Exchange<'a>) -> anyhow::Result<Cow<'a, [u8]>> {
+    match exchange.response_headers.get(CONTENT_ENCODING) {
+        None => Ok(Cow::Borrowed(exchange.response_body)),
+        Some(encoding) => {
+            ensure!(encoding == "gzip", "the content encoding {encoding:?} is not known");
+            let mut body = Vec::new();
+            GzDecoder::new(exchange.response_body).read_to_end(&mut body).context("no gzip")?;
+            Ok(Cow::Owned(body))
+        }
     }
 }
 

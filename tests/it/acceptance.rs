@@ -79,7 +79,11 @@ fn timed<'a>(header: &'a str, names: &[&str]) -> Option<(i64, Vec<&'a str>)> {
 
 /// Makes a webhook, and gives its secret.
 async fn webhook(world: &World, webhook: Value) -> String {
-    let answer = world.call(Method::POST, "/v1/webhooks", webhook).await;
+    webhook_at(world, "/v1/webhooks", webhook).await
+}
+
+async fn webhook_at(world: &World, path: &str, webhook: Value) -> String {
+    let answer = world.call(Method::POST, path, webhook).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
     text(&answer.json()["secret"]).to_owned()
 }

@@ -174,10 +174,10 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
     let path = path_of(&request);
     let shown = world.call(Method::GET, &path, Value::Null).await.json();
     let delivery = shown["callback"]["delivery_id"].as_str().expect("it was dispatched").to_owned();
-    let attempts = format!("/v1/conversations?delivery_id={delivery}");
+    let attempts = format!("/v1/attempts?delivery_id={delivery}");
     let attempts = world.call(Method::GET, &attempts, Value::Null).await.json();
     let attempt = attempts["data"][0]["id"].as_str().expect("it was attempted").to_owned();
-    let hook = json!({ "id": "orders", "endpoint_url": "https://hooks.example.com/" });
+    let hook = json!({ "id": "orders", "url": "https://hooks.example.com/" });
     world.call(Method::POST, "/v1/webhooks", hook).await;
     let zeros = |id: &str| format!("{}{}", &id[..4], "0".repeat(26));
 
@@ -191,11 +191,11 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
             let id = match &place {
                 it if it.starts_with("/v1/webhooks") => "orders",
                 it if it.starts_with("/v1/deliveries") => &*delivery,
-                it if it.starts_with("/v1/conversations") => &attempt,
+                it if it.starts_with("/v1/attempts") => &attempt,
                 _ => request["id"].as_str().expect("an id"),
             };
             let (here, there, junk) = match place.as_str() {
-                "/v1/conversations" => {
+                "/v1/attempts" => {
                     let with = |id: &str| format!("{place}?delivery_id={id}");
                     (with(&delivery), with(&zeros(&delivery)), with("junk"))
                 }

@@ -1,5 +1,7 @@
 //! How people answer, by programs that hold their link and by the sender's own application.
 
+mod cors;
+
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -40,10 +42,10 @@ async fn the_first_answer_is_recorded_and_stands_also_after_the_end() {
     let answer = world.answer(&request, 0, first).await;
     assert_eq!(answer.status, StatusCode::OK);
     let recorded = answer.json()["response"].clone();
-    assert_eq!(recorded["user_email"], "a@example.com");
-    assert_eq!(recorded["option_value"], "approve");
+    assert_eq!(recorded["recipient"], "a@example.com");
+    assert_eq!(recorded["option"], "approve");
     assert_eq!(recorded["fields"], json!({ "comment": "Go!" }));
-    assert_eq!(recorded["timestamp"], "2026-01-01T00:00:00.000Z");
+    assert_eq!(recorded["answered_at"], "2026-01-01T00:00:00.000Z");
 
     world.system.clock.advance(Duration::from_secs(1));
     let check_second = async |status: &str| {
@@ -85,7 +87,7 @@ async fn whoever_is_late_is_told_how_it_ended() {
         let look = world.visit(Method::GET, &path, "").await;
         assert_eq!((look.status, look.code().as_str()), (StatusCode::GONE, "request_ended"));
         let row = &shown(&world, &request).await["responses"][1];
-        assert_eq!(row["option_value"], Value::Null);
+        assert_eq!(row["option"], Value::Null);
         assert_eq!(row["expired"], outcome == "timed_out");
     }
 }
@@ -122,7 +124,7 @@ async fn a_token_altered_in_any_place_is_like_one_that_never_was() {
         let form = world.visit(Method::POST, &format!("/a/{altered}"), "option=approve").await;
         assert_eq!(form.status, StatusCode::NOT_FOUND, "{altered}");
     }
-    assert_eq!(shown(&world, &request).await["responses"][0]["timestamp"], Value::Null);
+    assert_eq!(shown(&world, &request).await["responses"][0]["answered_at"], Value::Null);
 }
 
 #[tokio::test]
@@ -133,13 +135,13 @@ async fn answers_to_a_poll_may_change_until_the_very_deadline() {
     for option in ["approve", "reject", "approve"] {
         let answer = world.answer(&request, 0, json!({ "option": option })).await;
         assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(answer.json()["response"]["option_value"], option);
+        assert_eq!(answer.json()["response"]["option"], option);
     }
     clock.advance(Duration::from_millis(59_999));
     let last = world.answer(&request, 0, json!({ "option": "reject" })).await;
     assert_eq!(last.status, StatusCode::OK);
     let late = "2026-01-01T00:00:59.999Z";
-    assert_eq!(last.json()["response"]["timestamp"], late);
+    assert_eq!(last.json()["response"]["answered_at"], late);
 
     clock.advance(Duration::from_millis(1));
     let refused = async || {
@@ -155,8 +157,8 @@ async fn answers_to_a_poll_may_change_until_the_very_deadline() {
     let ended = shown(&world, &request).await;
     assert_eq!(ended["status"], "finished");
     assert_eq!(ended["finished_at"], ended["deadline"]);
-    assert_eq!(ended["responses"][0]["option_value"], "reject");
-    assert_eq!(ended["responses"][0]["timestamp"], late);
+    assert_eq!(ended["responses"][0]["option"], "reject");
+    assert_eq!(ended["responses"][0]["answered_at"], late);
     refused().await;
 }
 
@@ -207,7 +209,7 @@ async fn every_fault_of_an_answer_is_named_and_nothing_is_recorded() {
     let path = format!("/v1/answers/{}", token(&request, 0));
     let answer = world.send(Method::POST, &path, &malformed, "{".into()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert_eq!(shown(&world, &request).await["responses"][0]["timestamp"], Value::Null);
+    assert_eq!(shown(&world, &request).await["responses"][0]["answered_at"], Value::Null);
 }
 
 #[tokio::test]
@@ -224,17 +226,17 @@ async fn the_senders_own_application_answers_for_whom_it_asked() {
     let known = json!({ "recipient": "B@Example.com", "option": "approve" });
     let answered = respond(&request, known.clone()).await;
     assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
-    assert_eq!(answered.json()["responses"][1]["option_value"], "approve");
+    assert_eq!(answered.json()["responses"][1]["option"], "approve");
     let again = respond(&request, known).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "already_answered"));
     let by_link = world.answer(&request, 1, json!({ "option": "reject" })).await;
     assert_eq!(by_link.status, StatusCode::CONFLICT);
-    assert_eq!(by_link.json()["response"]["option_value"], "approve");
+    assert_eq!(by_link.json()["response"]["option"], "approve");
 
     let mut anonymous = question();
     anonymous["recipients"] = json!([]);
     let request = world.create(anonymous).await;
     let answered = respond(&request, json!({ "recipient": null, "option": "reject" })).await;
     assert_eq!(answered.json()["decision"], "reject");
-    assert_eq!(answered.json()["responses"][0]["user_email"], Value::Null);
+    assert_eq!(answered.json()["responses"][0]["recipient"], Value::Null);
 }

@@ -107,7 +107,7 @@ async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
     assert_eq!(world.posts().len(), 10);
 
     let id = delivery["id"].as_str().expect("an id");
-    let path = format!("/v1/conversations?delivery_id={id}&limit=6");
+    let path = format!("/v1/attempts?delivery_id={id}&limit=6");
     let first = get(&world, &path).await;
     let cursor = first["next_cursor"].as_str().expect("more follow");
     let second = get(&world, &format!("{path}&cursor={cursor}")).await;
@@ -197,13 +197,13 @@ async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
     let delivery = delivery_of(&world, &request).await;
     assert_eq!(delivery["status"], "delivered");
     let id = delivery["id"].as_str().expect("an id");
-    let list = get(&world, &format!("/v1/conversations?delivery_id={id}")).await;
+    let list = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
     assert!(!list.to_string().contains("s3cr3t"), "{list}");
     let mut data = list["data"].as_array().expect("a list").clone();
     data.reverse();
     assert_eq!(data.len(), 9);
 
-    let path = format!("/v1/conversations/{}", data[0]["id"].as_str().expect("an id"));
+    let path = format!("/v1/attempts/{}", data[0]["id"].as_str().expect("an id"));
     let first = get(&world, &path).await;
     assert_eq!(first, data[0]);
     assert_eq!(first["delivery_id"], id);
@@ -228,7 +228,7 @@ async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
     let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
     world.call(Method::DELETE, &path, Value::Null).await;
     world.follow_hints().await;
-    let erased = get(&world, &format!("/v1/conversations?delivery_id={id}")).await.to_string();
+    let erased = get(&world, &format!("/v1/attempts?delivery_id={id}")).await.to_string();
     for gone in ["approve", "hooks.example.com", "receiver", "xxxx"] {
         assert!(!erased.contains(gone), "{gone}");
     }
@@ -325,7 +325,7 @@ async fn a_receiver_that_accepts_at_length_has_accepted() {
     let delivery = delivery_of(&world, &request).await;
     assert_eq!(delivery["status"], "delivered");
     let id = delivery["id"].as_str().expect("an id");
-    let attempts = get(&world, &format!("/v1/conversations?delivery_id={id}")).await;
+    let attempts = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
     assert_eq!(attempts["data"][0]["error"]["kind"], "too_large");
     assert_eq!(attempts["data"][0]["response"]["status"], 200);
 }

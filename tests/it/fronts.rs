@@ -1,6 +1,7 @@
 //! The APIs of other products, as those who wrote for them use them.
 
 mod nextks;
+mod nextmv;
 mod ping;
 
 use axum::http::Method;

@@ -2,7 +2,9 @@
 
 mod bundle;
 mod contract;
+mod examples;
 mod routes;
+mod serving;
 
 use std::collections::BTreeSet;
 

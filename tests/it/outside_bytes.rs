@@ -161,7 +161,7 @@ fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_i
         };
         let answer = answer.json();
         let recorded = if by_sender { &answer["responses"][0] } else { &answer["response"] };
-        prop_assert_eq!(&recorded["option_value"], &body["option"]);
+        prop_assert_eq!(&recorded["option"], &body["option"]);
         let sent = body.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
         for (key, value) in sent.iter().filter(|it| it.1 != "") {
             let value = if value.is_null() { default(key) } else { value };

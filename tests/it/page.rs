@@ -61,7 +61,7 @@ async fn a_form_is_sent_and_its_page_says_what_was_recorded() {
     assert!(done.text().contains("Your answer was recorded"));
     assert!(done.text().contains("Fully tested!"));
     let response = &shown(&world, &request).await["responses"][0];
-    assert_eq!(response["option_value"], "approve");
+    assert_eq!(response["option"], "approve");
     assert_eq!(response["fields"], json!({ "why": "Fully tested!", "n": 2 }));
 
     let again = world.visit(Method::POST, &path, "field.why=No&option=reject").await;
@@ -94,7 +94,7 @@ async fn a_form_that_was_refused_keeps_what_was_typed() {
     let missing = world.visit(Method::POST, &path, "field.why=&field.n=3&option=reject").await;
     check_page(&missing, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(missing.text().contains(r#"value="3""#));
-    assert_eq!(shown(&world, &request).await["responses"][0]["timestamp"], Value::Null);
+    assert_eq!(shown(&world, &request).await["responses"][0]["answered_at"], Value::Null);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn ask(world: &World, profile: &str) -> Value {
 async fn attempts(world: &World) -> (Value, Vec<i64>) {
     let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
     let [delivery] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
-    let path = format!("/v1/conversations?delivery_id={}", delivery["id"].as_str().expect("id"));
+    let path = format!("/v1/attempts?delivery_id={}", delivery["id"].as_str().expect("id"));
     let list = world.call(Method::GET, &path, Value::Null).await.json();
     let data = list["data"].as_array().expect("a list");
     let second = |it: &Value| {

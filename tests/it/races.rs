@@ -96,7 +96,7 @@ async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
     answers.sort_unstable();
     let rows = shown(&world, &request).await["responses"].clone();
     for (number, status, comes_again) in &answers {
-        let is_recorded = rows[number]["option_value"] == "approve";
+        let is_recorded = rows[number]["option"] == "approve";
         let expected = if is_recorded { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         assert_eq!((*status, *comes_again), (expected, !is_recorded), "{number}");
     }

@@ -115,7 +115,7 @@ async fn what_was_asked_is_shown_as_it_was_asked() {
     assert_ne!(links[0], links[1]);
     let nobody_yet = |email: &str| {
         json!({
-            "user_email": email, "option_value": null, "fields": {}, "timestamp": null,
+            "recipient": email, "option": null, "fields": {}, "answered_at": null,
             "expired": false,
         })
     };
@@ -168,7 +168,7 @@ async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
             "body": null, "mode": "on_user_action", "quorum": "all", "fields": [],
             "recipients": [{ "email": null, "name": null, "answer_url": link }],
             "responses": [{
-                "user_email": null, "option_value": null, "fields": {}, "timestamp": null,
+                "recipient": null, "option": null, "fields": {}, "answered_at": null,
                 "expired": false,
             }],
             "external_reference_id": null, "metadata": {}, "callback": null,

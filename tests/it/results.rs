@@ -80,10 +80,10 @@ async fn what_is_read_once_is_shown_by_nothing_else() {
         let view = shown(&world, &request).await;
         assert_eq!(view["status"], "finished");
         let row = view["responses"][0].as_object().expect("a row");
-        assert!(!row.contains_key("option_value") && !row.contains_key("fields"), "{row:?}");
+        assert!(!row.contains_key("option") && !row.contains_key("fields"), "{row:?}");
     }
     let list = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
-    assert_eq!(list["data"][0]["responses"][0].get("option_value"), None);
+    assert_eq!(list["data"][0]["responses"][0].get("option"), None);
     let first = result(&world, &request).await;
     assert_eq!(first["status"], "submitted");
     assert_eq!(first["result"]["responses"][0]["fields"], json!({ "why": "tested" }));
@@ -95,7 +95,9 @@ async fn what_is_read_once_is_shown_by_nothing_else() {
 
 #[tokio::test]
 async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
-    for (profile, pointer) in [("standard", "/data/responses/0"), ("nextks", "/responses/0")] {
+    for (profile, pointer) in
+        [("standard", "/data/responses/0/option"), ("nextks", "/responses/0/option_value")]
+    {
         let world = World::start().await;
         let mut asked = question(&json!({ "mode": "once" }));
         asked["callback_url"] = "https://hooks.example.com/".into();
@@ -105,7 +107,7 @@ async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
         assert!(is_kept(&world, &request).await, "it is still to be told");
         world.follow_hints().await;
         let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
-        assert_eq!(told.pointer(pointer).expect("a row")["option_value"], "approve", "{told}");
+        assert_eq!(told.pointer(pointer).expect("an option"), "approve", "{told}");
         assert!(!is_kept(&world, &request).await, "it is told and read");
     }
 }
@@ -164,7 +166,7 @@ async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
         clock.advance(Duration::from_millis(1));
         assert_eq!(result(&world, &too_late).await, json!({ "status": "expired" }), "{read}");
         let view = shown(&world, &too_late).await;
-        assert_eq!(view["responses"][0].get("option_value"), None, "{view}");
+        assert_eq!(view["responses"][0].get("option"), None, "{view}");
         let again = match read["mode"].as_str() {
             Some("repeat") => "submitted",
             Some("once") => "already_read",

@@ -58,7 +58,7 @@ async fn read(world: &World) {
     for list in ["requests", "events", "deliveries", "webhooks", "channels", "keys"] {
         done(world, Method::GET, &format!("/v1/{list}"), Value::Null).await;
     }
-    done(world, Method::GET, "/v1/webhooks/orders/conversations", Value::Null).await;
+    done(world, Method::GET, "/v1/webhooks/orders/attempts", Value::Null).await;
     let since = json!({ "since": "2025-12-31T00:00:00Z" });
     done(world, Method::POST, "/v1/webhooks/orders/recover", since).await;
 }

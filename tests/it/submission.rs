@@ -38,8 +38,15 @@ async fn ask_to_call(world: &World, url: &str, probe: bool) -> Answer {
 fn assert_refused(answer: &Answer, url: &str) {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{url:?} {}", answer.text());
     assert_eq!(answer.code(), "callback_url_not_allowed");
-    let detail = answer.json()["detail"].as_str().expect("a rule").to_owned();
-    assert!(detail.starts_with("`callback_url`: ") && detail.len() > 20, "{detail}");
+    let problem = answer.json();
+    let [error] = &problem["errors"].as_array().expect("errors")[..] else { panic!("{problem}") };
+    assert_eq!(error["pointer"], "/callback_url");
+    let detail = error["detail"].as_str().expect("a rule");
+    let is_reason = ["is not allowed: ", "did not respond to the probe: "]
+        .iter()
+        .any(|it| detail.strip_prefix(it).is_some_and(|it| !it.is_empty()));
+    assert!(is_reason, "{detail}");
+    assert_eq!(problem["detail"], format!("`/callback_url` {detail}"));
 }
 
 async fn n_requests(world: &World) -> usize {
@@ -154,7 +161,8 @@ async fn a_receiver_that_nobody_answers_for_is_refused_and_nothing_is_stored() {
         world.egress.script().refuse(Failure { kind, message: message.clone(), reply: None });
         let answer = ask_to_call(&world, "https://hooks.example.com/", true).await;
         assert_refused(&answer, "https://hooks.example.com/");
-        assert_eq!(answer.json()["detail"], format!("`callback_url`: {message}"));
+        let detail = format!("`/callback_url` did not respond to the probe: {message}");
+        assert_eq!(answer.json()["detail"], detail);
     }
     assert_eq!(n_requests(&world).await, 0);
     let answer = ask_to_call(&world, "https://hooks.example.com/", true).await;

@@ -70,7 +70,7 @@ async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
         assert_eq!(data["decided_by"], "deadline_policy");
         assert_eq!(data["decision"], Value::Null);
         assert_eq!(data["finished_at"], request["deadline"]);
-        assert_eq!(data["responses"][0]["option_value"], "approve");
+        assert_eq!(data["responses"][0]["option"], "approve");
         assert_eq!(data["responses"][0]["expired"], false);
         assert_eq!(data["responses"][1]["expired"], true);
         assert_eq!(world.system.sweep().await, sweep::Swept::default(), "nothing is left to do");
@@ -140,8 +140,8 @@ async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
     assert_eq!(shown["outcome"], "defaulted");
     assert_eq!(shown["decided_by"], "deadline_policy");
     assert_eq!(shown["decision"], "reject");
-    assert_eq!(shown["responses"][0]["option_value"], "approve");
-    assert_eq!(shown["responses"][1]["option_value"], Value::Null);
+    assert_eq!(shown["responses"][0]["option"], "approve");
+    assert_eq!(shown["responses"][1]["option"], Value::Null);
     assert_eq!(shown["responses"][1]["expired"], true);
 }
 

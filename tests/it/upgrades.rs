@@ -91,7 +91,7 @@ async fn a_key_opens_and_shows_all_that_there_is() {
             let shown = get(&world, &format!("/v1/webhooks/{name}")).await;
             assert_eq!(shown["disabled_reason"].as_str(), reason, "{name}");
         }
-        assert_eq!(list(&world, "/v1/webhooks/gone/conversations?").await.len(), 1);
+        assert_eq!(list(&world, "/v1/webhooks/gone/attempts?").await.len(), 1);
         let test = format!("Bearer {}", known["test_key"].as_str().expect("a key"));
         let headers = [("authorization", test.as_str())];
         let none = world.call_with(Method::GET, "/v1/requests", &headers, Value::Null).await;
@@ -162,7 +162,7 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
         let path = |name: &str| format!("/v1/requests/{}", id(&known[name]));
         let ended = get(&world, &path("due_in_an_hour")).await;
         assert_eq!(ended["outcome"], "timed_out");
-        assert_eq!(ended["responses"][0]["option_value"], "approve");
+        assert_eq!(ended["responses"][0]["option"], "approve");
         let waiting = list(&world, "/v1/deliveries?status=pending&").await;
         assert_eq!(waiting, Vec::<Value>::new(), "all has been done");
         let pending = list(&world, "/v1/requests?status=pending&").await;

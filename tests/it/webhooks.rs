@@ -20,7 +20,7 @@ async fn make(world: &World, webhook: Value) -> Value {
 
 /// One at a usual address.
 fn hook(id: &str) -> Value {
-    json!({ "id": id, "endpoint_url": format!("https://hooks.example.com/{id}") })
+    json!({ "id": id, "url": format!("https://hooks.example.com/{id}") })
 }
 
 async fn patch(world: &World, id: &str, body: Value) -> Answer {
@@ -44,7 +44,7 @@ async fn a_webhook_is_made_with_defaults_shown_and_listed() {
     let secret = made["secret"].as_str().expect("in full").to_owned();
     let mut expected = json!({
         "id": "orders",
-        "endpoint_url": "https://hooks.example.com/orders",
+        "url": "https://hooks.example.com/orders",
         "description": null,
         "event_types": ["*"],
         "enabled": true,
@@ -71,7 +71,7 @@ async fn a_webhook_is_made_with_defaults_shown_and_listed() {
     assert_eq!(made, expected);
 
     world.system.clock.advance(std::time::Duration::from_secs(1));
-    let unnamed = json!({ "endpoint_url": "https://hooks.example.com/", "profile": "noukai" });
+    let unnamed = json!({ "url": "https://hooks.example.com/", "profile": "noukai" });
     let unnamed = make(&world, unnamed).await;
     assert!(unnamed["id"].as_str().expect("text").starts_with("wh_"), "{unnamed}");
     assert_eq!(unnamed["event_types"], json!(["job.*"]), "what its profile is for");
@@ -107,7 +107,6 @@ async fn everything_that_is_wrong_with_a_webhook_is_said() {
     let expected = [
         "/bearer_token",
         "/description",
-        "/endpoint_url",
         "/event_types/1",
         "/event_types/2",
         "/headers/Authorization",
@@ -120,24 +119,25 @@ async fn everything_that_is_wrong_with_a_webhook_is_said() {
         "/max_payload_bytes",
         "/name",
         "/timeout_seconds",
+        "/url",
     ];
     assert_eq!(faults, expected);
 
-    let private = json!({ "endpoint_url": "https://127.0.0.1/" });
+    let private = json!({ "url": "https://127.0.0.1/" });
     let answer = world.call(Method::POST, "/v1/webhooks", private).await;
     assert_eq!(
         (answer.status, &*answer.code()),
         (StatusCode::BAD_REQUEST, "callback_url_not_allowed")
     );
-    assert!(answer.text().contains("endpoint_url"), "{}", answer.text());
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/url");
     assert_eq!(get(&world, "/v1/webhooks").await["data"], json!([]));
 }
 
 #[tokio::test]
 async fn the_same_call_makes_one_webhook_and_another_of_its_name_is_refused() {
     let world = World::start().await;
-    for body in [hook("orders"), json!({ "endpoint_url": "https://hooks.example.com/any" })] {
-        let key = format!("for {}", body["endpoint_url"]);
+    for body in [hook("orders"), json!({ "url": "https://hooks.example.com/any" })] {
+        let key = format!("for {}", body["url"]);
         let headers = [("idempotency-key", &*key)];
         let post = |body| world.call_with(Method::POST, "/v1/webhooks", &headers, body);
         let (first, again) = (post(body.clone()).await, post(body.clone()).await);
@@ -202,7 +202,7 @@ async fn a_patch_changes_what_it_names_and_a_put_everything() {
     assert_eq!(patched["updated_at"], "2026-01-01T00:01:00.000Z");
     assert_eq!(show(&world, "orders").await, patched);
 
-    let put = json!({ "endpoint_url": "https://hooks.example.com/put" });
+    let put = json!({ "url": "https://hooks.example.com/put" });
     let answer = world.call(Method::PUT, "/v1/webhooks/orders", put.clone()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let replaced = answer.json();
@@ -234,7 +234,7 @@ async fn what_is_deleted_is_gone_and_its_name_is_free_again() {
     for (method, path) in [
         (Method::GET, "/v1/webhooks/orders"),
         (Method::GET, "/v1/webhooks/orders/secret"),
-        (Method::GET, "/v1/webhooks/orders/conversations"),
+        (Method::GET, "/v1/webhooks/orders/attempts"),
         (Method::DELETE, "/v1/webhooks/orders"),
         (Method::POST, "/v1/webhooks/orders/trigger"),
         (Method::POST, "/v1/webhooks/orders/secret/rotate"),

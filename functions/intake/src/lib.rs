@@ -21,7 +21,7 @@ use axum::{
     routing::{delete, post, put},
 };
 
-use self::fronts::{nextks, ping};
+use self::fronts::{nextks, nextmv, ping};
 
 /// The ports and settings of this function.
 #[derive(Clone, Debug)]
@@ -66,6 +66,13 @@ pub fn router(app: App) -> Router {
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/nextmv/v1/webhooks", post(nextmv::create))
+        .route(
+            "/nextmv/v1/webhooks/{id}",
+            put(nextmv::put).patch(nextmv::patch).delete(webhooks::delete),
+        )
+        .route("/nextmv/v1/webhooks/{id}/trigger", post(webhooks::trigger))
+        .route("/nextmv/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .with_state(app);
     http::service(routes)
 }

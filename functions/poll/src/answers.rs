@@ -1,11 +1,10 @@
-//! What the holder of an answer link sees. Looking never decides anything.
+//! The question of an answer link, as a page and as JSON. A read never decides anything.
 
 use answerback::{
     api::{
-        Code, Problem,
+        Code, Problem, cors,
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
-    domain::request::AnswerMode,
     page,
     service::answering::{OpenedLink, Submission, html},
 };
@@ -19,7 +18,7 @@ use serde::Serialize;
 use crate::App;
 
 #[derive(Serialize)]
-struct View<'a> {
+struct QuestionView<'a> {
     title: &'a str,
     body: Option<&'a str>,
     options: Vec<ChoiceView<'a>>,
@@ -38,59 +37,56 @@ struct RecipientView<'a> {
     name: Option<&'a str>,
 }
 
-/// The page, for people.
+/// Shows the answer page.
 pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let (status, page) = match find(&app, &token).await? {
-        None => (StatusCode::NOT_FOUND, page::render_unknown()),
-        Some(asked) => {
-            let now = app.core.now();
-            let is_gone = !asked.is_open(now) && asked.answered().is_none();
-            let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-            (status, asked.page(&Submission::default(), now))
-        }
+    let Some(asked) = app.core.open_link(&token).await? else {
+        return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
-    Ok(html(status, page))
+    let now = app.core.now();
+    let is_gone = !asked.is_open(now) && asked.answered().is_none();
+    let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
+    Ok(html(status, asked.page(&Submission::default(), now)))
 }
 
-/// The same, for programs.
+/// Shows the question as JSON.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let asked = find(&app, &token).await?.ok_or_else(Problem::not_found)?;
+    let asked = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
     if !asked.is_open(app.core.now()) && asked.answered().is_none() {
         let problem = Problem::new(Code::RequestEnded, "this request no longer accepts answers");
         return Err(problem
             .with("request_status", views::request_status(&asked.request))
             .with("outcome", views::request_outcome(&asked.request)));
     }
-    let (request, question) = (&asked.request, &asked.request.question);
-    let view = View {
-        title: &question.title,
-        body: question.body.as_deref(),
-        options: question.options.iter().map(ChoiceView::new).collect(),
-        fields: question.fields.iter().map(FieldView::new).collect(),
-        mode: match request.policy.mode {
-            AnswerMode::OnUserAction => "on_user_action",
-            AnswerMode::OnTimeout => "on_timeout",
-        },
-        deadline: Time(request.deadline),
-        status: views::request_status(request),
-        recipient: question
-            .recipients
-            .get(asked.row)
-            .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
-        response: asked.response(),
-        livemode: request.owner.mode.is_live(),
-    };
-    let no_store = [("cache-control", "no-store")];
-    Ok((no_store, axum::Json(view)).into_response())
+    Ok(axum::Json(QuestionView::new(&asked)).into_response())
 }
 
-/// What the link opens, as it is now.
-async fn find(app: &App, token: &str) -> Result<Option<OpenedLink>, Problem> {
-    Ok(app.core.open_link(token).await?)
+/// Allows web pages of every origin to call this path.
+pub(crate) async fn preflight() -> Response {
+    cors::preflight()
+}
+
+impl<'a> QuestionView<'a> {
+    fn new(asked: &'a OpenedLink) -> Self {
+        let (request, question) = (&asked.request, &asked.request.question);
+        let recipient = question.recipients.get(asked.row);
+        Self {
+            title: &question.title,
+            body: question.body.as_deref(),
+            options: question.options.iter().map(ChoiceView::new).collect(),
+            fields: question.fields.iter().map(FieldView::new).collect(),
+            mode: views::answer_mode(request.policy.mode),
+            deadline: Time(request.deadline),
+            status: views::request_status(request),
+            recipient: recipient
+                .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
+            response: asked.response(),
+            livemode: request.owner.mode.is_live(),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What became of callbacks, and the conversations that they led to.
+//! Deliveries, and the attempts that were made for them.
 
 use answerback::{
     api::{
@@ -7,7 +7,7 @@ use answerback::{
     },
     domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
     service::Caller,
-    store::{Listed, Listing, Related, keys},
+    store::{self, Listed, Listing, Related, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -17,10 +17,18 @@ use axum::{
 
 use crate::{
     App,
-    list::{Parameters, Wanted, page},
+    list::{PageQuery, Parameters, page},
 };
 
 const STATUSES: [&str; 5] = ["pending", "delivered", "failed", "dead_lettered", "cancelled"];
+
+/// The filters of a list of deliveries.
+struct Filters {
+    status: Option<&'static str>,
+    request: Option<RequestId>,
+    event: Option<EventId>,
+    webhook: Option<WebhookId>,
+}
 
 /// Lists deliveries.
 pub(crate) async fn list(
@@ -29,39 +37,12 @@ pub(crate) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
-    let status = parameters.parsed("status", &STATUSES.join(" or "), |it| {
-        STATUSES.into_iter().find(|status| *status == it)
-    });
-    let request: Option<RequestId> =
-        parameters.parsed("request_id", "the identifier of a request", |it| it.parse().ok());
-    let event: Option<EventId> =
-        parameters.parsed("event_id", "the identifier of an event", |it| it.parse().ok());
-    let webhook = parameters.parsed("webhook_id", "the identifier of a webhook", WebhookId::parse);
+    let query = parameters.page();
+    let filters = Filters::take(&mut parameters);
     parameters.finish()?;
-
-    // Whatever is listed, the account's own is all that is shown.
-    let of_webhook = |it| Related::WebhookDeliveries(caller.owner(), it);
-    let related = None
-        .or(request.map(Related::Request))
-        .or(event.map(Related::Event))
-        .or(webhook.clone().map(of_webhook));
-    let Listing { items, next } = if let Some(related) = &related {
-        app.core.store.related::<Delivery>(related, limit, cursor.as_ref()).await?
-    } else {
-        let owner = caller.owner();
-        app.core.store.list(owner, Listed::Deliveries, limit, cursor.as_ref()).await?
-    };
-    // One request's deliveries are all one account's: of others not even the cursor is told.
-    let next = next.filter(|_| related.is_none() || items.iter().any(|it| is_own(it, &caller)));
-    let is_wanted = |it: &&Delivery| {
-        is_own(it, &caller)
-            && webhook.as_ref().is_none_or(|webhook| Some(webhook) == it.webhook.as_ref())
-            && request.is_none_or(|request| Some(request) == it.request())
-            && event.is_none_or(|event| event == it.event)
-            && status.is_none_or(|status| status == delivery_status(it))
-    };
-    let data = items.iter().filter(is_wanted).map(DeliveryView::new).collect();
+    let Listing { items, next } = filters.load(&app, &caller, &query).await?;
+    let is_shown = |it: &&Delivery| is_own(it, &caller) && filters.match_delivery(it);
+    let data = items.iter().filter(is_shown).map(DeliveryView::new).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
 }
 
@@ -77,14 +58,14 @@ pub(crate) async fn show(
     Ok(axum::Json(DeliveryView::new(&delivery)).into_response())
 }
 
-/// Lists a delivery's attempts.
+/// Lists the attempts of a delivery.
 pub(crate) async fn list_attempts(
     State(app): State<App>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
+    let PageQuery { limit, cursor } = parameters.page();
     let id = parameters.text("delivery_id");
     parameters.finish()?;
     let id = id.ok_or_else(|| {
@@ -111,6 +92,50 @@ pub(crate) async fn show_attempt(
     let attempt: Option<Attempt> = app.core.store.get(keys::attempt(id)).await?;
     let attempt = attempt.ok_or_else(Problem::not_found)?;
     Ok(axum::Json(AttemptView::new(&attempt, delivery.body.as_deref())).into_response())
+}
+
+impl Filters {
+    /// Takes the filters out of the query.
+    fn take(parameters: &mut Parameters) -> Self {
+        Self {
+            status: parameters.parsed("status", &STATUSES.join(" or "), |it| {
+                STATUSES.into_iter().find(|status| *status == it)
+            }),
+            request: parameters.parsed("request_id", "the id of a request", |it| it.parse().ok()),
+            event: parameters.parsed("event_id", "the id of an event", |it| it.parse().ok()),
+            webhook: parameters.parsed("webhook_id", "the id of a webhook", WebhookId::parse),
+        }
+    }
+
+    /// A page of the narrowest index that covers a filter. Index rows may belong to other accounts.
+    async fn load(
+        &self,
+        app: &App,
+        caller: &Caller,
+        query: &PageQuery,
+    ) -> Result<Listing<Delivery>, store::Error> {
+        let (store, owner, cursor) = (&app.core.store, caller.owner(), query.cursor.as_ref());
+        let of_webhook = |it| Related::WebhookDeliveries(owner, it);
+        let related = None
+            .or(self.request.map(Related::Request))
+            .or(self.event.map(Related::Event))
+            .or(self.webhook.clone().map(of_webhook));
+        let Some(related) = related else {
+            return store.list(owner, Listed::Deliveries, query.limit, cursor).await;
+        };
+        let mut listing = store.related::<Delivery>(&related, query.limit, cursor).await?;
+        // All deliveries of a request have one owner. A cursor would reveal another account's.
+        let is_visible = listing.items.iter().any(|it| is_own(it, caller));
+        listing.next = listing.next.filter(|_| is_visible);
+        Ok(listing)
+    }
+
+    fn match_delivery(&self, it: &Delivery) -> bool {
+        self.webhook.as_ref().is_none_or(|webhook| Some(webhook) == it.webhook.as_ref())
+            && self.request.is_none_or(|request| Some(request) == it.request())
+            && self.event.is_none_or(|event| event == it.event)
+            && self.status.is_none_or(|status| status == delivery_status(it))
+    }
 }
 
 async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Delivery, Problem> {

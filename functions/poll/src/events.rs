@@ -1,4 +1,4 @@
-//! Which events were posted, and what an event tells in full.
+//! Posted events, and events of requests in full.
 
 use answerback::{
     api::{Problem, views::EventView},
@@ -18,33 +18,33 @@ use axum::{
 
 use crate::{
     App,
-    list::{Parameters, Shown, Wanted, page},
+    list::{PageBuilder, PageQuery, Parameters, Room, page},
 };
 
-/// Lists the events that were posted.
+/// Lists posted events.
 pub(crate) async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
+    let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let owner = caller.owner();
     let listing: Listing<Event> =
         app.core.store.list(owner, Listed::Events, limit, cursor.as_ref()).await?;
     let mut next = listing.next;
-    let mut shown = Shown::default();
+    let mut builder = PageBuilder::default();
     for event in &listing.items {
-        if shown.push(&EventView::new(event))? {
+        if builder.push(&EventView::new(event))? == Room::None {
             next = Some(Cursor::after(event.id, event.created_at));
             break;
         }
     }
-    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
+    Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
 }
 
-/// Shows an event in full.
+/// Shows an event.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -61,8 +61,8 @@ pub(crate) async fn show(
     Ok(axum::Json(EventView::new(&event)).into_response())
 }
 
-/// Shows an event of a request's, which is kept nowhere but in what was made of it: its delivery
-/// says what kind it is of, and the request what it tells, which does not change any more.
+/// Shows an event of a request. Such an event is not stored: its type comes from one of its
+/// deliveries, and its data from the request, which no longer changes.
 async fn show_of_request(
     app: &App,
     caller: &Caller,
@@ -71,35 +71,41 @@ async fn show_of_request(
 ) -> Result<Response, Problem> {
     let request: Option<Request> = app.core.store.get(keys::request(request)).await?;
     let request = request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)?;
-    let event = event_of(app, &request, id).await?.ok_or_else(Problem::not_found)?;
+    let kind = kind_of(app, &request, id).await?;
+    let event = kind.and_then(|it| event_of(&request, id, it)).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::of_request(&request, &event)).into_response())
 }
 
-async fn event_of(
+/// The type of the event `id`, from the first of its deliveries that is found.
+async fn kind_of(
     app: &App,
     request: &Request,
     id: EventId,
-) -> Result<Option<OutboxEvent>, store::Error> {
+) -> Result<Option<RequestEvent>, store::Error> {
     let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
     targets.extend(webhooks.iter().map(|it| it.id.target()));
-    let mut kind = None;
     for target in targets {
-        let delivery = keys::delivery(Delivery::id_of(id, request.created_by, &target));
-        let delivery: Option<Delivery> = app.core.store.get(delivery).await?;
-        kind = delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str()));
+        let key = keys::delivery(Delivery::id_of(id, request.created_by, &target));
+        let delivery: Option<Delivery> = app.core.store.get(key).await?;
+        let kind = delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str()));
         if kind.is_some() {
-            break;
+            return Ok(kind);
         }
     }
+    Ok(None)
+}
+
+/// The event `id` of type `kind`. `None` if the request no longer shows its data.
+fn event_of(request: &Request, id: EventId, kind: RequestEvent) -> Option<OutboxEvent> {
     let at = match (kind, request.state()) {
-        (Some(RequestEvent::RequestCreated), _) => request.created_at,
+        (RequestEvent::RequestCreated, _) => request.created_at,
         (
-            Some(RequestEvent::RequestFinished | RequestEvent::RequestCancelled),
+            RequestEvent::RequestFinished | RequestEvent::RequestCancelled,
             RequestState::Ended(end),
         ) if !end.consumption.is_over() => end.at,
-        // What tells who answered fits every callback, so nobody is sent here for it.
-        _ => return Ok(None),
+        // An answer fits into every callback, so no callback links to this event.
+        _ => return None,
     };
-    Ok(kind.map(|kind| OutboxEvent { number: id.number(), kind, at, answered: None }))
+    Some(OutboxEvent { number: id.number(), kind, at, answered: None })
 }

@@ -1,4 +1,4 @@
-//! Which keys an account has.
+//! The list of API keys.
 
 use answerback::{
     api::{Problem, views::KeyView},
@@ -13,17 +13,17 @@ use axum::{
 
 use crate::{
     App,
-    list::{Parameters, Wanted, page},
+    list::{PageQuery, Parameters, page},
 };
 
-/// Lists the keys of the caller's mode, those that were revoked lately among them.
+/// Lists the keys of the caller's mode, including those that were revoked recently.
 pub(crate) async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
-    let Wanted { limit, cursor } = parameters.page();
+    let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let owner = caller.owner();
     let Listing { items, next } =

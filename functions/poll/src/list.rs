@@ -1,4 +1,4 @@
-//! What all lists have in common: pages, cursors, and query parameters that are checked.
+//! Query parameters, cursors and pages of lists.
 
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
@@ -11,40 +11,47 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// Things on a page, unless more or fewer are asked for.
-const LIMIT: i32 = 20;
-/// Most things on a page.
-const LIMIT_MAX: i32 = 100;
-/// Longest wait, in seconds; the gateway gives up at 30.
+/// Default number of entries on a page.
+const PAGE_ENTRIES: i32 = 20;
+/// Most entries on a page.
+const PAGE_ENTRIES_MAX: i32 = 100;
+/// Longest wait. API Gateway gives up after 30 seconds.
 const WAIT_SECONDS_MAX: u64 = 25;
-/// Most bytes of a page: Lambda answers with 6 MB at the most.
+/// Most bytes of a page. Lambda responses have at most 6 MB.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What is shown on a page of things that may be large.
+/// Collects a page of entries that may be large.
 #[derive(Default)]
-pub(crate) struct Shown {
+pub(crate) struct PageBuilder {
     pub(crate) data: Vec<Box<RawValue>>,
     n_bytes: usize,
 }
 
-impl Shown {
-    /// Shows one thing more. Whether the page ends there: what would have followed is on the next.
-    pub(crate) fn push(&mut self, view: &impl Serialize) -> Result<bool, Problem> {
+/// Room on a page for further entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Some,
+    None,
+}
+
+impl PageBuilder {
+    /// Adds an entry. Without room after it, the next entry starts the next page.
+    pub(crate) fn push(&mut self, view: &impl Serialize) -> Result<Room, Problem> {
         let view = to_raw_value(view).map_err(Problem::internal)?;
         self.n_bytes += view.get().len();
         self.data.push(view);
-        Ok(self.n_bytes > PAGE_BYTES_MAX)
+        Ok(if self.n_bytes > PAGE_BYTES_MAX { Room::None } else { Room::Some })
     }
 }
 
-/// The query, parameter by parameter; every fault is noted.
+/// The query. Parameters are taken one by one, and all errors are collected.
 pub(crate) struct Parameters {
     values: BTreeMap<String, String>,
     faults: Vec<FieldError>,
 }
 
-/// Which page of a list is wanted.
-pub(crate) struct Wanted {
+/// The page of a list that the client asks for.
+pub(crate) struct PageQuery {
     pub(crate) limit: i32,
     pub(crate) cursor: Option<Cursor>,
 }
@@ -72,12 +79,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// Takes a parameter's text.
+    /// Takes the text of a parameter.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.values.remove(name)
     }
 
-    /// Takes a parameter that must be what `parse` makes something of.
+    /// Takes a parameter and parses it. `what` completes the error `must be …`.
     pub(crate) fn parsed<T>(
         &mut self,
         name: &str,
@@ -92,7 +99,7 @@ impl Parameters {
         parsed
     }
 
-    /// Takes how long the call may be held.
+    /// Takes the longest time for which the call may be held.
     pub(crate) fn wait(&mut self) -> Duration {
         let what = format!("a whole number of seconds from 0 to {WAIT_SECONDS_MAX}");
         let seconds =
@@ -100,16 +107,17 @@ impl Parameters {
         Duration::from_secs(seconds.unwrap_or(0))
     }
 
-    /// Takes which page is wanted.
-    pub(crate) fn page(&mut self) -> Wanted {
-        let what = format!("a whole number from 1 to {LIMIT_MAX}");
-        let limit =
-            self.parsed("limit", &what, |it| number(it).filter(|it| (1..=LIMIT_MAX).contains(it)));
+    /// Takes the page that the client asks for.
+    pub(crate) fn page(&mut self) -> PageQuery {
+        let what = format!("a whole number from 1 to {PAGE_ENTRIES_MAX}");
+        let limit = self.parsed("limit", &what, |it| {
+            number(it).filter(|it| (1..=PAGE_ENTRIES_MAX).contains(it))
+        });
         let cursor = self.parsed("cursor", "the `next_cursor` of a page", parse_cursor);
-        Wanted { limit: limit.unwrap_or(LIMIT), cursor }
+        PageQuery { limit: limit.unwrap_or(PAGE_ENTRIES), cursor }
     }
 
-    /// Refuses if anything was wrong, or is left over: a misspelt filter must not be ignored.
+    /// Refuses errors and unknown parameters. A misspelled filter must not be ignored.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for name in std::mem::take(&mut self.values).keys() {
             self.fault(name, "is not a known parameter");
@@ -122,12 +130,12 @@ impl Parameters {
     }
 }
 
-/// A whole number in digits; Rust's own parser takes a sign before them.
+/// A whole number in digits. Rust's own parser accepts a sign too.
 fn number<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|it| it.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// A page as it is shown.
+/// A page with the cursor of the next one.
 pub(crate) fn page<T>(data: Vec<T>, next: Option<&Cursor>) -> Page<T> {
     Page { data, next_cursor: next.map(cursor_text) }
 }
@@ -137,9 +145,9 @@ fn cursor_text(cursor: &Cursor) -> String {
 }
 
 fn parse_cursor(text: &str) -> Option<Cursor> {
-    /// Far more than two keys have.
-    const TEXT_MAX: usize = 1_024;
-    let bytes = (text.len() <= TEXT_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
+    /// Several times the length of two keys in base64.
+    const TEXT_CHARS_MAX: usize = 1_024;
+    let bytes = (text.len() <= TEXT_CHARS_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
     let text = String::from_utf8(bytes).ok()?;
     let is_key = |it: &str| {
         !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_#-".contains(&it))
@@ -155,13 +163,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_as_it_was_written() {
+    fn cursor_survives_a_round_trip() {
         let cursor = Cursor { pk: "req_01".to_owned(), at: "00001#req_01".to_owned() };
         assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
     }
 
     #[test]
-    fn a_number_is_digits_and_nothing_else() {
+    fn number_has_digits_only() {
         assert_eq!(number("0"), Some(0_u64));
         assert_eq!(number("025"), Some(25_u64));
         for text in ["", "+5", "-5", " 5", "5 ", "5.0", "5e0", "٥", "18446744073709551616"] {
@@ -171,22 +179,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_has_one_spelling_and_holds_nothing_but_keys(
+        fn cursor_has_one_spelling_and_holds_table_keys(
             text in r"\PC*|[A-Za-z0-9_-]{0,40}|[A-Za-z0-9_+/=]{4,12}",
             keys in r"\PC*|[a-z0-9_#-]{0,12} [a-z0-9_#-]{0,12}|[a-z]{1,400} [a-z]{300,400}",
         ) {
             for text in [text, URL_SAFE_NO_PAD.encode(keys)] {
                 let Some(cursor) = parse_cursor(&text) else { continue };
-                // What DynamoDB takes for a key.
+                // DynamoDB's limits for keys.
                 prop_assert!((1..=1_024).contains(&cursor.pk.len()));
                 prop_assert!((1..=1_024).contains(&cursor.at.len()));
                 prop_assert_eq!(cursor_text(&cursor), text);
             }
         }
 
-        /// Each parameter is taken, or named as a fault.
+        /// Each parameter is taken, or named in an error.
         #[test]
-        fn no_query_is_half_ignored(
+        fn no_query_parameter_is_ignored(
             query in r"((limit|cursor|wait|%6cimit|a)?=?((%2B|-)?[0-9]{1,4}|1\.5|%|%zz|%00|YSBi|[a-z]{1,3})?&?){0,4}",
         ) {
             let uri = format!("/?{query}").parse::<axum::http::Uri>().expect("a URI");
@@ -194,20 +202,20 @@ mod tests {
             let (mut parts, ()) = request.into_parts();
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let read = runtime.block_on(Parameters::from_request_parts(&mut parts, &()));
-            let mut parameters = read.expect("whatever is encoded how");
+            let mut parameters = read.expect("every encoding is accepted");
             let sent = parameters.values.clone();
-            let (wait, wanted) = (parameters.wait(), parameters.page());
+            let (wait, query_page) = (parameters.wait(), parameters.page());
             prop_assert!(wait <= Duration::from_secs(WAIT_SECONDS_MAX));
-            prop_assert!((1..=LIMIT_MAX).contains(&wanted.limit));
+            prop_assert!((1..=PAGE_ENTRIES_MAX).contains(&query_page.limit));
             match parameters.finish() {
                 Ok(()) => {
                     for (name, value) in sent {
-                        // Zeros before a number say nothing; nothing else is spelled in two ways.
+                        // Only leading zeros give a value a second spelling.
                         let number = |it: String| it.trim_start_matches('0').to_owned();
                         let taken = match name.as_str() {
-                            "limit" => number(wanted.limit.to_string()),
+                            "limit" => number(query_page.limit.to_string()),
                             "wait" => number(wait.as_secs().to_string()),
-                            "cursor" => wanted.cursor.as_ref().map(cursor_text).unwrap_or_default(),
+                            "cursor" => query_page.cursor.as_ref().map(cursor_text).unwrap_or_default(),
                             other => panic!("`{other}` was ignored"),
                         };
                         let value = if name == "cursor" { value } else { number(value) };
@@ -217,7 +225,7 @@ mod tests {
                 Err(problem) => {
                     for fault in problem.errors() {
                         let shown = serde_json::to_value(fault).expect("plain data");
-                        let name = shown["parameter"].as_str().expect("it is in the query");
+                        let name = shown["parameter"].as_str().expect("a parameter of the query");
                         prop_assert!(sent.contains_key(name), "{} of {}", fault, query);
                     }
                 }

@@ -1,4 +1,4 @@
-//! Poll, in Lambda.
+//! The function `poll`.
 
 use answerback::{platform::wiring::Wiring, service::Core};
 use poll::App;

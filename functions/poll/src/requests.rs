@@ -1,4 +1,4 @@
-//! How a request stands, and which there are.
+//! One request and the list of requests.
 
 use std::time::Duration;
 
@@ -23,15 +23,17 @@ use axum::{
 
 use crate::{
     App,
-    list::{Parameters, Shown, Wanted, page},
+    list::{PageBuilder, PageQuery, Parameters, Room, page},
 };
 
-/// The first pause between two looks at a request that somebody waits for.
-const LOOK_FIRST: Duration = Duration::from_millis(250);
-/// The longest.
-const LOOK_LAST: Duration = Duration::from_secs(1);
+/// Pause after the first read of a request that a client waits for. Each further pause doubles.
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(250);
+/// Longest pause between two reads of such a request.
+const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
-/// Shows a request; held, if the caller likes, until it is no longer pending.
+const STATUSES: [&str; 3] = ["pending", "finished", "cancelled"];
+
+/// Shows a request. With `wait`, holds the call until the request is no longer pending.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -47,31 +49,31 @@ pub(crate) async fn show(
     Ok(axum::Json(view).into_response())
 }
 
-/// The request as soon as it has ended, or as it is when the time is up.
+/// The request once it has ended, or as it is after `wait`.
 pub(crate) async fn wait_for_end(
     app: &App,
     caller: &Caller,
     id: &str,
     wait: Duration,
 ) -> Result<Request, Problem> {
-    let give_up_at = app.core.now() + wait;
-    let mut pause = LOOK_FIRST;
+    let gives_up_at = app.core.now() + wait;
+    let mut pause = POLL_INTERVAL_MIN;
     loop {
         let request = find(&app.core.store, caller, id).await?;
         let request = app.core.settled(request).await?;
-        // It may have been erased while it was being settled.
+        // It may have been erased since it was loaded.
         let request = request.filter(|it| is_visible(it, caller));
         let request = request.ok_or_else(Problem::not_found)?;
-        let left = give_up_at.duration_since(app.core.now());
+        let left = gives_up_at.duration_since(app.core.now());
         let left = Duration::try_from(left).unwrap_or_default();
         if *request.state() != RequestState::Pending || left.is_zero() {
             return Ok(request);
         }
-        // Woken in time to see a deadline settled.
+        // Wakes up as soon as the deadline can be settled.
         let until_settled = (request.deadline + CLOCK_GUARD).duration_since(app.core.now());
         let until_settled = Duration::try_from(until_settled).unwrap_or_default();
-        app.core.clock.sleep(pause.min(left).min(until_settled.max(LOOK_FIRST))).await;
-        pause = (pause * 2).min(LOOK_LAST);
+        app.core.clock.sleep(pause.min(left).min(until_settled.max(POLL_INTERVAL_MIN))).await;
+        pause = (pause * 2).min(POLL_INTERVAL_MAX);
     }
 }
 
@@ -82,10 +84,9 @@ pub(crate) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
-    let statuses = ["pending", "finished", "cancelled"];
-    let status = parameters.parsed("status", "pending, finished or cancelled", |it| {
-        statuses.into_iter().find(|status| *status == it)
+    let PageQuery { limit, cursor } = parameters.page();
+    let status = parameters.parsed("status", &STATUSES.join(" or "), |it| {
+        STATUSES.into_iter().find(|status| *status == it)
     });
     let what = format!("text of 1 to {REFERENCE_CHARS_MAX} characters");
     let reference = parameters.parsed("external_reference_id", &what, |it| {
@@ -97,20 +98,20 @@ pub(crate) async fn list(
     let listing =
         app.core.store.list::<Request>(owner, Listed::Requests, limit, cursor.as_ref()).await?;
     let mut next = listing.next;
-    let mut shown = Shown::default();
+    let mut builder = PageBuilder::default();
     for request in listing.items {
-        let is_wanted = is_visible(&request, &caller)
+        let is_shown = is_visible(&request, &caller)
             && status.is_none_or(|it| it == views::request_status(&request))
             && (reference.is_none() || reference == request.question.external_reference_id);
-        if !is_wanted {
+        if !is_shown {
             continue;
         }
         let delivery = callback_delivery(&app.core.store, &request).await?;
         let view = view(&request, delivery.as_ref(), &caller, app.core.now());
-        if shown.push(&view)? {
+        if builder.push(&view)? == Room::None {
             next = Some(Cursor::after(request.id, request.created_at));
             break;
         }
     }
-    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
+    Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
 }

@@ -1,4 +1,10 @@
-//! Reads a result, as often as its request allows.
+//! The result of a request. Its read policy decides how often it can be read.
+//!
+//! ```text
+//! repeat   every read shows the result
+//! once     one conditional write picks the reader that gets it
+//! lease    a read gets it with a receipt; without an acknowledgment it becomes readable again
+//! ```
 
 use std::time::Duration;
 
@@ -6,10 +12,13 @@ use answerback::{
     api::{
         Code, Problem, body,
         http::Json,
-        views::{self, ResultData, Time},
+        views::{CallbackStatus, ResultData, Time},
     },
-    domain::{OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
-    service::requests::{callback_delivery, find},
+    domain::{Delivery, OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
+    service::{
+        Caller,
+        requests::{callback_delivery, find},
+    },
     store::Saved,
 };
 use axum::{
@@ -23,19 +32,20 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{App, list::Parameters, requests::wait_for_end};
 
-/// The shortest and the longest pause between two looks at a result that another reader has.
-const LEASE_LOOK_MIN: Duration = Duration::from_millis(50);
-const LEASE_LOOK_MAX: Duration = Duration::from_secs(1);
-/// Longest receipt that is looked at, in characters; ours are shorter.
+/// Shortest pause between two reads of a result that another reader has leased.
+const LEASE_POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Longest pause between two reads of such a result.
+const LEASE_POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Lost races after which a read gives up.
+const READ_RACES_MAX: u32 = 40;
+/// Longest text that is looked at as a receipt.
 const RECEIPT_CHARS_MAX: usize = 128;
-/// Most races that one read loses before it gives up.
-const RACES_MAX: u32 = 40;
 
 #[derive(Serialize)]
-struct View {
+struct ResultView {
     status: &'static str,
     #[serde(flatten)]
-    submitted: Option<Found>,
+    submitted: Option<SubmittedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,16 +53,29 @@ struct View {
 }
 
 #[derive(Serialize)]
-struct Found {
+struct SubmittedView {
     result: Option<Box<RawValue>>,
     submitted_at: Option<Time>,
     callback_status: Option<&'static str>,
 }
 
-const NOTHING: View =
-    View { status: "pending", submitted: None, receipt: None, lease_expires_at: None };
+/// A read and its effect on the request.
+pub(crate) struct Consumed {
+    /// `None` while the request is pending.
+    pub(crate) outcome: Option<ReadOutcome>,
+    /// The request after the read.
+    pub(crate) request: Request,
+    /// The result as it was before the read, if this read gets it.
+    pub(crate) result: Option<Box<RawValue>>,
+}
 
-/// Reads the result; held, if the caller likes, until there is one.
+/// A read that shows its callback's status too.
+struct Read {
+    consumed: Consumed,
+    delivery: Option<Delivery>,
+}
+
+/// Reads the result. With `wait`, holds the call until there is one that this caller can get.
 pub(crate) async fn read(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -61,87 +84,111 @@ pub(crate) async fn read(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
-        // It would take what it does not show.
-        let problem = Problem::new(Code::MethodNotAllowed, "a result is read with GET");
+        // A HEAD would consume the result without showing it.
+        let problem = Problem::new(Code::MethodNotAllowed, "use GET to read a result");
         return Ok(([(ALLOW, "GET")], problem).into_response());
     }
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let give_up_at = app.core.now() + parameters.wait();
+    let gives_up_at = app.core.now() + parameters.wait();
     parameters.finish()?;
-    let op = app.core.new_op();
-    let (told, request, result, delivery) = loop {
-        let left = |at: Timestamp| {
-            Duration::try_from(at.duration_since(app.core.now())).unwrap_or_default()
-        };
-        let request = wait_for_end(&app, &caller, &id, left(give_up_at)).await?;
-        // Before the result is taken: what fails afterwards would cost it.
-        let delivery = callback_delivery(&app.core.store, &request).await?;
-        let (told, request, result) =
-            take(&app, request, op, |it| to_raw_value(&ResultData::of_end(it))).await?;
-        match told {
-            Some(ReadOutcome::LeasedUntil(until)) if !left(give_up_at).is_zero() => {
-                let pause = left(until.min(give_up_at)).max(LEASE_LOOK_MIN).min(LEASE_LOOK_MAX);
-                app.core.clock.sleep(pause.min(left(give_up_at))).await;
-            }
-            _ => break (told, request, result, delivery),
-        }
-    };
-    let view = match told {
-        None => NOTHING,
-        Some(ReadOutcome::LeasedUntil(until)) => {
-            View { lease_expires_at: Some(Time(until)), ..NOTHING }
-        }
-        Some(ReadOutcome::AlreadyRead) => View { status: "already_read", ..NOTHING },
-        Some(ReadOutcome::Expired) => View { status: "expired", ..NOTHING },
-        Some(ReadOutcome::Result { lease }) => View {
-            status: "submitted",
-            submitted: Some(Found {
-                result,
-                submitted_at: match request.state() {
-                    RequestState::Ended(end) => Some(Time(end.at)),
-                    RequestState::Pending | RequestState::Erased { .. } => None,
-                },
-                callback_status: views::CallbackStatus::of(&request, delivery.as_ref()),
-            }),
-            receipt: lease.map(|it| receipt_text(it.receipt)),
-            lease_expires_at: lease.map(|it| Time(it.until)),
-        },
-    };
-    Ok(axum::Json(view).into_response())
+    let read = wait_for_result(&app, &caller, &id, gives_up_at).await?;
+    Ok(axum::Json(read.into_view()).into_response())
 }
 
-/// What `op` is told, the request as it then is, and the result as it was shown before it was
-/// taken.
-pub(crate) async fn take(
+/// The first read that is not refused because of another reader's lease, or the last before
+/// `gives_up_at`.
+async fn wait_for_result(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    gives_up_at: Timestamp,
+) -> Result<Read, Problem> {
+    let op = app.core.new_op();
+    let left = |until: Timestamp| {
+        Duration::try_from(until.duration_since(app.core.now())).unwrap_or_default()
+    };
+    loop {
+        let request = wait_for_end(app, caller, id, left(gives_up_at)).await?;
+        // Loaded first: a failure after the result is consumed would lose it.
+        let delivery = callback_delivery(&app.core.store, &request).await?;
+        let view = |it: &Request| to_raw_value(&ResultData::of_end(it));
+        let consumed = consume(app, request, op, view).await?;
+        match consumed.outcome {
+            Some(ReadOutcome::LeasedUntil(until)) if !left(gives_up_at).is_zero() => {
+                let pause = left(until.min(gives_up_at));
+                let pause = pause.clamp(LEASE_POLL_INTERVAL_MIN, LEASE_POLL_INTERVAL_MAX);
+                app.core.clock.sleep(pause.min(left(gives_up_at))).await;
+            }
+            _ => return Ok(Read { consumed, delivery }),
+        }
+    }
+}
+
+/// Reads the result of `request` in the name of `op`. `view` renders it before the read erases it.
+pub(crate) async fn consume(
     app: &App,
     mut request: Request,
     op: OpId,
-    show: impl Fn(&Request) -> serde_json::Result<Box<RawValue>>,
-) -> Result<(Option<ReadOutcome>, Request, Option<Box<RawValue>>), Problem> {
+    view: impl Fn(&Request) -> serde_json::Result<Box<RawValue>>,
+) -> Result<Consumed, Problem> {
     let mut result = None;
-    for _ in 0..RACES_MAX {
+    for _ in 0..READ_RACES_MAX {
         let read = request.read(app.core.now(), op);
-        let (told, next) = read.map_or((None, None), |it| (Some(it.outcome), it.next));
-        if result.is_none() && matches!(told, Some(ReadOutcome::Result { .. })) {
-            result = Some(show(&request).map_err(Problem::internal)?);
+        let (outcome, next) = read.map_or((None, None), |it| (Some(it.outcome), it.next));
+        if result.is_none() && matches!(outcome, Some(ReadOutcome::Result { .. })) {
+            result = Some(view(&request).map_err(Problem::internal)?);
         }
         if let RequestState::Erased { .. } = request.state() {
             return Err(Problem::not_found());
         }
-        let Some(next) = next else { return Ok((told, request, result)) };
+        let Some(next) = next else { return Ok(Consumed { outcome, request, result }) };
         match app.core.store.save(&next).await? {
             Saved::Saved => {
-                tracing::info!(request.id = %next.id, account.id = %next.owner.account, "took a result");
-                return Ok((told, next, result));
+                tracing::info!(request.id = %next.id, account.id = %next.owner.account, "consumed a result");
+                return Ok(Consumed { outcome, request: next, result });
             }
-            Saved::Superseded(theirs) => request = theirs,
+            Saved::Superseded(current) => request = current,
             Saved::Gone => return Err(Problem::not_found()),
         }
     }
     Err(Problem::too_busy())
 }
 
-/// Acknowledges the read that has the lease.
+impl Read {
+    fn into_view(self) -> ResultView {
+        let Self { consumed: Consumed { outcome, request, result }, delivery } = self;
+        match outcome {
+            None => ResultView::of_status("pending"),
+            Some(ReadOutcome::LeasedUntil(until)) => {
+                let lease_expires_at = Some(Time(until));
+                ResultView { lease_expires_at, ..ResultView::of_status("pending") }
+            }
+            Some(ReadOutcome::AlreadyRead) => ResultView::of_status("already_read"),
+            Some(ReadOutcome::Expired) => ResultView::of_status("expired"),
+            Some(ReadOutcome::Result { lease }) => ResultView {
+                status: "submitted",
+                submitted: Some(SubmittedView {
+                    result,
+                    submitted_at: match request.state() {
+                        RequestState::Ended(end) => Some(Time(end.at)),
+                        RequestState::Pending | RequestState::Erased { .. } => None,
+                    },
+                    callback_status: CallbackStatus::of(&request, delivery.as_ref()),
+                }),
+                receipt: lease.map(|it| receipt_text(it.receipt)),
+                lease_expires_at: lease.map(|it| Time(it.until)),
+            },
+        }
+    }
+}
+
+impl ResultView {
+    fn of_status(status: &'static str) -> Self {
+        Self { status, submitted: None, receipt: None, lease_expires_at: None }
+    }
+}
+
+/// Acknowledges the read that holds the lease. The result is then consumed.
 pub(crate) async fn acknowledge(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -152,7 +199,7 @@ pub(crate) async fn acknowledge(
     let Json(body) = body?;
     let receipt = body::read(body, |it| it.required_text("receipt", 1..=RECEIPT_CHARS_MAX))?;
     let unknown = || {
-        let detail = "this receipt is not that of the read that has the result";
+        let detail = "the receipt does not belong to the latest lease of the result";
         Problem::new(Code::ReceiptUnknown, detail)
     };
     let request = find(&app.core.store, &caller, &id).await?;
@@ -161,7 +208,7 @@ pub(crate) async fn acknowledge(
     let step = |it: &Request| it.acknowledge(receipt, now).map_err(|_| unknown());
     let request = app.core.advance(request, step).await?;
     tracing::info!(request.id = %request.id, account.id = %request.owner.account, "acknowledged a result");
-    Ok(axum::Json(View { status: "already_read", ..NOTHING }).into_response())
+    Ok(axum::Json(ResultView::of_status("already_read")).into_response())
 }
 
 fn receipt_text(op: OpId) -> String {
@@ -170,7 +217,7 @@ fn receipt_text(op: OpId) -> String {
 
 fn parse_receipt(text: &str) -> Option<OpId> {
     let op = u64::from_str_radix(text.strip_prefix("rcp_")?, 16).ok().map(OpId)?;
-    // Signs, capitals and other numbers of zeros are read too; it has but one spelling.
+    // The parser also accepts signs, capitals and leading zeros, but a receipt has one spelling.
     (receipt_text(op) == text).then_some(op)
 }
 
@@ -182,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_receipt_is_read_back_and_has_one_spelling(
+        fn receipt_survives_a_round_trip_and_has_one_spelling(
             bits: u64,
             text in r"\PC*|(rcp_|Rcp_|rcp)[0-9a-f]{15,17}|rcp_[+-]?[0-9A-Fa-f]{15}[0-9a-f g-z_.+-]?",
         ) {

@@ -1,4 +1,4 @@
-//! Which webhooks there are, what they prove themselves with, and how it went with them.
+//! Webhooks, their secrets and their attempts.
 
 use std::collections::HashMap;
 
@@ -20,22 +20,32 @@ use futures::future::try_join_all;
 
 use crate::{
     App,
-    list::{Parameters, Shown, Wanted, page},
-    secret,
+    list::{PageBuilder, PageQuery, Parameters, Room, page},
+    secret::{Extent, SecretReader},
 };
 
-/// Lists the webhooks, newest first: all at once, for there are few.
+/// Lists all webhooks on one page, newest first.
 pub(crate) async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
+    let webhooks = load_all(&app, &headers, parameters).await?;
+    let data = webhooks.iter().map(WebhookView::new).collect();
+    Ok(axum::Json(Page { data, next_cursor: None }).into_response())
+}
+
+/// All webhooks of the caller, newest first.
+pub(crate) async fn load_all(
+    app: &App,
+    headers: &HeaderMap,
+    parameters: Parameters,
+) -> Result<Vec<Webhook>, Problem> {
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksRead).await?;
     parameters.finish()?;
     let mut webhooks = app.core.webhooks.all(caller.owner()).await?;
     webhooks.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
-    let data = webhooks.iter().map(WebhookView::new).collect();
-    Ok(axum::Json(Page { data, next_cursor: None }).into_response())
+    Ok(webhooks)
 }
 
 /// Shows a webhook.
@@ -44,28 +54,33 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let webhook = find(&app, &caller, &id).await?;
+    let webhook = load(&app, &headers, &id).await?;
     Ok(axum::Json(WebhookView::new(&webhook)).into_response())
 }
 
-/// Shows the secret's end, or all of it to who may see it.
+/// The caller's webhook `id`.
+pub(crate) async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<Webhook, Problem> {
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksRead).await?;
+    find(app, &caller, id).await
+}
+
+/// Shows the secret of a webhook: a preview, or all of it with `reveal=true`.
 pub(crate) async fn show_secret(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (caller, reveals) = secret::caller(&app, &headers, &mut parameters).await?;
+    let reader = SecretReader::identify(&app, &headers, &mut parameters).await?;
     parameters.finish()?;
-    let webhook = find(&app, &caller, &id).await?;
-    if reveals {
-        caller.audit("revealed the secret of a webhook", &id);
+    let webhook = find(&app, &reader.caller, &id).await?;
+    if reader.extent == Extent::Whole {
+        reader.caller.audit("revealed the secret of a webhook", &id);
     }
-    secret::view(&app, &caller, webhook.secrets(), reveals).await
+    reader.view(&app, webhook.secrets()).await
 }
 
-/// Lists the attempts at telling a webhook.
+/// Lists the attempts of a webhook.
 pub(crate) async fn list_attempts(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -73,26 +88,25 @@ pub(crate) async fn list_attempts(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
+    let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let webhook = find(&app, &caller, &id).await?;
     let related = Related::WebhookAttempts(caller.owner(), webhook.id);
-    let Listing { items, next } =
+    let Listing { items, mut next } =
         app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
     let bodies = bodies(&app, &items).await?;
-    let mut next = next;
-    let mut shown = Shown::default();
+    let mut builder = PageBuilder::default();
     for attempt in &items {
         let body = bodies.get(&attempt.id.delivery()).and_then(Option::as_deref);
-        if shown.push(&AttemptView::new(attempt, body))? {
+        if builder.push(&AttemptView::new(attempt, body))? == Room::None {
             next = Some(Cursor::after_attempt(attempt.id, attempt.started_at));
             break;
         }
     }
-    Ok(axum::Json(page(shown.data, next.as_ref())).into_response())
+    Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
 }
 
-/// What was sent in these attempts, by delivery.
+/// The bodies that these attempts sent, by delivery.
 async fn bodies(
     app: &App,
     attempts: &[Attempt],

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, value::RawValue};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{Code, FieldError, Problem, trace},
+    api::{Code, FieldError, Problem, cors, trace},
     domain::Trace,
 };
 
@@ -48,7 +48,9 @@ pub fn service(routes: Router) -> Router {
 async fn finish(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
     let span = tracing::info_span!("call", method = %request.method(), route);
-    finish_in_span(request, next).instrument(span).await
+    let mut response = finish_in_span(request, next).instrument(span).await;
+    cors::allow_origin(route.as_deref(), response.headers_mut());
+    response
 }
 
 /// Adds the identifier of the call to its response, and writes the body of a problem.

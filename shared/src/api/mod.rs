@@ -1,6 +1,7 @@
-//! The HTTP API as callers see it: bodies in, views out, problems.
+//! The HTTP API as clients see it: bodies in, views and problems out.
 
 pub mod body;
+pub mod cors;
 pub mod http;
 pub mod pointer;
 mod problem;

@@ -230,14 +230,41 @@ impl Problem {
     }
 
     /// The call breaks these rules. The body lists the first [`ERRORS_MAX`].
-    pub fn invalid(mut errors: Vec<FieldError>) -> Self {
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::of_errors(Code::InvalidRequest, errors)
+    }
+
+    /// The callback URL at `pointer` is refused.
+    pub fn callback_url_not_allowed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::of_errors(Code::CallbackUrlNotAllowed, vec![FieldError::pointer(pointer, detail)])
+    }
+
+    fn of_errors(code: Code, mut errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [] => Cow::Borrowed("the call breaks a rule"),
             [only] => only.to_string().into(),
             [first, rest @ ..] => format!("{first}, and {} more", rest.len()).into(),
         };
         errors.truncate(ERRORS_MAX);
-        Self { errors, ..Self::new(Code::InvalidRequest, detail) }
+        Self { errors, ..Self::new(code, detail) }
+    }
+
+    /// The same problem with other pointers, for a body that was translated.
+    #[must_use]
+    pub fn map_pointers(mut self, map: impl Fn(&str) -> String) -> Self {
+        let first = self.errors.first().map(ToString::to_string);
+        for error in &mut self.errors {
+            if let FieldLocation::Pointer(pointer) = &mut error.location {
+                *pointer = map(pointer);
+            }
+        }
+        // The detail begins with the first error.
+        if let (Some(old), Some(new)) = (first, self.errors.first())
+            && let Some(rest) = self.detail.strip_prefix(&*old)
+        {
+            self.detail = format!("{new}{rest}").into();
+        }
+        self
     }
 
     /// The object does not exist, or the caller may not see it.

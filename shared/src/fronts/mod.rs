@@ -1,6 +1,18 @@
-//! Other products' words for our API: one module for each product, with its bodies, problems and views.
+//! The formats of other products: one folder each, with bodies, problems and views.
+//!
+//! ```text
+//! nextks   problems and the status of a request; the callback body of the profile `nextks`
+//! ping     channels, problems and messages; the callback body of the profile `ping`
+//! nextmv   webhooks with `endpoint_url`
+//! noukai   the callback body of the profile `noukai`
+//! ```
+//!
+//! Routes are in the functions. Timeouts, retries and signatures of a product are its profile, in
+//! `domain::profile`.
 
 pub mod nextks;
+pub mod nextmv;
+pub mod noukai;
 pub mod ping;
 
 use axum::{
@@ -12,22 +24,23 @@ use serde_json::Value;
 
 use crate::api::{Code, Problem};
 
-/// Everything that is wrong, in one text.
-fn text(problem: &Problem) -> String {
+/// All broken rules in one text, for formats without a list of errors.
+fn error_text(problem: &Problem) -> String {
     match problem.errors() {
         [] => problem.detail().to_owned(),
         errors => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     }
 }
 
-fn response(problem: Problem, body: &Value) -> Response {
+/// `problem` with the body of another product. Broken rules are a 400 there.
+fn problem_response(problem: Problem, body: &Value) -> Response {
     problem.log();
     let status = match problem.code() {
         Code::InvalidRequest => StatusCode::BAD_REQUEST,
         _ => problem.status(),
     };
     let mut response = problem.into_response();
-    // The body is written here, and so by nobody else.
+    // Without the problem in its extensions, the layer around all routes keeps this body.
     response.extensions_mut().clear();
     *response.status_mut() = status;
     *response.body_mut() = Body::from(body.to_string());

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod answering;
+mod callback_body;
 mod core;
 pub mod requests;
 mod settle;
@@ -9,4 +10,5 @@ mod webhooks;
 
 pub use self::core::Core;
 pub use accounts::{Accounts, Caller, NewKey, new_account};
+pub use callback_body::{callback_body, posted_body};
 pub use webhooks::Webhooks;

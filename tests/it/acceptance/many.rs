@@ -37,7 +37,7 @@ async fn every_event_reaches_every_webhook_once() {
     let urls: Vec<String> =
         (0..N_WEBHOOKS).map(|it| format!("https://hooks{it}.example.com/all")).collect();
     for url in &urls {
-        webhook(&world, json!({ "endpoint_url": url })).await;
+        webhook(&world, json!({ "url": url })).await;
     }
     let mut ids = Vec::new();
     for number in 0..n_events {

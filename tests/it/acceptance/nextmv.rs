@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use system_tests::World;
 
-use super::{Host, Receiver, get, header, live, second, text, timed, told, webhook};
+use super::{Host, Receiver, get, header, live, second, text, timed, told, webhook_at};
 use crate::profiles::hmac_sha256;
 
 /// How old a signature may be, as a user would have it.
@@ -63,10 +63,8 @@ fn run(status: &str) -> Value {
 /// A service with a webhook of this profile.
 async fn start(moods: &[u16]) -> (World, Arc<Host<Runs>>) {
     let (world, host) = Host::start(Runs { moods: moods.to_vec(), ..<_>::default() }).await;
-    let runs = json!({
-        "id": "runs", "profile": "nextmv", "endpoint_url": "https://nextmv.example.com/runs",
-    });
-    host.receiver().secret = webhook(&world, runs).await;
+    let runs = json!({ "id": "runs", "endpoint_url": "https://nextmv.example.com/runs" });
+    host.receiver().secret = webhook_at(&world, "/nextmv/v1/webhooks", runs).await;
     (world, host)
 }
 

@@ -165,7 +165,7 @@ async fn start(receiver: Messages, token: &str) -> (World, Arc<Host<Messages>>) 
     let (world, host) = Host::start(receiver).await;
     let messages = json!({
         "id": "messages", "profile": "notify", "bearer_token": token,
-        "endpoint_url": "https://notify.example.com/callback",
+        "url": "https://notify.example.com/callback",
     });
     webhook(&world, messages).await;
     (world, host)

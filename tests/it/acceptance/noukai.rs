@@ -75,7 +75,7 @@ fn job(execution: &str) -> Value {
 async fn start(moods: &[u16]) -> (World, Arc<Host<Flows>>) {
     let (world, host) = Host::start(Flows { moods: moods.to_vec(), ..<_>::default() }).await;
     let flows = json!({
-        "id": "flows", "profile": "noukai", "endpoint_url": "https://noukai.example.com/flows",
+        "id": "flows", "profile": "noukai", "url": "https://noukai.example.com/flows",
         "max_payload_bytes": 8_192,
     });
     host.receiver().secret = webhook(&world, flows).await;

@@ -89,7 +89,7 @@ async fn no_secret_is_in_an_answer_that_was_not_asked_for_it() {
         "/v1/deliveries".to_owned(),
         format!("{}/result", path_of(&request)),
         format!("/v1/deliveries/{delivery}"),
-        format!("/v1/conversations?delivery_id={delivery}"),
+        format!("/v1/attempts?delivery_id={delivery}"),
         "/v1/secret".to_owned(),
     ] {
         texts.push(world.call(Method::GET, &path, Value::Null).await.text());

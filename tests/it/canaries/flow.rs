@@ -117,7 +117,7 @@ impl Flow {
 
     async fn webhook(&mut self) {
         let webhook = json!({
-            "id": "orders", "endpoint_url": format!("https://hooks.example.com/{PATH}"),
+            "id": "orders", "url": format!("https://hooks.example.com/{PATH}"),
             "description": "of orders", "headers": { "x-team": HEADER }, "bearer_token": BEARER,
             "event_types": ["build.*"],
         });

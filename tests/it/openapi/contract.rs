@@ -1,4 +1,4 @@
-//! The check of calls against the document finds what it is for.
+//! The check of calls against the document finds every kind of deviation.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! The document, the routers and the template name the same routes.
 //!
 //! The routes are read from text: from the `.route("…", get(…).post(…))` of the two functions that
-//! answer HTTP, and from the `HttpApi` events of `template.yaml`. What the scanners cannot read is
-//! a failure, never a route that is overlooked.
+//! answer HTTP, and from the `HttpApi` events of `template.yaml`. A route
+//! that the scanners cannot read fails the test.
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +50,10 @@ fn assert_same(place: &str, found: &Routes, documented: &Routes) {
     let undocumented: Vec<_> = found.difference(documented).collect();
     let missing: Vec<_> = documented.difference(found).collect();
     let same = undocumented.is_empty() && missing.is_empty();
-    assert!(same, "{place} has {undocumented:?} beside the document, and has not {missing:?}");
+    assert!(
+        same,
+        "{place} has {undocumented:?} in addition to the document, and lacks {missing:?}"
+    );
 }
 
 fn routes_in_document(contract: &Contract) -> Routes {

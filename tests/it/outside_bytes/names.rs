@@ -69,7 +69,7 @@ fn an_altered_identifier_names_nothing() {
                 (Method::POST, format!("/v1/requests/{id}/responses"), full_answer()),
                 (Method::DELETE, format!("/v1/requests/{id}"), Value::Null),
                 (Method::GET, format!("/v1/deliveries/{id}"), Value::Null),
-                (Method::GET, format!("/v1/conversations/{id}"), Value::Null),
+                (Method::GET, format!("/v1/attempts/{id}"), Value::Null),
                 (Method::POST, format!("/v1/deliveries/{id}/redeliver"), Value::Null),
             ] {
                 let answer = world.call(method, &path, body).await;

@@ -41,7 +41,7 @@ async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them()
 async fn a_webhook_may_want_no_signature_and_the_data_alone() {
     let world = World::start().await;
     let webhook = json!({
-        "id": "plain", "endpoint_url": "https://hooks.example.com/plain",
+        "id": "plain", "url": "https://hooks.example.com/plain",
         "body": "nextmv", "signature": "notify",
     });
     let made = world.call(Method::POST, "/v1/webhooks", webhook).await;

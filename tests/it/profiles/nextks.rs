@@ -80,7 +80,7 @@ async fn it_is_tried_three_more_times_a_minute_apart() {
     let path = format!("/v1/deliveries?request_id={}", request["id"].as_str().expect("an id"));
     let delivery = &world.call(Method::GET, &path, Value::Null).await.json()["data"][0];
     assert_eq!(delivery["status"], "dead_lettered");
-    let path = format!("/v1/conversations?delivery_id={}", delivery["id"].as_str().expect("an id"));
+    let path = format!("/v1/attempts?delivery_id={}", delivery["id"].as_str().expect("an id"));
     let list = world.call(Method::GET, &path, Value::Null).await.json();
     let data = list["data"].as_array().expect("a list");
     let started = data.iter().map(|it| it["started_at"].as_str().expect("a time"));

@@ -42,7 +42,7 @@ async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
     assert_eq!(view["decided_by"], "sender");
     assert_eq!(view["decision"], Value::Null);
     assert_eq!(view["finished_at"], "2026-01-01T00:00:01.000Z");
-    assert_eq!(view["responses"][0]["option_value"], "yes", "what was answered stays");
+    assert_eq!(view["responses"][0]["option"], "yes", "what was answered stays");
     assert_eq!(view["responses"][1]["expired"], false);
 
     let again = cancel(&world, &request).await;
@@ -159,7 +159,7 @@ async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
         }
         assert_eq!(after["target"]["url"], Value::Null);
         let id = after["id"].as_str().expect("an id");
-        let attempts = format!("/v1/conversations?delivery_id={id}");
+        let attempts = format!("/v1/attempts?delivery_id={id}");
         let attempts = world.call(Method::GET, &attempts, Value::Null).await;
         let again = format!("/v1/deliveries/{id}/redeliver");
         let again = world.call(Method::POST, &again, Value::Null).await;

@@ -21,8 +21,8 @@ async fn the_sender_answers_for_a_recipient_and_the_first_answer_stands() {
     let answer = respond(&world, &request, body).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let answered = json!({
-        "user_email": "b@example.com", "option_value": "yes", "fields": { "why": "So." },
-        "timestamp": "2026-01-01T00:00:00.000Z", "expired": false,
+        "recipient": "b@example.com", "option": "yes", "fields": { "why": "So." },
+        "answered_at": "2026-01-01T00:00:00.000Z", "expired": false,
     });
     assert_eq!(answer.json()["responses"][1], answered);
     assert_eq!(answer.json()["status"], "pending");
@@ -53,7 +53,7 @@ async fn an_anonymous_recipient_has_no_name_to_answer_for() {
     let named = json!({ "recipient": "a@example.com", "option": "yes" });
     assert_eq!(faults(&respond(&world, &request, named).await), ["/recipient"]);
     let answer = respond(&world, &request, json!({ "recipient": null, "option": "yes" })).await;
-    assert_eq!(answer.json()["responses"][0]["option_value"], "yes");
+    assert_eq!(answer.json()["responses"][0]["option"], "yes");
     let request = world.create(asking(json!({}))).await;
     let answer = respond(&world, &request, json!({ "option": "no" })).await;
     assert_eq!(answer.json()["decision"], "no");
@@ -135,7 +135,7 @@ async fn what_is_to_be_read_once_is_not_told_on_the_way() {
         let body = json!({ "option": "no" });
         let answered = respond(&world, &request, body.clone()).await.json();
         let row = json!([{
-            "user_email": null, "timestamp": "2026-01-01T00:00:00.000Z", "expired": false,
+            "recipient": null, "answered_at": "2026-01-01T00:00:00.000Z", "expired": false,
         }]);
         assert_eq!(answered["responses"], row);
         assert_eq!(show(&world, &request).await["responses"], row);

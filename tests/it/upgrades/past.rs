@@ -121,7 +121,7 @@ impl Past {
 
         let jobs = json!({
             "id": "jobs",
-            "endpoint_url": "https://jobs.example.com/hook",
+            "url": "https://jobs.example.com/hook",
             "description": "Whoever is on call.",
             "event_types": ["job.*", "deploy.done"],
             "profile": "noukai",
@@ -139,7 +139,7 @@ impl Past {
         for name in ["gone", "failing", "off", "deleted"] {
             let webhook = json!({
                 "id": name,
-                "endpoint_url": format!("https://{name}.example.com/hook"),
+                "url": format!("https://{name}.example.com/hook"),
                 "event_types": ["never.told"],
             });
             self.post("/v1/webhooks", webhook).await;

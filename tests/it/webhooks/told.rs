@@ -168,18 +168,18 @@ async fn a_webhook_is_told_with_its_own_secret_headers_and_token() {
     let account = get(&world, "/v1/secret?reveal=true").await;
     assert!(!verifies(&account["secret"]));
 
-    let list = get(&world, "/v1/webhooks/orders/conversations").await;
-    let [conversation] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
-    assert_eq!(conversation["delivery_id"], triggered["id"]);
-    assert_eq!(conversation["webhook_id"], "orders");
-    assert_eq!(conversation["request"]["headers"]["x-team"], "***");
-    assert_eq!(conversation["request"]["headers"]["authorization"], "***");
+    let list = get(&world, "/v1/webhooks/orders/attempts").await;
+    let [attempt] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
+    assert_eq!(attempt["delivery_id"], triggered["id"]);
+    assert_eq!(attempt["webhook_id"], "orders");
+    assert_eq!(attempt["request"]["headers"]["x-team"], "***");
+    assert_eq!(attempt["request"]["headers"]["authorization"], "***");
     let body: Value = serde_json::from_slice(&post.body).expect("JSON");
     assert_eq!((&body["type"], &body["data"]), (&json!("webhook.test"), &json!({})));
 }
 
 #[tokio::test]
-async fn conversations_of_a_webhook_come_page_by_page() {
+async fn attempts_of_a_webhook_come_page_by_page() {
     let world = World::start_answering([reply(500), reply(500), reply(200), reply(200)]).await;
     make(&world, hook("orders")).await;
     world.call(Method::POST, "/v1/webhooks/orders/trigger", json!({ "type": "a.b" })).await;
@@ -188,7 +188,7 @@ async fn conversations_of_a_webhook_come_page_by_page() {
     world.follow_hints().await;
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     loop {
-        let list = get(&world, &format!("/v1/webhooks/orders/conversations?limit=1{cursor}")).await;
+        let list = get(&world, &format!("/v1/webhooks/orders/attempts?limit=1{cursor}")).await;
         let data = list["data"].as_array().expect("a list");
         seen.extend(
             data.iter().map(|it| (it["attempt"].clone(), it["response"]["status"].clone())),
@@ -260,7 +260,7 @@ async fn a_change_counts_from_the_next_attempt_on() {
     let world = World::start_answering([reply(500)]).await;
     make(&world, hook("old")).await;
     post(&world, json!({ "type": "build.done", "data": {} })).await;
-    let moved = json!({ "endpoint_url": "https://hooks.example.com/new", "bearer_token": "fresh" });
+    let moved = json!({ "url": "https://hooks.example.com/new", "bearer_token": "fresh" });
     assert_eq!(patch(&world, "old", moved).await.status, StatusCode::OK);
     world.pass(Duration::from_secs(10)).await;
     let posts = world.posts();

@@ -1,12 +1,13 @@
 //! The notifications of an event: each target that subscribes to it, and the body for that target.
 
 use answerback::{
-    api::views::{EventBody, callback_body, posted_body},
+    api::views::EventBody,
     domain::{
         Delivery, Event, OutboxEvent, Request, Webhook, WebhookId,
         delivery::{BUS, CALLBACK, Origin, Receiver, Target},
         webhook::{PAYLOAD_BYTES, Settings},
     },
+    service::{callback_body, posted_body},
 };
 use jiff::Timestamp;
 

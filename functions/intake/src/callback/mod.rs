@@ -4,7 +4,7 @@ mod headers;
 
 use answerback::{
     api::{
-        Code, Problem,
+        Problem,
         body::{Object, must_be_one_of},
         http::{CalledHost, header},
     },
@@ -156,18 +156,18 @@ pub(crate) async fn check(
     probe: Probe,
     host: &CalledHost,
 ) -> Result<(), Problem> {
-    let refused =
-        |why: String| Problem::new(Code::CallbackUrlNotAllowed, format!("`{name}`: {why}"));
+    let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
     let mut rules = app.rules.clone();
     if !rules.is_development {
         rules.own_host = Some(own_host(app, host));
     }
-    let url = CallbackUrl::parse(&receiver.url, &rules).map_err(|err| refused(err.to_string()))?;
-    let checked = match probe {
-        Probe::Run => app.egress.probe(&url).await,
-        Probe::Skip => app.egress.check(&url).await,
+    let url = CallbackUrl::parse(&receiver.url, &rules);
+    let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
+    let (checked, failed) = match probe {
+        Probe::Run => (app.egress.probe(&url).await, "did not respond to the probe"),
+        Probe::Skip => (app.egress.check(&url).await, "is not allowed"),
     };
-    checked.map_err(|Failure { message, .. }| refused(message))
+    checked.map_err(|Failure { message, .. }| refused(format!("{failed}: {message}")))
 }
 
 /// Our own host name. Callbacks must not lead back to it.

@@ -4,6 +4,7 @@
 //! Members that it does not know are ignored: its clients send some that have no meaning here.
 
 pub(crate) mod nextks;
+pub(crate) mod nextmv;
 pub(crate) mod ping;
 
 use answerback::api::{FieldError, FieldLocation, Problem};

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::{
-    change, find,
+    PATH, WebhookCall, change, find,
     settings::{NewWebhookBody, URL, WebhookBody},
 };
 use crate::{
@@ -30,13 +30,24 @@ use crate::{
     idempotency::{self, IdempotentCall},
 };
 
-const PATH: &str = "/v1/webhooks";
+/// A webhook that this call created, or an earlier one with the same idempotency key.
+pub(crate) struct CreatedWebhook {
+    webhook: Webhook,
+    /// `None` in a replay.
+    secret: Option<SecretString>,
+}
+
+/// The effect of a PUT.
+pub(crate) enum PutWebhook {
+    Created(CreatedWebhook),
+    Changed(Webhook),
+}
 
 /// A webhook as it is shown to its creator; its secret is shown once.
 #[derive(Serialize)]
-struct CreatedWebhookView<'a> {
+struct CreatedWebhookView<'a, V> {
     #[serde(flatten)]
-    view: WebhookView<'a>,
+    view: V,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -54,18 +65,28 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    Ok(create_from(&app, call).await?.to_response(PATH, WebhookView::new))
+}
+
+/// Creates the webhook of `call`, or finds it under its idempotency key.
+pub(crate) async fn create_from(
+    app: &App,
+    call: WebhookCall<'_>,
+) -> Result<CreatedWebhook, Problem> {
+    let WebhookCall { path, host, headers, body } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let call = idempotency::of_call(&app, caller.owner(), &headers, PATH, &body).await?;
+    let call = idempotency::of_call(app, caller.owner(), headers, path, &body).await?;
     let NewWebhookBody { id, webhook } = NewWebhookBody::read(body)?;
     let minted = match call {
         Some(it) => MintedWebhookId::from_bits(it.id_bits),
         None => MintedWebhookId::mint(app.core.now(), app.core.entropy.next()),
     };
     let id = id.unwrap_or_else(|| WebhookId::minted(minted));
-    match find(&app, &caller, &id).await? {
-        Some(found) if !found.is_deleted() => taken(&found, call),
-        deleted => store(&app, &caller, &host, FreeId { id, deleted }, webhook, call).await,
+    match find(app, &caller, &id).await? {
+        Some(found) if !found.is_deleted() => taken(found, call),
+        deleted => store(app, &caller, host, FreeId { id, deleted }, webhook, call).await,
     }
 }
 
@@ -77,15 +98,31 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    Ok(put_from(&app, &id, call).await?.to_response(PATH, WebhookView::new))
+}
+
+/// Replaces the settings of the webhook `id` by those of `call`, or creates it.
+pub(crate) async fn put_from(
+    app: &App,
+    id: &str,
+    call: WebhookCall<'_>,
+) -> Result<PutWebhook, Problem> {
+    let WebhookCall { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let id = WebhookId::parse(&id).ok_or_else(Problem::not_found)?;
+    let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
     let body = WebhookBody::read(body)?;
-    match find(&app, &caller, &id).await? {
+    match find(app, &caller, &id).await? {
         Some(webhook) if !webhook.is_deleted() => {
-            change(&app, &caller, &host, webhook, |_| Ok(body.clone())).await
+            let changed = change(app, &caller, host, webhook, |_| Ok(body.clone())).await?;
+            Ok(PutWebhook::Changed(changed))
         }
-        deleted => store(&app, &caller, &host, FreeId { id, deleted }, body, None).await,
+        deleted => {
+            let free = FreeId { id, deleted };
+            let created = store(app, &caller, host, free, body, None).await?;
+            Ok(PutWebhook::Created(created))
+        }
     }
 }
 
@@ -96,7 +133,7 @@ async fn store(
     free: FreeId,
     body: WebhookBody,
     call: Option<IdempotentCall>,
-) -> Result<Response, Problem> {
+) -> Result<CreatedWebhook, Problem> {
     callback::check(app, &body.settings.receiver, URL, body.probe, host).await?;
     let others = app.core.webhooks.all(caller.owner()).await?;
     if others.len() >= WEBHOOKS_MAX {
@@ -127,29 +164,53 @@ async fn store(
         Saved::Saved => (),
         // This call's own write: the SDK repeated it after its answer was lost.
         Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => return taken(&found, call),
+        Saved::Superseded(found) => return taken(found, call),
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("created a webhook", webhook.id.as_str());
-    Ok(created(&webhook, Some(&secret.text)))
+    Ok(CreatedWebhook { webhook, secret: Some(secret.text) })
 }
 
-/// The response where the id is taken: by an earlier call with the same key, or by another webhook.
-fn taken(found: &Webhook, call: Option<IdempotentCall>) -> Result<Response, Problem> {
+/// The result where the id is taken: by an earlier call with the same key, or by another webhook.
+fn taken(found: Webhook, call: Option<IdempotentCall>) -> Result<CreatedWebhook, Problem> {
     let Some(IdempotentCall { body_hash, .. }) = call.filter(|_| found.body_hash.is_some()) else {
         let detail = format!("a webhook with the id `{}` exists; PUT or PATCH it", found.id);
         return Err(Problem::new(Code::WebhookExists, detail));
     };
     idempotency::check(found.body_hash, body_hash)?;
-    let mut response = created(found, None);
-    idempotency::mark_replayed(&mut response);
-    Ok(response)
+    Ok(CreatedWebhook { webhook: found, secret: None })
 }
 
-fn created(webhook: &Webhook, secret: Option<&SecretString>) -> Response {
-    let location = format!("{PATH}/{}", webhook.id);
-    let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
-    let secret = secret.map(ExposeSecret::expose_secret);
-    let view = CreatedWebhookView { view: WebhookView::new(webhook), secret };
-    (StatusCode::CREATED, [(LOCATION, location)], axum::Json(view)).into_response()
+impl CreatedWebhook {
+    /// 201 with the webhook as `view` shows it.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        let location = format!("{path}/{}", self.webhook.id);
+        let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
+        let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
+        let view = CreatedWebhookView { view: view(&self.webhook), secret };
+        let body = axum::Json(view);
+        let mut response = (StatusCode::CREATED, [(LOCATION, location)], body).into_response();
+        if self.secret.is_none() {
+            idempotency::mark_replayed(&mut response);
+        }
+        response
+    }
+}
+
+impl PutWebhook {
+    /// 200 or 201 with the webhook as `view` shows it.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        path: &str,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        match self {
+            Self::Created(created) => created.to_response(path, view),
+            Self::Changed(webhook) => axum::Json(view(webhook)).into_response(),
+        }
+    }
 }

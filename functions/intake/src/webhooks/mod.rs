@@ -5,7 +5,7 @@ mod recover;
 mod settings;
 mod trigger;
 
-pub(crate) use create::{create, put};
+pub(crate) use create::{create, create_from, put, put_from};
 pub(crate) use recover::recover;
 pub(crate) use trigger::trigger;
 
@@ -28,6 +28,18 @@ use axum::{
 use self::settings::{URL, WebhookBody};
 use crate::{App, callback, secrets};
 
+/// Path of the webhooks.
+const PATH: &str = "/v1/webhooks";
+
+/// A call that creates or changes a webhook.
+pub(crate) struct WebhookCall<'a> {
+    /// Path of the webhooks. Idempotency keys are apart by path.
+    pub(crate) path: &'static str,
+    pub(crate) host: &'a CalledHost,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Result<Json, Problem>,
+}
+
 /// Changes the settings that the body names.
 pub(crate) async fn patch(
     State(app): State<App>,
@@ -36,10 +48,22 @@ pub(crate) async fn patch(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
+    let webhook = patch_from(&app, &id, call).await?;
+    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+}
+
+/// Changes the settings of the webhook `id` that the body of `call` names.
+pub(crate) async fn patch_from(
+    app: &App,
+    id: &str,
+    call: WebhookCall<'_>,
+) -> Result<Webhook, Problem> {
+    let WebhookCall { host, headers, body, .. } = call;
+    let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
-    let webhook = find_existing(&app, &caller, &id).await?;
-    change(&app, &caller, &host, webhook, |it| WebhookBody::patch(it, body.clone())).await
+    let webhook = find_existing(app, &caller, id).await?;
+    change(app, &caller, host, webhook, |it| WebhookBody::patch(it, body.clone())).await
 }
 
 /// Deletes a webhook. Its pending deliveries are canceled when they are due.
@@ -86,7 +110,7 @@ async fn change(
     host: &CalledHost,
     webhook: Webhook,
     read: impl Fn(&Webhook) -> Result<WebhookBody, Problem>,
-) -> Result<Response, Problem> {
+) -> Result<Webhook, Problem> {
     let WebhookBody { settings, probe, .. } = read(&webhook)?;
     if settings.receiver.url != webhook.settings.receiver.url {
         callback::check(app, &settings.receiver, URL, probe, host).await?;
@@ -101,7 +125,7 @@ async fn change(
     let webhook = app.core.advance(webhook, step).await?;
     app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
-    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+    Ok(webhook)
 }
 
 fn refuse_deleted(webhook: &Webhook) -> Result<(), Problem> {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::callback::{self, Probe};
 
 /// The member with the URL.
-pub(super) const URL: &str = "endpoint_url";
+pub(super) const URL: &str = "url";
 
 /// A webhook as its owner describes it.
 #[derive(Clone)]

@@ -4,13 +4,14 @@ use answerback::{
     api::{
         Problem, body,
         http::{CalledHost, OptionalJson, trace},
-        views::{DeliveryView, posted_body},
+        views::DeliveryView,
     },
     domain::{
         Delivery, Event, EventId, EventType, Scope, Webhook,
         delivery::{Origin, Target},
         posted_event::NewEvent,
     },
+    service::posted_body,
 };
 use axum::{
     extract::{Path, State},

@@ -1,8 +1,11 @@
-//! `GET /api/notify/status/{request_id}` shows a request as `NextKS`'s API does.
+//! `GET /api/notify/status/{request_id}` shows a request in the format of `NextKS`.
 
 use std::time::Duration;
 
-use answerback::{api::views::NextKsView, domain::Scope, fronts::nextks::NextKsProblem};
+use answerback::{
+    domain::Scope,
+    fronts::nextks::{NextKsProblem, NextKsView},
+};
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
@@ -11,7 +14,7 @@ use axum::{
 
 use crate::{App, requests::wait_for_end};
 
-/// Shows how a request stands.
+/// Shows the status of a request.
 pub(crate) async fn status(
     State(app): State<App>,
     Path(id): Path<String>,

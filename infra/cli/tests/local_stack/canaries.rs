@@ -36,7 +36,7 @@ async fn use_secrets(stack: &Stack, receiver: &Receiver) -> Vec<String> {
     let mut keep = |value: &Value| canaries.push(random_part(value));
 
     let webhook = json!({
-        "id": "orders", "endpoint_url": receiver.url,
+        "id": "orders", "url": receiver.url,
         "headers": { "x-team": HEADER }, "bearer_token": BEARER,
     });
     keep(&succeed(stack, Method::POST, "/v1/webhooks", webhook).await["secret"]);

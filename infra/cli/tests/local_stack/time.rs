@@ -43,9 +43,9 @@ async fn check_timeout(flags: &[&str]) {
     assert_eq!(arrived["verified"], true, "{arrived}");
     let data = &arrived["body"]["data"];
     assert_eq!(data["outcome"], "timed_out");
-    assert_eq!(data["responses"][0]["option_value"], "approve");
+    assert_eq!(data["responses"][0]["option"], "approve");
     assert_eq!(data["responses"][0]["expired"], false);
-    assert_eq!(data["responses"][1]["option_value"], Value::Null);
+    assert_eq!(data["responses"][1]["option"], Value::Null);
     assert_eq!(data["responses"][1]["expired"], true);
 
     // Time for more sweeps and late hints.

@@ -1,4 +1,4 @@
-//! Deliveries and their attempts as the API writes them.
+//! Deliveries and attempts.
 
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ struct TargetView<'a> {
     profile: Option<&'static str>,
 }
 
-/// An attempt: a conversation with a receiver.
+/// An attempt: one exchange with a receiver.
 #[derive(Debug, Serialize)]
 pub struct AttemptView<'a> {
     id: String,
@@ -42,29 +42,29 @@ pub struct AttemptView<'a> {
     webhook_id: Option<String>,
     event_id: String,
     attempt: u32,
-    request: SentView<'a>,
-    response: Option<AnsweredView<'a>>,
-    error: Option<ErrorView<'a>>,
+    request: AttemptRequestView<'a>,
+    response: Option<AttemptResponseView<'a>>,
+    error: Option<AttemptErrorView<'a>>,
     started_at: Time,
     duration_ms: u32,
 }
 
 #[derive(Debug, Serialize)]
-struct SentView<'a> {
+struct AttemptRequestView<'a> {
     url: Option<&'a str>,
     headers: serde_json::Map<String, serde_json::Value>,
     body: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct AnsweredView<'a> {
+struct AttemptResponseView<'a> {
     status: u16,
     headers: serde_json::Map<String, serde_json::Value>,
     body: &'a str,
 }
 
 #[derive(Debug, Serialize)]
-struct ErrorView<'a> {
+struct AttemptErrorView<'a> {
     kind: &'static str,
     message: &'a str,
 }
@@ -105,7 +105,7 @@ impl<'a> DeliveryView<'a> {
 }
 
 impl<'a> AttemptView<'a> {
-    /// The view of `attempt` at a delivery with this body.
+    /// The view of `attempt` at a delivery with this `body`.
     pub fn new(attempt: &'a Attempt, body: Option<&[u8]>) -> Self {
         let exchange = attempt.exchange.as_ref();
         Self {
@@ -114,12 +114,12 @@ impl<'a> AttemptView<'a> {
             webhook_id: attempt.webhook.as_ref().map(ToString::to_string),
             event_id: attempt.event.to_string(),
             attempt: attempt.id.number(),
-            request: SentView {
+            request: AttemptRequestView {
                 url: exchange.map(|it| it.url.as_str()),
                 headers: exchange.map(|it| headers(&it.headers)).unwrap_or_default(),
                 body: body.map(|it| String::from_utf8_lossy(it).into_owned()),
             },
-            response: exchange.and_then(|it| it.response.as_ref()).map(|it| AnsweredView {
+            response: exchange.and_then(|it| it.response.as_ref()).map(|it| AttemptResponseView {
                 status: it.status,
                 headers: headers(&it.headers),
                 body: &it.body,
@@ -127,14 +127,14 @@ impl<'a> AttemptView<'a> {
             error: attempt
                 .error
                 .as_ref()
-                .map(|it| ErrorView { kind: it.kind.as_str(), message: &it.message }),
+                .map(|it| AttemptErrorView { kind: it.kind.as_str(), message: &it.message }),
             started_at: Time(attempt.started_at),
             duration_ms: attempt.duration_ms,
         }
     }
 }
 
-/// How `delivery` stands.
+/// Status of `delivery`.
 pub fn status(delivery: &Delivery) -> &'static str {
     match delivery.state {
         DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => "pending",
@@ -175,7 +175,7 @@ fn reason(delivery: &Delivery) -> Option<&'static str> {
     })
 }
 
-/// Headers by name; what came twice is joined, as RFC 9110 allows.
+/// Headers by name. Repeated ones are joined, as RFC 9110 allows.
 fn headers(headers: &[(String, String)]) -> serde_json::Map<String, serde_json::Value> {
     let mut map = serde_json::Map::new();
     for (name, value) in headers {

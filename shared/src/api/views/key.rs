@@ -1,4 +1,4 @@
-//! API keys as the API shows them.
+//! API keys.
 
 use serde::Serialize;
 

@@ -1,8 +1,7 @@
-//! How things are spelled in the API and in callbacks. Only outwards: what comes in is read field
-//! by field, where it comes in.
+//! JSON of the API and of standard callbacks, outwards only. Bodies that clients send are read field
+//! by field, in the handlers.
 
 mod callback;
-mod channel;
 mod delivery;
 mod event;
 mod key;
@@ -11,23 +10,22 @@ mod request;
 mod secret;
 mod webhook;
 
-pub use callback::{NextKsView, PingView, callback_body, posted_body};
-pub use channel::ChannelView;
+pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
-pub use event::{EventBody, EventView};
+pub use event::EventView;
 pub use key::KeyView;
 pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
-    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, request_outcome, request_status,
+    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,
+    request_status,
 };
-
 pub use secret::SecretView;
-pub use webhook::{WebhookView, disabled_reason};
+pub use webhook::{WebhookDetails, WebhookView, disabled_reason};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// A time as the API writes it: RFC 3339, UTC, with milliseconds.
+/// A time in RFC 3339, UTC, with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Timestamp);
 
@@ -37,11 +35,11 @@ impl Serialize for Time {
     }
 }
 
-/// Something that a list shows, a page at a time.
+/// One page of a list.
 #[derive(Debug, Serialize)]
 pub struct Page<T> {
-    /// What is on the page, newest first.
+    /// Entries, newest first.
     pub data: Vec<T>,
-    /// Where the next page starts, if there may be one.
+    /// Cursor of the next page. `None` on the last one.
     pub next_cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Questions and answers as the API writes them.
+//! Questions and answers.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -83,7 +83,7 @@ impl<'a> FieldView<'a> {
     }
 }
 
-/// What was filled into the fields.
+/// Field values of `answer` by key.
 pub fn answer_fields(answer: &Answer) -> Map<String, Value> {
     answer.fields.iter().map(|(key, it)| (key.clone(), value(it))).collect()
 }
@@ -96,9 +96,9 @@ fn value(value: &FieldValue) -> Value {
     }
 }
 
-/// A number as people write it: `5`, not `5.0`.
+/// Whole numbers have no decimal point: `5`, not `5.0`.
 fn number(float: f64) -> Value {
-    /// Beyond, a float does not stand for one whole number.
+    /// Largest whole number below which every whole number has its own float.
     const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
     if float.fract() == 0.0 && float.abs() <= EXACT_MAX {
         #[expect(clippy::cast_possible_truncation, reason = "checked")]

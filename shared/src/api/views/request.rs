@@ -1,4 +1,4 @@
-//! Requests, their results and their events as the API and callbacks write them.
+//! Requests, their results and the data of their events.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{ChoiceView, FieldView, Time, answer_fields};
 use crate::{
     domain::{
-        OutboxEvent, Request, RequestEvent,
+        Answer, OutboxEvent, Request, RequestEvent,
         consumption::ReadMode,
         delivery::Delivery,
         quorum::Count,
@@ -16,14 +16,14 @@ use crate::{
     signing::LinkToken,
 };
 
-/// Who looks at a request, and when.
+/// The time at which a request is shown, and the rights of the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewer<'a> {
-    /// The time.
+    /// Current time.
     pub now: Timestamp,
-    /// Whether they may see answer links.
+    /// True if the caller may see answer links.
     pub sees_links: bool,
-    /// The delivery of what the callback was last told, if there is one.
+    /// Delivery of the callback's latest event. `None` before the first.
     pub delivery: Option<&'a Delivery>,
 }
 
@@ -77,44 +77,52 @@ struct ReadView {
     lease_seconds: Option<u32>,
 }
 
-/// One recipient's answer, or that it is missing.
+/// The answer of one recipient, or a row without one.
 #[derive(Debug, Serialize)]
 pub struct ResponseView<'a> {
-    user_email: Option<&'a str>,
+    /// Email address. `None` for the anonymous recipient.
+    pub(crate) recipient: Option<&'a str>,
+    /// Left out where the read policy hides answers.
     #[serde(flatten)]
-    answer: Option<AnswerView<'a>>,
-    timestamp: Option<Time>,
-    expired: bool,
+    pub(crate) answer: Option<AnswerView<'a>>,
+    pub(crate) answered_at: Option<Time>,
+    pub(crate) expired: bool,
 }
 
-/// What somebody answered, where it is shown.
+/// An answer. A row without one has no option and no fields.
 #[derive(Debug, Serialize)]
-struct AnswerView<'a> {
-    option_value: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<Map<String, Value>>,
+pub(crate) struct AnswerView<'a> {
+    pub(crate) option: Option<&'a str>,
+    fields: Map<String, Value>,
 }
 
-/// What became of a callback.
+/// Visibility of answers in rows.
+#[derive(Clone, Copy)]
+enum Answers {
+    Shown,
+    Hidden,
+}
+
+/// Status of a callback.
 #[derive(Clone, Copy, Debug)]
 pub struct CallbackStatus;
 
-/// What a request came to: the result of a poll, and the `data` of its events.
+/// The state of a request: its result, and the `data` of its events.
 #[derive(Debug, Serialize)]
 pub struct ResultData<'a> {
-    pub(super) request_id: String,
-    pub(super) external_reference_id: Option<&'a str>,
-    pub(super) status: &'static str,
+    pub(crate) request_id: String,
+    pub(crate) external_reference_id: Option<&'a str>,
+    pub(crate) status: &'static str,
     outcome: Option<&'static str>,
     decided_by: Option<&'static str>,
     decision: Option<&'a str>,
-    pub(super) responses: Vec<ResponseView<'a>>,
+    pub(crate) responses: Vec<ResponseView<'a>>,
     metadata: Box<RawValue>,
     finished_at: Option<Time>,
 }
 
 impl<'a> RequestView<'a> {
-    /// The view that `viewer` has of `request`.
+    /// The view of `request` for `viewer`.
     pub fn new(request: &'a Request, viewer: Viewer<'a>) -> Self {
         let end = end(request);
         let (question, policy) = (&request.question, &request.policy);
@@ -126,15 +134,12 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
-            mode: match policy.mode {
-                AnswerMode::OnUserAction => "on_user_action",
-                AnswerMode::OnTimeout => "on_timeout",
-            },
+            mode: answer_mode(policy.mode),
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
-            recipients: recipients(request, viewer.sees_links),
-            responses: responses(request, request.shows_answers(viewer.now)),
+            recipients: recipients(request, &viewer),
+            responses: responses(request, Answers::at(request, viewer.now)),
             external_reference_id: question.external_reference_id.as_deref(),
             metadata: metadata(request),
             livemode: request.owner.mode.is_live(),
@@ -164,45 +169,58 @@ impl<'a> RequestView<'a> {
 }
 
 impl<'a> ResponseView<'a> {
-    /// The row of `request` with this number.
+    /// Row `number` of `request`.
     pub fn of_row(request: &'a Request, number: usize) -> Self {
         let row = request.rows.get(number).and_then(Option::as_ref);
-        Self::new(request, number, row, true)
+        Self::new(request, number, row, Answers::Shown)
     }
 
-    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, shows: bool) -> Self {
+    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, answers: Answers) -> Self {
         Self {
-            user_email: email(request, number),
-            answer: shows.then(|| AnswerView {
-                option_value: row.and_then(|it| it.answer.option.as_deref()),
-                fields: Some(row.map_or_else(Map::new, |it| answer_fields(&it.answer))),
-            }),
-            timestamp: row.map(|it| Time(it.at)),
+            recipient: email(request, number),
+            answer: match answers {
+                Answers::Shown => Some(AnswerView::new(row.map(|it| &it.answer))),
+                Answers::Hidden => None,
+            },
+            answered_at: row.map(|it| Time(it.at)),
             expired: row.is_none() && request.ended_by_time(),
         }
     }
 
     fn of_event(request: &'a Request, event: &OutboxEvent, answered: &'a RecordedAnswer) -> Self {
         Self {
-            user_email: email(request, answered.row),
-            answer: Some(AnswerView {
-                option_value: answered.answer.option.as_deref(),
-                fields: Some(answer_fields(&answered.answer)),
-            }),
-            timestamp: Some(Time(event.at)),
+            recipient: email(request, answered.row),
+            answer: Some(AnswerView::new(Some(&answered.answer))),
+            answered_at: Some(Time(event.at)),
             expired: false,
         }
     }
 }
 
+impl Answers {
+    /// The read policy decides. The result and callbacks always show answers.
+    fn at(request: &Request, now: Timestamp) -> Self {
+        if request.shows_answers(now) { Self::Shown } else { Self::Hidden }
+    }
+}
+
+impl<'a> AnswerView<'a> {
+    fn new(answer: Option<&'a Answer>) -> Self {
+        Self {
+            option: answer.and_then(|it| it.option.as_deref()),
+            fields: answer.map(answer_fields).unwrap_or_default(),
+        }
+    }
+}
+
 impl CallbackStatus {
-    /// What became of `request`'s callback; `None` where it has none.
+    /// Status of the callback of `request`. `None` without a callback.
     pub fn of(request: &Request, delivery: Option<&Delivery>) -> Option<&'static str> {
         request.policy.callback.as_ref()?;
         let waiting = match (request.callback_event, end(request)) {
             (Some(_), _) => "pending",
             (None, None) => "waiting",
-            // It ended in a way that the callback is not told of.
+            // The callback does not subscribe to the event that ended the request.
             (None, Some(_)) => "cancelled",
         };
         Some(delivery.map_or(waiting, super::delivery::status))
@@ -210,17 +228,17 @@ impl CallbackStatus {
 }
 
 impl<'a> ResultData<'a> {
-    /// What `request`, which has ended, came to.
+    /// The state of `request`, which has ended.
     pub fn of_end(request: &'a Request) -> Self {
-        Self::new(request, end(request), responses(request, true))
+        Self::new(request, end(request), responses(request, Answers::Shown))
     }
 
-    /// What `request` has come to at `now`, as far as it is shown to everybody.
-    pub(super) fn of_now(request: &'a Request, now: Timestamp) -> Self {
-        Self::new(request, end(request), responses(request, request.shows_answers(now)))
+    /// The state of `request` at `now`, without answers that its read policy hides.
+    pub(crate) fn of_now(request: &'a Request, now: Timestamp) -> Self {
+        Self::new(request, end(request), responses(request, Answers::at(request, now)))
     }
 
-    /// What `event` tells of `request`. Later events do not change it.
+    /// The data of `event` of `request`. Later events do not change it.
     pub fn of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
         match (event.kind, &event.answered) {
             (RequestEvent::RequestFinished | RequestEvent::RequestCancelled, _) => {
@@ -232,7 +250,7 @@ impl<'a> ResultData<'a> {
             }
             (RequestEvent::RequestCreated | RequestEvent::RequestAnswered, _) => {
                 let rows = 0..request.question.n_rows();
-                let responses = rows.map(|it| ResponseView::new(request, it, None, true));
+                let responses = rows.map(|it| ResponseView::new(request, it, None, Answers::Shown));
                 let mut responses: Vec<ResponseView<'_>> = responses.collect();
                 for response in &mut responses {
                     response.expired = false;
@@ -240,14 +258,6 @@ impl<'a> ResultData<'a> {
                 Self::new(request, None, responses)
             }
         }
-    }
-
-    /// The same, of each answer the option alone.
-    pub(super) fn without_fields(mut self) -> Self {
-        for answer in self.responses.iter_mut().filter_map(|it| it.answer.as_mut()) {
-            answer.fields = None;
-        }
-        self
     }
 
     fn new(
@@ -269,12 +279,12 @@ impl<'a> ResultData<'a> {
     }
 }
 
-/// How `request` ended, if it has.
+/// Outcome of `request`. `None` while it is pending.
 pub fn request_outcome(request: &Request) -> Option<&'static str> {
     end(request).map(|it| outcome(it.outcome))
 }
 
-/// How `request` stands.
+/// Status of `request`.
 pub fn request_status(request: &Request) -> &'static str {
     end(request).map_or("pending", status_of)
 }
@@ -283,7 +293,6 @@ fn status_of(end: &RequestEnd) -> &'static str {
     if end.outcome == Outcome::Cancelled { "cancelled" } else { "finished" }
 }
 
-/// How something ended.
 fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Completed => "completed",
@@ -292,6 +301,14 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::TimedOut => "timed_out",
         Outcome::Defaulted => "defaulted",
         Outcome::Cancelled => "cancelled",
+    }
+}
+
+/// Name of `mode`.
+pub fn answer_mode(mode: AnswerMode) -> &'static str {
+    match mode {
+        AnswerMode::OnUserAction => "on_user_action",
+        AnswerMode::OnTimeout => "on_timeout",
     }
 }
 
@@ -304,7 +321,7 @@ fn decided_by(decided_by: DecidedBy) -> &'static str {
 }
 
 fn end(request: &Request) -> Option<&RequestEnd> {
-    match &request.state {
+    match request.state() {
         RequestState::Ended(end) => Some(end),
         RequestState::Pending | RequestState::Erased { .. } => None,
     }
@@ -314,7 +331,7 @@ fn email(request: &Request, number: usize) -> Option<&str> {
     request.question.recipients.get(number).map(|it| it.email.as_str())
 }
 
-/// As short as it can be written.
+/// The shortest spelling of the quorum.
 fn quorum(request: &Request) -> Value {
     let quorum = &request.policy.quorum;
     let count: Value = match quorum.count {
@@ -335,9 +352,9 @@ fn quorum(request: &Request) -> Value {
     members.into()
 }
 
-fn recipients(request: &Request, sees_links: bool) -> Vec<RecipientView<'_>> {
+fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientView<'a>> {
     let link = |number: usize| {
-        let row = u8::try_from(number).expect("there are at most a hundred");
+        let row = u8::try_from(number).expect("at most 100 recipients");
         let token = LinkToken::new(request.id, row, &request.link_secret);
         format!("{}/a/{}", request.base_url, token.to_text())
     };
@@ -345,17 +362,17 @@ fn recipients(request: &Request, sees_links: bool) -> Vec<RecipientView<'_>> {
         .map(|number| RecipientView {
             email: email(request, number),
             name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
-            answer_url: sees_links.then(|| link(number)),
+            answer_url: viewer.sees_links.then(|| link(number)),
         })
         .collect()
 }
 
-fn responses(request: &Request, shows: bool) -> Vec<ResponseView<'_>> {
+fn responses(request: &Request, answers: Answers) -> Vec<ResponseView<'_>> {
     let rows = request.rows.iter().enumerate();
-    rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), shows)).collect()
+    rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), answers)).collect()
 }
 
 fn metadata(request: &Request) -> Box<RawValue> {
     let text = request.question.metadata.clone().unwrap_or_else(|| "{}".to_owned());
-    RawValue::from_string(text).expect("it was JSON when it came in")
+    RawValue::from_string(text).expect("stored metadata is valid JSON")
 }

@@ -1,4 +1,4 @@
-//! Secrets as the API shows them: their ends, and all of one to who may see it.
+//! Signing secrets: a preview, and the whole secret where the caller may see it.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Time;
 use crate::domain::secret::Secrets;
 
-/// The secret that signs, and whether others still do.
+/// The current secret, and the end of the overlap with previous ones.
 #[derive(Serialize)]
 pub struct SecretView {
     preview: String,
@@ -18,9 +18,9 @@ pub struct SecretView {
 }
 
 impl SecretView {
-    /// The view of those that sign at `now`, the current one `in_full` if it is given; nothing
-    /// where none signs.
-    pub fn new(secrets: &Secrets, now: Timestamp, in_full: Option<&SecretString>) -> Option<Self> {
+    /// The secrets that sign at `now`, with the whole current one if it is given. `None` if none
+    /// signs.
+    pub fn new(secrets: &Secrets, now: Timestamp, whole: Option<&SecretString>) -> Option<Self> {
         let mut secrets = secrets.live(now);
         let current = secrets.next()?;
         let previous_expires_at: Option<Timestamp> = secrets.filter_map(|it| it.expires_at).max();
@@ -28,7 +28,7 @@ impl SecretView {
             preview: format!("whsec_…{}", current.suffix),
             created_at: Time(current.created_at),
             previous_expires_at: previous_expires_at.map(Time),
-            secret: in_full.map(|it| it.expose_secret().to_owned()),
+            secret: whole.map(|it| it.expose_secret().to_owned()),
         })
     }
 }

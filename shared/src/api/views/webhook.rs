@@ -1,4 +1,4 @@
-//! Webhooks as the API shows them.
+//! Webhooks.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,14 @@ use crate::domain::{Filter, Webhook, retry::RetryPolicy, webhook::DisableReason}
 #[derive(Debug, Serialize)]
 pub struct WebhookView<'a> {
     id: &'a str,
-    endpoint_url: &'a str,
+    url: &'a str,
+    #[serde(flatten)]
+    details: WebhookDetails<'a>,
+}
+
+/// The members that `/v1` and Nextmv's front have in common.
+#[derive(Debug, Serialize)]
+pub struct WebhookDetails<'a> {
     description: Option<&'a str>,
     event_types: Vec<&'a str>,
     enabled: bool,
@@ -39,11 +46,20 @@ struct RetryView<'a> {
 impl<'a> WebhookView<'a> {
     /// The view of `webhook`.
     pub fn new(webhook: &'a Webhook) -> Self {
+        Self {
+            id: webhook.id.as_str(),
+            url: &webhook.settings.receiver.url,
+            details: WebhookDetails::new(webhook),
+        }
+    }
+}
+
+impl<'a> WebhookDetails<'a> {
+    /// The details of `webhook`.
+    pub fn new(webhook: &'a Webhook) -> Self {
         let settings = &webhook.settings;
         let RetryPolicy { delays_seconds, jitter } = &settings.receiver.retry;
         Self {
-            id: webhook.id.as_str(),
-            endpoint_url: &settings.receiver.url,
             description: settings.description.as_deref(),
             event_types: settings.event_types.iter().map(Filter::as_str).collect(),
             enabled: webhook.disabled.is_none(),
@@ -71,7 +87,7 @@ impl<'a> WebhookView<'a> {
     }
 }
 
-/// The API's word for the reason that a webhook is disabled.
+/// Name of the reason for which a webhook is disabled.
 pub fn disabled_reason(reason: DisableReason) -> &'static str {
     match reason {
         DisableReason::ByHand => "by_hand",

@@ -24,7 +24,8 @@ impl Told {
     pub(super) fn of(body: &Value) -> Self {
         let finished_at = body["finished_at"].as_str().and_then(|it| it.parse().ok());
         let responses = body["responses"].as_array().and_then(|rows| {
-            rows.iter().map(|it| it.get("option_value").cloned()).collect::<Option<Vec<Value>>>()
+            let option = |row: &Value| row.get("option").or(row.get("option_value")).cloned();
+            rows.iter().map(option).collect::<Option<Vec<Value>>>()
         });
         Self {
             status: body.get("status").cloned(),

@@ -35,11 +35,22 @@ pub(crate) async fn notify(
     let (host, Json(body)) = (host?, body?);
     let owner = caller.owner();
     let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
-    let CreatedRequest { request, is_replayed } = create_from(&app, call, body, body::read).await?;
+    let created = create_from(&app, call, body, body::read).await;
+    // The callback URL is checked after the translation.
+    let created = created.map_err(|it| it.map_pointers(sent_pointer))?;
+    let CreatedRequest { request, is_replayed } = created;
     let view = json!({ "status": "ok", "request_id": request.id.to_string() });
     let mut response = axum::Json(view).into_response();
     if is_replayed {
         idempotency::mark_replayed(&mut response);
     }
     Ok(response)
+}
+
+/// The pointer in a notification of a member of `POST /v1/requests`.
+fn sent_pointer(pointer: &str) -> String {
+    match pointer {
+        "/callback_url" => "/response_request/callback_url".to_owned(),
+        other => other.to_owned(),
+    }
 }

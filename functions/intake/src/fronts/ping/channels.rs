@@ -4,10 +4,9 @@ use answerback::{
     api::{
         Problem, body,
         http::{Json, OptionalJson},
-        views::ChannelView,
     },
     domain::{Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX},
-    fronts::ping::{find, new_token, token_hash},
+    fronts::ping::{ChannelView, find, new_token, token_hash},
     service::Caller,
     store::keys,
 };

@@ -285,7 +285,7 @@ pub(crate) async fn create(endpoint: &Endpoint, key: &str, body: &Value) -> Valu
 
 /// True if a response row has the content of an answer.
 pub(crate) fn matches(response: &Value, answer: &Value) -> bool {
-    response["option_value"] == answer["option"] && response["fields"] == answer["fields"]
+    response["option"] == answer["option"] && response["fields"] == answer["fields"]
 }
 
 pub(crate) fn at(value: &Value) -> Timestamp {

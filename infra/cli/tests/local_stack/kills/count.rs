@@ -182,7 +182,7 @@ fn check_responses(tracked: &TrackedRequest, received: &Value) {
     for (row, response) in responses.iter().enumerate() {
         match tracked.answers.get(&row) {
             Some(answer) => assert!(matches(response, answer), "{received} after {answer}"),
-            None => assert_eq!(response["option_value"], Value::Null, "{received}"),
+            None => assert_eq!(response["option"], Value::Null, "{received}"),
         }
     }
 }

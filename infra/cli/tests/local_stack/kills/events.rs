@@ -94,7 +94,7 @@ impl EventRun {
             let id = format!("hook-{number}");
             let webhook = json!({
                 "id": id,
-                "endpoint_url": receiver.url,
+                "url": receiver.url,
                 "headers": { HEADER: id },
                 "retry": { "delays_seconds": vec![1; 20], "jitter": 0 },
             });

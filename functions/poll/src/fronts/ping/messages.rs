@@ -1,17 +1,15 @@
-//! `GET /v1/callback/{token}/{message_id}` reads an answer as Ping's API does: once.
+//! `GET /v1/callback/{token}/{message_id}` reads the answer to a message in the format of Ping. An
+//! answer can be read once.
 
 use answerback::{
-    api::{
-        Code, Problem,
-        views::{PingView, Time},
-    },
+    api::{Code, Problem, views::Time},
     domain::{
         Channel, Delivery, MessageId, Request, RequestId,
         consumption::ReadOutcome,
         delivery::{DeliveryEnd, DeliveryState},
         request::RequestState,
     },
-    fronts::ping::{PingProblem, of_token},
+    fronts::ping::{PingProblem, PingView, of_token},
     service::requests::callback_delivery,
     store::keys,
 };
@@ -21,65 +19,71 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{App, result::take};
+use crate::{
+    App,
+    result::{Consumed, consume},
+};
 
 #[derive(Serialize)]
-struct View {
+struct MessageView {
     status: &'static str,
     #[serde(flatten)]
-    submitted: Option<Submitted>,
+    submitted: Option<SubmittedView>,
 }
 
 #[derive(Serialize)]
-struct Submitted {
+struct SubmittedView {
     result: Option<Box<RawValue>>,
     submitted_at: Option<Time>,
 }
 
-/// Reads what was answered to a message.
-pub(crate) async fn callback(
+/// Reads the answer to a message.
+pub(crate) async fn read(
     State(app): State<App>,
     Path((token, message)): Path<(String, String)>,
     method: Method,
 ) -> Result<Response, PingProblem> {
     if method == Method::HEAD {
-        // It would take what it does not show.
-        let problem = Problem::new(Code::MethodNotAllowed, "an answer is read with GET");
+        // A HEAD would consume the answer without showing it.
+        let problem = Problem::new(Code::MethodNotAllowed, "use GET to read an answer");
         return Ok(([(ALLOW, "GET")], PingProblem::from(problem)).into_response());
     }
     let channel = of_token(&app.core.store, &token).await?;
-    let view = read(&app, &channel, &message).await?;
+    let view = consume_answer(&app, &channel, &message).await?;
     Ok(axum::Json(view).into_response())
 }
 
-async fn read(app: &App, channel: &Channel, message: &str) -> Result<View, Problem> {
+async fn consume_answer(
+    app: &App,
+    channel: &Channel,
+    message: &str,
+) -> Result<MessageView, Problem> {
     let request = find(app, channel, message).await?;
     let request = app.core.settled(request).await?;
     let request = request.ok_or_else(Problem::not_found)?;
-    // Before the answer is taken: what fails afterwards would cost it.
+    // Loaded first: a failure after the answer is consumed would lose it.
     let delivery = callback_delivery(&app.core.store, &request).await?;
     if delivery.is_some_and(|it| has_failed(&it)) {
-        return Ok(bare("failed"));
+        return Ok(without_answer("failed"));
     }
     if matches!(request.state(), RequestState::Ended(_)) && PingView::of_request(&request).is_none()
     {
-        // It ended without an answer.
-        return Ok(bare("expired"));
+        return Ok(without_answer("expired"));
     }
     let op = app.core.new_op();
-    let (told, request, result) =
-        take(app, request, op, |it| serde_json::value::to_raw_value(&PingView::of_request(it)))
-            .await?;
-    Ok(match told {
-        None | Some(ReadOutcome::LeasedUntil(_)) => bare("pending"),
-        Some(ReadOutcome::AlreadyRead) => bare("already_read"),
-        Some(ReadOutcome::Expired) => bare("expired"),
+    let view = |it: &Request| to_raw_value(&PingView::of_request(it));
+    let Consumed { outcome, request, result } = consume(app, request, op, view).await?;
+    Ok(match outcome {
+        None | Some(ReadOutcome::LeasedUntil(_)) => without_answer("pending"),
+        Some(ReadOutcome::AlreadyRead) => without_answer("already_read"),
+        Some(ReadOutcome::Expired) => without_answer("expired"),
         Some(ReadOutcome::Result { .. }) => {
             let row = request.rows().iter().flatten().next();
             let submitted_at = row.map(|it| Time(it.at));
-            View { status: "submitted", submitted: Some(Submitted { result, submitted_at }) }
+            let submitted = Some(SubmittedView { result, submitted_at });
+            MessageView { status: "submitted", submitted }
         }
     })
 }
@@ -89,12 +93,12 @@ async fn find(app: &App, channel: &Channel, message: &str) -> Result<Request, Pr
     let message: MessageId = message.parse().map_err(|_| Problem::not_found())?;
     let id = RequestId::from_bits(message.bits());
     let request: Option<Request> = app.core.store.get(keys::request(id)).await?;
-    let is_there = |it: &Request| {
+    let is_visible = |it: &Request| {
         it.channel == Some(channel.id)
             && MessageId::of(id) == message
             && !matches!(it.state(), RequestState::Erased { .. })
     };
-    request.filter(is_there).ok_or_else(Problem::not_found)
+    request.filter(is_visible).ok_or_else(Problem::not_found)
 }
 
 fn has_failed(delivery: &Delivery) -> bool {
@@ -104,6 +108,6 @@ fn has_failed(delivery: &Delivery) -> bool {
     )
 }
 
-fn bare(status: &'static str) -> View {
-    View { status, submitted: None }
+fn without_answer(status: &'static str) -> MessageView {
+    MessageView { status, submitted: None }
 }

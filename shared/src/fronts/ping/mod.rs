@@ -1,11 +1,16 @@
-//! How channels are found: by their owners, and by whoever has a token.
+//! Ping: channels and their tokens, problems and messages.
+//!
+//! A channel is an inbound token: it lets its holder send messages, and nothing else.
 
-use axum::response::{IntoResponse, Response};
+mod problem;
+mod view;
+
+pub use problem::PingProblem;
+pub use view::{ChannelView, PingView};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
-use super::{response, text};
 use crate::{
     api::Problem,
     domain::{Channel, ChannelId, Owner},
@@ -14,22 +19,23 @@ use crate::{
     store::{Store, keys},
 };
 
-/// What tokens begin with.
+/// Start of every token.
 const PREFIX: &str = "ab_ch_";
 
-/// A new token of the channel called `id`. It names its channel.
+/// A new token of the channel `id`. The token contains the id, so that the channel can be loaded by
+/// its key.
 pub fn new_token(id: ChannelId, entropy: &Entropy) -> SecretString {
     let id = id.to_string();
     let id = id.trim_start_matches("ch_");
     format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(entropy.next_secret())).into()
 }
 
-/// What is kept of a token.
+/// The stored hash of `token`.
 pub fn token_hash(token: &SecretString) -> [u8; 32] {
     signing::sha256(token.expose_secret().as_bytes())
 }
 
-/// The channel that `id` names, if it is the owner's and not deleted.
+/// The channel `id` of `owner`, unless it was deleted.
 pub async fn find(store: &Store, owner: Owner, id: &str) -> Result<Channel, Problem> {
     let id: ChannelId = id.parse().map_err(|_| Problem::not_found())?;
     let channel: Option<Channel> = store.get(keys::channel(id)).await?;
@@ -37,7 +43,7 @@ pub async fn find(store: &Store, owner: Owner, id: &str) -> Result<Channel, Prob
     channel.filter(is_own).ok_or_else(Problem::not_found)
 }
 
-/// The channel that `token` opens. Read anew each time: what was regenerated opens nothing.
+/// The channel of `token`. Never cached: a regenerated token is invalid at once.
 pub async fn of_token(store: &Store, token: &str) -> Result<Channel, Problem> {
     let id = channel_id(token).ok_or_else(Problem::not_found)?;
     let channel: Option<Channel> = store.get(keys::channel(id)).await?;
@@ -51,29 +57,12 @@ fn channel_id(token: &str) -> Option<ChannelId> {
     format!("ch_{id}").parse().ok()
 }
 
-/// A problem in the shape of Ping.
-#[derive(Debug)]
-pub struct PingProblem(Problem);
-
-impl From<Problem> for PingProblem {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl IntoResponse for PingProblem {
-    fn into_response(self) -> Response {
-        let body = json!({ "ok": false, "error": text(&self.0) });
-        response(self.0, &body)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_channel_and_cannot_be_printed() {
+    fn token_names_its_channel_and_is_never_printed() {
         let entropy = Entropy::counting();
         let id = ChannelId::from_bits(entropy.next() | 1 << 100);
         let token = new_token(id, &entropy);

@@ -1,9 +1,9 @@
-//! Which channels an account has, and what signs their callbacks.
+//! Channels and their secrets.
 
 use answerback::{
-    api::{Problem, views::ChannelView},
+    api::Problem,
     domain::{Channel, Scope},
-    fronts::ping::find,
+    fronts::ping::{ChannelView, find},
     store::{Listed, Listing},
 };
 use axum::{
@@ -14,8 +14,8 @@ use axum::{
 
 use crate::{
     App,
-    list::{Parameters, Wanted, page},
-    secret,
+    list::{PageQuery, Parameters, page},
+    secret::{Extent, SecretReader},
 };
 
 /// Lists the channels of the caller's mode.
@@ -25,28 +25,28 @@ pub(crate) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let Wanted { limit, cursor } = parameters.page();
+    let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let owner = caller.owner();
     let Listing { items, next } =
         app.core.store.list::<Channel>(owner, Listed::Channels, limit, cursor.as_ref()).await?;
-    // The index lags behind a deletion.
-    let there = items.iter().filter(|it| !it.is_deleted());
-    Ok(axum::Json(page(there.map(ChannelView::new).collect(), next.as_ref())).into_response())
+    // The index may still have a channel that was just deleted.
+    let kept = items.iter().filter(|it| !it.is_deleted());
+    Ok(axum::Json(page(kept.map(ChannelView::new).collect(), next.as_ref())).into_response())
 }
 
-/// Shows the ends of a channel's secret, or all of it to who may see it.
+/// Shows the secret of a channel: a preview, or all of it with `reveal=true`.
 pub(crate) async fn show_secret(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let (caller, reveals) = secret::caller(&app, &headers, &mut parameters).await?;
+    let reader = SecretReader::identify(&app, &headers, &mut parameters).await?;
     parameters.finish()?;
-    let channel = find(&app.core.store, caller.owner(), &id).await?;
-    if reveals {
-        caller.audit("revealed the secret of a channel", &channel.id.to_string());
+    let channel = find(&app.core.store, reader.caller.owner(), &id).await?;
+    if reader.extent == Extent::Whole {
+        reader.caller.audit("revealed the secret of a channel", &channel.id.to_string());
     }
-    secret::view(&app, &caller, channel.secrets(), reveals).await
+    reader.view(&app, channel.secrets()).await
 }

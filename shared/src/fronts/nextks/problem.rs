@@ -1,12 +1,14 @@
-//! `NextKS`: its problems.
+//! Problems in the format of `NextKS`.
 
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{response, text};
-use crate::api::Problem;
+use crate::{
+    api::Problem,
+    fronts::{error_text, problem_response},
+};
 
-/// A problem in the shape of `NextKS`.
+/// A problem in the format of `NextKS`.
 #[derive(Debug)]
 pub struct NextKsProblem(Problem);
 
@@ -18,7 +20,7 @@ impl From<Problem> for NextKsProblem {
 
 impl IntoResponse for NextKsProblem {
     fn into_response(self) -> Response {
-        let body = json!({ "status": "error", "details": text(&self.0) });
-        response(self.0, &body)
+        let body = json!({ "status": "error", "details": error_text(&self.0) });
+        problem_response(self.0, &body)
     }
 }

@@ -1,0 +1,4 @@
+//! Ping: channels, and answers to their messages.
+
+pub(crate) mod channels;
+pub(crate) mod messages;

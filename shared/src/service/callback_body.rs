@@ -1,0 +1,67 @@
+//! Callback bodies. The receiver's profile decides the format.
+
+use serde::Serialize;
+
+use crate::{
+    api::views::{EventBody, TruncatedData},
+    domain::{
+        Event, OutboxEvent, Request,
+        profile::{Body, Spec},
+    },
+    fronts::{nextks::NextKsView, noukai::NoukaiBody, ping::PingView},
+};
+
+/// The body of `event` of `request`. Above `max_bytes`, a link replaces the data.
+pub fn callback_body(
+    spec: &Spec,
+    max_bytes: u32,
+    request: &Request,
+    event: &OutboxEvent,
+) -> Vec<u8> {
+    match spec.body {
+        Body::NextKs => bytes(&NextKsView::of_event(request, event)),
+        Body::Ping => bytes(&PingView::of_event(request, event)),
+        Body::Envelope | Body::Data | Body::Noukai => {
+            let full = EventBody::new(request, event);
+            let source = Source { id: &request.id.to_string(), base_url: &request.base_url };
+            data_body(spec, max_bytes, &full, source)
+        }
+    }
+}
+
+/// The body of a posted event. Above `max_bytes`, a link replaces the data. The formats `nextks` and
+/// `ping` describe requests, so their receivers get the data as it was posted.
+pub fn posted_body(spec: &Spec, max_bytes: u32, event: &Event) -> Vec<u8> {
+    let full = EventBody::of_posted(event);
+    let source = Source { id: &full.id, base_url: &event.base_url };
+    data_body(spec, max_bytes, &full, source)
+}
+
+/// The item that an event comes from.
+struct Source<'a> {
+    id: &'a str,
+    base_url: &'a str,
+}
+
+fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: Source<'_>) -> Vec<u8> {
+    let name = spec.event_name(full.r#type);
+    let body = match spec.body {
+        Body::Envelope => full.to_bytes(),
+        Body::Noukai => bytes(&NoukaiBody::new(name, &full.data, source.id, None)),
+        Body::Data | Body::NextKs | Body::Ping => full.data.get().as_bytes().to_vec(),
+    };
+    if u32::try_from(body.len()).is_ok_and(|it| it <= max_bytes) {
+        return body;
+    }
+    let data_url = format!("{}/v1/events/{}", source.base_url, full.id);
+    let data = TruncatedData::at(&data_url);
+    match spec.body {
+        Body::Envelope => bytes(&full.truncated(&data)),
+        Body::Noukai => bytes(&NoukaiBody::new(name, &full.data, source.id, Some(&data))),
+        Body::Data | Body::NextKs | Body::Ping => bytes(&data),
+    }
+}
+
+fn bytes(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("plain data serializes")
+}
