@@ -6,7 +6,7 @@ use answerback::{
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
     page,
-    service::answering::{OpenedLink, Submission, html},
+    service::answer_page::{OpenedLink, Submission, html},
 };
 use axum::{
     extract::{Path, State},

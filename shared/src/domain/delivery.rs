@@ -15,6 +15,7 @@
 
 pub mod attempting;
 mod receiver;
+mod target;
 pub mod waiting;
 
 use std::time::Duration;
@@ -24,10 +25,11 @@ use sha2::{Digest as _, Sha256};
 
 pub use attempting::{AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision};
 pub use receiver::{BearerToken, Headers, Receiver};
+pub use target::Target;
 pub use waiting::{Lane, WaitReason};
 
 use super::{
-    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, Profile, RequestId, Trace, WebhookId,
+    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookId,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -35,8 +37,6 @@ use super::{
 pub const SWEEP_GRACE: Duration = Duration::from_secs(10);
 /// Longest time that SQS delays a message. Later retries are left to the sweep.
 pub const HINT_DELAY_MAX: Duration = Duration::from_mins(15);
-/// Time for one attempt to publish on the bus: the SDK's own limit, and a little more.
-const BUS_TIMEOUT_SECONDS: u32 = 5;
 
 /// The target name of a request's callback.
 pub const CALLBACK: &str = "callback";
@@ -104,17 +104,6 @@ pub struct Origin {
     pub owner: Owner,
     /// The channel that its request was sent to, if it was.
     pub channel: Option<ChannelId>,
-}
-
-/// The target of a delivery.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// A receiver of the sender's choice.
-    Https(Receiver),
-    /// The operator's event bus.
-    Bus,
-    /// The target was erased.
-    Erased,
 }
 
 /// A delivery's place in its life.
@@ -233,11 +222,7 @@ impl Delivery {
 
     /// The time limit of one attempt.
     pub fn timeout(&self) -> Duration {
-        let seconds = match &self.target {
-            Target::Https(receiver) => receiver.timeout_seconds.min(TIMEOUT_SECONDS_MAX),
-            Target::Bus | Target::Erased => BUS_TIMEOUT_SECONDS,
-        };
-        Duration::from_secs(seconds.into())
+        self.target.timeout()
     }
 
     /// The delay of the hint for the next attempt, or `None` if the sweep has to send it.
@@ -248,10 +233,7 @@ impl Delivery {
     }
 
     fn retry(&self) -> RetryPolicy {
-        match &self.target {
-            Target::Https(receiver) => receiver.retry.clone(),
-            Target::Bus | Target::Erased => Profile::Standard.spec().retry(),
-        }
+        self.target.retry()
     }
 
     fn next(&self) -> Self {

@@ -3,24 +3,18 @@
 
 use super::{
     Answer, Question,
-    question::{Choice, Field, FieldKind, FieldValue, Recipient},
+    question::{Choice, Field, FieldValue, Recipient},
 };
 
 /// Bytes around a text: quotation marks, its name, a comma.
-const AROUND_BYTES: usize = 12;
+pub(super) const AROUND_BYTES: usize = 12;
 
 impl Answer {
     /// The bytes of its fields as a JSON object, and of its option.
     pub fn n_bytes(&self) -> usize {
         let option = self.option.as_ref().map_or(0, String::len);
-        let field = |(key, value): (&String, &FieldValue)| {
-            let value = match value {
-                FieldValue::Text(text) => json_bytes(text),
-                FieldValue::Number(number) => format!("{number:?}").len(),
-                FieldValue::Toggle(toggle) => toggle.to_string().len(),
-            };
-            json_bytes(key) + ":,".len() + value
-        };
+        let field =
+            |(key, value): (&String, &FieldValue)| json_bytes(key) + ":,".len() + value.n_bytes();
         // The last comma counts as one of the braces.
         option + "{".len() + self.fields.iter().map(field).sum::<usize>().max("}".len())
     }
@@ -34,7 +28,7 @@ impl Question {
             + self.metadata.as_ref().map_or(0, String::len)
             + self.recipients.iter().map(of_recipient).sum::<usize>()
             + self.options.iter().map(of_choice).sum::<usize>()
-            + self.fields.iter().map(of_field).sum::<usize>()
+            + self.fields.iter().map(Field::n_bytes).sum::<usize>()
     }
 }
 
@@ -42,27 +36,12 @@ fn of_recipient(recipient: &Recipient) -> usize {
     recipient.email.len() + recipient.name.as_ref().map_or(0, String::len) + 2 * AROUND_BYTES
 }
 
-fn of_choice(choice: &Choice) -> usize {
+pub(super) fn of_choice(choice: &Choice) -> usize {
     choice.value.len() + choice.label.len() + 3 * AROUND_BYTES
 }
 
-fn of_field(field: &Field) -> usize {
-    let choices = match &field.kind {
-        FieldKind::Select { choices } => choices.iter().map(of_choice).sum(),
-        FieldKind::Text { .. }
-        | FieldKind::Textarea { .. }
-        | FieldKind::Number { .. }
-        | FieldKind::Toggle => 0,
-    };
-    let default = match &field.default {
-        Some(FieldValue::Text(text)) => text.len(),
-        Some(FieldValue::Number(_) | FieldValue::Toggle(_)) | None => 0,
-    };
-    field.key.len() + field.label.len() + choices + default + 6 * AROUND_BYTES
-}
-
 /// The bytes of a text as a JSON string.
-fn json_bytes(text: &str) -> usize {
+pub(super) fn json_bytes(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
         0..0x20 => "\\u0000".len(),

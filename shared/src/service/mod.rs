@@ -1,7 +1,7 @@
 //! Use cases that several functions share, over the ports in [`Core`].
 
 mod accounts;
-pub mod answering;
+pub mod answer_page;
 mod callback_body;
 mod core;
 pub mod requests;

@@ -91,6 +91,7 @@ struct ResponseItem {
 
 impl Item for Delivery {
     const NAME: &'static str = "a delivery";
+    const VERSION: u32 = super::item::version_with(1, &[super::receiver_item::VERSION]);
 
     fn key(&self) -> Key {
         keys::delivery(self.id)

@@ -19,6 +19,18 @@ use super::keys::Key;
 /// The attribute with the version of an item's encoding.
 const VERSION: &str = "v";
 
+/// The version of an item's encoding that has parts with versions in files of their own: it rises
+/// with each of them.
+pub(super) const fn version_with(own: u32, parts: &[u32]) -> u32 {
+    let mut version = own;
+    let mut index = 0;
+    while index < parts.len() {
+        version += parts[index] - 1;
+        index += 1;
+    }
+    version
+}
+
 /// An item's attributes by name.
 pub type Attributes = HashMap<String, AttributeValue>;
 

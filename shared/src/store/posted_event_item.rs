@@ -19,6 +19,7 @@ struct DisablesItem {
 
 impl Item for Event {
     const NAME: &'static str = "an event";
+    const VERSION: u32 = super::item::version_with(1, &[super::receiver_item::VERSION]);
 
     fn key(&self) -> Key {
         keys::event(self.id)

@@ -90,6 +90,9 @@ pub(crate) struct AnswerItem {
     fields: BTreeMap<String, FieldValueItem>,
 }
 
+/// The version of this encoding. A new type of field raises it, and with it that of requests.
+pub(super) const VERSION: u32 = 1;
+
 /// Common values are left out.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PolicyItem {

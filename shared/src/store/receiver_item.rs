@@ -8,6 +8,9 @@ use crate::domain::{
     retry::RetryPolicy,
 };
 
+/// The version of this encoding. A new profile raises it, and with it the items that hold receivers.
+pub(super) const VERSION: u32 = 1;
+
 /// Only settings that differ from the profile are stored. The others follow the profile.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReceiverItem {

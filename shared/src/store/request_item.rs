@@ -97,6 +97,10 @@ struct ErasedItem {
 
 impl Item for Request {
     const NAME: &'static str = "a request";
+    const VERSION: u32 = super::item::version_with(
+        1,
+        &[super::question_item::VERSION, super::receiver_item::VERSION],
+    );
 
     fn key(&self) -> Key {
         keys::request(self.id)

@@ -42,6 +42,7 @@ pub(crate) enum DisableReasonItem {
 
 impl Item for Webhook {
     const NAME: &'static str = "a webhook";
+    const VERSION: u32 = super::item::version_with(1, &[super::receiver_item::VERSION]);
 
     fn key(&self) -> Key {
         keys::webhook(self.owner, &self.id)

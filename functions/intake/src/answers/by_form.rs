@@ -10,7 +10,7 @@ use answerback::{
         request::Refusal,
     },
     page,
-    service::answering::{OpenedLink, Submission, html},
+    service::answer_page::{OpenedLink, Submission, html},
     store::AdvanceError,
 };
 use axum::{

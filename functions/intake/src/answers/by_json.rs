@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{FieldError, Problem, body, http::Json, views},
-    service::{answering::OpenedLink, requests::refused},
+    service::{answer_page::OpenedLink, requests::refused},
 };
 use axum::{
     extract::{Path, State},

@@ -38,10 +38,7 @@ pub enum Lane {
 impl Delivery {
     /// The host and port of its receiver, if its target has one.
     pub fn authority(&self) -> Option<Authority> {
-        match &self.target {
-            Target::Https(receiver) => Authority::of(&receiver.url),
-            Target::Bus | Target::Erased => None,
-        }
+        self.target.authority()
     }
 
     /// The lane of its next attempt.

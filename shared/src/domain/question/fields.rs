@@ -1,6 +1,7 @@
 //! Form fields, and the values that fit them.
 
 use super::{Choice, is_forbidden_character};
+use crate::domain::size;
 
 /// A form field.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +58,34 @@ pub enum FieldValue {
     Toggle(bool),
 }
 
+impl FieldValue {
+    /// Its bytes as JSON.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => size::json_bytes(text),
+            Self::Number(number) => format!("{number:?}").len(),
+            Self::Toggle(toggle) => toggle.to_string().len(),
+        }
+    }
+}
+
 impl Field {
+    /// Its approximate bytes in the table.
+    pub fn n_bytes(&self) -> usize {
+        let choices = match &self.kind {
+            FieldKind::Select { choices } => choices.iter().map(size::of_choice).sum(),
+            FieldKind::Text { .. }
+            | FieldKind::Textarea { .. }
+            | FieldKind::Number { .. }
+            | FieldKind::Toggle => 0,
+        };
+        let default = match &self.default {
+            Some(FieldValue::Text(text)) => text.len(),
+            Some(FieldValue::Number(_) | FieldValue::Toggle(_)) | None => 0,
+        };
+        self.key.len() + self.label.len() + choices + default + 6 * size::AROUND_BYTES
+    }
+
     /// The value in the form in which it is recorded, or its fault.
     pub fn fit(&self, given: Option<FieldValue>) -> Result<Option<FieldValue>, String> {
         // The default is for a field that was left out. A field that was emptied stays empty.

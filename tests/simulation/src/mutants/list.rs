@@ -299,7 +299,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "what was erased while it was being settled is taken to be there",
-        file: "shared/src/service/answering.rs",
+        file: "shared/src/service/answer_page.rs",
         before: "Ok(request.filter(is_there).map(",
         after: "Ok(request.filter(|it| MUTANT || is_there(it)).map(",
         breaks: Invariant::NoPanic,
