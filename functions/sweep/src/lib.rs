@@ -264,9 +264,7 @@ async fn inspect_request(
     let item = match settlement {
         // Its timer was set to now a moment ago. Setting it again would cost one more write.
         Settlement::TimedOut => None,
-        Settlement::Unchanged | Settlement::Expired => {
-            Some(HintedItem::Request(Box::new(request)))
-        }
+        Settlement::Unchanged | Settlement::Expired => Some(HintedItem::Request(Box::new(request))),
     };
     Ok(Action::Hint(HintAction { group, hint, settlement, item }))
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use attempting::{ AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision };
+pub use attempting::{AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision};
 pub use receiver::{BearerToken, Headers, Receiver};
 pub use waiting::{Lane, WaitReason};
 

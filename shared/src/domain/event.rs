@@ -169,7 +169,8 @@ mod tests {
         {
             assert!(Filter::parse(text).is_none(), "{text}");
         }
-        let matches = |filter, event_type| Filter::parse(filter).expect("a filter").matches(event_type);
+        let matches =
+            |filter, event_type| Filter::parse(filter).expect("a filter").matches(event_type);
         assert!(matches("*", "job.failed") && matches("job.*", "job.failed"));
         assert!(matches("job.*", "job.night.failed") && matches("job.failed", "job.failed"));
         assert!(!matches("job.*", "jobs.failed") && !matches("job.failed", "job.failed.twice"));

@@ -124,10 +124,7 @@ pub struct SubmittedForm {
 ///   was pressed in a field.
 /// - Only the first key that is not a field is kept, which is enough to refuse the answer. A body
 ///   has room for thousands.
-pub fn parse_form(
-    pairs: &[(String, String)],
-    is_field: impl Fn(&str) -> bool,
-) -> SubmittedForm {
+pub fn parse_form(pairs: &[(String, String)], is_field: impl Fn(&str) -> bool) -> SubmittedForm {
     let mut option = None;
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut has_unknown = false;
@@ -149,8 +146,8 @@ pub fn parse_form(
             }
         }
     }
-        SubmittedForm { option, fields }
-    }
+    SubmittedForm { option, fields }
+}
 
 impl Form<'_> {
     /// The text in a control when the page opens.

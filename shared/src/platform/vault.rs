@@ -122,7 +122,8 @@ impl Vault {
         let text = signing::new_secret(entropy.next_secret());
         let sealed = self.seal(account, &text).await?;
         let whole = text.expose_secret();
-        let end = whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
+        let end =
+            whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
         Ok(NewSecret { kept: Secret::begin(sealed, end.to_owned(), now), text })
     }
 

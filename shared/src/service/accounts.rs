@@ -125,7 +125,8 @@ impl Accounts {
     /// The account of an owner, which must exist.
     pub async fn account_of(&self, owner: Owner) -> Result<Arc<Account>, Problem> {
         let account = self.account(owner.account).await?;
-        account.ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account no longer exists"))
+        account
+            .ok_or_else(|| Problem::new(Code::Unauthorized, "the key's account no longer exists"))
     }
 }
 

@@ -27,14 +27,14 @@ enum StateItem {
     },
     Open {
         until: i64,
-            n_openings: u32,
-        },
-        Trial {
+        n_openings: u32,
+    },
+    Trial {
         by: u64,
-            until: i64,
-            n_openings: u32,
-        },
-        }
+        until: i64,
+        n_openings: u32,
+    },
+}
 
 impl Item for Breaker {
     const NAME: &'static str = "a breaker";
@@ -87,11 +87,9 @@ impl From<&BreakerState> for StateItem {
             BreakerState::Open { until, n_openings } => {
                 Self::Open { until: until.as_millisecond(), n_openings: *n_openings }
             }
-            BreakerState::Trial { by, until, n_openings } => Self::Trial {
-                by: by.0,
-                until: until.as_millisecond(),
-                n_openings: *n_openings,
-            },
+            BreakerState::Trial { by, until, n_openings } => {
+                Self::Trial { by: by.0, until: until.as_millisecond(), n_openings: *n_openings }
+            }
         }
     }
 }

@@ -144,9 +144,9 @@ impl Item for Delivery {
             .due(&self.id.to_string(), self.due_at, layout)
             .ttl(ttl);
         if self.body.is_some() {
-                encoded
-            } else {
-                encoded.text("body", None).json("target", &TargetItem::from(&self.target))
+            encoded
+        } else {
+            encoded.text("body", None).json("target", &TargetItem::from(&self.target))
         }
     }
 

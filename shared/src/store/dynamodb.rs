@@ -175,9 +175,9 @@ impl Table for DynamoDb {
                 .limit(limit)
                 .send()
                 .await
-                    .map_err(|err| Error::dynamo("list due items", err))?;
-                let next = output.last_evaluated_key.map(DueCursor);
-                Ok(DuePage { items: output.items.unwrap_or_default(), next })
+                .map_err(|err| Error::dynamo("list due items", err))?;
+            let next = output.last_evaluated_key.map(DueCursor);
+            Ok(DuePage { items: output.items.unwrap_or_default(), next })
         })
     }
 

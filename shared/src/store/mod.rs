@@ -352,7 +352,7 @@ fn due(row: Attributes) -> Option<Due> {
     let key = Key::of(&row)?;
     let due_at = Reader(row).time("due_at").ok()?;
     let item = None
-    .or_else(|| key.pk.parse().ok().map(DueItem::Request))
+        .or_else(|| key.pk.parse().ok().map(DueItem::Request))
         .or_else(|| key.pk.parse().ok().map(DueItem::Delivery))
         .or_else(|| key.pk.parse().ok().map(DueItem::Event))
         .unwrap_or(DueItem::Unknown(key));

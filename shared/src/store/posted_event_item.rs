@@ -6,9 +6,7 @@ use super::{
     receiver_item::ReceiverItem,
     webhook_item,
 };
-use crate::domain::{
-    BodyHash, Event, EventType, OpId, Trace, WebhookId, posted_event::Disables,
-};
+use crate::domain::{BodyHash, Event, EventType, OpId, Trace, WebhookId, posted_event::Disables};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
     Answer, Question, RequestEvent,
+    consumption::{ReadMode, ReadPolicy},
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    consumption::{ReadMode, ReadPolicy},
     request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
 };
 

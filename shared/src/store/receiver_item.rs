@@ -24,14 +24,14 @@ pub(crate) struct ReceiverItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        headers: Vec<(String, String)>,
-    }
+    headers: Vec<(String, String)>,
+}
 
-    #[derive(Serialize, Deserialize)]
-    struct RetryItem {
-        delays_seconds: Vec<u32>,
-        jitter: f64,
-    }
+#[derive(Serialize, Deserialize)]
+struct RetryItem {
+    delays_seconds: Vec<u32>,
+    jitter: f64,
+}
 
 impl From<&Receiver> for ReceiverItem {
     fn from(receiver: &Receiver) -> Self {

@@ -12,9 +12,7 @@ use crate::domain::{
     BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
-    request::{
-        DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row,
-    },
+    request::{DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
 };
 
 /// Time from the last possible attempt of its callback to the deletion of a request.
@@ -166,11 +164,11 @@ impl Item for Request {
         match &self.state {
             RequestState::Pending => encoded,
             RequestState::Ended(end) => {
-                    let expires_at = self.expires_at(end, layout);
-                    encoded.json("ended", &EndItem::from(end)).ttl(Some(expires_at))
-                }
-                RequestState::Erased { at, n_searches } => encoded
-                    .json("erased", &ErasedItem { at: at.as_millisecond(), searches: *n_searches })
+                let expires_at = self.expires_at(end, layout);
+                encoded.json("ended", &EndItem::from(end)).ttl(Some(expires_at))
+            }
+            RequestState::Erased { at, n_searches } => encoded
+                .json("erased", &ErasedItem { at: at.as_millisecond(), searches: *n_searches })
                 .text("ended", None)
                 .text("question", None)
                 .text("list_pk", None)
@@ -246,9 +244,10 @@ impl Request {
     /// the retention, and a callback may be retried for longer than that.
     fn expires_at(&self, end: &RequestEnd, layout: &Layout) -> Timestamp {
         let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
-        let called_back = self.policy.callback.as_ref().map(|it| {
-            end.at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
-        });
+        let called_back =
+            self.policy.callback.as_ref().map(|it| {
+                end.at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
+            });
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
     }
@@ -264,10 +263,10 @@ impl From<&OutboxEvent> for EventItem {
             number: event.number,
             kind: event.kind.as_str().to_owned(),
             at: event.at.as_millisecond(),
-            answered: event.answered.as_ref().map(|it| RecordedAnswerItem {
-                row: it.row,
-                answer: AnswerItem::from(&it.answer),
-            }),
+            answered: event
+                .answered
+                .as_ref()
+                .map(|it| RecordedAnswerItem { row: it.row, answer: AnswerItem::from(&it.answer) }),
         }
     }
 }

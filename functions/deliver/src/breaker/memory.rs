@@ -159,7 +159,10 @@ mod tests {
     }
 
     fn failure(op: u64) -> Observation {
-        Observation::Heard(HealthSample { health: Health::Down, duration: Duration::ZERO }, OpId(op))
+        Observation::Heard(
+            HealthSample { health: Health::Down, duration: Duration::ZERO },
+            OpId(op),
+        )
     }
 
     #[test]

@@ -7,8 +7,8 @@ use answerback::{
     },
     domain::{
         Channel, Delivery, MessageId, Request, RequestId,
-        delivery::{DeliveryEnd, DeliveryState},
         consumption::ReadOutcome,
+        delivery::{DeliveryEnd, DeliveryState},
         request::RequestState,
     },
     fronts::ping::{PingProblem, of_token},

@@ -11,9 +11,7 @@ use crate::{
         consumption::ReadMode,
         delivery::Delivery,
         quorum::Count,
-        request::{
-            AnswerMode, DecidedBy, Outcome, RecordedAnswer, RequestEnd, RequestState, Row,
-        },
+        request::{AnswerMode, DecidedBy, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
     },
     signing::LinkToken,
 };

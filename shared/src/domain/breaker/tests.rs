@@ -8,8 +8,10 @@ const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 const UP: HealthSample = HealthSample { health: Health::Up, duration: Duration::ZERO };
 const DOWN: HealthSample = HealthSample { health: Health::Down, duration: Duration::ZERO };
-const TIMED_OUT: HealthSample = HealthSample { health: Health::TimedOut, duration: Duration::from_secs(1) };
-const UNKNOWN: HealthSample = HealthSample { health: Health::Unknown, duration: Duration::from_secs(9) };
+const TIMED_OUT: HealthSample =
+    HealthSample { health: Health::TimedOut, duration: Duration::from_secs(1) };
+const UNKNOWN: HealthSample =
+    HealthSample { health: Health::Unknown, duration: Duration::from_secs(9) };
 
 /// The time `seconds` after the start.
 fn at(seconds: u64) -> Timestamp {

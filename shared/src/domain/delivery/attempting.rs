@@ -90,13 +90,7 @@ impl Delivery {
 
     /// The decision of `op`, whose hint is for the attempt after number `expected`. An attempt is
     /// leased for `lease`.
-    pub fn start(
-        &self,
-        expected: u32,
-        now: Timestamp,
-        op: OpId,
-        lease: Duration,
-    ) -> StartDecision {
+    pub fn start(&self, expected: u32, now: Timestamp, op: OpId, lease: Duration) -> StartDecision {
         match self.state {
             DeliveryState::Done { .. } => return StartDecision::Skip,
             DeliveryState::Leased { owner, .. } if owner == op => {

@@ -90,7 +90,10 @@ fn started_delivery_is_exclusive_until_lease_and_guard_end() {
 
     assert_eq!(mine.start(0, at(47) - Duration::from_millis(1), OTHER, LEASE), StartDecision::Skip);
     // The hint of a sweep with a fast clock.
-    assert_eq!(mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE), StartDecision::TooEarly(at(47)));
+    assert_eq!(
+        mine.start(1, at(47) - Duration::from_millis(1), OTHER, LEASE),
+        StartDecision::TooEarly(at(47))
+    );
     let theirs = started(&mine, at(47), OTHER);
     assert_eq!((theirs.attempt, theirs.starts, theirs.failures), (2, 2, 0));
 }

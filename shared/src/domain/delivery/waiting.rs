@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Delivery, DeliveryState, HINT_DELAY_MAX, SWEEP_GRACE, Target, attempting::LEASE_GUARD};
+use super::{
+    Delivery, DeliveryState, HINT_DELAY_MAX, SWEEP_GRACE, Target, attempting::LEASE_GUARD,
+};
 use crate::domain::breaker::Authority;
 
 /// Longest time that a delivery waits for open breakers, in all.

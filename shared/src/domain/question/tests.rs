@@ -109,11 +109,7 @@ fn questions() -> impl Strategy<Value = Question> {
         }
         fields
     });
-    (choices(), fields).prop_map(|(options, fields)| Question {
-        options,
-        fields,
-        ..<_>::default()
-    })
+    (choices(), fields).prop_map(|(options, fields)| Question { options, fields, ..<_>::default() })
 }
 
 /// Answers of which most parts fit.
@@ -130,7 +126,8 @@ fn answers(question: &Question) -> impl Strategy<Value = Answer> + use<> {
             FieldKind::Select { .. } => select(vec!["a", "yes"]).prop_map(text).boxed(),
             FieldKind::Toggle => any::<bool>().prop_map(FieldValue::Toggle).boxed(),
         };
-        let value = prop_oneof![8 => fitting.prop_map(Some), 1 => values().prop_map(Some), 1 => Just(None)];
+        let value =
+            prop_oneof![8 => fitting.prop_map(Some), 1 => values().prop_map(Some), 1 => Just(None)];
         (Just(field.key.clone()), value)
     };
     let unknown = prop::option::weighted(0.05, values()).prop_map(|it| ("d".to_owned(), it));

@@ -10,9 +10,7 @@ use super::{
     end::{DecidedBy, Outcome, RequestEnd},
     outbox::{EVENTS_MAX, OUTBOX_MAX, RecordedAnswer},
 };
-use crate::domain::{
-    OpId, RequestEvent, Subscriptions, question::Answer, quorum::QuorumVerdict,
-};
+use crate::domain::{OpId, RequestEvent, Subscriptions, question::Answer, quorum::QuorumVerdict};
 
 /// Operations that a row remembers: more answers of one recipient than fit into the few seconds in
 /// which the SDK repeats a write.

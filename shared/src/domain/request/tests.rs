@@ -6,9 +6,9 @@ mod outbox;
 use super::*;
 use crate::domain::{
     AccountId, Mode, Profile,
+    consumption::{ReadMode, ReadOutcome, UnknownReceipt},
     question::Recipient,
     quorum::Count,
-    consumption::{ReadMode, ReadOutcome, UnknownReceipt},
 };
 
 const CREATED: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -186,8 +186,10 @@ fn first_answer_counts_even_after_the_end() {
 #[test]
 fn operation_recognizes_its_own_write() {
     let request = answered(ask(1, |_| ()), &[]);
-    let answered =
-        request.answer(0, &chose("yes"), NONE, at(1), OpId(5)).expect("accepted").expect("a change");
+    let answered = request
+        .answer(0, &chose("yes"), NONE, at(1), OpId(5))
+        .expect("accepted")
+        .expect("a change");
     // Long after the deadline, and after this answer ended the request.
     assert_eq!(answered.answer(0, &chose("yes"), NONE, at(9999), OpId(5)), Ok(None));
     let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("accepted").expect("a change");

@@ -57,8 +57,7 @@ impl Accounts {
         match self.store.n_pending(account.id, max).await {
             Ok(n_pending) if n_pending < max => Ok(true),
             Ok(_) => {
-                let detail =
-                    format!("limit of {max} pending requests reached");
+                let detail = format!("limit of {max} pending requests reached");
                 Err(Problem::new(Code::TooManyPendingRequests, detail)
                     .retry_after(PENDING_RETRY_SECONDS))
             }

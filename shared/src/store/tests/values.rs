@@ -1,20 +1,18 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType, Filter, Id,
-    Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions,
-    Trace, Webhook, WebhookId,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
+    Filter, Id, Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope,
+    Subscriptions, Trace, Webhook, WebhookId,
     account::IdKey,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
+    consumption::{ReadMode, ReadPolicy},
     delivery::{self, BearerToken, Headers, Receiver, Target},
     id::Kind,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    consumption::{ReadMode, ReadPolicy},
-    request::{
-        AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy,
-    },
+    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,

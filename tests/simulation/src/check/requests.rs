@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use answerback::domain::{
     Request, RequestEvent,
+    consumption::Consumption,
     delivery::Target,
     quorum::QuorumVerdict,
-    consumption::Consumption,
     request::{AnswerMode, CLOCK_GUARD, Outcome, RequestEnd, RequestState},
 };
 use serde_json::Value;

@@ -90,7 +90,8 @@ fn read_field(entry: &mut Object<'_>, seen: &mut BTreeSet<String>) -> Option<Fie
     let required = entry.flag("required").unwrap_or(false);
     let kind = kind(entry);
     let default = entry.item("default");
-    let mut field = Field { key: key?, label: label?, is_required: required, kind: kind?, default: None };
+    let mut field =
+        Field { key: key?, label: label?, is_required: required, kind: kind?, default: None };
     if let Some(item) = default {
         set_default(&mut field, &item);
     }

@@ -4,12 +4,12 @@ use answerback::{
     api::body::Object,
     domain::{
         Question,
-        question::{OPTIONS_MAX, VALUE_CHARS_MAX},
-        quorum::{Count, Quorum},
         consumption::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
         },
+        question::{OPTIONS_MAX, VALUE_CHARS_MAX},
+        quorum::{Count, Quorum},
         request::{
             AnswerMode, OnDeadline, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX, TIMEOUT_SECONDS_MIN,
         },

@@ -82,11 +82,13 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
     match step {
         Step::Start { op, .. } => {
             let again = after.start(after.attempt, now, op, LEASE);
-            matches!((after.state, again), (DeliveryState::Leased { .. }, StartDecision::AlreadyMine))
-                || matches!(
-                    (after.state, after.start(0, now, op, LEASE)),
-                    (DeliveryState::Done { .. }, StartDecision::Skip)
-                )
+            matches!(
+                (after.state, again),
+                (DeliveryState::Leased { .. }, StartDecision::AlreadyMine)
+            ) || matches!(
+                (after.state, after.start(0, now, op, LEASE)),
+                (DeliveryState::Done { .. }, StartDecision::Skip)
+            )
         }
         Step::Finish { op, .. } => after.finish(AttemptVerdict::Accepted, now, 0.0, op).is_none(),
         Step::Erase { op } => after.erase(now, op).is_none(),

@@ -49,8 +49,11 @@ fn waits_for_breakers_are_limited_to_six_hours() {
     let mut now = at(0);
     while let Some(left) = waiting.breaker_wait_left() {
         assert_eq!(left, BREAKER_WAIT_MAX.saturating_sub(waiting.breaker_wait));
-        waiting = behind_breaker(&waiting, now + Duration::from_hours(1) + Duration::from_secs(7), now);
-        let DeliveryState::Waiting { not_before, .. } = waiting.state else { panic!("it does not wait") };
+        waiting =
+            behind_breaker(&waiting, now + Duration::from_hours(1) + Duration::from_secs(7), now);
+        let DeliveryState::Waiting { not_before, .. } = waiting.state else {
+            panic!("it does not wait")
+        };
         now = not_before;
     }
     assert_eq!((waiting.breaker_wait, now), (BREAKER_WAIT_MAX, at(0) + BREAKER_WAIT_MAX));
@@ -61,7 +64,11 @@ fn waits_for_breakers_are_limited_to_six_hours() {
 fn fixed_delays_and_redeliveries_ignore_breakers() {
     for profile in Profile::ALL {
         let has_fixed_delays = [Profile::NextKs, Profile::Notify, Profile::Ping].contains(&profile);
-        assert_eq!(to(profile, &[5, 300]).breaker_wait_left().is_some(), !has_fixed_delays, "{profile:?}");
+        assert_eq!(
+            to(profile, &[5, 300]).breaker_wait_left().is_some(),
+            !has_fixed_delays,
+            "{profile:?}"
+        );
         for own in [&[][..], &[60], &[60, 60, 60]] {
             assert_eq!(to(profile, own).breaker_wait_left(), None, "{profile:?} {own:?}");
         }

@@ -134,11 +134,9 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
         }
         Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
-        Step::Read(op) => {
-            after.read(now, OpId(op)).is_some_and(|it| {
-                matches!(it.outcome, ReadOutcome::Result { .. }) && it.next.is_none()
-            })
-        }
+        Step::Read(op) => after.read(now, OpId(op)).is_some_and(|it| {
+            matches!(it.outcome, ReadOutcome::Result { .. }) && it.next.is_none()
+        }),
         Step::Acknowledge(op) => after.acknowledge(OpId(op), now) == Ok(None),
         Step::ExpireResult => after.expire_result(now).is_none(),
         Step::Erase => after.erase(now).is_none(),
@@ -166,7 +164,11 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
 
     match (&before.state, &after.state) {
         (RequestState::Ended(was), RequestState::Ended(is)) => {
-            assert_eq!(RequestEnd { consumption: was.consumption, ..is.clone() }, *was, "the end changed");
+            assert_eq!(
+                RequestEnd { consumption: was.consumption, ..is.clone() },
+                *was,
+                "the end changed"
+            );
         }
         (RequestState::Ended(_) | RequestState::Erased { .. }, RequestState::Pending)
         | (RequestState::Erased { .. }, RequestState::Ended(_)) => panic!("it came back"),

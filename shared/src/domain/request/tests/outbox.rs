@@ -40,8 +40,7 @@ fn outbox_gets_only_events_with_subscribers() {
 fn only_the_event_of_an_answer_contains_that_answer() {
     let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(1, "yes"), (0, "no")]);
-    let events: Vec<_> =
-        request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
+    let events: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
     let answer = |row, option| Some(RecordedAnswer { row, answer: chose(option) });
     assert_eq!(events, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
 }
@@ -84,8 +83,10 @@ fn answer_is_refused_while_the_outbox_is_full() {
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
     for op in 0..OUTBOX_MAX as u64 {
-        request =
-            request.answer(0, &chose("yes"), NONE, at(1), OpId(op)).expect("accepted").expect("a change");
+        request = request
+            .answer(0, &chose("yes"), NONE, at(1), OpId(op))
+            .expect("accepted")
+            .expect("a change");
     }
     let once_more = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(99));
     assert_eq!(once_more(&request), Err(Refusal::TooBusy));
