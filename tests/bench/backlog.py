@@ -3,13 +3,14 @@
 Usage: backlog.py PATH_OF_ANSWERBACK PATH_OF_SWEEP [ITEMS]
 
 Creates requests and events on a local stack whose own sweep and hints are off, and waits until all of them
-are due. Then it invokes the program of the sweep as Lambda does, with 55 s each time. Two invocations must
-drain ITEMS (20,000), each with less than 128 MB, and the backlog metric must then be 0.
+are due. Then it invokes the program of the sweep as Lambda does, with 55 s each time. An invocation must
+drain 10,000 items with less than 128 MB, so ITEMS (20,000) take two. The backlog metric must then be 0.
 """
 
 import concurrent.futures
 import http.client
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -19,12 +20,14 @@ import time
 
 from cold_start import FOLDER, Runtime, environment
 
-SWEEPS_MAX = 2
+ITEMS_PER_SWEEP = 10_000
 MEMORY_KB_MAX = 128 * 1024
 SWEEP_SECONDS = 55
 AT_ONCE = 16
-# Longer than it takes to create all items. If it were shorter, items would become due one after the other.
-TIMEOUT_SECONDS = 60
+# The shortest timeout of a request. Events are due at once.
+TIMEOUT_SECONDS = 5
+# The sweep settles a request two seconds after its deadline. One more, for rounding.
+GUARD_SECONDS = 3
 
 QUESTION = {"title": "Deploy?", "options": [{"value": "yes", "label": "Yes"}], "timeout_seconds": TIMEOUT_SECONDS}
 EVENT = {"type": "deploy.done", "data": {}, "callback_url": "http://127.0.0.1:1/"}
@@ -96,10 +99,10 @@ def main():
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
                 parts = [range(it, n_items, AT_ONCE) for it in range(AT_ONCE)]
                 list(pool.map(lambda numbers: make(stack, numbers), parts))
-            time.sleep(TIMEOUT_SECONDS + 3)
+            time.sleep(TIMEOUT_SECONDS + GUARD_SECONDS)
 
             n_done, backlog = 0, None
-            for number in range(1, SWEEPS_MAX + 1):
+            for number in range(1, math.ceil(n_items / ITEMS_PER_SWEEP) + 1):
                 swept, counted, memory = sweep(bootstrap, variables)
                 backlog = counted["SweepBacklog"]
                 n_done += swept["n_timed_out"] + swept["n_hinted"]

@@ -6,6 +6,7 @@ mod routes;
 
 use std::collections::BTreeSet;
 
+use answerback::api::pointer;
 use serde_json::{Map, Value};
 use system_tests::contract::Contract;
 
@@ -142,18 +143,17 @@ fn operations(contract: &Contract) -> Vec<(String, &Value)> {
 }
 
 /// Calls `look` with every object in the document and its JSON Pointer.
-fn visit(value: &Value, pointer: &str, look: &mut impl FnMut(&str, &Value)) {
+fn visit(value: &Value, whole: &str, look: &mut impl FnMut(&str, &Value)) {
     match value {
         Value::Object(members) => {
-            look(pointer, value);
+            look(whole, value);
             for (name, member) in members {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                visit(member, &format!("{pointer}/{name}"), look);
+                visit(member, &pointer::member(whole, name), look);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                visit(item, &format!("{pointer}/{index}"), look);
+                visit(item, &pointer::entry(whole, index), look);
             }
         }
         _ => {}

@@ -1,21 +1,22 @@
-//! Receivers that are slow or down, so that nobody waits behind them.
+//! Circuit breakers: a receiver that is slow or down does not delay deliveries to other receivers.
 //!
 //! ```text
-//!  what made or found a delivery ─▶ way ─┬─ attempt it
-//!                                        ├─ leave it to the slow lane
-//!                                        └─ hold it, until its receiver may be called
-//!  attempt ─▶ watched ─ 3 s, and no answer ─┐
-//!     └─────▶ note ──── what came of it ────┴─▶ memory ─▶ the breaker's item, where it is news
+//!  delivery is due ─▶ route ─┬─ attempt it
+//!                            ├─ move it to the slow lane
+//!                            └─ hold it until its receiver may be called again
+//!
+//!  attempt ─▶ watch ──── no response after 3 s ─┐
+//!     └─────▶ observe ── result of the attempt ─┴─▶ memory ─▶ the breaker's item, if it changes
 //! ```
 //!
-//! The item is for all workers, and is read before an attempt. Each process remembers for seconds
-//! what it read or wrote, so what others know already may come to it late: some attempts more at a
-//! receiver that is down. Whoever noted a failure knows of it, so the next success that it sees is
-//! news and ends the row. Nothing here stops a delivery: where the table fails, it is attempted.
+//! The item is shared by all workers and read before an attempt. Each process caches it for
+//! seconds, so it may make a few more attempts at a receiver that is down. A process that recorded a
+//! failure has it in its cache, so its next success is a change and resets the count of failures.
+//! A breaker never loses a delivery: if the table fails, the delivery is attempted.
 
 mod memory;
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use answerback::{
     Promise,
@@ -24,54 +25,92 @@ use answerback::{
         breaker::{self, Authority, HealthSample, SLOW_AFTER},
     },
     platform::Lane,
-    store::{self, AdvanceError, Saved, keys},
+    store::{self, Saved, keys},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
 
-use crate::{App, Error};
+use crate::{App, Error, start::Expected};
 pub use memory::Breakers;
 
-/// Over how long those come back that were held together: one tries, most others hear of it, and
-/// a receiver that is back is not met by all of them at once.
+/// Time over which held deliveries resume. One tries the receiver first, and the others do not all
+/// call it at once when it is back.
 const RESUME_JITTER: Duration = Duration::from_secs(30);
-/// Most writes, and most races, of one who notes what is known of a receiver.
+/// Most writes, and lost races, of one worker that records observations.
 const WRITES_MAX: u32 = 40;
 
-/// One account's receiver.
-pub(crate) type ReceiverKey = (AccountId, Authority);
+/// A receiver of one account: breakers are not shared between accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReceiverKey {
+    account: AccountId,
+    authority: Authority,
+}
 
-/// What is to be done about a delivery whose time has come.
+/// The route of a delivery that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Attempt it.
+    /// Attempt it now.
     Attempt,
-    /// Leave it to those in the slow lane.
+    /// Move it to the slow lane.
     SlowLane,
-    /// Hold it until then.
+    /// Hold it until this time.
     Hold(Timestamp),
 }
 
-/// Something about a receiver.
+/// An observation about a receiver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Observation {
     /// An attempt ended.
-    Heard(HealthSample, OpId),
-    /// An attempt takes long.
-    KeepsWaiting,
+    Ended {
+        /// What the attempt showed.
+        sample: HealthSample,
+        /// The attempt's operation, which makes a repeated observation count once.
+        op: OpId,
+    },
+    /// An attempt has taken longer than [`SLOW_AFTER`], and it is not over.
+    StillWaiting,
 }
 
-/// What is to be done by a worker of `lane` about a delivery whose time has come. One that is to
-/// try whether its receiver is back has been noted as who does.
-pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Route {
-    let Some(receiver) = receiver(delivery) else { return Route::Attempt };
-    let mut known = known(app, &receiver).await;
+/// An observation, and the receiver that it is about.
+pub(crate) struct Report {
+    receiver: ReceiverKey,
+    observation: Observation,
+}
+
+impl ReceiverKey {
+    /// `None`: the target has no circuit breaker, as the event bus.
+    fn of(delivery: &Delivery) -> Option<Self> {
+        let authority = delivery.authority()?;
+        Some(Self { account: delivery.owner.account, authority })
+    }
+
+    /// The breaker of a receiver that has no item.
+    fn unknown(&self) -> Breaker {
+        Breaker::unknown(self.account, self.authority.clone())
+    }
+}
+
+impl Observation {
+    /// The breaker after this observation. `None`: it does not change.
+    fn applied_to(self, breaker: &Breaker, now: Timestamp) -> Option<Breaker> {
+        match self {
+            Self::Ended { sample, op } => breaker.record(sample, now, op),
+            Self::StillWaiting => breaker.mark_slow(now),
+        }
+    }
+}
+
+/// Decides the route of a delivery that is due, for a worker of `lane`. If the delivery is the one
+/// that tries whether its receiver is back, the breaker's item says so afterwards.
+pub(crate) async fn route(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Route {
+    let Some(receiver) = ReceiverKey::of(delivery) else { return Route::Attempt };
+    let mut known = read(app, &receiver).await;
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
         let trial = match known.route(now, op) {
             breaker::Route::Wait(until) if delivery.breaker_wait_left().is_some() => {
-                return Route::Hold(until + spread(delivery));
+                return Route::Hold(until + resume_jitter(delivery));
             }
             _ if lane == Lane::Fast => {
                 let is_crowded = app.breakers.is_crowded(&receiver, now);
@@ -92,7 +131,7 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
             }
             Ok(Saved::Gone) => return Route::Attempt,
             Err(err) => {
-                log(&receiver, &err);
+                log_failure(&receiver, &err);
                 return Route::Attempt;
             }
         }
@@ -100,135 +139,123 @@ pub(crate) async fn way(app: &App, delivery: &Delivery, lane: Lane, op: OpId) ->
     Route::Attempt
 }
 
-/// The delivery, if a worker of `lane` is to attempt it; otherwise it is held, or left to the slow
-/// lane.
-pub(crate) async fn pass(
+/// Returns the delivery if its worker may attempt it. `None`: it is held, or in the slow lane now.
+pub(crate) async fn admit(
     app: &App,
     delivery: Delivery,
-    (expected, hops, lane): (u32, u32, Lane),
+    expected: Expected,
     op: OpId,
 ) -> Result<Option<Delivery>, Error> {
-    let way = way(app, &delivery, lane, op).await;
-    let now = app.core.now();
-    let step = |it: &Delivery| {
-        Ok::<_, Infallible>(match way {
-            Route::Attempt => None,
-            Route::SlowLane => it.move_to_slow_lane(expected, now),
-            Route::Hold(until) => it.wait_for_breaker(expected, until, now),
-        })
-    };
-    if way == Route::Attempt {
+    let route = route(app, &delivery, expected.lane, op).await;
+    if route == Route::Attempt {
         return Ok(Some(delivery));
     }
-    match app.core.advance(delivery, step).await {
-        Ok(delivery) => {
-            if delivery.attempt == expected {
-                app.core.hints.send_for_delivery(&delivery, hops, now).await;
-            }
-            Ok(None)
-        }
-        Err(AdvanceError::Gone) => Ok(None),
-        Err(AdvanceError::Refused(never)) => match never {},
-        Err(AdvanceError::Contended) => Err(Error::Contended),
-        Err(AdvanceError::Store(err)) => Err(err.into()),
+    let now = app.core.now();
+    let deferred = app.core.step(delivery, |it| match route {
+        Route::Attempt => None,
+        Route::SlowLane => it.move_to_slow_lane(expected.attempt, now),
+        Route::Hold(until) => it.wait_for_breaker(expected.attempt, until, now),
+    });
+    if let Some(delivery) = deferred.await?
+        && delivery.attempt == expected.attempt
+    {
+        app.core.hints.send_for_delivery(&delivery, expected.hops, now).await;
     }
+    Ok(None)
 }
 
-/// What `sending` gives. If that takes long, the others are told meanwhile.
-pub(crate) async fn watched<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
-    let Some(receiver) = receiver(delivery) else { return sending.await };
-    let _running = app.breakers.begin(&receiver, app.core.now());
+/// Waits for an attempt. If it is slow, other workers learn that before it is over.
+pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promise<'_, T>) -> T {
+    let Some(receiver) = ReceiverKey::of(delivery) else { return sending.await };
+    let _running = app.breakers.begin_attempt(&receiver, app.core.now());
     match select(&mut sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => {
-            futures::join!(sending, note(app, &receiver, Observation::KeepsWaiting)).0
+            futures::join!(sending, record(app, &receiver, Observation::StillWaiting)).0
         }
     }
 }
 
-/// What `op`'s attempt at a delivery showed, and about whom.
-pub(crate) fn heard(
-    delivery: &Delivery,
-    attempt: &Attempt,
-    op: OpId,
-) -> Option<(ReceiverKey, Observation)> {
-    let receiver = receiver(delivery)?;
-    Some((receiver, Observation::Heard(HealthSample::of(attempt), op_of(delivery, op))))
+/// The report about an attempt of `op`. `None`: the target has no circuit breaker.
+pub(crate) fn report_of(delivery: &Delivery, attempt: &Attempt, op: OpId) -> Option<Report> {
+    let receiver = ReceiverKey::of(delivery)?;
+    let observation =
+        Observation::Ended { sample: HealthSample::of(attempt), op: op_of(delivery, op) };
+    Some(Report { receiver, observation })
 }
 
-/// Whether, after this, deliveries to its receiver belong into the slow lane.
-pub(crate) fn is_slow_after(app: &App, heard: Option<&(ReceiverKey, Observation)>) -> bool {
-    heard.is_some_and(|(receiver, news)| {
+/// The lane for the next attempt at a receiver after `report`.
+pub(crate) fn lane_after(app: &App, report: Option<&Report>) -> Lane {
+    let is_slow = report.is_some_and(|Report { receiver, observation }| {
         let known = app.breakers.last_known(receiver);
-        news.after(&known, app.core.now()).unwrap_or(known).needs_slow_lane()
-    })
+        observation.applied_to(&known, app.core.now()).unwrap_or(known).needs_slow_lane()
+    });
+    if is_slow { Lane::Slow } else { Lane::Fast }
 }
 
-/// Notes what an attempt showed, where that is news.
-pub(crate) async fn note_attempt(app: &App, heard: Option<(ReceiverKey, Observation)>) {
-    if let Some((receiver, news)) = heard {
-        note(app, &receiver, news).await;
+/// Records the report about an attempt, if it changes the breaker.
+pub(crate) async fn observe(app: &App, report: Option<Report>) {
+    if let Some(Report { receiver, observation }) = report {
+        record(app, &receiver, observation).await;
     }
 }
 
-/// Notes something about a receiver, unless somebody in this process is noting something already:
-/// then that one takes it along. So a crowd that fails at once does not get into its own way.
-async fn note(app: &App, receiver: &ReceiverKey, news: Observation) {
-    if !app.breakers.begin_to_note(receiver, news) {
+/// Records an observation. If another task of this process is already recording for the receiver,
+/// that task records this one too, so that many concurrent failures do not race with each other.
+async fn record(app: &App, receiver: &ReceiverKey, observation: Observation) {
+    if !app.breakers.enqueue(receiver, observation) {
         return;
     }
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
-        let Some((news, next)) = app.breakers.next_to_note(receiver, now) else { return };
-        match write(app, &next).await {
+        let Some(change) = app.breakers.next_change(receiver, now) else { return };
+        match write(app, &change.next).await {
             Ok(Saved::Saved) => {
-                log_opening(&next);
-                app.breakers.remember(receiver, next, now);
+                log_opening(&change.next);
+                app.breakers.remember(receiver, change.next, now);
             }
-            // Also where it was our own write: then it is no news any more.
+            // If it was our own write, then the observation changes nothing in the next round.
             Ok(Saved::Superseded(theirs)) => {
-                if theirs == next {
+                if theirs == change.next {
                     log_opening(&theirs);
                 }
                 app.breakers.remember(receiver, theirs, now);
-                app.breakers.take_up_again(receiver, news);
+                app.breakers.requeue(receiver, change.observation);
             }
             Ok(Saved::Gone) => {
-                let (account, host) = receiver.clone();
-                app.breakers.remember(receiver, Breaker::unknown(account, host), now);
-                app.breakers.take_up_again(receiver, news);
+                app.breakers.remember(receiver, receiver.unknown(), now);
+                app.breakers.requeue(receiver, change.observation);
             }
             Err(err) => {
-                log(receiver, &err);
+                log_failure(receiver, &err);
                 break;
             }
         }
     }
-    app.breakers.stop_noting(receiver);
+    app.breakers.clear_queue(receiver);
 }
 
-/// What is known of a receiver: as it was seconds ago, or else as it is.
-async fn known(app: &App, receiver: &ReceiverKey) -> Breaker {
+/// The breaker of a receiver, from the cache or the table.
+async fn read(app: &App, receiver: &ReceiverKey) -> Breaker {
     let now = app.core.now();
-    if let Some(known) = app.breakers.recall(receiver, now) {
-        return known;
+    if let Some(cached) = app.breakers.cached(receiver, now) {
+        return cached;
     }
-    let (account, host) = receiver.clone();
-    match app.core.store.get(keys::breaker(account, &host)).await {
+    match app.core.store.get(keys::breaker(receiver.account, &receiver.authority)).await {
         Ok(found) => {
-            let known = found.unwrap_or_else(|| Breaker::unknown(account, host));
+            let known = found.unwrap_or_else(|| receiver.unknown());
             app.breakers.remember(receiver, known.clone(), now);
             known
         }
         Err(err) => {
-            log(receiver, &err);
+            log_failure(receiver, &err);
             app.breakers.last_known(receiver)
         }
     }
 }
 
 async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error> {
-    // The first write makes the item.
+    // The first write creates the item.
     if next.revision == 1 {
         app.core.store.create(next).await
     } else {
@@ -236,48 +263,35 @@ async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error
     }
 }
 
-fn receiver(delivery: &Delivery) -> Option<ReceiverKey> {
-    delivery.authority().map(|host| (delivery.owner.account, host))
-}
-
-/// How long after the first of those that are held this one comes back: each has a time of its own.
-fn spread(delivery: &Delivery) -> Duration {
+/// Delay after the end of a hold. It depends on the delivery, so held deliveries do not resume at
+/// the same time.
+fn resume_jitter(delivery: &Delivery) -> Duration {
     let milliseconds = delivery.id.bits() % RESUME_JITTER.as_millis();
     Duration::from_millis(u64::try_from(milliseconds).expect("less than 30,000"))
 }
 
-/// One worker may attempt several deliveries; each attempt is an operation of its own.
+/// One worker may attempt several deliveries, and each attempt is an operation.
 fn op_of(delivery: &Delivery, op: OpId) -> OpId {
     OpId(op.0 ^ OpId::new(delivery.id.bits()).0)
 }
 
-/// Notes that a receiver is left alone from now on: the first time, and whenever a trial failed.
+/// Logs that a breaker opened, for the first time or after a trial that failed.
 fn log_opening(next: &Breaker) {
     if next.has_just_opened() {
         tracing::warn!(
             account.id = %next.account,
             host = %next.authority,
             BreakerOpenings = 1,
-            "a breaker opened"
+            "opened a circuit breaker"
         );
     }
 }
 
-fn log((account, host): &ReceiverKey, err: &store::Error) {
+fn log_failure(receiver: &ReceiverKey, err: &store::Error) {
     tracing::warn!(
-        account.id = %account,
-        %host,
+        account.id = %receiver.account,
+        host = %receiver.authority,
         error = err as &(dyn std::error::Error + 'static),
-        "a breaker was not read or written; its receiver is called all the same"
+        "could not read or write a circuit breaker; its receiver is called anyway"
     );
-}
-
-impl Observation {
-    /// What is known after it; nothing if it is no news.
-    pub(crate) fn after(self, known: &Breaker, now: Timestamp) -> Option<Breaker> {
-        match self {
-            Self::Heard(heard, op) => known.record(heard, now, op),
-            Self::KeepsWaiting => known.mark_slow(now),
-        }
-    }
 }

@@ -1,65 +1,49 @@
-//! What is left to do once a request was erased: its deliveries are told to nobody any more.
+//! Erasure of a request's deliveries: pending ones are cancelled, and all lose their content.
 //!
-//! They are found through an index that lags, so they are looked for twice, some minutes apart. The
-//! latest, which may still be on their way, are found by their identifiers as well, at once.
+//! Deliveries are found through an index that lags behind the table, so the index is read twice,
+//! some minutes apart. The latest deliveries, which may not be in the index yet, are found by their
+//! ids as well.
 
 use std::time::Duration;
 
 use answerback::{
     domain::{
-        Delivery, Request,
+        Attempt, Delivery, Request,
         delivery::{BUS, CALLBACK},
         request::RequestState,
     },
-    store::{AdvanceError, Item, Listing, Related, keys},
+    store::{Listing, Related, keys},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::Timestamp;
 
-use crate::{App, Error, has_time};
+use crate::{App, Error, budget::Budget};
 
-/// Deliveries and attempts that are looked up at once.
-const PAGE: i32 = 50;
-/// How long a page of them may take.
-const PAGE_TIME: Duration = Duration::from_secs(4);
-/// Deliveries that are worked on at once.
-const AT_ONCE: usize = 16;
-/// Events whose deliveries are found by their identifiers.
-const LATEST: u32 = 10;
+/// Deliveries or attempts in one page.
+const PAGE_ITEMS: i32 = 50;
+/// Time that one page of deliveries may take.
+const PAGE_DURATION: Duration = Duration::from_secs(4);
+/// Deliveries that are erased concurrently.
+const ERASE_CONCURRENCY: usize = 16;
+/// Latest events whose deliveries are found by their ids.
+const LATEST_EVENTS: u32 = 10;
 
-/// Cancels what is not delivered yet of an erased request, and erases the content of what is. What
-/// there is no time for is still due.
-pub(crate) async fn clean_up(
-    app: &App,
-    request: &Request,
-    ends_at: Option<Timestamp>,
-) -> Result<(), Error> {
+/// Erases the deliveries of an erased request. If the time is too short for all, the request stays
+/// due and the sweep sends a hint again.
+pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Result<(), Error> {
     let RequestState::Erased { n_searches, .. } = *request.state() else { return Ok(()) };
-    let webhooks = app.core.webhooks.all(request.owner).await?;
-    let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
-    targets.extend(webhooks.iter().map(|it| it.id.target()));
-    for number in request.n_events().saturating_sub(LATEST) + 1..=request.n_events() {
-        for target in &targets {
-            let id = Delivery::id_of(request.id.event(number), request.created_by, target);
-            if let Some(delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? {
-                erase(app, delivery).await?;
-            }
-        }
-    }
+    erase_latest(app, request).await?;
     let mut cursor = None;
     loop {
-        if !has_time(PAGE_TIME, app.core.now(), ends_at) {
+        if !budget.has_time(PAGE_DURATION, app.core.now()) {
             return Ok(());
         }
-        let Listing { items, next } = app
-            .core
-            .store
-            .related::<Delivery>(&Related::Request(request.id), PAGE, cursor.as_ref())
-            .await?;
-        // What has no body was dealt with; the last look reads its attempts once more.
+        let related = Related::Request(request.id);
+        let Listing { items, next } =
+            app.core.store.related::<Delivery>(&related, PAGE_ITEMS, cursor.as_ref()).await?;
+        // A delivery without a body is erased. The last look reads its attempts once more.
         let left = items.into_iter().filter(|it| it.body.is_some() || n_searches <= 1);
         stream::iter(left.map(|it| erase(app, it)))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(ERASE_CONCURRENCY)
             .try_collect::<()>()
             .await?;
         cursor = next;
@@ -68,34 +52,42 @@ pub(crate) async fn clean_up(
         }
     }
     let now = app.core.now();
-    step(app, request.clone(), |it| it.searched_for_deliveries(now)).await
+    app.core.step(request.clone(), |it| it.searched_for_deliveries(now)).await?;
+    Ok(())
 }
 
-/// Cancels one delivery, unless it is done, and erases its content and that of its attempts.
+/// Erases the deliveries of the latest events, by their ids.
+async fn erase_latest(app: &App, request: &Request) -> Result<(), Error> {
+    let webhooks = app.core.webhooks.all(request.owner).await?;
+    let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
+    targets.extend(webhooks.iter().map(|it| it.id.target()));
+    for number in request.n_events().saturating_sub(LATEST_EVENTS) + 1..=request.n_events() {
+        for target in &targets {
+            let id = Delivery::id_of(request.id.event(number), request.created_by, target);
+            if let Some(delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? {
+                erase(app, delivery).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Erases the content of one delivery and its attempts, and cancels it unless it is done.
 pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
     let id = delivery.id;
     let now = app.core.now();
     let op = app.core.new_op();
-    step(app, delivery, |it| it.erase(now, op)).await?;
+    app.core.step(delivery, |it| it.erase(now, op)).await?;
     let mut cursor: Option<String> = None;
     loop {
-        let Listing { items, next } = app.core.store.attempts(id, PAGE, cursor.as_deref()).await?;
+        let Listing { items, next } =
+            app.core.store.attempts(id, PAGE_ITEMS, cursor.as_deref()).await?;
         for attempt in items {
-            step(app, attempt, answerback::domain::Attempt::erase).await?;
+            app.core.step(attempt, Attempt::erase).await?;
         }
         cursor = next.map(|it| it.at);
         if cursor.is_none() {
             return Ok(());
         }
-    }
-}
-
-/// One step that cannot be refused; where it is gone, it is as good as done.
-async fn step<T: Item>(app: &App, item: T, step: impl Fn(&T) -> Option<T>) -> Result<(), Error> {
-    match app.core.advance(item, |it| Ok::<_, std::convert::Infallible>(step(it))).await {
-        Ok(_) | Err(AdvanceError::Gone) => Ok(()),
-        Err(AdvanceError::Contended) => Err(Error::Contended),
-        Err(AdvanceError::Refused(never)) => match never {},
-        Err(AdvanceError::Store(err)) => Err(err.into()),
     }
 }

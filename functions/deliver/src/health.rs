@@ -1,14 +1,16 @@
-//! How webhooks fare: one that has failed for days, or that is gone, is disabled.
+//! Health of webhooks: one that keeps failing, or whose receiver is gone, is disabled.
 //!
 //! ```text
-//!   attempt fails ─▶ failing since then ─▶ for five days, or 410 ─▶ event `webhook.disabled`
-//!   attempt succeeds ─▶ not failing                                    │ dispatched
-//!                                                                      ▼
-//!                                                 disabled, unless it has recovered; then told
+//!   attempt fails ────▶ failing since then ─▶ for five days, or 410 ─▶ event `webhook.disabled`
+//!   attempt succeeds ─▶ not failing                                       │ dispatch
+//!                                                                         ▼
+//!                                          disable the webhook unless it recovered, then notify
 //! ```
 //!
-//! The event is the outbox: it is written first, with its timer, and whoever dispatches it disables
-//! the webhook before telling others of that. So neither happens without the other.
+//! The event is the outbox. It is written first, with its timer, and the worker that dispatches it
+//! disables the webhook before it notifies others. So neither happens without the other.
+
+use std::time::Duration;
 
 use answerback::{
     api::views::{Time, disabled_reason},
@@ -19,18 +21,18 @@ use answerback::{
         webhook::DisableReason,
     },
     platform::{Group, Hint},
-    store::{self, AdvanceError, Saved, keys},
+    store::{self, Saved, keys},
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{App, Error};
 
-/// What tells of it.
-const DISABLED: &str = "webhook.disabled";
+/// Type of the event that disables a webhook.
+const DISABLED_EVENT: &str = "webhook.disabled";
 
-/// Notes what an attempt that began at `started_at` says of its webhook. It holds nothing up: what
-/// is missed here, the next attempt notes.
+/// Updates the health of a webhook after an attempt that began at `started_at`. A failure is only
+/// logged, because the next attempt updates it again.
 pub(crate) async fn observe(
     app: &App,
     webhook: Option<Webhook>,
@@ -38,15 +40,15 @@ pub(crate) async fn observe(
     started_at: Timestamp,
 ) {
     let Some(webhook) = webhook else { return };
-    if let Err(err) = note(app, webhook, verdict, started_at).await {
+    if let Err(err) = update(app, webhook, verdict, started_at).await {
         tracing::warn!(
             error = &err as &(dyn std::error::Error + 'static),
-            "how a webhook fares was not noted"
+            "could not update the health of a webhook"
         );
     }
 }
 
-async fn note(
+async fn update(
     app: &App,
     webhook: Webhook,
     verdict: AttemptVerdict,
@@ -68,20 +70,21 @@ async fn note(
         None => Some(webhook),
     };
     let Some(webhook) = webhook else { return Ok(()) };
+    let Some(failing_since) = webhook.failing_since() else { return Ok(()) };
     let now = app.core.now();
-    let reason = match webhook.failing_since() {
-        Some(since) if is_gone => Some((DisableReason::Gone, since)),
-        Some(since) if webhook.has_failed_too_long(now) => Some((DisableReason::Failing, since)),
-        _ => None,
+    let reason = if is_gone {
+        DisableReason::Gone
+    } else if webhook.has_failed_too_long(now) {
+        DisableReason::Failing
+    } else {
+        return Ok(());
     };
-    match reason {
-        Some((reason, since)) => announce(app, &webhook, reason, since, now).await,
-        None => Ok(()),
-    }
+    let disables = Disables { webhook: webhook.id.clone(), reason, failing_since };
+    announce(app, &webhook, disables, now).await
 }
 
-/// Writes it once; gives the webhook as it then is, if it is there. Somebody who was faster knows
-/// as much.
+/// Saves the webhook once, and returns it in its new state. `None`: it is gone. If another worker was
+/// faster, its state is as good.
 async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error> {
     Ok(match app.core.store.save(&next).await? {
         Saved::Saved => Some(next),
@@ -90,14 +93,15 @@ async fn save(app: &App, next: Webhook) -> Result<Option<Webhook>, store::Error>
     })
 }
 
-/// Writes the event that disables the webhook, whoever else does too.
+/// Creates the event that disables a webhook. Its id is the same for all workers, so it is created
+/// once.
 async fn announce(
     app: &App,
     webhook: &Webhook,
-    reason: DisableReason,
-    failing_since: Timestamp,
+    disables: Disables,
     now: Timestamp,
 ) -> Result<(), store::Error> {
+    let Disables { reason, failing_since, .. } = disables;
     let data = json!({
         "webhook_id": webhook.id.as_str(),
         "reason": disabled_reason(reason),
@@ -110,45 +114,39 @@ async fn announce(
         body_hash: None,
         created_at: now,
         trace: None,
-        event_type: EventType::parse(DISABLED).expect("it is one"),
+        event_type: EventType::parse(DISABLED_EVENT).expect("it is an event type"),
         data: data.to_string(),
         external_reference_id: None,
         base_url: String::new(),
         callback: None,
     };
-    let disables = Disables { webhook: webhook.id.clone(), reason, failing_since };
     let event = Event::disabling(new, disables);
     if let Saved::Saved = app.core.store.create(&event).await? {
-        let hint = Hint::event(event.id);
-        app.core
-            .hints
-            .send(Group::Account(event.owner.account), &hint, std::time::Duration::ZERO)
-            .await;
+        let (group, hint) = (Group::Account(event.owner.account), Hint::event(event.id));
+        app.core.hints.send(group, &hint, Duration::ZERO).await;
     }
     Ok(())
 }
 
-/// Disables what `event` says is to be. Whether it is so: it may have recovered meanwhile.
+/// Disables the webhook of a `webhook.disabled` event. Returns false if it has recovered or is gone.
 pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
     let Disables { webhook: id, reason, failing_since } = disables;
     let key = keys::webhook(event.owner, id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
     let now = app.core.now();
-    let step =
-        |it: &Webhook| Ok::<_, std::convert::Infallible>(it.disable(*reason, *failing_since, now));
-    let webhook = match app.core.advance(webhook, step).await {
-        Ok(webhook) => webhook,
-        Err(AdvanceError::Gone) => return Ok(false),
-        Err(AdvanceError::Contended) => return Err(Error::Contended),
-        Err(AdvanceError::Refused(never)) => match never {},
-        Err(AdvanceError::Store(err)) => return Err(err.into()),
-    };
+    let step = |it: &Webhook| it.disable(*reason, *failing_since, now);
+    let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
     app.core.webhooks.evict(event.owner);
-    let is_so = !webhook.is_deleted()
+    let is_disabled = !webhook.is_deleted()
         && webhook.failing_since() == Some(*failing_since)
         && webhook.disabled().is_some_and(|it| it.reason == *reason);
-    if is_so {
-        tracing::warn!(account.id = %event.owner.account, webhook.id = %id, reason = disabled_reason(*reason), "disabled a webhook");
+    if is_disabled {
+        tracing::warn!(
+            account.id = %event.owner.account,
+            webhook.id = %id,
+            reason = disabled_reason(*reason),
+            "disabled a webhook"
+        );
     }
-    Ok(is_so)
+    Ok(is_disabled)
 }

@@ -1,29 +1,36 @@
-//! Hints from the queue: an event becomes deliveries, a delivery is attempted, a deadline noticed.
+//! Delivery workers: they follow hints from the queue.
 //!
-//! A hint says where to look; what is to be done the item itself says. So a hint that is stale,
-//! doubled or early is acknowledged and forgotten, and only what our own infrastructure failed at
-//! goes back to the queue. Nothing is begun that cannot be finished before the function's end.
+//! ```text
+//!  hint ─┬─ request  ─▶ settle ─▶ dispatch its events, or finish its erasure
+//!        ├─ deadline ─▶ settle ─▶ the same
+//!        ├─ event    ─▶ dispatch
+//!        └─ delivery ─▶ start ──▶ attempt ─▶ transport (HTTPS, event bus)
+//! ```
+//!
+//! A hint says which item to look at, and the item says what to do. So a stale, duplicated or early
+//! hint is acknowledged and dropped. Only a failure of our own infrastructure returns a hint to the
+//! queue. A worker does not begin work that it cannot finish before the function's end ([`budget`]).
 
 mod attempt;
 mod breaker;
+mod budget;
 mod dispatch;
-mod endpoint;
 mod erasure;
 mod health;
-mod sign;
+mod start;
+mod transport;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
     domain::{
-        CallbackRules, Delivery, DeliveryId, Event, Request, RequestId,
-        delivery::{DeliveryState, StartDecision},
-        request::RequestState,
+        CallbackRules, Event, Request, RequestId,
+        request::{CLOCK_GUARD, RequestState},
     },
     egress,
-    platform::{Bus, Group, Hint, Lane, vault::VaultError},
+    platform::{Bus, Group, Hint, vault::VaultError},
     service::Core,
-    store::{self, Saved, StepError, keys},
+    store::{self, StepError, keys},
 };
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
@@ -31,48 +38,49 @@ use jiff::Timestamp;
 
 pub use breaker::Breakers;
 
-/// What must be left after an attempt to write down what came of it.
-const FINISH: Duration = Duration::from_secs(6);
-/// Most rounds of starting one delivery against others.
-const RACES_MAX: u32 = 10;
+use budget::Budget;
+use start::Expected;
 
-/// What delivery needs from the world.
+/// The ports of a delivery worker.
 #[derive(Clone, Debug)]
 pub struct App {
     /// The ports that all functions share.
     pub core: Core,
-    /// How receivers are reached.
+    /// HTTP client for receivers.
     pub egress: egress::Client,
-    /// Where callbacks may go.
+    /// Rules for callback URLs.
     pub rules: CallbackRules,
-    /// The event bus, if there is one.
+    /// The event bus, if one is configured.
     pub bus: Option<Bus>,
-    /// What is remembered of receivers.
+    /// This process's cache of circuit breakers.
     pub breakers: Breakers,
     /// Time for which a worker leases a delivery.
     pub lease: Duration,
 }
 
-/// Why a hint goes back to the queue.
+/// A failure that returns a hint to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] store::Error),
-    /// The message is no hint.
-    #[error("the message is no hint")]
+    /// The message is not a hint.
+    #[error("the message is not a hint")]
     Hint(#[source] serde_json::Error),
-    /// The hint names nothing that there can be.
-    #[error("the hint names nothing that there can be")]
+    /// The hint has a malformed id.
+    #[error("the hint has a malformed id")]
     Id(#[from] answerback::domain::id::ParseIdError),
-    /// The delivery's account is gone, or what it is sent with is not what it should be.
-    #[error("what the delivery is sent with is not to be had")]
-    Secret,
-    /// The secret that signs cannot be opened.
-    #[error("the secret that signs cannot be opened")]
+    /// The account or channel whose secret signs the delivery does not exist.
+    #[error("the account or channel of the delivery does not exist")]
+    OwnerMissing,
+    /// A stored custom header or bearer token is not a valid header.
+    #[error("a stored header of the receiver is malformed")]
+    Header,
+    /// The signing secret could not be opened.
+    #[error("could not open the signing secret")]
     Vault(#[from] VaultError),
-    /// Others were faster every time.
-    #[error("others were faster every time")]
+    /// Other writers were faster every time.
+    #[error("other writers were faster every time")]
     Contended,
 }
 
@@ -85,12 +93,13 @@ impl From<StepError> for Error {
     }
 }
 
-/// Works through a batch of hints, all at once, and reports those that failed.
+/// Follows a batch of hints concurrently, and reports those that failed.
 ///
-/// This needs `ReportBatchItemFailures` on the event source mapping. `ends_at` is when the
-/// function is stopped, if that is known.
+/// The event source mapping needs `ReportBatchItemFailures`. `ends_at` is the time at which the
+/// function is stopped, if there is one.
 pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
-    // Ten answers in a second are ten hints at one request, which is looked after once.
+    let budget = Budget { ends_at };
+    // Ten answers in a second send ten hints at one request. Identical hints are followed once.
     let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in event.records {
         let same = messages.entry(message.body.unwrap_or_default()).or_default();
@@ -98,12 +107,16 @@ pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> 
     }
     let work = messages.into_iter().map(async |(body, message_ids)| {
         let done = match serde_json::from_str(&body) {
-            // Boxed: it is large, and there are ten of them.
-            Ok(hint) => Box::pin(follow(app, hint, ends_at)).await,
+            // Boxed, because the future is large and a batch has ten of them.
+            Ok(hint) => Box::pin(follow(app, hint, budget)).await,
             Err(err) => Err(Error::Hint(err)),
         };
         let Err(err) = done else { return Vec::new() };
-        tracing::error!(hint.message_ids = ?message_ids, error = &err as &(dyn std::error::Error + 'static), "a hint goes back to the queue");
+        tracing::error!(
+            hint.message_ids = ?message_ids,
+            error = &err as &(dyn std::error::Error + 'static),
+            "could not follow a hint; it returns to the queue"
+        );
         message_ids
     });
     let failed = join_all(work).await.into_iter().flatten().map(|message_id| {
@@ -116,47 +129,44 @@ pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> 
     response
 }
 
-/// Looks where a hint says, and does what is to be done there.
-async fn follow(app: &App, hint: Hint, ends_at: Option<Timestamp>) -> Result<(), Error> {
+/// Looks at the item of a hint, and does what the item needs.
+async fn follow(app: &App, hint: Hint, budget: Budget) -> Result<(), Error> {
     match hint {
         Hint::Request { ref id, .. } => {
-            look_after_request(app, id.parse()?, ends_at).await?;
+            process_request(app, id.parse()?, budget).await?;
         }
         Hint::Deadline { ref id, hops } => {
-            let Some(request) = look_after_request(app, id.parse()?, ends_at).await? else {
+            let Some(request) = process_request(app, id.parse()?, budget).await? else {
                 return Ok(());
             };
-            // One that comes early is delayed once more, not dropped.
+            // A hint that comes before the deadline is delayed once more.
             if *request.state() == RequestState::Pending
                 && let Some(hint) = hint.clone().hop(hops)
             {
-                let delay = until(
-                    request.deadline + answerback::domain::request::CLOCK_GUARD,
-                    app.core.now(),
-                );
+                let delay = delay_until(request.deadline + CLOCK_GUARD, app.core.now());
                 app.core.hints.send(Group::Account(request.owner.account), &hint, delay).await;
             }
         }
         Hint::Event { ref id, .. } => {
             let event: Option<Event> = app.core.store.get(keys::event(id.parse()?)).await?;
             if let Some(event) = event {
-                dispatch::dispatch_posted(app, event, ends_at).await?;
+                dispatch::dispatch_posted(app, event, budget).await?;
             }
         }
         Hint::Delivery { ref id, attempt, hops, .. } => {
-            let sent = (attempt, hops, hint.lane());
-            Box::pin(start(app, id.parse()?, sent, ends_at)).await?;
+            let expected = Expected { attempt, hops, lane: hint.lane() };
+            Box::pin(start::start(app, id.parse()?, expected, budget)).await?;
         }
     }
     Ok(())
 }
 
-/// Settles what time has decided of a request, tells what there is to tell, and cleans up after an
-/// erasure. Gives the request as it then is.
-async fn look_after_request(
+/// Settles a request if it is overdue, then dispatches its events or finishes its erasure. Returns
+/// the request in its new state. `None`: it is gone.
+async fn process_request(
     app: &App,
     id: RequestId,
-    ends_at: Option<Timestamp>,
+    budget: Budget,
 ) -> Result<Option<Request>, Error> {
     let Some(request) = app.core.store.get::<Request>(keys::request(id)).await? else {
         return Ok(None);
@@ -167,108 +177,16 @@ async fn look_after_request(
         return Ok(None);
     };
     if let RequestState::Erased { .. } = request.state() {
-        erasure::clean_up(app, &request, ends_at).await?;
+        erasure::clean_up(app, &request, budget).await?;
         return Ok(Some(request));
     }
     if request.outbox().is_empty() {
         return Ok(Some(request));
     }
-    dispatch::dispatch(app, request, ends_at).await.map(Some)
+    dispatch::dispatch(app, request, budget).await.map(Some)
 }
 
-/// Starts a delivery and attempts it, if its time has come, nobody else is at it, and its receiver
-/// may be called.
-async fn start(
-    app: &App,
-    id: DeliveryId,
-    (expected, hops, lane): (u32, u32, Lane),
-    ends_at: Option<Timestamp>,
-) -> Result<(), Error> {
-    let Some(mut delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? else {
-        return Ok(());
-    };
-    // Its maker attempts a delivery at once, so a first start here is as rare as a takeover, and
-    // both can afford to look whether there is still something to tell.
-    if (delivery.attempt == 0 || matches!(delivery.state, DeliveryState::Leased { .. }))
-        && let Some(request) = delivery.request()
-    {
-        let request = app.core.store.get::<Request>(keys::request(request)).await?;
-        if request.is_some_and(|it| matches!(it.state(), RequestState::Erased { .. })) {
-            return erasure::erase(app, delivery).await;
-        }
-    }
-    let op = app.core.new_op();
-    let now = app.core.now();
-    if has_time(delivery.timeout(), now, ends_at)
-        && let StartDecision::Attempt(_) = delivery.start(expected, now, op, app.lease)
-    {
-        match breaker::pass(app, delivery, (expected, hops, lane), op).await? {
-            Some(passed) => delivery = passed,
-            None => return Ok(()),
-        }
-    }
-    for _ in 0..RACES_MAX {
-        let now = app.core.now();
-        if !has_time(delivery.timeout(), now, ends_at) {
-            // Somebody with more time takes it.
-            let hint = Hint::delivery(id, expected).in_lane(lane).hop(hops);
-            if let Some(hint) = hint {
-                app.core.hints.send(Group::of(&delivery), &hint, Duration::ZERO).await;
-            }
-            return Ok(());
-        }
-        let (next, is_attempt) = match delivery.start(expected, now, op, app.lease) {
-            StartDecision::Skip => return Ok(()),
-            StartDecision::AlreadyMine => {
-                attempt::attempt(app, delivery, op, hops).await?;
-                return Ok(());
-            }
-            StartDecision::TooEarly(not_before) => {
-                if let Some(hint) = Hint::delivery(id, expected).in_lane(lane).hop(hops) {
-                    let group = Group::of(&delivery);
-                    app.core.hints.send(group, &hint, until(not_before, now)).await;
-                }
-                return Ok(());
-            }
-            StartDecision::Attempt(next) => (*next, true),
-            StartDecision::GiveUp(next) => (*next, false),
-        };
-        match app.core.store.save(&next).await? {
-            Saved::Saved if is_attempt => {
-                attempt::attempt(app, next, op, hops).await?;
-                return Ok(());
-            }
-            Saved::Saved => {
-                log_given_up(&next);
-                return Ok(());
-            }
-            // A write of ours whose answer was lost, come back.
-            Saved::Superseded(theirs) if matches!(theirs.state, DeliveryState::Done { op: by, .. } if by == op) =>
-            {
-                log_given_up(&theirs);
-                return Ok(());
-            }
-            Saved::Superseded(theirs) => delivery = theirs,
-            Saved::Gone => return Ok(()),
-        }
-    }
-    Err(Error::Contended)
-}
-
-fn log_given_up(delivery: &Delivery) {
-    tracing::error!(
-        delivery.id = %delivery.id,
-        account.id = %delivery.owner.account,
-        DeadLetters = 1,
-        "gave up a delivery: its worker died every time"
-    );
-}
-
-/// Whether an attempt of this length, and writing it down, ends before the function does.
-fn has_time(attempt: Duration, now: Timestamp, ends_at: Option<Timestamp>) -> bool {
-    ends_at.is_none_or(|it| now + attempt + FINISH <= it)
-}
-
-fn until(at: Timestamp, now: Timestamp) -> Duration {
+/// Zero if `at` has passed.
+fn delay_until(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Delivery, in Lambda, fed by a queue.
+//! The delivery worker in Lambda. SQS invokes it with a batch of hints.
 
 use answerback::{
     domain::{CallbackRules, delivery::LEASE},

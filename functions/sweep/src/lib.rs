@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{Delivery, Event, Request, request::RequestState},
-    platform::{Group, Hint},
+    platform::{Group, Hint, OutgoingHint},
     service::Core,
     store::{self, Due, DueItem, Item, Postponed, Saved, keys},
 };
@@ -173,7 +173,7 @@ async fn sweep_page(app: &App, due: Vec<Due>, now: Timestamp, swept: &mut Swept)
             Ok(Action::Settled(settlement)) => swept.note(settlement),
             Ok(Action::Hint(HintAction { group, hint, settlement, item })) => {
                 swept.note(settlement);
-                hints.push((group, hint, Duration::ZERO));
+                hints.push(OutgoingHint { group, hint, delay: Duration::ZERO });
                 hinted.push((due, item));
             }
             Err(err) => handle_error(app, &due, err, now, swept).await,

@@ -75,7 +75,7 @@ pub(crate) struct Flags {
     /// workers may attempt one delivery at the same time
     #[arg(long, hide = true, value_name = "DURATION", value_parser = duration)]
     lease: Option<Duration>,
-    /// When ready, print one line of JSON instead of the banner
+    /// Print one line of JSON instead of the banner when ready
     #[arg(long)]
     json: bool,
 }

@@ -376,3 +376,16 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_lists_at_most_100_errors() {
+        let errors = (0..150).map(|it| FieldError::pointer(format!("/{it}"), "is wrong"));
+        let problem = Problem::invalid(errors.collect());
+        assert_eq!(problem.errors().len(), ERRORS_MAX);
+        assert_eq!(problem.detail(), "`/0` is wrong, and 149 more");
+    }
+}

@@ -1,20 +1,20 @@
 //! The only way out to addresses that we did not choose.
 //!
-//! A receiver's URL comes from a stranger, and its server may be slow, endless, hostile or our
-//! own. Each attempt goes the same way, under one time limit from the first step to the last:
+//! A receiver's URL comes from a stranger. Its server may be slow, endless, hostile, or our own.
+//! Every call takes the same steps under one timeout; the right column is the kind of failure:
 //!
 //! ```text
-//! look up    once; a literal address stands for itself            dns
-//! check      every address; one that is not allowed refuses all   blocked_address
+//! look up    once; a literal address needs no look-up             dns
+//! check      every address; one blocked address blocks the call   blocked_address
 //! connect    to these addresses only: no second look-up, no       connect, tls
-//!            proxy, a connection of its own, webpki's roots
-//! send       once: no retry, no redirect followed                 timeout, protocol
-//! read       the head, and at most 16 KiB of a body that is not   too_large
-//!            decompressed
+//!            proxy, no pooled connection, webpki's roots
+//! send       once: no retries, no redirects                       timeout, protocol
+//! read       the head, and at most 16 KiB of the body, without    too_large
+//!            decompression
 //! ```
 //!
-//! This module knows nothing of deliveries: any status is a [`Reply`], and what to make of it is
-//! for others to say. No text that it makes holds the URL, for its path may be a secret.
+//! This module does not know deliveries. Every status is a [`Reply`], and callers decide what it
+//! means. No message contains the URL, because its path may be a secret.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -32,91 +32,91 @@ mod network;
 mod resolver;
 mod script;
 
-/// How much of a response's body is kept: enough to show what went wrong.
+/// Bytes of a response's body that are kept, enough to debug a receiver.
 pub const EXCERPT_BYTES_MAX: usize = 4_096;
 
 /// Makes HTTP calls to callback URLs.
 #[derive(Clone, Debug)]
 pub enum Client {
-    /// Over the network.
+    /// The network.
     Network(Arc<Network>),
-    /// Nowhere: keeps what it was asked to post, and answers as told.
+    /// A script for tests, which records posts and returns prepared replies.
     Scripted(Arc<Script>),
-    /// Into the simulation.
+    /// The simulation's receivers.
     Simulated(Arc<dyn Receivers>),
 }
 
-/// What stands in for names and receivers in the simulation.
+/// The simulation's replacement for DNS and receivers.
 pub trait Receivers: fmt::Debug + Send + Sync {
     /// Posts to a receiver.
     fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>>;
 
-    /// Resolves the host, and refuses it unless every address may be called.
+    /// Resolves the host, and fails unless every address is allowed.
     fn check(&self, url: CallbackUrl) -> Promise<'_, Result<(), Failure>>;
 }
 
 /// One request to a receiver.
 #[derive(Clone)]
 pub struct Post {
-    /// Where it goes.
+    /// Target URL.
     pub url: CallbackUrl,
-    /// What goes above the body.
+    /// Request headers.
     pub headers: HeaderMap,
-    /// What it says.
+    /// Request body.
     pub body: Vec<u8>,
-    /// How long the whole attempt may take.
+    /// Timeout of the whole call.
     pub timeout: Duration,
 }
 
-/// What a receiver answered, whatever the status.
+/// The response of a receiver, with any status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The first of the headers, read as UTF-8 as far as they are.
+    /// The first response headers, decoded as lossy UTF-8.
     pub headers: Vec<(String, String)>,
     /// The first [`EXCERPT_BYTES_MAX`] of the body.
     pub body: Vec<u8>,
 }
 
-/// No whole answer came.
+/// The call failed before a complete response arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// What kind of failure it was.
+    /// Kind of failure.
     pub kind: FailureKind,
-    /// The cause, for the owner of the receiver; without the URL.
+    /// Cause, for the owner of the receiver. Does not contain the URL.
     pub message: String,
-    /// What had come by then, if the response had begun.
+    /// The part of the response that arrived, if it had begun.
     pub reply: Option<Reply>,
 }
 
-/// Where an attempt came to its end.
+/// The step at which a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The name does not resolve.
+    /// The host name does not resolve.
     Dns,
-    /// The host has an address that may not be called.
+    /// The host has a blocked address.
     BlockedAddress,
-    /// No connection came about.
+    /// Could not connect.
     Connect,
-    /// No TLS session came about.
+    /// The TLS handshake failed.
     Tls,
-    /// The time was up.
+    /// The timeout expired.
     Timeout,
-    /// What came is not HTTP, or stopped half-way.
+    /// The response is not HTTP, or it is incomplete.
     Protocol,
-    /// More came than we read.
+    /// The response exceeds our limits.
     TooLarge,
 }
 
 impl Client {
-    /// A client for the network. Nothing is built before its first use.
+    /// A client for the network. TLS is set up at its first use.
     pub fn network(rules: CallbackRules, resolver: Resolver) -> Self {
         Self::Network(Arc::new(Network::new(rules, resolver)))
     }
 
-    /// A client that answers posts with `answers`, in order, and then with an empty 200.
+    /// A client that replies with `answers`, in order, and then with an empty 200.
     pub fn scripted(answers: impl IntoIterator<Item = Result<Reply, Failure>>) -> Self {
         Self::Scripted(Arc::new(Script::new(answers)))
     }
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// Resolves the host, and refuses it unless every address may be called.
+    /// Resolves the host, and fails unless every address is allowed.
     pub async fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {
         match self {
             Self::Network(network) => network.check(url).await,
@@ -139,7 +139,7 @@ impl Client {
         }
     }
 
-    /// Checks the host, and asks it for the head of its answer, whatever the status.
+    /// Checks the host, and sends it a `HEAD` request. Every status is a success.
     pub async fn probe(&self, url: &CallbackUrl) -> Result<(), Failure> {
         match self {
             Self::Network(network) => network.probe(url).await,
@@ -148,11 +148,11 @@ impl Client {
         }
     }
 
-    /// What a scripted client was asked, and will answer.
+    /// The script of a scripted client.
     ///
     /// # Panics
     ///
-    /// On a client for the network.
+    /// If the client is not scripted.
     pub fn script(&self) -> &Script {
         let Self::Scripted(script) = self else { panic!("only a scripted client has a script") };
         script
@@ -160,13 +160,13 @@ impl Client {
 }
 
 impl Failure {
-    /// A failure before any answer.
+    /// A failure before a response began.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), reply: None }
     }
 }
 
-// The headers hold signatures and bearer tokens, the body what people said.
+// Headers contain signatures and bearer tokens, and bodies contain what people wrote.
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post")

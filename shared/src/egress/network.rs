@@ -1,4 +1,4 @@
-//! One attempt over the network, from the look-up to the last byte that is read.
+//! One call over the network, from the DNS look-up to the last byte.
 
 use std::{
     error::Error,
@@ -19,25 +19,25 @@ use tokio::time::timeout;
 use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver};
 use crate::domain::callback_url::{CallbackRules, CallbackUrl};
 
-/// A server that does not accept by then is down; all its addresses share the time.
+/// Timeout of connecting, shared by all addresses of a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a check at submission may take: somebody waits for the answer.
+/// Timeout of a check when a URL is submitted, because the caller waits for it.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of a response's body is read before the receiver is cut off.
+/// Bytes of a response's body that are read before the connection is closed.
 const BODY_BYTES_MAX: usize = 16_384;
-/// Past this number the response is not HTTP that anybody would send us.
+/// Most headers in a response.
 const HEADERS_MAX: usize = 100;
-/// How many of the response's headers are kept.
+/// Most response headers that are kept.
 const KEPT_HEADERS_MAX: usize = 50;
-/// How much of the response's headers is kept, names and values together.
+/// Bytes of the response headers that are kept, names and values together.
 const KEPT_HEADER_BYTES_MAX: usize = 8_192;
-/// How hyper says that a head has more than [`HEADERS_MAX`] headers or some 400 KiB. It tells by
-/// a method too, but not to clients.
+/// Error text of hyper for a head with more than [`HEADERS_MAX`] headers or about 400 KiB. The
+/// method that tests for it is not public to clients.
 const HEAD_TOO_LARGE: &str = "message head is too large";
-/// How much of a cause is told; some quote what the server sent.
+/// Characters of a cause that are kept; some causes quote the server.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The network, and what may be called over it.
+/// The network, and the rules about addresses that may be called.
 #[derive(Debug)]
 pub struct Network {
     rules: CallbackRules,
@@ -60,22 +60,23 @@ impl Network {
             read_body(response, &mut reply.body).await
         };
         match timeout(limit, attempt).await.unwrap_or_else(|_| Err(too_slow(limit))) {
-            Ok(()) => Ok(begun.expect("it had begun before its body was read")),
+            Ok(()) => Ok(begun.expect("the response began before its body was read")),
             Err(failure) => Err(Failure { reply: begun, ..failure }),
         }
     }
 
     pub(super) async fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {
-        within(PROBE_TIMEOUT, async { self.addresses(url).await.map(drop) }).await
+        with_limit(PROBE_TIMEOUT, async { self.addresses(url).await.map(drop) }).await
     }
 
     pub(super) async fn probe(&self, url: &CallbackUrl) -> Result<(), Failure> {
-        within(PROBE_TIMEOUT, async { self.send(Method::HEAD, url, |r| r).await.map(drop) }).await
+        with_limit(PROBE_TIMEOUT, async { self.send(Method::HEAD, url, |r| r).await.map(drop) })
+            .await
     }
 
-    /// Where `url` leads, if every one of the addresses may be called.
+    /// The addresses of `url`, if all of them are allowed.
     async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, Failure> {
-        // HTTP clients skip their resolver for literal addresses, and so whatever it checks.
+        // HTTP clients skip their resolver for a literal address, so its checks would not run.
         let addresses = match url.literal_address() {
             Some(address) => vec![SocketAddr::new(address, url.port())],
             None => self.resolver.look_up(url.host(), url.port()).await?,
@@ -84,12 +85,12 @@ impl Network {
             None => Ok(addresses),
             Some(address) => Err(Failure::new(
                 FailureKind::BlockedAddress,
-                format!("the host leads to {}, which is not a public address", address.ip()),
+                format!("the host resolves to {}, which is not a public address", address.ip()),
             )),
         }
     }
 
-    /// Sends one request, and returns when the response's head has come.
+    /// Sends one request, and returns when the response's head has arrived.
     async fn send(
         &self,
         method: Method,
@@ -103,13 +104,13 @@ impl Network {
             Some(peer) if addresses.contains(&peer) => Ok(response),
             _ => Err(Failure::new(
                 FailureKind::BlockedAddress,
-                "the connection led to another address than the one that was checked",
+                "the connection went to an address that was not checked",
             )),
         }
     }
 
-    /// A client for one attempt: what was checked is bound to its one connection.
-    #[expect(clippy::disallowed_methods, reason = "this is the way out")]
+    /// A client for one call, bound to the checked addresses.
+    #[expect(clippy::disallowed_methods, reason = "the only place that builds an HTTP client")]
     fn client(
         &self,
         url: &CallbackUrl,
@@ -131,7 +132,8 @@ impl Network {
     }
 }
 
-/// Trusts what browsers trust. `ring`, because AWS-LC spends 24 ms on entropy when it starts.
+/// TLS with the roots that browsers trust. Uses `ring`, because AWS-LC spends 24 ms on entropy when
+/// it starts.
 fn tls() -> ClientConfig {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -141,7 +143,7 @@ fn tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-async fn within<T>(
+async fn with_limit<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -149,19 +151,23 @@ async fn within<T>(
 }
 
 fn too_slow(limit: Duration) -> Failure {
-    Failure::new(FailureKind::Timeout, format!("no whole answer within {} s", limit.as_secs_f64()))
+    Failure::new(
+        FailureKind::Timeout,
+        format!("no complete response within {} s", limit.as_secs_f64()),
+    )
 }
 
-/// The reply as far as the response's head tells it.
+/// A reply with the response's head and an empty body.
 fn head(response: &Response) -> Reply {
     Reply {
         status: response.status().as_u16(),
-        headers: kept(response.headers()),
+        headers: kept_headers(response.headers()),
         body: Vec::new(),
     }
 }
 
-fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The first headers, within both limits.
+fn kept_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let mut n_bytes = 0;
     headers
         .iter()
@@ -176,7 +182,7 @@ fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Reads the body to its end, and keeps the beginning.
+/// Reads the body to its end or its limit, and keeps an excerpt.
 async fn read_body(mut response: Response, excerpt: &mut Vec<u8>) -> Result<(), Failure> {
     let mut n_bytes = 0;
     while let Some(chunk) = response.chunk().await.map_err(failure)? {
@@ -184,14 +190,14 @@ async fn read_body(mut response: Response, excerpt: &mut Vec<u8>) -> Result<(), 
         let n_free = EXCERPT_BYTES_MAX - excerpt.len();
         excerpt.extend(chunk.iter().take(n_free));
         if n_bytes > BODY_BYTES_MAX {
-            let message = format!("the response's body is longer than {BODY_BYTES_MAX} bytes");
+            let message = format!("the response body is larger than {BODY_BYTES_MAX} bytes");
             return Err(Failure::new(FailureKind::TooLarge, message));
         }
     }
     Ok(())
 }
 
-/// Sorts an error of the HTTP client, and takes the URL out of it.
+/// Classifies an error of the HTTP client, and removes the URL from it.
 fn failure(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let causes: Vec<&(dyn Error + 'static)> =
@@ -210,20 +216,22 @@ fn failure(error: reqwest::Error) -> Failure {
         FailureKind::Protocol
     };
     let what = match kind {
-        FailureKind::TooLarge => "the answer is too large",
-        FailureKind::Timeout => "no answer in time",
-        FailureKind::Tls => "no secure connection",
-        FailureKind::Connect => "no connection",
-        FailureKind::Dns | FailureKind::BlockedAddress | FailureKind::Protocol => "no HTTP answer",
+        FailureKind::TooLarge => "the response is too large",
+        FailureKind::Timeout => "no response in time",
+        FailureKind::Tls => "the TLS handshake failed",
+        FailureKind::Connect => "could not connect",
+        FailureKind::Dns | FailureKind::BlockedAddress | FailureKind::Protocol => {
+            "no valid HTTP response"
+        }
     };
-    // The last cause is what went wrong; those before it say only where the library was.
+    // The last cause is the reason. The others only name layers of the library.
     let cause = texts.last().map_or("", String::as_str);
     let message = format!("{what}: {cause}");
     Failure::new(kind, message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
 }
 
-/// Whether TLS failed. An I/O error that wraps another does not name it as its source, and here
-/// two wrap that of TLS.
+/// True for a TLS error. Two I/O errors wrap it, and an I/O error does not report the error that it
+/// wraps as its source.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<rustls::Error>() || wrapped.is_some_and(|error| is_tls(error))

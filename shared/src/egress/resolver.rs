@@ -1,4 +1,4 @@
-//! From a name to addresses.
+//! DNS look-ups.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,22 +8,22 @@ use std::{
 
 use super::{Failure, FailureKind};
 
-/// The answers to come for each name, one look-up after another.
+/// Scripted answers for each host name, one for each look-up.
 type Answers = HashMap<String, VecDeque<Vec<IpAddr>>>;
 
-/// Looks names up.
+/// Resolves host names.
 #[derive(Clone, Debug)]
 pub enum Resolver {
-    /// As the operating system does.
+    /// The operating system's resolver.
     System,
-    /// As told; names that are not told of do not exist.
+    /// Scripted answers. A name without answers does not exist.
     Scripted(Arc<Mutex<Answers>>),
 }
 
-/// The text is not a script of answers.
+/// The text is not a script of DNS answers.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot read answers; expected JSON: host names, each with a list of answers, each a list of \
+    "must be a JSON object: each host name has a list of answers, and each answer is a list of \
      addresses"
 )]
 pub struct ParseAnswersError {
@@ -32,8 +32,8 @@ pub struct ParseAnswersError {
 }
 
 impl Resolver {
-    /// A scripted resolver, from `{"host": [["192.0.2.1"], ["10.0.0.1", "10.0.0.2"]]}`: each
-    /// look-up takes the next answer, and the last one repeats.
+    /// A scripted resolver from `{"host": [["192.0.2.1"], ["10.0.0.1", "10.0.0.2"]]}`. Each look-up
+    /// takes the next answer, and the last answer repeats.
     pub fn from_json(text: &str) -> Result<Self, ParseAnswersError> {
         let answers: Answers =
             serde_json::from_str(text).map_err(|source| ParseAnswersError { source })?;
@@ -41,15 +41,17 @@ impl Resolver {
         Ok(Self::Scripted(Arc::new(Mutex::new(answers.collect()))))
     }
 
-    /// Every address of `name`, with `port`; at least one.
+    /// All addresses of `name`, at least one, with `port`.
     pub(super) async fn look_up(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         let addresses: Vec<SocketAddr> = match self {
             Self::System => tokio::net::lookup_host((name, port))
                 .await
-                .map_err(|error| Failure::new(FailureKind::Dns, format!("look-up: {error}")))?
+                .map_err(|error| {
+                    Failure::new(FailureKind::Dns, format!("DNS look-up failed: {error}"))
+                })?
                 .collect(),
             Self::Scripted(answers) => {
-                let mut answers = answers.lock().expect("no panic while it was held");
+                let mut answers = answers.lock().expect("no holder panics");
                 let answer = answers.get_mut(name).and_then(next_answer).unwrap_or_default();
                 answer.into_iter().map(|address| SocketAddr::new(address, port)).collect()
             }
@@ -72,9 +74,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A script is followed to the letter; what follows none is refused, and never a panic.
+        /// A damaged script is refused without a panic.
         #[test]
-        fn a_script_is_read_as_it_stands(
+        fn scripted_resolver_follows_its_script(
             answers in prop::collection::vec(prop::collection::vec(any::<IpAddr>(), 0..3), 0..4),
             damage in prop::option::of((any::<prop::sample::Index>(), any::<char>())),
         ) {
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_look_up_takes_the_next_answer_and_the_last_one_repeats() {
+    async fn look_up_takes_the_next_answer_and_repeats_the_last() {
         let resolver =
             Resolver::from_json(r#"{"Example.com": [["192.0.2.1"], ["10.0.0.1", "::1"]]}"#)
                 .expect("well-formed");
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_is_not_told_of_has_no_address() {
+    async fn name_without_answers_has_no_address() {
         let resolver = Resolver::from_json(r#"{"example.com": [[]]}"#).expect("well-formed");
         for name in ["example.com", "example.org"] {
             let failure = resolver.look_up(name, 443).await.expect_err("no address");
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_script_is_refused() {
+    fn malformed_script_is_refused() {
         assert!(Resolver::from_json(r#"{"example.com": ["10.0.0.1"]}"#).is_err());
     }
 }

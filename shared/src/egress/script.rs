@@ -1,4 +1,4 @@
-//! The client of tests: it goes nowhere, and remembers.
+//! The scripted client of tests: it records posts and returns prepared replies.
 
 use std::{
     collections::VecDeque,
@@ -8,12 +8,12 @@ use std::{
 use super::{Failure, Post, Reply};
 use crate::domain::callback_url::CallbackUrl;
 
-/// What a scripted client will answer and has been asked.
+/// Prepared replies and recorded posts of a scripted client.
 #[derive(Debug)]
-pub struct Script(Mutex<State>);
+pub struct Script(Mutex<Recording>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Recording {
     answers: VecDeque<Result<Reply, Failure>>,
     refusals: VecDeque<Failure>,
     posts: Vec<Post>,
@@ -23,43 +23,43 @@ struct State {
 impl Script {
     pub(super) fn new(answers: impl IntoIterator<Item = Result<Reply, Failure>>) -> Self {
         let answers = answers.into_iter().collect();
-        Self(Mutex::new(State { answers, ..State::default() }))
+        Self(Mutex::new(Recording { answers, ..Recording::default() }))
     }
 
-    /// Answers a post to come, after those that already have an answer.
+    /// Adds a reply for a later post.
     pub fn answer(&self, answer: Result<Reply, Failure>) {
-        self.state().answers.push_back(answer);
+        self.recording().answers.push_back(answer);
     }
 
-    /// Refuses a check or probe to come.
+    /// Adds a failure for a later check or probe.
     pub fn refuse(&self, refusal: Failure) {
-        self.state().refusals.push_back(refusal);
+        self.recording().refusals.push_back(refusal);
     }
 
-    /// The posts so far, oldest first.
+    /// All posts so far, oldest first.
     pub fn posts(&self) -> Vec<Post> {
-        self.state().posts.clone()
+        self.recording().posts.clone()
     }
 
-    /// The URLs that were checked or probed so far, oldest first.
+    /// All URLs that were checked or probed, oldest first.
     pub fn checked(&self) -> Vec<CallbackUrl> {
-        self.state().checked.clone()
+        self.recording().checked.clone()
     }
 
     pub(super) fn post(&self, post: Post) -> Result<Reply, Failure> {
-        let mut state = self.state();
-        state.posts.push(post);
+        let mut recording = self.recording();
+        recording.posts.push(post);
         let empty = Reply { status: 200, headers: Vec::new(), body: Vec::new() };
-        state.answers.pop_front().unwrap_or(Ok(empty))
+        recording.answers.pop_front().unwrap_or(Ok(empty))
     }
 
     pub(super) fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {
-        let mut state = self.state();
-        state.checked.push(url.clone());
-        state.refusals.pop_front().map_or(Ok(()), Err)
+        let mut recording = self.recording();
+        recording.checked.push(url.clone());
+        recording.refusals.pop_front().map_or(Ok(()), Err)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic while it was held")
+    fn recording(&self) -> MutexGuard<'_, Recording> {
+        self.0.lock().expect("no holder panics")
     }
 }

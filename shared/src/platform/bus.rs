@@ -1,4 +1,4 @@
-//! The operator's event bus.
+//! The operator's event bus in Amazon EventBridge.
 
 use std::{fmt, sync::Arc};
 
@@ -6,43 +6,43 @@ use aws_sdk_eventbridge::{error::ProvideErrorMetadata as _, types::PutEventsRequ
 
 use crate::Promise;
 
-/// Where the events are said to come from.
+/// The `source` of every event that we publish.
 const SOURCE: &str = "answerback";
 
 /// An event bus.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    side: Side,
+    backend: Backend,
     name: String,
 }
 
 #[derive(Clone, Debug)]
-enum Side {
+enum Backend {
     /// Amazon EventBridge.
     EventBridge(aws_sdk_eventbridge::Client),
-    /// The simulation's.
+    /// The simulation's bus.
     Simulated(Arc<dyn Publisher>),
 }
 
-/// What stands in for `EventBridge` in the simulation.
+/// The simulation's replacement for EventBridge.
 pub trait Publisher: fmt::Debug + Send + Sync {
     /// Publishes one event.
     fn publish(&self, kind: String, detail: String) -> Promise<'_, Result<(), PublishError>>;
 }
 
-/// The bus did not take an event.
+/// The bus did not accept an event.
 #[derive(Debug, thiserror::Error)]
-#[error("the event bus did not take the event: {0}")]
+#[error("the event bus did not accept the event: {0}")]
 pub struct PublishError(String);
 
 impl PublishError {
-    /// The bus said so.
+    /// The bus rejected the event with this code.
     pub fn new(code: impl Into<String>) -> Self {
         Self(code.into())
     }
 
-    /// There is no bus: it was switched off after the event was made.
-    pub fn none() -> Self {
+    /// No bus is configured: the operator removed it after the event was created.
+    pub fn no_bus() -> Self {
         Self("no bus is configured".to_owned())
     }
 }
@@ -50,24 +50,24 @@ impl PublishError {
 impl Bus {
     /// The bus called `name`.
     pub fn new(client: aws_sdk_eventbridge::Client, name: impl Into<String>) -> Self {
-        Self { side: Side::EventBridge(client), name: name.into() }
+        Self { backend: Backend::EventBridge(client), name: name.into() }
     }
 
-    /// A bus of the simulation's.
+    /// A bus in the simulation.
     pub fn simulated(publisher: Arc<dyn Publisher>, name: impl Into<String>) -> Self {
-        Self { side: Side::Simulated(publisher), name: name.into() }
+        Self { backend: Backend::Simulated(publisher), name: name.into() }
     }
 
-    /// Its name.
+    /// The name of the bus.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Publishes one event.
     pub async fn publish(&self, kind: &str, detail: &str) -> Result<(), PublishError> {
-        let client = match &self.side {
-            Side::EventBridge(client) => client,
-            Side::Simulated(publisher) => {
+        let client = match &self.backend {
+            Backend::EventBridge(client) => client,
+            Backend::Simulated(publisher) => {
                 return publisher.publish(kind.to_owned(), detail.to_owned()).await;
             }
         };
@@ -78,14 +78,14 @@ impl Bus {
             .detail(detail)
             .build();
         let output = client.put_events().entries(entry).send().await.map_err(|err| {
-            // Whose bus it is, and how it is reached, is the operator's to know.
+            // Details of the bus are for the operator, and the attempt's record is for the customer.
             tracing::warn!(
                 error = &err as &(dyn std::error::Error + 'static),
-                "the event bus did not answer well"
+                "could not publish an event"
             );
-            PublishError(err.code().unwrap_or("no answer").to_owned())
+            PublishError(err.code().unwrap_or("no response").to_owned())
         })?;
-        // The call succeeds even where an entry does not.
+        // `PutEvents` succeeds even if an entry fails.
         match output.entries.unwrap_or_default().into_iter().find_map(|it| it.error_code) {
             None => Ok(()),
             Some(code) => Err(PublishError(code)),

@@ -1,4 +1,4 @@
-//! A small cache with a lifetime, for what every call would otherwise read from the table.
+//! A small cache with a lifetime, for items that every call would otherwise read from the table.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         self.is_fresh(entry, now).then(|| entry.value.clone())
     }
 
-    /// Keeps `value`, read at `now`. A full cache first drops what is too old, then everything.
+    /// Stores `value`, read at `now`. A full cache drops expired values first, then everything.
     pub fn insert(&self, key: K, value: V, now: Timestamp) {
         let mut entries = self.entries();
         if entries.len() >= self.max {
@@ -47,7 +47,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         entries.insert(key, Entry { value, read_at: now });
     }
 
-    /// Drops the value under `key`, so that a change counts at once in this process.
+    /// Drops the value under `key`, so that this process sees a change at once.
     pub fn remove(&self, key: &K) {
         self.entries().remove(key);
     }

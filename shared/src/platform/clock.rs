@@ -1,4 +1,5 @@
-//! The clock: the only place that reads the time or waits. Tests and the simulation move a manual one.
+//! The clock: the only place that reads the time or waits. Tests and the simulation advance a
+//! manual clock.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +14,16 @@ use std::{
 
 use jiff::Timestamp;
 
-/// Tells the time, and waits for it.
+/// Source of the time, and of waiting.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// A clock that moves only when told to.
+    /// A clock that moves only when it is advanced.
     Manual {
-        /// The time.
+        /// The shared time.
         time: Arc<ManualClock>,
-        /// By how much this machine's clock is ahead of it, in milliseconds.
+        /// Milliseconds by which this machine's clock is ahead of the shared time.
         ahead: i64,
     },
 }
@@ -34,14 +35,14 @@ pub struct ManualClock {
     sleepers: Mutex<Sleepers>,
 }
 
-/// Who waits, and until when; numbered, so that nobody stands in another's place.
+/// Wakers by wake time. A number distinguishes sleepers with the same time.
 #[derive(Debug, Default)]
 struct Sleepers {
     waiting: BTreeMap<(i64, u64), Waker>,
     n_slept: u64,
 }
 
-/// Somebody who waits for a manual clock.
+/// A future that waits for a manual clock.
 struct Sleeper<'a> {
     time: &'a ManualClock,
     until: i64,
@@ -56,7 +57,7 @@ impl Clock {
         Self::Manual { time, ahead: 0 }
     }
 
-    /// The same time on a machine whose clock is ahead by so many milliseconds.
+    /// The same time on a machine whose clock is ahead by this many milliseconds.
     ///
     /// # Panics
     ///
@@ -66,7 +67,7 @@ impl Clock {
         Self::Manual { time: Arc::clone(self.manual_time()), ahead: milliseconds }
     }
 
-    /// The current time, in whole milliseconds: what is stored and shown is what was compared.
+    /// The current time in whole milliseconds, the precision in which times are stored and shown.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
     pub fn now(&self) -> Timestamp {
         let millisecond = match self {
@@ -89,8 +90,8 @@ impl Clock {
         }
     }
 
-    /// When the function is stopped, as Lambda said it, in milliseconds since the epoch. A time in
-    /// the past is no time: some stand-ins for Lambda give a length instead.
+    /// The time at which Lambda stops the function, from milliseconds since the epoch. A time in
+    /// the past is ignored: some emulators of Lambda send a length instead.
     pub fn deadline(&self, millisecond: u64) -> Option<Timestamp> {
         let at = Timestamp::from_millisecond(i64::try_from(millisecond).ok()?).ok()?;
         (self.now() < at).then_some(at)
@@ -112,7 +113,7 @@ impl Clock {
         woken.into_values().for_each(Waker::wake);
     }
 
-    /// How long until the next of those who wait for a manual clock is to be woken.
+    /// Time until the next sleeper of a manual clock wakes.
     ///
     /// # Panics
     ///
@@ -132,7 +133,7 @@ impl Clock {
 
 impl ManualClock {
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
-        self.sleepers.lock().expect("no panic while it was held")
+        self.sleepers.lock().expect("no holder panics")
     }
 }
 
@@ -149,7 +150,7 @@ impl Future for Sleeper<'_> {
             sleepers.n_slept
         });
         sleepers.waiting.insert((self.until, number), context.waker().clone());
-        // Moved between the look and the registration.
+        // The clock may have advanced between the check and the registration.
         if self.time.millisecond.load(Ordering::SeqCst) >= self.until {
             context.waker().wake_by_ref();
         }

@@ -1,6 +1,6 @@
-//! Watches this machine's clock: who tells time-outs from answers must not be far from the others.
+//! Watches this machine's clock, which decides whether an answer or the time-out came first.
 //!
-//! Each answer of DynamoDB's has a date. It costs no call to compare it.
+//! Every response of DynamoDB has a `Date` header, so the comparison costs no call.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -22,20 +22,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::platform::Clock;
 
-/// A difference that is worth telling: half of what the protocol allows for.
-const NOTABLE: Duration = Duration::from_secs(1);
-/// It is told once in so long.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
-/// A date has whole seconds.
-const SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// Smallest skew that is logged: half of what the protocol tolerates.
+const REPORTED_SKEW_MIN: Duration = Duration::from_secs(1);
+/// Time between two log lines.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
+/// Precision of a `Date` header.
+const DATE_PRECISION: SignedDuration = SignedDuration::from_secs(1);
 
-/// Compares the clock with the date of each answer.
+/// Compares the clock with the date of each response.
 #[derive(Debug, Default)]
 pub(super) struct ClockWatch {
-    told_at: AtomicI64,
+    /// Milliseconds since the epoch.
+    reported_at: AtomicI64,
 }
 
-/// When a call was sent.
+/// The time at which a call was sent.
 #[derive(Debug)]
 struct SentAt(Timestamp);
 
@@ -72,26 +73,23 @@ impl Intercept for ClockWatch {
         };
         let now = Clock::System.now();
         let skew = skew(sent_at, now, date.timestamp());
-        let last = self.told_at.load(Ordering::Relaxed);
-        if skew.unsigned_abs() >= NOTABLE && now.as_millisecond() - last >= told_every() {
-            self.told_at.store(now.as_millisecond(), Ordering::Relaxed);
+        let last = self.reported_at.load(Ordering::Relaxed);
+        let interval = i64::try_from(REPORT_INTERVAL.as_millis()).expect("a minute");
+        if skew.unsigned_abs() >= REPORTED_SKEW_MIN && now.as_millisecond() - last >= interval {
+            self.reported_at.store(now.as_millisecond(), Ordering::Relaxed);
             tracing::error!(
                 ClockSkew = i64::try_from(skew.abs().as_millis()).unwrap_or(i64::MAX),
                 is_ahead = skew.is_positive(),
-                "this machine's clock and DynamoDB's differ"
+                "the clock differs from DynamoDB's"
             );
         }
         Ok(())
     }
 }
 
-fn told_every() -> i64 {
-    i64::try_from(TOLD_EVERY.as_millis()).expect("a minute")
-}
-
-/// By how much at least our clock is ahead of one that showed `date` between two times of ours.
+/// The least by which our clock must be ahead of one that showed `date` between two of our times.
 fn skew(sent_at: Timestamp, received_at: Timestamp, date: Timestamp) -> SignedDuration {
-    let ahead = sent_at.duration_since(date + SECOND);
+    let ahead = sent_at.duration_since(date + DATE_PRECISION);
     let behind = date.duration_since(received_at);
     if ahead.is_positive() {
         ahead
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_must_be_a_difference_counts_as_one() {
+    fn skew_is_the_least_that_the_dates_prove() {
         check(10_000, 10_050, 10_000, 0);
         check(10_990, 11_040, 10_000, 0);
         check(10_990, 14_000, 12_000, 0);

@@ -1,38 +1,38 @@
 //! Configuration, read once when a function starts.
 //!
 //! A missing or malformed variable stops the function before its first event, so a bad deployment
-//! fails at once and not on the first unlucky request. A variable that is empty counts as unset:
-//! SAM cannot leave one out.
+//! fails at once. An empty variable counts as unset, because SAM cannot leave one out.
 
 use std::{env, error, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 
-/// What a deployment decides.
+/// Settings of a deployment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table (`TABLE_NAME`).
     pub table: String,
-    /// Over how many partitions the due index is spread (`DUE_SHARDS`, 16). It may grow, and
-    /// must not shrink while something is due.
+    /// Number of partitions of the due index (`DUE_SHARDS`, 16). It may grow, but must not shrink
+    /// while items are due.
     pub n_due_shards: u32,
-    /// How long what is over is kept (`RETENTION_DAYS`, 30).
+    /// Time for which finished items are kept (`RETENTION_DAYS`, 30).
     pub retention: Duration,
-    /// The queue for hints (`HINT_QUEUE_URL`). Every function needs it; a key is made without.
+    /// The queue for hints (`HINT_QUEUE_URL`). Required by every function, but not by the command
+    /// that creates API keys.
     pub hint_queue_url: Option<String>,
-    /// The key in KMS that signing secrets are sealed under (`SECRETS_KEY_ID`).
+    /// The KMS key that signing secrets are sealed under (`SECRETS_KEY_ID`).
     pub secrets_key_id: Option<String>,
-    /// The queue for hints at receivers that are slow or down (`SLOW_HINT_QUEUE_URL`), likewise.
+    /// The queue for receivers that are slow or down (`SLOW_HINT_QUEUE_URL`), required likewise.
     pub slow_hint_queue_url: Option<String>,
     /// The event bus, if events are published (`BUS_NAME`).
     pub bus_name: Option<String>,
-    /// The address in links, unless it is that of the call (`PUBLIC_BASE_URL`).
+    /// The base URL of links (`PUBLIC_BASE_URL`). Default: the host that the caller used.
     pub public_base_url: Option<String>,
 }
 
-/// Over how many partitions the due index is spread, unless configured.
+/// Default number of partitions of the due index.
 pub const DUE_SHARDS: u32 = 16;
-/// How long what is over is kept, unless configured.
+/// Default number of days for which finished items are kept.
 pub const RETENTION_DAYS: u32 = 30;
 
 impl Config {

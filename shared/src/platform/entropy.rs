@@ -1,16 +1,16 @@
-//! Entropy: the only place that draws randomness. Tests count instead, so that ids repeat.
+//! Entropy: the only place that draws randomness. Tests count instead, so their ids are predictable.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Supplies randomness.
+/// Source of randomness.
 #[derive(Clone, Debug)]
 pub enum Entropy {
     /// The operating system's generator.
     System,
-    /// 1, 2, 3 and so on, spread over the bits.
+    /// 1, 2, 3 and so on, spread over 128 bits.
     Counting(Arc<AtomicU64>),
 }
 
@@ -23,12 +23,12 @@ impl Entropy {
     /// The next 128 bits.
     #[expect(clippy::disallowed_methods, reason = "this is where chance comes in")]
     pub fn next(&self) -> u128 {
-        /// Odd, so that multiplying by it maps no two numbers to one.
-        const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        /// Odd, so multiplication by it is a bijection.
+        const MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
         match self {
             Self::System => rand::random(),
             Self::Counting(counter) => {
-                u128::from(counter.fetch_add(1, Ordering::SeqCst) + 1).wrapping_mul(SPREAD)
+                u128::from(counter.fetch_add(1, Ordering::SeqCst) + 1).wrapping_mul(MULTIPLIER)
             }
         }
     }

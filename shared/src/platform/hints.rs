@@ -1,11 +1,11 @@
-//! Hints: messages that say where to look, and never what is true.
+//! Hints: queue messages that say which item to look at, never what to do with it.
 //!
-//! Whatever a hint is about has a timer in its item, so a hint that is lost, doubled, late or out
-//! of order costs time only.
+//! The item itself says what to do, and it has a timer that the sweep watches. So a hint that is
+//! lost, duplicated, late or out of order only costs time.
 //!
-//! There are two queues. What is to be told to a receiver that is slow, or down, goes to the slow
-//! lane, whose workers nobody else waits for. In each, messages form groups: where one group has
-//! many, those of others are received first (SQS's fair queues).
+//! There are two queues. Deliveries to receivers that are slow or down go through the slow lane,
+//! so that no other delivery waits for its workers. Messages belong to groups: where one group has
+//! a backlog, SQS hands out the messages of other groups first (fair queues).
 
 mod group;
 
@@ -28,81 +28,89 @@ pub use group::Group;
 
 pub use crate::domain::delivery::Lane;
 
-/// Most hints in one call.
+/// Most hints in one call, which is the limit of `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
-/// How often sending is tried. The sweep finds what no hint was sent for, but a minute later.
-const TRIES_MAX: u32 = 2;
-/// Most hints in a row from worker to worker. AWS stops a function that goes on feeding itself
-/// through a queue at about 16; the sweep breaks the chain long before.
+/// Attempts to send a batch. The sweep finds what has no hint, but a minute later.
+const SEND_ATTEMPTS_MAX: u32 = 2;
+/// Most times in a row that workers pass a hint on. AWS stops a function that feeds itself through
+/// a queue about 16 times; the sweep takes over long before that.
 pub const HOPS_MAX: u32 = 3;
 
-/// Where to look.
+/// The item to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Hint {
-    /// At a request: it has something to tell.
+    /// A request with events to dispatch, or an erasure to finish.
     Request {
-        /// Which.
+        /// Id of the request.
         id: String,
-        /// How many workers in a row have passed this on.
+        /// Number of workers in a row that passed this hint on.
         #[serde(default)]
         hops: u32,
     },
-    /// At a request: its deadline has come.
+    /// A request whose deadline has passed.
     Deadline {
-        /// Which.
+        /// Id of the request.
         id: String,
-        /// How many workers in a row have passed this on.
+        /// Number of workers in a row that passed this hint on.
         #[serde(default)]
         hops: u32,
     },
-    /// At a posted event: it is to be told.
+    /// A posted event to dispatch.
     Event {
-        /// Which.
+        /// Id of the event.
         id: String,
-        /// How many workers in a row have passed this on.
+        /// Number of workers in a row that passed this hint on.
         #[serde(default)]
         hops: u32,
     },
-    /// At a delivery: it is to be attempted.
+    /// A delivery to attempt.
     Delivery {
-        /// Which.
+        /// Id of the delivery.
         id: String,
-        /// How often it had been started when this was sent.
+        /// Number of attempts that had started when the hint was sent.
         attempt: u32,
-        /// How many workers in a row have passed this on.
+        /// Number of workers in a row that passed this hint on.
         #[serde(default)]
         hops: u32,
-        /// Whether it goes to the slow lane.
+        /// True in the slow lane.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         slow: bool,
     },
 }
 
-/// A hint to be sent: whose, which, and after how long.
-pub type Sending = (Group, Hint, Duration);
+/// A hint to send.
+#[derive(Clone, Debug)]
+pub struct OutgoingHint {
+    /// The group that the message counts for.
+    pub group: Group,
+    /// The hint.
+    pub hint: Hint,
+    /// The delay until it arrives, at most [`HINT_DELAY_MAX`].
+    pub delay: Duration,
+}
 
-/// Where hints go.
+/// The queues.
 #[derive(Clone, Debug)]
 pub enum Hints {
-    /// Queues of Amazon SQS.
+    /// Amazon SQS.
     Queue {
-        /// How they are reached.
+        /// SQS client.
         client: aws_sdk_sqs::Client,
-        /// The fast lane.
+        /// URL of the fast lane's queue.
         url: String,
-        /// The slow lane.
+        /// URL of the slow lane's queue.
         slow_url: String,
     },
-    /// Queues of the simulation's.
+    /// The simulation's queues.
     Simulated(Arc<dyn Queue>),
-    /// Nowhere: the sweep finds everything by itself.
+    /// No queue: hints are dropped, and the sweep finds the work.
     Dropped,
 }
 
-/// What stands in for SQS in the simulation.
+/// The simulation's replacement for SQS.
 pub trait Queue: fmt::Debug + Send + Sync {
-    /// Takes messages; gives the identifiers of those that it did not take.
+    /// Sends messages. Returns the ids of those that the queue rejected.
     fn send(
         &self,
         lane: Lane,
@@ -110,37 +118,37 @@ pub trait Queue: fmt::Debug + Send + Sync {
     ) -> Promise<'_, Result<Vec<String>, SendError>>;
 }
 
-/// Why a call to the queue failed.
+/// A call to the queue failed.
 pub type SendError = Box<dyn Error + Send + Sync>;
 
 impl Hint {
-    /// Look at this request.
+    /// A hint to look at this request.
     pub fn request(id: RequestId) -> Self {
         Self::Request { id: id.to_string(), hops: 0 }
     }
 
-    /// Look at this request once its deadline has come.
+    /// A hint to look at this request after its deadline.
     pub fn deadline(id: RequestId) -> Self {
         Self::Deadline { id: id.to_string(), hops: 0 }
     }
 
-    /// Tell of this event.
+    /// A hint to dispatch this event.
     pub fn event(id: EventId) -> Self {
         Self::Event { id: id.to_string(), hops: 0 }
     }
 
-    /// Attempt this delivery, which has been started so often.
+    /// A hint to attempt this delivery, of which `attempt` attempts have started.
     pub fn delivery(id: DeliveryId, attempt: u32) -> Self {
         Self::Delivery { id: id.to_string(), attempt, hops: 0, slow: false }
     }
 
-    /// Attempt this delivery as it stands, in the lane where it is.
+    /// A hint to attempt this delivery in its current state and lane.
     pub fn of(delivery: &Delivery) -> Self {
         let (id, slow) = (delivery.id.to_string(), delivery.lane() == Lane::Slow);
         Self::Delivery { id, attempt: delivery.attempt, hops: 0, slow }
     }
 
-    /// The lane that it goes to.
+    /// The lane that the hint goes to.
     pub fn lane(&self) -> Lane {
         match self {
             Self::Delivery { slow: true, .. } => Lane::Slow,
@@ -151,7 +159,7 @@ impl Hint {
         }
     }
 
-    /// The same in this lane, if it is at a delivery; everything else is in the fast one.
+    /// Moves a delivery's hint to `lane`. Other hints stay in the fast lane.
     #[must_use]
     pub fn in_lane(mut self, lane: Lane) -> Self {
         if let Self::Delivery { slow, .. } = &mut self {
@@ -160,7 +168,8 @@ impl Hint {
         self
     }
 
-    /// The same, passed on by one more worker; `None` where the sweep is to take over.
+    /// The same hint, passed on by one more worker. `None` after [`HOPS_MAX`] hops: the sweep
+    /// takes over.
     #[must_use]
     pub fn hop(self, hops_so_far: u32) -> Option<Self> {
         let hops = hops_so_far.saturating_add(1);
@@ -174,49 +183,48 @@ impl Hint {
 }
 
 impl Hints {
-    /// Sends a hint that arrives after `delay`, at most 900 s. A failure is logged, and what the
-    /// hint is about is found by the sweep.
+    /// Sends one hint. A failure is only logged: the sweep finds the item.
     pub async fn send(&self, group: Group, hint: &Hint, delay: Duration) {
-        self.send_all(&[(group, hint.clone(), delay)]).await;
+        self.send_all(&[OutgoingHint { group, hint: hint.clone(), delay }]).await;
     }
 
-    /// Sends hints, each after its delay. Gives the places of those that were not sent.
-    pub async fn send_all(&self, hints: &[Sending]) -> Vec<usize> {
+    /// Sends hints. Returns the indexes of those that could not be sent.
+    pub async fn send_all(&self, hints: &[OutgoingHint]) -> Vec<usize> {
         if let Self::Dropped = self {
             return Vec::new();
         }
         let mut not_sent = Vec::new();
         for lane in [Lane::Fast, Lane::Slow] {
-            let of_lane = hints.iter().enumerate().filter(|(_, it)| it.1.lane() == lane);
-            let entries = of_lane.map(|(number, it)| entry(number, it)).collect::<Vec<_>>();
+            let of_lane = hints.iter().enumerate().filter(|(_, it)| it.hint.lane() == lane);
+            let entries = of_lane.map(|(index, it)| entry(index, it)).collect::<Vec<_>>();
             not_sent.extend(self.send_to(lane, &entries).await);
         }
         not_sent
     }
 
-    /// Gives the places of those that were not sent.
+    /// Sends entries in batches. Returns the indexes of those that could not be sent.
     async fn send_to(&self, lane: Lane, entries: &[SendMessageBatchRequestEntry]) -> Vec<usize> {
         let mut not_sent = Vec::new();
         let mut is_down = false;
         for entries in entries.chunks(BATCH_MAX) {
             let mut left = entries.to_vec();
-            // A queue that did not answer is not waited for again for every other ten.
-            let n_tries = if is_down { 0 } else { TRIES_MAX };
-            for try_ in 1..=n_tries {
+            // Do not wait again for each further batch if the queue did not respond.
+            let n_attempts = if is_down { 0 } else { SEND_ATTEMPTS_MAX };
+            for attempt in 1..=n_attempts {
                 match self.send_batch(lane, left.clone()).await {
                     Ok(failed) => {
                         left.retain(|it| failed.contains(&it.id));
                         if left.is_empty() {
                             break;
                         }
-                        tracing::warn!(n_hints = left.len(), try_, "hints were not taken");
+                        tracing::warn!(n_hints = left.len(), attempt, "the queue rejected hints");
                     }
                     Err(err) => {
-                        is_down = try_ == TRIES_MAX;
+                        is_down = attempt == SEND_ATTEMPTS_MAX;
                         tracing::warn!(
                             error = &*err as &(dyn Error + 'static),
-                            try_,
-                            "hints were not sent"
+                            attempt,
+                            "could not send hints"
                         );
                     }
                 }
@@ -226,7 +234,7 @@ impl Hints {
         not_sent
     }
 
-    /// Gives the identifiers of those that were not taken.
+    /// Sends one batch. Returns the ids of the entries that the queue rejected.
     async fn send_batch(
         &self,
         lane: Lane,
@@ -246,23 +254,20 @@ impl Hints {
         }
     }
 
-    /// Sends what is to be done about `request` now and, right after its creation, at its
-    /// deadline.
-    pub async fn send_for_request(&self, request: &Request, is_new: bool, now: Timestamp) {
-        let mut hints = Vec::new();
-        let group = Group::Account(request.owner.account);
-        if !request.outbox.is_empty() || matches!(request.state, RequestState::Erased { .. }) {
-            hints.push((group.clone(), Hint::request(request.id), Duration::ZERO));
-        }
-        let until_settled = request.deadline + CLOCK_GUARD;
-        let delay = Duration::try_from(until_settled.duration_since(now)).unwrap_or_default();
-        if is_new && request.state == RequestState::Pending && delay <= HINT_DELAY_MAX {
-            hints.push((group, Hint::deadline(request.id), delay));
-        }
+    /// Sends a hint if `request` has events to dispatch or an erasure to finish.
+    pub async fn send_for_request(&self, request: &Request) {
+        let hints: Vec<_> = work_hint(request).into_iter().collect();
         self.send_all(&hints).await;
     }
 
-    /// Sends what is to be done about `delivery`, passed on by `hops` workers before.
+    /// [`Self::send_for_request`] right after the request was created, with a hint at its deadline.
+    pub async fn send_for_new_request(&self, request: &Request, now: Timestamp) {
+        let hints: Vec<_> =
+            work_hint(request).into_iter().chain(deadline_hint(request, now)).collect();
+        self.send_all(&hints).await;
+    }
+
+    /// Sends a hint at the next attempt of `delivery`, which `hops` workers have passed on.
     pub async fn send_for_delivery(&self, delivery: &Delivery, hops: u32, now: Timestamp) {
         let Some(delay) = delivery.hint_delay(now) else { return };
         if let Some(hint) = Hint::of(delivery).hop(hops) {
@@ -271,18 +276,38 @@ impl Hints {
     }
 }
 
-fn entry(number: usize, sending: &Sending) -> SendMessageBatchRequestEntry {
-    let (group, hint, delay) = sending;
-    // Rounded up: a hint that comes early must be delayed once more.
-    let seconds = delay.min(&HINT_DELAY_MAX).as_millis().div_ceil(1000);
+fn work_hint(request: &Request) -> Option<OutgoingHint> {
+    let has_work =
+        !request.outbox().is_empty() || matches!(request.state(), RequestState::Erased { .. });
+    has_work.then(|| OutgoingHint {
+        group: Group::Account(request.owner.account),
+        hint: Hint::request(request.id),
+        delay: Duration::ZERO,
+    })
+}
+
+/// `None`: the request has ended, or its deadline is beyond [`HINT_DELAY_MAX`].
+fn deadline_hint(request: &Request, now: Timestamp) -> Option<OutgoingHint> {
+    let settles_at = request.deadline + CLOCK_GUARD;
+    let delay = Duration::try_from(settles_at.duration_since(now)).unwrap_or_default();
+    (*request.state() == RequestState::Pending && delay <= HINT_DELAY_MAX).then(|| OutgoingHint {
+        group: Group::Account(request.owner.account),
+        hint: Hint::deadline(request.id),
+        delay,
+    })
+}
+
+fn entry(index: usize, outgoing: &OutgoingHint) -> SendMessageBatchRequestEntry {
+    // Rounded up: a worker has to delay a hint that comes early once more.
+    let seconds = outgoing.delay.min(HINT_DELAY_MAX).as_millis().div_ceil(1000);
     SendMessageBatchRequestEntry::builder()
-        .id(number.to_string())
-        .message_body(serde_json::to_string(hint).expect("plain data serializes"))
+        .id(index.to_string())
+        .message_body(serde_json::to_string(&outgoing.hint).expect("plain data serializes"))
         .delay_seconds(i32::try_from(seconds).expect("at most 900"))
-        // On a standard queue a group is for fairness: one receiver's many delay no other's few.
-        .message_group_id(group.to_text())
+        // On a standard queue the group is for fairness, not for order.
+        .message_group_id(outgoing.group.to_text())
         .build()
-        .expect("identifier and body are set")
+        .expect("id and body are set")
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
-//! The platform a function runs on: configuration, AWS clients, clock, entropy, queues, the bus,
-//! the vault and telemetry.
+//! The platform that a function runs on: configuration, AWS clients, clock, entropy, queues, the
+//! event bus, the vault and telemetry.
+//!
+//! Each port has a real side and one for tests or the simulation. Nothing here decides what happens
+//! to a request or a delivery.
 
 pub mod bus;
 mod cache;
@@ -18,6 +21,6 @@ pub use cache::Cache;
 pub use clock::{Clock, ManualClock};
 pub use config::Config;
 pub use entropy::Entropy;
-pub use hints::{Group, Hint, Hints, Lane};
+pub use hints::{Group, Hint, Hints, Lane, OutgoingHint};
 pub use sdk::Sdk;
 pub use vault::{NewSecret, Vault};

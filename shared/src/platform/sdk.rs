@@ -1,9 +1,8 @@
-//! Amazon's clients, as lean as they go.
+//! AWS clients, configured for a fast cold start.
 //!
-//! A function's start is dear where it does what it does not need. So: credentials from the
-//! environment, where Lambda puts them, and no chain of providers; Amazon's own roots in place of
-//! the system's; one HTTP client for all; ring for TLS. Every call has a limit, which the SDK
-//! leaves out.
+//! Credentials come from the environment, where Lambda puts them, without a provider chain.
+//! Amazon's own roots replace the system's, all clients share one HTTP client, and ring does TLS.
+//! Every call has a timeout, which the SDK does not set by default.
 
 use std::{fmt, time::Duration};
 
@@ -18,38 +17,39 @@ use aws_smithy_http_client::{
 
 use crate::platform::config::{optional, required};
 
-/// The roots that Amazon's endpoints are certified by, from <https://www.amazontrust.com>.
+/// Amazon's root certificates, from <https://www.amazontrust.com>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
-/// Time for one try.
-const ATTEMPT: Duration = Duration::from_millis(1_500);
-/// Time for all tries.
-const OPERATION: Duration = Duration::from_secs(4);
-/// How many times as long what stands in for AWS may take: it does one thing at a time.
-const LOCAL_PATIENCE: u32 = 10;
-/// Tries: the first and three more.
-const TRIES: u32 = 4;
-/// The first wait between tries; the SDK doubles it, at random.
-const BACKOFF: Duration = Duration::from_millis(50);
+/// Timeout of one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Timeout of all attempts together.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Factor of both timeouts for the local emulator, which handles one call at a time.
+const LOCAL_TIMEOUT_FACTOR: u32 = 10;
+/// Attempts in all: one and three retries.
+const ATTEMPTS_MAX: u32 = 4;
+/// First delay between attempts. The SDK doubles it each time and adds jitter.
+const RETRY_BACKOFF: Duration = Duration::from_millis(50);
 
-/// What all clients share.
+/// Configuration that all clients share.
 #[derive(Clone)]
 pub struct Sdk {
     region: Region,
     credentials: SharedCredentialsProvider,
     http: SharedHttpClient,
     endpoint: Option<String>,
-    patience: u32,
+    timeout_factor: u32,
     watchers: Vec<SharedInterceptor>,
 }
 
 macro_rules! config {
     ($sdk:expr, $service:ident) => {{
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT * $sdk.patience)
-            .operation_timeout(OPERATION * $sdk.patience)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT * $sdk.timeout_factor)
+            .operation_timeout(OPERATION_TIMEOUT * $sdk.timeout_factor)
             .build();
-        let retries =
-            RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS_MAX)
+            .with_initial_backoff(RETRY_BACKOFF);
         let mut config = $service::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region($sdk.region.clone())
@@ -64,8 +64,8 @@ macro_rules! config {
 }
 
 impl Sdk {
-    /// As Lambda's environment says: `AWS_REGION`, the credentials, and `AWS_ENDPOINT_URL` where
-    /// something stands in for AWS.
+    /// Reads Lambda's environment: `AWS_REGION`, the credentials, and `AWS_ENDPOINT_URL` if an
+    /// emulator replaces AWS.
     pub fn from_env() -> anyhow::Result<Self> {
         let credentials = Credentials::new(
             required::<String>("AWS_ACCESS_KEY_ID")?,
@@ -78,7 +78,7 @@ impl Sdk {
         Ok(Self::new(required("AWS_REGION")?, credentials, endpoint))
     }
 
-    /// For something that stands in for AWS at `endpoint`.
+    /// Configuration for an emulator of AWS at `endpoint`.
     pub fn local(endpoint: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
         Self::new("us-east-1".to_owned(), credentials, Some(endpoint.to_owned()))
@@ -101,38 +101,38 @@ impl Sdk {
             credentials: SharedCredentialsProvider::new(credentials),
             http,
             endpoint,
-            patience: if is_plain { LOCAL_PATIENCE } else { 1 },
+            timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },
             watchers: Vec::new(),
         }
     }
 
-    /// The same, with these looking at every call: tests count calls, and judge them.
+    /// Adds interceptors that see every call. Tests count and check calls with them.
     #[must_use]
     pub fn watched_by(self, watchers: Vec<SharedInterceptor>) -> Self {
         Self { watchers, ..self }
     }
 
-    /// DynamoDB.
+    /// DynamoDB client.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::from_conf(self.dynamodb_config().build())
     }
 
-    /// DynamoDB, still to be configured: some tests wait longer.
+    /// DynamoDB configuration, to which callers add interceptors or longer timeouts.
     pub fn dynamodb_config(&self) -> aws_sdk_dynamodb::config::Builder {
         config!(self, aws_sdk_dynamodb)
     }
 
-    /// SQS.
+    /// SQS client.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(config!(self, aws_sdk_sqs).build())
     }
 
-    /// KMS.
+    /// KMS client.
     pub fn kms(&self) -> aws_sdk_kms::Client {
         aws_sdk_kms::Client::from_conf(config!(self, aws_sdk_kms).build())
     }
 
-    /// EventBridge.
+    /// EventBridge client.
     pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
         aws_sdk_eventbridge::Client::from_conf(config!(self, aws_sdk_eventbridge).build())
     }

@@ -1,4 +1,4 @@
-//! What the functions say of themselves: one line of JSON for each thing worth knowing.
+//! Telemetry: JSON log lines, some of which carry metrics.
 //!
 //! ```text
 //! tracing::info!(request.id = …, Outcome = "completed", RequestsFinished = 1, "answered")
@@ -8,9 +8,9 @@
 //!  "Stack": …, "_aws": {…}}
 //! ```
 //!
-//! A field that is named in [`METRICS`] is a metric: the line then says so in CloudWatch's embedded
-//! metric format, and CloudWatch counts it on its way into the log. That costs no call, and what was
-//! counted can be looked up. No line holds what people wrote, a secret, or an answer's token.
+//! A field that is named in [`METRICS`] is a metric. Its line declares it in CloudWatch's embedded
+//! metric format, and CloudWatch counts it on the way into the log. That costs no call, and the log
+//! shows each counted event. No line contains text that people wrote, a secret, or a link token.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
@@ -34,44 +34,44 @@ use tracing_subscriber::{
 
 use crate::platform::{Clock, config::optional};
 
-/// Where CloudWatch shows our metrics.
+/// The CloudWatch namespace of our metrics.
 pub const NAMESPACE: &str = "Answerback";
-/// The dimension that each metric has: the stack, of which an account may have several.
+/// Dimension of every metric: the stack, because an AWS account may have several.
 const STACK: &str = "Stack";
 
-/// Something that is counted or measured.
+/// A count or a measurement.
 #[derive(Debug)]
 pub struct Metric {
-    /// Its name, and that of the field.
+    /// Name of the metric and of the log field.
     pub name: &'static str,
-    /// Its unit, as CloudWatch calls it.
+    /// CloudWatch unit.
     pub unit: &'static str,
-    /// The field that it is told apart by, beside the stack.
+    /// Field that is a second dimension, in addition to the stack.
     pub by: Option<&'static str>,
 }
 
-/// Everything that is counted or measured. Each combination that occurs in an hour is paid for, so
-/// they are few, and none is told apart by account.
+/// All metrics. CloudWatch bills each combination of dimensions that occurs in an hour, so there
+/// are few, and none has the account as a dimension.
 pub const METRICS: &[Metric] = &[
     // From requests.
     count("RequestsCreated", None),
     count("RequestsFinished", Some("Outcome")),
-    // How long after the deadline a time-out was settled.
+    // Time from the deadline until its time-out was settled.
     milliseconds("TimeoutLateness"),
     // From deliveries.
     count("Attempts", Some("Result")),
-    // From what is told until its first attempt.
+    // Time from the event until the first attempt to deliver it.
     milliseconds("FirstAttemptLatency"),
     count("DeadLetters", None),
     count("BreakerOpenings", None),
-    // From sweeps, each minute: what is due and was left, and how long the oldest has been due.
+    // From sweeps, each minute: due items that were left, and the age of the oldest.
     count("SweepBacklog", None),
     milliseconds("SweepDuration"),
     Metric { name: "OldestDueAge", unit: "Seconds", by: None },
-    // From sweeps that came upon something bad.
+    // From sweeps that failed on an item.
     count("SweepErrors", None),
-    count("Quarantined", None),
-    // By how much at least this machine's clock and DynamoDB's differ, where that is much.
+    count("SetAside", None),
+    // Difference between this machine's clock and DynamoDB's, if it is a second or more.
     milliseconds("ClockSkew"),
 ];
 
@@ -83,8 +83,8 @@ const fn milliseconds(name: &'static str) -> Metric {
     Metric { name, unit: "Milliseconds", by: None }
 }
 
-/// Begins to log to standard output: JSON where Lambda is asked for it (`AWS_LAMBDA_LOG_FORMAT`),
-/// of the level `info` and above unless `RUST_LOG` says otherwise. Metrics are lines of `info`.
+/// Starts to log to standard output, as JSON if `AWS_LAMBDA_LOG_FORMAT` asks for it. The level is
+/// `info` unless `RUST_LOG` is set. Most metrics are on `info` lines, so a higher level loses them.
 pub(super) fn init() -> anyhow::Result<()> {
     let levels = optional("RUST_LOG")?;
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
@@ -92,7 +92,7 @@ pub(super) fn init() -> anyhow::Result<()> {
     if format.is_some_and(|it| it.eq_ignore_ascii_case("json")) {
         let stack: Option<String> = optional("STACK_NAME")?;
         tracing::subscriber::set_global_default(json(stack, levels, std::io::stdout))?;
-        // What a panic says may quote what people wrote; where it was says enough.
+        // A panic message may quote text that people wrote, so only its location is logged.
         panic::set_hook(Box::new(|panic| {
             tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
         }));
@@ -103,7 +103,7 @@ pub(super) fn init() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What writes lines of JSON. Without a stack they count nothing.
+/// A subscriber that writes JSON lines. Without a stack they carry no metrics.
 pub fn json<W>(stack: Option<String>, levels: Targets, writer: W) -> impl Subscriber
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -135,7 +135,7 @@ where
         line.set("timestamp", format!("{now:.3}").into());
         line.set("level", event.metadata().level().as_str().into());
         line.set("target", event.metadata().target().into());
-        // Lambda's own span names the invocation.
+        // The Lambda runtime's span has the invocation's request id.
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>();
@@ -144,19 +144,19 @@ where
         }
         event.record(&mut line);
         if let Some(stack) = &self.stack {
-            line.count(stack, now.as_millisecond());
+            line.declare_metrics(stack, now.as_millisecond());
         }
         writeln!(writer, "{}", Value::Object(line.0))
     }
 }
 
-/// A line in the making.
+/// A log line under construction.
 struct Line(Map<String, Value>);
 
 impl Line {
-    /// Sets a field. One with a full stop in its name is a member of another.
+    /// Sets a field. A name with a period is a member of an object.
     fn set(&mut self, name: &str, value: Value) {
-        // `r#type` is how Rust spells a field `type`.
+        // Rust spells the field `type` as `r#type`.
         let name = name.replace("r#", "");
         if let Some((outer, inner)) = name.split_once('.')
             && let Value::Object(members) = self.0.entry(outer).or_insert_with(|| json!({}))
@@ -167,8 +167,8 @@ impl Line {
         }
     }
 
-    /// Says which of its fields are metrics.
-    fn count(&mut self, stack: &str, millisecond: i64) {
+    /// Declares which fields are metrics.
+    fn declare_metrics(&mut self, stack: &str, millisecond: i64) {
         let mut directives = Vec::new();
         for metric in METRICS.iter().filter(|it| self.0.contains_key(it.name)) {
             let dimensions: Vec<&str> = [STACK].into_iter().chain(metric.by).collect();
@@ -211,7 +211,7 @@ impl Visit for Line {
         self.set(field.name(), value.into());
     }
 
-    /// With everything that led to it.
+    /// Records an error with its causes.
     fn record_error(&mut self, field: &Field, value: &(dyn error::Error + 'static)) {
         let causes = std::iter::successors(Some(value), |it| it.source());
         let text: Vec<String> = causes.map(ToString::to_string).collect();

@@ -1,15 +1,17 @@
-//! Signing secrets are sealed before they are stored, beyond the table's own encryption: who reads
-//! the table alone, or a backup of it, cannot sign in our name.
+//! The vault seals signing secrets before they are stored. A reader of the table or of a backup
+//! cannot sign in our name.
 //!
-//! What seals is a data key, which stands wrapped beside each secret. KMS makes it and unwraps it,
-//! each once in a process.
+//! A secret is encrypted under a data key (envelope encryption). KMS generates the data key, and
+//! its wrapped form is stored in front of each secret. A process asks KMS once to generate a key,
+//! and once to decrypt each wrapped key that it meets.
 //!
 //! ```text
-//! sealed: version · length of the wrapped key · wrapped key · nonce · AES-256-GCM (NIST SP 800-38D)
+//! sealed = version (1 byte) · length of the wrapped key (2) · wrapped key · nonce (12) ·
+//!          ciphertext and tag of AES-256-GCM (NIST SP 800-38D)
 //! ```
 //!
-//! The nonce is made from key, account and secret, so that it is the same for the same and for
-//! nothing else. The account goes into the seal: a secret that is moved to another does not open.
+//! The nonce is an HMAC of account and secret under the data key, so it repeats only for the same
+//! secret. The account is associated data: a secret copied to another account does not open.
 
 use std::{
     fmt,
@@ -19,10 +21,7 @@ use std::{
 
 use aws_sdk_kms::{primitives::Blob, types::DataKeySpec};
 use jiff::Timestamp;
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Cache;
@@ -32,87 +31,106 @@ use crate::{
         secret::{SUFFIX_CHARS, Sealed},
     },
     platform::Entropy,
-    signing::{self, SigningKey},
+    signing::{self, SigningKey, SigningKeys},
 };
 
-/// The only version there is.
+/// First byte of a sealed secret.
 const VERSION: u8 = 1;
-/// What KMS binds data keys to, and writes into its log.
-const CONTEXT: (&str, &str) = ("answerback", "signing-secrets");
-/// Most data keys that a process remembers.
+/// Encryption context: KMS binds data keys to it, and `CloudTrail` logs it.
+const ENCRYPTION_CONTEXT: (&str, &str) = ("answerback", "signing-secrets");
+/// Most unwrapped data keys in the cache of a process.
 const CACHE_MAX: usize = 1_000;
 
-/// What seals secrets, and opens them.
+/// Seals and opens signing secrets. Clones share the cached data keys.
 #[derive(Clone)]
-pub struct Vault(Arc<Keeper>);
+pub struct Vault(Arc<KeySource>);
 
-enum Keeper {
-    /// No key: a function that neither seals nor opens.
+/// Source of data keys.
+enum KeySource {
+    /// No key, in a function that does not use secrets.
     Absent,
-    /// One key for all, in the simulation.
+    /// The simulation's only data key.
     Simulated(DataKey),
-    /// A key of AWS's, which never leaves KMS, for data keys.
+    /// A KMS key that wraps data keys and never leaves KMS.
     Kms {
         client: aws_sdk_kms::Client,
         key_id: String,
-        /// What this process seals with.
-        current: Mutex<Option<(Vec<u8>, DataKey)>>,
-        /// What it has opened, by how it is wrapped.
-        opened: Cache<Vec<u8>, DataKey>,
+        /// The data key that this process seals with.
+        current: Mutex<Option<WrappedKey>>,
+        /// Data keys by their wrapped form.
+        unwrapped: Cache<Vec<u8>, DataKey>,
     },
 }
 
+/// An AES-256 key.
 #[derive(Clone, Copy)]
 struct DataKey([u8; 32]);
 
-/// A secret that was just made: as it is kept, and as its owner gets it.
+/// A data key and its wrapped form.
+#[derive(Clone)]
+struct WrappedKey {
+    wrapped: Vec<u8>,
+    key: DataKey,
+}
+
+/// The parts of a sealed secret.
+struct SealedParts<'a> {
+    wrapped_key: &'a [u8],
+    nonce: &'a [u8],
+    ciphertext: &'a [u8],
+}
+
+/// A secret that was just created.
 #[derive(Debug)]
 pub struct NewSecret {
-    /// What is kept.
+    /// The sealed form, to store.
     pub kept: Secret,
-    /// What its owner gets.
+    /// The text, to show to its owner.
     pub text: SecretString,
 }
 
 /// A secret could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// KMS did not answer as it should.
+    /// KMS failed.
     #[error("KMS did not {operation} a data key")]
     Kms {
-        /// What it was to do.
+        /// The operation: `make` or `unwrap`.
         operation: &'static str,
-        /// What the SDK reported.
+        /// Error of the SDK.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// This function has no vault.
-    #[error("this function has no key for secrets")]
+    #[error("this function has no vault")]
     Absent,
-    /// It was not sealed with this key, or not for this account.
+    /// The secret was sealed with another key or for another account, or it is damaged.
     #[error("the secret does not open")]
     DoesNotOpen,
+    /// All secrets have expired, which a rotation never leaves behind.
+    #[error("no secret is live")]
+    NoLiveSecret,
 }
 
 impl Vault {
-    /// A vault of the simulation's, which seals with `key`.
+    /// A vault for the simulation, which seals with `key`.
     pub fn simulated(key: [u8; 32]) -> Self {
-        Self(Arc::new(Keeper::Simulated(DataKey(key))))
+        Self(Arc::new(KeySource::Simulated(DataKey(key))))
     }
 
-    /// The vault of a function that neither seals nor opens secrets; both fail.
+    /// The vault of a function that does not use secrets. Sealing and opening fail.
     pub fn absent() -> Self {
-        Self(Arc::new(Keeper::Absent))
+        Self(Arc::new(KeySource::Absent))
     }
 
-    /// A vault that seals with data keys, which the key `key_id` in KMS wraps.
+    /// A vault whose data keys are wrapped by the KMS key `key_id`.
     pub fn kms(client: aws_sdk_kms::Client, key_id: impl Into<String>) -> Self {
         let (key_id, current) = (key_id.into(), Mutex::default());
-        let opened = Cache::new(Duration::MAX, CACHE_MAX);
-        Self(Arc::new(Keeper::Kms { client, key_id, current, opened }))
+        let unwrapped = Cache::new(Duration::MAX, CACHE_MAX);
+        Self(Arc::new(KeySource::Kms { client, key_id, current, unwrapped }))
     }
 
-    /// A new secret of `account`.
+    /// Creates a secret for `account`.
     pub async fn make(
         &self,
         account: AccountId,
@@ -127,17 +145,18 @@ impl Vault {
         Ok(NewSecret { kept: Secret::begin(sealed, end.to_owned(), now), text })
     }
 
-    /// The secret's text.
+    /// Opens a secret of `account`.
     pub async fn open(
         &self,
         account: AccountId,
         secret: &Secret,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
-        let (wrapped, nonce, sealed) = parts(&secret.sealed).ok_or(VaultError::DoesNotOpen)?;
-        let key = self.0.unwrap(wrapped, now).await?;
-        let mut text = sealed.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::DoesNotOpen)?;
+        let parts = SealedParts::split(&secret.sealed).ok_or(VaultError::DoesNotOpen)?;
+        let key = self.0.unwrap(parts.wrapped_key, now).await?;
+        let mut text = parts.ciphertext.to_vec();
+        let nonce =
+            Nonce::try_assume_unique_for_key(parts.nonce).map_err(|_| VaultError::DoesNotOpen)?;
         let text = key
             .cipher()
             .open_in_place(nonce, Aad::from(account.to_string()), &mut text)
@@ -146,23 +165,35 @@ impl Vault {
         Ok(text.into())
     }
 
-    /// What signs at `now`, the current secret first.
+    /// The keys of the secrets that are live at `now`.
     pub async fn signing_keys(
         &self,
         account: AccountId,
         secrets: &Secrets,
         now: Timestamp,
-    ) -> Result<Vec<SigningKey>, VaultError> {
-        let mut keys = Vec::new();
-        for secret in secrets.live(now) {
-            let text = self.open(account, secret, now).await?;
-            keys.push(SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)?);
+    ) -> Result<SigningKeys, VaultError> {
+        let mut live = secrets.live(now);
+        let current = live.next().ok_or(VaultError::NoLiveSecret)?;
+        let current = self.signing_key(account, current, now).await?;
+        let mut previous = Vec::new();
+        for secret in live {
+            previous.push(self.signing_key(account, secret, now).await?);
         }
-        Ok(keys)
+        Ok(SigningKeys { current, previous })
+    }
+
+    async fn signing_key(
+        &self,
+        account: AccountId,
+        secret: &Secret,
+        now: Timestamp,
+    ) -> Result<SigningKey, VaultError> {
+        let text = self.open(account, secret, now).await?;
+        SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)
     }
 
     async fn seal(&self, account: AccountId, text: &SecretString) -> Result<Sealed, VaultError> {
-        let (wrapped, key) = self.0.current().await?;
+        let WrappedKey { wrapped, key } = self.0.current().await?;
         let account = account.to_string();
         let nonce = key.nonce(&account, text);
         let mut sealed = text.expose_secret().as_bytes().to_vec();
@@ -172,22 +203,22 @@ impl Vault {
                 Aad::from(account),
                 &mut sealed,
             )
-            .expect("a secret is not of gigabytes");
-        let length = u16::try_from(wrapped.len()).expect("KMS wraps a key in some 200 bytes");
+            .expect("a secret has less than 64 GiB");
+        let length = u16::try_from(wrapped.len()).expect("KMS wraps a key in about 200 bytes");
         let parts = [&[VERSION][..], &length.to_be_bytes(), &wrapped, &nonce, &sealed];
         Ok(Sealed(parts.concat()))
     }
 }
 
-impl Keeper {
-    /// What to seal with, wrapped and not.
-    async fn current(&self) -> Result<(Vec<u8>, DataKey), VaultError> {
+impl KeySource {
+    /// The data key to seal with.
+    async fn current(&self) -> Result<WrappedKey, VaultError> {
         let (client, key_id, current) = match self {
             Self::Absent => return Err(VaultError::Absent),
-            Self::Simulated(key) => return Ok((Vec::new(), *key)),
+            Self::Simulated(key) => return Ok(WrappedKey { wrapped: Vec::new(), key: *key }),
             Self::Kms { client, key_id, current, .. } => (client, key_id, current),
         };
-        if let Some(current) = current.lock().expect("no panic while it was held").clone() {
+        if let Some(current) = current.lock().expect("no holder panics").clone() {
             return Ok(current);
         }
         let failed = |source| VaultError::Kms { operation: "make", source };
@@ -195,26 +226,27 @@ impl Keeper {
             .generate_data_key()
             .key_id(key_id)
             .key_spec(DataKeySpec::Aes256)
-            .encryption_context(CONTEXT.0, CONTEXT.1)
+            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1)
             .send()
             .await
             .map_err(|err| failed(err.into()))?;
         let key = made.plaintext.and_then(|it| DataKey::of(it.as_ref()));
         let wrapped = made.ciphertext_blob.map(Blob::into_inner);
-        let made = wrapped.zip(key).ok_or_else(|| failed("it gave none".into()))?;
-        *current.lock().expect("no panic while it was held") = Some(made.clone());
+        let made = wrapped.zip(key).map(|(wrapped, key)| WrappedKey { wrapped, key });
+        let made = made.ok_or_else(|| failed("the response has no key".into()))?;
+        *current.lock().expect("no holder panics") = Some(made.clone());
         Ok(made)
     }
 
-    /// The data key that is wrapped so.
+    /// The data key with this wrapped form.
     async fn unwrap(&self, wrapped: &[u8], now: Timestamp) -> Result<DataKey, VaultError> {
-        let (client, key_id, opened) = match self {
+        let (client, key_id, cache) = match self {
             Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) if wrapped.is_empty() => return Ok(*key),
             Self::Simulated(_) => return Err(VaultError::DoesNotOpen),
-            Self::Kms { client, key_id, opened, .. } => (client, key_id, opened),
+            Self::Kms { client, key_id, unwrapped, .. } => (client, key_id, unwrapped),
         };
-        if let Some(key) = opened.get(&wrapped.to_vec(), now) {
+        if let Some(key) = cache.get(&wrapped.to_vec(), now) {
             return Ok(key);
         }
         let failed = |source| VaultError::Kms { operation: "unwrap", source };
@@ -222,13 +254,13 @@ impl Keeper {
             .decrypt()
             .key_id(key_id)
             .ciphertext_blob(Blob::new(wrapped))
-            .encryption_context(CONTEXT.0, CONTEXT.1)
+            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1)
             .send()
             .await
             .map_err(|err| failed(err.into()))?;
         let key = unwrapped.plaintext.and_then(|it| DataKey::of(it.as_ref()));
-        let key = key.ok_or_else(|| failed("it gave none".into()))?;
-        opened.insert(wrapped.to_vec(), key, now);
+        let key = key.ok_or_else(|| failed("the response has no key".into()))?;
+        cache.insert(wrapped.to_vec(), key, now);
         Ok(key)
     }
 }
@@ -243,23 +275,23 @@ impl DataKey {
     }
 
     fn nonce(self, account: &str, text: &SecretString) -> [u8; NONCE_LEN] {
-        let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
-        mac.update(account.as_bytes());
-        mac.update(text.expose_secret().as_bytes());
-        mac.sign().as_ref()[..NONCE_LEN].try_into().expect("12 of 32 bytes")
+        let mac = signing::hmac(&self.0, [account.as_bytes(), text.expose_secret().as_bytes()]);
+        mac[..NONCE_LEN].try_into().expect("12 of 32 bytes")
     }
 }
 
-/// The wrapped key, the nonce, and what is sealed.
-fn parts(sealed: &Sealed) -> Option<(&[u8], &[u8], &[u8])> {
-    let (head, rest) = sealed.0.split_at_checked(3)?;
-    if head[0] != VERSION {
-        return None;
+impl<'a> SealedParts<'a> {
+    /// `None`: the bytes are not a sealed secret.
+    fn split(sealed: &'a Sealed) -> Option<Self> {
+        let (head, rest) = sealed.0.split_at_checked(3)?;
+        if head[0] != VERSION {
+            return None;
+        }
+        let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
+        let (wrapped_key, rest) = rest.split_at_checked(length)?;
+        let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN)?;
+        Some(Self { wrapped_key, nonce, ciphertext })
     }
-    let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
-    let (wrapped, rest) = rest.split_at_checked(length)?;
-    let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
-    Some((wrapped, nonce, sealed))
 }
 
 impl fmt::Debug for Vault {
@@ -277,7 +309,7 @@ mod tests {
 
     fn sealed(vault: &Vault, account: AccountId, entropy: &Entropy) -> NewSecret {
         let made = vault.make(account, Timestamp::UNIX_EPOCH, entropy).now_or_never();
-        made.expect("nothing waits").expect("it is sealed")
+        made.expect("nothing waits").expect("sealed")
     }
 
     fn open(vault: &Vault, account: AccountId, secret: &Secret) -> Option<String> {
@@ -290,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_for_its_account_with_its_key_and_unaltered() {
+    fn sealed_secret_opens_only_unaltered_for_its_account_and_key() {
         let entropy = Entropy::counting();
         let (vault, other) = (Vault::simulated([7; 32]), Vault::simulated([8; 32]));
         let (account, stranger) = (AccountId::from_bits(1 << 30), AccountId::from_bits(1 << 40));
@@ -313,7 +345,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+        fn no_sealed_bytes_make_the_vault_panic(bytes: Vec<u8>) {
             let secret = Secret::begin(Sealed(bytes), String::new(), Timestamp::UNIX_EPOCH);
             let vault = Vault::simulated([7; 32]);
             prop_assert_eq!(open(&vault, AccountId::from_bits(0), &secret), None);

@@ -74,6 +74,6 @@ impl Core {
 
     /// Sends a hint that `request` has events to dispatch or a deadline to watch.
     pub async fn hint_at(&self, request: &Request) {
-        self.hints.send_for_request(request, false, self.now()).await;
+        self.hints.send_for_request(request).await;
     }
 }

@@ -54,7 +54,7 @@ impl Core {
         if let Some(request) = &request
             && request.was_ended_by(op)
         {
-            self.hints.send_for_request(request, false, now).await;
+            self.hints.send_for_request(request).await;
         }
         Ok(request)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use answerback::api::pointer;
 use anyhow::Context as _;
 use axum::http::Method;
 use serde_json::Value;
@@ -24,7 +25,7 @@ impl Part<'_> {
 
     /// Where the schema of a header, a parameter or a content is.
     pub(super) fn schema(&self) -> String {
-        below(&self.pointer, "schema")
+        pointer::member(&self.pointer, "schema")
     }
 }
 
@@ -57,7 +58,7 @@ impl Document {
 
     /// The named part of a part; where that is a reference, what it refers to.
     pub(super) fn part(&self, of: &Part<'_>, name: &str) -> Option<Part<'_>> {
-        let mut pointer = below(&of.pointer, name);
+        let mut pointer = pointer::member(&of.pointer, name);
         loop {
             let value = self.0.pointer(&pointer)?;
             let Some(target) = value.get("$ref").and_then(Value::as_str) else {
@@ -66,10 +67,6 @@ impl Document {
             target.strip_prefix('#')?.clone_into(&mut pointer);
         }
     }
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// What the placeholders of a template stand for in a path, if it matches.

@@ -1,5 +1,7 @@
 //! Bodies that were right, until something was done to them.
 
+use answerback::api::pointer;
+
 use super::*;
 
 /// What is done to one place of a body.
@@ -67,11 +69,10 @@ pub(super) fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
 fn places(value: &Value, at: &str) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(members) => {
-            let name = |it: &str| it.replace('~', "~0").replace('/', "~1");
-            members.iter().map(|(key, it)| (format!("{at}/{}", name(key)), it)).collect()
+            members.iter().map(|(key, it)| (pointer::member(at, key), it)).collect()
         }
         Value::Array(items) => {
-            items.iter().enumerate().map(|(n, it)| (format!("{at}/{n}"), it)).collect()
+            items.iter().enumerate().map(|(n, it)| (pointer::entry(at, n), it)).collect()
         }
         _ => Vec::new(),
     };

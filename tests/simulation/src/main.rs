@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         Mode::Random { from, histories } => {
             let bar = bar(histories);
             let seeds = from..from + histories;
-            let report = modes::random(seeds, n_threads, &|| false, &|n| bar.inc(n));
+            let report = modes::random(seeds, n_threads, &|n| bar.inc(n));
             bar.finish_and_clear();
             report
         }
@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "this is what the program says")]
 fn hunt() -> ExitCode {
     let target = std::env::current_exe().expect("it runs");
-    let target = target.ancestors().nth(2).expect("it lies in target/simulation").to_owned();
+    let target = target.ancestors().nth(2).expect("it is in target/debug").to_owned();
     println!("building the functions with {} deliberate faults", MUTANTS.len());
     let hunted = mutants::build(&target.join("mutants"), &target).and_then(|program| {
         println!("| deliberate fault | breaks | found in |\n|---|---|---|");

@@ -65,20 +65,19 @@ pub(crate) fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
     })
 }
 
-/// One history for each seed, on so many threads, until all are done or `is_over`.
+/// Runs one history for each seed, on `n_threads` threads.
 pub fn random(
     seeds: std::ops::Range<u64>,
     n_threads: usize,
-    is_over: &(impl Fn() -> bool + Sync),
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
-    random_for(None, seeds, n_threads, is_over, progress)
+    random_for(None, seeds, n_threads, progress)
 }
 
 /// A history in which this promise is not kept, wherever it is found first: where it was found
 /// `before`, at random, with single faults, or at random once more.
 pub fn breach(invariant: Invariant, before: Option<&str>, n_threads: usize) -> Option<Found> {
-    let at_random = |seeds| random_for(Some(invariant), seeds, n_threads, &|| false, &|_| ());
+    let at_random = |seeds| random_for(Some(invariant), seeds, n_threads, &|_| ());
     let first = |report: Report| report.found.into_iter().next();
     let seed = before.and_then(|it| it.strip_prefix("seed ")).and_then(|it| it.parse().ok());
     let mut scenarios = catalogue::scenarios();
@@ -94,13 +93,12 @@ fn random_for(
     wanted: Option<Invariant>,
     seeds: std::ops::Range<u64>,
     n_threads: usize,
-    is_over: &(impl Fn() -> bool + Sync),
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
     let next = AtomicU64::new(seeds.start);
     search(wanted, n_threads, &|| {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= seeds.end || is_over() {
+        if seed >= seeds.end {
             return None;
         }
         progress(1);

@@ -1,8 +1,11 @@
-//! Deliberate faults, to see whether they are found.
+//! Deliberate faults, each of which the simulation must find.
 //!
-//! The product has no switches for them. Its sources are copied, every place in
-//! [`list::MUTANTS`] is made to read both ways, and the copy is built once; a variable of the
-//! environment says which fault is on.
+//! The product has no switches for them. The workspace is copied, every place in
+//! [`list::MUTANTS`] is changed to read both ways, and the copy is built once. An environment
+//! variable selects the fault.
+//!
+//! The copy is built like the workspace itself: same profile, same target folder and, because all
+//! packages are selected, same features. So only our own packages are compiled again.
 
 pub mod list;
 
@@ -20,8 +23,9 @@ use list::{MUTANTS, Mutant};
 const SWITCH: &str = "ANSWERBACK_MUTANT";
 /// Where they were found.
 const TABLE: &str = "tests/simulation/MUTANTS.md";
-/// What is copied.
-const SOURCES: &[&str] = &["Cargo.lock", "clippy.toml", "shared", "functions", "tests/simulation"];
+/// The workspace, apart from `Cargo.toml`. All members are copied, because a workspace without
+/// some of them would use other features of its dependencies.
+const SOURCES: &[&str] = &["Cargo.lock", "shared", "functions", "infra", "tests"];
 /// The switch, as a module of the copied common crate.
 const MODULE: &str = r#"//! Which deliberate fault is on.
 
@@ -58,8 +62,8 @@ pub fn source(mutant: &Mutant) -> anyhow::Result<String> {
     Ok(source)
 }
 
-/// Copies the product to `folder` with every deliberate fault in it, and builds that into
-/// `target`. Gives the program.
+/// Copies the workspace to `folder` with every deliberate fault in it and builds it into
+/// `target`. Returns the path of the program.
 pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -68,19 +72,9 @@ pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
         copy(&root().join(path), &folder.join(path)).with_context(|| format!("copying {path}"))?;
     }
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
-    let members = r#"members = ["shared", "functions/*", "tests/simulation"]"#;
     let mut lines: Vec<&str> = workspace.lines().collect();
     for line in &mut lines {
-        if line.starts_with("members = ") {
-            *line = members;
-        }
-        if line.starts_with("default-members = ")
-            || line.starts_with("local = ")
-            || line.starts_with("local-aws = ")
-        {
-            *line = "";
-        }
-        // Another version, or Cargo would take the one's libraries for the other's.
+        // With the same version, Cargo would mistake the copy's libraries for the originals.
         if line.starts_with("version = ") {
             *line = r#"version = "0.0.0""#;
         }
@@ -98,17 +92,17 @@ pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
         fs::write(file, source.replacen(mutant.before, &after, 1))?;
     }
     let output = Command::new("cargo")
-        .args(["build", "--quiet", "--offline", "--profile", "simulation", "--bin", "mutants"])
+        .args(["build", "--quiet", "--offline", "--workspace", "--bin", "mutants"])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target)
         .output()
         .context("cargo does not start")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the mutants do not build:\n{said}");
-    Ok(target.join("simulation/mutants"))
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the mutants do not build:\n{errors}");
+    Ok(target.join("debug/mutants"))
 }
 
-/// The program of the copy has a name of its own: it shares its folder with the real one.
+/// Renames the copy's program, because it shares a target folder with the original.
 const BINARY: &str = r#"
 [[bin]]
 name = "mutants"

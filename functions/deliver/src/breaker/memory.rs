@@ -1,4 +1,4 @@
-//! What a process remembers of receivers.
+//! A process's memory of receivers: cached breakers, running attempts, and observations to record.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,136 +11,152 @@ use jiff::Timestamp;
 
 use super::{Observation, ReceiverKey};
 
-/// How long it is believed that a receiver may be called.
+/// Cache lifetime of a closed breaker.
 const CACHE_TTL: Duration = Duration::from_secs(5);
-/// How long it is believed that it may not.
+/// Cache lifetime of an open breaker. It is shorter, so that a receiver is called soon after it is
+/// back.
 const OPEN_CACHE_TTL: Duration = Duration::from_secs(1);
-/// Most receivers that are remembered.
+/// Most receivers in the memory of a process.
 const CACHE_MAX: usize = 1_000;
-/// So many attempts at one receiver at once, in one process, are a crowd ...
-const CROWD: usize = 20;
-/// ... if the longest of them has taken so long. Nobody knows yet whether the receiver hangs, and
-/// until that is known no more of those are spent that everybody needs.
-const CROWD_PATIENCE: Duration = Duration::from_millis(500);
+/// Concurrent attempts at one receiver that are a crowd, if the oldest has [`CROWD_AGE_MIN`].
+///
+/// It is not yet known whether such a receiver hangs. Until it is, further deliveries do not take
+/// up workers that all receivers share.
+const CROWD_SIZE_MIN: usize = 20;
+/// Age of the oldest attempt in a crowd.
+const CROWD_AGE_MIN: Duration = Duration::from_millis(500);
 
-/// What a process remembers of receivers. Clones remember the same.
+/// A process's memory of receivers. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Breakers(Arc<Mutex<HashMap<ReceiverKey, Known>>>);
+pub struct Breakers(Arc<Mutex<HashMap<ReceiverKey, Memory>>>);
 
 #[derive(Debug, Default)]
-struct Known {
-    /// With the time when it was read or written.
-    breaker: Option<(Breaker, Timestamp)>,
-    /// When each attempt began that is under way.
+struct Memory {
+    breaker: Option<CachedBreaker>,
+    /// Start of each running attempt.
     running: Vec<Timestamp>,
-    /// What is still to be noted, if somebody is at it.
-    noting: Option<VecDeque<Observation>>,
+    /// Observations to record. `None`: no task is recording.
+    queue: Option<VecDeque<Observation>>,
 }
 
-/// An attempt that is under way.
-pub(super) struct Running<'a> {
+/// A breaker as it was read or written.
+#[derive(Debug)]
+struct CachedBreaker {
+    breaker: Breaker,
+    known_at: Timestamp,
+}
+
+/// An observation that changes a breaker.
+pub(super) struct Change {
+    pub(super) observation: Observation,
+    pub(super) next: Breaker,
+}
+
+/// A running attempt. It is over when this is dropped.
+pub(super) struct RunningAttempt<'a> {
     breakers: &'a Breakers,
     receiver: &'a ReceiverKey,
     began_at: Timestamp,
 }
 
 impl Breakers {
-    /// What is known of a receiver, unless that was too long ago.
-    pub(super) fn recall(&self, receiver: &ReceiverKey, now: Timestamp) -> Option<Breaker> {
+    /// The cached breaker of a receiver, within its lifetime.
+    pub(super) fn cached(&self, receiver: &ReceiverKey, now: Timestamp) -> Option<Breaker> {
         let memory = self.memory();
-        let (breaker, read_at) = memory.get(receiver)?.breaker.as_ref()?;
-        let believed = match breaker.state {
+        let CachedBreaker { breaker, known_at } = memory.get(receiver)?.breaker.as_ref()?;
+        let ttl = match breaker.state {
             BreakerState::Closed { .. } => CACHE_TTL,
             BreakerState::Open { .. } | BreakerState::Trial { .. } => OPEN_CACHE_TTL,
         };
-        (now < *read_at + believed).then(|| breaker.clone())
+        (now < *known_at + ttl).then(|| breaker.clone())
     }
 
-    /// What was known of a receiver last, however long ago.
+    /// The last known breaker of a receiver, of any age.
     pub(super) fn last_known(&self, receiver: &ReceiverKey) -> Breaker {
         let memory = self.memory();
-        let known = memory.get(receiver).and_then(|it| it.breaker.as_ref());
-        known.map_or_else(|| unknown(receiver), |(breaker, _)| breaker.clone())
+        let cached = memory.get(receiver).and_then(|it| it.breaker.as_ref());
+        cached.map_or_else(|| receiver.unknown(), |it| it.breaker.clone())
     }
 
+    /// Caches a breaker that was read or written at `now`.
     pub(super) fn remember(&self, receiver: &ReceiverKey, breaker: Breaker, now: Timestamp) {
         let mut memory = self.memory();
         if memory.len() >= CACHE_MAX {
-            memory.retain(|_, it| !it.running.is_empty() || it.noting.is_some());
+            memory.retain(|_, it| !it.running.is_empty() || it.queue.is_some());
         }
-        memory.entry(receiver.clone()).or_default().breaker = Some((breaker, now));
+        let cached = CachedBreaker { breaker, known_at: now };
+        memory.entry(receiver.clone()).or_default().breaker = Some(cached);
     }
 
-    /// Counts an attempt that begins, until what this gives is dropped.
-    pub(super) fn begin<'a>(&'a self, receiver: &'a ReceiverKey, now: Timestamp) -> Running<'a> {
+    /// Counts an attempt as running until the returned value is dropped.
+    pub(super) fn begin_attempt<'a>(
+        &'a self,
+        receiver: &'a ReceiverKey,
+        now: Timestamp,
+    ) -> RunningAttempt<'a> {
         self.memory().entry(receiver.clone()).or_default().running.push(now);
-        Running { breakers: self, receiver, began_at: now }
+        RunningAttempt { breakers: self, receiver, began_at: now }
     }
 
-    /// Whether so many attempts at a receiver are under way, for so long, that it may be hanging.
+    /// True if so many attempts have been running for so long that the receiver may hang.
     pub(super) fn is_crowded(&self, receiver: &ReceiverKey, now: Timestamp) -> bool {
         let memory = self.memory();
-        let Some(Known { running, .. }) = memory.get(receiver) else { return false };
-        running.len() >= CROWD && running.iter().any(|it| *it + CROWD_PATIENCE <= now)
+        let Some(Memory { running, .. }) = memory.get(receiver) else { return false };
+        running.len() >= CROWD_SIZE_MIN && running.iter().any(|it| *it + CROWD_AGE_MIN <= now)
     }
 
-    /// Whether the caller is to note `news`; otherwise somebody else does.
-    pub(super) fn begin_to_note(&self, receiver: &ReceiverKey, news: Observation) -> bool {
+    /// Adds an observation to the receiver's queue. Returns true if the caller has to record the
+    /// queue, and false if another task is already recording it.
+    pub(super) fn enqueue(&self, receiver: &ReceiverKey, observation: Observation) -> bool {
         let mut memory = self.memory();
-        let noting = &mut memory.entry(receiver.clone()).or_default().noting;
-        let is_first = noting.is_none();
-        noting.get_or_insert_default().push_back(news);
+        let queue = &mut memory.entry(receiver.clone()).or_default().queue;
+        let is_first = queue.is_none();
+        queue.get_or_insert_default().push_back(observation);
         is_first
     }
 
-    /// The next of what is to be noted, and what is known after it; nothing once all is noted.
-    pub(super) fn next_to_note(
-        &self,
-        receiver: &ReceiverKey,
-        now: Timestamp,
-    ) -> Option<(Observation, Breaker)> {
+    /// The next observation that changes the breaker. `None`: the queue is empty, and the caller has
+    /// finished recording.
+    pub(super) fn next_change(&self, receiver: &ReceiverKey, now: Timestamp) -> Option<Change> {
         let mut memory = self.memory();
-        let Known { breaker, noting, .. } = memory.entry(receiver.clone()).or_default();
-        while let Some(news) = noting.as_mut().and_then(VecDeque::pop_front) {
-            let known = breaker.as_ref().map_or_else(|| unknown(receiver), |it| it.0.clone());
-            if let Some(next) = news.after(&known, now) {
-                return Some((news, next));
+        let Memory { breaker, queue, .. } = memory.entry(receiver.clone()).or_default();
+        while let Some(observation) = queue.as_mut().and_then(VecDeque::pop_front) {
+            let known =
+                breaker.as_ref().map_or_else(|| receiver.unknown(), |it| it.breaker.clone());
+            if let Some(next) = observation.applied_to(&known, now) {
+                return Some(Change { observation, next });
             }
         }
-        *noting = None;
+        *queue = None;
         None
     }
 
-    /// Puts something first that is still to be noted.
-    pub(super) fn take_up_again(&self, receiver: &ReceiverKey, news: Observation) {
+    /// Puts an observation back to the front of the queue.
+    pub(super) fn requeue(&self, receiver: &ReceiverKey, observation: Observation) {
         let mut memory = self.memory();
-        if let Some(noting) = &mut memory.entry(receiver.clone()).or_default().noting {
-            noting.push_front(news);
+        if let Some(queue) = &mut memory.entry(receiver.clone()).or_default().queue {
+            queue.push_front(observation);
         }
     }
 
-    /// Lets go of what is still to be noted.
-    pub(super) fn stop_noting(&self, receiver: &ReceiverKey) {
-        self.memory().entry(receiver.clone()).or_default().noting = None;
+    /// Drops the queue, and finishes recording.
+    pub(super) fn clear_queue(&self, receiver: &ReceiverKey) {
+        self.memory().entry(receiver.clone()).or_default().queue = None;
     }
 
-    fn memory(&self) -> MutexGuard<'_, HashMap<ReceiverKey, Known>> {
-        self.0.lock().expect("no panic while it was held")
+    fn memory(&self) -> MutexGuard<'_, HashMap<ReceiverKey, Memory>> {
+        self.0.lock().expect("no holder panics")
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningAttempt<'_> {
     fn drop(&mut self) {
-        if let Some(known) = self.breakers.memory().get_mut(self.receiver)
-            && let Some(place) = known.running.iter().position(|it| *it == self.began_at)
+        if let Some(memory) = self.breakers.memory().get_mut(self.receiver)
+            && let Some(index) = memory.running.iter().position(|it| *it == self.began_at)
         {
-            known.running.swap_remove(place);
+            memory.running.swap_remove(index);
         }
     }
-}
-
-fn unknown((account, host): &ReceiverKey) -> Breaker {
-    Breaker::unknown(*account, host.clone())
 }
 
 #[cfg(test)]
@@ -155,26 +171,26 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
     fn receiver() -> ReceiverKey {
-        (AccountId::from_bits(1 << 100), Authority::from_text("a.example:443"))
+        let authority = Authority::from_text("a.example:443");
+        ReceiverKey { account: AccountId::from_bits(1 << 100), authority }
     }
 
     fn failure(op: u64) -> Observation {
-        Observation::Heard(
-            HealthSample { health: Health::Down, duration: Duration::ZERO },
-            OpId(op),
-        )
+        let sample = HealthSample { health: Health::Down, duration: Duration::ZERO };
+        Observation::Ended { sample, op: OpId(op) }
     }
 
     #[test]
-    fn a_crowd_is_many_at_once_for_long() {
+    fn crowd_is_many_attempts_that_run_for_long() {
         let (breakers, receiver) = (Breakers::default(), receiver());
-        let later = NOW + CROWD_PATIENCE;
-        let mut running: Vec<_> = (1..CROWD).map(|_| breakers.begin(&receiver, NOW)).collect();
+        let later = NOW + CROWD_AGE_MIN;
+        let begin = |at| breakers.begin_attempt(&receiver, at);
+        let mut running: Vec<_> = (1..CROWD_SIZE_MIN).map(|_| begin(NOW)).collect();
         assert!(!breakers.is_crowded(&receiver, later), "not many");
-        running.push(breakers.begin(&receiver, later));
+        running.push(begin(later));
         assert!(!breakers.is_crowded(&receiver, NOW), "not for long");
         assert!(breakers.is_crowded(&receiver, later));
-        let other = (AccountId::from_bits(2 << 100), receiver.1.clone());
+        let other = ReceiverKey { account: AccountId::from_bits(2 << 100), ..receiver.clone() };
         assert!(!breakers.is_crowded(&other, later), "another account's");
         running.remove(0);
         assert!(!breakers.is_crowded(&receiver, later), "one has ended");
@@ -183,36 +199,37 @@ mod tests {
     }
 
     #[test]
-    fn that_a_receiver_is_down_is_believed_for_less_long() {
+    fn open_breaker_is_cached_for_less_time() {
         let (breakers, receiver) = (Breakers::default(), receiver());
-        assert_eq!(breakers.recall(&receiver, NOW), None);
-        let closed = unknown(&receiver);
+        assert_eq!(breakers.cached(&receiver, NOW), None);
+        let closed = receiver.unknown();
         let until = NOW + Duration::from_hours(1);
         let open = Breaker { state: BreakerState::Open { until, n_openings: 1 }, ..closed.clone() };
-        for (breaker, believed) in [(closed, CACHE_TTL), (open, OPEN_CACHE_TTL)] {
+        for (breaker, ttl) in [(closed, CACHE_TTL), (open, OPEN_CACHE_TTL)] {
             breakers.remember(&receiver, breaker.clone(), NOW);
-            let last = NOW + believed - Duration::from_millis(1);
-            assert_eq!(breakers.recall(&receiver, last), Some(breaker.clone()));
-            assert_eq!(breakers.recall(&receiver, NOW + believed), None);
+            let last = NOW + ttl - Duration::from_millis(1);
+            assert_eq!(breakers.cached(&receiver, last), Some(breaker.clone()));
+            assert_eq!(breakers.cached(&receiver, NOW + ttl), None);
             assert_eq!(breakers.last_known(&receiver), breaker);
         }
     }
 
     #[test]
-    fn one_notes_what_others_bring_meanwhile_and_only_what_is_news() {
+    fn one_task_records_the_observations_of_all() {
         let (breakers, receiver) = (Breakers::default(), receiver());
-        assert!(breakers.begin_to_note(&receiver, failure(1)));
-        let (first, next) = breakers.next_to_note(&receiver, NOW).expect("it is news");
-        assert!(!breakers.begin_to_note(&receiver, failure(2)), "somebody is at it");
-        // Another process was faster, and what it left has our own write in it.
-        breakers.remember(&receiver, next, NOW);
-        breakers.take_up_again(&receiver, first);
-        let (_, next) = breakers.next_to_note(&receiver, NOW).expect("the second is news");
-        assert_eq!(next.state, BreakerState::Closed { failed: vec![OpId(1), OpId(2)] });
-        breakers.remember(&receiver, next, NOW);
-        assert!(breakers.next_to_note(&receiver, NOW).is_none());
-        assert!(breakers.begin_to_note(&receiver, failure(3)), "nobody is at it any more");
-        breakers.stop_noting(&receiver);
-        assert!(breakers.begin_to_note(&receiver, failure(4)));
+        assert!(breakers.enqueue(&receiver, failure(1)));
+        let first = breakers.next_change(&receiver, NOW).expect("it changes the breaker");
+        assert!(!breakers.enqueue(&receiver, failure(2)), "another task is recording");
+        // Another process was faster, and its item includes our own write.
+        breakers.remember(&receiver, first.next, NOW);
+        breakers.requeue(&receiver, first.observation);
+        let second = breakers.next_change(&receiver, NOW).expect("the second changes it");
+        let failed = vec![OpId(1), OpId(2)];
+        assert_eq!(second.next.state, BreakerState::Closed { failed });
+        breakers.remember(&receiver, second.next, NOW);
+        assert!(breakers.next_change(&receiver, NOW).is_none());
+        assert!(breakers.enqueue(&receiver, failure(3)), "no task is recording any more");
+        breakers.clear_queue(&receiver);
+        assert!(breakers.enqueue(&receiver, failure(4)));
     }
 }

@@ -10,7 +10,10 @@ pub(crate) use by_json::answer_by_json;
 use std::collections::BTreeMap;
 
 use answerback::{
-    api::{Problem, body::Object},
+    api::{
+        Problem,
+        body::{Member, Object},
+    },
     domain::{
         Answer, Request,
         question::{FieldValue, VALUE_CHARS_MAX},
@@ -50,7 +53,7 @@ pub(crate) async fn record(
                 .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
         })
         .await?;
-    app.core.hints.send_for_request(&request, false, now).await;
+    app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "recorded an answer");
     Ok(request)
 }
@@ -64,10 +67,11 @@ pub(crate) fn problem(err: NotRecorded, shown_row: Option<usize>) -> Problem {
 pub(crate) fn read(body: &mut Object<'_>) -> Answer {
     let option = body.text("option", 0..=VALUE_CHARS_MAX);
     let mut fields = BTreeMap::new();
-    let members = body.item("fields").map(|it| it.into_object().into_items());
-    for (key, item) in members.into_iter().flatten().filter(|(_, it)| !it.value.is_null()) {
+    let members = body.item("fields").map(|it| it.into_object().into_members());
+    for Member { name, item } in members.into_iter().flatten() {
         match field_value(&item.value) {
-            Some(value) => _ = fields.insert(key, value),
+            Some(value) => _ = fields.insert(name, value),
+            None if item.value.is_null() => (),
             None => item.error("must be a string, a number or a boolean"),
         }
     }

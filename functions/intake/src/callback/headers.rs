@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use answerback::{
-    api::body::{DUPLICATED, Item, Object},
+    api::body::{DUPLICATED, Item, Member, Object},
     domain::{
         delivery::Headers,
         limits::{HEADER_NAME_CHARS_MAX, HEADER_VALUE_CHARS_MAX, HEADERS_MAX},
@@ -40,7 +40,7 @@ const RESERVED_PREFIXES: [&str; 5] =
 /// Reads the headers. Their names are case-insensitive.
 pub(super) fn read(settings: &mut Object<'_>) -> Headers {
     let Some(whole) = settings.item("headers") else { return Headers::default() };
-    let members = whole.into_object().into_items();
+    let members = whole.into_object().into_members();
     if members.len() > HEADERS_MAX {
         let n_headers = members.len();
         let detail = format!("must have at most {HEADERS_MAX} entries (got {n_headers})");
@@ -48,7 +48,7 @@ pub(super) fn read(settings: &mut Object<'_>) -> Headers {
         return Headers::default();
     }
     let mut headers = BTreeMap::new();
-    for (name, item) in members {
+    for Member { name, item } in members {
         let name = name.to_ascii_lowercase();
         match value(&name, &item) {
             Ok(_) if headers.contains_key(&name) => item.error(DUPLICATED),

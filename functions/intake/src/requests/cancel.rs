@@ -32,7 +32,7 @@ pub(crate) async fn cancel(
             it.cancel(subscriptions, now, op).map_err(|refusal| refused(it, None, &refusal))
         })
         .await?;
-    app.core.hints.send_for_request(&request, false, now).await;
+    app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "cancelled a request");
     Ok(show(&app, &caller, &request).await)
 }

@@ -19,7 +19,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::body::{self, NewRequestBody};
@@ -85,7 +84,7 @@ pub(crate) async fn create_from(
         None => RequestId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await? {
-        return replay(app, found, now).await;
+        return replay(app, found).await;
     }
 
     let NewRequestBody { question, policy, timeout_seconds, probe } = read(body)?;
@@ -113,20 +112,20 @@ pub(crate) async fn create_from(
     };
     let request = Request::begin(new, app.core.webhooks.subscriptions(owner).await);
     if let Some(found) = idempotency::create(app, idempotent, &request).await? {
-        return replay(app, found, now).await;
+        return replay(app, found).await;
     }
-    app.core.hints.send_for_request(&request, true, app.core.now()).await;
+    app.core.hints.send_for_new_request(&request, app.core.now()).await;
     log_created(&request);
     Ok(CreatedRequest { request, is_replayed: false })
 }
 
 /// The request of an earlier call, as it is now.
-async fn replay(app: &App, found: Request, now: Timestamp) -> Result<CreatedRequest, Problem> {
+async fn replay(app: &App, found: Request) -> Result<CreatedRequest, Problem> {
     if let RequestState::Erased { .. } = found.state() {
         return Err(Problem::not_found());
     }
     // The first call may have died before it sent its hint.
-    app.core.hints.send_for_request(&found, false, now).await;
+    app.core.hints.send_for_request(&found).await;
     Ok(CreatedRequest { request: found, is_replayed: true })
 }
 

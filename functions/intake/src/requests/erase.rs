@@ -18,7 +18,7 @@ pub(crate) async fn erase(
     let request = find(&app.core.store, &caller, &id).await?;
     let now = app.core.now();
     let request = app.core.advance(request, |it| Ok::<_, Problem>(it.erase(now))).await?;
-    app.core.hints.send_for_request(&request, false, now).await;
+    app.core.hints.send_for_request(&request).await;
     tracing::info!(request.id = %request.id, account.id = %request.owner.account, "erased a request");
     Ok(StatusCode::NO_CONTENT)
 }

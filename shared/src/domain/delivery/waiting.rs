@@ -117,6 +117,13 @@ impl Delivery {
         self
     }
 
+    /// True if the attempt after `expected` starts is due, by a worker that does not have the lease.
+    /// [`Self::start`] then leases it. A crash loop is not ready: it ends, and its receiver's breaker
+    /// has no say.
+    pub fn is_ready(&self, expected: u32, now: Timestamp) -> bool {
+        self.is_startable(expected, now) && self.starts < self.retry().starts_max()
+    }
+
     fn is_startable(&self, expected: u32, now: Timestamp) -> bool {
         self.attempt == expected
             && match self.state {

@@ -1,28 +1,28 @@
-//! Whose turn a hint counts as, on a queue that is fair.
+//! Message groups, by which fair queues balance accounts and receivers.
 
 use crate::{
     domain::{AccountId, Delivery, breaker::Authority},
     signing,
 };
 
-/// Whose turn a hint counts as: of those who have many on the queue nobody else waits for.
+/// The message group of a hint. A group with a backlog does not delay other groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// An account.
+    /// Hints at an account's requests and events, and at deliveries to the bus.
     Account(AccountId),
-    /// One receiver of an account.
+    /// Hints at deliveries to one receiver of an account.
     Receiver(AccountId, Authority),
 }
 
 impl Group {
-    /// The group of hints at a delivery.
+    /// The group of a delivery's hints.
     pub fn of(delivery: &Delivery) -> Self {
         delivery.authority().map_or(Self::Account(delivery.owner.account), |authority| {
             Self::Receiver(delivery.owner.account, authority)
         })
     }
 
-    /// As SQS takes it: up to 128 letters, digits and signs, whatever the host is called.
+    /// The `MessageGroupId`: at most 128 ASCII characters, so the host's name is hashed.
     pub fn to_text(&self) -> String {
         match self {
             Self::Account(account) => account.to_string(),

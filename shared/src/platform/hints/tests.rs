@@ -1,4 +1,4 @@
-//! The laws of hints and their groups.
+//! Laws of hints and their groups.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::{AccountId, breaker::Authority};
 
 #[test]
-fn a_hint_is_spelled_as_documented() {
+fn hint_has_the_documented_json() {
     let hint = Hint::delivery(DeliveryId::from_bits(0), 2);
     assert_eq!(
         serde_json::to_string(&hint).expect("serializes"),
@@ -15,7 +15,7 @@ fn a_hint_is_spelled_as_documented() {
 }
 
 #[test]
-fn of_a_hint_in_the_slow_lane_only_that_is_said_more() {
+fn slow_lane_hint_adds_only_the_slow_member() {
     let hint = Hint::delivery(DeliveryId::from_bits(0), 2).in_lane(Lane::Slow);
     assert_eq!(hint.lane(), Lane::Slow);
     assert_eq!(
@@ -25,7 +25,7 @@ fn of_a_hint_in_the_slow_lane_only_that_is_said_more() {
 }
 
 #[test]
-fn a_group_is_an_account_and_a_host_whatever_the_port() {
+fn group_is_account_and_host_without_the_port() {
     let account = AccountId::from_bits(7 << 100);
     let group = |url| Group::Receiver(account, Authority::of(url).expect("a host")).to_text();
     assert_eq!(group("https://a.example/x"), group("https://a.example:8443/y"));
@@ -42,7 +42,7 @@ fn a_group_is_an_account_and_a_host_whatever_the_port() {
 }
 
 #[test]
-fn a_chain_of_hints_ends() {
+fn hint_is_passed_on_a_limited_number_of_times() {
     let hint = Hint::request(RequestId::from_bits(0));
     assert!(hint.clone().hop(HOPS_MAX - 1).is_some());
     assert!(hint.hop(HOPS_MAX).is_none());
@@ -50,15 +50,15 @@ fn a_chain_of_hints_ends() {
 
 proptest! {
     #[test]
-    fn a_hint_is_read_back_and_passed_on_so_often_only(
+    fn hint_survives_json_and_stops_after_its_hops(
         hint in hints(),
         id in r"\PC*",
-        // The greatest number has no next one.
+        // The maximum cannot be incremented.
         hops in prop_oneof![4 => 0_u32..6, 4 => any::<u32>(), 1 => Just(u32::MAX)],
     ) {
         let text = serde_json::to_string(&hint).expect("serializes");
         prop_assert_eq!(serde_json::from_str::<Hint>(&text).ok(), Some(hint.clone()));
-        // A newer version may say more, an older one said less.
+        // A newer version may add members, and an older one had fewer.
         let newer = text.replacen('{', &format!(r#"{{"later":{},"#, serde_json::json!(id)), 1);
         prop_assert_eq!(serde_json::from_str::<Hint>(&newer).ok(), Some(hint.clone()));
         let mut older: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn no_message_makes_the_parser_panic(
+    fn no_message_makes_the_hint_parser_panic(
         text in r#"\PC*|\{("(kind|id|attempt|hops)":("request"|"delivery"|null|-?[0-9]{1,12}|\[\]),?){0,5}\}"#,
     ) {
         if let Ok(hint) = serde_json::from_str::<Hint>(&text) {

@@ -27,7 +27,6 @@ const ATTEMPTING: &str = "shared/src/domain/delivery/attempting.rs";
 const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const CONSUMPTION: &str = "shared/src/domain/consumption.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
-const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
 const CREATE: &str = "functions/intake/src/requests/create.rs";
 
 /// All of them.
@@ -140,8 +139,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an erasure leaves deliveries as they are",
         file: "functions/deliver/src/erasure.rs",
-        before: "step(app, delivery, |it| it.erase(now, op)).await?;",
-        after: "if !MUTANT { step(app, delivery, |it| it.erase(now, op)).await?; }",
+        before: "app.core.step(delivery, |it| it.erase(now, op)).await?;",
+        after: "if !MUTANT { app.core.step(delivery, |it| it.erase(now, op)).await?; }",
         breaks: Invariant::Forgotten,
     },
     Mutant {
@@ -259,29 +258,29 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dispatch does not know its own write",
         file: DISPATCH,
-        before: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) => Some(found),",
-        after: "Saved::Superseded(found) if is_ours(&found, attempts_now, op) && !MUTANT => Some(found),",
+        before: "Saved::Superseded(found) if is_ours(&found, &delivery, self.op) => Some(found),",
+        after: "Saved::Superseded(found) if is_ours(&found, &delivery, self.op) && !MUTANT => Some(found),",
         breaks: Invariant::InTime,
     },
     Mutant {
         name: "what is sent is not frozen",
-        file: ATTEMPT,
+        file: "functions/deliver/src/transport/https.rs",
         before: "body: body.to_vec(), timeout",
         after: "body: if MUTANT && delivery.attempt > 1 { [body, b\" \"].concat() } else { body.to_vec() }, timeout",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
         name: "a callback is signed for another id",
-        file: "functions/deliver/src/sign.rs",
-        before: "keys.iter().map(|it| it.sign_standard(delivery.id, second, body));",
-        after: "keys.iter().map(|it| if MUTANT { it.sign_standard(delivery.event, second, body) } else { it.sign_standard(delivery.id, second, body) });",
+        file: "functions/deliver/src/transport/https/headers.rs",
+        before: "let message = Message { id: &delivery.id.to_string(), sent_at: at, body };",
+        after: "let message = Message { id: &if MUTANT { delivery.event.to_string() } else { delivery.id.to_string() }, sent_at: at, body };",
         breaks: Invariant::Genuine,
     },
     Mutant {
         name: "an answer sends no hint",
         file: "functions/intake/src/answers/mod.rs",
-        before: "app.core.hints.send_for_request(&request, false, now).await;\n    log_step(&request, op, \"recorded an answer\");",
-        after: "if !MUTANT { app.core.hints.send_for_request(&request, false, now).await; }\n    log_step(&request, op, \"recorded an answer\");",
+        before: "app.core.hints.send_for_request(&request).await;\n    log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.core.hints.send_for_request(&request).await; }\n    log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {

@@ -18,7 +18,7 @@ use super::{
 use crate::stack::{Arrived, Receiver, pause};
 
 /// By then another worker has taken over from every killed one, except where a hint is dead.
-const RECREATE_AFTER: Duration = Duration::from_secs(4 * LEASE_SECONDS);
+const RECREATE_AFTER: Duration = Duration::from_secs(3 * LEASE_SECONDS);
 /// Interval between checks if everything has arrived.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 

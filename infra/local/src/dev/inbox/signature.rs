@@ -1,16 +1,12 @@
 //! Verification of a callback's signature, as every receiver should do it.
 
-use answerback::{
-    api::http::header,
-    domain::profile::{Profile, Signature, Unit},
-    signing::{verify_body, verify_standard, verify_timed},
-};
+use answerback::{api::http::header, domain::profile::Profile, signing::PresentedSignature};
 use axum::http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, Serializer};
 
-/// Largest accepted age of a signature. An older message may be a replay.
+/// Greatest difference between the signed time and ours. An older message may be a replay.
 const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The reason why a callback is not verified.
@@ -24,49 +20,23 @@ pub(super) enum Unverified {
     Signature,
 }
 
-/// Verifies the signature of the profile whose header is present.
+/// Verifies the signature of the first profile whose headers the callback has.
 pub(super) fn verify(
     secrets: &[&SecretString],
     headers: &HeaderMap,
     body: &[u8],
     now: Timestamp,
 ) -> Result<(), Unverified> {
-    for profile in Profile::ALL {
-        match profile.spec().signature {
-            Signature::Body { header: name } => {
-                let Some(signature) = header(headers, name) else { continue };
-                return with_any(secrets, |it| verify_body(it, body, signature).then_some(()));
-            }
-            Signature::Timed { header: name, unit, .. } => {
-                let Some(signature) = header(headers, name) else { continue };
-                let time = with_any(secrets, |it| verify_timed(it, body, signature))?;
-                return check_age(unit.timestamp(time), now);
-            }
-            Signature::Standard => {
-                let Some(signature) = header(headers, "webhook-signature") else { continue };
-                let id = header(headers, "webhook-id").ok_or(Unverified::Unsigned)?;
-                let second = header(headers, "webhook-timestamp").ok_or(Unverified::Unsigned)?;
-                let sent_at = second.parse().ok().and_then(|it| Unit::Seconds.timestamp(it));
-                check_age(sent_at, now)?;
-                let is_valid = |it: &str| verify_standard(it, id, second, body, signature);
-                return with_any(secrets, |it| is_valid(it).then_some(()));
-            }
-            Signature::None => (),
-        }
+    let find =
+        |it: Profile| PresentedSignature::find(it.spec().signature, |name| header(headers, name));
+    let presented = Profile::ALL.into_iter().find_map(find).ok_or(Unverified::Unsigned)?;
+    if !secrets.iter().any(|it| presented.is_made_with(it.expose_secret(), body)) {
+        return Err(Unverified::Signature);
     }
-    Err(Unverified::Unsigned)
-}
-
-fn with_any<T>(
-    secrets: &[&SecretString],
-    verify: impl Fn(&str) -> Option<T>,
-) -> Result<T, Unverified> {
-    secrets.iter().find_map(|it| verify(it.expose_secret())).ok_or(Unverified::Signature)
-}
-
-fn check_age(sent_at: Option<Timestamp>, now: Timestamp) -> Result<(), Unverified> {
-    let is_recent = sent_at.is_some_and(|it| now.duration_since(it).abs() <= TIMESTAMP_TOLERANCE);
-    if is_recent { Ok(()) } else { Err(Unverified::Timestamp) }
+    if !presented.is_recent(now, TIMESTAMP_TOLERANCE) {
+        return Err(Unverified::Timestamp);
+    }
+    Ok(())
 }
 
 impl Serialize for Unverified {
@@ -77,58 +47,80 @@ impl Serialize for Unverified {
 
 #[cfg(test)]
 mod tests {
-    use answerback::signing::SigningKey;
-    use axum::http::HeaderValue;
+    use answerback::signing::{Message, SigningKey, SigningKeys, new_secret, sign};
+    use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
 
     const SECOND: i64 = 1_767_225_600;
 
-    #[track_caller]
-    fn expect(headers: &[(&'static str, &str)], body: &[u8], expected: Result<(), Unverified>) {
-        let secret = answerback::signing::new_secret([7; 32]);
-        let headers = headers
-            .iter()
-            .map(|(name, it)| (name.parse().expect("a name"), it.parse().expect("ASCII")))
-            .collect::<Vec<(axum::http::HeaderName, HeaderValue)>>();
-        let now = Timestamp::from_second(SECOND).expect("in range");
-        assert_eq!(verify(&[&secret], &HeaderMap::from_iter(headers), body, now), expected);
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// The headers of a callback of `profile` with the body `{}`.
+    fn signed(profile: Profile, sent_at: Timestamp) -> HeaderMap {
+        let current = SigningKey::parse(&new_secret([7; 32])).expect("a secret");
+        let keys = SigningKeys { current, previous: Vec::new() };
+        let message = Message { id: "dlv_1", sent_at, body: b"{}" };
+        let headers = sign(profile.spec().signature, &keys, &message).into_iter().map(|it| {
+            let value = HeaderValue::from_str(&it.value).expect("ASCII");
+            (HeaderName::from_static(it.name), value)
+        });
+        headers.collect()
+    }
+
+    fn verify_one(headers: &HeaderMap, body: &[u8]) -> Result<(), Unverified> {
+        verify(&[&new_secret([8; 32]), &new_secret([7; 32])], headers, body, at(SECOND))
     }
 
     #[test]
     fn only_recent_signatures_of_the_account_are_verified() {
-        let key = SigningKey::parse(&answerback::signing::new_secret([7; 32])).expect("a secret");
-        for (second, body, expected) in [
-            (SECOND, b"{}", Ok(())),
-            (SECOND - 300, b"{}", Ok(())),
-            (SECOND - 301, b"{}", Err(Unverified::Timestamp)),
-            (SECOND + 301, b"{}", Err(Unverified::Timestamp)),
-            (SECOND, b"[]", Err(Unverified::Signature)),
-        ] {
-            let signature = key.sign_standard("dlv_1", second, b"{}");
-            let headers = [
-                ("webhook-id", "dlv_1"),
-                ("webhook-timestamp", &second.to_string()),
-                ("webhook-signature", &signature),
+        for profile in Profile::ALL {
+            let verify = |second: i64, body: &[u8]| verify_one(&signed(profile, at(second)), body);
+            let has_time = profile != Profile::NextKs;
+            let old = if has_time { Err(Unverified::Timestamp) } else { Ok(()) };
+            let expected = match profile {
+                Profile::Notify => [Err(Unverified::Unsigned); 5],
+                _ => [Ok(()), Ok(()), old, old, Err(Unverified::Signature)],
+            };
+            let found = [
+                verify(SECOND, b"{}"),
+                verify(SECOND - 300, b"{}"),
+                verify(SECOND - 301, b"{}"),
+                verify(SECOND + 301, b"{}"),
+                verify(SECOND, b"[]"),
             ];
-            expect(&headers, body, expected);
+            assert_eq!(found, expected, "{profile:?}");
         }
-        let signature = format!("sha256={}", key.sign_hex(&[b"{}"]));
-        expect(&[("x-nextks-signature", &signature)], b"{}", Ok(()));
-        expect(&[("x-nextks-signature", &signature)], b"[]", Err(Unverified::Signature));
-        let signed = |time: i64| {
-            format!("t={time},v1={}", key.sign_hex(&[format!("{time}.{{}}").as_bytes()]))
-        };
-        for (name, times) in [
-            ("nextmv-signature", [SECOND * 1_000, SECOND]),
-            ("x-ping-signature", [SECOND, SECOND * 1_000]),
-            ("x-noukai-signature", [SECOND, SECOND - 301]),
+    }
+
+    #[test]
+    fn time_in_another_unit_is_not_recent() {
+        for (profile, name, of) in [
+            (Profile::Nextmv, "nextmv-signature", Profile::Ping),
+            (Profile::Ping, "x-ping-signature", Profile::Nextmv),
         ] {
-            let [right, wrong] = times.map(signed);
-            expect(&[(name, &right)], b"{}", Ok(()));
-            expect(&[(name, &right)], b"[]", Err(Unverified::Signature));
-            expect(&[(name, &wrong)], b"{}", Err(Unverified::Timestamp));
+            let mut headers = signed(of, at(SECOND));
+            let value = headers.drain().next().expect("one header").1;
+            headers.insert(HeaderName::from_static(name), value);
+            assert_eq!(verify_one(&headers, b"{}"), Err(Unverified::Timestamp), "{profile:?}");
         }
-        expect(&[("webhook-id", "dlv_1")], b"{}", Err(Unverified::Unsigned));
+    }
+
+    #[test]
+    fn callback_without_all_headers_is_unsigned() {
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            let mut headers = signed(Profile::Standard, at(SECOND));
+            headers.remove(name);
+            assert_eq!(verify_one(&headers, b"{}"), Err(Unverified::Unsigned), "{name}");
+        }
+    }
+
+    #[test]
+    fn signature_of_another_secret_is_refused() {
+        let headers = signed(Profile::Standard, at(SECOND));
+        let verified = verify(&[&new_secret([8; 32])], &headers, b"{}", at(SECOND));
+        assert_eq!(verified, Err(Unverified::Signature));
     }
 }

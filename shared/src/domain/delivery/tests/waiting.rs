@@ -1,7 +1,7 @@
 //! Waiting for receivers that are slow or down.
 
 use super::*;
-use crate::domain::delivery::waiting::BREAKER_WAIT_MAX;
+use crate::domain::delivery::{StartDecision, waiting::BREAKER_WAIT_MAX};
 
 fn behind_breaker(delivery: &Delivery, until: Timestamp, now: Timestamp) -> Delivery {
     delivery.wait_for_breaker(delivery.attempt, until, now).expect("it is due")
@@ -100,4 +100,20 @@ fn slow_lane_is_chosen_at_creation_on_start_and_on_retry() {
     assert_eq!(done.clone().retried_in(Lane::Slow), done);
     let created = delivery().begin_behind_breaker(at(60), at(0));
     assert_eq!((created.breaker_wait, created.revision), (Duration::from_mins(1), 0));
+}
+
+#[test]
+fn ready_delivery_is_one_that_start_leases() {
+    let leased = started(&delivery(), at(0), ME);
+    let failed = finished(&leased, RETRY, at(1), ME);
+    let starts_max = failed.retry().starts_max();
+    let crashing = Delivery { starts: starts_max, ..failed.clone() };
+    let done = finished(&leased, AttemptVerdict::Accepted, at(1), ME);
+    for it in [delivery(), leased, failed, crashing, done] {
+        for (expected, second) in [(0, 0), (1, 0), (1, 46), (1, 47), (1, 500), (2, 500)] {
+            let decision = it.start(expected, at(second), OTHER, LEASE);
+            let is_leased = matches!(decision, StartDecision::Attempt(_));
+            assert_eq!(it.is_ready(expected, at(second)), is_leased, "{expected} {second} {it:?}");
+        }
+    }
 }

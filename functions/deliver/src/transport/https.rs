@@ -1,0 +1,88 @@
+//! HTTPS: posts the body to a request's callback URL or to a webhook.
+//!
+//! ```text
+//!  endpoint ─▶ headers ─▶ egress ─▶ verdict
+//!  URL and     signed     one POST  accepted, retry, or permanent
+//!  secrets now
+//! ```
+
+mod endpoint;
+mod headers;
+mod verdict;
+
+use answerback::{
+    domain::{
+        CallbackUrl, Delivery,
+        attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
+        callback_url::CallbackUrlError,
+        delivery::{AttemptVerdict, DeliveryEnd, FailureReason, Target},
+    },
+    egress::Post,
+};
+use jiff::Timestamp;
+
+use super::{Exchanged, Sent};
+use crate::{App, Error, breaker};
+use endpoint::Endpoint;
+use verdict::{HostKind, Judgement, judge};
+
+/// Posts `delivery` to its receiver.
+pub(super) async fn send(app: &App, delivery: &Delivery, at: Timestamp) -> Result<Sent, Error> {
+    let (Target::Https(receiver), Some(body)) = (&delivery.target, &delivery.body) else {
+        return Ok(Sent::Unsent(DeliveryEnd::Cancelled));
+    };
+    let endpoint = match Endpoint::find(app, delivery, receiver).await? {
+        Ok(endpoint) => endpoint,
+        Err(end) => return Ok(Sent::Unsent(end)),
+    };
+    let posting = Box::pin(post(app, delivery, &endpoint, body, at));
+    let exchanged = breaker::watch(app, delivery, posting).await?;
+    let exchanged = Exchanged { webhook: endpoint.webhook, ..exchanged };
+    Ok(Sent::Exchanged(Box::new(exchanged)))
+}
+
+async fn post(
+    app: &App,
+    delivery: &Delivery,
+    endpoint: &Endpoint,
+    body: &[u8],
+    at: Timestamp,
+) -> Result<Exchanged, Error> {
+    let receiver = &endpoint.receiver;
+    let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
+        Ok(url) => url,
+        Err(err) => return Ok(blocked(&receiver.url, &err)),
+    };
+    let account = delivery.owner.account;
+    let keys = app.core.vault.signing_keys(account, &endpoint.secrets, at).await?;
+    let headers = headers::signed(&keys, delivery, receiver, body, at)?;
+    let shown = headers::masked(&headers);
+    let host = HostKind::of(&url);
+    let timeout = delivery.timeout();
+    let answer = app.egress.post(Post { url, headers, body: body.to_vec(), timeout }).await;
+
+    let Judgement { verdict, error, reply } = judge(answer, receiver, host, app.core.now());
+    let response = reply.map(|it| Response {
+        status: it.status,
+        headers: it.headers,
+        body: excerpt(&it.body),
+    });
+    let exchange = Exchange { url: receiver.url.clone(), headers: shown, response };
+    Ok(Exchanged { verdict, exchange, error, webhook: None })
+}
+
+/// The result for a URL that the rules no longer allow. Nothing is sent.
+fn blocked(url: &str, err: &CallbackUrlError) -> Exchanged {
+    Exchanged {
+        verdict: AttemptVerdict::Permanent(FailureReason::BlockedAddress),
+        exchange: Exchange { url: url.to_owned(), headers: Vec::new(), response: None },
+        error: Some(AttemptError { kind: ErrorKind::BlockedAddress, message: err.to_string() }),
+        webhook: None,
+    }
+}
+
+/// The beginning of a body, as text.
+fn excerpt(body: &[u8]) -> String {
+    let end = body.len().min(RESPONSE_EXCERPT_BYTES_MAX);
+    String::from_utf8_lossy(&body[..end]).into_owned()
+}

@@ -1,0 +1,112 @@
+//! The headers of a callback: what it is, who sends it, and its signature.
+
+use answerback::{
+    domain::{
+        Delivery,
+        delivery::Receiver,
+        profile::{Header, Spec},
+    },
+    egress::{HeaderMap, HeaderName, HeaderValue},
+    signing::{self, Message, SigningKeys},
+};
+use jiff::Timestamp;
+
+use crate::Error;
+
+/// The `User-Agent`, unless the profile has another.
+const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
+/// Shown in place of a secret value.
+const MASK: &str = "***";
+
+/// A header that we generate, which is always ASCII.
+struct OwnHeader {
+    name: &'static str,
+    value: String,
+}
+
+/// The headers of one attempt at `at`, signed with `keys`.
+///
+/// Ours replace the customer's of the same name, and a profile's replace ours.
+pub(super) fn signed(
+    keys: &SigningKeys,
+    delivery: &Delivery,
+    receiver: &Receiver,
+    body: &[u8],
+    at: Timestamp,
+) -> Result<HeaderMap, Error> {
+    let spec = receiver.spec();
+    let custom = &receiver.headers.0;
+    let mut own = own_headers(delivery);
+    own.extend(profile_headers(&spec, delivery, at));
+    let message = Message { id: &delivery.id.to_string(), sent_at: at, body };
+    let signatures = signing::sign(spec.signature, keys, &message).into_iter();
+    own.extend(signatures.map(|it| OwnHeader { name: it.name, value: it.value }));
+
+    let mut map = HeaderMap::with_capacity(own.len() + custom.len() + 1);
+    for (name, value) in custom {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::Header)?;
+        map.insert(name, secret(value)?);
+    }
+    for OwnHeader { name, value } in own {
+        let value = HeaderValue::from_str(&value).expect("our own values are ASCII");
+        map.insert(HeaderName::from_static(name), value);
+    }
+    if let Some(token) = &receiver.bearer_token {
+        map.insert("authorization", secret(&format!("Bearer {}", token.0))?);
+    }
+    Ok(map)
+}
+
+/// The headers for an attempt's record, with secret values masked.
+pub(super) fn masked(headers: &HeaderMap) -> Vec<(String, String)> {
+    let masked = headers.iter().map(|(name, value)| {
+        let value = if value.is_sensitive() {
+            MASK.to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        (name.to_string(), value)
+    });
+    masked.collect()
+}
+
+/// The headers that every profile has.
+fn own_headers(delivery: &Delivery) -> Vec<OwnHeader> {
+    let header = |name, value| OwnHeader { name, value };
+    let mut headers = vec![
+        header("content-type", "application/json".to_owned()),
+        header("user-agent", USER_AGENT.to_owned()),
+        header("answerback-delivery", delivery.id.to_string()),
+        header("answerback-event", delivery.event_type.as_str().to_owned()),
+        header("answerback-attempt", delivery.attempt.to_string()),
+    ];
+    // Only if the caller sent a trace: the receiver adopts its sampling decision.
+    let attempt = delivery.id.attempt(delivery.attempt);
+    headers.extend(delivery.trace.map(|it| header("traceparent", it.traceparent(attempt))));
+    headers
+}
+
+/// The headers that the profile adds.
+fn profile_headers(spec: &Spec, delivery: &Delivery, at: Timestamp) -> Vec<OwnHeader> {
+    let headers = spec.headers.iter().map(|(name, header)| {
+        let value = match header {
+            Header::Request => match delivery.request() {
+                Some(request) => request.to_string(),
+                None => delivery.event.to_string(),
+            },
+            Header::EventName => spec.event_name(delivery.event_type.as_str()).to_owned(),
+            Header::DeliveryUuid => delivery.id.to_uuid(),
+            Header::Second => at.as_second().to_string(),
+            Header::Text(text) => (*text).to_owned(),
+        };
+        OwnHeader { name, value }
+    });
+    headers.collect()
+}
+
+/// A value that records and logs do not show. Customers put passwords into their own headers.
+fn secret(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| Error::Header)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
