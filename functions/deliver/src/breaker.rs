@@ -62,7 +62,7 @@ pub(crate) enum Route {
 pub(crate) enum Observation {
     /// An attempt ended.
     Ended {
-        /// What the attempt showed.
+        /// The observation of the attempt.
         sample: HealthSample,
         /// The attempt's operation, which makes a repeated observation count once.
         op: OpId,

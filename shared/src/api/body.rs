@@ -229,7 +229,7 @@ impl<'e> Object<'e> {
         Some(values.into_iter().enumerate().map(item).collect())
     }
 
-    /// An array of distinct values. `parse` says what is wrong with an entry.
+    /// An array of distinct values. `parse` returns the error of an entry.
     pub fn distinct<T: PartialEq>(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! A breaker: what is known about the health of one account's receiver.
+//! A breaker: the recorded health of one account's receiver.
 //!
 //! ```text
 //!            5 failures in a row            the wait is over: one delivery tries

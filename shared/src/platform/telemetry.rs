@@ -70,7 +70,7 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "OldestDueAge", unit: "Seconds", by: None },
     // From sweeps that failed on an item.
     count("SweepErrors", None),
-    count("SetAside", None),
+    count("Quarantined", None),
     // Difference between this machine's clock and DynamoDB's, if it is a second or more.
     milliseconds("ClockSkew"),
 ];

@@ -59,7 +59,7 @@ pub(super) fn read(settings: &mut Object<'_>) -> Headers {
     Headers(headers.into_iter().collect())
 }
 
-/// The value of a header, or what is wrong with its name or value.
+/// The value of a header, or the error in its name or value.
 fn value(name: &str, item: &Item<'_>) -> Result<String, String> {
     if name.len() > HEADER_NAME_CHARS_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
         return Err("is not a header name".to_owned());

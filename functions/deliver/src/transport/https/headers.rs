@@ -1,4 +1,4 @@
-//! The headers of a callback: what it is, who sends it, and its signature.
+//! The headers of a callback: its identification, its sender, and its signature.
 
 use answerback::{
     domain::{
