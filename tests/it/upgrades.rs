@@ -1,17 +1,17 @@
-//! What the versions before have left in the table, this one goes on with.
+//! Upgrades: this version continues with the tables of earlier versions.
 //!
 //! ```text
-//! sets/1, sets/2, …   tables as earlier versions left them, with what their callers know; they stay
-//! past                makes such a table with the code of today
-//! spelled             what is spelled in a table: attributes, members, the words of enumerations
+//! sets/1, …    tables that earlier versions wrote, and what their clients know. They never change.
+//! past         writes such a table with today's code
+//! encoding     lists the encoding of a table: attributes, JSON members, words of enumerations
 //! ```
 //!
-//! Whoever changes how something is spelled is told so by the last test here, and adds a set.
+//! After a change of the encoding the last test fails. It writes a new set to add next to the others.
 
-mod kept;
+mod encoding;
 mod newer;
 mod past;
-mod spelled;
+mod sets;
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::World;
 
-pub(crate) use self::{kept::items, past::Past};
 use self::{
-    kept::{Kept, SETS},
+    encoding::encoding,
     past::{everything, id, question},
-    spelled::spelled,
+    sets::{Restored, SETS},
 };
+pub(crate) use self::{past::Past, sets::items};
 
 async fn get(world: &World, path: &str) -> Value {
     let answer = world.call(Method::GET, path, Value::Null).await;
@@ -32,28 +32,28 @@ async fn get(world: &World, path: &str) -> Value {
     answer.json()
 }
 
-/// All that a path lists.
+/// All items of a list.
 async fn list(world: &World, path: &str) -> Vec<Value> {
     let page = get(world, &format!("{path}limit=100")).await;
     assert_eq!(page["next_cursor"], Value::Null);
     page["data"].as_array().expect("a list").clone()
 }
 
-/// The types of the events that receivers were told of a request, in order.
-fn told_of(world: &World, request: &Value) -> Vec<String> {
-    let mut told = Vec::new();
+/// The types of the events of a request that receivers got, sorted.
+fn received(world: &World, request: &Value) -> Vec<String> {
+    let mut types = Vec::new();
     for post in world.posts() {
         let body: Value = serde_json::from_slice(&post.body).expect("JSON");
         let of = [&body["data"]["request_id"], &body["request_id"]];
         if of.contains(&&request["id"]) {
-            told.push(body["type"].as_str().unwrap_or("without a type").to_owned());
+            types.push(body["type"].as_str().unwrap_or("without a type").to_owned());
         }
     }
-    told.sort_unstable();
-    told
+    types.sort_unstable();
+    types
 }
 
-/// Lets time pass as it does, with a sweep every minute.
+/// Lets time pass, with a sweep every minute.
 async fn pass(world: &World, minutes: u32) {
     for _ in 0..minutes {
         world.pass(Duration::from_mins(1)).await;
@@ -64,9 +64,9 @@ async fn pass(world: &World, minutes: u32) {
 }
 
 #[tokio::test]
-async fn a_key_opens_and_shows_all_that_there_is() {
+async fn keys_of_earlier_versions_show_all_items() {
     for set in SETS {
-        let Kept { world, known, .. } = set.restore().await;
+        let Restored { world, known } = set.restore().await;
         for (kind, path) in [
             ("req", "/v1/requests"),
             ("dlv", "/v1/deliveries"),
@@ -108,9 +108,9 @@ async fn a_key_opens_and_shows_all_that_there_is() {
 }
 
 #[tokio::test]
-async fn what_was_made_once_is_not_made_again() {
+async fn idempotency_keys_of_earlier_versions_still_hold() {
     for set in SETS {
-        let Kept { world, known, .. } = set.restore().await;
+        let Restored { world, known } = set.restore().await;
         let headers = [("idempotency-key", "once")];
         let body = question(everything());
         let again = world.call_with(Method::POST, "/v1/requests", &headers, body).await;
@@ -120,9 +120,9 @@ async fn what_was_made_once_is_not_made_again() {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
+async fn pending_requests_and_deliveries_are_completed() {
     for set in SETS {
-        let Kept { world, known, .. } = set.restore().await;
+        let Restored { world, known } = set.restore().await;
         let approve = json!({
             "option": "approve",
             "fields": { "why": "Yes", "how": "So", "n": 2, "where": "EU", "loud": true },
@@ -132,7 +132,7 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
             assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         }
         let simply = json!({ "option": "approve" });
-        world.answer(&known["half_told"], 1, simply.clone()).await;
+        world.answer(&known["half_dispatched"], 1, simply.clone()).await;
         assert_eq!(world.answer(&known["anonymous"], 0, simply).await.json()["status"], "finished");
         pass(&world, 6).await;
         world.system.clock.advance(Duration::from_hours(1));
@@ -142,19 +142,22 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
             ("request.created", "request.answered", "request.finished");
         for (name, types) in [
             ("pending", &[answered, answered, finished] as &[_]),
-            ("half_told", &[answered, answered, created, finished]),
-            ("finished_and_not_told", &[finished]),
+            ("half_dispatched", &[answered, answered, created, finished]),
+            ("finished_and_not_dispatched", &[finished]),
             ("retried", &[finished]),
-            ("held_by_the_dead", &[finished]),
+            ("leased_to_a_dead_worker", &[finished]),
             ("waits_for_the_breaker", &[finished]),
             ("waits_in_the_slow_lane", &["without a type"]),
             ("erased", &[]),
             ("delivered", &[]),
         ] {
-            assert_eq!(told_of(&world, &known[name]), types, "{name}");
+            assert_eq!(received(&world, &known[name]), types, "{name}");
         }
         let posts = world.posts();
-        let job = posts.iter().find(|it| it.url.host() == "jobs.example.com").expect("it is told");
+        let job = posts
+            .iter()
+            .find(|it| it.url.host() == "jobs.example.com")
+            .expect("the webhook was called");
         assert_eq!(job.headers["authorization"], "Bearer T0ken");
         let signatures = job.headers["webhook-signature"].to_str().expect("ASCII");
         assert_eq!(signatures.split(' ').count(), 2, "both secrets still sign");
@@ -164,7 +167,7 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
         assert_eq!(ended["outcome"], "timed_out");
         assert_eq!(ended["responses"][0]["option"], "approve");
         let waiting = list(&world, "/v1/deliveries?status=pending&").await;
-        assert_eq!(waiting, Vec::<Value>::new(), "all has been done");
+        assert_eq!(waiting, Vec::<Value>::new(), "no delivery is pending");
         let pending = list(&world, "/v1/requests?status=pending&").await;
         let n_counted = world.system.store.n_pending(world.account.id, 100).await.expect("counted");
         let is_capped = set.items().iter().any(|it| it.get("max_pending").is_some());
@@ -174,9 +177,9 @@ async fn what_was_asked_is_answered_and_what_was_to_be_told_arrives() {
 }
 
 #[tokio::test]
-async fn results_are_read_as_they_were_to_be() {
+async fn results_of_earlier_versions_keep_their_read_policy() {
     for set in SETS {
-        let Kept { world, known, .. } = set.restore().await;
+        let Restored { world, known } = set.restore().await;
         let path = |name: &str| format!("/v1/requests/{}/result", id(&known[name]));
         let unread = get(&world, &path("unread")).await;
         assert_eq!(unread["result"]["decision"], "approve");
@@ -193,9 +196,9 @@ async fn results_are_read_as_they_were_to_be() {
 }
 
 #[tokio::test]
-async fn a_channels_token_sends_and_reads() {
+async fn channel_tokens_of_earlier_versions_still_work() {
     for set in SETS {
-        let Kept { world, known, .. } = set.restore().await;
+        let Restored { world, known } = set.restore().await;
         let token = known["channel"]["token"].as_str().expect("a token");
         let headers = [("content-type", "application/json")];
         let path = format!("/v1/send/{token}");
@@ -208,19 +211,19 @@ async fn a_channels_token_sends_and_reads() {
     }
 }
 
-/// Forces a new set beside the old ones, which stay.
+/// Forces a new set in addition to the old ones, which never change.
 #[tokio::test]
-async fn the_newest_set_has_all_that_is_spelled_today() {
+async fn newest_set_contains_all_of_the_encoding() {
     let past = Past::live().await;
-    let today = spelled(&kept::items(&past.world).await);
-    let kept = spelled(&SETS.last().expect("there is one").items());
-    let more: Vec<_> = today.difference(&kept).collect();
+    let today = encoding(&sets::items(&past.world).await);
+    let newest = encoding(&SETS.last().expect("at least one set").items());
+    let more: Vec<_> = today.difference(&newest).collect();
     if !more.is_empty() {
-        let folder = kept::write(&past).await;
+        let folder = sets::write(&past).await;
         let n_sets = SETS.len();
         panic!(
-            "today's code spells what set {n_sets} does not have: {more:#?}\nA new set is in {}: \
-             put it into tests/it/upgrades/sets/{}",
+            "set {n_sets} lacks a part of today's encoding: {more:#?}\nA new set is in {}. Move it to \
+             tests/it/upgrades/sets/{}",
             folder.display(),
             n_sets + 1,
         );

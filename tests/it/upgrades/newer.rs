@@ -1,4 +1,4 @@
-//! A newer version was put back, and what it wrote waits until it is there again.
+//! A rollback: items that only the newer version can read wait until it is deployed again.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use system_tests::{World, reply};
 
 use super::{id, items, past::question};
 
-/// Has all that is due written by this version of its spelling, or the first.
-async fn spell_as(world: &World, version: Option<u32>) -> usize {
+/// Marks all due items as written by this version of the encoding, or by the first.
+async fn set_version(world: &World, version: Option<u32>) -> usize {
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let mut due = items(world).await;
     due.retain(|it| it.get("due_at").is_some());
@@ -30,7 +30,7 @@ async fn spell_as(world: &World, version: Option<u32>) -> usize {
     due.len()
 }
 
-/// Puts something due of a kind that only a newer version knows.
+/// Writes a due item of a kind that only a newer version knows.
 async fn put_unknown(world: &World) {
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let put = client.put_item().table_name("answerback");
@@ -42,24 +42,24 @@ async fn put_unknown(world: &World) {
 }
 
 #[tokio::test]
-async fn what_a_newer_version_left_due_is_left_alone_and_never_set_aside() {
+async fn items_of_a_newer_version_wait_and_are_never_quarantined() {
     let world = World::start_answering([reply(500)]).await;
     let callback = json!({ "callback_url": "https://hooks.example.com/" });
-    let told = world.create(question(callback.clone())).await;
+    let finished = world.create(question(callback.clone())).await;
     for recipient in [0, 1] {
-        world.answer(&told, recipient, json!({ "option": "approve" })).await;
+        world.answer(&finished, recipient, json!({ "option": "approve" })).await;
     }
     world.follow_hints().await;
     let pending = world.create(question(callback)).await;
     let event = json!({ "type": "job.failed", "data": { "executionId": "x", "status": "failed" } });
     world.call(Method::POST, "/v1/events", event).await;
-    assert_eq!(spell_as(&world, Some(2)).await, 3, "a delivery, a request, and an event");
+    assert_eq!(set_version(&world, Some(2)).await, 3, "a delivery, a request, and an event");
     put_unknown(&world).await;
 
     world.system.clock.advance(Duration::from_hours(25));
     let before = items(&world).await;
     for round in 0..10 {
-        // The hints of before find what they cannot read, too.
+        // Hints from before the rollback find the same items.
         world.follow_hints().await;
         let swept = world.system.sweep().await;
         assert_eq!(swept, sweep::Swept { n_errors: 4, ..<_>::default() }, "{round}");
@@ -71,7 +71,7 @@ async fn what_a_newer_version_left_due_is_left_alone_and_never_set_aside() {
     let shown = world.call(Method::GET, &path, Value::Null).await;
     assert_eq!(shown.status, StatusCode::INTERNAL_SERVER_ERROR);
 
-    spell_as(&world, None).await;
+    set_version(&world, None).await;
     for _ in 0..3 {
         world.system.sweep().await;
         world.follow_hints().await;
@@ -89,7 +89,7 @@ fn without_timers(items: &[Value]) -> Vec<Value> {
     for item in &mut items {
         let item = item.as_object_mut().expect("an item");
         item.remove("due_at");
-        assert!(item.remove("n_errors").is_none_or(|it| it["N"] == "0"), "nobody counts");
+        assert!(item.remove("n_errors").is_none_or(|it| it["N"] == "0"), "no errors were counted");
     }
     items
 }

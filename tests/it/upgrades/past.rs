@@ -1,4 +1,4 @@
-//! A table with an item of every kind and in every state that lasts, made through the API.
+//! A table with items of every kind in every lasting state, created through the API.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use system_tests::{World, reply};
 
-/// Where everything is well.
+/// A healthy receiver.
 const WELL: &str = "https://hooks.example.com/well";
-/// Where nothing is: it has failed five times in a row.
+/// A receiver that has failed five times in a row.
 const DOWN: &str = "https://down.example.com/hook";
 
-/// What is worth knowing of what was made.
+/// The members of responses that clients remember.
 const KNOWN: [&str; 5] = ["id", "recipients", "token", "receipt", "status"];
 
-/// A world as somebody left it, and what its callers know of it.
+/// A world, and what its clients know.
 pub(crate) struct Past {
     pub(crate) world: World,
     pub(super) known: Map<String, Value>,
@@ -36,15 +36,15 @@ impl Past {
         let capped = world.account.cap(Some(1_000)).expect("it has none");
         assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
         let mut past = Self { world, known };
-        past.owns().await;
-        past.is_over().await;
-        past.waits_to_be_told().await;
-        past.is_in_flight().await;
+        past.create_settings().await;
+        past.create_finished().await;
+        past.create_waiting_deliveries().await;
+        past.create_pending().await;
         past.know("at", past.world.system.clock.now().to_string());
         past
     }
 
-    /// Something that callers know: of what was made, who it is and what opens it.
+    /// Adds something that clients know: identifiers and tokens.
     fn know(&mut self, name: &str, value: impl Into<Value>) {
         let mut value = value.into();
         if let Some(members) = value.as_object_mut() {
@@ -63,7 +63,7 @@ impl Past {
         self.call(Method::POST, path, body).await
     }
 
-    /// Makes something under an idempotency key.
+    /// A POST with an idempotency key.
     async fn post_once(&self, path: &str, body: Value) -> Value {
         let headers = [("idempotency-key", "once")];
         let answer = self.world.call_with(Method::POST, path, &headers, body).await;
@@ -71,7 +71,7 @@ impl Past {
         answer.json()
     }
 
-    /// Asks, with these members too.
+    /// Creates a request with these members in addition.
     async fn ask(&self, members: Value) -> Value {
         self.post("/v1/requests", question(members)).await
     }
@@ -82,8 +82,8 @@ impl Past {
         assert!(answer.status.is_success(), "{}", answer.text());
     }
 
-    /// A request that was answered and whose callback was attempted; the receiver answered this.
-    async fn told(&self, members: Value, answers: impl IntoIterator<Item = Reply>) -> Value {
+    /// An answered request whose callback was attempted. The receiver responds with `answers`.
+    async fn called_back(&self, members: Value, answers: impl IntoIterator<Item = Reply>) -> Value {
         let request = self.ask(members).await;
         self.approve(&request, 0).await;
         self.approve(&request, 1).await;
@@ -95,7 +95,7 @@ impl Past {
     }
 
     /// Keys, secrets, channels and webhooks.
-    async fn owns(&mut self) {
+    async fn create_settings(&mut self) {
         self.post("/v1/secret/rotate", json!({ "overlap_seconds": 604_800 })).await;
         let key = json!({ "name": "Its readers", "scopes": ["requests:read", "webhooks:read"] });
         self.post_once("/v1/keys", key).await;
@@ -122,7 +122,7 @@ impl Past {
         let jobs = json!({
             "id": "jobs",
             "url": "https://jobs.example.com/hook",
-            "description": "Whoever is on call.",
+            "description": "The team on call.",
             "event_types": ["job.*", "deploy.done"],
             "profile": "noukai",
             "body": "standard",
@@ -140,7 +140,7 @@ impl Past {
             let webhook = json!({
                 "id": name,
                 "url": format!("https://{name}.example.com/hook"),
-                "event_types": ["never.told"],
+                "event_types": ["never.sent"],
             });
             self.post("/v1/webhooks", webhook).await;
         }
@@ -150,15 +150,15 @@ impl Past {
         self.call(Method::DELETE, "/v1/webhooks/deleted", Value::Null).await;
     }
 
-    /// Requests that have ended each way and were read each way, with deliveries that have.
-    async fn is_over(&mut self) {
-        let told = self.told(json!({ "callback_url": WELL }), [ok()]).await;
-        self.know("delivered", told);
-        self.told(json!({ "callback_url": WELL }), [status(302)]).await;
+    /// Requests with every outcome and every kind of read, and finished deliveries.
+    async fn create_finished(&mut self) {
+        let delivered = self.called_back(json!({ "callback_url": WELL }), [ok()]).await;
+        self.know("delivered", delivered);
+        self.called_back(json!({ "callback_url": WELL }), [status(302)]).await;
         let once = json!({ "delays_seconds": [] });
         let dead = json!({ "callback_url": WELL, "callback": { "retry": once } });
-        self.told(dead, [status(500)]).await;
-        let late = self.told(json!({ "callback_url": WELL }), [status(500)]).await;
+        self.called_back(dead, [status(500)]).await;
+        let late = self.called_back(json!({ "callback_url": WELL }), [status(500)]).await;
         self.call(Method::DELETE, &format!("/v1/requests/{}", id(&late)), Value::Null).await;
         self.world.follow_hints().await;
 
@@ -177,7 +177,7 @@ impl Past {
         self.ask(json!({ "timeout_seconds": 5, "on_deadline": policy })).await;
         self.ask(json!({ "timeout_seconds": 5 })).await;
         let unread = json!({ "mode": "repeat", "ttl_seconds": 60 });
-        let unread = self.told(json!({ "read": unread }), []).await;
+        let unread = self.called_back(json!({ "read": unread }), []).await;
         self.know("expired", unread);
         self.world.pass(Duration::from_secs(70)).await;
         self.world.system.sweep().await;
@@ -188,7 +188,7 @@ impl Past {
             ("leased", json!({ "mode": "lease", "lease_seconds": 900, "ttl_seconds": 3_600 })),
             ("unread", json!({ "mode": "once", "ttl_seconds": 3_600 })),
         ] {
-            let request = self.told(json!({ "read": read }), []).await;
+            let request = self.called_back(json!({ "read": read }), []).await;
             if name != "unread" {
                 let path = format!("/v1/requests/{}/result", id(&request));
                 let read = self.call(Method::GET, &path, Value::Null).await;
@@ -207,22 +207,22 @@ impl Past {
         self.know("event", event);
     }
 
-    /// Deliveries that were made and are not done, and what is known of their receivers.
-    async fn waits_to_be_told(&mut self) {
+    /// Deliveries that are not over, and breakers.
+    async fn create_waiting_deliveries(&mut self) {
         let once = json!({ "delays_seconds": [] });
         for _ in 0..5 {
             let body = json!({ "callback_url": DOWN, "callback": { "retry": once } });
-            self.told(body, [status(500)]).await;
+            self.called_back(body, [status(500)]).await;
         }
-        let waits = self.told(json!({ "callback_url": DOWN }), []).await;
+        let waits = self.called_back(json!({ "callback_url": DOWN }), []).await;
         self.know("waits_for_the_breaker", waits);
         let slow = json!({ "callback_url": DOWN, "callback": { "profile": "nextks" } });
-        let slow = self.told(slow, [status(500)]).await;
+        let slow = self.called_back(slow, [status(500)]).await;
         self.know("waits_in_the_slow_lane", slow);
-        let held = self.told(json!({ "callback_url": WELL }), [status(503)]).await;
+        let held = self.called_back(json!({ "callback_url": WELL }), [status(503)]).await;
         self.start_and_die(&held).await;
-        self.know("held_by_the_dead", held);
-        let again = self.told(json!({ "callback_url": WELL }), [status(500)]).await;
+        self.know("leased_to_a_dead_worker", held);
+        let again = self.called_back(json!({ "callback_url": WELL }), [status(500)]).await;
         self.know("retried", again);
 
         let now = self.world.system.clock.now();
@@ -242,19 +242,19 @@ impl Past {
         let saved = self.world.system.store.create(&tried).await.expect("written");
         assert!(matches!(saved, Saved::Saved));
         self.trigger("failing", 500).await;
-        let told = self.delivery(&self.known["retried"]).await;
+        let retried = self.delivery(&self.known["retried"]).await;
         let bus = Delivery {
-            id: Delivery::id_of(told.event, OpId(7), "bus"),
+            id: Delivery::id_of(retried.event, OpId(7), "bus"),
             target: Target::Bus,
             revision: 0,
-            ..told
+            ..retried
         };
         let saved = self.world.system.store.create(&bus).await.expect("written");
         assert!(matches!(saved, Saved::Saved));
     }
 
-    /// What is asked, and what has happened and was told to nobody yet.
-    async fn is_in_flight(&mut self) {
+    /// Pending requests, and events that have not been dispatched.
+    async fn create_pending(&mut self) {
         let pending = self.post_once("/v1/requests", question(everything())).await;
         self.know("pending", pending);
         let anonymous = self.ask(json!({ "recipients": [] })).await;
@@ -274,11 +274,11 @@ impl Past {
         } });
         let half = self.ask(half).await;
         self.approve(&half, 0).await;
-        self.know("half_told", half);
+        self.know("half_dispatched", half);
         let finished = self.ask(json!({ "callback_url": WELL })).await;
         self.approve(&finished, 0).await;
         self.approve(&finished, 1).await;
-        self.know("finished_and_not_told", finished);
+        self.know("finished_and_not_dispatched", finished);
         let erased = self.ask(json!({ "callback_url": WELL })).await;
         self.call(Method::DELETE, &format!("/v1/requests/{}", id(&erased)), Value::Null).await;
         self.know("erased", erased);
@@ -287,7 +287,7 @@ impl Past {
         self.know("posted", posted);
     }
 
-    /// Has a webhook told of a test, to which it answers this.
+    /// Sends a test event to a webhook, which responds with `status`.
     async fn trigger(&self, webhook: &str, status: u16) {
         self.world.egress.script().answer(reply(status));
         self.post(&format!("/v1/webhooks/{webhook}/trigger"), Value::Null).await;
@@ -303,7 +303,7 @@ impl Past {
         read.expect("read").expect("it is there")
     }
 
-    /// Starts the only delivery of a request as a worker does that dies.
+    /// Starts the only delivery of a request, like a worker that then dies.
     async fn start_and_die(&self, request: &Value) {
         let delivery = self.delivery(request).await;
         self.world.system.clock.advance(Duration::from_secs(7));
@@ -315,7 +315,7 @@ impl Past {
     }
 }
 
-/// A question to two people, with these members too.
+/// A question to two people, with these members in addition.
 pub(super) fn question(members: Value) -> Value {
     let body = json!({
         "title": "Deploy it?",
@@ -329,7 +329,7 @@ pub(super) fn question(members: Value) -> Value {
     with(body, members)
 }
 
-/// All that a question can have beside that.
+/// All optional members of a question.
 pub(super) fn everything() -> Value {
     let all = ["request.created", "request.answered", "request.finished", "request.cancelled"];
     json!({

@@ -196,6 +196,28 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         }
     }
 
+    check_outbox(before, after, step, seen);
+
+    if matches!(step, Step::Hinted(_)) {
+        let due_at = after.due_at.expect("it has events to dispatch");
+        assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
+    } else {
+        assert_eq!(after.due_at, timer(after, now));
+    }
+
+    if let RequestState::Erased { .. } = after.state {
+        assert_eq!(after.question, Question::default());
+        assert!(after.rows.is_empty() && after.outbox.is_empty());
+        assert_eq!(after.policy.callback, None);
+        assert_eq!(after.policy.quorum, Quorum::ALL, "it names options");
+        assert_eq!(after.policy.on_deadline, OnDeadline::Expire, "it names an option");
+        assert_eq!(after.read(now, OpId(999)), None);
+        assert!(!after.shows_answers(now));
+    }
+}
+
+/// The laws of the outbox.
+fn check_outbox(before: &Request, after: &Request, step: Step, seen: &mut Seen) {
     // Events leave the outbox only by a dispatch, and new events get the next numbers.
     let n_kept = match step {
         Step::Dispatched(n) => before.outbox.len().saturating_sub(n),
@@ -214,23 +236,6 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
     if let Some(callback) = &after.policy.callback {
         let called = seen.events.iter().rev().find(|it| callback.events.contains(&it.1));
         assert_eq!(after.callback_event, called.map(|it| it.0));
-    }
-
-    if matches!(step, Step::Hinted(_)) {
-        let due_at = after.due_at.expect("it has events to dispatch");
-        assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
-    } else {
-        assert_eq!(after.due_at, timer(after, now));
-    }
-
-    if let RequestState::Erased { .. } = after.state {
-        assert_eq!(after.question, Question::default());
-        assert!(after.rows.is_empty() && after.outbox.is_empty());
-        assert_eq!(after.policy.callback, None);
-        assert_eq!(after.policy.quorum, Quorum::ALL, "it names options");
-        assert_eq!(after.policy.on_deadline, OnDeadline::Expire, "it names an option");
-        assert_eq!(after.read(now, OpId(999)), None);
-        assert!(!after.shows_answers(now));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tables as files: an item a line, as DynamoDB's JSON, and what their callers know.
+//! Tables as files: one item per line in DynamoDB's JSON, and what their clients know.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
@@ -12,36 +12,33 @@ use system_tests::{Setup, World};
 use super::past::Past;
 
 const TABLE: &str = "answerback";
-/// More random numbers than were drawn for any set: what is named from here on has no name in it.
+/// More random numbers than any set has used. Identifiers that are drawn after these are new.
 const DRAWN_MAX: usize = 10_000;
 
-/// A table as an earlier version left it.
+/// A table that an earlier version wrote.
 pub(super) struct Set {
     items: &'static str,
     known: &'static str,
 }
 
-/// All of them, the oldest first.
-pub(super) const SETS: [Set; 2] = [
-    Set { items: include_str!("sets/1/items.jsonl"), known: include_str!("sets/1/known.json") },
-    // With limits of keys and accounts, and what is counted for them.
-    Set { items: include_str!("sets/2/items.jsonl"), known: include_str!("sets/2/known.json") },
-];
+/// All sets, the oldest first.
+pub(super) const SETS: [Set; 1] =
+    [Set { items: include_str!("sets/1/items.jsonl"), known: include_str!("sets/1/known.json") }];
 
-/// The same, in a world of today.
-pub(super) struct Kept {
+/// A set in a world with today's code.
+pub(super) struct Restored {
     pub(super) world: World,
     pub(super) known: Value,
 }
 
 impl Set {
-    /// Its items, as DynamoDB's JSON.
+    /// Its items, in DynamoDB's JSON.
     pub(super) fn items(&self) -> Vec<Value> {
         self.items.lines().map(|it| serde_json::from_str(it).expect("JSON")).collect()
     }
 
-    /// A world with nothing else, at the time at which the set was left.
-    pub(super) async fn restore(&self) -> Kept {
+    /// A world with these items only, at the time at which the set was written.
+    pub(super) async fn restore(&self) -> Restored {
         let bus = Some("events".to_owned());
         let mut world = World::start_with(Setup { bus, ..<_>::default() }).await;
         for _ in 0..DRAWN_MAX {
@@ -54,31 +51,31 @@ impl Set {
         let passed = at.duration_since(world.system.clock.now());
         world.system.clock.advance(Duration::try_from(passed).expect("it was after the start"));
         world.key = text("key");
-        Kept { world, known }
+        Restored { world, known }
     }
 }
 
-/// All that is in a world's table, as DynamoDB's JSON, in the order of the keys.
+/// All items of a world's table in DynamoDB's JSON, in the order of their keys.
 pub(crate) async fn items(world: &World) -> Vec<Value> {
     let mut items = BTreeMap::new();
     let mut pages = client(world).scan().table_name(TABLE).into_paginator().items().send();
     while let Some(item) = pages.next().await {
-        let item = spell(&item.expect("the table is there"));
+        let item = to_json(&item.expect("the table is there"));
         items.insert((item["pk"].to_string(), item["sk"].to_string()), item);
     }
     items.into_values().collect()
 }
 
-/// Puts these items into a world's table, whatever was there.
+/// Puts these items into a world's table.
 async fn put(world: &World, items: &[Value]) {
     for item in items {
-        let item = read(item);
+        let item = from_json(item);
         let put = client(world).put_item().table_name(TABLE).set_item(Some(item)).send().await;
         put.expect("the table is there");
     }
 }
 
-/// Writes a set down where Cargo keeps what tests leave, and says where.
+/// Writes a set into Cargo's folder for the files of tests, and returns the folder.
 pub(super) async fn write(past: &Past) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("upgrades");
     fs::create_dir_all(&folder).expect("a folder of Cargo's own");
@@ -94,19 +91,19 @@ fn client(world: &World) -> Client {
     Sdk::local(world.system.aws.endpoint()).dynamodb()
 }
 
-fn spell(item: &Attributes) -> Value {
-    let spell = |value: &AttributeValue| match value {
+fn to_json(item: &Attributes) -> Value {
+    let to_json = |value: &AttributeValue| match value {
         AttributeValue::S(text) => json!({ "S": text }),
         AttributeValue::N(number) => json!({ "N": number }),
         AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes) }),
         AttributeValue::Bool(flag) => json!({ "BOOL": flag }),
-        other => panic!("the product keeps nothing like {other:?}"),
+        other => panic!("unexpected attribute {other:?}"),
     };
-    item.iter().map(|(name, value)| (name.clone(), spell(value))).collect::<Map<_, _>>().into()
+    item.iter().map(|(name, value)| (name.clone(), to_json(value))).collect::<Map<_, _>>().into()
 }
 
-fn read(item: &Value) -> Attributes {
-    let read = |value: &Value| {
+fn from_json(item: &Value) -> Attributes {
+    let from_json = |value: &Value| {
         let (kind, value) = value.as_object().and_then(|it| it.iter().next()).expect("a value");
         let text = value.as_str().unwrap_or_default().to_owned();
         match kind.as_str() {
@@ -114,9 +111,9 @@ fn read(item: &Value) -> Attributes {
             "N" => AttributeValue::N(text),
             "B" => AttributeValue::B(Blob::new(STANDARD.decode(text).expect("base64"))),
             "BOOL" => AttributeValue::Bool(value.as_bool().expect("a flag")),
-            other => panic!("the product keeps nothing like {other}"),
+            other => panic!("unexpected attribute {other}"),
         }
     };
     let item = item.as_object().expect("an item");
-    item.iter().map(|(name, value)| (name.clone(), read(value))).collect()
+    item.iter().map(|(name, value)| (name.clone(), from_json(value))).collect()
 }
