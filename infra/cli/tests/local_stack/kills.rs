@@ -45,7 +45,7 @@ const KILLS_EACH: u64 = 52;
 const CLIENTS_EACH: u64 = 5;
 /// The lease of deliveries. An attempt here takes less, even on a busy machine.
 const LEASE_SECONDS: u64 = 10;
-/// The flags of every program.
+/// The flags of every program under random kills.
 const FLAGS: [&str; 4] = ["--sweep-interval", "1s", "--lease", "10s"];
 /// Life of a program after it is ready, in milliseconds.
 const LIFE: (u64, u64) = (50, 400);
@@ -115,7 +115,7 @@ async fn run(random: Random) -> Count {
     }
     is_over.store(true, Ordering::SeqCst);
 
-    let _stack = program.start(&[]).await;
+    let _stack = program.start(FLAGS.to_vec()).await;
     let mut requests: Vec<TrackedRequest> = Vec::new();
     while let Some(client) = clients.join_next().await {
         requests.extend(client.expect("this client got no wrong response"));
@@ -128,9 +128,10 @@ async fn run(random: Random) -> Count {
 }
 
 impl Program {
-    async fn start(&self, flags: &'static [&str]) -> Stack {
+    /// Starts the program with these flags.
+    async fn start(&self, flags: Vec<&'static str>) -> Stack {
         let path = self.folder.path().to_owned();
-        let start = move || Stack::start(&path, &[&FLAGS[..], flags].concat());
+        let start = move || Stack::start(&path, &flags);
         let stack = tokio::task::spawn_blocking(start).await.expect("it starts on existing data");
         self.endpoint.open(&stack);
         stack
@@ -138,7 +139,8 @@ impl Program {
 
     async fn live_and_die(&mut self) {
         let loses_hints = self.random.one_in(8);
-        let stack = self.start(if loses_hints { &["--no-queue"] } else { &[] }).await;
+        let lost: &[&str] = if loses_hints { &["--no-queue"] } else { &[] };
+        let stack = self.start([&FLAGS[..], lost].concat()).await;
         pause(self.random.milliseconds(LIFE)).await;
         self.endpoint.close();
         stack.kill();

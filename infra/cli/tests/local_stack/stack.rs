@@ -102,7 +102,10 @@ pub(crate) fn ready(program: &mut Command, is_last: fn(&str) -> bool) -> (Child,
     };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(read(stdout)));
-    let text = receiver.recv_timeout(WAIT_MAX).expect("the program gets ready");
+    let Ok(text) = receiver.recv_timeout(WAIT_MAX) else {
+        let _ = child.kill();
+        panic!("the program did not get ready: {:?}", child.wait());
+    };
     (child, text)
 }
 

@@ -21,6 +21,9 @@ use crate::stack::{Arrived, Receiver, pause};
 /// The variable that sets the number of events.
 const EVENTS: &str = "ANSWERBACK_MANY_EVENTS";
 const N_EVENTS: usize = 100;
+/// The flags of the program. A thousand deliveries at once take longer than one, so the lease is longer
+/// than under random kills.
+const FLAGS: [&str; 4] = ["--sweep-interval", "1s", "--lease", "20s"];
 const N_WEBHOOKS: usize = 10;
 /// Concurrent posts of events. The emulated AWS makes one write at a time, and clients that wait
 /// longer time out.
@@ -49,7 +52,7 @@ async fn five_kills_lose_no_event_and_repeats_are_identical() {
     let n_in_wave = n_events / WAVES;
     let began = Instant::now();
     let program = Program::new().await;
-    let mut stack = program.start(&[]).await;
+    let mut stack = program.start(FLAGS.to_vec()).await;
     let mut run = EventRun::begin(&program).await;
     let mut n_interrupted = 0;
     for wave in 0..WAVES {
@@ -63,7 +66,7 @@ async fn five_kills_lose_no_event_and_repeats_are_identical() {
         stack.kill();
         n_interrupted +=
             usize::from(run.arrived_pairs().len() < (wave + 1) * n_in_wave * N_WEBHOOKS);
-        stack = program.start(&[]).await;
+        stack = program.start(FLAGS.to_vec()).await;
         run.events.extend(posts.await.expect("every event is posted in the end"));
     }
     assert_eq!(n_interrupted, WAVES, "a kill came after all events had arrived");
