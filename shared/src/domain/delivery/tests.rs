@@ -5,7 +5,7 @@ mod histories;
 mod waiting;
 mod workers;
 
-use crate::domain::{AccountId, Mode, RequestEvent, retry::CRASHES_MAX};
+use crate::domain::{AccountId, Mode, Profile, RequestEvent, retry::CRASHES_MAX};
 use proptest::prelude::*;
 
 use super::*;
