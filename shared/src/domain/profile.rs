@@ -258,6 +258,24 @@ impl Profile {
         }
     }
 
+    /// True if deliveries set this header under some profile, or if it has a profile's prefix
+    /// (`x-<name>-`). `header` is in lower case.
+    pub fn reserves(header: &str) -> bool {
+        Self::ALL.into_iter().map(Self::spec).any(|spec| {
+            let of_profile = header.strip_prefix("x-").and_then(|it| it.strip_prefix(spec.name));
+            let of_signature = match spec.signature {
+                Signature::Standard => header.starts_with("webhook-"),
+                Signature::Body { header: name } | Signature::Timed { header: name, .. } => {
+                    header == name
+                }
+                Signature::None => false,
+            };
+            of_signature
+                || of_profile.is_some_and(|it| it.starts_with('-'))
+                || spec.headers.iter().any(|it| it.0 == header)
+        })
+    }
+
     /// The profile with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.spec().name == name)
