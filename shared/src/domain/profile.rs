@@ -311,3 +311,16 @@ impl Spec {
         self.event_names.iter().find(|it| it.0 == ours).map_or(ours, |it| it.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_all_profiles_are_reserved() {
+        let set = ["webhook-id", "x-nextks-signature", "nextmv-signature", "x-ping-other"];
+        assert!(set.into_iter().all(Profile::reserves));
+        let free = ["x-team", "x-pingpong", "nextmv", "signature"];
+        assert!(!free.into_iter().any(Profile::reserves));
+    }
+}
