@@ -258,6 +258,24 @@ impl Profile {
         }
     }
 
+    /// True if deliveries set this header under some profile, or if it has a profile's prefix
+    /// (`x-<name>-`). `header` is in lower case.
+    pub fn reserves(header: &str) -> bool {
+        Self::ALL.into_iter().map(Self::spec).any(|spec| {
+            let of_profile = header.strip_prefix("x-").and_then(|it| it.strip_prefix(spec.name));
+            let of_signature = match spec.signature {
+                Signature::Standard => header.starts_with("webhook-"),
+                Signature::Body { header: name } | Signature::Timed { header: name, .. } => {
+                    header == name
+                }
+                Signature::None => false,
+            };
+            of_signature
+                || of_profile.is_some_and(|it| it.starts_with('-'))
+                || spec.headers.iter().any(|it| it.0 == header)
+        })
+    }
+
     /// The profile with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.spec().name == name)
@@ -291,5 +309,18 @@ impl Spec {
     /// The profile's name for the event type `ours`.
     pub fn event_name<'a>(&self, ours: &'a str) -> &'a str {
         self.event_names.iter().find(|it| it.0 == ours).map_or(ours, |it| it.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_all_profiles_are_reserved() {
+        let set = ["webhook-id", "x-nextks-signature", "nextmv-signature", "x-ping-other"];
+        assert!(set.into_iter().all(Profile::reserves));
+        let free = ["x-team", "x-pingpong", "nextmv", "signature"];
+        assert!(!free.into_iter().any(Profile::reserves));
     }
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use answerback::{
     api::body::{DUPLICATED, Item, Member, Object},
     domain::{
+        Profile,
         delivery::Headers,
         limits::{HEADER_NAME_CHARS_MAX, HEADER_VALUE_CHARS_MAX, HEADERS_MAX},
     },
 };
 use axum::http::{HeaderName, HeaderValue};
 
-/// Headers of one connection (RFC 9110, section 7.6.1), and headers that deliveries set.
-const RESERVED: [&str; 19] = [
+/// Headers of one connection (RFC 9110, section 7.6.1), and headers that every delivery sets.
+const RESERVED: [&str; 18] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -22,7 +23,6 @@ const RESERVED: [&str; 19] = [
     "expect",
     "host",
     "keep-alive",
-    "nextmv-signature",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
@@ -33,9 +33,8 @@ const RESERVED: [&str; 19] = [
     "upgrade",
     "user-agent",
 ];
-/// Prefixes of other headers that deliveries set.
-const RESERVED_PREFIXES: [&str; 5] =
-    ["answerback-", "webhook-", "x-nextks-", "x-noukai-", "x-ping-"];
+/// Prefix of the other headers that every delivery sets.
+const RESERVED_PREFIX: &str = "answerback-";
 
 /// Reads the headers. Their names are case-insensitive.
 pub(super) fn read(settings: &mut Object<'_>) -> Headers {
@@ -67,7 +66,7 @@ fn value(name: &str, item: &Item<'_>) -> Result<String, String> {
     if name == "authorization" {
         return Err("is reserved; set `bearer_token`".to_owned());
     }
-    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|it| name.starts_with(it)) {
+    if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) || Profile::reserves(name) {
         return Err("is reserved".to_owned());
     }
     let is_value = |it: &&str| {
