@@ -1,4 +1,4 @@
-//! AWS as a process has it: the ports of the table, the queue and the event bus.
+//! AWS as a process sees it: the ports of the table, the queue and the event bus.
 
 use std::collections::HashMap;
 
@@ -173,7 +173,7 @@ impl Table for Process {
             let pk = pk.clone();
             let effect =
                 move |it: &mut State| it.table.under(&pk, beginning, limit, after.as_deref());
-            self.dynamodb("list what is together", what, effect).await
+            self.dynamodb("list a collection", what, effect).await
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Those who call the API: senders, recipients and readers, as patient as such callers are.
+//! Clients of the API: senders, recipients and readers, with realistic retries.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::{
     seen::{Called, Want},
 };
 
-/// How often a caller who gets no answer tries.
+/// Maximum number of tries of a caller without a response.
 const TRIES_MAX: i64 = 6;
-/// How long a caller waits before another try, times the number of tries.
+/// Pause before another try, in milliseconds, multiplied by the number of tries.
 const PAUSE: i64 = 1_000;
-/// The longest way to the API.
+/// Longest latency to the API, in milliseconds.
 const LATENCY: i64 = 20;
 
-/// Somebody who makes a request, and everybody who has to do with it.
+/// The sender of a request, with its recipients and readers.
 #[derive(Clone)]
 struct Caller {
     fleet: Arc<Fleet>,
-    /// Which of the scenario's requests.
+    /// Number of the scenario's request.
     number: usize,
     api_key: Arc<str>,
 }
 
-/// What a caller knows of a request.
+/// A caller's knowledge of a request.
 struct Known {
     id: String,
     tokens: Vec<String>,
     recipients: Vec<Option<String>>,
 }
 
-/// Makes the request, and has done about it what is to be done.
+/// Creates the request, and performs its actions.
 pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, plan: Plan, api_key: Arc<str>) {
     let world = Arc::clone(&fleet.world);
     world.sleep_until(plan.at).await;
@@ -68,7 +68,7 @@ impl Caller {
             let request = self.request(Method::POST, "/v1/requests", key.as_deref(), Some(&body));
             match self.call(Http::Intake, request, Want::Create).await {
                 Some((StatusCode::CREATED, view)) => return Some(Known::new(&view)),
-                // Without a key, a second try could be a second request.
+                // Without a key, a second try could create a second request.
                 _ if !plan.has_key => return None,
                 _ => self.fleet.world.sleep(n_tries * PAUSE).await,
             }
@@ -127,7 +127,7 @@ impl Caller {
         }
     }
 
-    /// Posts an event, under a key of its own.
+    /// Posts an event under its own idempotency key.
     async fn post(&self, at: i64) {
         let key = format!("event-{}-{at}", self.number);
         let body = json!({
@@ -149,7 +149,7 @@ impl Caller {
         self.insist(Http::Poll, Method::GET, &path, &Value::Null, Want::Read).await
     }
 
-    /// Calls until there is an answer that is one.
+    /// Repeats a call until it gets a conclusive response.
     async fn insist(
         &self,
         function: Http,
@@ -174,7 +174,7 @@ impl Caller {
         None
     }
 
-    /// Calls once; nothing if no answer comes back.
+    /// Calls once. Returns `None` if no response arrives.
     async fn call(&self, function: Http, call: Call, want: Want) -> Option<(StatusCode, Value)> {
         let world = &self.fleet.world;
         let (fault, latency) = {
@@ -186,7 +186,7 @@ impl Caller {
         match fault {
             Some(Fault::FailsBefore | Fault::CrashBefore | Fault::Out) => return None,
             Some(Fault::DoneLate(seconds)) => world.sleep(i64::from(seconds) * 1_000).await,
-            // Without a key, that would be two requests, and rightly so.
+            // Without a key, a repeated call correctly creates two requests.
             Some(Fault::Twice) if want != Want::Create || call.idempotency_key.is_some() => {
                 let (caller, call, want) = (self.clone(), call.clone(), want.clone());
                 let after = world.state().up_to(100);
@@ -227,7 +227,7 @@ impl Caller {
         let ended_at = state.now();
         state.tell(|| {
             let brief = ["code", "status", "outcome"].map(|it| body[it].as_str().unwrap_or("-"));
-            let heard = if is_heard { "" } else { ", and nobody hears it" };
+            let heard = if is_heard { "" } else { ", response lost" };
             format!("caller {}: {} ({}){heard}", self.number, status.as_u16(), brief.join(" "))
         });
         state.seen.calls.push(Called {
@@ -254,7 +254,7 @@ impl Caller {
     }
 }
 
-/// What is asked, which is nowhere else.
+/// The title of a request, which occurs in no other data.
 pub(crate) fn title(number: usize) -> String {
     format!("May number {number} be deployed?")
 }

@@ -1,5 +1,5 @@
-//! Scenarios that between them do everything that can be done, for faults to be put into one call
-//! at a time.
+//! Scenarios that together cover everything that can be done. Faults are injected into one call at
+//! a time.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{
     world::Weather,
 };
 
-/// What becomes of a request: how it is made, and what is done about it.
+/// Life of a request: its name, its body and the actions on it.
 type Life = (&'static str, fn() -> Value, &'static [(i64, What)]);
 
 const LIVES: &[Life] = &[
@@ -65,7 +65,7 @@ const LIVES: &[Life] = &[
         &[(2_000, What::Answer(0, "yes")), (30_000, What::Redeliver)],
     ),
     (
-        "with events of one's own",
+        "with posted events",
         || json!({}),
         &[(1_500, What::Post), (2_000, What::Answer(0, "yes")), (2_000, What::Post)],
     ),
@@ -82,7 +82,7 @@ const LIVES: &[Life] = &[
     ),
 ];
 
-/// What its receiver does.
+/// Behaviors of the request's receiver.
 const RECEIVERS: &[(&str, &[Behaviour])] = &[
     ("accepts", &[]),
     ("fails once", &[Behaviour::Answers(500, 5)]),
@@ -90,21 +90,21 @@ const RECEIVERS: &[(&str, &[Behaviour])] = &[
     ("is gone", &[Behaviour::Answers(410, 5)]),
 ];
 
-/// What a receiver does that is down for so long that it is left alone.
+/// A receiver that is down for so long that calls to it are paused.
 const DOWN: (&str, &[Behaviour]) = ("is down", &[Behaviour::Refuses; 9]);
-/// What becomes of a request whose receiver is down.
-const LIVES_OF_DOWN: [&str; 2] = ["answered", "with events of one's own"];
+/// Lives of requests whose receiver is down.
+const LIVES_OF_DOWN: [&str; 2] = ["answered", "with posted events"];
 
-/// What becomes of a request that webhooks are told of beside its callback.
+/// Lives of requests with webhooks in addition to the callback.
 const LIVES_WITH_HOOKS: [&str; 4] =
-    ["answered", "timed out", "with events of one's own", "erased after its end"];
+    ["answered", "timed out", "with posted events", "erased after its end"];
 
-/// How it is made, whether its events are published, and how its result is read.
+/// Terms of a request: name, body, event publishing, and read action.
 type Terms = (&'static str, fn() -> Value, bool, What);
 
-/// How its result is read, and who is told of what.
+/// Variants of reads and subscriptions.
 const TERMS: &[Terms] = &[
-    ("told of its end", || json!({}), false, What::Read(0)),
+    ("finished event only", || json!({}), false, What::Read(0)),
     (
         "told of everything, published, read once",
         || json!({ "callback": { "events": EVENTS }, "read": { "mode": "once" } }),
@@ -122,7 +122,7 @@ const TERMS: &[Terms] = &[
 const EVENTS: [&str; 4] =
     ["request.created", "request.answered", "request.finished", "request.cancelled"];
 
-/// All of them, with what they are called.
+/// All scenarios with their names.
 pub fn scenarios() -> Vec<(String, Scenario)> {
     let of_all = LIVES.iter().flat_map(|life| RECEIVERS.iter().map(move |it| (life, it)));
     let is_down = |it: &&Life| LIVES_OF_DOWN.contains(&it.0);
@@ -154,12 +154,12 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
             ));
         }
     }
-    // Two webhooks beside the callback, one of them as unwell, its secret rotated in between.
+    // Two webhooks in addition to the callback. One has a faulty receiver and rotates its secret.
     let has_hooks = |it: &&Life| LIVES_WITH_HOOKS.contains(&it.0);
     for ((life, body, actions), (receiver, behaviours)) in
         LIVES.iter().filter(has_hooks).flat_map(|life| RECEIVERS.iter().map(move |it| (life, it)))
     {
-        let name = format!("{life}; webhooks are told too, and one {receiver}");
+        let name = format!("{life}; with two webhooks, one {receiver}");
         let actions = actions.iter().map(|(at, what)| Action { at: *at, what: *what });
         let plan = Plan {
             at: 1_000,
@@ -213,7 +213,7 @@ fn veto_free() -> Value {
     merged(all_of_two(), json!({ "quorum": { "count": 1, "option": "yes" } }))
 }
 
-/// `base` with the members of `more`, one object within another.
+/// Merges `more` into `base`, recursively.
 fn merged(mut base: Value, more: Value) -> Value {
     let Value::Object(more) = more else { return more };
     for (name, value) in more {

@@ -1,19 +1,19 @@
-//! What was promised, held against what could be seen of a history and what is left of it.
+//! Checks of the promises against the observations of a history and its final state.
 //!
 //! | invariant | in words |
 //! |-----------|----------|
-//! | nothing lost | what was acknowledged is there in the end, and whoever was to be told has been |
+//! | nothing lost | acknowledged writes exist at the end, and their notifications were sent |
 //! | nothing early | no time-out, no refusal and no retry before its time |
-//! | one outcome | every payload, poll and event tells the same end |
-//! | no stray duplicate | one id for one event and target; a second time only after a crash or a lost answer |
-//! | one reader | a `once` result is seen by one reader, a leased one by one at a time |
-//! | budgets kept | no attempt more, or fewer, than the policy says; nobody waits for a receiver that was not down |
+//! | one outcome | every payload, poll and event reports the same end |
+//! | no stray duplicate | one id per event and target; a second attempt only after a crash or a lost response |
+//! | one reader | a `once` result has one reader, a leased one has one reader at a time |
+//! | budgets kept | exactly the attempts of the policy; deliveries wait only for a receiver that was down |
 //! | in time | within the limits of the table in ARCHITECTURE.md |
-//! | at rest | nothing is due, nothing half-done |
-//! | unnoticed | what is repeated successfully shows nowhere |
-//! | genuine | every callback is signed, and says what it is |
-//! | forgotten | what was erased is gone, everywhere |
-//! | no panic | no function panics, whatever it meets |
+//! | at rest | nothing is due or incomplete |
+//! | unnoticed | a retry that succeeds has no visible effect |
+//! | genuine | every callback is signed and has the correct identity |
+//! | forgotten | erased data is gone everywhere |
+//! | no panic | no function panics |
 
 mod deliveries;
 mod erasures;
@@ -41,68 +41,68 @@ use crate::{
     seen::{Called, Seen, Want},
 };
 
-/// Something that was promised.
+/// A promise of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// What was acknowledged is there, and has been told.
+    /// Acknowledged writes exist, and their notifications were sent.
     NothingLost,
     /// Nothing happens before its time.
     NothingEarly,
-    /// There is one outcome, and one payload.
+    /// There is one outcome and one payload.
     OneOutcome,
-    /// Nothing is told twice without need, or under two identifiers.
+    /// Nothing is sent twice without need, or under two identifiers.
     NoStrayDuplicate,
-    /// A result is read by those who may.
+    /// Only allowed readers get a result.
     OneReader,
-    /// Attempts are made as the policy says.
+    /// Attempts follow the policy.
     BudgetsKept,
     /// Nothing takes longer than promised.
     InTime,
-    /// Everything comes to an end.
+    /// All work finishes.
     AtRest,
-    /// What is repeated successfully shows nowhere.
+    /// A retry that succeeds has no visible effect.
     Unnoticed,
-    /// Callbacks are signed, and say what they are.
+    /// Callbacks are signed and have the correct identity.
     Genuine,
-    /// What was erased is gone.
+    /// Erased data is gone.
     Forgotten,
     /// No function panics.
     NoPanic,
 }
 
-/// Something that was promised and not kept.
+/// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// What was promised.
+    /// The promise.
     pub invariant: Invariant,
-    /// What happened instead.
+    /// Description of the violation.
     pub what: String,
 }
 
-/// What is left of a history, read with the product's own code, and what was seen of it.
+/// The final state of a history, read with the product's own code, and the observations.
 struct Left<'a> {
     over: &'a Over<'a>,
     seen: &'a Seen,
-    /// Every request as it is in the end, whether or not anybody was told that there is one.
+    /// Every request at the end, even if its creation got no response.
     all_requests: Vec<Request>,
-    /// The scenario's requests as they are in the end, where their creation was acknowledged.
+    /// The scenario's requests at the end, if their creation was acknowledged.
     requests: Vec<Option<Request>>,
     deliveries: BTreeMap<String, Delivery>,
     attempts: Vec<Attempt>,
     events: Vec<Event>,
     violations: Vec<Violation>,
-    /// The longest time from the end of a request to the first attempt to tell of it.
+    /// Longest time from the end of a request to the first attempt to report it.
     slowest: i64,
 }
 
-/// Everything that was not kept.
+/// Returns all violations.
 ///
-/// Also, the longest time from the end of a request to the first attempt to tell of it.
+/// Also returns the longest time from the end of a request to the first attempt to report it.
 pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     let seen = std::mem::take(&mut over.world.state().seen);
     let mut left = Left::read(over, &seen);
     if !over.rests {
-        left.broken(Invariant::AtRest, "it never came to rest".to_owned());
+        left.broken(Invariant::AtRest, "the history never came to rest".to_owned());
         return (left.violations, 0);
     }
     left.check_calls();
@@ -162,7 +162,7 @@ impl<'a> Left<'a> {
         }
     }
 
-    /// What lives at `key`.
+    /// The stored item at `key`.
     fn item<T: Item>(&self, key: Key) -> Option<T> {
         item(&fleet::store(&Arc::new(Process::outside(self.over.world))), key)
     }
@@ -171,14 +171,14 @@ impl<'a> Left<'a> {
         self.violations.push(Violation { invariant, what });
     }
 
-    /// Holds a promise.
+    /// Records a violation unless the promise is kept.
     fn hold(&mut self, invariant: Invariant, is_kept: bool, otherwise: impl FnOnce() -> String) {
         if !is_kept {
             self.broken(invariant, otherwise());
         }
     }
 
-    /// How often a delivery was, or may have been, sent anew on demand.
+    /// Maximum number of redeliveries of a delivery on demand.
     fn n_redelivered(&self, id: &str) -> usize {
         let is_of = |it: &Want| matches!(it, Want::Redeliver { delivery } if delivery == id);
         let n_answered = self.seen.calls.iter().filter(|it| is_of(&it.want)).count();
@@ -193,7 +193,7 @@ impl<'a> Left<'a> {
     fn check_calls(&mut self) {
         for call in &self.seen.calls {
             let is_expected = match call.status {
-                // What has ended, or is being done, cannot be done again.
+                // The call may have met an end or a concurrent call.
                 200..=299 | 409 => true,
                 410 => call.want != Want::Create,
                 400 if call.body["code"] == "callback_url_not_allowed" => {
@@ -210,7 +210,8 @@ impl<'a> Left<'a> {
         }
     }
 
-    /// Whether a callback's receiver, or the way to it, may have failed when it was tried.
+    /// Returns true if a callback's receiver may have failed or been unreachable when it was
+    /// probed.
     fn may_fail_a_probe(&self, request: usize) -> bool {
         let scenario = self.over.scenario;
         let is_well = |it: &Behaviour| matches!(it, Behaviour::Answers(200..=299, 0..5_000));
@@ -218,7 +219,7 @@ impl<'a> Left<'a> {
             || !self.over.world.state().faults.injected.is_empty()
     }
 
-    /// Whether somebody wanted a request erased.
+    /// Returns true if a caller tried to erase the request.
     fn may_be_erased(&self, request: usize) -> bool {
         let of = |it: &(usize, &Want)| it.0 == request && *it.1 == Want::Erase;
         self.seen.calls.iter().map(|it| (it.request, &it.want)).any(|it| of(&it))
@@ -237,10 +238,7 @@ impl<'a> Left<'a> {
                 self.is_genuine_at_webhook(arrival)
             };
             self.hold(Invariant::Genuine, is_genuine, || {
-                format!(
-                    "{} of {} is not signed as it must be",
-                    arrival.event_kind, arrival.delivery
-                )
+                format!("{} of {} is not signed correctly", arrival.event_kind, arrival.delivery)
             });
             let delivery = self.deliveries.get(&arrival.delivery);
             let is_known = delivery.is_some_and(|it| it.event_type.as_str() == arrival.event_kind);
@@ -251,7 +249,7 @@ impl<'a> Left<'a> {
     }
 }
 
-/// What lives at `key`, read from outside.
+/// The stored item at `key`, read from outside.
 fn item<T: Item>(store: &Store, key: Key) -> Option<T> {
     let found = store.get(key).now_or_never().expect("the operator's calls succeed at once");
     found.expect("what the functions wrote can be read")
@@ -264,7 +262,7 @@ impl Called {
 }
 
 impl Invariant {
-    /// Every one.
+    /// All promises.
     pub const ALL: [Self; 12] = [
         Self::NothingLost,
         Self::NothingEarly,
@@ -280,7 +278,7 @@ impl Invariant {
         Self::NoPanic,
     ];
 
-    /// In words.
+    /// Name of the promise.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NothingLost => "nothing lost",

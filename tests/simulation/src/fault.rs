@@ -1,35 +1,35 @@
-//! What can go wrong at a call to the outside, and when it does.
+//! Faults at calls to the outside, and their schedule.
 
 use std::fmt;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
-/// One thing that goes wrong at one try of one call.
+/// A fault at one try of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails, and has no effect.
+    /// It fails and has no effect.
     FailsBefore,
-    /// It takes effect, and nobody hears of it.
+    /// It takes effect, and its response is lost.
     AnswerLost,
-    /// The caller's process dies, and it has no effect.
+    /// The caller's process dies, and the call has no effect.
     CrashBefore,
     /// It takes effect, and the caller's process dies.
     CrashAfter,
     /// It takes effect twice, the second time a little later.
     Twice,
-    /// It takes effect, and the answer comes so many seconds later.
+    /// It takes effect, and the response arrives this many seconds later.
     AnswerLate(u32),
-    /// It takes effect so many seconds later; so does the answer come.
+    /// It takes effect this many seconds later, and then responds.
     DoneLate(u32),
-    /// However often it is tried, it fails and has no effect.
+    /// Every try fails and has no effect.
     Out,
-    /// It takes effect, and however often it is tried, it fails.
+    /// It takes effect, and every try fails.
     OutAfter,
 }
 
 impl Fault {
-    /// Every one.
+    /// All faults.
     pub const ALL: [Self; 11] = [
         Self::FailsBefore,
         Self::AnswerLost,
@@ -44,12 +44,12 @@ impl Fault {
         Self::OutAfter,
     ];
 
-    /// Whether it kills a process.
+    /// Returns true if it kills a process.
     pub fn is_crash(self) -> bool {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
     }
 
-    /// Whether repeating the call does not help.
+    /// Returns true if repeating the call does not help.
     pub fn is_outage(self) -> bool {
         matches!(self, Self::Out | Self::OutAfter)
     }
@@ -71,26 +71,26 @@ impl fmt::Display for Fault {
     }
 }
 
-/// When something goes wrong.
+/// The schedule of faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// At these calls, counted from 0; never, if there are none.
+    /// At these calls, counted from 0. An empty list means no faults.
     At(Vec<(u32, Fault)>),
-    /// At any call, with this chance in a thousand.
+    /// At any call, with this probability in a thousand.
     Random {
-        /// Of any fault.
+        /// Probability of any fault.
         per_mille: u32,
     },
 }
 
-/// The calls of one history, and what goes wrong at them.
+/// The calls of one history, and their faults.
 #[derive(Debug)]
 pub(crate) struct Faults {
     schedule: Schedule,
     chance: Pcg64Mcg,
-    /// How many calls there have been.
+    /// Number of calls so far.
     pub(crate) n_calls: u32,
-    /// What went wrong, by the number of the call.
+    /// Faults that happened, by the number of the call.
     pub(crate) injected: Vec<(u32, Fault)>,
 }
 
@@ -99,7 +99,7 @@ impl Faults {
         Self { schedule, chance, n_calls: 0, injected: Vec::new() }
     }
 
-    /// What goes wrong at the next call.
+    /// The fault of the next call.
     pub(crate) fn next(&mut self, is_storm: bool) -> Option<Fault> {
         let number = self.n_calls;
         self.n_calls += 1;

@@ -1,7 +1,7 @@
-//! The deployed system: functions, each in processes of their own, and what invokes them.
+//! The deployed system: the functions, their processes, and their triggers.
 //!
-//! A process serves one invocation at a time and is kept for the next, unless it died. Each has
-//! its own clock and remembers what its function remembers.
+//! A process serves one invocation at a time. It is kept for the next one unless it died. Each
+//! process has its own clock and its function's caches.
 
 use std::{
     fmt,
@@ -30,13 +30,13 @@ use crate::{
     world::{World, since_epoch},
 };
 
-/// How long an invocation of intake, poll or deliver may take: as `template.yaml` has it.
+/// Timeout of an invocation of intake, poll or deliver, in milliseconds, as in `template.yaml`.
 const FUNCTION: i64 = 30_000;
-/// How long a sweep may take.
+/// Timeout of a sweep, in milliseconds.
 const SWEEP: i64 = 55_000;
-/// How often the sweep comes.
+/// Interval between sweeps, in milliseconds.
 pub(crate) const MINUTE: i64 = 60_000;
-/// Over how many partitions the due index is spread here: more would only cost time.
+/// Number of partitions of the due index. More would only slow the simulation down.
 const N_DUE_SHARDS: u32 = 2;
 
 /// All functions.
@@ -50,20 +50,20 @@ pub(crate) struct Fleet {
     deliver: Mutex<Pool<deliver::App>>,
 }
 
-/// The processes of one function that wait for an invocation.
+/// Idle processes of one function.
 struct Pool<A> {
     idle: Vec<(Arc<Process>, A)>,
     n_made: u32,
 }
 
-/// Which of the two that answer HTTP.
+/// One of the two functions that serve HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Http {
     Intake,
     Poll,
 }
 
-/// An answer of a function.
+/// Response of a function.
 pub(crate) type Answer = (StatusCode, Bytes);
 
 impl Fleet {
@@ -79,8 +79,8 @@ impl Fleet {
         })
     }
 
-    /// Calls a function over HTTP; nothing if its process died. Also, whether all that it called
-    /// was in its reach.
+    /// Calls a function over HTTP. Returns `None` if its process died. Also returns whether every
+    /// call that the function made was reachable.
     pub(crate) async fn http(
         &self,
         function: Http,
@@ -101,12 +101,12 @@ impl Fleet {
             };
             let status = response.status();
             let body = to_bytes(response.into_body(), usize::MAX).await;
-            (status, body.expect("it is all there"))
+            (status, body.expect("a complete body"))
         };
         self.invoke(pool, name, FUNCTION, make, work).await
     }
 
-    /// Has hints followed; nothing if the process died.
+    /// Processes hints. Returns `None` if the process died.
     pub(crate) async fn deliver(&self, event: SqsEvent) -> Option<SqsBatchResponse> {
         let ends_at = self.ends_at(FUNCTION);
         let make = |process: &Arc<Process>| self.deliver_app(process);
@@ -114,7 +114,7 @@ impl Fleet {
         self.invoke(&self.deliver, "deliver", FUNCTION, make, work).await.map(|(done, _)| done)
     }
 
-    /// Sweeps; nothing if the process died.
+    /// Runs a sweep. Returns `None` if the process died.
     pub(crate) async fn sweep(&self) -> Option<sweep::Swept> {
         let ends_at = self.ends_at(SWEEP);
         let make = |process: &Arc<Process>| self.sweep_app(process);
@@ -122,7 +122,7 @@ impl Fleet {
         self.invoke(&self.sweep, "sweep", SWEEP, make, work).await.map(|(swept, _)| swept)
     }
 
-    /// Has a process of a function do something.
+    /// Runs work in a process of a function.
     async fn invoke<A: Clone, T>(
         &self,
         pool: &Mutex<Pool<A>>,
@@ -131,9 +131,9 @@ impl Fleet {
         make: impl FnOnce(&Arc<Process>) -> A,
         work: impl AsyncFnOnce(A) -> T,
     ) -> Option<(T, bool)> {
-        let waiting = pool.lock().expect("no panic while it was held").idle.pop();
+        let waiting = pool.lock().expect("no holder panics").idle.pop();
         let (process, app) = waiting.unwrap_or_else(|| {
-            let mut pool = pool.lock().expect("no panic while it was held");
+            let mut pool = pool.lock().expect("no holder panics");
             pool.n_made += 1;
             let process = self.process(format!("{name}/{}", pool.n_made));
             let app = make(&process);
@@ -160,7 +160,7 @@ impl Fleet {
         state.seen.invoked(&process.name, began_at, ended_at, is_whole);
         drop(state);
         if done.is_some() {
-            let mut pool = pool.lock().expect("no panic while it was held");
+            let mut pool = pool.lock().expect("no holder panics");
             pool.idle.push((process, app));
         }
         done.map(|it| (it, is_whole))
@@ -221,18 +221,18 @@ impl Fleet {
     }
 }
 
-/// The store as `process` reaches it.
+/// The store, called by `process`.
 pub(crate) fn store(process: &Arc<Process>) -> Store {
     let retention = std::time::Duration::from_hours(30 * 24);
     Store::new(Arc::clone(process) as _, Layout { n_due_shards: N_DUE_SHARDS, retention })
 }
 
-/// What all processes, and whoever checks, seal and open secrets with.
+/// The vault with which all processes and the checks seal and open secrets.
 pub(crate) fn vault() -> Vault {
     Vault::simulated([7; 32])
 }
 
-/// What `work` gives, unless the process dies at it.
+/// Returns the result of `work`, or `None` if the process dies.
 async fn alive<T>(process: &Process, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     std::future::poll_fn(|context| {

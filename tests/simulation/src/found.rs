@@ -1,4 +1,4 @@
-//! A history in which a promise is not kept, made as short as it can be.
+//! A history that breaks a promise, and its shortest version.
 
 use crate::{
     Scenario, Violation,
@@ -6,20 +6,20 @@ use crate::{
     modes::{caught, run},
 };
 
-/// A history in which something was not kept.
+/// A history that breaks a promise.
 #[derive(Debug)]
 pub struct Found {
-    /// Which history: its seed, or the scenario's name and its faults.
+    /// Name of the history: its seed, or the scenario's name and its faults.
     pub name: String,
-    /// How it comes about.
+    /// Scenario of the history.
     pub scenario: Scenario,
-    /// What was not kept.
+    /// Promises that it broke.
     pub violations: Vec<Violation>,
 }
 
 impl Found {
-    /// The shortest prefix of the history that still does it: its first actions, its first
-    /// faults, and of these only those that it needs.
+    /// The shortest prefix of the history that still breaks a promise: its first actions and its
+    /// first faults, without those faults that it does not need.
     #[must_use]
     pub fn shrunk(&self) -> Scenario {
         let invariant = self.violations[0].invariant;
@@ -55,14 +55,14 @@ impl Found {
         best.with_faults(&faults)
     }
 
-    /// What was found: the history, and the same as short as it could be made.
+    /// Report of the history and of its shortest version.
     pub fn tell(&self) -> String {
         let short = self.shrunk();
         let outcome = caught(|| short.run_telling());
         let mut lines = vec![self.name.clone()];
         lines.extend(caught(|| self.scenario.run_telling()).story);
         lines.extend(self.violations.iter().map(ToString::to_string));
-        lines.push(format!("\nThe shortest prefix that was found:\n{short:#?}"));
+        lines.push(format!("\nShortest prefix:\n{short:#?}"));
         lines.extend(outcome.story);
         lines.extend(outcome.violations.iter().map(ToString::to_string));
         lines.join("\n")

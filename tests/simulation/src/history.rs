@@ -1,4 +1,4 @@
-//! One history: a scenario as it happens, and what came of it.
+//! One history: a scenario as it runs, and its outcome.
 
 use answerback::{
     domain::{Account, Owner, Scope},
@@ -27,40 +27,40 @@ use crate::{
     world::{World, since_epoch},
 };
 
-/// The longest that a history may take to come to rest: longer than all retries of any delivery.
+/// Maximum length of a history until it is at rest: longer than all retries of any delivery.
 const LENGTH_MAX: i64 = 100 * 3_600_000;
 
-/// What came of a history.
+/// Outcome of a history.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What was promised and not kept.
+    /// Broken promises.
     pub violations: Vec<Violation>,
-    /// What went wrong at calls, by their number.
+    /// Faults that happened, by the number of the call.
     pub injected: Vec<(u32, Fault)>,
-    /// How many calls to the outside there were.
+    /// Number of calls to the outside.
     pub n_calls: u32,
-    /// The longest time from the end of a request to the first attempt to tell of it.
+    /// Longest time from the end of a request to the first attempt to report it.
     pub slowest: i64,
-    /// What happened, if it was told.
+    /// Log of the history, if it was recorded.
     pub story: Vec<String>,
 }
 
-/// A history that is over.
+/// A history that has ended.
 pub(crate) struct Over<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) world: &'a Arc<World>,
     pub(crate) account: &'a Account,
-    /// Whether everything came to rest.
+    /// True if everything came to rest.
     pub(crate) rests: bool,
 }
 
 impl Scenario {
-    /// Lets it happen.
+    /// Runs the history.
     pub fn run(&self) -> Outcome {
         self.happen(false)
     }
 
-    /// Lets it happen, and tells everything about it.
+    /// Runs the history and records its story.
     pub fn run_telling(&self) -> Outcome {
         self.happen(true)
     }
@@ -122,14 +122,14 @@ impl Scenario {
         }
     }
 
-    /// The history that happened, with its first `n_faults` faults only.
+    /// This history with only its first `n_faults` faults.
     #[must_use]
     pub fn with_faults(&self, faults: &[(u32, Fault)]) -> Self {
         Self { schedule: Schedule::At(faults.to_vec()), ..self.clone() }
     }
 }
 
-/// An account with a key that may do everything.
+/// Creates an account with a key that has all scopes.
 fn settle_in(world: &Arc<World>, entropy: &Entropy) -> (Account, Arc<str>) {
     let now = world.clock.now();
     let account = new_account(now, entropy, &fleet::vault()).now_or_never();
@@ -154,7 +154,7 @@ async fn sweep_each_minute(fleet: Arc<Fleet>) {
             let mut state = world.state();
             let (missed, doubled) = (state.weather.sweeps_missed, state.weather.sweeps_doubled);
             if state.happens(missed) {
-                state.tell(|| "no sweep COMES".to_owned());
+                state.tell(|| "a sweep is MISSED".to_owned());
                 0
             } else if state.happens(doubled) {
                 2
@@ -162,7 +162,7 @@ async fn sweep_each_minute(fleet: Arc<Fleet>) {
                 1
             }
         };
-        // One that would find nothing does nothing.
+        // A sweep that would find nothing is skipped, because it has no effect.
         let finds = {
             let mut state = world.state();
             let soon = since_epoch(state.now() + state.weather.skew);
@@ -181,7 +181,7 @@ async fn sweep_each_minute(fleet: Arc<Fleet>) {
     }
 }
 
-/// Waits until nothing is left to be done; whether that came about.
+/// Waits until no work is left. Returns false if that takes too long.
 async fn rest(world: &Arc<World>) -> bool {
     while world.now() < LENGTH_MAX {
         let is_at_rest = {

@@ -1,4 +1,4 @@
-//! Webhooks that are there from the beginning, and whose secrets are rotated meanwhile.
+//! Webhooks that exist from the start and rotate their secrets meanwhile.
 
 use answerback::{
     domain::{
@@ -23,19 +23,19 @@ use crate::{
     scenario::spec,
 };
 
-/// A webhook, and what happens to it.
+/// A webhook, and its actions.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Of what it is told.
+    /// Types of events that it subscribes to.
     pub event_types: &'static str,
-    /// What its receiver does, attempt by attempt.
+    /// Behavior of its receiver, attempt by attempt.
     pub receiver: Vec<Behaviour>,
-    /// When its secret is rotated, in milliseconds.
+    /// Time at which its secret is rotated, in milliseconds.
     pub rotated_at: Option<i64>,
 }
 
 impl Hook {
-    /// Those of the scenario that `seed` stands for.
+    /// The webhooks of the scenario with this seed.
     pub(crate) fn random(seed: u64) -> Vec<Self> {
         let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(6));
         let n_hooks = [0, 0, 0, 1, 2][chance.random_range(0..5)];
@@ -48,12 +48,12 @@ impl Hook {
         (0..n_hooks).map(hook).collect()
     }
 
-    /// What the one with this number is called.
+    /// Id of the webhook with this number.
     pub(crate) fn id(number: usize) -> WebhookId {
         WebhookId::parse(&format!("h{number}")).expect("a name")
     }
 
-    /// Makes it, told at the receiver with the number `receiver`.
+    /// Creates the webhook, with the receiver number `receiver` as its URL.
     pub(crate) fn settle_in(
         &self,
         (number, receiver): (usize, usize),
@@ -87,7 +87,7 @@ impl Hook {
     }
 }
 
-/// Rotates the secret of the webhook with this number, once; whether that succeeds is up to fate.
+/// Rotates the secret of the webhook with this number, with one call that may fail.
 pub(crate) async fn rotate(fleet: Arc<Fleet>, number: usize, at: i64, api_key: Arc<str>) {
     fleet.world.sleep_until(at).await;
     let request = Request::builder()

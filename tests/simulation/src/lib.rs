@@ -1,16 +1,16 @@
-//! Every function under every fault.
+//! Simulation of every function under every fault.
 //!
-//! The functions themselves, as they are deployed, run in a world where one number decides what
-//! happens: how long things take, what fails, who dies, which message is lost. `world` has the
-//! clock and the chance, `process` calls as a function's process does, through the ports in `aws`
-//! and `receiver`, `fleet` invokes functions as Lambda does. A [`Scenario`] says what callers and
-//! receivers do, `check` what must hold in the end, and [`modes`] look for a history in which it
-//! does not.
+//! The deployed functions run in a simulated world. One seed decides everything that happens:
+//! durations, failures, crashes and lost messages. `world` has the clock and the randomness.
+//! `process` makes calls as a function's process does, through the ports in `aws` and `receiver`.
+//! `fleet` invokes functions as Lambda does. A [`Scenario`] defines the actions of callers and
+//! receivers. `check` verifies the promises at the end, and [`modes`] search for a history that
+//! breaks one.
 //!
 //! ```text
-//!   caller ──▶ fleet: intake, poll          sweep ◀── each minute
+//!   caller ──▶ fleet: intake, poll          sweep ◀── every minute
 //!                       │    │                │
-//!                    process: table, queue, names, receivers, bus    ◀── faults
+//!                    process: table, queue, DNS, receivers, bus    ◀── faults
 //!                       │    │                │
 //!                     queue ──▶ fleet: deliver ──▶ receivers
 //! ```

@@ -1,4 +1,4 @@
-//! Looks for a history in which a promise is not kept.
+//! Searches for a history that breaks a promise.
 
 use std::{process::ExitCode, thread, time::Instant};
 
@@ -13,59 +13,59 @@ use simulation::{
     },
 };
 
-/// Runs Answerback's functions through histories full of faults, and holds them to their word.
+/// Runs Answerback's functions under injected faults and checks their promises.
 #[derive(Debug, Parser)]
 #[command(name = "simulation", version)]
 struct Arguments {
     #[command(subcommand)]
     mode: Mode,
-    /// How many histories run at once: one for each processor, unless told.
+    /// Number of concurrent histories. Defaults to the number of processors.
     #[arg(long, global = true)]
     threads: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Mode {
-    /// One history for each seed.
+    /// Run one random history per seed.
     Random {
-        /// The first seed.
+        /// First seed.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// How many.
+        /// Number of histories.
         #[arg(long, default_value_t = 100_000)]
         histories: u64,
     },
-    /// Every fault at every call of every scenario of the catalogue.
+    /// Inject every fault at every call of every scenario in the catalogue.
     Single,
-    /// Two faults, drawn, in scenarios of the catalogue.
+    /// Inject two random faults into scenarios of the catalogue.
     Pairs {
-        /// The first seed.
+        /// First seed.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// How many.
+        /// Number of histories.
         #[arg(long, default_value_t = 100_000)]
         histories: u64,
     },
-    /// Tells the history of one seed.
+    /// Print the history of one seed.
     Tell {
-        /// Which.
+        /// Seed of the history.
         seed: u64,
     },
-    /// Builds the functions with deliberate faults, and finds each of them.
+    /// Build the functions with deliberate faults and find each of them.
     Mutants,
-    /// Looks for a history that breaks one promise, for the deliberate fault that is on.
+    /// Search for a history that breaks one promise, with the active deliberate fault.
     #[command(hide = true)]
     Break {
-        /// Which.
+        /// Name of the promise.
         invariant: String,
-        /// Where that was found before, to look there first.
+        /// History that broke it before, to be tried first.
         before: Option<String>,
     },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A panic of a function is a finding, told with its history.
+    // A function's panic is a finding, and is reported with its history.
     std::panic::set_hook(Box::new(|_| ()));
     let usual = thread::available_parallelism().map_or(1, usize::from);
     let n_threads = arguments.threads.unwrap_or(usual).max(1);
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     show(&report, began_at)
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program says")]
+#[expect(clippy::print_stdout, reason = "this is the output of the program")]
 fn hunt() -> ExitCode {
     let target = std::env::current_exe().expect("it runs");
     let target = target.ancestors().nth(2).expect("it is in target/debug").to_owned();
@@ -133,10 +133,10 @@ fn hunt() -> ExitCode {
     if n_alive == 0 && idle.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program says")]
+#[expect(clippy::print_stdout, reason = "this is the output of the program")]
 fn break_promise(invariant: &str, before: Option<&str>, n_threads: usize) -> ExitCode {
     let wanted = Invariant::ALL.into_iter().find(|it| it.as_str() == invariant);
-    let wanted = wanted.expect("an invariant's own words");
+    let wanted = wanted.expect("the name of an invariant");
     match modes::breach(wanted, before, n_threads) {
         Some(found) => {
             println!("{}", found.name);
@@ -146,7 +146,7 @@ fn break_promise(invariant: &str, before: Option<&str>, n_threads: usize) -> Exi
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program says")]
+#[expect(clippy::print_stdout, reason = "this is the output of the program")]
 fn show(report: &Report, began_at: Instant) -> ExitCode {
     let seconds = began_at.elapsed().as_secs_f64();
     if let Some(found) = report.found.first() {
@@ -160,22 +160,22 @@ fn show(report: &Report, began_at: Instant) -> ExitCode {
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = report.n_histories as f64 / seconds;
     println!(
-        "{} histories with {} calls and {} faults in {seconds:.0} s, {rate:.0} a second: {}",
+        "{} histories with {} calls and {} faults in {seconds:.0} s, {rate:.0} per second: {}",
         report.n_histories,
         report.n_calls,
         report.n_faults,
         match report.found.len() {
-            0 => "every promise was kept".to_owned(),
-            n => format!("promises were not kept in {n}"),
+            0 => "all promises were kept".to_owned(),
+            n => format!("promises were broken in {n}"),
         }
     );
     if report.slowest > 0 {
-        println!("a fault that is no crash delayed a callback by {} ms at most", report.slowest);
+        println!("faults other than crashes delayed a callback by at most {} ms", report.slowest);
     }
     if report.found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program says")]
+#[expect(clippy::print_stdout, reason = "this is the output of the program")]
 fn tell(seed: u64) -> ExitCode {
     let scenario = Scenario::random(seed);
     println!("{scenario:#?}");
@@ -189,12 +189,12 @@ fn tell(seed: u64) -> ExitCode {
     if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Shown to people only: it is silent where nobody looks.
+/// Shown on a terminal only. Otherwise it is silent.
 fn bar(length: u64) -> ProgressBar {
     ProgressBar::new(length).with_style(style())
 }
 
 fn style() -> ProgressStyle {
     let template = "{bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left";
-    ProgressStyle::with_template(template).expect("a template that indicatif knows")
+    ProgressStyle::with_template(template).expect("a valid template")
 }

@@ -1,10 +1,10 @@
-//! The three ways to look for a history in which a promise is not kept.
+//! The three ways to search for a history that breaks a promise.
 //!
 //! | mode | histories |
 //! |------|-----------|
-//! | random | one for each seed: scenario, weather and faults are drawn |
+//! | random | one for each seed: scenario, weather and faults are random |
 //! | single | every scenario of the catalogue, with every fault at every call |
-//! | pairs | the same with two faults, drawn |
+//! | pairs | scenarios of the catalogue, with two random faults |
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,30 +22,30 @@ use crate::{
     Outcome, Scenario, Violation, catalogue, check::Invariant, fault::Fault, found::Found,
 };
 
-/// How much later than without it a callback may come because of a fault that is no crash.
+/// Maximum delay of a callback by a fault that is not a crash, in milliseconds.
 const FAULT_COST_MAX: i64 = 5_000;
 
-/// What was looked at.
+/// Totals of a search.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many histories.
+    /// Number of histories.
     pub n_histories: u64,
-    /// How many calls to the outside.
+    /// Number of calls to the outside.
     pub n_calls: u64,
-    /// How many faults.
+    /// Number of faults.
     pub n_faults: u64,
-    /// By how much a fault that is no crash delayed a callback at most, in milliseconds.
+    /// Longest delay of a callback by a fault that is not a crash, in milliseconds.
     pub slowest: i64,
-    /// The first histories in which something was not kept.
+    /// The first histories that broke a promise.
     pub found: Vec<Found>,
 }
 
-/// How many histories are looked at first for a certain breach.
+/// Random histories that run first in the search for a certain breach.
 const BREACH_HISTORIES: u64 = 20_000;
-/// After so many a search ends: they mostly have one cause.
+/// Number of findings after which a search ends. They mostly have one cause.
 const FOUND_MAX: usize = 8;
 
-/// Runs one history; a panic is a violation like any other.
+/// Runs one history. A panic counts as a violation.
 pub fn run(scenario: &Scenario) -> Outcome {
     caught(|| scenario.run())
 }
@@ -74,8 +74,8 @@ pub fn random(
     random_for(None, seeds, n_threads, progress)
 }
 
-/// A history in which this promise is not kept, wherever it is found first: where it was found
-/// `before`, at random, with single faults, or at random once more.
+/// Searches for a history that breaks this promise: first the one that broke it `before`, then
+/// random ones, single faults, and more random ones.
 pub fn breach(invariant: Invariant, before: Option<&str>, n_threads: usize) -> Option<Found> {
     let at_random = |seeds| random_for(Some(invariant), seeds, n_threads, &|_| ());
     let first = |report: Report| report.found.into_iter().next();
@@ -108,7 +108,7 @@ fn random_for(
     })
 }
 
-/// Every fault at every call of every scenario.
+/// Injects every fault at every call of every scenario.
 pub fn single(
     scenarios: &[(String, Scenario)],
     n_threads: usize,
@@ -130,7 +130,7 @@ fn single_for(
             scope.spawn(|| {
                 while let Some((name, scenario)) = take(&cases) {
                     let mut report = faults_of(name, scenario, progress);
-                    let mut total = total.lock().expect("no panic while it was held");
+                    let mut total = total.lock().expect("no holder panics");
                     if let Some(wanted) = wanted {
                         report
                             .found
@@ -145,14 +145,14 @@ fn single_for(
             });
         }
     });
-    total.into_inner().expect("no panic while it was held")
+    total.into_inner().expect("no holder panics")
 }
 
 fn take<T>(from: &Mutex<Vec<T>>) -> Option<T> {
-    from.lock().expect("no panic while it was held").pop()
+    from.lock().expect("no holder panics").pop()
 }
 
-/// Every fault at every call of one scenario.
+/// Injects every fault at every call of one scenario.
 fn faults_of(name: &str, scenario: &Scenario, progress: &impl Fn(u64)) -> Report {
     let mut report = Report::default();
     let calm = run(scenario);
@@ -177,7 +177,7 @@ fn faults_of(name: &str, scenario: &Scenario, progress: &impl Fn(u64)) -> Report
     report
 }
 
-/// So many histories with two faults each, in scenarios that are drawn from `seed` on.
+/// Runs this many histories with two faults each, in random scenarios from `seed` on.
 pub fn pairs(
     scenarios: &[(String, Scenario)],
     seeds: std::ops::Range<u64>,
@@ -196,7 +196,7 @@ pub fn pairs(
         let place = chance.random_range(0..scenarios.len());
         let (name, scenario) = &scenarios[place];
         let mut fault = || {
-            // A fault makes more calls, so the second may strike beyond the usual last.
+            // A fault causes more calls, so the second may happen beyond the usual last call.
             let call = chance.random_range(0..lengths[place] + 10);
             (call, Fault::ALL[chance.random_range(0..Fault::ALL.len())])
         };
@@ -206,8 +206,8 @@ pub fn pairs(
     })
 }
 
-/// Runs histories until there are none left, or enough was found: any breach, or one that is
-/// wanted.
+/// Runs histories until none is left, or enough findings exist: any breach, or only the wanted
+/// one.
 fn search(
     wanted: Option<Invariant>,
     n_threads: usize,
@@ -229,11 +229,11 @@ fn search(
                         is_enough.store(true, Ordering::Relaxed);
                     }
                 }
-                total.lock().expect("no panic while it was held").add(report);
+                total.lock().expect("no holder panics").add(report);
             });
         }
     });
-    total.into_inner().expect("no panic while it was held")
+    total.into_inner().expect("no holder panics")
 }
 
 impl Report {

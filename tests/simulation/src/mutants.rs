@@ -1,11 +1,11 @@
-//! Deliberate faults, each of which the simulation must find.
+//! Deliberate faults. The simulation must find each of them.
 //!
-//! The product has no switches for them. The workspace is copied, every place in
-//! [`list::MUTANTS`] is changed to read both ways, and the copy is built once. An environment
-//! variable selects the fault.
+//! The product has no switches for them. The workspace is copied, and the code at the place of each
+//! mutant in [`list::MUTANTS`] is replaced by code that has both variants. The copy is built once.
+//! An environment variable selects the fault.
 //!
-//! The copy is built like the workspace itself: same profile, same target folder and, because all
-//! packages are selected, same features. So only our own packages are compiled again.
+//! The copy is built like the workspace: same profile, same target folder and, because all packages
+//! are selected, same features. So Cargo compiles only our own packages again.
 
 pub mod list;
 
@@ -19,50 +19,50 @@ use anyhow::{Context as _, ensure};
 
 use list::{MUTANTS, Mutant};
 
-/// The variable that has the number of the fault that is on.
+/// The environment variable with the number of the active fault.
 const SWITCH: &str = "ANSWERBACK_MUTANT";
-/// Where they were found.
+/// The table of faults and the histories that found them.
 const TABLE: &str = "tests/simulation/MUTANTS.md";
-/// The workspace, apart from `Cargo.toml`. All members are copied, because a workspace without
-/// some of them would use other features of its dependencies.
+/// The workspace, except for `Cargo.toml`. All members are copied: without some of them, Cargo would
+/// select other features of their dependencies.
 const SOURCES: &[&str] = &["Cargo.lock", "shared", "functions", "infra", "tests"];
 /// The switch, as a module of the copied common crate.
-const MODULE: &str = r#"//! Which deliberate fault is on.
+const MODULE: &str = r#"//! The active deliberate fault.
 
 use std::sync::LazyLock;
 
 static ON: LazyLock<Option<usize>> =
     LazyLock::new(|| std::env::var("ANSWERBACK_MUTANT").ok()?.parse().ok());
 
-/// Whether it is the one with this number.
+/// Returns true if the fault with this number is active.
 pub fn is_on(number: usize) -> bool {
     *ON == Some(number)
 }
 "#;
 
-/// What became of one deliberate fault.
+/// The result of the search for one deliberate fault.
 #[derive(Debug)]
 pub struct Hunted {
-    /// Which.
+    /// The fault.
     pub mutant: &'static Mutant,
-    /// The history that killed it, unless it survived.
+    /// The history that found the fault, or `None` if it survived.
     pub killed_by: Option<String>,
 }
 
-/// The workspace's root.
+/// The root of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The file of `mutant`, if its place occurs once in it.
+/// Reads the file of `mutant`. Fails unless the replaced code occurs exactly once.
 pub fn source(mutant: &Mutant) -> anyhow::Result<String> {
     let source = fs::read_to_string(root().join(mutant.file)).context(mutant.file)?;
     let n_places = source.matches(mutant.before).count();
-    ensure!(n_places == 1, "{}: {n_places} places read\n{}", mutant.file, mutant.before);
+    ensure!(n_places == 1, "{}: {n_places} places have this code:\n{}", mutant.file, mutant.before);
     Ok(source)
 }
 
-/// Copies the workspace to `folder` with every deliberate fault in it and builds it into
+/// Copies the workspace to `folder`, adds every deliberate fault, and builds it into
 /// `target`. Returns the path of the program.
 pub fn build(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
     if folder.exists() {
@@ -109,7 +109,7 @@ name = "mutants"
 path = "src/main.rs"
 "#;
 
-/// Looks for a history that breaks what each mutant is to break, first where the table has it.
+/// Searches for a history that breaks each mutant's promise. Tries the table's history first.
 pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hunted>> {
     let table = fs::read_to_string(root().join(TABLE)).context(TABLE)?;
     let mut hunted = Vec::new();
@@ -128,7 +128,7 @@ pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hu
     Ok(hunted)
 }
 
-/// Where the table has it that `mutant` was found.
+/// The history in the table that found `mutant`.
 fn found_before<'a>(table: &'a str, mutant: &Mutant) -> Option<&'a str> {
     let row = table.lines().find(|it| it.starts_with(&format!("| {} |", mutant.name)))?;
     row.trim_end_matches(" |").rsplit(" | ").next()

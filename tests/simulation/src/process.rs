@@ -1,8 +1,8 @@
-//! A function's process, and how it calls AWS.
+//! A function's process, and its calls to AWS.
 //!
-//! Calls to AWS go as its SDK makes them: each try has its limit, what fails is tried again after
-//! a pause, and all tries together have a limit too. So a write whose answer was lost is repeated,
-//! and meets its own condition.
+//! Calls to AWS follow the SDK: each try has a timeout, failed tries are retried after a pause, and
+//! all tries together have a timeout too. So a write whose response was lost is repeated, and fails
+//! its own condition.
 
 use std::{
     fmt,
@@ -21,27 +21,27 @@ use crate::{
     world::{State, World},
 };
 
-/// How long one try may take.
+/// Timeout of one try, in milliseconds.
 const TRY: i64 = 1_500;
-/// How long all tries may take.
+/// Timeout of all tries together, in milliseconds.
 const TRIES: i64 = 4_000;
-/// How often a call is tried.
+/// Maximum number of tries of a call.
 const N_TRIES: u32 = 4;
-/// The first pause between tries; it doubles.
+/// First pause between tries, in milliseconds. It doubles.
 const PAUSE: i64 = 50;
-/// The longest that a call takes when nothing is wrong.
+/// Longest duration of a call without faults, in milliseconds.
 const LATENCY: i64 = 10;
 
 /// A running process of a function.
 pub(crate) struct Process {
     pub(crate) world: Arc<World>,
-    /// What it is called in the story.
+    /// Name in the story.
     pub(crate) name: String,
-    /// Its own clock.
+    /// Clock of the process.
     pub(crate) clock: Clock,
     is_dead: AtomicBool,
     n_given_up: AtomicU32,
-    /// Whether its calls always succeed, and take no time: what looks at the world from outside.
+    /// True for an observer outside the world: its calls always succeed and take no time.
     is_outside: bool,
 }
 
@@ -54,40 +54,40 @@ impl Process {
         Self { world, name, clock, is_dead, n_given_up, is_outside: false }
     }
 
-    /// Somebody to whom nothing happens.
+    /// A process that no fault affects.
     pub(crate) fn outside(world: &Arc<World>) -> Self {
         let clock = world.clock.clone();
         Self { is_outside: true, ..Self::new(Arc::clone(world), "operator".to_owned(), clock) }
     }
 
-    /// Whether it has died.
+    /// Returns true if the process has died.
     pub(crate) fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
     }
 
-    /// How often all tries of a call failed.
+    /// Number of calls for which all tries failed.
     pub(crate) fn n_given_up(&self) -> u32 {
         self.n_given_up.load(Ordering::Relaxed)
     }
 
-    /// Dies: whoever runs it lets go of it when this next waits.
+    /// Kills the process. Its invocation is dropped when it next waits.
     pub(crate) fn die(&self, why: &str) {
         self.is_dead.store(true, Ordering::Relaxed);
         self.world.tell(|| format!("{} DIES: {why}", self.name));
     }
 
-    /// What goes wrong at its next call.
+    /// Draws the fault of its next call.
     pub(crate) fn next_fault(&self, what: &str) -> Option<Fault> {
         self.world.state().next_fault(|| format!("{} {what}", self.name))
     }
 
-    /// Dies, and so never goes on.
+    /// Kills the process and never returns.
     pub(crate) async fn perish<T>(&self, why: &str) -> T {
         self.die(why);
         pending().await
     }
 
-    /// Calls AWS until it answers or all tries are over.
+    /// Calls AWS until it responds or all tries have failed.
     pub(crate) async fn call<T>(
         &self,
         what: impl Fn() -> String + Send + Sync,
@@ -163,7 +163,7 @@ impl Process {
         Err(OutOfReach)
     }
 
-    /// Calls DynamoDB, which did not `operation` where all tries failed.
+    /// Calls DynamoDB. Returns an error for `operation` if all tries failed.
     pub(crate) async fn dynamodb<T: Send>(
         &self,
         operation: &'static str,

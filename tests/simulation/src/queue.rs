@@ -1,4 +1,4 @@
-//! The queues, and the event source mappings that hand their messages to workers.
+//! The queues, and the event source mappings that pass their messages to workers.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,24 +11,24 @@ use crate::{
     world::{State, World},
 };
 
-/// How long a message is hidden while a worker has it: as `template.yaml` has it.
+/// Visibility timeout of a message, in milliseconds, as in `template.yaml`.
 const VISIBILITY: i64 = 180_000;
-/// After so many receives a message is dead.
+/// Number of receives after which a message is dead.
 const RECEIVES_MAX: u32 = 5;
-/// Most messages in one event.
+/// Maximum number of messages in one event.
 const BATCH_MAX: usize = 10;
-/// The latest that a late message comes.
+/// Maximum delay of a late message, in milliseconds.
 const LATE_MAX: i64 = 120_000;
 
-/// Messages on their way.
+/// Messages in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     n_sent: u64,
-    /// Sent, and not yet taken notice of; each with its delay.
+    /// Messages that were sent and not yet scheduled, each with its delay.
     sent: Vec<(Message, i64)>,
-    /// To be received now, in the fast lane and in the slow one.
+    /// Visible messages of the fast queue and of the slow one.
     visible: [VecDeque<Message>; 2],
-    /// How many are anywhere: on their way, to be received, or with a worker.
+    /// Number of all messages: delayed, visible, or with a worker.
     n_kept: u32,
 }
 
@@ -41,7 +41,7 @@ struct Message {
 }
 
 impl Queue {
-    /// Whether there is no message left.
+    /// Returns true if no message is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.n_kept == 0
     }
@@ -51,7 +51,8 @@ impl Queue {
     }
 }
 
-/// Takes a message, as the weather lets it; or says that it does not.
+/// Accepts a message, loses it or delays it, as the weather decides. Returns false if it refuses
+/// it.
 #[must_use]
 pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> bool {
     let (lost, doubled, delayed) =
@@ -76,7 +77,7 @@ pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> boo
     true
 }
 
-/// Hands messages to workers when their time has come. Called whenever there may be new ones.
+/// Passes messages to workers when they are visible. Called whenever there may be new ones.
 pub(crate) fn collect(fleet: &Arc<Fleet>) {
     let sent = std::mem::take(&mut fleet.world.state().queue.sent);
     for (message, delay) in sent {
@@ -92,7 +93,7 @@ fn show_after(fleet: &Arc<Fleet>, message: Message, delay: i64) {
         world.sleep(delay).await;
         let lane = message.lane;
         world.state().queue.visible(lane).push_back(message);
-        // Others may come meanwhile, and go to the worker together.
+        // Other messages may arrive meanwhile. They join the batch.
         let wait = world.state().up_to(20);
         world.sleep(wait).await;
         let batch = receive(world, lane);
@@ -107,7 +108,7 @@ fn receive(world: &World, lane: Lane) -> Vec<Message> {
     let visible = state.queue.visible(lane);
     let n = visible.len().min(BATCH_MAX);
     let mut batch: Vec<Message> = visible.drain(..n).collect();
-    // A standard queue keeps no order.
+    // A standard queue does not preserve order.
     for place in (1..batch.len()).rev() {
         let other = state.chance.random_range(0..=place);
         batch.swap(place, other);
@@ -138,7 +139,7 @@ async fn hand_over(fleet: &Arc<Fleet>, mut batch: Vec<Message>) {
     };
     for message in batch {
         let mut state = fleet.world.state();
-        // What was done may still fail to be taken off the queue.
+        // Removing processed messages from the queue may still fail.
         let doubled = state.weather.hints_doubled;
         let stays = is_failed(&message) || state.happens(doubled / 4);
         if stays && message.n_receives < RECEIVES_MAX {

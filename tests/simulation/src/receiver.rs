@@ -1,4 +1,4 @@
-//! Receivers of callbacks, and the names that lead to them.
+//! Receivers of callbacks, and DNS for their names.
 
 use std::{
     collections::VecDeque,
@@ -24,57 +24,57 @@ use crate::{
     world::{State, since_epoch},
 };
 
-/// How much later something between us and a receiver sends a post a second time.
+/// Delay before a network element sends a post a second time, in milliseconds.
 const AGAIN: i64 = 100;
-/// How old a signature may be, in seconds: a post may be 90 s late, and a clock a second off.
+/// Valid ages of a signature, in seconds: a post may be 90 s late, and a clock 1 s off.
 const AGES: RangeInclusive<i64> = -2..=95;
-/// The longest way to a receiver.
+/// Longest latency to a receiver, in milliseconds.
 const LATENCY: i64 = 40;
 
-/// What a receiver does with one attempt.
+/// Behavior of a receiver for one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// It answers this after so many milliseconds.
+    /// It responds with this status after this many milliseconds.
     Answers(u16, u32),
-    /// It answers 503, and asks for so many seconds of patience.
+    /// It responds with 503 and a `Retry-After` of this many seconds.
     AsksForPatience(u32),
-    /// It takes it, and never answers.
+    /// It receives the post and never responds.
     Hangs,
-    /// It takes it, and its answer is cut off.
+    /// It receives the post, and its response is cut off.
     BreaksOff,
-    /// It takes it, and answers with more than anybody reads.
+    /// It receives the post, and its response is larger than the limit.
     Floods,
     /// Its name does not resolve.
     HasNoName,
-    /// Its name leads to a private address.
+    /// Its name resolves to a private address.
     IsPrivate,
-    /// Nobody listens.
+    /// It refuses connections.
     Refuses,
-    /// It takes it, and its answer kills who sent it.
+    /// It receives the post, and its response kills the sender's process.
     Kills,
 }
 
 /// A receiver.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
-    /// What it does, attempt by attempt; then it accepts.
+    /// Its behaviors, attempt by attempt. After them it accepts.
     pub(crate) behaviours: VecDeque<Behaviour>,
 }
 
-/// The URL of the receiver with this number.
+/// URL of the receiver with this number.
 pub(crate) fn url(number: usize) -> String {
     format!("https://r{number}.example.com/hook")
 }
 
-/// Where the receiver with this number is told of events that its sender posts.
+/// URL of the receiver with this number for events that its sender posts.
 pub(crate) fn events_url(number: usize) -> String {
     format!("https://r{number}.example.com/events")
 }
 
-/// What a receiver knows us by who expects no signature.
+/// Token for a receiver that expects no signature.
 pub(crate) const TOKEN: &str = "a-token-of-the-receiver";
 
-/// The number of the receiver that is called so.
+/// Number of the receiver with this URL.
 fn number_of(url: &CallbackUrl) -> usize {
     let name = url.host().trim_start_matches('r').split('.').next().unwrap_or_default();
     name.parse().expect("our own names")
@@ -140,7 +140,7 @@ impl Receivers for Process {
 }
 
 impl Process {
-    /// What comes of one attempt, within its time.
+    /// Result of one attempt, within its timeout.
     async fn exchange(
         &self,
         post: &Post,
@@ -238,7 +238,7 @@ impl Process {
                 Err(Failure { reply: Some(empty(200)), ..failure })
             }
             Behaviour::HasNoName | Behaviour::IsPrivate | Behaviour::Refuses => {
-                unreachable!("nobody was reached")
+                unreachable!("no receiver was reached")
             }
         }
     }
@@ -259,7 +259,7 @@ fn arrival(post: &Post, receiver: usize) -> Arrival {
     }
 }
 
-/// What is to prove that a callback is genuine.
+/// The proof that a callback is genuine, from its headers.
 fn signature(headers: &HeaderMap) -> Option<Signature> {
     let get = |name: &str| headers.contains_key(name).then(|| text(headers, name));
     Profile::ALL.into_iter().find_map(|it| match it.spec().signature {
@@ -283,7 +283,7 @@ fn arrive(state: &mut State, mut arrival: Arrival) {
     state.seen.arrived(arrival);
 }
 
-/// Whether a callback was signed with `secret`, not long before it came.
+/// Returns true if a callback was signed with `secret`, not long before it arrived.
 pub(crate) fn is_genuine(arrival: &Arrival, secret: &SecretString) -> bool {
     let secret = secret.expose_secret();
     let body = &arrival.body;

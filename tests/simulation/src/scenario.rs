@@ -1,4 +1,4 @@
-//! What callers and receivers do in a history.
+//! Actions of callers and receivers in a history.
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
@@ -11,72 +11,72 @@ use crate::{
     world::Weather,
 };
 
-/// A history before it happens: all that is not decided by the functions themselves.
+/// The input of a history: everything that the functions do not decide.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What decides the rest: how long things take.
+    /// Seed of everything else, such as durations.
     pub seed: u64,
-    /// The requests.
+    /// Requests.
     pub requests: Vec<Plan>,
-    /// The webhooks.
+    /// Webhooks.
     pub hooks: Vec<Hook>,
-    /// Whether events are published on a bus.
+    /// True if events are published on a bus.
     pub publishes: bool,
-    /// What is out there.
+    /// Disturbances other than faults at calls.
     pub weather: Weather,
-    /// What goes wrong at calls.
+    /// Faults at calls.
     pub schedule: Schedule,
 }
 
-/// One request, and what is done about it.
+/// One request and the actions on it.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// When it is made, in milliseconds.
+    /// Time of its creation, in milliseconds.
     pub at: i64,
-    /// Whether under an idempotency key, so that it can be made again when nobody answers.
+    /// True if it has an idempotency key, so that a lost creation can be retried.
     pub has_key: bool,
-    /// What it is made from, but for the callback's URL.
+    /// Body of the creation, without the callback's URL.
     pub body: Value,
-    /// What its receiver does, attempt by attempt.
+    /// Behavior of its receiver, attempt by attempt.
     pub receiver: Vec<Behaviour>,
-    /// What is done, in the order of time.
+    /// Actions, in the order of time.
     pub actions: Vec<Action>,
 }
 
-/// Something that is done about a request.
+/// An action on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// When, in milliseconds after its creation was first tried.
+    /// Time after the first attempt to create the request, in milliseconds.
     pub at: i64,
-    /// What.
+    /// The kind of action.
     pub what: What,
 }
 
-/// What is done about a request.
+/// The kinds of actions on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A recipient answers through their link.
     Answer(usize, &'static str),
-    /// The sender says what a recipient has answered.
+    /// The sender submits a recipient's answer.
     Respond(usize, &'static str),
-    /// The sender takes it back.
+    /// The sender cancels the request.
     Cancel,
-    /// The sender has it erased.
+    /// The sender erases the request.
     Erase,
-    /// Somebody looks.
+    /// The sender views the request.
     View,
-    /// Somebody reads the result, waiting so many seconds for it.
+    /// A reader polls the result with this wait in seconds.
     Read(u32),
-    /// Somebody reads the result, and acknowledges the read after so many milliseconds.
+    /// A reader polls the result, and acknowledges the read after this many milliseconds.
     ReadAndAcknowledge(i64),
-    /// The sender has the last callback delivered once more.
+    /// The sender redelivers the last callback.
     Redeliver,
-    /// The sender posts an event of its own, for the same receiver.
+    /// The sender posts an event for the same receiver.
     Post,
 }
 
 impl Scenario {
-    /// The scenario that `seed` stands for.
+    /// The scenario of this seed.
     pub fn random(seed: u64) -> Self {
         let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8));
         let n_requests = if chance.random_bool(0.15) { 2 } else { 1 };
@@ -86,7 +86,7 @@ impl Scenario {
         Self { seed, requests, hooks, publishes, ..sky(&mut chance) }
     }
 
-    /// The same with its first `n` actions only.
+    /// The same scenario with its first `n` actions only.
     #[must_use]
     pub fn shortened(&self, n: usize) -> Self {
         let mut actions: Vec<(i64, usize, usize)> = Vec::new();
@@ -107,13 +107,13 @@ impl Scenario {
         scenario
     }
 
-    /// How many actions there are.
+    /// Number of actions.
     pub fn n_actions(&self) -> usize {
         self.requests.iter().map(|it| it.actions.len()).sum()
     }
 }
 
-/// Weather and faults; the rest is to be filled in.
+/// A scenario with weather and faults only.
 fn sky(chance: &mut Pcg64Mcg) -> Scenario {
     let often = |chance: &mut Pcg64Mcg, most: u32| {
         if chance.random_bool(0.5) { 0 } else { chance.random_range(1..=most) }
@@ -213,7 +213,7 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
     callback
 }
 
-/// What a receiver does with one attempt.
+/// Behavior of a receiver for one attempt.
 pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
     match chance.random_range(0..14) {
         0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
@@ -232,7 +232,7 @@ pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
 }
 
 fn action(chance: &mut Pcg64Mcg, seed: u64, n_rows: usize, timeout: i64) -> Action {
-    // Mostly within the time to answer, often right at its end, and some after it.
+    // Mostly within the time to answer, often right at its end, and sometimes after it.
     let at = match chance.random_range(0..6) {
         0..3 => chance.random_range(0..timeout),
         3 => timeout + chance.random_range(-2_000..4_000),

@@ -1,46 +1,46 @@
-//! What can be seen of a history from outside: what callers were told, and what receivers got.
+//! Outside view of a history: the responses to callers and the callbacks at receivers.
 
 use answerback::{domain::profile::Unit, egress::FailureKind};
 
-/// All of it.
+/// Everything that was observed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Calls, in the order of their ends.
     pub(crate) calls: Vec<Called>,
-    /// Calls that may have been carried out, and were answered by nobody or with a failure.
+    /// Calls that may have taken effect and got no response or a failure.
     pub(crate) unanswered: Vec<(usize, Want)>,
-    /// Posts, in the order of their beginnings.
+    /// Posts, in the order of their starts.
     pub(crate) posts: Vec<Sent>,
-    /// What arrived at receivers.
+    /// Callbacks that arrived at receivers.
     pub(crate) arrivals: Vec<Arrival>,
-    /// What arrived at the event bus.
+    /// Events that arrived at the event bus.
     pub(crate) published: Vec<Published>,
-    /// What ran.
+    /// Invocations of functions.
     pub(crate) invocations: Vec<Invocation>,
 }
 
-/// A call of a caller's that a function answered, whether the caller heard it or not.
+/// A caller's call with the function's response, even if the response was lost.
 #[derive(Clone, Debug)]
 pub(crate) struct Called {
-    /// Which of the scenario's requests it was about.
+    /// Number of the scenario's request that it was about.
     pub(crate) request: usize,
-    /// What was wanted.
+    /// Purpose of the call.
     pub(crate) want: Want,
-    /// When it began.
+    /// Time of the call.
     pub(crate) began_at: i64,
-    /// When the function had answered.
+    /// Time of the function's response.
     pub(crate) ended_at: i64,
-    /// The status.
+    /// Status of the response.
     pub(crate) status: u16,
-    /// The body.
+    /// Body of the response.
     pub(crate) body: serde_json::Value,
-    /// Whether the caller got the answer.
+    /// True if the caller got the response.
     pub(crate) is_heard: bool,
-    /// Whether nothing that the function called was out of its reach.
+    /// True if every call that the function made was reachable.
     pub(crate) is_whole: bool,
 }
 
-/// What a caller wants.
+/// Purpose of a caller's call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Create,
@@ -61,16 +61,16 @@ pub(crate) struct Sent {
     pub(crate) delivery: String,
     pub(crate) attempt: u32,
     pub(crate) began_at: i64,
-    /// When and what the sender heard, if it lived to.
+    /// Time and kind of the response, if the sender lived to get it.
     pub(crate) heard: Option<(i64, Came)>,
 }
 
-/// What came of a post.
+/// Result of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// An answer with this status.
+    /// A response with this status.
     Status(u16),
-    /// No whole answer.
+    /// No complete response.
     Nothing(FailureKind),
 }
 
@@ -82,11 +82,11 @@ pub(crate) struct Arrival {
     pub(crate) delivery: String,
     pub(crate) event_kind: String,
     pub(crate) body: Vec<u8>,
-    /// How it was signed, if it was.
+    /// Signature, if the callback has one.
     pub(crate) signature: Option<Signature>,
 }
 
-/// How a callback was signed.
+/// Signature of a callback.
 #[derive(Clone, Debug)]
 pub(crate) enum Signature {
     Standard {
@@ -96,7 +96,7 @@ pub(crate) enum Signature {
     },
     Body(String),
     Timed(Unit, String),
-    /// Not signed, but sent with a token.
+    /// No signature but a token.
     Token(String),
 }
 
@@ -108,13 +108,13 @@ pub(crate) struct Published {
     pub(crate) detail: String,
 }
 
-/// One run of a function.
+/// One invocation of a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Invocation {
     pub(crate) process: String,
     pub(crate) began_at: i64,
     pub(crate) ended_at: i64,
-    /// Whether it lived to its end, and nothing that it called was out of its reach.
+    /// True if the invocation completed and every call that it made was reachable.
     pub(crate) is_whole: bool,
 }
 
@@ -150,7 +150,7 @@ impl Seen {
         self.invocations.push(Invocation { process, began_at, ended_at, is_whole });
     }
 
-    /// Whether the invocation that sent this lived to its end, and reached all that it called.
+    /// True if the invocation that sent this post completed and reached everything that it called.
     pub(crate) fn is_whole(&self, sent: &Sent) -> bool {
         self.invocations.iter().any(|it| {
             it.process == sent.process

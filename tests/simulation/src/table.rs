@@ -1,19 +1,19 @@
-//! A table with DynamoDB's semantics, for the operations of the store's port and nothing more.
+//! A table with DynamoDB's semantics, limited to the operations of the store's port.
 //!
-//! A value: nothing in it waits, fails, reads a clock or draws a number. The world around it says
-//! when each write shows in the indexes and what moment a query is asked at. Reads of the table
-//! itself show every write at once.
+//! It is a plain value: it never waits, fails, reads a clock or draws a number. The caller passes
+//! the time at which each write shows in the indexes and the time of each query. Reads of the table
+//! see every write at once.
 //!
-//! | of DynamoDB's                                | here                                       |
+//! | DynamoDB                                     | here                                       |
 //! |----------------------------------------------|--------------------------------------------|
-//! | conditions, and `ALL_OLD` where one fails    | the whole item as it stands; none, no item |
-//! | an index is sparse, and holds keys only      | a row only while both its attributes stand |
+//! | conditions, and `ALL_OLD` where one fails    | returns the whole current item, if any     |
+//! | an index is sparse, and has keys only        | a row only while both attributes exist     |
 //! | an index lags                                | `index`                                    |
-//! | rows that sort alike come in some order      | by the keys of their items                 |
-//! | a page ends at its limit, or at 1 MB         | so it does, even where nothing follows     |
+//! | rows with equal sort keys have any order     | by the keys of their items                 |
+//! | a page ends at its limit, or at 1 MB         | the same, even if nothing follows          |
 //! | `ValidationException`                        | a panic: the product causes none; `limits` |
 //!
-//! A differential test holds it against the DynamoDB that the local stack embeds.
+//! A differential test compares it with the DynamoDB that the local stack embeds.
 
 mod index;
 mod limits;
@@ -33,7 +33,7 @@ pub struct SimulatedTable {
     items: BTreeMap<Key, Kept>,
 }
 
-/// An item, and what the indexes show of it.
+/// An item and its rows in the indexes.
 #[derive(Clone, Debug, Default)]
 struct Kept {
     attributes: Attributes,
@@ -47,7 +47,7 @@ impl SimulatedTable {
         Some(self.items.get(key)?.attributes.clone())
     }
 
-    /// The items at `keys` that there are.
+    /// The existing items at `keys`.
     pub fn get_many(&self, keys: &[Key]) -> HashMap<Key, Attributes> {
         let mut found = HashMap::with_capacity(keys.len());
         for (number, key) in keys.iter().enumerate() {
@@ -59,7 +59,7 @@ impl SimulatedTable {
         found
     }
 
-    /// Puts an item where there is none.
+    /// Puts an item unless one exists.
     pub fn put_new(&mut self, mut attributes: Attributes, visible_at: i64) -> Put {
         limits::admit(&mut attributes);
         let part = |name| text(&attributes, name).expect("an item has its keys").to_owned();
@@ -76,7 +76,7 @@ impl SimulatedTable {
         }
     }
 
-    /// Sets `moving` (a NULL removes) if the item's `revision` is still `previous`.
+    /// Sets `moving` (NULL removes an attribute) if the item's `revision` is still `previous`.
     pub fn update(
         &mut self,
         key: &Key,
@@ -88,7 +88,7 @@ impl SimulatedTable {
         limits::admit(&mut moving);
         assert!(!moving.contains_key("pk") && !moving.contains_key("sk"), "a key cannot be set");
         assert!(!moving.values().all(AttributeValue::is_null), "DynamoDB refuses an empty SET");
-        // An update without its item would create it, but for its condition.
+        // Without its condition, an update of a missing item would create it.
         let Some(kept) = self.items.get_mut(key) else { return Put::Refused(None) };
         if kept.number("revision") != Some(previous) {
             return Put::Refused(Some(kept.attributes.clone()));
@@ -107,7 +107,7 @@ impl SimulatedTable {
     }
 
     /// One page of the keys in one partition of the due index with a time up to `until`, the
-    /// longest due first, as the index has them `at` that moment.
+    /// longest overdue first, as the index shows them `at` that time.
     pub fn due(
         &self,
         shard: &str,
@@ -133,8 +133,8 @@ impl SimulatedTable {
         DuePage { items, next }
     }
 
-    /// Moves the timer of an item that has one, and adds so many to its `n_errors`; gives the sum,
-    /// or 0 where there is no timer.
+    /// Moves the timer of an item that has one, and adds to its `n_errors`. Returns the sum, or 0
+    /// if the item has no timer.
     pub fn postpone(&mut self, key: &Key, until: i64, n_errors: u32, visible_at: i64) -> u32 {
         limits::admit_key(key);
         let Some(kept) = self.items.get_mut(key) else { return 0 };
@@ -144,7 +144,7 @@ impl SimulatedTable {
         let n_errors = n_errors
             + match kept.attributes.get("n_errors") {
                 None => 0_u32,
-                Some(_) => kept.number("n_errors").expect("only this counts them"),
+                Some(_) => kept.number("n_errors").expect("only this function sets it"),
             };
         kept.set("due_at", AttributeValue::N(until.to_string()));
         kept.set("n_errors", AttributeValue::N(n_errors.to_string()));
@@ -152,8 +152,8 @@ impl SimulatedTable {
         n_errors
     }
 
-    /// Counts one more in the item at `key`, which is made where there is none, unless there are
-    /// `max`; whether it was counted. No index shows it.
+    /// Increments the counter in the item at `key` unless it has reached `max`. Creates the item if
+    /// it is missing. Returns whether it counted. No index shows it.
     pub fn count_up(&mut self, key: &Key, max: u32, expires_at: i64) -> Counted {
         limits::admit_key(key);
         let first = || Kept { attributes: key.clone().into_attributes(), ..Kept::default() };
@@ -178,8 +178,8 @@ impl SimulatedTable {
         }
     }
 
-    /// One page of the keys in one partition of an index that lists, the greatest sort key first,
-    /// as the index has them `at` that moment.
+    /// One page of the keys in one partition of a listing index, the greatest sort key first, as
+    /// the index shows them `at` that time.
     pub fn list(
         &self,
         index: &str,
@@ -205,14 +205,14 @@ impl SimulatedTable {
         Page { items, next }
     }
 
-    /// How many items there are in one partition of an index that lists, as the index has them `at`
-    /// that moment, or `max` if there are more.
+    /// The number of items in one partition of a listing index, as the index shows them `at` that
+    /// time, at most `max`.
     pub fn n_listed(&self, index: &str, partition: &str, max: u32, at: i64) -> u32 {
         let n = self.rows(Index::called(index), partition, at).count();
         u32::try_from(n).map_or(max, |it| it.min(max))
     }
 
-    /// One page of the items under one partition key whose sort keys begin so, the greatest first.
+    /// One page of the items under one partition key with this sort key prefix, the greatest first.
     pub fn under(&self, pk: &str, beginning: &str, limit: i32, after: Option<&str>) -> Page {
         let is_inside = after.is_none_or(|it| it.starts_with(beginning));
         assert!(is_inside, "DynamoDB refuses a cursor outside");
@@ -245,13 +245,13 @@ impl SimulatedTable {
         self.items.iter().flat_map(|(key, it)| it.attributes.values().map(move |it| (key, it)))
     }
 
-    /// The earliest time in a row of the due index that shows or is still to show, as far as
-    /// [`settle`](Self::settle) was told the time: without it, what no longer shows counts too.
+    /// The earliest time in a current or future row of the due index. Rows that no longer show
+    /// count until [`settle`](Self::settle) drops them.
     pub fn next_due(&self) -> Option<i64> {
         self.items.values().filter_map(|it| it.rows[Index::DUE].first_number()).min()
     }
 
-    /// Forgets the index rows that no query from `at` on can see.
+    /// Drops the index rows that no query from `at` on can see.
     pub fn settle(&mut self, at: i64) {
         for kept in self.items.values_mut() {
             for rows in &mut kept.rows {
@@ -260,7 +260,7 @@ impl SimulatedTable {
         }
     }
 
-    /// The rows in one partition of an index, as it shows `at` that moment, in no order.
+    /// The rows in one partition of an index, as it shows them `at` that time, in no order.
     fn rows<'a>(
         &'a self,
         index: usize,
@@ -287,7 +287,7 @@ impl Kept {
         }
     }
 
-    /// Brings the item as it is now into those indexes that a write has `touched`.
+    /// Updates the item's rows in the indexes that a write has `touched`.
     fn show(&mut self, touched: [bool; 4], visible_at: i64) {
         for ((rows, index), _) in self.rows.iter_mut().zip(&INDEXES).zip(touched).filter(|it| it.1)
         {

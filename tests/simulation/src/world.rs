@@ -1,8 +1,8 @@
-//! The world that the functions run in: what there is, what time it is, and what happens next.
+//! The world that the functions run in: state, time, and the order of what happens.
 //!
-//! There is one thread. A task waits for nothing but the clock, so when no task can go on, the
-//! clock moves to the first moment at which one can. All chance comes from one seed, in streams of
-//! their own, so that leaving something out of a history changes nothing else of it.
+//! There is one thread. Tasks wait only for the clock. When every task waits, the clock moves to
+//! the first moment at which one can continue. All randomness comes from one seed, in a separate
+//! stream for each purpose, so removing one part of a history changes no other part.
 
 use std::{
     fmt,
@@ -29,34 +29,34 @@ use crate::{
     table::SimulatedTable,
 };
 
-/// When every history begins: 2026-01-01.
+/// Start of every history: 2026-01-01.
 const START: i64 = 1_767_225_600_000;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What is out there beside faults at calls.
+/// Disturbances other than faults at calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weather {
-    /// The longest that an index lags, in milliseconds.
+    /// Maximum lag of an index, in milliseconds.
     pub lag: i64,
-    /// How far a function's clock may be off, either way, in milliseconds.
+    /// Maximum deviation of a function's clock in either direction, in milliseconds.
     pub skew: i64,
-    /// Sweeps in a thousand that do not come.
+    /// Sweeps per thousand that are missed.
     pub sweeps_missed: u32,
-    /// Sweeps in a thousand that come twice.
+    /// Sweeps per thousand that run twice.
     pub sweeps_doubled: u32,
-    /// Hints in a thousand that the queue loses.
+    /// Hints per thousand that the queue loses.
     pub hints_lost: u32,
-    /// Hints in a thousand that it gives twice.
+    /// Hints per thousand that the queue delivers twice.
     pub hints_doubled: u32,
-    /// Hints in a thousand that are late, by up to two minutes.
+    /// Hints per thousand that are late, by up to two minutes.
     pub hints_late: u32,
-    /// When all of this, and all faults, are over; in milliseconds from the start.
+    /// End of all disturbances and faults, in milliseconds from the start.
     pub ends_at: i64,
 }
 
 impl Weather {
-    /// Nothing of it.
+    /// No disturbances.
     pub const CALM: Self = Self {
         lag: 0,
         skew: 0,
@@ -69,14 +69,14 @@ impl Weather {
     };
 }
 
-/// The world.
+/// The simulated world.
 pub(crate) struct World {
     pub(crate) clock: Clock,
     state: Mutex<State>,
     spawned: Mutex<Vec<Task>>,
 }
 
-/// All there is.
+/// The state of the world.
 pub(crate) struct State {
     pub(crate) table: SimulatedTable,
     pub(crate) queue: Queue,
@@ -84,13 +84,13 @@ pub(crate) struct State {
     pub(crate) seen: Seen,
     pub(crate) faults: Faults,
     pub(crate) weather: Weather,
-    /// How long things take, and what the weather does.
+    /// Random numbers for durations and the weather.
     pub(crate) chance: Pcg64Mcg,
-    /// How many invocations are running.
+    /// Number of running invocations.
     pub(crate) n_running: u32,
-    /// How many things are still to happen that were begun and that nobody waits for.
+    /// Number of pending effects that no task waits for.
     pub(crate) n_late: u32,
-    /// What has happened, if anybody wants to know.
+    /// Log of the history, if it is recorded.
     pub(crate) story: Option<Vec<String>>,
     now: i64,
 }
@@ -125,9 +125,9 @@ impl World {
         })
     }
 
-    /// Everything, as it is now.
+    /// Locks the current state.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().expect("no panic while it was held");
+        let mut state = self.state.lock().expect("no holder panics");
         state.now = self.now();
         state
     }
@@ -145,13 +145,13 @@ impl World {
         self.sleep(at - self.now()).await;
     }
 
-    /// Has something done beside everything else.
+    /// Runs a task concurrently with all others.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.spawned.lock().expect("no panic while it was held").push(Box::pin(task));
+        self.spawned.lock().expect("no holder panics").push(Box::pin(task));
     }
 
-    /// Has something done after so many milliseconds that nobody waits for. There is no rest
-    /// before it is done.
+    /// Runs an effect that no task waits for, after this many milliseconds. The world is not at
+    /// rest before it has run.
     pub(crate) fn later(
         self: &Arc<Self>,
         milliseconds: i64,
@@ -166,7 +166,7 @@ impl World {
         });
     }
 
-    /// Has something happen after so many milliseconds.
+    /// Makes something happen after this many milliseconds.
     pub(crate) fn happen_later(
         self: &Arc<Self>,
         milliseconds: i64,
@@ -176,12 +176,12 @@ impl World {
         self.later(milliseconds, async move { effect(&mut world.state()) });
     }
 
-    /// Tells what happened, if anybody wants to know.
+    /// Records what happened, if the story is recorded.
     pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
         self.state().tell(what);
     }
 
-    /// Goes on until `main` ends. `between` is called before the clock moves.
+    /// Runs until `main` ends. Calls `between` before the clock moves.
     pub(crate) fn run(&self, main: impl Future<Output = ()> + Send + 'static, between: impl Fn()) {
         let flag = Arc::new(Flag(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&flag));
@@ -193,7 +193,7 @@ impl World {
                 break;
             }
             loop {
-                tasks.extend(self.spawned.lock().expect("no panic while it was held").drain(..));
+                tasks.extend(self.spawned.lock().expect("no holder panics").drain(..));
                 let polled = Pin::new(&mut tasks).poll_next(&mut context);
                 let is_idle = match polled {
                     Poll::Ready(Some(())) => false,
@@ -203,14 +203,14 @@ impl World {
                     continue;
                 }
                 between();
-                if self.spawned.lock().expect("no panic while it was held").is_empty() {
+                if self.spawned.lock().expect("no holder panics").is_empty() {
                     break;
                 }
             }
-            let step = self.clock.next_sleeper().expect("somebody waits for the clock");
+            let step = self.clock.next_sleeper().expect("a task waits for the clock");
             self.clock.advance(step);
         }
-        self.spawned.lock().expect("no panic while it was held").clear();
+        self.spawned.lock().expect("no holder panics").clear();
     }
 }
 
@@ -220,12 +220,12 @@ impl State {
         self.now
     }
 
-    /// Whether things go wrong now.
+    /// Returns true while faults happen.
     pub(crate) fn is_storm(&self) -> bool {
         self.now < self.weather.ends_at
     }
 
-    /// What goes wrong at the next call, which is told of.
+    /// Draws the fault of the next call and records it in the story.
     pub(crate) fn next_fault(&mut self, what: impl FnOnce() -> String) -> Option<Fault> {
         let number = self.faults.n_calls;
         let fault = self.faults.next(self.is_storm());
@@ -239,23 +239,23 @@ impl State {
         fault
     }
 
-    /// Whether something happens that does so many times in a thousand.
+    /// Returns true with a probability of this many in a thousand.
     pub(crate) fn happens(&mut self, per_mille: u32) -> bool {
         per_mille > 0 && self.is_storm() && self.chance.random_range(0..1000) < per_mille
     }
 
-    /// A number of milliseconds up to `most`.
+    /// A random number of milliseconds up to `most`.
     pub(crate) fn up_to(&mut self, most: i64) -> i64 {
         if most > 0 { self.chance.random_range(0..=most) } else { 0 }
     }
 
-    /// When the next item is due, by the table or an index that lags behind it; since the epoch.
+    /// Earliest due time of an item in the table or in an index that lags, since the epoch.
     pub(crate) fn next_due(&mut self) -> Option<i64> {
         self.table.settle(START + self.now);
         self.table.next_due()
     }
 
-    /// When a write of now shows in the indexes, since the epoch.
+    /// Time at which a write made now shows in the indexes, since the epoch.
     pub(crate) fn visible_at(&mut self) -> i64 {
         let lag = self.weather.lag;
         START + self.now + self.up_to(lag)
@@ -279,7 +279,7 @@ pub(crate) fn since_start(at: Timestamp) -> i64 {
     at.as_millisecond() - START
 }
 
-/// Set when a task can go on.
+/// Set when a task can continue.
 struct Flag(AtomicBool);
 
 impl Wake for Flag {

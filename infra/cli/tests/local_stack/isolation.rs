@@ -74,7 +74,7 @@ fn arrived_at(arrived: &[Arrived], number: usize) -> Option<Timestamp> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hanging_receiver_with_thousands_of_deliveries_delays_no_other() {
+async fn hanging_receiver_with_thousands_queued_delays_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = Stack::start(folder.path(), &[]);
     let path = folder.path().to_str().expect("UTF-8");

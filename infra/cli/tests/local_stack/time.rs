@@ -18,7 +18,7 @@ async fn sweep_sends_the_timeout_callback_when_hints_are_lost() {
     check_timeout(&["--no-queue", "--sweep-interval", "1s"]).await;
 }
 
-/// Asks two people, of whom one answers, and waits five seconds for the deadline.
+/// Creates a request for two recipients, of whom one answers, and waits five seconds for the deadline.
 async fn check_timeout(flags: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = Stack::start(folder.path(), flags);

@@ -1,4 +1,4 @@
-//! Whether receivers were told, and how often.
+//! Checks of deliveries: their targets and their number.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ impl Left<'_> {
         }
     }
 
-    /// Every event has a delivery to each target that wants it, and none that nobody wants.
+    /// Every event has a delivery to each subscribed target, and to no other.
     fn check_that_every_event_was_told(&mut self) {
         for (number, request) in self.requests.clone().into_iter().enumerate() {
             let Some(request) = request else { continue };
@@ -69,7 +69,7 @@ impl Left<'_> {
         self.deliveries.values().filter(is_of).count()
     }
 
-    /// How many events of a kind there must be.
+    /// The expected number of events of a kind.
     pub(super) fn n_events(
         &self,
         number: usize,
@@ -120,7 +120,7 @@ impl Left<'_> {
         }
         for ((_, event), ids) in ids {
             self.hold(Invariant::NoStrayDuplicate, ids.len() == 1, || {
-                format!("{event} was told as {ids:?}")
+                format!("{event} has the delivery ids {ids:?}")
             });
         }
     }
@@ -137,7 +137,7 @@ impl Left<'_> {
             return;
         }
         if posts.is_empty() && matches!(delivery.target, Target::Erased) {
-            // It may have been for the bus.
+            // The event may have been for the bus.
             return;
         }
         let heard = |wanted: &dyn Fn(Came) -> bool| {
@@ -154,14 +154,15 @@ impl Left<'_> {
                 true
             }
             DeliveryEnd::Failed(FailureReason::Disabled) => self.is_disabled(delivery),
-            // Names that lead to private addresses may lead elsewhere the next time.
+            // Names that resolve to private addresses may resolve to others the next time.
             DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) => false,
             DeliveryEnd::Cancelled => self.is_erased(delivery),
         };
         self.hold(Invariant::NothingLost, is_true, || {
-            format!("{id} ended as {end:?}, and its receiver said otherwise")
+            format!("{id} ended as {end:?}, but its receiver responded otherwise")
         });
-        // Who was heard to accept, by a worker that lived to write it down, is not asked again.
+        // After a worker has recorded that a receiver accepted, that receiver gets no other
+        // attempt.
         let whole = posts.iter().filter(|it| self.seen.is_whole(it));
         let accepted =
             whole.filter(|it| it.heard.is_some_and(|(_, came)| came.is_accepted())).count();
@@ -174,7 +175,7 @@ impl Left<'_> {
         });
     }
 
-    /// The bus is told once, unless its answer was not heard.
+    /// An event is published once, unless the bus's response was lost.
     fn check_publication(&mut self, delivery: &Delivery, end: DeliveryEnd) {
         let id = delivery.id;
         let event = delivery.event.to_string();
@@ -198,11 +199,11 @@ impl Left<'_> {
 
     fn is_erased(&self, delivery: &Delivery) -> bool {
         let request = self.requests.iter().flatten().find(|it| delivery.request() == Some(it.id));
-        // Nobody can erase what nobody was told of.
+        // A client can erase only a request whose creation was acknowledged.
         request.is_some_and(|it| matches!(it.state(), RequestState::Erased { .. }))
     }
 
-    /// One worker at a time, and none after one that was heard to succeed.
+    /// One worker has a delivery at a time, and none has it after a recorded success.
     fn check_workers(&mut self, id: &str, posts: &[Sent]) {
         let n_redelivered = self.n_redelivered(id);
         let is_accepted = |it: &&Sent| {

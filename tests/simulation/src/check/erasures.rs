@@ -1,4 +1,4 @@
-//! Whether what was erased is gone, and told to nobody any more.
+//! Checks of erasure: erased data is gone and no longer sent.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Invariant, Left};
 use crate::{caller, fleet::MINUTE, receiver, seen::Want};
 
-/// The longest from a look at a request to the post: some calls, each tried until it is given up.
+/// Longest time from reading a request to the post, in milliseconds: some calls with all retries.
 const MIDST: i64 = 20_000;
 
 impl Left<'_> {
@@ -19,7 +19,7 @@ impl Left<'_> {
             let acknowledged_at = erasures.map(|it| it.ended_at).min();
             let is_erased = matches!(request.state(), RequestState::Erased { .. });
             self.hold(Invariant::Forgotten, acknowledged_at.is_none() || is_erased, || {
-                format!("{} was erased, and is there", request.id)
+                format!("{} was erased, but is still there", request.id)
             });
             if is_erased {
                 self.check_deliveries_of_erased(&request);
@@ -36,17 +36,17 @@ impl Left<'_> {
         for delivery in of.cloned().collect::<Vec<_>>() {
             let is_gone = delivery.body.is_none() && matches!(delivery.target, Target::Erased);
             self.hold(Invariant::Forgotten, is_gone, || {
-                format!("{} still has what was erased", delivery.id)
+                format!("{} still has erased data", delivery.id)
             });
             let attempts = self.attempts.iter().filter(|it| it.id.delivery() == delivery.id);
             let n_left = attempts.filter(|it| it.exchange.is_some()).count();
             self.hold(Invariant::Forgotten, n_left == 0, || {
-                format!("{n_left} attempts of {} still have what was erased", delivery.id)
+                format!("{n_left} attempts of {} still have erased data", delivery.id)
             });
         }
     }
 
-    /// What was asked, and who was to be told, is nowhere in the table.
+    /// No question and no recipient of an erased request is left in the table.
     fn check_traces(&mut self, number: usize) {
         let traces = [caller::title(number), receiver::url(number)];
         let mut left = Vec::new();
@@ -61,23 +61,23 @@ impl Left<'_> {
             }
         }
         self.hold(Invariant::Forgotten, left.is_empty(), || {
-            format!("there are traces of what was erased at {left:?}")
+            format!("erased data is still in the table at {left:?}")
         });
     }
 
-    /// What was erased is not told for long.
+    /// Attempts for an erased request end soon.
     fn check_late_posts(&mut self, request: &Request, erased_at: i64) {
         let latest = self.latest(erased_at, 4 * MINUTE + self.over.scenario.weather.lag);
         let id = request.id;
         let late = self.seen.posts.iter().find(|it| {
             let of = self.deliveries.get(&it.delivery);
-            // Whoever begins with a delivery asks first; only one in its midst knows nothing.
+            // A worker reads the request before a delivery's first attempt. Later attempts do not.
             let latest = if it.attempt == 1 { erased_at + MIDST } else { latest };
             of.is_some_and(|it| it.request() == Some(id)) && it.began_at > latest
         });
         let late = late.map(|it| it.began_at);
         self.hold(Invariant::Forgotten, late.is_none(), || {
-            format!("{id} was erased at {erased_at}, and told of at {late:?}")
+            format!("{id} was erased at {erased_at}, but sent at {late:?}")
         });
     }
 }

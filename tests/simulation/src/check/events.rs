@@ -1,4 +1,4 @@
-//! Whether posted events are there, and told.
+//! Checks of posted events: they are stored and delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
 

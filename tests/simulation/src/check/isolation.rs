@@ -1,4 +1,4 @@
-//! Whether only those wait for a receiver whose receiver was down, and no longer than they may.
+//! Checks of isolation: only deliveries to a failing receiver wait, and no longer than allowed.
 
 use answerback::{
     domain::{
@@ -29,12 +29,12 @@ impl Left<'_> {
             let is_closed = matches!(breaker.state, BreakerState::Closed { .. });
             let n_failures = self.n_failures(&host);
             self.hold(Invariant::BudgetsKept, is_closed || n_failures >= FAILURES_MAX, || {
-                format!("{host} is left alone after {n_failures} failures")
+                format!("{host} is paused after {n_failures} failures")
             });
         }
     }
 
-    /// A delivery is held where its receiver failed again and again, and its own times allow it.
+    /// A delivery is held only if its receiver failed repeatedly and its own schedule allows it.
     fn check_hold(&mut self, delivery: &Delivery) {
         let (Target::Https(receiver), Some(host)) = (&delivery.target, delivery.authority()) else {
             return;
@@ -50,18 +50,18 @@ impl Left<'_> {
         let has_own_times =
             matches!(receiver.profile, Profile::NextKs | Profile::Notify | Profile::Ping);
         self.hold(Invariant::InTime, !has_own_times && receiver.retry.grows(), || {
-            format!("{id} was held, and has times of its own")
+            format!("{id} was held, but has its own schedule")
         });
         self.hold(Invariant::InTime, delivery.breaker_wait <= BREAKER_WAIT_MAX, || {
             format!("{id} was held for {:?}", delivery.breaker_wait)
         });
     }
 
-    /// How often a receiver was heard to fail, by anybody.
+    /// Number of failures of a receiver in all deliveries.
     fn n_failures(&self, host: &Authority) -> usize {
         let is_to = |it: &&Sent| {
             let delivery = self.deliveries.get(&it.delivery);
-            // Where it went is gone, once it is erased.
+            // An erased delivery no longer has its target.
             delivery.is_none_or(|it| it.authority().is_none_or(|it| it == *host))
         };
         let posts = self.seen.posts.iter().filter(is_to);

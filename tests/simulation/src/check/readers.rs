@@ -1,4 +1,4 @@
-//! Whether results were read by those who may, in their time.
+//! Checks of results: only allowed readers got them, and in time.
 
 use answerback::domain::{Request, consumption::ReadMode, request::RequestState};
 
@@ -25,7 +25,7 @@ impl Left<'_> {
             RequestState::Ended(end) => since_start(end.at),
             RequestState::Pending | RequestState::Erased { .. } => return,
         };
-        // Who knows of the end is not told that it is still to come.
+        // After a client has seen the end, no response says that the request is pending.
         let told_at = self
             .done(number)
             .filter(|it| it.is_heard && it.body["status"] == "finished")
@@ -45,7 +45,8 @@ impl Left<'_> {
             let expires_at = ended_at + i64::from(seconds) * 1_000;
             let skew = self.over.scenario.weather.skew;
             let first = reads.iter().map(|it| it.began_at).min();
-            // One that was read in time stays readable, also by a reader who was not told.
+            // A result that was read in time stays readable, even if that reader's response was
+            // lost.
             let may_be_read = !self.is_clear("poll");
             let in_time = may_be_read || first.is_none_or(|it| it - skew < expires_at);
             self.hold(Invariant::OneReader, in_time, || {
@@ -56,7 +57,7 @@ impl Left<'_> {
             self.hold(
                 Invariant::NothingEarly,
                 told.is_none_or(|it| it + skew >= expires_at),
-                || format!("{} is said to have expired at {told:?}, not {expires_at}", request.id),
+                || format!("{} is reported as expired at {told:?}, not {expires_at}", request.id),
             );
         }
     }

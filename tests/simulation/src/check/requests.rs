@@ -1,4 +1,4 @@
-//! Whether requests are as their callers were told.
+//! Checks of requests against the responses to their callers.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ impl Left<'_> {
         }
     }
 
-    /// Nothing is left to do about it, and it has ended once, for whomever it was to tell.
+    /// The request is at rest: no work is left, and it has ended once for all its targets.
     fn check_rest(&mut self, request: &Request) {
         let id = request.id;
         self.hold(Invariant::AtRest, *request.state() != RequestState::Pending, || {
@@ -41,7 +41,7 @@ impl Left<'_> {
         self.hold(
             Invariant::AtRest,
             request.outbox().is_empty() && request.due_at().is_none(),
-            || format!("{id} has still something to tell"),
+            || format!("{id} still has events to send"),
         );
     }
 
@@ -79,7 +79,7 @@ impl Left<'_> {
             let Some(recorded) = recorded.filter(|_| is_shown) else { continue };
             let option = recorded.answer.option.as_deref().unwrap_or_default();
             let is_final = request.policy.mode == AnswerMode::OnUserAction;
-            // An answer that was acknowledged is overwritten only by one that came later.
+            // Only a later answer may replace an acknowledged one.
             let stands = calls.is_empty()
                 || calls.iter().any(|(call, of)| {
                     let overtaken = calls.iter().any(|(it, _)| it.began_at >= call.ended_at);
@@ -88,7 +88,7 @@ impl Left<'_> {
                 || !is_final && self.may_be_unheard(number, row, option);
             self.hold(Invariant::NothingLost, stands, || {
                 format!(
-                    "row {row} of {} has `{option}`, which is not what was acknowledged",
+                    "row {row} of {} has `{option}`, which differs from the acknowledged answer",
                     request.id
                 )
             });
@@ -99,7 +99,7 @@ impl Left<'_> {
         }
     }
 
-    /// Whether a call that got no answer may have given this one all the same.
+    /// Returns true if a call without a response may have recorded this answer.
     fn may_be_unheard(&self, number: usize, row: usize, option: &str) -> bool {
         self.seen.unanswered.iter().any(|(of, want)| {
             *of == number
@@ -116,13 +116,13 @@ impl Left<'_> {
         for (at, told) in &tales {
             let by_time = told.is_by_time(request.policy.mode);
             self.hold(Invariant::NothingEarly, !by_time || *at >= deadline + guard - skew, || {
-                format!("{id} is said to have timed out {} ms before its deadline", deadline - at)
+                format!("{id} is reported as timed out {} ms before its deadline", deadline - at)
             });
         }
         let first = tales.first().map(|(_, told)| told.clone()).unwrap_or_default();
         for (_, told) in &tales {
             self.hold(Invariant::OneOutcome, told.agrees(&first), || {
-                format!("{id} is told to have ended as {first:?}, and as {told:?}")
+                format!("{id} is reported as {first:?} and as {told:?}")
             });
             self.check_answers_told(number, request, told);
         }
@@ -130,7 +130,7 @@ impl Left<'_> {
         let own = Told::own(request, end);
         for (_, told) in &tales {
             self.hold(Invariant::OneOutcome, told.agrees(&own), || {
-                format!("{id} ended as {own:?} and is told to have ended as {told:?}")
+                format!("{id} ended as {own:?}, but is reported as {told:?}")
             });
         }
         self.check_verdict(request, end);
@@ -139,7 +139,7 @@ impl Left<'_> {
         self.hold(Invariant::NothingEarly, !by_time || at == deadline, || {
             format!("{id} timed out at {at}, and its deadline was at {deadline}")
         });
-        // Its sender may take it back until the time-out is settled.
+        // The sender may cancel until the time-out is settled.
         let latest = match end.outcome {
             Outcome::Cancelled => deadline + guard,
             _ => deadline,
@@ -155,7 +155,7 @@ impl Left<'_> {
         self.check_refusals(number, request, end);
     }
 
-    /// What was answered finally, and acknowledged, stands in whatever tells of the end.
+    /// Everything that reports the end has the acknowledged final answers.
     fn check_answers_told(&mut self, number: usize, request: &Request, told: &Told) {
         let Some(responses) = &told.responses else { return };
         if request.policy.mode != AnswerMode::OnUserAction {
@@ -164,12 +164,12 @@ impl Left<'_> {
         for call in self.done(number) {
             let Want::Answer { row, option } = call.want else { continue };
             self.hold(Invariant::OneOutcome, responses.get(row) == Some(&option.into()), || {
-                format!("row {row} of {} chose {option}, and {responses:?} is told", request.id)
+                format!("row {row} of {} chose {option}, but {responses:?} is reported", request.id)
             });
         }
     }
 
-    /// The end is what the answers amount to.
+    /// The end follows from the answers.
     fn check_verdict(&mut self, request: &Request, end: &RequestEnd) {
         if end.consumption.is_over() {
             return;
@@ -209,7 +209,7 @@ impl Left<'_> {
         }
     }
 
-    /// Everything that tells of the end of a request, with the time when it did.
+    /// Every report of the request's end, with its time.
     fn tales(&self, number: usize, request: &Request) -> Vec<(i64, Told)> {
         let mut tales = Vec::new();
         for call in self.seen.calls.iter().filter(|it| it.request == number && it.is_done()) {
@@ -230,7 +230,7 @@ impl Left<'_> {
         };
         for arrival in self.seen.arrivals.iter().filter(|it| is_end(&it.event_kind)) {
             let body: Value = serde_json::from_slice(&arrival.body).unwrap_or(Value::Null);
-            // Some receivers get the data alone, and those of `noukai` beside the status.
+            // Some receivers get the data alone, and `noukai` receivers get it next to the status.
             let data = body.get("data").or(body.get("payload")).unwrap_or(&body);
             if data["request_id"] == id.as_str() {
                 let status = body.get("status").or(data.get("status")).cloned();
@@ -246,7 +246,7 @@ impl Left<'_> {
         tales
     }
 
-    /// Who did something is told that they did, unless a process died or was cut off.
+    /// Every actor gets a success response for its own write, unless a process died or was cut off.
     fn check_own_writes(&mut self, number: usize, request: &Request) {
         if self.is_clear("intake") {
             for (row, _) in request.rows().iter().enumerate().filter(|(_, it)| it.is_some()) {
@@ -254,13 +254,13 @@ impl Left<'_> {
                     .done(number)
                     .any(|it| matches!(it.want, Want::Answer { row: of, .. } if of == row));
                 self.hold(Invariant::Unnoticed, is_told, || {
-                    format!("row {row} of {} was answered by nobody who was told so", request.id)
+                    format!("row {row} of {} was answered without a success response", request.id)
                 });
             }
             let is_cancelled = matches!(request.state(), RequestState::Ended(end) if end.outcome == Outcome::Cancelled);
             let is_told = self.done(number).any(|it| it.want == Want::Cancel);
             self.hold(Invariant::Unnoticed, is_told || !is_cancelled, || {
-                format!("{} was cancelled by nobody who was told so", request.id)
+                format!("{} was cancelled without a success response", request.id)
             });
         }
         let is_consumed = matches!(
@@ -270,18 +270,18 @@ impl Left<'_> {
         if is_consumed && self.is_clear("poll") {
             let is_told = self.done(number).any(|it| it.body["status"] == "submitted");
             self.hold(Invariant::NothingLost, is_told, || {
-                format!("{} was read by nobody who was told it", request.id)
+                format!("{} was read, but no caller got the result", request.id)
             });
         }
     }
 
-    /// Whether no process of a function died, and none was cut off from what it called.
+    /// Returns true if no process of a function died, and none was cut off from what it called.
     pub(super) fn is_clear(&self, function: &str) -> bool {
         let of = |it: &&Invocation| it.process.starts_with(function);
         self.seen.invocations.iter().filter(of).all(|it| it.is_whole)
     }
 
-    /// Whether events of a request are for its callback.
+    /// Returns true if the target is the callback.
     pub(super) fn is_callback(target: &Target) -> bool {
         matches!(target, Target::Https(_))
     }

@@ -1,7 +1,7 @@
-//! Whether things happen when they are to.
+//! Checks of times and delays.
 //!
-//! What was acknowledged is told within moments, unless something goes wrong; then within the
-//! limits of the table in `ARCHITECTURE.md`. In a storm the limits count from its end.
+//! Without faults, acknowledged events are delivered within moments. With faults, the limits of the
+//! table in `ARCHITECTURE.md` apply. In a storm they count from its end.
 
 use answerback::domain::{
     Delivery, RequestEvent,
@@ -12,19 +12,19 @@ use answerback::domain::{
 use super::{Invariant, Left};
 use crate::{Behaviour, fault::Schedule, fleet::MINUTE, seen::Sent, world::since_start};
 
-/// How long things take when nothing is wrong: a few calls, a hint on its way, an attempt.
+/// Maximum delay without faults, in milliseconds: a few calls, a hint in flight, an attempt.
 pub(super) const MOMENT: i64 = 1_500;
-/// What a fault that is no crash may cost.
+/// Maximum delay by a fault that is not a crash, in milliseconds.
 const FAULT: i64 = 5_000;
-/// What a crash may cost: a lease and its guard, the next sweep, and the way from there.
+/// Maximum delay by a crash: a lease and its guard, the next sweep, and the way from there.
 const CRASH: i64 = 45_000 + 2_000 + MINUTE + MOMENT;
-/// How long after a storm something may still be on its way: a hint that a worker died of comes
-/// back, or the sweep leaves alone what it has handed on; then a lease may be left to run out.
+/// Maximum time after a storm until its last effects are over. A hint whose worker died returns, or
+/// the sweep skips the item that it has handed on. Then a lease may have to expire.
 const AFTERMATH: i64 = 300_000 + 2 * MINUTE + 47_000 + FAULT;
-/// In so long a delivery is held once, on the whole: when its receiver was left alone, for a minute
-/// at least, and perhaps once more while another tries.
+/// Average time between holds of a delivery. Its receiver is paused for at least a minute, and the
+/// delivery may be held once more while another delivery probes.
 const HOLD: i64 = 30_000;
-/// Beyond that a hint cannot be delayed.
+/// Maximum delay of a hint, in milliseconds.
 const HINT_DELAY_MAX: i64 = 900_000;
 
 impl Left<'_> {
@@ -38,7 +38,7 @@ impl Left<'_> {
         }
     }
 
-    /// How much later than usual something of `at` may come.
+    /// The allowed additional delay of something that happened at `at`.
     fn patience(&self) -> i64 {
         let scenario = self.over.scenario;
         let weather = &scenario.weather;
@@ -47,7 +47,7 @@ impl Left<'_> {
         let receivers = scenario.requests.iter().flat_map(|it| &it.receiver).chain(of_hooks);
         let n_kills = receivers.filter(|it| **it == Behaviour::Kills).count();
         if n_kills > 0 {
-            // Whoever is worked on together with what kills its worker has to wait with it.
+            // A delivery waits together with one in its batch that kills its worker.
             return AFTERMATH * i64::try_from(n_kills + 1).expect("few");
         }
         match &scenario.schedule {
@@ -61,7 +61,7 @@ impl Left<'_> {
         }
     }
 
-    /// The latest moment for what is to come `limit` after `at`.
+    /// The latest time for something that is due `limit` after `at`.
     pub(super) fn latest(&self, at: i64, limit: i64) -> i64 {
         let patience = self.patience();
         let from =
@@ -69,15 +69,15 @@ impl Left<'_> {
         from + limit + patience + 2 * self.over.scenario.weather.skew
     }
 
-    /// How much later a delivery may come because its receiver was down: as long as it was held, and
-    /// each time until the sweep comes round; that is when a worker has passed it on too often.
+    /// The allowed additional delay because the receiver was down: the time that the delivery was
+    /// held, plus a sweep for each hold, because a worker can run out of hints for it.
     fn held(&self, delivery: &Delivery) -> i64 {
         let held = i64::try_from(delivery.breaker_wait.as_millis()).expect("hours");
         let n_times = if held == 0 { 0 } else { 1 + held / HOLD };
         held + n_times * (10_000 + MINUTE + self.over.scenario.weather.lag)
     }
 
-    /// The end of a request is told soon after it.
+    /// The end of a request is reported soon after it.
     fn check_end_is_told(&mut self, request: &Request) {
         let RequestState::Ended(end) = request.state() else { return };
         let by_time = since_start(end.at) == since_start(request.deadline);
@@ -101,8 +101,8 @@ impl Left<'_> {
             {
                 continue;
             }
-            // What waits for the sweep comes within a minute, sooner or later by chance; and what was
-            // held waits for a receiver that is down, and not because of a fault.
+            // A sweep comes within a minute, at a random moment. A held delivery waits for a
+            // receiver that is down, and not because of a fault.
             let first = self.check_first_attempt(&delivery.id.to_string(), at, limit);
             if !(by_time && is_swept) && delivery.breaker_wait.is_zero() {
                 self.slowest = self.slowest.max(first.map_or(0, |it| it - at));
@@ -110,7 +110,7 @@ impl Left<'_> {
         }
     }
 
-    /// The first attempt comes soon after what it tells of happened; gives the time of it.
+    /// The first attempt comes soon after the event. Returns its time.
     pub(super) fn check_first_attempt(
         &mut self,
         delivery: &str,
@@ -118,7 +118,7 @@ impl Left<'_> {
         limit: i64,
     ) -> Option<i64> {
         if self.n_redelivered(delivery) > 0 {
-            // It may have been given up before it was once sent, its worker dead every time.
+            // The delivery may have failed before any post, if its worker died every time.
             return None;
         }
         let delay = self.deliveries.get(delivery).map_or(0, |it| self.held(it));
@@ -126,14 +126,14 @@ impl Left<'_> {
         let first = self.seen.posts.iter().find(|it| it.delivery == delivery).map(|it| it.began_at);
         self.hold(Invariant::InTime, first.is_none_or(|it| it <= latest), || {
             format!(
-                "what {delivery} tells happened at {happened_at}, and was told only at {first:?}, \
+                "{delivery} is for an event at {happened_at}, but its first post was at {first:?}, \
                  not by {latest}"
             )
         });
         first
     }
 
-    /// Retries come when their time has come, neither earlier nor much later.
+    /// Retries come when they are due, neither earlier nor much later.
     fn check_retries(&mut self, delivery: &Delivery) {
         let Target::Https(receiver) = &delivery.target else { return };
         let id = delivery.id.to_string();
@@ -152,7 +152,7 @@ impl Left<'_> {
                 continue;
             }
             n_failures += 1;
-            // Crashes make it uncertain which retry this is; the shortest delay holds for all.
+            // Crashes make the number of this retry uncertain. The shortest delay always applies.
             let certain = posts.iter().all(|it| it.heard.is_some() && self.seen.is_whole(it));
             let delays = receiver.retry.delays_seconds.iter().map(|it| i64::from(*it) * 1_000);
             let delay = if certain {
@@ -166,7 +166,7 @@ impl Left<'_> {
                 || format!("{id} failed at {failed_at}, and was sent again at {}", next.began_at),
             );
             let longest = if certain { delay } else { delays.max().unwrap_or(0) };
-            // A receiver that asks for patience gets up to the double; jitter is at most half.
+            // `Retry-After` may extend the delay to the double. Jitter is at most half.
             let limit = 2 * longest + 10_000 + MINUTE + lag + MOMENT + self.held(delivery);
             let latest = self.latest(failed_at, limit);
             self.hold(Invariant::InTime, next.began_at <= latest, || {

@@ -1,4 +1,4 @@
-//! How a request has ended, as somebody tells it.
+//! The end of a request, as a payload or a response reports it.
 
 use answerback::domain::{
     Request,
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::world::since_start;
 
-/// What a payload or a poll tells of an end, as far as it tells.
+/// The known parts of an end, from a payload or a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) status: Option<Value>,
     pub(super) outcome: Option<Value>,
     pub(super) decision: Option<Value>,
     pub(super) finished_at: Option<i64>,
-    /// The option that each row chose, if it did.
+    /// The selected option of each row, if any.
     pub(super) responses: Option<Vec<Value>>,
 }
 
 impl Told {
-    /// What `data`, a result or a view tells.
+    /// The end in `data`, a result or a view.
     pub(super) fn of(body: &Value) -> Self {
         let finished_at = body["finished_at"].as_str().and_then(|it| it.parse().ok());
         let responses = body["responses"].as_array().and_then(|rows| {
@@ -36,7 +36,7 @@ impl Told {
         }
     }
 
-    /// What the request itself, as it is kept, has to tell.
+    /// The end in the stored request.
     pub(super) fn own(request: &Request, end: &RequestEnd) -> Self {
         let rows = request.rows().iter();
         let options = rows.map(|it| it.as_ref().and_then(|it| it.answer.option.clone()).into());
@@ -50,7 +50,7 @@ impl Told {
         }
     }
 
-    /// Whether two tell the same, as far as both tell.
+    /// Returns true if the parts that both know are equal.
     pub(super) fn agrees(&self, other: &Self) -> bool {
         fn same<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
             one.is_none() || other.is_none() || one == other
@@ -62,7 +62,7 @@ impl Told {
             && same(self.responses.as_ref(), other.responses.as_ref())
     }
 
-    /// Whether it tells of an end that a deadline brought.
+    /// Returns true if a deadline caused the end.
     pub(super) fn is_by_time(&self, mode: AnswerMode) -> bool {
         match self.outcome.as_ref().and_then(Value::as_str) {
             None | Some("cancelled") => false,

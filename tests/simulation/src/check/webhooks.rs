@@ -1,4 +1,4 @@
-//! Whether webhooks are told of what they want, with secrets of their own.
+//! Checks of webhooks: they get their events, signed with their secrets.
 
 use answerback::domain::{Delivery, Owner, Request, RequestEvent, Webhook, request::RequestState};
 use futures::FutureExt as _;
@@ -6,11 +6,11 @@ use futures::FutureExt as _;
 use super::{Invariant, Left};
 use crate::{fleet, hooks::Hook, receiver::is_genuine, seen::Arrival, world::since_start};
 
-/// How long before it arrives something may have been signed: as long as a post may be on its way.
+/// Longest time from signing to arrival, in milliseconds: the longest latency of a post.
 const ON_ITS_WAY: i64 = 100_000;
 
 impl Left<'_> {
-    /// The webhooks, as they are in the end.
+    /// The webhooks at the end of the history.
     fn webhooks(&self) -> Vec<Webhook> {
         let account = self.over.account.id;
         let key =
@@ -33,7 +33,7 @@ impl Left<'_> {
                 }
             }
             for event in self.events.clone() {
-                // One that has recovered in time is not disabled, and nobody is told.
+                // A webhook that recovered in time is not disabled, and no notification is sent.
                 let is_so = event.disables.as_ref().is_none_or(|disables| {
                     let of = |it: &&Webhook| it.id == disables.webhook;
                     webhooks.iter().find(of).is_some_and(|it| !it.is_enabled())
@@ -42,13 +42,13 @@ impl Left<'_> {
                 let is_wanted = webhook.wants(event.event_type.as_str());
                 let is_told = self.deliveries.contains_key(&id.to_string());
                 self.hold(Invariant::NothingLost, is_told || !is_wanted || !is_so, || {
-                    format!("{} was not told of {}", webhook.id, event.id)
+                    format!("{} did not get {}", webhook.id, event.id)
                 });
             }
         }
     }
 
-    /// Every event that it wants has a delivery to it; once it is disabled it is told no more.
+    /// Every subscribed event has a delivery to the webhook, until the webhook is disabled.
     fn check_that_webhook_was_told(&mut self, webhook: &Webhook, number: usize, request: &Request) {
         for kind in RequestEvent::ALL {
             let expected = self.n_events(number, request, kind);
@@ -63,14 +63,15 @@ impl Left<'_> {
             let n_told = self.deliveries.values().filter(is_of).count();
             let what = || {
                 let (id, kind) = (&webhook.id, kind.as_str());
-                format!("{id} was told of {n_told} {kind} of {}, not {least} to {most}", request.id)
+                format!("{id} got {n_told} {kind} of {}, not {least} to {most}", request.id)
             };
             self.hold(Invariant::NothingLost, n_told >= least, what);
             self.hold(Invariant::NoStrayDuplicate, n_told <= most, what);
         }
     }
 
-    /// Whether what arrived at a webhook is signed with each secret that was live when it was sent.
+    /// Returns true if a webhook's callback has a signature of each secret that was valid when it
+    /// was sent.
     pub(super) fn is_genuine_at_webhook(&self, arrival: &Arrival) -> bool {
         let number = arrival.receiver - self.over.scenario.requests.len();
         let id = Hook::id(number);
@@ -91,7 +92,7 @@ impl Left<'_> {
         })
     }
 
-    /// Whether the webhook of a delivery is disabled in the end.
+    /// Returns true if the webhook of a delivery is disabled at the end.
     pub(super) fn is_disabled(&self, delivery: &Delivery) -> bool {
         let of = |it: &Webhook| Some(&it.id) == delivery.webhook.as_ref();
         self.webhooks().iter().any(|it| of(it) && !it.is_enabled())

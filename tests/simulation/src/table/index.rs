@@ -1,6 +1,6 @@
-//! What a secondary index shows of one item, and when.
+//! An item's row in a secondary index, and the time at which it shows.
 //!
-//! An index follows the table with a lag, and each item's writes in their order:
+//! An index follows the table with a lag. It applies each item's writes in order:
 //!
 //! ```text
 //! writes    1 ────────┐      2 ───────────────┐   3 ───┐
@@ -8,8 +8,8 @@
 //! shows               1                       ┆        3      (2 would show later than 3: never)
 //! ```
 //!
-//! A write that would show later than the one after it is overtaken: the later one holds all that
-//! it did. So what shows never goes back.
+//! A write that would show later than the next one is skipped: the next one includes its effect. So
+//! the index never goes back.
 
 use answerback::store::{
     Attributes, Key,
@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::limits;
 
-/// An index by its attributes.
+/// An index, defined by its attributes.
 pub(super) struct Index {
     name: &'static str,
     partition: &'static str,
@@ -34,21 +34,21 @@ pub(super) const INDEXES: [Index; 4] = [
     Index { name: WEBHOOK_INDEX, partition: "webhook_pk", sort: "webhook_sk" },
 ];
 
-/// What the rows of a partition sort by.
+/// The type of an index's sort key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sort<T> {
     Number(i64),
     Text(T),
 }
 
-/// The part of a row that the index adds to the item's key.
+/// The attributes of a row that the index adds to the item's key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) partition: String,
     pub(super) sort: Sort<String>,
 }
 
-/// Where a row stands in its partition.
+/// The position of a row in its partition.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place<'a> {
     pub(super) sort: Sort<&'a str>,
@@ -56,7 +56,7 @@ pub(super) struct Place<'a> {
     pub(super) sk: &'a str,
 }
 
-/// One item's rows in one index, each with the moment from which it shows, in that order.
+/// One item's rows in one index, each with the time from which it shows, in that order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows(Vec<(i64, Option<Row>)>);
 
@@ -64,13 +64,13 @@ impl Index {
     pub(super) const DUE: usize = 0;
     pub(super) const ONLY_DUE: [bool; 4] = [true, false, false, false];
 
-    /// Which of them is called so.
+    /// Number of the index with this name.
     pub(super) fn called(name: &str) -> usize {
         let is_it = |it: &Self| it.name == name;
         INDEXES.iter().position(is_it).unwrap_or_else(|| panic!("there is no index `{name}`"))
     }
 
-    /// Whether a write of these attributes may change the item's row.
+    /// Returns true if a write of these attributes may change the item's row.
     pub(super) fn is_touched_by(&self, moving: &Attributes) -> bool {
         moving.contains_key(self.partition) || moving.contains_key(self.sort)
     }
@@ -85,13 +85,13 @@ impl Index {
         Some(Row { partition: partition?.to_owned(), sort })
     }
 
-    /// The partition and the place in it that a row's attributes name.
+    /// The partition and the position that a row's attributes define.
     pub(super) fn place<'a>(&self, row: &'a Attributes) -> Option<(&'a str, Place<'a>)> {
         let (partition, sort) = self.keys(row);
         Some((partition?, Place { sort: sort?, pk: text(row, "pk")?, sk: text(row, "sk")? }))
     }
 
-    /// The first rows of `found`, as a query gives them, and whether it stopped at the limit.
+    /// The first rows of `found` as a query returns them, and whether it stopped at the limit.
     pub(super) fn page(
         &self,
         partition: &str,
@@ -113,14 +113,14 @@ impl Index {
         (found.iter().take(limit).map(spell).collect(), found.len() >= limit)
     }
 
-    /// DynamoDB refuses a write that gives a key of an index another type, whatever the rest.
+    /// DynamoDB refuses a write that gives an index key a wrong type.
     fn keys<'a>(&self, item: &'a Attributes) -> (Option<&'a str>, Option<Sort<&'a str>>) {
         let partition = item.get(self.partition).map(|it| match it {
             AttributeValue::S(text) if limits::is_partition_key(text) => &**text,
             _ => self.refuse(item),
         });
         let sort = item.get(self.sort).map(|it| match it {
-            // All that the product sorts by number are times.
+            // The product's only numeric sort keys are times.
             AttributeValue::N(number) if self.sort == "due_at" => {
                 number.parse().map_or_else(|_| self.refuse(item), Sort::Number)
             }
@@ -147,7 +147,7 @@ impl Sort<String> {
 }
 
 impl Rows {
-    /// Shows `row`, or none, from `visible_at` on, and nothing older after that.
+    /// Shows `row`, or no row, from `visible_at` on, and no older row after that.
     pub(super) fn write(&mut self, row: Option<Row>, visible_at: i64) {
         while self.0.pop_if(|it| it.0 >= visible_at).is_some() {}
         let last = self.0.last().and_then(|it| it.1.as_ref());
@@ -156,12 +156,12 @@ impl Rows {
         }
     }
 
-    /// What shows at a moment.
+    /// The row that shows at this time.
     pub(super) fn at(&self, at: i64) -> Option<&Row> {
         self.0.iter().rev().find(|it| it.0 <= at)?.1.as_ref()
     }
 
-    /// Forgets what no longer shows.
+    /// Drops rows that no longer show.
     pub(super) fn settle(&mut self, at: i64) {
         let n_begun = self.0.partition_point(|it| it.0 <= at);
         let Some(showing) = n_begun.checked_sub(1) else { return };
@@ -169,14 +169,14 @@ impl Rows {
         self.0.drain(..n_over);
     }
 
-    /// The least number that any row sorts by.
+    /// The smallest number that any row sorts by.
     pub(super) fn first_number(&self) -> Option<i64> {
         let rows = self.0.iter().filter_map(|it| it.1.as_ref());
         rows.filter_map(|it| if let Sort::Number(at) = it.sort { Some(at) } else { None }).min()
     }
 }
 
-/// An attribute that is a text.
+/// A text attribute.
 pub(super) fn text<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
     attributes.get(name)?.as_s().ok().map(|it| &**it)
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_shows_from_its_moment_on_and_hides_no_later_one() {
+    fn row_shows_from_its_time_until_a_later_row_shows() {
         let mut rows = Rows::default();
         rows.write(Some(row(1)), 10);
         rows.write(Some(row(2)), 40);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_longer_shows_can_be_forgotten() {
+    fn rows_that_no_longer_show_are_dropped() {
         let mut rows = Rows::default();
         rows.write(Some(row(1)), 10);
         rows.write(Some(row(5)), 20);

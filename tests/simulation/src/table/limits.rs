@@ -1,29 +1,29 @@
-//! What DynamoDB refuses, and how it spells a number.
+//! DynamoDB's limits, and its format of numbers.
 //!
-//! The product never has a write or a query refused, so each refusal is a panic that says which:
-//! a history that ends in one has found a bug. Types that the product does not keep are refused
+//! DynamoDB must not refuse any write or query of the product, so each refusal is a panic: a
+//! history that ends in one has found a bug. Types that the product does not store are refused
 //! too.
 
 use answerback::store::{Attributes, Key};
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// The largest item, with the names of its attributes.
+/// Maximum size of an item, including the names of its attributes.
 const ITEM_BYTES_MAX: usize = 400 * 1024;
-/// The most that one page of a query reads.
+/// Maximum size of the items that one page of a query reads.
 pub(super) const PAGE_BYTES_MAX: usize = 1024 * 1024;
-/// The longest partition key.
+/// Maximum length of a partition key.
 const PARTITION_KEY_BYTES_MAX: usize = 2048;
-/// The longest sort key.
+/// Maximum length of a sort key.
 const SORT_KEY_BYTES_MAX: usize = 1024;
-/// The most digits of a number.
+/// Maximum number of digits of a number.
 const DIGITS_MAX: usize = 38;
 
-/// Whether a partition can be called that.
+/// Returns true if the text is valid as a partition key.
 pub(super) fn is_partition_key(text: &str) -> bool {
     (1..=PARTITION_KEY_BYTES_MAX).contains(&text.len())
 }
 
-/// Whether a place in a partition can be called that.
+/// Returns true if the text is valid as a sort key.
 pub(super) fn is_sort_key(text: &str) -> bool {
     (1..=SORT_KEY_BYTES_MAX).contains(&text.len())
 }
@@ -47,7 +47,7 @@ pub(super) fn admit_size(item: &Attributes) {
     assert!(n_bytes <= ITEM_BYTES_MAX, "DynamoDB refuses an item of {n_bytes} bytes");
 }
 
-/// Takes attributes in, with their numbers spelled as DynamoDB gives them back.
+/// Accepts attributes, and normalizes their numbers as DynamoDB does.
 pub(super) fn admit(attributes: &mut Attributes) {
     for (name, value) in attributes {
         assert!(!name.is_empty(), "DynamoDB refuses an attribute without a name");
@@ -59,18 +59,18 @@ pub(super) fn admit(attributes: &mut Attributes) {
     }
 }
 
-/// How much DynamoDB counts an item as.
+/// Size of an item by DynamoDB's rules.
 pub(super) fn size(item: &Attributes) -> usize {
     let size = |value: &AttributeValue| match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::B(bytes) => bytes.as_ref().len(),
-        // Two digits a byte, one more, and one for the sign.
+        // Two digits per byte, plus one byte, plus one for the sign.
         AttributeValue::N(number) => {
             let digits = number.trim_start_matches('-');
             digits.len().div_ceil(2) + 1 + (number.len() - digits.len())
         }
         AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
-        other => panic!("the product keeps nothing like {other:?}"),
+        other => panic!("the product stores no value like {other:?}"),
     };
     item.iter().map(|(name, value)| name.len() + size(value)).sum()
 }
@@ -81,14 +81,14 @@ fn is_canonical(number: &str) -> bool {
     is_plain && (digits.starts_with(|it: char| it != '0') || number == "0")
 }
 
-/// No sign but a minus, no zeros around.
+/// A number without a plus sign and without leading or trailing zeros.
 fn canonical(number: &str) -> String {
     let is_negative = number.starts_with('-');
     let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let is_number = !(whole.is_empty() && part.is_empty())
         && whole.bytes().chain(part.bytes()).all(|it| it.is_ascii_digit());
-    assert!(is_number, "{number:?} is no number, or not one that the product writes");
+    assert!(is_number, "{number:?} is not a number that the product writes");
     let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
     assert!(whole.len() + part.len() <= DIGITS_MAX, "DynamoDB refuses {number:?}: too many digits");
     let sign = if is_negative && !(whole.is_empty() && part.is_empty()) { "-" } else { "" };
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_given_back_without_what_says_nothing() {
+    fn numbers_are_normalized() {
         let check = |written: &str, read: &str| {
             let number = AttributeValue::N(written.to_owned());
             let mut item = Attributes::from([("n".to_owned(), number)]);
