@@ -74,7 +74,7 @@ pub(crate) fn body_of(method: &Method, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn whoever_has_no_key_is_told_so_and_nothing_else() {
+async fn call_without_a_key_is_refused_without_details() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let (first, last) = world.key.split_at(world.key.len() - 1);
@@ -121,7 +121,7 @@ async fn whoever_has_no_key_is_told_so_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_is_sent_as_bearer_or_in_a_header_of_its_own() {
+async fn api_key_is_sent_as_bearer_or_in_x_api_key() {
     let world = World::start().await;
     for (name, value) in [
         ("authorization", format!("Bearer {}", world.key)),
@@ -135,7 +135,7 @@ async fn a_key_is_sent_as_bearer_or_in_a_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn every_operation_opens_to_its_scope_and_to_no_other() {
+async fn every_operation_needs_exactly_its_scope() {
     let world = World::start().await;
     let id = format!("req_{}", "0".repeat(26));
     for scope in Scope::ALL {
@@ -165,7 +165,7 @@ async fn every_operation_opens_to_its_scope_and_to_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
+async fn items_of_another_account_are_not_found() {
     let world = World::start().await;
     let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
     let request = world.create(body).await;
@@ -227,7 +227,7 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
 }
 
 #[tokio::test]
-async fn answer_links_are_for_those_who_may_write() {
+async fn answer_links_need_the_write_scope() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     for (scopes, sees) in [

@@ -26,7 +26,7 @@ fn published(world: &World) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn creation_and_end_are_published_beside_the_callback() {
+async fn bus_gets_creation_and_end_in_addition_to_the_callback() {
     let world = with_bus().await;
     let mut question = question();
     question["callback_url"] = "https://hooks.example.com/".into();
@@ -55,7 +55,7 @@ async fn creation_and_end_are_published_beside_the_callback() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_bus_loses_nothing() {
+async fn bus_outage_loses_no_event() {
     let world = with_bus().await;
     let n_requests = 5;
     world.system.aws.bus().fail_entries(7);
@@ -92,7 +92,7 @@ async fn an_outage_of_the_bus_loses_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_published_unless_a_bus_is_named() {
+async fn nothing_is_published_without_a_bus() {
     let world = World::start().await;
     let request = world.create(question()).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;

@@ -73,7 +73,7 @@ fn assert_unspoken(flow: &Flow, text: &str) {
 }
 
 #[tokio::test]
-async fn no_line_that_is_logged_holds_a_secret_and_every_use_of_one_is_audited() {
+async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     let lines = Lines::default();
     let flow = listen(&lines).await;
     let text = lines.text();
@@ -105,7 +105,7 @@ async fn printed<T: Item + std::fmt::Debug>(world: &World, key: Key) -> String {
 }
 
 #[tokio::test]
-async fn nothing_that_is_printed_holds_a_secret() {
+async fn debug_output_holds_no_secret() {
     let flow = Flow::go().await;
     let world = &flow.world;
     let account = world.account.id;

@@ -48,7 +48,7 @@ async fn approve(world: &World, request: &Value, recipient: usize) {
 }
 
 #[tokio::test]
-async fn a_question_is_one_write_and_so_is_each_answer_whatever_must_be_told() {
+async fn request_and_each_answer_cost_one_write() {
     for bus in [false, true] {
         let (world, meter) = metered(bus).await;
         let mut asked = question(3);
@@ -71,7 +71,7 @@ async fn a_question_is_one_write_and_so_is_each_answer_whatever_must_be_told() {
 }
 
 #[tokio::test]
-async fn dispatch_is_one_write_and_one_for_each_target_and_a_delivery_two_more() {
+async fn dispatch_costs_one_write_per_target_and_delivery_two_more() {
     for (bus, events, n_targets) in [
         (false, json!(["request.finished"]), 1),
         (true, json!(["request.finished"]), 2),
@@ -97,7 +97,7 @@ async fn dispatch_is_one_write_and_one_for_each_target_and_a_delivery_two_more()
 }
 
 #[tokio::test]
-async fn ten_hints_at_one_request_cost_as_much_as_one() {
+async fn ten_hints_for_one_request_cost_as_much_as_one() {
     let (world, meter) = metered(false).await;
     let mut asked = question(10);
     asked["callback"] = json!({ "events": ["request.answered"] });
@@ -112,7 +112,7 @@ async fn ten_hints_at_one_request_cost_as_much_as_one() {
 }
 
 #[tokio::test]
-async fn a_retry_is_three_writes_a_time_out_one_and_so_is_what_is_noted_of_its_receiver() {
+async fn retry_costs_three_writes_timeout_and_breaker_one_each() {
     let (world, meter) = metered(false).await;
     world.egress.script().answer(reply(500));
     let mut asked = question(1);
@@ -134,7 +134,7 @@ async fn a_retry_is_three_writes_a_time_out_one_and_so_is_what_is_noted_of_its_r
 }
 
 #[tokio::test]
-async fn a_sweep_over_many_costs_by_what_is_due() {
+async fn sweep_costs_grow_with_due_items() {
     let (world, meter) = metered(false).await;
     for _ in 0..10 {
         let mut asked = question(1);
@@ -173,7 +173,7 @@ async fn live(world: &World, n_recipients: usize) {
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "people want to see what a question costs")]
-async fn a_whole_life_stays_within_its_budget() {
+async fn request_lifecycle_stays_within_its_budget() {
     println!("recipients | writes               | reads");
     for (n_recipients, write_units_max, read_units_max) in
         [(1, 20.0, 9.0), (2, 22.0, 10.0), (5, 29.0, 13.0), (10, 45.0, 18.0)]
@@ -188,7 +188,7 @@ async fn a_whole_life_stays_within_its_budget() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_limit_costs_nothing_and_one_with_a_limit_a_write_for_each_call_it_has() {
+async fn only_rate_limited_keys_cost_a_write_per_call() {
     let (world, meter) = metered(false).await;
     let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": 3 });
     let limited = world.call(Method::POST, "/v1/keys", body).await.json();
@@ -208,7 +208,7 @@ async fn a_key_without_a_limit_costs_nothing_and_one_with_a_limit_a_write_for_ea
 }
 
 #[tokio::test]
-async fn a_cap_on_pending_requests_costs_one_query_and_no_write() {
+async fn pending_cap_costs_one_query_and_no_write() {
     let mut units = Vec::new();
     for cap in [None, Some(100)] {
         let (world, meter) = metered(false).await;

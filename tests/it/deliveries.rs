@@ -66,7 +66,7 @@ async fn until_next_attempt(world: &World, delivery: &Value) {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
+async fn delivery_is_retried_for_three_days_and_then_fails() {
     const DELAYS: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
     let world = World::start_answering((0..10).map(|_| reply(500))).await;
     let request = answered(&world, question(&json!({}))).await;
@@ -117,7 +117,7 @@ async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn a_receiver_may_say_when_to_come_back_within_reason() {
+async fn retry_after_is_followed_within_limits() {
     for (retry_after, second) in [("8", 8), ("3600", 10), ("1", 5), ("later", 5)] {
         let headers = vec![("Retry-After".to_owned(), retry_after.to_owned())];
         let world =
@@ -134,7 +134,7 @@ fn failure(kind: FailureKind) -> Result<Reply, Failure> {
 }
 
 #[tokio::test]
-async fn what_is_permanent_is_not_tried_again() {
+async fn permanent_failure_is_not_retried() {
     let name = "https://hooks.example.com/";
     let literal = "https://93.184.215.14/";
     let blocked = || failure(FailureKind::BlockedAddress);
@@ -165,7 +165,7 @@ async fn what_is_permanent_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
+async fn attempts_record_the_exchange_without_secrets() {
     let body = "x".repeat(4_096);
     let headers = vec![("server".to_owned(), "receiver".to_owned())];
     let said = Reply { status: 500, headers, body: format!("{body}more").into_bytes() };
@@ -235,7 +235,7 @@ async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_made_anew_under_the_same_id_with_all_its_retries() {
+async fn redelivery_keeps_its_id_and_resets_its_retries() {
     let world = World::start_answering((0..3).map(|_| reply(500))).await;
     let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
     let request = answered(&world, question(&retry)).await;
@@ -269,7 +269,7 @@ async fn a_delivery_is_made_anew_under_the_same_id_with_all_its_retries() {
 }
 
 #[tokio::test]
-async fn deliveries_are_found_by_status_request_and_event() {
+async fn deliveries_are_filtered_by_status_request_and_event() {
     let world = World::start_answering([reply(410)]).await;
     let failed = answered(&world, question(&json!({}))).await;
     world.system.clock.advance(Duration::from_secs(1));
@@ -301,7 +301,7 @@ async fn deliveries_are_found_by_status_request_and_event() {
 }
 
 #[tokio::test]
-async fn of_anothers_request_not_even_a_cursor_is_told() {
+async fn delivery_cursor_of_another_account_is_refused() {
     let world = World::start().await;
     let both = json!({ "events": ["request.created", "request.finished"] });
     let request = answered(&world, question(&both)).await;
@@ -316,7 +316,7 @@ async fn of_anothers_request_not_even_a_cursor_is_told() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_accepts_at_length_has_accepted() {
+async fn long_success_response_completes_the_delivery() {
     let reply = Reply { status: 200, headers: Vec::new(), body: b"<html>".to_vec() };
     let kind = FailureKind::TooLarge;
     let message = "the answer is too large".to_owned();

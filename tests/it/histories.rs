@@ -33,14 +33,14 @@ fn n_threads() -> usize {
 }
 
 #[test]
-fn in_random_histories_every_promise_is_kept() {
+fn random_histories_keep_every_invariant() {
     let report = modes::random(0..HISTORIES, n_threads(), &|_| ());
     check(&report);
     assert!(report.n_faults > 0, "{} histories without a fault", report.n_histories);
 }
 
 #[test]
-fn with_any_fault_at_any_call_every_promise_is_kept() {
+fn any_fault_at_any_call_keeps_every_invariant() {
     let scenarios = catalogue::scenarios();
     assert!(scenarios.len() >= 100, "only {} scenarios", scenarios.len());
     let some: Vec<(String, Scenario)> = scenarios.into_iter().step_by(ONE_IN).collect();
@@ -49,7 +49,7 @@ fn with_any_fault_at_any_call_every_promise_is_kept() {
 
 /// What the catalogue has of receivers that are down leads to one being left alone and tried again.
 #[test]
-fn a_receiver_that_is_down_is_left_alone_and_tried_again() {
+fn breaker_pauses_and_retries_a_failing_receiver() {
     let is_down = |it: &(String, Scenario)| it.0.contains("is down; told of everything");
     let scenarios: Vec<_> = catalogue::scenarios().into_iter().filter(is_down).collect();
     assert_eq!(scenarios.len(), 2);
@@ -63,7 +63,7 @@ fn a_receiver_that_is_down_is_left_alone_and_tried_again() {
 }
 
 #[test]
-fn a_seed_stands_for_one_history() {
+fn seed_reproduces_a_history() {
     for seed in 0..30 {
         let (one, other) =
             (Scenario::random(seed).run_telling(), Scenario::random(seed).run_telling());
@@ -74,7 +74,7 @@ fn a_seed_stands_for_one_history() {
 
 /// A history is told with its faults written out, and that is the same history.
 #[test]
-fn a_history_is_the_same_with_its_faults_written_out() {
+fn explicit_faults_reproduce_a_history() {
     let seed = (0..1_000).find(|it| Scenario::random(*it).run().injected.len() > 5);
     let scenario = Scenario::random(seed.expect("many have"));
     let drawn = scenario.run_telling();
@@ -83,7 +83,7 @@ fn a_history_is_the_same_with_its_faults_written_out() {
 }
 
 #[test]
-fn what_was_found_once_is_not_found_again() {
+fn past_violations_do_not_return() {
     for (seed, what) in FOUND_ONCE {
         let outcome = modes::run(&Scenario::random(*seed));
         assert_eq!(outcome.violations, [], "seed {seed}: {what}");
@@ -91,7 +91,7 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-fn every_deliberate_fault_has_its_place_in_the_product_and_in_the_table() {
+fn every_mutant_is_in_the_code_and_in_the_table() {
     let table = fs::read_to_string(mutants::root().join("tests/simulation/MUTANTS.md"));
     let table = table.expect("the table");
     for mutant in MUTANTS {

@@ -73,7 +73,7 @@ fn hosts(posts: &[Post]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
+async fn deliveries_to_a_slow_receiver_use_the_slow_lane() {
     let world = World::start_answering([failure(FailureKind::Timeout)]).await;
     let theirs = stranger(&world).await;
     let first = answered(&world, &world.key, SLOW, json!({})).await;
@@ -110,7 +110,7 @@ async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_sweep_or_a_person_finds_in_the_fast_lane_changes_to_the_slow_one() {
+async fn swept_and_redelivered_items_change_to_the_slow_lane() {
     let world = World::start_answering([reply(500), failure(FailureKind::Timeout)]).await;
     let retry = json!({ "retry": { "delays_seconds": [30], "jitter": 0 } });
     let waiting = answered(&world, &world.key, SLOW, retry).await;
@@ -133,7 +133,7 @@ async fn what_the_sweep_or_a_person_finds_in_the_fast_lane_changes_to_the_slow_o
 
 /// A hint in the slow lane that is lost costs as much as any other.
 #[tokio::test]
-async fn the_sweep_knows_the_lane_of_what_it_finds() {
+async fn sweep_sends_hints_to_the_lane_of_their_delivery() {
     let world = World::start_answering([failure(FailureKind::Timeout)]).await;
     answered(&world, &world.key, SLOW, json!({ "retry": { "delays_seconds": [] } })).await;
     world.follow_hints().await;
@@ -149,7 +149,7 @@ async fn the_sweep_knows_the_lane_of_what_it_finds() {
 }
 
 #[tokio::test]
-async fn hints_are_grouped_by_account_and_those_at_deliveries_by_host_too() {
+async fn hints_are_grouped_by_account_and_delivery_hints_by_host() {
     let world = World::start_answering([failure(FailureKind::Timeout), reply(500)]).await;
     let groups = async |queue: &str| {
         let messages = world.system.aws.queue().peek(queue).await.expect("a queue");

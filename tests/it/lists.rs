@@ -32,7 +32,7 @@ async fn pages(world: &World, query: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
+async fn requests_are_listed_newest_first_without_gaps_or_duplicates() {
     let world = World::start().await;
     assert_eq!(list(&world, "").await, json!({ "data": [], "next_cursor": null }));
     let mut made = Vec::new();
@@ -72,14 +72,14 @@ async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
 }
 
 #[tokio::test]
-async fn a_list_shows_what_a_request_shows_itself() {
+async fn list_items_equal_single_requests() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "metadata": { "a": 1 } }))).await;
     assert_eq!(list(&world, "").await["data"], json!([request]));
 }
 
 #[tokio::test]
-async fn a_list_can_be_of_one_status_or_one_reference() {
+async fn list_filters_by_status_or_reference() {
     let world = World::start().await;
     let mut made = Vec::new();
     for reference in ["a", "b", "a", "ü & co"] {
@@ -107,7 +107,7 @@ async fn a_list_can_be_of_one_status_or_one_reference() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_query_is_said_and_all_of_it() {
+async fn all_query_errors_are_reported() {
     let world = World::start().await;
     let longer = format!("external_reference_id={}", "x".repeat(201));
     for (query, names) in [
@@ -135,7 +135,7 @@ async fn what_is_wrong_with_a_query_is_said_and_all_of_it() {
 }
 
 #[tokio::test]
-async fn another_accounts_cursor_leads_nowhere() {
+async fn cursor_of_another_account_is_refused() {
     let world = World::start().await;
     for _ in 0..3 {
         world.create(asking(json!({}))).await;

@@ -111,7 +111,7 @@ fn check_refused(answer: &Answer, body: &Value) -> TestCaseResult {
 }
 
 #[test]
-fn a_request_that_is_nearly_right_is_made_as_it_stands_or_refused_where_it_is_wrong() {
+fn damaged_request_is_stored_exactly_or_refused_with_its_place() {
     run(192, &damages(), async |world, damages| {
         let is_whole = damages.is_empty();
         let body = damaged(everything(), damages);
@@ -134,7 +134,7 @@ fn a_request_that_is_nearly_right_is_made_as_it_stands_or_refused_where_it_is_wr
 }
 
 #[test]
-fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_is_wrong() {
+fn damaged_answer_is_stored_exactly_or_refused_with_its_place() {
     run(128, &(damages(), any::<bool>()), async |world, (damages, by_sender)| {
         let mut question = everything();
         question["read"] = Value::Null;
@@ -174,7 +174,7 @@ fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_i
 }
 
 #[test]
-fn bytes_that_are_no_json_are_refused_as_that_wherever_json_is_wanted() {
+fn invalid_json_is_refused_as_malformed_everywhere() {
     let cut = (any::<Index>(), prop::collection::vec(any::<u8>(), 0..3));
     let bytes = (prop::collection::vec(any::<u8>(), 0..40), prop::option::of(cut)).prop_map(
         |(bytes, cut)| {
@@ -216,7 +216,7 @@ fn bytes_that_are_no_json_are_refused_as_that_wherever_json_is_wanted() {
 }
 
 #[test]
-fn whatever_a_form_sends_is_recorded_or_shown_again() {
+fn any_form_input_is_recorded_or_shown_again() {
     let piece = prop_oneof![
         4 => select(vec![
             "option=yes", "option=", "field.a=", "field.a=x", "field.b=1", "field.b=inf",

@@ -26,7 +26,7 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
 }
 
 #[test]
-fn the_yardstick_is_right() {
+fn reference_hmac_is_correct() {
     // RFC 4231, test case 2.
     assert_eq!(
         hmac_sha256(b"Jefe", b"what do ya want for nothing?"),
@@ -88,7 +88,7 @@ async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_milliseconds() {
+async fn nextmv_receiver_gets_the_data_and_a_millisecond_signature() {
     let world = World::start_answering([reply(200)]).await;
     let request = ask(&world, "nextmv").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -105,7 +105,7 @@ async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_millisecond
 }
 
 #[tokio::test]
-async fn a_receiver_of_notify_gets_the_bearer_token_and_no_signature_and_five_retries() {
+async fn notify_receiver_gets_a_bearer_token_and_five_retries() {
     let world = World::start_answering((0..9).map(|_| reply(500))).await;
     let request = ask(&world, "notify").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -125,7 +125,7 @@ async fn a_receiver_of_notify_gets_the_bearer_token_and_no_signature_and_five_re
 }
 
 #[tokio::test]
-async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
+async fn ping_receiver_gets_one_callback_per_answer() {
     let world = World::start_answering((0..2).map(|_| reply(200))).await;
     let request = world
         .create(json!({
@@ -165,7 +165,7 @@ async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
 }
 
 #[tokio::test]
-async fn a_callback_of_ping_is_tried_once_unless_retries_are_asked_for() {
+async fn ping_callback_is_tried_once_without_configured_retries() {
     for status in [500, 302, 404] {
         let world = World::start_answering((0..2).map(|_| reply(status))).await;
         let request = ask(&world, "ping").await;
@@ -191,7 +191,7 @@ async fn a_callback_of_ping_is_tried_once_unless_retries_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
+async fn noukai_receiver_gets_its_headers_and_payload() {
     let world = World::start_answering((0..9).map(|_| reply(410))).await;
     let request = ask(&world, "noukai").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -225,7 +225,7 @@ async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
 }
 
 #[tokio::test]
-async fn a_redirection_ends_a_delivery_to_noukai_at_once() {
+async fn redirect_ends_a_noukai_delivery() {
     let world = World::start_answering([reply(302)]).await;
     let request = ask(&world, "noukai").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;

@@ -61,7 +61,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_answers_by_one_recipient_one_is_recorded() {
+async fn one_of_200_answers_by_one_recipient_is_recorded() {
     let world = World::start().await;
     let request = world.create(question(1)).await;
     let asked = request.clone();
@@ -82,7 +82,7 @@ async fn of_200_answers_by_one_recipient_one_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
+async fn concurrent_answers_are_recorded_or_asked_to_retry() {
     let world = World::start().await;
     // More than an answer's tries, and each try of one is a write that all others lose to.
     let request = world.create(question(60)).await;
@@ -112,7 +112,7 @@ async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
+async fn one_of_50_readers_gets_a_read_once_or_leased_result() {
     for (mode, others) in [("once", "already_read"), ("lease", "pending")] {
         let world = World::start().await;
         let mut asked = question(1);
@@ -130,7 +130,7 @@ async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
+async fn concurrent_answer_and_cancel_leave_one_outcome() {
     let world = World::start().await;
     for _ in 0..10 {
         let mut asked = question(1);
@@ -164,7 +164,7 @@ async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
+async fn concurrent_settling_at_the_deadline_leaves_one_outcome() {
     let world = World::start().await;
     for _ in 0..5 {
         let request = world.create(question(2)).await;
@@ -197,7 +197,7 @@ async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_20_workers_with_the_same_hint_one_calls() {
+async fn one_of_20_workers_with_the_same_hint_calls() {
     let world = World::start().await;
     let request = world.create(question(1)).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;

@@ -60,7 +60,7 @@ async fn check_refused(world: &World, body: Value, places: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_shown_as_it_was_asked() {
+async fn created_request_is_shown_as_sent() {
     let world = World::start().await;
     let asked = json!({
         "title": "Deploy v2.4.1?",
@@ -143,7 +143,7 @@ async fn what_was_asked_is_shown_as_it_was_asked() {
 }
 
 #[tokio::test]
-async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
+async fn request_needs_only_a_title_and_an_option_or_a_field() {
     let world = World::start().await;
     let nulls = [
         "body",
@@ -182,7 +182,7 @@ async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
 }
 
 #[tokio::test]
-async fn a_problem_names_the_call_that_it_answers() {
+async fn problem_names_its_call() {
     let world = World::start().await;
     let answer = ask(&world, json!({ "title": "", "timeout_second": 9 })).await;
     assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -211,7 +211,7 @@ async fn a_problem_names_the_call_that_it_answers() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_malformed_and_not_invalid() {
+async fn body_without_json_is_malformed_and_not_invalid() {
     let world = World::start().await;
     let bearer = format!("Bearer {}", world.key);
     let texts: [&[u8]; 8] = [

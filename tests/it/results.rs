@@ -52,7 +52,7 @@ async fn is_kept(world: &World, request: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_result_is_read_again_and_again_and_is_what_the_callback_tells() {
+async fn result_can_be_read_repeatedly_and_equals_the_callback() {
     let world = World::start().await;
     let mut asked = question(&json!({ "mode": "repeat" }));
     asked["callback_url"] = "https://hooks.example.com/".into();
@@ -73,7 +73,7 @@ async fn a_result_is_read_again_and_again_and_is_what_the_callback_tells() {
 }
 
 #[tokio::test]
-async fn what_is_read_once_is_shown_by_nothing_else() {
+async fn read_once_result_appears_nowhere_else() {
     let world = World::start().await;
     let request = answered(&world, question(&json!({ "mode": "once" }))).await;
     for _ in 0..2 {
@@ -94,7 +94,7 @@ async fn what_is_read_once_is_shown_by_nothing_else() {
 }
 
 #[tokio::test]
-async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
+async fn callback_is_complete_after_an_earlier_single_read() {
     for (profile, pointer) in
         [("standard", "/data/responses/0/option"), ("nextks", "/responses/0/option_value")]
     {
@@ -113,7 +113,7 @@ async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
 }
 
 #[tokio::test]
-async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
+async fn lease_passes_between_readers_until_acknowledged() {
     let world = World::start().await;
     let lease = json!({ "mode": "lease", "lease_seconds": 30 });
     let request = answered(&world, question(&lease)).await;
@@ -151,7 +151,7 @@ async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
 }
 
 #[tokio::test]
-async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
+async fn unread_result_expires_at_its_exact_time() {
     for read in [
         json!({ "mode": "repeat", "ttl_seconds": 60 }),
         json!({ "mode": "once", "ttl_seconds": 60 }),
@@ -183,7 +183,7 @@ async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
 }
 
 #[tokio::test]
-async fn the_sweep_erases_a_result_that_nobody_read() {
+async fn sweep_erases_an_unread_expired_result() {
     let world = World::start().await;
     let request = answered(&world, question(&json!({ "ttl_seconds": 60 }))).await;
     let kept = answered(&world, question(&json!({ "ttl_seconds": 61 }))).await;
@@ -198,7 +198,7 @@ async fn the_sweep_erases_a_result_that_nobody_read() {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_has_a_result_too() {
+async fn cancelled_request_has_a_result() {
     let world = World::start().await;
     let request = world.create(question(&json!({ "mode": "once" }))).await;
     let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
@@ -211,7 +211,7 @@ async fn a_cancelled_request_has_a_result_too() {
 }
 
 #[tokio::test]
-async fn a_reader_may_wait_for_the_result() {
+async fn reader_can_wait_for_the_result() {
     let world = World::start().await;
     let request = world.create(question(&json!({ "mode": "once" }))).await;
     let path = format!("/v1/requests/{}/result?wait=25", request["id"].as_str().expect("an id"));
@@ -249,7 +249,7 @@ async fn a_reader_may_wait_for_the_result() {
 }
 
 #[tokio::test]
-async fn looking_at_the_head_of_a_result_takes_nothing() {
+async fn head_request_does_not_consume_the_result() {
     let world = World::start().await;
     for read in [json!({ "mode": "once" }), json!({ "mode": "lease" })] {
         let request = answered(&world, question(&read)).await;
@@ -261,7 +261,7 @@ async fn looking_at_the_head_of_a_result_takes_nothing() {
 }
 
 #[tokio::test]
-async fn who_waits_gets_the_result_when_another_readers_lease_lapses() {
+async fn waiting_reader_gets_the_result_when_a_lease_expires() {
     let world = World::start().await;
     let read = json!({ "mode": "lease", "lease_seconds": 5 });
     let request = answered(&world, question(&read)).await;

@@ -60,7 +60,7 @@ fn expected(item: &Value) -> Option<i64> {
 }
 
 #[tokio::test]
-async fn what_is_over_has_its_time_and_what_is_not_has_none() {
+async fn finished_items_expire_and_unfinished_items_do_not() {
     let Past { world, .. } = Past::live().await;
     let mut n_kept = [0, 0];
     for item in items(&world).await {
@@ -72,7 +72,7 @@ async fn what_is_over_has_its_time_and_what_is_not_has_none() {
 }
 
 #[tokio::test]
-async fn a_request_is_there_for_as_long_as_its_callback_may_be_tried() {
+async fn request_outlives_all_retries_of_its_callback() {
     let world = World::start().await;
     let slowly = json!({ "delays_seconds": vec![172_800; 20], "jitter": 0 });
     let request = world

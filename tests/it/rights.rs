@@ -101,7 +101,7 @@ async fn slow_lane(world: &World) {
 }
 
 #[tokio::test]
-async fn functions_may_do_what_they_do_and_nothing_else() {
+async fn functions_use_exactly_the_granted_permissions() {
     let setup = Setup { bus: Some("events".to_owned()), ..<_>::default() };
     let world = World::start_with(setup).await;
     // So that what is pending is counted.
@@ -120,7 +120,7 @@ async fn functions_may_do_what_they_do_and_nothing_else() {
 }
 
 #[test]
-fn where_any_one_right_is_taken_away_or_given_it_is_named() {
+fn missing_and_unused_permissions_are_named() {
     let template = Template::of_the_project();
     let used = granted(&template);
     let mut named = BTreeSet::new();
@@ -149,7 +149,7 @@ fn where_any_one_right_is_taken_away_or_given_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_call_beyond_its_rights_fails_the_test_that_makes_it() {
+async fn call_without_permission_fails_its_test() {
     let put = right(Function::Intake, "dynamodb:PutItem", "Table");
     let mut copies = copies::with_one_less(&Template::of_the_project()).into_iter();
     let without = copies.find(|it| !granted(it).contains(&put)).expect("a copy");
@@ -164,7 +164,7 @@ async fn a_call_beyond_its_rights_fails_the_test_that_makes_it() {
 }
 
 #[test]
-fn what_is_not_understood_is_not_taken_for_harmless() {
+fn unsupported_policy_syntax_is_an_error() {
     let template = |statement: &str| {
         Template::parse(&format!(
             "Resources:

@@ -46,7 +46,7 @@ async fn real() -> (World, DynamoDb) {
 }
 
 #[test]
-fn the_simulated_table_answers_as_the_emulator_does() {
+fn simulated_table_responds_like_the_emulator() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs nothing but threads");
     let (_world, real) = runtime.block_on(real());
@@ -81,7 +81,7 @@ async fn a_page_ends_at_a_megabyte() -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_of_400_kb_is_taken() -> Result<(), Error> {
+async fn item_of_400_kb_is_accepted() -> Result<(), Error> {
     let (_world, real) = real().await;
     let mut both = Both::new(real, 0);
     both.run(Operation::PutNew(("a", "-"), vec![("x", filling(0))])).await?;
@@ -149,7 +149,7 @@ async fn both_tables_refuse_what_dynamodb_refuses() {
 }
 
 #[test]
-fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
+fn index_shows_writes_late_and_never_goes_back() {
     let number = |it: i64| AttributeValue::N(it.to_string());
     let armed = |revision: i64, due_at: i64| {
         let shard = AttributeValue::S("0".to_owned());

@@ -91,7 +91,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
 }
 
 #[tokio::test]
-async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
+async fn delivery_to_an_invalid_url_fails_without_a_call() {
     let world = World::start().await;
     let rows = rows("reject");
     assert!(rows.len() > 200);
@@ -107,7 +107,7 @@ async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_inside_is_not_called_and_is_tried_again_later() {
+async fn name_with_a_private_address_is_not_called_but_retried() {
     let rows = rows("reject-at-dns");
     assert!(!rows.is_empty());
     let host = |row: &Value| {

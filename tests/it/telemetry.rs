@@ -102,7 +102,7 @@ async fn everything() {
 }
 
 #[tokio::test]
-async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
+async fn metrics_are_counted_in_the_format_of_cloudwatch() {
     let lines = logged(Box::pin(everything())).await;
     let mut seen = BTreeSet::new();
     for line in &lines {
@@ -149,7 +149,7 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
 }
 
 #[tokio::test]
-async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
+async fn log_lines_have_identifiers_and_no_user_content() {
     let lines = logged(Box::pin(async {
         let world = World::start().await;
         let asked = json!({ "title": "a word that nobody reads in a log" });
@@ -181,7 +181,7 @@ async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
 }
 
 #[tokio::test]
-async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
+async fn callback_continues_the_trace_of_its_request() {
     let given = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let x_ray = format!("Root=1-{}-{};Sampled=0", &TRACE[..8], &TRACE[8..]);
     let other = format!("Root=1-{}-{}", "0".repeat(8), "1".repeat(24));
@@ -205,7 +205,7 @@ async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
 }
 
 #[tokio::test]
-async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
+async fn event_continues_the_trace_of_its_call() {
     let world = World::start().await;
     let given = format!("00-{TRACE}-00f067aa0ba902b7-00");
     let body = json!({
@@ -217,7 +217,7 @@ async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
 }
 
 #[tokio::test]
-async fn without_a_trace_receivers_are_told_of_none_and_the_log_names_one_after_the_request() {
+async fn untraced_request_sends_no_traceparent_but_logs_a_trace() {
     let world = World::start().await;
     let events = ["request.answered", "request.finished"];
     let asked = json!({ "callback": { "events": events } });

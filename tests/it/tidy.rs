@@ -80,7 +80,7 @@ fn modules_of_the_common_crate_point_one_way() {
 }
 
 #[test]
-fn the_domain_knows_neither_waiting_nor_aws_nor_http_nor_the_wire() {
+fn domain_has_no_async_code_aws_http_or_wire_formats() {
     for file in sources(&root().join("shared/src/domain")) {
         let is_test = file.ends_with("tests.rs");
         let source = read(&file);

@@ -54,7 +54,7 @@ fn called_back_at(world: &World) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
+async fn deadline_within_15_minutes_is_settled_to_the_second() {
     for timeout_seconds in [5, 898] {
         let world = World::start().await;
         let request = world.create(question(timeout_seconds)).await;
@@ -78,7 +78,7 @@ async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
 }
 
 #[tokio::test]
-async fn a_later_deadline_is_left_to_the_sweep() {
+async fn later_deadline_is_settled_by_the_sweep() {
     let world = World::start().await;
     let request = world.create(question(899)).await;
     assert!(world.system.aws.queue().peek(HINTS).await.expect("a queue").is_empty());
@@ -94,7 +94,7 @@ async fn a_later_deadline_is_left_to_the_sweep() {
 }
 
 #[tokio::test]
-async fn without_a_queue_the_sweep_and_its_hint_do_it_all() {
+async fn sweep_settles_requests_without_a_queue() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     let request = world.create(question(5)).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -115,7 +115,7 @@ async fn without_a_queue_the_sweep_and_its_hint_do_it_all() {
 }
 
 #[tokio::test]
-async fn whoever_looks_first_settles_and_the_callback_goes_out_once() {
+async fn first_reader_settles_and_one_callback_is_sent() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     let request = world.create(question(5)).await;
     world.system.clock.advance(Duration::from_secs(7));
@@ -129,7 +129,7 @@ async fn whoever_looks_first_settles_and_the_callback_goes_out_once() {
 }
 
 #[tokio::test]
-async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
+async fn policy_decides_for_recipients_without_an_answer() {
     let world = World::start().await;
     let mut asked = question(5);
     asked["on_deadline"] = json!({ "kind": "default", "option": "reject" });
@@ -146,7 +146,7 @@ async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
 }
 
 #[tokio::test]
-async fn a_poll_is_judged_at_its_deadline_and_not_before() {
+async fn poll_is_settled_at_its_deadline_and_not_before() {
     let cases = [
         (json!("all"), vec!["approve", "approve"], "completed", json!("approve")),
         (json!("all"), vec!["approve", "reject"], "completed", Value::Null),
@@ -176,7 +176,7 @@ async fn a_poll_is_judged_at_its_deadline_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_sweeps_at_once_do_everything_once() {
+async fn concurrent_sweeps_settle_each_request_once() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     for _ in 0..20 {
         world.create(question(5)).await;
@@ -194,7 +194,7 @@ async fn any_number_of_sweeps_at_once_do_everything_once() {
 }
 
 #[tokio::test]
-async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
+async fn broken_item_is_quarantined_and_others_proceed() {
     let world = World::start().await;
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001"];
@@ -239,7 +239,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
 }
 
 #[tokio::test]
-async fn a_sweep_whose_time_is_up_says_how_much_it_leaves_and_the_next_does_it() {
+async fn sweep_out_of_time_leaves_the_rest_to_the_next_sweep() {
     let world = World::start().await;
     for _ in 0..30 {
         world.create(question(5)).await;
@@ -282,7 +282,7 @@ impl Intercept for Outage {
 }
 
 #[tokio::test]
-async fn an_outage_sets_nothing_aside() {
+async fn outage_quarantines_nothing() {
     let outage = Outage::default();
     let watchers = vec![SharedInterceptor::new(outage.clone())];
     let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
@@ -298,7 +298,7 @@ async fn an_outage_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn cancelling_is_told_where_that_is_wanted_and_only_once() {
+async fn cancellation_callback_is_sent_once_if_subscribed() {
     let world = World::start().await;
     let mut asked = question(60);
     asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });

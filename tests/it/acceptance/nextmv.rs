@@ -69,7 +69,7 @@ async fn start(moods: &[u16]) -> (World, Arc<Host<Runs>>) {
 }
 
 #[tokio::test]
-async fn it_takes_what_becomes_of_a_run_as_it_was_posted() {
+async fn nextmv_receiver_accepts_run_events_as_posted() {
     let (world, host) = start(&[]).await;
     let statuses = ["queued", "running", "succeeded"];
     for status in statuses {
@@ -86,7 +86,7 @@ async fn it_takes_what_becomes_of_a_run_as_it_was_posted() {
 }
 
 #[tokio::test]
-async fn it_refuses_what_is_old_altered_or_signed_by_another() {
+async fn nextmv_receiver_refuses_old_altered_and_foreign_signatures() {
     let (world, host) = start(&[]).await;
     told(&world, "run.status", &run("succeeded")).await;
     let now = world.system.clock.now();
@@ -111,7 +111,7 @@ async fn it_refuses_what_is_old_altered_or_signed_by_another() {
 }
 
 #[tokio::test]
-async fn every_retry_and_redelivery_is_signed_anew() {
+async fn every_retry_and_redelivery_has_a_new_signature() {
     let (world, host) = start(&[503, 500, 429]).await;
     let delivery = told(&world, "run.status", &run("failed")).await;
     live(&world, 4, Duration::from_mins(15)).await;

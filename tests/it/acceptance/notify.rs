@@ -177,7 +177,7 @@ async fn is_dead_lettered(world: &World) -> bool {
 }
 
 #[tokio::test]
-async fn it_takes_all_three_kinds_of_messages_with_every_member_in_its_type() {
+async fn notify_receiver_accepts_all_three_kinds_of_messages() {
     let (world, host) = start(Messages::default(), TOKEN).await;
     for (event_type, data) in [
         ("notification.receipt", receipt()),
@@ -195,7 +195,7 @@ async fn it_takes_all_three_kinds_of_messages_with_every_member_in_its_type() {
 }
 
 #[tokio::test]
-async fn it_is_tried_again_every_five_minutes_until_it_takes_it() {
+async fn notify_delivery_is_retried_every_five_minutes() {
     let (world, host) = start(Messages { n_busy: 2, ..<_>::default() }, TOKEN).await;
     let delivery = told(&world, "message.received", &message()).await;
     world.pass(Duration::from_mins(40)).await;
@@ -208,7 +208,7 @@ async fn it_is_tried_again_every_five_minutes_until_it_takes_it() {
 }
 
 #[tokio::test]
-async fn after_five_retries_five_minutes_apart_it_is_dead_lettered() {
+async fn notify_delivery_is_dead_lettered_after_five_retries() {
     let (world, host) = start(Messages { n_busy: 9, ..<_>::default() }, TOKEN).await;
     told(&world, "notification.receipt", &receipt()).await;
     live(&world, 12, SWEEPS).await;
@@ -224,7 +224,7 @@ async fn after_five_retries_five_minutes_apart_it_is_dead_lettered() {
 }
 
 #[tokio::test]
-async fn nobody_gets_in_with_another_token() {
+async fn notify_receiver_refuses_another_token() {
     let (world, host) = start(Messages::default(), "another-token").await;
     let delivery = told(&world, "notification.receipt", &receipt()).await;
     assert_eq!(delivery["status"], "pending");

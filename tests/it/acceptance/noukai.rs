@@ -89,7 +89,7 @@ async fn deliveries(world: &World, status: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_completed_and_what_failed_is_told_in_the_products_words() {
+async fn completions_and_failures_have_the_format_of_noukai() {
     let (world, host) = start(&[]).await;
     let completed = told(&world, "job.completed", &job("e-1")).await;
     let failed = json!({ "executionId": "e-2", "status": "failed", "error": "no such table" });
@@ -115,7 +115,7 @@ async fn what_completed_and_what_failed_is_told_in_the_products_words() {
 }
 
 #[tokio::test]
-async fn no_delivery_is_refused_while_the_secret_is_rotated_whenever_the_receiver_follows() {
+async fn rotation_loses_no_delivery_during_the_overlap() {
     // An event every ten minutes; the overlap is from the 30th to the 90th.
     const ROTATED: u32 = 30;
     for followed in [30, 60, 85] {
@@ -153,7 +153,7 @@ async fn no_delivery_is_refused_while_the_secret_is_rotated_whenever_the_receive
 }
 
 #[tokio::test]
-async fn who_follows_after_the_overlap_refuses_what_is_signed_with_the_new_secret_alone() {
+async fn receiver_with_the_old_secret_refuses_after_the_overlap() {
     let (world, host) = start(&[]).await;
     let path = "/v1/webhooks/flows/secret/rotate";
     world.call(Method::POST, path, json!({ "overlap_seconds": 60 })).await;
@@ -167,7 +167,7 @@ async fn who_follows_after_the_overlap_refuses_what_is_signed_with_the_new_secre
 }
 
 #[tokio::test]
-async fn a_retry_has_the_same_name_and_its_own_time() {
+async fn retry_keeps_its_delivery_id_and_has_a_new_timestamp() {
     let (world, host) = start(&[500, 429]).await;
     let delivery = told(&world, "job.completed", &job("e-1")).await;
     world.pass(Duration::from_mins(10)).await;
@@ -181,7 +181,7 @@ async fn a_retry_has_the_same_name_and_its_own_time() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_for_good() {
+async fn redirect_is_a_permanent_failure() {
     for status in [301, 302, 304, 307, 308] {
         let (world, host) = start(&[status]).await;
         told(&world, "job.completed", &job("e-1")).await;
@@ -193,7 +193,7 @@ async fn a_redirection_is_for_good() {
 }
 
 #[tokio::test]
-async fn what_was_cut_is_fetched_whole_with_a_key() {
+async fn truncated_payload_is_fetched_with_an_api_key() {
     let (world, host) = start(&[]).await;
     let mut whole = job("e-1");
     whole["log"] = "line\n".repeat(2_000).into();
@@ -215,7 +215,7 @@ async fn what_was_cut_is_fetched_whole_with_a_key() {
 }
 
 #[tokio::test]
-async fn the_list_shows_what_succeeded_was_retried_and_was_given_up() {
+async fn list_shows_delivered_retrying_and_failed_deliveries() {
     let moods = [&[200, 503, 200][..], &[500; 6]].concat();
     let (world, host) = start(&moods).await;
     let mut ids = Vec::new();

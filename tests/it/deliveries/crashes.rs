@@ -27,7 +27,7 @@ async fn start_and_die(world: &World, id: &str) {
 }
 
 #[tokio::test]
-async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
+async fn worker_takes_over_when_the_lease_of_a_dead_one_expires() {
     let world = World::start_answering([reply(500)]).await;
     let request = answered(&world, question(&json!({}))).await;
     let delivery = delivery_of(&world, &request).await;
@@ -51,7 +51,7 @@ async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
 }
 
 #[tokio::test]
-async fn a_payload_that_kills_every_worker_is_given_up() {
+async fn delivery_that_crashes_every_worker_fails() {
     let world = World::start_answering([reply(500)]).await;
     let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
     let request = answered(&world, question(&retry)).await;
@@ -75,7 +75,7 @@ async fn a_payload_that_kills_every_worker_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
+async fn request_erased_during_a_crash_is_not_delivered() {
     let world = World::start_answering([reply(500)]).await;
     let request = answered(&world, question(&json!({}))).await;
     let delivery = delivery_of(&world, &request).await;

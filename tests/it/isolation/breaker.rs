@@ -47,7 +47,7 @@ async fn pass(world: &World, minutes: u32) {
 }
 
 #[tokio::test]
-async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() {
+async fn open_breaker_holds_deliveries_without_using_retries() {
     for kind in [500, 429, 503] {
         let world = broken(|| reply(kind)).await;
         let request = answered(&world, &world.key, SLOW, json!({})).await;
@@ -72,7 +72,7 @@ async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() 
 }
 
 #[tokio::test]
-async fn only_what_says_that_a_receiver_is_down_counts() {
+async fn breaker_counts_only_failures_of_an_unavailable_receiver() {
     let name = |kind| move || failure(kind);
     for kind in [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Protocol] {
         let world = broken(name(kind)).await;
@@ -87,7 +87,7 @@ async fn only_what_says_that_a_receiver_is_down_counts() {
 }
 
 #[tokio::test]
-async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
+async fn breaker_allows_one_trial_while_other_deliveries_wait() {
     let world = broken(|| reply(500)).await;
     let mut requests = Vec::new();
     for _ in 0..12 {
@@ -123,7 +123,7 @@ async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
 }
 
 #[tokio::test]
-async fn who_has_times_of_its_own_is_attempted_as_planned() {
+async fn custom_retry_delays_ignore_the_breaker() {
     for (profile, wait, more) in
         [("nextks", 60, json!({})), ("notify", 300, json!({ "bearer_token": "t" }))]
     {
@@ -151,7 +151,7 @@ async fn who_has_times_of_its_own_is_attempted_as_planned() {
 }
 
 #[tokio::test]
-async fn who_has_a_delivery_made_anew_need_not_wait() {
+async fn redelivery_does_not_wait_for_the_breaker() {
     let world = broken(|| reply(500)).await;
     let request = answered(&world, &world.key, SLOW, json!({})).await;
     world.follow_hints().await;
@@ -170,7 +170,7 @@ async fn who_has_a_delivery_made_anew_need_not_wait() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
+async fn breaker_delays_a_delivery_by_at_most_six_hours() {
     let world = broken(|| reply(500)).await;
     let request = answered(&world, &world.key, SLOW, json!({})).await;
     world.follow_hints().await;

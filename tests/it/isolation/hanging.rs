@@ -39,7 +39,7 @@ impl Receivers for OneHangs {
 /// While the first attempts still hang, three seconds after their beginning, whoever comes next
 /// knows already.
 #[tokio::test]
-async fn that_a_receiver_hangs_is_known_before_its_time_is_up() {
+async fn hanging_receiver_is_detected_before_its_timeout() {
     let receivers = Arc::new(OneHangs::default());
     let egress = Some(egress::Client::Simulated(receivers.clone()));
     let world = World::start_with(Setup { egress, ..Setup::default() }).await;

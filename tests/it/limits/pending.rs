@@ -34,7 +34,7 @@ async fn code(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn as_many_requests_are_pending_as_may_be_and_no_more() {
+async fn pending_requests_are_capped() {
     let world = World::start().await;
     cap(&world, Some(2)).await;
     let first = ask(&world, json!({})).await.json();
@@ -60,7 +60,7 @@ async fn as_many_requests_are_pending_as_may_be_and_no_more() {
 }
 
 #[tokio::test]
-async fn however_a_request_ends_it_makes_room() {
+async fn finished_request_frees_capacity() {
     let world = World::start().await;
     cap(&world, Some(1)).await;
     for end in ["answer", "respond", "cancel", "erase", "time out", "be settled"] {
@@ -96,7 +96,7 @@ async fn however_a_request_ends_it_makes_room() {
 }
 
 #[tokio::test]
-async fn live_and_test_count_together_and_each_account_alone() {
+async fn cap_counts_live_and_test_requests_per_account() {
     let world = World::start().await;
     cap(&world, Some(1)).await;
     let test = world
@@ -119,7 +119,7 @@ async fn live_and_test_count_together_and_each_account_alone() {
 }
 
 #[tokio::test]
-async fn what_was_made_once_is_found_again_whatever_the_cap() {
+async fn idempotent_retry_succeeds_at_the_cap() {
     let world = World::start().await;
     let headers = [("idempotency-key", "deploy")];
     let ask = || world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({})));
@@ -133,7 +133,7 @@ async fn what_was_made_once_is_found_again_whatever_the_cap() {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_there_was_a_cap_does_not_count() {
+async fn requests_created_before_the_cap_do_not_count() {
     let world = World::start().await;
     let before = ask(&world, json!({})).await.json();
     cap(&world, Some(1)).await;
@@ -144,7 +144,7 @@ async fn what_was_asked_before_there_was_a_cap_does_not_count() {
 }
 
 #[tokio::test]
-async fn the_fronts_refuse_in_their_own_words() {
+async fn fronts_report_the_cap_in_their_own_format() {
     let world = World::start().await;
     let channel = world.call(Method::POST, "/v1/channels", json!({ "name": "Deploys" })).await;
     let token = channel.json()["token"].as_str().expect("a token").to_owned();

@@ -83,7 +83,7 @@ fn refusal(status: StatusCode, code: &str) -> Call {
 }
 
 #[test]
-fn an_exchange_as_documented_passes() {
+fn documented_exchange_passes() {
     creation().check().expect("a creation");
     list().check().expect("a list");
     let not_found = refusal(StatusCode::NOT_FOUND, "not_found");
@@ -96,7 +96,7 @@ fn an_exchange_as_documented_passes() {
 }
 
 #[test]
-fn a_refused_call_may_hold_anything() {
+fn refused_call_may_have_any_body() {
     let mut call = refusal(StatusCode::BAD_REQUEST, "malformed_json");
     call.method = Method::POST;
     call.path = "/v1/requests?what=ever".into();
@@ -105,7 +105,7 @@ fn a_refused_call_may_hold_anything() {
 }
 
 #[test]
-fn an_exchange_that_parts_from_the_document_is_refused_with_the_reason() {
+fn undocumented_exchange_is_refused_with_the_reason() {
     type Case = (&'static str, fn() -> Call, fn(&mut Call));
     let cases: &[Case] = &[
         ("the path is not documented", list, |it| it.path = "/v1/nothing".into()),

@@ -172,7 +172,7 @@ fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn the_scanner_of_code_reads_routers_and_refuses_what_it_cannot_read() {
+fn code_scanner_reads_routers_and_refuses_other_syntax() {
     let code = r#"
         // Router::new().route("/commented/out", get(nothing))
         pub fn router(app: App) -> Router {
@@ -203,7 +203,7 @@ fn the_scanner_of_code_reads_routers_and_refuses_what_it_cannot_read() {
 }
 
 #[test]
-fn the_scanner_of_templates_reads_both_ways_of_writing_and_refuses_half_a_route() {
+fn template_scanner_reads_both_styles_and_refuses_half_a_route() {
     let template = "
         Health: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Method: GET, Path: /v1/health}}
         Show:

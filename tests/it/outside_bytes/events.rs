@@ -62,7 +62,7 @@ fn records() -> impl Strategy<Value = Value> {
 
 /// Broken records go back to the queue, each by its name, and their neighbours are followed.
 #[test]
-fn a_broken_hint_does_no_harm_to_its_neighbours() {
+fn broken_hint_does_not_affect_other_hints() {
     let batches = (prop::collection::vec(records(), 0..6), any::<Index>());
     run(48, &batches, async |world, (mut records, place)| {
         let question = json!({
@@ -111,7 +111,7 @@ async fn invoke(world: &World, event: aws_lambda_events::sqs::SqsEvent) -> Vec<S
 
 /// What the schedule says is never looked at, so whatever JSON comes, the sweep runs.
 #[test]
-fn no_event_keeps_the_sweep_from_running() {
+fn sweep_runs_on_any_schedule_event() {
     const MAIN: &str = include_str!("../../../functions/sweep/src/main.rs");
     assert!(MAIN.contains("LambdaEvent<IgnoredAny>"), "the sweep looks at its input");
     let names = vec!["version", "detail", "time", "resources", "account", "source", "detail-type"];

@@ -14,7 +14,7 @@ async fn told(world: &World, event: Value) -> answerback::egress::Post {
 }
 
 #[tokio::test]
-async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them() {
+async fn webhook_overrides_body_signature_and_headers_of_its_profile() {
     let world = World::start().await;
     let data = json!({ "executionId": "e", "status": "failed" });
     let mixed = json!({
@@ -38,7 +38,7 @@ async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them()
 }
 
 #[tokio::test]
-async fn a_webhook_may_want_no_signature_and_the_data_alone() {
+async fn webhook_can_have_no_signature_and_the_data_alone() {
     let world = World::start().await;
     let webhook = json!({
         "id": "plain", "url": "https://hooks.example.com/plain",

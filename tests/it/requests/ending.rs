@@ -29,7 +29,7 @@ fn told_of_all() -> Value {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
+async fn cancelled_request_ends_and_its_callback_is_sent() {
     let world = World::start().await;
     let request = world.create(told_of_all()).await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;
@@ -66,7 +66,7 @@ async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_finished_is_not_cancelled_any_more() {
+async fn finished_request_cannot_be_cancelled() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     world.answer(&request, 0, json!({ "option": "no" })).await;
@@ -86,7 +86,7 @@ async fn what_is_finished_is_not_cancelled_any_more() {
 }
 
 #[tokio::test]
-async fn an_erased_request_is_nowhere_to_be_found() {
+async fn erased_request_is_not_found() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "title": SECRET_WORDS }))).await;
     let path = path_of(&request);
@@ -128,7 +128,7 @@ async fn an_erased_request_is_nowhere_to_be_found() {
 }
 
 #[tokio::test]
-async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
+async fn erasure_cancels_deliveries_and_strips_past_ones() {
     let world = World::start_answering([reply(200), reply(500)]).await;
     let request = world.create(told_of_all()).await;
     for recipient in [0, 1] {
@@ -175,7 +175,7 @@ async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
 }
 
 #[tokio::test]
-async fn erasing_takes_the_words_out_of_the_table() {
+async fn erasure_removes_the_text_from_the_table() {
     let world = World::start().await;
     let request = world.create(told_of_all()).await;
     for recipient in [0, 1] {
@@ -192,7 +192,7 @@ async fn erasing_takes_the_words_out_of_the_table() {
 }
 
 #[tokio::test]
-async fn the_key_of_an_erased_request_makes_no_second_one() {
+async fn idempotency_key_of_an_erased_request_stays_used() {
     let world = World::start().await;
     let key = [("idempotency-key", "once")];
     let post =

@@ -13,7 +13,7 @@ fn field(members: Value) -> Value {
 }
 
 #[tokio::test]
-async fn there_are_twenty_fields_at_the_most_each_its_own() {
+async fn form_has_at_most_twenty_distinct_fields() {
     let world = World::start().await;
     let fields = |n: usize| {
         let field = |it: usize| json!({ "key": it.to_string(), "type": "text", "label": "L" });
@@ -52,7 +52,7 @@ async fn there_are_twenty_fields_at_the_most_each_its_own() {
 }
 
 #[tokio::test]
-async fn a_field_has_only_what_its_type_knows_and_a_default_that_fits() {
+async fn field_accepts_members_of_its_type_and_a_valid_default() {
     let world = World::start().await;
     let choices = |n: usize| (0..n).map(|it| json!({ "value": it.to_string(), "label": "L" }));
     let choices = |n: usize| choices(n).collect::<Value>();

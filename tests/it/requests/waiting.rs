@@ -51,7 +51,7 @@ async fn pass_until_answered(
 }
 
 #[tokio::test]
-async fn a_call_that_waits_is_answered_once_the_request_has_ended() {
+async fn long_poll_returns_when_the_request_ends() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let mut call = pin!(wait(&world, &request, "?wait=25"));
@@ -65,7 +65,7 @@ async fn a_call_that_waits_is_answered_once_the_request_has_ended() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_in_vain_is_answered_when_the_time_is_up() {
+async fn long_poll_returns_at_its_timeout() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let call = pin!(wait(&world, &request, "?wait=5"));
@@ -75,7 +75,7 @@ async fn a_call_that_waits_in_vain_is_answered_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_sees_the_deadline_come() {
+async fn long_poll_notices_the_deadline() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "timeout_seconds": 5 }))).await;
     let call = pin!(wait(&world, &request, "?wait=25"));
@@ -87,7 +87,7 @@ async fn a_call_that_waits_sees_the_deadline_come() {
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_to_wait_for_nobody_waits() {
+async fn finished_request_is_returned_without_waiting() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     // The time stands still: these would wait for ever.
