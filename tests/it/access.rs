@@ -1,4 +1,4 @@
-//! Who may do what, and what others learn of it: nothing.
+//! Access control, and the errors for callers without access.
 
 mod secrets;
 
@@ -16,7 +16,7 @@ use system_tests::{Answer, World, contract::Contract};
 
 use crate::requests::{asking, path_of};
 
-/// All that is in the table, as text.
+/// All items in the table, as text.
 pub(crate) async fn stored(world: &World) -> String {
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let scanned = client.scan().table_name("answerback").send().await.expect("the table is there");
@@ -47,12 +47,13 @@ pub(crate) fn guarded() -> Vec<(Method, String, Scope)> {
         .collect()
 }
 
-/// The path of an operation on the thing with this identifier.
+/// The path of an operation on the item with this identifier.
 pub(crate) fn place_of(path: &str, id: &str) -> String {
     path.replace("{id}", id).replace("{request_id}", id)
 }
 
-/// What a refusal says, if it is of this kind. The fronts of other products tell no kind.
+/// The problem of a refused call, checked for this code. The fronts of other products have no
+/// codes.
 pub(crate) fn told(answer: &Answer, path: &str, code: &str) -> Value {
     if path.starts_with("/api/") {
         return answer.json()["details"].clone();
@@ -61,7 +62,7 @@ pub(crate) fn told(answer: &Answer, path: &str, code: &str) -> Value {
     answer.json()["detail"].clone()
 }
 
-/// A body that is right for this operation, as far as anybody can tell who has no right to it.
+/// A valid body for this operation, for a caller without access.
 pub(crate) fn body_of(method: &Method, path: &str) -> Value {
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => asking(json!({})),
@@ -186,7 +187,7 @@ async fn items_of_another_account_are_not_found() {
     for key in [stranger, test.expect("a key")] {
         let bearer = format!("Bearer {}", key.text.expose_secret());
         let headers = [("authorization", bearer.as_str())];
-        // A webhook that is PUT where there is none is made.
+        // A PUT creates a webhook that does not exist.
         for (method, place, _) in guarded().into_iter().filter(|it| it.0 != Method::PUT) {
             let id = match &place {
                 it if it.starts_with("/v1/webhooks") => "orders",

@@ -1,4 +1,4 @@
-//! How people answer, by programs that hold their link and by the sender's own application.
+//! Answers from programs that have a link and from the sender's own application.
 
 mod cors;
 
@@ -22,7 +22,7 @@ fn question() -> Value {
     })
 }
 
-/// The same, where answers may change until the deadline.
+/// A request like [`question`] whose answers may change until the deadline.
 fn poll() -> Value {
     let mut poll = question();
     poll["mode"] = "on_timeout".into();
@@ -149,7 +149,7 @@ async fn poll_answers_can_change_until_the_deadline() {
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::GONE, "request_ended"));
     };
     refused().await;
-    // Whoever's clock is behind may still accept one, so nobody settles it yet.
+    // A worker whose clock is behind may still accept an answer, so the request is not settled yet.
     clock.advance(Duration::from_millis(1_999));
     refused().await;
     assert_eq!(shown(&world, &request).await["status"], "pending");

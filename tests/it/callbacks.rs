@@ -1,4 +1,4 @@
-//! How the outcome of a request reaches its receiver.
+//! Delivery of a request's outcome to its receiver.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Canaries: everything that touches a secret is done once, while every line that anybody logs, at
-//! any level, is kept. No line holds a secret, and what must be traceable has left one.
+//! Canaries: one flow uses every secret while all log lines of every level are kept. No line may
+//! hold a secret, and every use of one must be audited.
 
 mod flow;
 
@@ -20,11 +20,11 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use flow::Flow;
 
-/// Everything, but for the bytes that the SDK exchanges with the table, which it tells at `trace`:
-/// whatever is kept is among them.
+/// All log lines, except the bytes that the SDK exchanges with the table, which it logs at `trace`:
+/// they include all stored values.
 const HEARD: &str = "trace,aws_smithy_runtime=debug";
 
-/// What is logged, in memory.
+/// Log lines in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -45,8 +45,8 @@ impl Lines {
     }
 }
 
-/// Goes through everything, and gives what was logged meanwhile on this thread: tests beside this
-/// one have threads of their own.
+/// Runs the flow, and returns its log lines from this thread: parallel tests have threads of their
+/// own.
 async fn listen(lines: &Lines) -> Flow {
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -54,14 +54,14 @@ async fn listen(lines: &Lines) -> Flow {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // While there is but one, whether anybody listens to a line is asked of the thread that logs it
-    // first, which may be another test's, and not asked again.
+    // With a single subscriber, tracing caches the interest of the thread that logs a line first,
+    // which may be another test's. A second one prevents that.
     let _second = Dispatch::new(NoSubscriber::default());
     let _guard = tracing::subscriber::set_default(subscriber);
     Flow::go().await
 }
 
-/// Panics with the line where one of the secrets stands.
+/// Panics with the line that contains a secret.
 #[track_caller]
 fn assert_unspoken(flow: &Flow, text: &str) {
     assert!(flow.canaries.len() > 20, "there are secrets to look for");
@@ -97,7 +97,7 @@ async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     }
 }
 
-/// The item as somebody would print it who looks for a fault.
+/// The debug output of the item.
 async fn printed<T: Item + std::fmt::Debug>(world: &World, key: Key) -> String {
     let item = world.system.store.get::<T>(key).await.expect("the table is there");
     let item = item.expect("it is kept");

@@ -1,4 +1,4 @@
-//! Channels: made, listed, given other tokens and secrets, deleted, by those who may.
+//! Channels: create, list, regenerate tokens, rotate secrets, delete; each with its scope.
 
 use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
@@ -78,7 +78,7 @@ async fn deleted_channel_is_not_found() {
     }
 }
 
-/// Everything that can be done with a channel.
+/// All operations on a channel.
 fn uses(path: &str) -> [(Method, String); 4] {
     [
         (Method::DELETE, path.to_owned()),

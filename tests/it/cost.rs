@@ -1,4 +1,4 @@
-//! What DynamoDB is asked for one question, and what that costs.
+//! DynamoDB calls and capacity units of one request.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use system_tests::{
     reply,
 };
 
-/// A world whose table is metered, and that has made a call before: keys are kept for a while.
+/// A world with a metered table, after a first call that fills the cache of keys.
 async fn metered(bus: bool) -> (World, Meter) {
     let meter = Meter::default();
     let bus = bus.then(|| "events".to_owned());
@@ -25,7 +25,7 @@ async fn metered(bus: bool) -> (World, Meter) {
     (world, meter)
 }
 
-/// A question of an ordinary size to so many people.
+/// A question of ordinary size with this many recipients.
 fn question(n_recipients: usize) -> Value {
     let recipients: Vec<_> =
         (0..n_recipients).map(|it| format!("recipient-{it}@example.com")).collect();
@@ -149,8 +149,8 @@ async fn sweep_costs_grow_with_due_items() {
     assert_eq!(meter.take().writes().n_calls, 10 * 4);
 }
 
-/// The bill of one question's whole life: asked, answered, called back, read. Not the first one's,
-/// for which each function finds out whose the key is.
+/// The bill of one request's lifecycle: created, answered, called back, read. It is not the first
+/// one, for which each function loads the account of the key.
 async fn lifecycle(n_recipients: usize) -> (Line, Line) {
     let (world, meter) = metered(false).await;
     live(&world, n_recipients).await;

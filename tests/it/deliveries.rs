@@ -1,4 +1,4 @@
-//! How long a callback is tried, what is kept of every attempt, and what its sender can do.
+//! Retries of a callback, the record of its attempts, and redelivery.
 
 mod crashes;
 
@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
-/// A question to nobody in particular, with a callback.
+/// A question to an anonymous recipient, with a callback.
 fn question(callback: &Value) -> Value {
     json!({
         "title": "Deploy?",
@@ -20,7 +20,7 @@ fn question(callback: &Value) -> Value {
     })
 }
 
-/// The same, answered, and its callback attempted for the first time.
+/// An answered request whose callback was attempted once.
 async fn answered(world: &World, question: Value) -> Value {
     let request = world.create(question).await;
     let answer = world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -50,7 +50,7 @@ async fn redeliver(world: &World, delivery: &Value) -> StatusCode {
     world.call(Method::POST, &path, Value::Null).await.status
 }
 
-/// Moves the time to when the delivery is due next, and has the hint or else the sweep see to it.
+/// Moves the time to the next attempt of the delivery, which the hint or else the sweep starts.
 async fn until_next_attempt(world: &World, delivery: &Value) {
     let due: jiff::Timestamp =
         delivery["next_attempt_at"].as_str().and_then(|it| it.parse().ok()).expect("a time");
@@ -58,7 +58,7 @@ async fn until_next_attempt(world: &World, delivery: &Value) {
     let n_posts = world.posts().len();
     world.pass(Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1)).await;
     if world.posts().len() == n_posts {
-        // The schedule comes round within a minute.
+        // The schedule runs every minute.
         world.system.clock.advance(Duration::from_secs(59));
         world.system.sweep().await;
         world.follow_hints().await;
@@ -85,7 +85,7 @@ async fn delivery_is_retried_for_three_days_and_then_fails() {
     let mut is_stretched = false;
     for (pair, delay) in times.windows(2).zip(DELAYS) {
         let gap = pair[1] - pair[0];
-        // A fifth of jitter, and up to a minute until the sweep comes round.
+        // Jitter of up to a fifth, and up to a minute until the next sweep.
         let slack = if delay > 900 { 61 } else { 2 };
         assert!((delay..=delay * 6 / 5 + slack).contains(&gap), "{gap} s for {delay} s");
         is_stretched |= gap > delay + slack;
@@ -239,7 +239,7 @@ async fn redelivery_keeps_its_id_and_resets_its_retries() {
     let world = World::start_answering((0..3).map(|_| reply(500))).await;
     let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
     let request = answered(&world, question(&retry)).await;
-    // One that waits for its retry is attempted at once, and has all its retries again.
+    // A delivery that waits for its retry is attempted at once, with all its retries again.
     let waiting = delivery_of(&world, &request).await;
     assert_eq!((&waiting["status"], &waiting["failures"]), (&json!("pending"), &json!(1)));
     assert_eq!(redeliver(&world, &waiting).await, StatusCode::ACCEPTED);

@@ -1,4 +1,4 @@
-//! The way out, held against real receivers: slow, endless, hostile, and our own.
+//! The egress client against real receivers: slow, endless, hostile, and our own.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,9 +17,9 @@ use receiver::{answering, assert_untouched, dripping, flooding, read_request, re
 mod receiver;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// The most that an attempt may take longer than its time limit.
+/// Maximum time that an attempt may take beyond its time limit.
 const OVERRUN_MAX: Duration = Duration::from_millis(500);
-/// What the kernel's buffers may take of a flood after we stopped reading.
+/// Bytes of a flood that the kernel's buffers may take after the client stopped reading.
 const UNREAD_BYTES_MAX: usize = 16 << 20;
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
@@ -42,7 +42,7 @@ fn post_to(url: CallbackUrl) -> Post {
     Post { url, headers, body: b"{\"a\":1}".to_vec(), timeout: TIMEOUT }
 }
 
-/// Posts over plain HTTP, and sees to it that the time limit is kept and no secret is told.
+/// Posts over plain HTTP, and checks that the time limit is kept and errors show no secret.
 async fn post(address: SocketAddr) -> Result<Reply, Failure> {
     let url = url(&format!("http://{address}/hook/s3cret"), &CallbackRules::development());
     let started = Instant::now();
@@ -185,7 +185,7 @@ async fn every_attempt_opens_a_new_connection() {
     let (address, mut served) = receiver(|mut stream| {
         read_request(&stream)?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-        // Ends when the connection is closed, which it would not be if it were kept for later.
+        // Ends when the connection is closed; a pooled connection would stay open.
         stream.read(&mut [0])
     });
     let client = development();

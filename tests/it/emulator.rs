@@ -18,10 +18,10 @@ use local::EmulatorClock;
 use local_aws::{Aws, Data};
 use serde_json::json;
 
-/// How long a received message is hidden in these tests.
+/// Visibility timeout of received messages in these tests.
 const VISIBILITY_SECONDS: i32 = 180;
 
-/// An AWS and its clients.
+/// An emulated AWS and its clients.
 struct Cloud {
     aws: Aws,
     clock: Clock,

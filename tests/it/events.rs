@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{Setup, World, reply};
 
-/// A job that is done, with a receiver who is to know.
+/// An event of a finished job, with a subscribed receiver.
 fn job() -> Value {
     json!({
         "type": "job.completed",

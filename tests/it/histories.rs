@@ -1,7 +1,7 @@
 //! A few seconds of the simulation, which runs the functions under every kind of fault.
 //!
 //! The program `simulation` runs the rest: 100,000 random histories in each CI run and more at
-//! night, every fault at every call of every scenario, and the search for deliberate faults.
+//! night, every fault at every call of every scenario, and the search for mutants.
 
 use std::{fs, thread::available_parallelism};
 
@@ -11,12 +11,11 @@ use simulation::{
     mutants::{self, list::MUTANTS},
 };
 
-/// Random histories run here: a few seconds. CI runs 100,000 with the program `simulation`.
+/// Number of random histories: a few seconds. CI runs 100,000 with the program `simulation`.
 const HISTORIES: u64 = 4_000;
-/// One in this many scenarios of the catalogue is run with every fault at every call.
+/// Runs one in this many scenarios of the catalogue with every fault at every call.
 const ONE_IN: usize = 34;
-/// Histories in which something is found where what was found once is put back, as `MUTANTS.md`
-/// has it.
+/// Histories that violate an invariant if a past bug is put back, as listed in `MUTANTS.md`.
 const FOUND_ONCE: &[(u64, &str)] = &[
     (5_689, "an answer was told twice: its write was lost, and another overtook the repetition"),
     (67_161, "a panic: a request was erased while the recipient's call settled it"),
@@ -47,7 +46,7 @@ fn any_fault_at_any_call_keeps_every_invariant() {
     check(&modes::single(&some, n_threads(), &|_| ()));
 }
 
-/// What the catalogue has of receivers that are down leads to one being left alone and tried again.
+/// Scenarios with failing receivers open a breaker and end with a retry.
 #[test]
 fn breaker_pauses_and_retries_a_failing_receiver() {
     let is_down = |it: &(String, Scenario)| it.0.contains("is down; told of everything");
@@ -57,7 +56,7 @@ fn breaker_pauses_and_retries_a_failing_receiver() {
         let outcome = scenario.run_telling();
         assert_eq!(outcome.violations, [], "{name}");
         let n_writes = outcome.story.iter().filter(|it| it.contains("writes brk#")).count();
-        // The first failure makes it; then four more, a trial, what came of that ...
+        // The first failure creates it; then four more, a trial, the trial's result ...
         assert!(n_writes >= 6, "{name}: {n_writes} writes");
     }
 }
@@ -72,7 +71,7 @@ fn seed_reproduces_a_history() {
     }
 }
 
-/// A history is told with its faults written out, and that is the same history.
+/// A history is printed with explicit faults, which reproduce it.
 #[test]
 fn explicit_faults_reproduce_a_history() {
     let seed = (0..1_000).find(|it| Scenario::random(*it).run().injected.len() > 5);

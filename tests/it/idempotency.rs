@@ -1,4 +1,4 @@
-//! The same call twice makes one request.
+//! Repeating a call creates no second request.
 
 use answerback::{
     domain::Owner,

@@ -1,4 +1,4 @@
-//! Keys: made, listed and revoked by those who may.
+//! API keys: create, list and revoke, with the right scopes.
 
 use std::time::Duration;
 

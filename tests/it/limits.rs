@@ -1,4 +1,4 @@
-//! What a key or an account is limited to, where it is.
+//! Limits of API keys and accounts.
 
 mod pending;
 
@@ -23,7 +23,7 @@ use crate::{
     requests::faults,
 };
 
-/// A key of the world's account that may make so many calls a minute.
+/// A key of the world's account with this rate limit.
 async fn limited(world: &World, rate_limit_per_minute: u32) -> String {
     let body = json!({ "scopes": ["admin"], "rate_limit_per_minute": rate_limit_per_minute });
     let made = world.call(Method::POST, "/v1/keys", body).await;
@@ -58,7 +58,7 @@ async fn rate_limited_key_is_refused_until_the_next_minute() {
     assert_eq!(look(&world, &other).await.status, StatusCode::OK, "another key");
     assert_eq!(look(&world, &world.key).await.status, StatusCode::OK, "one without a limit");
 
-    // Long after what is remembered of it is believed.
+    // Long after the cache has expired.
     world.system.clock.advance(Duration::from_millis(42_499));
     let refused = look(&world, &key).await;
     assert_eq!(
@@ -144,7 +144,7 @@ async fn limited_key_cannot_create_keys_with_higher_limits() {
     assert_eq!(limits, [None, Some(49), Some(50), Some(50), Some(50), Some(60_000)]);
 }
 
-/// Lets no item be changed.
+/// Fails all updates of items.
 #[derive(Debug)]
 struct NoUpdates;
 

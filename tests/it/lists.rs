@@ -39,7 +39,7 @@ async fn requests_are_listed_newest_first_without_gaps_or_duplicates() {
     for number in 0..45 {
         let request = world.create(asking(json!({ "title": number.to_string() }))).await;
         made.push(request["id"].as_str().expect("an id").to_owned());
-        // Now and then two are made within a millisecond.
+        // Some of them are created within the same millisecond.
         world.system.clock.advance(Duration::from_millis(u64::from(number % 3 != 0)));
     }
     let all = pages(&world, "").await.concat();
@@ -48,7 +48,7 @@ async fn requests_are_listed_newest_first_without_gaps_or_duplicates() {
     };
     let listed = titles(&all);
     let mut expected: Vec<usize> = (0..45).rev().collect();
-    // Those of one millisecond stand in the order of their identifiers.
+    // Requests of the same millisecond are in the order of their identifiers.
     for pair in (0..45).filter(|it| it % 3 == 0 && it + 1 < 45) {
         if made[pair] > made[pair + 1] {
             expected.swap(44 - pair, 44 - pair - 1);
@@ -64,7 +64,7 @@ async fn requests_are_listed_newest_first_without_gaps_or_duplicates() {
         assert!(pages.iter().all(|it| it.len() <= limit));
     }
 
-    // What is made meanwhile stands before all pages, and moves none of them.
+    // New requests come before all pages and move none of them.
     let first = list(&world, "limit=20").await;
     world.create(asking(json!({}))).await;
     let cursor = first["next_cursor"].as_str().expect("more");
@@ -120,7 +120,7 @@ async fn all_query_errors_are_reported() {
         ("cursor=", &["cursor"]),
         ("cursor=%20", &["cursor"]),
         ("cursor=abc", &["cursor"]),
-        // Properly encoded, but no keys: a zero byte among them.
+        // Properly encoded, but not keys: one has a zero byte.
         ("cursor=YQAgYg", &["cursor"]),
         ("status=open", &["status"]),
         ("status=", &["status"]),

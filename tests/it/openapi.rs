@@ -1,4 +1,4 @@
-//! The OpenAPI document is sound in itself, and names what the code and the template have.
+//! The OpenAPI document is valid, and matches the code and the template.
 
 mod bundle;
 mod contract;
@@ -121,7 +121,7 @@ fn every_schema_compiles_and_our_objects_are_closed() {
         let pointer = format!("/components/schemas/{name}");
         contract.validate(&pointer, &Value::Null).expect_err("no named schema takes null");
         if name.ends_with("Problem") {
-            // Made of parts, so the whole is closed. `Problem` itself is only a part.
+            // Composed of parts, so the whole is closed. `Problem` itself is only a part.
             let is_closed = schema["unevaluatedProperties"] == false;
             assert!(is_closed || name == "Problem", "{name} takes undocumented members");
             continue;

@@ -1,10 +1,10 @@
-//! The page behind an answer link, as a browser meets it.
+//! The page behind an answer link, as a browser receives it.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World, token};
 
-/// A question to one person, with a form.
+/// A question to one recipient, with a form.
 fn question() -> Value {
     json!({
         "title": "Deploy <v2.4.1>?",
@@ -26,7 +26,7 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// What every page must be sent with, whatever it says.
+/// Checks the headers that every page must have.
 #[track_caller]
 fn check_page(page: &Answer, status: StatusCode) {
     assert_eq!(page.status, status, "{}", page.text());

@@ -1,4 +1,4 @@
-//! What receivers that were written for other products get.
+//! Deliveries to receivers that were written for other products.
 
 mod mixed;
 mod nextks;
@@ -10,8 +10,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
-/// HMAC-SHA256 by the letter of RFC 2104, for keys of up to a block: our own code is not to vouch
-/// for itself.
+/// HMAC-SHA256 as in RFC 2104, for keys of up to a block. The tests do not rely on our own code.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
     const BLOCK_BYTES: usize = 64;
     assert!(key.len() <= BLOCK_BYTES);
@@ -34,7 +33,7 @@ fn reference_hmac_is_correct() {
     );
 }
 
-/// A question whose callback is in the words of `profile`.
+/// A request whose callback uses `profile`.
 async fn ask(world: &World, profile: &str) -> Value {
     let question = json!({
         "title": "Deploy?",
@@ -49,7 +48,7 @@ async fn ask(world: &World, profile: &str) -> Value {
     world.create(question).await
 }
 
-/// How the only delivery stands, and at which seconds it was attempted.
+/// The only delivery, and the seconds of its attempts.
 async fn attempts(world: &World) -> (Value, Vec<i64>) {
     let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
     let [delivery] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
@@ -71,7 +70,7 @@ async fn live(world: &World, minutes: u32) {
     }
 }
 
-/// Each attempt came after its delay, and soon after it: the sweep may be what remembered it.
+/// Checks that each attempt came after its delay, and at most a sweep later.
 #[track_caller]
 fn assert_delays(seconds: &[i64], delays: &[i64]) {
     assert_eq!(seconds.len(), delays.len() + 1, "{seconds:?}");
@@ -80,7 +79,7 @@ fn assert_delays(seconds: &[i64], delays: &[i64]) {
     }
 }
 
-/// The hexadecimal signature that a `t=…,v1=…` header must have.
+/// The expected hexadecimal signature of a `t=…,v1=…` header.
 async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
     let secret = &*world.secret().await;
     let signed = [format!("{time}.").as_bytes(), body].concat();

@@ -1,7 +1,7 @@
-//! What happens when everybody comes at once.
+//! Concurrent calls.
 //!
-//! Callers are spread over threads, and in each their calls are under way together, so they meet
-//! in the table as functions on many machines do.
+//! Callers are spread over threads with several calls in flight each, so they meet in the table
+//! like functions on many machines.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +12,10 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use system_tests::World;
 
-/// Threads that call.
+/// Number of calling threads.
 const THREADS: usize = 4;
 
-/// What `n_calls` calls at once gave.
+/// The results of `n_calls` concurrent calls.
 async fn at_once<T: Send + 'static>(
     world: &World,
     n_calls: usize,
@@ -32,7 +32,7 @@ async fn at_once<T: Send + 'static>(
     done.into_iter().flat_map(|it| it.expect("no panic")).collect()
 }
 
-/// How often each came.
+/// Number of occurrences of each value.
 fn count<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     for one in all {
@@ -84,7 +84,7 @@ async fn one_of_200_answers_by_one_recipient_is_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_answers_are_recorded_or_asked_to_retry() {
     let world = World::start().await;
-    // More than an answer's tries, and each try of one is a write that all others lose to.
+    // More calls than an answer has tries, and each successful try makes all others fail.
     let request = world.create(question(60)).await;
     let asked = request.clone();
     let answers = at_once(&world, 60, async move |world, number| {
@@ -100,7 +100,7 @@ async fn concurrent_answers_are_recorded_or_asked_to_retry() {
         let expected = if is_recorded { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         assert_eq!((*status, *comes_again), (expected, !is_recorded), "{number}");
     }
-    // Whoever was turned away comes again, and then the quorum is met.
+    // Recipients that were turned away try again, and the quorum is met.
     let turned_away = answers.iter().filter(|(_, status, _)| *status != StatusCode::OK);
     for (number, ..) in turned_away {
         let answer = world.answer(&request, *number, json!({ "option": "approve" })).await;

@@ -1,4 +1,4 @@
-//! What a sender asks, and what becomes of it.
+//! Creation of requests.
 
 mod ending;
 mod form;
@@ -17,7 +17,7 @@ use system_tests::{Answer, World};
 /// A character of four bytes.
 const WIDE: &str = "🦀";
 
-/// A question with as little as it takes, and with these members.
+/// A minimal request with these members.
 pub(crate) fn asking(members: Value) -> Value {
     let mut body = json!({
         "title": "Go?",
@@ -28,12 +28,12 @@ pub(crate) fn asking(members: Value) -> Value {
     body
 }
 
-/// Where a request lives.
+/// The path of a request.
 pub(crate) fn path_of(request: &Value) -> String {
     format!("/v1/requests/{}", request["id"].as_str().expect("an id"))
 }
 
-/// Asks, whatever comes of it.
+/// Creates a request, and returns any response.
 pub(crate) async fn ask(world: &World, body: Value) -> Answer {
     world.call(Method::POST, "/v1/requests", body).await
 }
@@ -43,7 +43,7 @@ pub(crate) async fn show(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path_of(request), Value::Null).await.json()
 }
 
-/// The places of all faults that an answer names.
+/// The places of all errors in a response.
 pub(crate) fn faults(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
     assert_eq!(answer.code(), "invalid_request");
@@ -53,7 +53,7 @@ pub(crate) fn faults(answer: &Answer) -> Vec<String> {
     faults.iter().map(|it| place(it).expect("a place")).collect()
 }
 
-/// Asks, and is refused for exactly these places.
+/// Creates a request that must be refused for exactly these places.
 async fn check_refused(world: &World, body: Value, places: &[&str]) {
     let answer = ask(world, body.clone()).await;
     assert_eq!(faults(&answer), places, "{body} {}", answer.text());
@@ -221,7 +221,7 @@ async fn body_without_json_is_malformed_and_not_invalid() {
         b"{} {}",
         b"title=Go",
         b"{\"title\": \"\xff\"}",
-        // Two parsers would read two questions.
+        // Two parsers could read a duplicate member differently.
         b"{\"title\": \"Keep?\", \"title\": \"Drop?\"}",
         b"{\"title\": \"Keep?\", \"options\": [{\"value\": \"a\", \"value\": \"b\"}]}",
     ];
@@ -232,7 +232,7 @@ async fn body_without_json_is_malformed_and_not_invalid() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
         assert_eq!(answer.code(), "malformed_json");
     }
-    // Whoever may not ask is told that, and nothing of what they asked.
+    // A caller without the scope is refused before the body is checked.
     let headers = [("authorization", "Bearer nobody")];
     let answer = world.send(Method::POST, "/v1/requests", &headers, Bytes::from_static(b"{")).await;
     assert_eq!(answer.code(), "unauthorized");

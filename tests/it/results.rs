@@ -1,4 +1,4 @@
-//! How a result is read: as often as its request allows, and not after its time.
+//! Reading results under each read policy, before and after expiry.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World};
 
-/// A question to one person, whose result may be read like this.
+/// A question to one recipient with this read policy.
 fn question(read: &Value) -> Value {
     json!({
         "title": "Deploy?",
@@ -18,7 +18,7 @@ fn question(read: &Value) -> Value {
     })
 }
 
-/// The same, answered.
+/// The answered request.
 async fn answered(world: &World, question: Value) -> Value {
     let request = world.create(question).await;
     let answer = json!({ "option": "approve", "fields": { "why": "tested" } });
@@ -43,7 +43,7 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// Whether the table still holds what was answered.
+/// True if the table still holds the answer.
 async fn is_kept(world: &World, request: &Value) -> bool {
     let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
     let stored: Option<Request> = world.system.store.get(keys::request(id)).await.expect("read");
@@ -128,7 +128,7 @@ async fn lease_passes_between_readers_until_acknowledged() {
     let other = json!({ "status": "pending", "lease_expires_at": "2026-01-01T00:00:30.000Z" });
     assert_eq!(result(&world, &request).await, other);
 
-    // The first reader was never heard of again.
+    // The first reader never acknowledges.
     clock.advance(Duration::from_millis(1));
     let second = result(&world, &request).await;
     assert_eq!(second["status"], "submitted");
@@ -139,7 +139,7 @@ async fn lease_passes_between_readers_until_acknowledged() {
         let refused = acknowledge(&world, &request, &wrong).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{wrong}");
     }
-    // Late, but nobody else has it: what was read is consumed.
+    // Late, but no other reader has the lease: the result is consumed.
     clock.advance(Duration::from_mins(1));
     for _ in 0..2 {
         let done = acknowledge(&world, &request, &receipt_of(&second)).await;
@@ -173,7 +173,7 @@ async fn unread_result_expires_at_its_exact_time() {
             _ => "pending",
         };
         assert_eq!(result(&world, &in_time).await["status"], again);
-        // A lease that lapses after the time is up leaves nothing to read.
+        // A lease that expires after the deadline leaves nothing to read.
         clock.advance(Duration::from_secs(5));
         let later = if again == "pending" { "expired" } else { again };
         assert_eq!(result(&world, &in_time).await["status"], later);
@@ -187,7 +187,7 @@ async fn sweep_erases_an_unread_expired_result() {
     let world = World::start().await;
     let request = answered(&world, question(&json!({ "ttl_seconds": 60 }))).await;
     let kept = answered(&world, question(&json!({ "ttl_seconds": 61 }))).await;
-    // The guard band: by every clock it is over.
+    // After the guard band it is over by every clock.
     world.system.clock.advance(Duration::from_secs(62));
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_expired, swept.n_errors, swept.n_hinted), (1, 0, 0));
@@ -218,7 +218,7 @@ async fn reader_can_wait_for_the_result() {
     let clock = &world.system.clock;
     let start = clock.now();
     let read = async || world.call(Method::GET, &path, Value::Null).await.json();
-    // The reader sleeps by the world's clock; what it does in between takes real time.
+    // The reader sleeps by the world's clock; its work in between takes real time.
     let tick = async || {
         clock.advance(Duration::from_secs(1));
         shown(&world, &request).await;

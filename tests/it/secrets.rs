@@ -1,4 +1,4 @@
-//! The account's signing secret: shown, and replaced while both sign.
+//! The account's signing secret: shown, and rotated with an overlap.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn revealed(world: &World) -> String {
     answer.json()["secret"].as_str().expect("in full").to_owned()
 }
 
-/// Posts an event to a receiver of this profile, and gives the headers and body that it got.
+/// Posts an event to a receiver with this profile, and returns the received headers and body.
 async fn told(world: &World, profile: &str) -> (axum::http::HeaderMap, Vec<u8>) {
     let event = json!({
         "type": "job.completed",
@@ -69,7 +69,7 @@ async fn both_secrets_sign_until_the_overlap_ends() {
         assert!(verify_timed(&new, &body, signature).is_some());
         assert_eq!(verify_timed(&old, &body, signature).is_some(), is_overlap);
 
-        // Those with one `v1` check this with the new secret, and `v2` with the one before.
+        // Receivers with one `v1` check this with the new secret, and `v2` with the previous one.
         let (headers, body) = told(&world, "noukai").await;
         let signature = text(&headers, "x-noukai-signature");
         let (first, second) = signature.split_once(",v2=").unwrap_or((signature, ""));

@@ -1,5 +1,5 @@
-//! No callback leads where it must not: not when it was accepted by an older rule, not when its
-//! name has moved since.
+//! Deliveries never call forbidden addresses: not if an older rule accepted the URL, nor if its
+//! name now has another address.
 
 use answerback::{
     domain::{
@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use system_tests::{Setup, World};
 
-/// URLs that must be refused as they stand, or once their name is looked up.
+/// URLs that are refused as text, or after their name is resolved.
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
 fn rows(expected: &str) -> Vec<Value> {
@@ -25,8 +25,8 @@ fn rows(expected: &str) -> Vec<Value> {
     rows.filter(|it| it["expect"] == expected).collect()
 }
 
-/// Puts deliveries to these URLs into the table, as if they had been accepted, and has them
-/// attempted. Gives what came of each.
+/// Stores deliveries to these URLs as if they had been accepted, and attempts them. Returns the
+/// results.
 async fn deliver<'a>(
     world: &World,
     rows: &'a [Value],

@@ -1,4 +1,4 @@
-//! Where callbacks may go, as a sender is told: before anything is stored.
+//! Checks of callback URLs on submission, before anything is stored.
 
 use answerback::{
     domain::CallbackRules,
@@ -15,7 +15,7 @@ use crate::requests::{ask, asking};
 
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
-/// The rows of the corpus that are expected to come to this, by URL.
+/// The rows of the corpus with this expected result, by URL.
 fn rows(expect: &str) -> Vec<(String, Value)> {
     let rows = URLS.lines().map(|it| serde_json::from_str(it).expect("the corpus is well-formed"));
     rows.filter(|it: &Value| it["expect"] == expect)
@@ -23,7 +23,7 @@ fn rows(expect: &str) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// A service that looks names up as told, and goes out for real.
+/// A service with scripted name resolution and real connections.
 async fn resolving(answers: &Value) -> World {
     let resolver = Resolver::from_json(&answers.to_string()).expect("well-formed");
     let egress = Client::network(CallbackRules::strict(), resolver);
@@ -66,7 +66,7 @@ async fn invalid_corpus_urls_are_refused_and_nothing_is_stored() {
     assert_eq!(n_requests(&world).await, 0);
 }
 
-/// Without a configured address, one's own host is the one that was called, however it is spelled.
+/// Without a configured address, the service's own host is the called one, in any spelling.
 #[tokio::test]
 async fn callback_to_the_called_host_is_refused() {
     let world = World::start().await;

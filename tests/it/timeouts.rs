@@ -1,4 +1,4 @@
-//! How a deadline is noticed: to the second by a hint, and by the sweep whatever happens to hints.
+//! Settling at the deadline: to the second by a hint, and by the sweep if hints are lost.
 
 use std::{
     collections::HashMap,
@@ -44,7 +44,7 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// When each callback went out, in seconds since the test began.
+/// The times of callbacks, in seconds since the start of the test.
 fn called_back_at(world: &World) -> Vec<i64> {
     let second = |post: &answerback::egress::Post| {
         let second = post.headers["webhook-timestamp"].to_str().expect("ASCII");
@@ -256,12 +256,12 @@ async fn sweep_out_of_time_leaves_the_rest_to_the_next_sweep() {
     assert_eq!((swept.n_timed_out, swept.n_left), (30, 0));
 }
 
-/// The identifier with this number as its last digits, so that there is one for each shard.
+/// The identifier with this number as its last digits, for one in each shard.
 fn in_shard(id: &str, shard: u32) -> String {
     format!("{}{:02}", &id[..id.len() - 2], shard)
 }
 
-/// While it is on, nothing can be read.
+/// Fails all reads while it is on.
 #[derive(Clone, Debug, Default)]
 struct Outage(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! Webhooks: receivers that are told of all events of the types that they want.
+//! Webhooks: receivers that subscribe to types of events.
 
 mod health;
 mod told;
@@ -11,14 +11,14 @@ use system_tests::{Answer, World};
 
 use crate::requests::faults;
 
-/// Makes a webhook, and gives it as it was answered.
+/// Creates a webhook, and returns it as in the response.
 async fn make(world: &World, webhook: Value) -> Value {
     let answer = world.call(Method::POST, "/v1/webhooks", webhook).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
     answer.json()
 }
 
-/// One at a usual address.
+/// A webhook at a usual address.
 fn hook(id: &str) -> Value {
     json!({ "id": id, "url": format!("https://hooks.example.com/{id}") })
 }

@@ -1,7 +1,7 @@
-//! Many events for many webhooks. With kills in the middle of it: `infra/cli/tests`.
+//! Many events for many webhooks. A test with killed processes is in `infra/cli/tests`.
 //!
-//! `ANSWERBACK_MANY_EVENTS=1000` is for a person who can wait: a delivery costs about 20 ms here,
-//! nothing of it being optimised.
+//! `ANSWERBACK_MANY_EVENTS=1000` makes a longer run: a delivery takes about 20 ms in this
+//! unoptimized build.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::{Host, Receiver, event, header, text, webhook};
 
-/// Where another number of events can be given.
+/// The variable with another number of events.
 const EVENTS: &str = "ANSWERBACK_MANY_EVENTS";
 const N_EVENTS: usize = 200;
 const N_WEBHOOKS: usize = 10;
 
-/// Counts what it gets, by webhook and event, with the delivery's identifier.
+/// Counts deliveries by webhook and event, with the delivery's identifier.
 #[derive(Default)]
 struct Counter(BTreeMap<(String, String), Vec<String>>);
 

@@ -1,4 +1,4 @@
-//! Nextmv: what became of a run, signed with the millisecond.
+//! Nextmv: events of a run, signed with a timestamp in milliseconds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,17 +11,17 @@ use system_tests::World;
 use super::{Host, Receiver, get, header, live, second, text, timed, told, webhook_at};
 use crate::profiles::hmac_sha256;
 
-/// How old a signature may be, as a user would have it.
+/// Maximum age of a signature, as a user would set it.
 const TOLERANCE_MILLISECONDS: i64 = 5 * 60 * 1_000;
 
-/// Recomputes the signature, and refuses what is old or not Nextmv's.
+/// Recomputes the signature, and refuses old or foreign ones.
 #[derive(Default)]
 struct Runs {
     secret: String,
-    /// What it answers with instead, in order.
+    /// Response statuses to use first, in order.
     moods: Vec<u16>,
     posts: Vec<Post>,
-    /// When something came, and with which answer it went.
+    /// Arrival times and response statuses.
     answers: Vec<(i64, u16)>,
     taken: Vec<Value>,
 }
@@ -60,7 +60,7 @@ fn run(status: &str) -> Value {
     })
 }
 
-/// A service with a webhook of this profile.
+/// A service with a webhook that uses this profile.
 async fn start(moods: &[u16]) -> (World, Arc<Host<Runs>>) {
     let (world, host) = Host::start(Runs { moods: moods.to_vec(), ..<_>::default() }).await;
     let runs = json!({ "id": "runs", "endpoint_url": "https://nextmv.example.com/runs" });

@@ -10,7 +10,7 @@ use system_tests::World;
 
 use super::{Host, Receiver, get, header, live, second, text, told, webhook};
 
-/// How far apart they are, for a test that need not take long.
+/// Time between sweeps; longer than usual, so that the test is fast.
 const SWEEPS: Duration = Duration::from_mins(2);
 const TOKEN: &str = "at-least-ten-characters";
 const ID: &str = "740e5834-3a29-46b4-9a6f-16142fde533a";
@@ -87,10 +87,10 @@ impl Kind {
     }
 }
 
-/// Lets nobody in without its token, and reads what comes with a table for each kind of message.
+/// Refuses posts without its token, and checks each kind of message by a table.
 #[derive(Default)]
 struct Messages {
-    /// How many it has no time for.
+    /// Number of posts to refuse as busy.
     n_busy: usize,
     receipts: Vec<Value>,
     received: Vec<Value>,
@@ -123,7 +123,7 @@ impl Messages {
     }
 }
 
-/// Every member is there with its type, and no other.
+/// True if all members are there with their types, and no others.
 fn fits(message: &Map<String, Value>, table: Table) -> bool {
     let is_known = |(name, kind): &(&str, Kind)| message.get(*name).is_some_and(|it| kind.fits(it));
     message.len() == table.len() && table.iter().all(is_known)
@@ -217,7 +217,7 @@ async fn notify_delivery_is_dead_lettered_after_five_retries() {
     assert!(is_dead_lettered(&world).await);
     let seconds: Vec<i64> = host.receiver().answers.iter().map(|it| it.0).collect();
     assert_eq!(seconds.len(), 6, "{seconds:?}");
-    // A sweep may be what remembers a retry.
+    // A retry may wait for the next sweep.
     for pair in seconds.windows(2) {
         assert!((300..425).contains(&(pair[1] - pair[0])), "{seconds:?}");
     }

@@ -1,5 +1,4 @@
-//! Noukai: what became of an execution, in signed deliveries that a receiver knows by their
-//! identifier.
+//! Noukai: events of an execution, in signed deliveries with an identifier to detect duplicates.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -14,17 +13,17 @@ use crate::profiles::hmac_sha256;
 
 const TOLERANCE_SECONDS: i64 = 300;
 
-/// Verifies the raw body with either of the signatures, and takes each delivery once.
+/// Verifies the raw body with either signature, and accepts each delivery once.
 #[derive(Default)]
 struct Flows {
     secret: String,
-    /// What it answers with instead, in order, once it knows that it is Noukai who calls.
+    /// Response statuses to use first, in order, after the signature is verified.
     moods: Vec<u16>,
-    /// Those that it took for somebody else's.
+    /// Posts whose signature did not verify.
     refused: Vec<Post>,
-    /// What it was told, by the delivery's identifier.
+    /// Accepted bodies by delivery identifier.
     taken: BTreeMap<String, Value>,
-    /// Each attempt that it took for Noukai's.
+    /// Each attempt whose signature verified.
     attempts: Vec<Attempt>,
 }
 
@@ -119,12 +118,12 @@ async fn rotation_loses_no_delivery_during_the_overlap() {
     // An event every ten minutes; the overlap is from the 30th to the 90th.
     const ROTATED: u32 = 30;
     for followed in [30, 60, 85] {
-        // Each is told again a minute later, so that some attempts stand before a change and the
-        // next one after it.
+        // Each is retried a minute later, so that a change falls between two attempts of a
+        // delivery.
         let (world, host) = start(&[503, 200].repeat(14)).await;
         let mut new = None;
         for minute in 0..120 {
-            // Whoever is told after the change, in the same minute or later, is told with both.
+            // Attempts after the change, in the same minute or later, have both signatures.
             if minute % 10 == 0 && minute != ROTATED {
                 told(&world, "job.completed", &job(&format!("e-{minute}"))).await;
             }

@@ -1,4 +1,4 @@
-//! Keys and secrets: who sees them, and that nobody else does.
+//! API keys and secrets are visible only to authorized callers.
 
 use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};

@@ -1,4 +1,4 @@
-//! What the data of the built-in types must look like.
+//! Schemas of the built-in types' data.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use system_tests::{Answer, START, World, reply};
 
 use super::{curl, press, text};
 
-/// As the product's own example has it.
+/// The example in the product's documentation.
 const NOTIFICATION: &str = r#"{
     "user_emails": ["a@example.com", "b@example.com"],
     "message": "Release v2.4.1 is ready.\nChanges: 3 bug fixes.\n\nDeploy to production?",
@@ -43,7 +43,7 @@ async fn status(world: &World, key: &str, id: &str) -> Answer {
     curl(world, Method::GET, &path, &[("x-api-key", key)], "").await
 }
 
-/// The notification with some members otherwise; null removes one.
+/// The notification with changed members; null removes one.
 fn changed(change: &Value) -> String {
     fn merge(into: &mut Value, change: &Value) {
         let (Value::Object(into), Value::Object(change)) = (&mut *into, change) else {
@@ -62,7 +62,7 @@ fn changed(change: &Value) -> String {
     body.to_string()
 }
 
-/// What a receiver that was written for the product checks of a callback.
+/// Checks of a callback by a receiver that was written for the product.
 fn receive(body: &[u8], request_id: &str) -> Vec<(String, Option<String>, bool)> {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     assert_eq!(body["request_id"], request_id);
@@ -154,7 +154,7 @@ async fn status_has_the_format_of_the_callback() {
     let open = row("b@example.com", None, None, false);
     assert_eq!(status(&world, &world.key, &id).await.json(), shown("pending", open));
 
-    // Whoever looks after the time is up settles it.
+    // Reading the status after the deadline settles the request.
     world.system.clock.advance(Duration::from_secs(3_602));
     let late = row("b@example.com", None, None, true);
     let finished = shown("finished", late);

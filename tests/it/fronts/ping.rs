@@ -11,7 +11,7 @@ use system_tests::{Answer, START, World, reply};
 use super::{curl, press, text};
 use crate::profiles::hmac_sha256;
 
-/// As the product's own example has it.
+/// The example in the product's documentation.
 const MESSAGE: &str = r#"{
     "title": "Approve Request",
     "body": "Alice requested access to production",
@@ -54,7 +54,7 @@ async fn status(world: &World, token: &Value, message: &str) -> Value {
     answer.json()
 }
 
-/// The request as our own API names it.
+/// The identifier of the request in our API.
 fn request_id(message: &str) -> String {
     message.replace("msg_", "req_")
 }
@@ -63,7 +63,7 @@ async fn answer(world: &World, message: &str, option: &str) -> StatusCode {
     press(world, &request_id(message), 0, option).await.status
 }
 
-/// Without a callback: who polls needs none.
+/// A message without a callback, for a client that polls.
 fn polled() -> String {
     let mut body: Value = serde_json::from_str(MESSAGE).expect("JSON");
     body["callback_url"] = Value::Null;
@@ -108,7 +108,7 @@ async fn unread_answer_expires_after_ten_minutes() {
     assert_eq!(answer(&world, &message, "approve").await, StatusCode::OK);
     world.system.clock.advance(Duration::from_mins(10));
     assert_eq!(status(&world, token, &message).await, json!({ "status": "expired" }));
-    // The sweep lets go of it.
+    // The sweep completes it.
     world.system.clock.advance(Duration::from_mins(1));
     world.system.sweep().await;
     world.follow_hints().await;

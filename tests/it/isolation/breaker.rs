@@ -1,5 +1,5 @@
-//! The breaker: five failures in a row, a minute, one trial. Those that are held come back within
-//! half a minute after it.
+//! The breaker: five failures in a row, a minute, one trial. Held deliveries resume within half a
+//! minute after it.
 
 use answerback::{
     domain::{
@@ -14,7 +14,7 @@ use super::*;
 
 const HOST: &str = "slow.example.com:443";
 
-/// A world in which a receiver has just failed five times in a row, each time with `kind`.
+/// A world with a receiver that has just failed five times in a row with `kind`.
 async fn broken(kind: impl Fn() -> Result<Reply, Failure>) -> World {
     let world = World::start_answering((0..5).map(|_| kind())).await;
     for _ in 0..5 {
@@ -37,7 +37,7 @@ fn next_attempt_in(world: &World, delivery: &Value) -> i64 {
     at.duration_since(world.system.clock.now()).as_secs()
 }
 
-/// Lets time pass as it does, with a sweep every minute.
+/// Lets time pass with a sweep every minute.
 async fn pass(world: &World, minutes: u32) {
     for _ in 0..minutes {
         world.pass(Duration::from_mins(1)).await;
@@ -109,7 +109,7 @@ async fn breaker_allows_one_trial_while_other_deliveries_wait() {
     assert_eq!(*tried, (1, 1));
     assert!(waiting.iter().all(|it| *it == (0, 0)), "{waiting:?}");
 
-    // Twice as long, from when the trial failed.
+    // Twice as long, counted from the failure of the trial.
     world.pass(Duration::from_secs(60 + 120 - 92)).await;
     assert_eq!(world.posts().len(), 5 + 1);
     pass(&world, 5).await;
@@ -177,7 +177,7 @@ async fn breaker_delays_a_delivery_by_at_most_six_hours() {
     let began_at = world.system.clock.now();
     let mut n_waits = 0;
     while world.posts().len() == 5 {
-        // Others try as well when its time is over, and fail.
+        // Other deliveries are attempted when its time is over, and fail.
         let delivery = delivery_of(&world, &request).await;
         let wait = Duration::from_secs(next_attempt_in(&world, &delivery).unsigned_abs() + 1);
         let until = world.system.clock.now() + wait + Duration::from_mins(50);

@@ -1,4 +1,4 @@
-//! How many requests of an account may be pending at once.
+//! The cap on pending requests of an account.
 
 use answerback::{
     domain::{Account, Owner, Scope},
@@ -15,7 +15,7 @@ use crate::requests::{asking, path_of};
 
 const TOO_MANY: &str = "too_many_pending_requests";
 
-/// Sets a cap as an operator does, and waits until it counts.
+/// Sets a cap as an operator does, and waits until it applies.
 async fn cap(world: &World, max: Option<u32>) {
     let store = &world.system.store;
     let account: Option<Account> = store.get(keys::account(world.account.id)).await.expect("read");
@@ -28,7 +28,7 @@ async fn ask(world: &World, members: Value) -> Answer {
     world.call(Method::POST, "/v1/requests", asking(members)).await
 }
 
-/// What asking is refused for now; nothing where it is not.
+/// The error code of a new request; empty if it is accepted.
 async fn code(world: &World) -> String {
     ask(world, json!({})).await.code()
 }

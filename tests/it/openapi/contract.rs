@@ -1,10 +1,10 @@
-//! The check of calls against the document finds every kind of deviation.
+//! The contract check finds every kind of deviation.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::contract::{Contract, Exchange};
 
-/// An exchange to be spoiled.
+/// An exchange for a test to change.
 struct Call {
     method: Method,
     path: String,
@@ -30,7 +30,7 @@ impl Call {
     }
 }
 
-/// The document's own example of what the schema describes.
+/// The document's own example of the schema.
 fn example(schema: &str) -> Value {
     let document = Contract::of_the_api().document();
     document["components"]["schemas"][schema]["examples"][0].clone()

@@ -97,7 +97,7 @@ fn routes_in_code(source: &str) -> anyhow::Result<Routes> {
     Ok(routes)
 }
 
-/// What follows the parenthesis that closes one opened just before `text`.
+/// The text after the parenthesis that closes one opened just before `text`.
 fn after_closing(text: &str) -> Option<&str> {
     let mut depth = 1;
     for (index, character) in text.char_indices() {
@@ -113,7 +113,7 @@ fn after_closing(text: &str) -> Option<&str> {
     None
 }
 
-/// Reads the `HttpApi` events; one without a path takes what no other does, and is no route.
+/// Reads the `HttpApi` events. One without a path is the default, and is no route.
 fn routes_in_template(template: &str) -> anyhow::Result<Routes> {
     let lines: Vec<&str> =
         template.lines().filter(|it| !it.trim_start().starts_with('#')).collect();

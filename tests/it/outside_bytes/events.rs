@@ -1,4 +1,4 @@
-//! What wakes the workers: the queue's events, and the schedule's.
+//! Events that invoke the workers: from the queue and from the schedule.
 
 use answerback::{
     domain::RequestId,
@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::*;
 
-/// Whether the worker can make something of a message, in the plainest words.
+/// True if a message is a hint. A simple copy of the product's check.
 fn is_hint(body: Option<&str>) -> bool {
     match serde_json::from_str(body.unwrap_or_default()) {
         Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. }) => id.parse::<RequestId>().is_ok(),
@@ -19,7 +19,7 @@ fn is_hint(body: Option<&str>) -> bool {
     }
 }
 
-/// A record as Lambda gives it, with members that are absent, null or new, and any text.
+/// A Lambda record with members that are absent, null or unknown, and any text.
 fn records() -> impl Strategy<Value = Value> {
     let id = prop_oneof![
         3 => Just("req_00000000000000000000000000".to_owned()),
@@ -60,7 +60,7 @@ fn records() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Broken records go back to the queue, each by its name, and their neighbours are followed.
+/// Broken records return to the queue by identifier, and the other hints are followed.
 #[test]
 fn broken_hint_does_not_affect_other_hints() {
     let batches = (prop::collection::vec(records(), 0..6), any::<Index>());
@@ -102,14 +102,14 @@ fn broken_hint_does_not_affect_other_hints() {
     });
 }
 
-/// Invokes delivery, and gives the messages that go back.
+/// Invokes `deliver`, and returns the messages that go back to the queue.
 async fn invoke(world: &World, event: aws_lambda_events::sqs::SqsEvent) -> Vec<String> {
     let ends_at = world.system.clock.now() + std::time::Duration::from_secs(30);
     let response = deliver::deliver(&world.system.deliver, event, Some(ends_at)).await;
     response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
-/// What the schedule says is never looked at, so whatever JSON comes, the sweep runs.
+/// The sweep ignores the schedule's event, so it runs on any JSON.
 #[test]
 fn sweep_runs_on_any_schedule_event() {
     const MAIN: &str = include_str!("../../../functions/sweep/src/main.rs");

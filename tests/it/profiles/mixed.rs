@@ -1,11 +1,11 @@
-//! A receiver that wants something otherwise than its profile has it.
+//! Webhooks that override parts of their profile.
 
 use answerback::signing::verify_timed;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::World;
 
-/// Posts an event, and gives what the only receiver got.
+/// Posts an event, and returns the post to the only receiver.
 async fn told(world: &World, event: Value) -> answerback::egress::Post {
     let answer = world.call(Method::POST, "/v1/events", event).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());

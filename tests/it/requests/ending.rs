@@ -1,4 +1,4 @@
-//! A request is cancelled, or erased with all that is known of it.
+//! Cancellation and erasure of requests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn cancel(world: &World, request: &Value) -> system_tests::Answer {
     world.call(Method::POST, &format!("{}/cancel", path_of(request)), Value::Null).await
 }
 
-/// A question whose callback hears of everything.
+/// A question whose callback subscribes to all events.
 fn told_of_all() -> Value {
     asking(json!({
         "title": SECRET_WORDS,
@@ -78,7 +78,7 @@ async fn finished_request_cannot_be_cancelled() {
     assert_eq!(refused.json()["outcome"], "completed");
     assert_eq!(show(&world, &request).await, before);
 
-    // Nobody has noticed its deadline before the sender comes.
+    // The sender cancels before any worker notices the deadline.
     let request = world.create(asking(json!({ "timeout_seconds": 5 }))).await;
     world.system.clock.advance(Duration::from_secs(10));
     let refused = cancel(&world, &request).await;

@@ -1,4 +1,4 @@
-//! The question: every limit, at its end and just beyond.
+//! Limits of a request, each at its end and just beyond.
 
 use axum::{
     body::Bytes,
@@ -151,7 +151,7 @@ async fn metadata_is_limited_to_4_kib_and_returned_unchanged() {
 #[tokio::test]
 async fn request_is_limited_to_64_kib_and_a_body_to_256() {
     let world = World::start().await;
-    // 20 fields of 50 choices of 16 bytes and more: 64,000 characters, and then what is between.
+    // 20 fields of 50 choices of 16 bytes and more: 64,000 characters, plus punctuation.
     let choices: Value =
         (0..50).map(|it| json!({ "value": format!("{it:02}"), "label": "label" })).collect();
     let fields = |label: &str| -> Value {

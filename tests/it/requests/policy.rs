@@ -1,4 +1,4 @@
-//! What decides a request, and what then happens: every form and its limits.
+//! Quorum, timeout, read and callback policies: every form and its limits.
 
 use serde_json::{Value, json};
 use system_tests::World;

@@ -1,4 +1,4 @@
-//! A call that is held until there is news.
+//! Long-polling a request.
 
 use std::{
     pin::{Pin, pin},
@@ -12,10 +12,10 @@ use system_tests::{START, World};
 
 use super::{asking, faults, path_of};
 
-/// How long the waiting call gets to notice that the time has moved.
+/// Real time for the waiting call to notice that the clock has moved.
 const NOTICED: Duration = Duration::from_millis(30);
 
-/// Asks to be told of `request`. Gives the view, and when it came.
+/// Long-polls `request`. Returns the view, and the time of the response.
 async fn wait(world: &World, request: &Value, query: &str) -> (Value, Timestamp) {
     let path = format!("{}{query}", path_of(request));
     let answer = world.call(Method::GET, &path, Value::Null).await;
@@ -38,7 +38,7 @@ async fn pass_a_second<T>(world: &World, call: Pin<&mut impl Future<Output = T>>
     }
 }
 
-/// Moves the time until the call is answered. Gives the view, and after how many seconds it came.
+/// Moves the time until the response arrives. Returns the view and the number of seconds.
 async fn pass_until_answered(
     world: &World,
     mut call: Pin<&mut impl Future<Output = (Value, Timestamp)>>,
@@ -90,7 +90,7 @@ async fn long_poll_notices_the_deadline() {
 async fn finished_request_is_returned_without_waiting() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
-    // The time stands still: these would wait for ever.
+    // The clock stands still, so a call that waits would never return.
     assert_eq!(wait(&world, &request, "").await.0, request);
     assert_eq!(wait(&world, &request, "?wait=0").await.0, request);
     world.answer(&request, 0, json!({ "option": "no" })).await;

@@ -23,7 +23,7 @@ const DOWN: &str = "https://down.example.com/hook";
 /// The members of responses that clients remember.
 const KNOWN: [&str; 5] = ["id", "recipients", "token", "receipt", "status"];
 
-/// A world, and what its clients know.
+/// A world, and the data that its clients know.
 pub(crate) struct Past {
     pub(crate) world: World,
     pub(super) known: Map<String, Value>,
@@ -44,7 +44,7 @@ impl Past {
         past
     }
 
-    /// Adds something that clients know: identifiers and tokens.
+    /// Adds data that clients know: identifiers and tokens.
     fn know(&mut self, name: &str, value: impl Into<Value>) {
         let mut value = value.into();
         if let Some(members) = value.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Tables as files: one item per line in DynamoDB's JSON, and what their clients know.
+//! Tables as files: one item per line in DynamoDB's JSON, and the data that their clients know.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 

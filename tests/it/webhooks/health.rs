@@ -1,4 +1,4 @@
-//! What happens to a webhook that fails, and how it gets what it missed.
+//! Failing webhooks: disabling and recovery.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn always(status: u16) -> impl Iterator<Item = Result<Reply, Failure>> {
     (0..500).map(move |_| reply(status))
 }
 
-/// One that is told of builds, and another that is told of what becomes of webhooks.
+/// One webhook that subscribes to builds, and another to events about webhooks.
 async fn two_hooks(world: &World) {
     let mut watched = hook("watched");
     watched["event_types"] = json!(["build.*"]);

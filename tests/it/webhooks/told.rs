@@ -1,4 +1,4 @@
-//! Who is told of what, how, and what can be done about it later.
+//! Deliveries to webhooks: subscriptions, payloads, signatures and later changes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn question() -> Value {
     })
 }
 
-/// The paths of the receivers that were told, with the types of the events, in order.
+/// The paths of the called receivers, with the types of the events, in order.
 fn told(world: &World) -> Vec<(String, String)> {
     let told = |it: &answerback::egress::Post| {
         let event = it.headers["answerback-event"].to_str().expect("text").to_owned();

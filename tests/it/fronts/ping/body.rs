@@ -1,4 +1,4 @@
-//! What a message says, as a question of ours.
+//! The content of a message as one of our requests.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
