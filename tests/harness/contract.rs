@@ -72,9 +72,8 @@ pub struct Contract {
 impl Contract {
     /// The contract of the served API.
     pub fn of_the_api() -> &'static Self {
-        static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-            Contract::parse(poll::OPENAPI).expect("the document that we serve is one")
-        });
+        static CONTRACT: LazyLock<Contract> =
+            LazyLock::new(|| Contract::parse(poll::OPENAPI).expect("the served document is valid"));
         &CONTRACT
     }
 

@@ -112,7 +112,7 @@ impl World {
     /// A service with these settings.
     pub async fn start_with(setup: Setup) -> Self {
         let Setup { data, answers, egress, bus, has_queue, watchers, template } = setup;
-        let judge = Judge::new(&template, bus.as_deref()).expect("the template says it");
+        let judge = Judge::new(&template, bus.as_deref()).expect("the template names it");
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let eyes = judge.clone();
@@ -131,7 +131,7 @@ impl World {
             }))),
         })
         .await
-        .expect("nothing here depends on the machine");
+        .expect("the setup is valid");
         let NewAccount { account, key } = system.make_account().await.expect("an account");
         let key = key_text(&key);
         Self { system, account, key, egress, judge }
@@ -153,7 +153,7 @@ impl World {
             .vault
             .open(self.account.id, &self.account.secrets.0[0], self.system.clock.now())
             .await;
-        secret.expect("it was sealed here").expose_secret().to_owned()
+        secret.expect("the vault opens its own secret").expose_secret().to_owned()
     }
 
     /// Posts to receivers, oldest first.
@@ -268,7 +268,7 @@ impl World {
     pub async fn follow_hints_of(&self, lane: Lane) -> usize {
         let mut n_hints = 0;
         loop {
-            let n = self.system.deliver(lane, Duration::ZERO).await.expect("the queue is there");
+            let n = self.system.deliver(lane, Duration::ZERO).await.expect("the queue exists");
             if n == 0 {
                 return n_hints;
             }
@@ -281,7 +281,7 @@ impl World {
         let queue = self.system.aws.queue();
         let mut next = Vec::new();
         for lane in [Lane::Fast, Lane::Slow] {
-            next.extend(queue.next_visible_at(queue_of(lane)).await.expect("the queue is there"));
+            next.extend(queue.next_visible_at(queue_of(lane)).await.expect("the queue exists"));
         }
         next.into_iter().min()
     }

@@ -95,7 +95,7 @@ impl Bill {
 
     fn sum(&self, wanted: &[&str]) -> Line {
         let others = self.0.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
-        assert_eq!(others, None, "an operation that costs too much, or that nobody counts");
+        assert_eq!(others, None, "the operation is too expensive, or is not counted");
         let lines = self.0.iter().filter(|(operation, _)| wanted.contains(&&***operation));
         lines.fold(Line::default(), |sum, (_, line)| sum + *line)
     }

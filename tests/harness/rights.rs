@@ -98,12 +98,12 @@ impl Judge {
 
     /// The permissions used so far.
     pub fn used(&self) -> BTreeSet<Right> {
-        self.0.used.lock().expect("no panic while it was held").clone()
+        self.0.used.lock().expect("no holder panics").clone()
     }
 
     /// The action and resource of a call to `target` (`X-Amz-Target`) with this body.
     fn needed(&self, target: &str, body: &[u8]) -> anyhow::Result<(String, Vec<String>)> {
-        let call: Call = serde_json::from_slice(body).context("a call has a body of JSON")?;
+        let call: Call = serde_json::from_slice(body).context("the body of a call is JSON")?;
         let named = |name: Option<&String>| {
             let name = name.map_or("", |it| it.as_str());
             // A queue is called by its URL, which ends with its name.
@@ -175,7 +175,7 @@ impl Intercept for Eye {
             let right = Right { function: self.function, action: action.clone(), resource };
             // A panic, since functions swallow errors of calls that they can do without.
             assert!(self.judge.0.granted.contains(&right), "the template does not allow {right}");
-            self.judge.0.used.lock().expect("no panic while it was held").insert(right);
+            self.judge.0.used.lock().expect("no holder panics").insert(right);
         }
         Ok(())
     }

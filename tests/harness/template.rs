@@ -44,7 +44,7 @@ impl Template {
         static READ: LazyLock<Template> = LazyLock::new(|| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
             let text = fs::read_to_string(path).expect("the template");
-            Template::parse(&text).expect("the template is one")
+            Template::parse(&text).expect("the template is valid")
         });
         READ.clone()
     }

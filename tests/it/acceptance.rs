@@ -48,13 +48,13 @@ impl<R: Receiver> Host<R> {
     }
 
     fn receiver(&self) -> MutexGuard<'_, R> {
-        self.receiver.lock().expect("no panic while it was held")
+        self.receiver.lock().expect("no holder panics")
     }
 }
 
 impl<R: Receiver> Receivers for Host<R> {
     fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
-        let now = self.clock.get().expect("nothing is posted before the world is there").now();
+        let now = self.clock.get().expect("nothing is posted before the world exists").now();
         let answer = reply(self.receiver().receive(&post, now));
         Box::pin(async { answer })
     }

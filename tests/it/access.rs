@@ -19,8 +19,8 @@ use crate::requests::{asking, path_of};
 /// All items in the table, as text.
 pub(crate) async fn stored(world: &World) -> String {
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
-    let scanned = client.scan().table_name("answerback").send().await.expect("the table is there");
-    assert!(scanned.last_evaluated_key().is_none(), "a test keeps less than a page");
+    let scanned = client.scan().table_name("answerback").send().await.expect("the table exists");
+    assert!(scanned.last_evaluated_key().is_none(), "the table of a test fits on a page");
     scanned
         .items()
         .iter()

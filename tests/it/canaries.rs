@@ -30,7 +30,7 @@ pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic while it was held").write(bytes)
+        self.0.lock().expect("no holder panics").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -40,7 +40,7 @@ impl io::Write for Lines {
 
 impl Lines {
     pub(crate) fn text(&self) -> String {
-        let bytes = self.0.lock().expect("no panic while it was held").clone();
+        let bytes = self.0.lock().expect("no holder panics").clone();
         String::from_utf8(bytes).expect("UTF-8")
     }
 }
@@ -68,7 +68,7 @@ fn assert_unspoken(flow: &Flow, text: &str) {
     for (what, canary) in &flow.canaries {
         assert!(canary.len() >= 16, "{what} is too short to be looked for: {canary}");
         let told = text.lines().find(|line| line.contains(canary.as_str()));
-        assert_eq!(told, None, "it holds {what}: {canary}");
+        assert_eq!(told, None, "the line holds {what}: {canary}");
     }
 }
 
@@ -78,10 +78,10 @@ async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     let flow = listen(&lines).await;
     let text = lines.text();
     for target in ["intake", "deliver", "aws_", "audit"] {
-        assert!(text.contains(target), "nothing of {target} was heard");
+        assert!(text.contains(target), "no log line is from {target}");
     }
     assert_unspoken(&flow, &text);
-    assert!(!text.contains(flow::PATH), "the path of a receiver's address is nobody's business");
+    assert!(!text.contains(flow::PATH), "the path of a receiver's URL is secret");
 
     let audit: Vec<&str> = text.lines().filter(|it| it.contains(" audit: ")).collect();
     for (who, did, what) in &flow.audited {
@@ -93,14 +93,14 @@ async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
                 && rest.contains(&format!("audit: {did} "))
                 && [&account, &key, what].iter().all(|it| rest.contains(it.as_str()))
         };
-        assert!(audit.iter().any(|it| is_it(&it)), "nobody noted: {did} {what}\n{audit:#?}");
+        assert!(audit.iter().any(|it| is_it(&it)), "not audited: {did} {what}\n{audit:#?}");
     }
 }
 
 /// The debug output of the item.
 async fn printed<T: Item + std::fmt::Debug>(world: &World, key: Key) -> String {
-    let item = world.system.store.get::<T>(key).await.expect("the table is there");
-    let item = item.expect("it is kept");
+    let item = world.system.store.get::<T>(key).await.expect("the table exists");
+    let item = item.expect("the item is stored");
     format!("{item:?}\n{item:#?}\n")
 }
 

@@ -66,7 +66,7 @@ async fn request_and_each_answer_cost_one_write() {
         world.call(Method::GET, &format!("{path}/result"), Value::Null).await;
         world.call(Method::GET, "/v1/requests", Value::Null).await;
         world.call(Method::GET, "/v1/deliveries", Value::Null).await;
-        assert_eq!(meter.take().writes().n_calls, 0, "looking is free");
+        assert_eq!(meter.take().writes().n_calls, 0, "reads cost no write");
     }
 }
 
@@ -172,7 +172,7 @@ async fn live(world: &World, n_recipients: usize) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "people want to see what a question costs")]
+#[expect(clippy::print_stdout, reason = "the table of costs is printed")]
 async fn request_lifecycle_stays_within_its_budget() {
     println!("recipients | writes               | reads");
     for (n_recipients, write_units_max, read_units_max) in
@@ -203,7 +203,7 @@ async fn only_rate_limited_keys_cost_a_write_per_call() {
     let headers = [("authorization", limited.as_str())];
     assert_eq!(look(&headers).await, (1, 2), "counted; the key itself is read for the first time");
     for expected in [(1, 1), (1, 1), (1, 0), (0, 0), (0, 0)] {
-        assert_eq!(look(&headers).await, expected, "who is refused once is refused for nothing");
+        assert_eq!(look(&headers).await, expected, "repeated refusals are free");
     }
 }
 
@@ -232,9 +232,9 @@ async fn pending_cap_costs_one_query_and_no_write() {
         assert!(made.reads().units <= 2.0, "51 rows: {:?}", made.reads());
         approve(&world, &request, 0).await;
         let ended = meter.take();
-        assert_eq!(ended.writes().n_calls, 1, "it makes room by itself");
+        assert_eq!(ended.writes().n_calls, 1, "its capacity is freed");
         units.push((made.writes().units, ended.writes().units));
     }
     let [without, with] = units[..] else { panic!("both") };
-    assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, there and gone");
+    assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, added and removed");
 }

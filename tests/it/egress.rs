@@ -117,7 +117,7 @@ async fn an_endless_head_is_cut_off() {
 #[tokio::test]
 async fn a_redirect_is_a_reply_and_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let there = format!("http://{}/", elsewhere.local_addr().expect("it is bound"));
+    let there = format!("http://{}/", elsewhere.local_addr().expect("the listener has an address"));
     for target in [there.as_str(), "http://169.254.169.254/latest/meta-data/"] {
         let (address, _served) =
             answering(format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}\r\n\r\n"));
@@ -147,7 +147,7 @@ async fn non_http_response_is_a_protocol_failure() {
 #[tokio::test]
 async fn closed_port_is_a_connection_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener has an address");
     drop(listener);
     assert_eq!(failure(address).await, (FailureKind::Connect, None));
 }
@@ -222,7 +222,7 @@ async fn connection_uses_the_checked_address_without_another_lookup() {
 #[tokio::test]
 async fn name_that_moves_to_a_private_address_is_not_called() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let port = own.local_addr().expect("it is bound").port();
+    let port = own.local_addr().expect("the listener has an address").port();
     for private in [json!(["127.0.0.1"]), json!(["93.184.216.34", "127.0.0.1"])] {
         let answers = json!({"hooks.example.com": [["93.184.216.34"], private]});
         let client = scripted(CallbackRules::strict(), &answers);
@@ -239,7 +239,7 @@ async fn name_that_moves_to_a_private_address_is_not_called() {
 #[tokio::test]
 async fn corpus_names_with_private_addresses_are_not_called() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let port = own.local_addr().expect("it is bound").port();
+    let port = own.local_addr().expect("the listener has an address").port();
     let rules = CallbackRules::strict();
     let mut n_names = 0;
     for line in URLS.lines() {
@@ -250,7 +250,7 @@ async fn corpus_names_with_private_addresses_are_not_called() {
         let listed = url(row["url"].as_str().expect("a text"), &rules);
         let client = scripted(rules.clone(), &json!({listed.host(): [row["dns"]]}));
         let url = url(&format!("https://{}:{port}/", listed.host()), &rules);
-        let failure = client.post(post_to(url)).await.expect_err("it leads inside");
+        let failure = client.post(post_to(url)).await.expect_err("the address is private");
         assert_eq!(failure.kind, FailureKind::BlockedAddress, "{line}");
         n_names += 1;
     }
@@ -261,7 +261,7 @@ async fn corpus_names_with_private_addresses_are_not_called() {
 #[tokio::test]
 async fn strict_client_refuses_urls_allowed_in_development() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = own.local_addr().expect("it is bound");
+    let address = own.local_addr().expect("the listener has an address");
     let client = scripted(CallbackRules::strict(), &json!({"hooks.example.com": [["192.0.3.1"]]}));
     let literal = url(&format!("https://{address}/"), &CallbackRules::development());
     let failure = client.post(post_to(literal)).await.expect_err("it is our own");

@@ -119,7 +119,7 @@ impl Cloud {
 
 fn receipt(messages: &[Message]) -> &str {
     let [message] = messages else { panic!("expected one message, not {messages:?}") };
-    message.receipt_handle().expect("every message that was received has one")
+    message.receipt_handle().expect("every received message has one")
 }
 
 #[tokio::test(flavor = "multi_thread")]

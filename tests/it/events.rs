@@ -154,7 +154,7 @@ async fn oversized_event_data_can_be_fetched() {
         let path = url.split_once("/v1/").map(|it| format!("/v1/{}", it.1)).expect("our own");
         let whole = world.call(Method::GET, &path, Value::Null).await.json();
         assert_eq!(whole["data"]["log"], long);
-        *body.pointer_mut(at).expect("it is there") = 0.into();
+        *body.pointer_mut(at).expect("the member exists") = 0.into();
         if profile == "standard" {
             assert_eq!(body["id"], event["id"]);
             body["id"] = 0.into();

@@ -190,7 +190,7 @@ async fn repeated_call_succeeds_while_the_receiver_is_down() {
     let second = post(&world, "k", body.clone()).await;
     assert_eq!((second.status, second.json()), (StatusCode::CREATED, first));
     let other = post(&world, "l", body).await;
-    assert_eq!(other.code(), "callback_url_not_allowed", "the receiver was down for others");
+    assert_eq!(other.code(), "callback_url_not_allowed", "the receiver is down for other calls");
     assert_eq!(n_requests(&world).await, 1);
 }
 

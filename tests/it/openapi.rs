@@ -24,7 +24,7 @@ fn every_operation_has_a_summary_and_error_responses() {
             assert!(operation[field].as_str().is_some_and(|it| !it.is_empty()), "{route}: {field}");
         }
         let name = operation["operationId"].to_string();
-        assert!(names.insert(name.clone()), "{route}: {name} is another's name");
+        assert!(names.insert(name.clone()), "{route}: {name} is duplicated");
         assert!(operation["tags"].as_array().is_some_and(|it| !it.is_empty()), "{route}: tags");
         let statuses: Vec<&String> =
             operation["responses"].as_object().into_iter().flat_map(|it| it.keys()).collect();
@@ -99,7 +99,7 @@ fn every_example_matches_its_schema() {
     let mut check = |pointer: &str, example: &Value| {
         n_examples += 1;
         let valid = contract.validate(pointer, example);
-        valid.unwrap_or_else(|fault| panic!("the example {example} is {fault}"));
+        valid.unwrap_or_else(|fault| panic!("the example {example} is invalid: {fault}"));
     };
     visit(contract.document(), "", &mut |pointer, value| {
         let is_schema = !pointer.ends_with("/properties");

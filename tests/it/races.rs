@@ -212,11 +212,11 @@ async fn one_of_20_workers_with_the_same_hint_calls() {
     world.call(Method::POST, &again, Value::Null).await;
     let key = keys::delivery(id.parse().expect("an id"));
     let delivery: Option<Delivery> = world.system.store.get(key).await.expect("read");
-    let delivery = delivery.expect("it is there");
+    let delivery = delivery.expect("the delivery exists");
     follow_20_times(&world, &Hint::delivery(delivery.id, delivery.attempt)).await;
     assert_eq!(world.posts().len(), 2);
     world.follow_hints().await;
-    assert_eq!(world.posts().len(), 2, "the hint of its own is stale");
+    assert_eq!(world.posts().len(), 2, "its own hint is stale");
 }
 
 /// Has 20 workers follow the same hint at once, as SQS may deliver it.

@@ -24,7 +24,7 @@ pub(crate) fn asking(members: Value) -> Value {
         "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
     });
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    body.as_object_mut().expect("it is one").extend(members);
+    body.as_object_mut().expect("it is an object").extend(members);
     body
 }
 
@@ -136,7 +136,7 @@ async fn created_request_is_shown_as_sent() {
         },
         "read": { "mode": "repeat", "ttl_seconds": 60 },
     });
-    for (name, value) in expected.as_object().expect("it is one") {
+    for (name, value) in expected.as_object().expect("it is an object") {
         assert_eq!(request[name], *value, "{name}");
     }
     assert_eq!(show(&world, &request).await, request);
@@ -175,7 +175,7 @@ async fn request_needs_only_a_title_and_an_option_or_a_field() {
             "deadline": "2026-01-02T00:00:00.000Z",
             "read": { "mode": "repeat", "ttl_seconds": null },
         });
-        for (name, value) in expected.as_object().expect("it is one") {
+        for (name, value) in expected.as_object().expect("it is an object") {
             assert_eq!(request[name], *value, "{name}");
         }
     }

@@ -47,7 +47,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 async fn is_kept(world: &World, request: &Value) -> bool {
     let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
     let stored: Option<Request> = world.system.store.get(keys::request(id)).await.expect("read");
-    let row = stored.expect("it is there").rows()[0].clone().expect("an answer");
+    let row = stored.expect("the request exists").rows()[0].clone().expect("an answer");
     row.answer.option.is_some() || !row.answer.fields.is_empty()
 }
 
@@ -104,11 +104,11 @@ async fn callback_is_complete_after_an_earlier_single_read() {
         asked["callback"] = json!({ "profile": profile });
         let request = answered(&world, asked).await;
         assert_eq!(result(&world, &request).await["status"], "submitted");
-        assert!(is_kept(&world, &request).await, "it is still to be told");
+        assert!(is_kept(&world, &request).await, "the callback is not sent yet");
         world.follow_hints().await;
         let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
         assert_eq!(told.pointer(pointer).expect("an option"), "approve", "{told}");
-        assert!(!is_kept(&world, &request).await, "it is told and read");
+        assert!(!is_kept(&world, &request).await, "the callback is sent and the result is read");
     }
 }
 

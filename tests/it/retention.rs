@@ -55,7 +55,7 @@ fn expected(item: &Value) -> Option<i64> {
             let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;
             Some((minute + 1) * 60 + 300)
         }
-        other => panic!("nobody has said how long {other:?} is kept"),
+        other => panic!("no retention is known for {other:?}"),
     }
 }
 
@@ -83,7 +83,7 @@ async fn request_outlives_all_retries_of_its_callback() {
         .await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;
     let stored = items(&world).await;
-    let stored = stored.iter().find(|it| it["pk"]["S"] == request["id"]).expect("it is there");
+    let stored = stored.iter().find(|it| it["pk"]["S"] == request["id"]).expect("it exists");
     let ttl = stored["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok()).expect("a time");
     let kept = ttl - world.system.clock.now().as_second();
     assert_eq!(kept, (2 * 20 * 2 + 1) * DAY + 6 * 3_600, "each delay doubled, and a day");

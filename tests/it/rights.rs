@@ -30,7 +30,7 @@ fn differences(granted: &BTreeSet<Right>, used: &BTreeSet<Right>) -> Vec<String>
 }
 
 fn granted(template: &Template) -> BTreeSet<Right> {
-    template.granted(&EVERYTHING).expect("the template says it")
+    template.granted(&EVERYTHING).expect("the template names it")
 }
 
 fn right(function: Function, action: &str, resource: &str) -> Right {
@@ -113,8 +113,8 @@ async fn functions_use_exactly_the_granted_permissions() {
 
     let template = Template::of_the_project();
     let mut used = world.judge.used();
-    used.append(&mut template.used_by_lambda().expect("the template says it"));
-    assert!(used.len() > 30, "somebody looked: {used:?}");
+    used.append(&mut template.used_by_lambda().expect("the template names it"));
+    assert!(used.len() > 30, "no calls were recorded: {used:?}");
     assert_eq!(differences(&granted(&template), &used), [""; 0]);
 }
 
@@ -157,7 +157,7 @@ async fn call_without_permission_fails_its_test() {
     assert_eq!(list.status, StatusCode::OK, "the others may");
     let asked =
         tokio::spawn(async move { world.create(asking("https://hooks.example.com/")).await });
-    let panic = asked.await.expect_err("it is not allowed").into_panic();
+    let panic = asked.await.expect_err("the template does not grant it").into_panic();
     let told = panic.downcast_ref::<String>().expect("a sentence");
     assert!(told.contains("does not allow intake: dynamodb:PutItem on Table"), "{told}");
 }

@@ -31,7 +31,7 @@ async fn told(world: &World, profile: &str) -> (axum::http::HeaderMap, Vec<u8>) 
     });
     world.call(Method::POST, "/v1/events", event).await;
     world.follow_hints().await;
-    let post = world.posts().pop().expect("it was told");
+    let post = world.posts().pop().expect("the event was delivered");
     (post.headers, post.body)
 }
 

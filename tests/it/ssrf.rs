@@ -41,11 +41,11 @@ async fn deliver<'a>(
     let mut came = Vec::new();
     for (url, id) in ids {
         let attempt: Option<Attempt> =
-            store.get(keys::attempt(id.attempt(1))).await.expect("the store is there");
+            store.get(keys::attempt(id.attempt(1))).await.expect("the store exists");
         let delivery: Option<Delivery> =
-            store.get(keys::delivery(id)).await.expect("the store is there");
+            store.get(keys::delivery(id)).await.expect("the store exists");
         let error = attempt.expect("it was attempted").error.map(|it| it.kind);
-        came.push((url, error, delivery.expect("it is kept").state));
+        came.push((url, error, delivery.expect("the delivery is stored").state));
     }
     came
 }
@@ -77,7 +77,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         due_at: Some(now),
         revision: 0,
     };
-    let created = world.system.store.create(&delivery).await.expect("the store is there");
+    let created = world.system.store.create(&delivery).await.expect("the store exists");
     assert!(matches!(created, Saved::Saved));
     let hint = Hint::delivery(delivery.id, 0);
     world

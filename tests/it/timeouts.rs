@@ -226,7 +226,7 @@ async fn broken_item_is_quarantined_and_others_proceed() {
     world.follow_hints().await;
     assert_eq!(world.posts().len(), 1);
     let at_once = world.system.sweep().await;
-    assert_eq!(at_once.n_errors, 0, "it is put off");
+    assert_eq!(at_once.n_errors, 0, "the item is postponed");
     for try_ in 2..=5 {
         world.system.clock.advance(Duration::from_mins(5));
         let swept = world.system.sweep().await;
@@ -251,7 +251,7 @@ async fn sweep_out_of_time_leaves_the_rest_to_the_next_sweep() {
     let silent = sweep::sweep(&world.system.sweep, Some(now + Duration::from_secs(1))).await;
     let n_left = world.system.store.n_due_shards();
     let unknown = sweep::Swept { n_left, ..<_>::default() };
-    assert_eq!(silent, unknown, "there is no time even to count");
+    assert_eq!(silent, unknown, "no time is left to count");
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_timed_out, swept.n_left), (30, 0));
 }

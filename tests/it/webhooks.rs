@@ -74,7 +74,7 @@ async fn webhook_is_created_with_defaults_shown_and_listed() {
     let unnamed = json!({ "url": "https://hooks.example.com/", "profile": "noukai" });
     let unnamed = make(&world, unnamed).await;
     assert!(unnamed["id"].as_str().expect("text").starts_with("wh_"), "{unnamed}");
-    assert_eq!(unnamed["event_types"], json!(["job.*"]), "what its profile is for");
+    assert_eq!(unnamed["event_types"], json!(["job.*"]), "as its profile sets it");
     let list = get(&world, "/v1/webhooks").await;
     let ids: Vec<&Value> =
         list["data"].as_array().expect("a list").iter().map(|it| &it["id"]).collect();
@@ -216,7 +216,7 @@ async fn patch_changes_named_members_and_put_replaces_all() {
         (&json!(["*"]), &made["created_at"])
     );
     let secret = get(&world, "/v1/webhooks/orders/secret?reveal=true").await;
-    assert_eq!(secret["secret"], made["secret"], "a change is no rotation");
+    assert_eq!(secret["secret"], made["secret"], "a change does not rotate the secret");
 
     let put = world.call(Method::PUT, "/v1/webhooks/shipping", put).await;
     assert_eq!(put.status, StatusCode::CREATED, "{}", put.text());

@@ -95,12 +95,12 @@ async fn nextmv_receiver_refuses_old_altered_and_foreign_signatures() {
     let signature = header(post, "nextmv-signature").expect("signed");
     let at = |milliseconds| now + Duration::from_millis(milliseconds);
     assert!(receiver.is_genuine(signature, &post.body, at(300_000)));
-    assert!(!receiver.is_genuine(signature, &post.body, at(300_001)), "it is old");
+    assert!(!receiver.is_genuine(signature, &post.body, at(300_001)), "the signature is old");
 
     for index in 0..post.body.len() {
         let mut altered = post.body.clone();
         altered[index] ^= 1;
-        assert!(!receiver.is_genuine(signature, &altered, now), "byte {index} is another");
+        assert!(!receiver.is_genuine(signature, &altered, now), "byte {index} is changed");
     }
     let time = now.as_millisecond();
     let later = signature.replace(&format!("t={time}"), &format!("t={}", time + 1));

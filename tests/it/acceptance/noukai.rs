@@ -56,11 +56,11 @@ impl Receiver for Flows {
         assert_eq!(body["event"].as_str(), header(post, "x-noukai-event"));
         assert_eq!(header(post, "user-agent"), Some("Noukai-Webhook/1.0"));
         assert!(body["executionId"].is_string() && body["status"].is_string(), "{body}");
-        let delivery = header(post, "x-noukai-delivery").expect("it is named").to_owned();
+        let delivery = header(post, "x-noukai-delivery").expect("the post names it").to_owned();
         let status = if self.moods.is_empty() { 200 } else { self.moods.remove(0) };
         if status == 200 {
             let before = self.taken.insert(delivery.clone(), body.clone());
-            assert!(before.is_none_or(|it| it == body), "one name for two things");
+            assert!(before.is_none_or(|it| it == body), "one identifier for two bodies");
         }
         self.attempts.push(Attempt { delivery, second: second(now), status });
         status
@@ -139,7 +139,7 @@ async fn rotation_loses_no_delivery_during_the_overlap() {
                 told(&world, "job.completed", &job("just rotated")).await;
             }
             if minute == followed {
-                let new = new.take().expect("it was rotated before");
+                let new = new.take().expect("the secret was rotated");
                 assert_ne!(std::mem::replace(&mut host.receiver().secret, new.clone()), new);
             }
             world.pass(Duration::from_mins(1)).await;
@@ -161,7 +161,7 @@ async fn receiver_with_the_old_secret_refuses_after_the_overlap() {
     assert_eq!(told(&world, "job.completed", &job("e-2")).await["status"], "pending");
     let receiver = host.receiver();
     let [refused] = &receiver.refused[..] else { panic!("one") };
-    let signature = header(refused, "x-noukai-signature").expect("it is signed");
+    let signature = header(refused, "x-noukai-signature").expect("the post is signed");
     assert_eq!(timed(signature, &["v2"]).expect("a time").1, Vec::<&str>::new());
 }
 

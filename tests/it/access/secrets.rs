@@ -13,7 +13,7 @@ async fn table_holds_only_a_hash_of_an_api_key() {
     let (_, secret) = world.key["ab_live_".len()..].split_once('_').expect("an id and a secret");
     let id = world.key.split('_').nth(2).expect("an id");
     let stored = super::stored(&world).await;
-    assert!(stored.contains(id), "the key itself is there");
+    assert!(stored.contains(id), "the key is stored");
     assert!(!stored.contains(secret) && !stored.contains(&world.key));
 }
 
@@ -30,7 +30,7 @@ async fn table_holds_only_a_hash_of_a_channel_token() {
         let (_, secret) = token["ab_ch_".len()..].split_once('_').expect("an id and a secret");
         assert!(!stored.contains(secret));
     }
-    assert!(stored.contains("Deploys"), "the channel itself is there");
+    assert!(stored.contains("Deploys"), "the channel is stored");
 }
 
 #[tokio::test]

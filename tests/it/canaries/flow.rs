@@ -71,7 +71,7 @@ impl Flow {
         let list = flow.call(Method::GET, "/v1/deliveries?limit=100", Value::Null).await.json();
         let list = list["data"].as_array().expect("a list");
         flow.deliveries = list.iter().map(|it| text(&it["id"])).collect();
-        assert!(flow.deliveries.len() >= 6, "there is something to look at");
+        assert!(flow.deliveries.len() >= 6, "the list is not empty");
         flow
     }
 

@@ -18,7 +18,7 @@ use super::{answered, delivery_of, question, redeliver};
 /// Starts a delivery like a worker that crashes before it records the result.
 async fn start_and_die(world: &World, id: &str) {
     let key = keys::delivery(id.parse().expect("an id"));
-    let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it is there");
+    let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it exists");
     let op = OpId::new(world.system.entropy.next());
     let started = delivery.start(delivery.attempt, world.system.clock.now(), op, LEASE);
     let StartDecision::Attempt(started) = started else { panic!("{started:?}") };
@@ -47,7 +47,7 @@ async fn worker_takes_over_when_the_lease_of_a_dead_one_expires() {
     assert_eq!(second.headers["answerback-attempt"], "3");
     let delivery = delivery_of(&world, &request).await;
     assert_eq!(delivery["status"], "delivered");
-    assert_eq!(delivery["failures"], 1, "a crash eats no retry");
+    assert_eq!(delivery["failures"], 1, "a crash uses no retry");
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn request_erased_during_a_crash_is_not_delivered() {
     world.system.clock.advance(LEASE + Duration::from_secs(3));
     world.system.sweep().await;
     world.follow_hints().await;
-    assert_eq!(world.posts().len(), 1, "only what was told before the erasure");
+    assert_eq!(world.posts().len(), 1, "only the delivery before the erasure");
     let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
     assert_eq!(late.and_then(|it| it.body), None);
 }

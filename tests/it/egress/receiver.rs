@@ -23,7 +23,7 @@ pub(super) fn receiver<T: Send + 'static>(
     serve: impl Fn(TcpStream) -> io::Result<T> + Send + 'static,
 ) -> (SocketAddr, Served<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener has an address");
     let (send, served) = mpsc::unbounded_channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -106,6 +106,6 @@ pub(super) fn read_request(stream: &TcpStream) -> io::Result<String> {
 #[track_caller]
 pub(super) fn assert_untouched(listener: &TcpListener) {
     listener.set_nonblocking(true).expect("it can be");
-    let error = listener.accept().expect_err("nobody was to connect");
+    let error = listener.accept().expect_err("no client connects");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }

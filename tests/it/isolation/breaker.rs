@@ -67,7 +67,7 @@ async fn open_breaker_holds_deliveries_without_using_retries() {
         assert_eq!(known.state, BreakerState::Closed { failed: Vec::new() });
         answered(&world, &world.key, SLOW, json!({})).await;
         world.follow_hints_of(Lane::Fast).await;
-        assert_eq!(world.posts().len(), 5 + 2 + 2, "as if nothing had been");
+        assert_eq!(world.posts().len(), 5 + 2 + 2, "a healthy receiver is not held");
     }
 }
 
@@ -83,7 +83,7 @@ async fn breaker_counts_only_failures_of_an_unavailable_receiver() {
         assert_eq!(breaker(&broken(|| reply(status)).await).await, None, "{status}");
     }
     assert_eq!(breaker(&broken(name(FailureKind::BlockedAddress)).await).await, None);
-    assert_eq!(breaker(&broken(|| reply(200)).await).await, None, "who is well costs no write");
+    assert_eq!(breaker(&broken(|| reply(200)).await).await, None, "a success costs no write");
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn breaker_delays_a_delivery_by_at_most_six_hours() {
         world.system.sweep().await;
         world.follow_hints().await;
         n_waits += 1;
-        assert!(n_waits < 10, "it waits and waits");
+        assert!(n_waits < 10, "the delivery still waits");
     }
     let attempted = world.posts().pop().expect("the last").headers["webhook-timestamp"].clone();
     let attempted: i64 = attempted.to_str().expect("ASCII").parse().expect("a number");

@@ -19,7 +19,7 @@ const TOO_MANY: &str = "too_many_pending_requests";
 async fn cap(world: &World, max: Option<u32>) {
     let store = &world.system.store;
     let account: Option<Account> = store.get(keys::account(world.account.id)).await.expect("read");
-    let account = account.expect("it is there");
+    let account = account.expect("the account exists");
     advance(store, account, |it| Ok::<_, Infallible>(it.cap(max))).await.expect("written");
     world.system.clock.advance(Duration::from_secs(10));
 }
@@ -52,7 +52,7 @@ async fn pending_requests_are_capped() {
     cap(&world, Some(3)).await;
     assert_eq!(code(&world).await, "");
     cap(&world, Some(1)).await;
-    assert_eq!(code(&world).await, TOO_MANY, "more than may be");
+    assert_eq!(code(&world).await, TOO_MANY, "more than the cap");
     cap(&world, None).await;
     assert_eq!(code(&world).await, "");
     cap(&world, Some(0)).await;
@@ -86,7 +86,7 @@ async fn finished_request_frees_capacity() {
             }
             _ => {
                 world.system.clock.advance(Duration::from_secs(3_602));
-                assert_eq!(code(&world).await, TOO_MANY, "nobody has noticed");
+                assert_eq!(code(&world).await, TOO_MANY, "the deadline is not noticed yet");
                 world.call(Method::GET, &path, Value::Null).await;
             }
         }
@@ -140,7 +140,7 @@ async fn requests_created_before_the_cap_do_not_count() {
     assert_eq!(code(&world).await, "");
     assert_eq!(code(&world).await, TOO_MANY);
     world.answer(&before, 0, json!({ "option": "yes" })).await;
-    assert_eq!(code(&world).await, TOO_MANY, "it has made no room");
+    assert_eq!(code(&world).await, TOO_MANY, "its end frees no capacity");
 }
 
 #[tokio::test]

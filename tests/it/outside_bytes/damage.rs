@@ -86,8 +86,8 @@ pub(super) fn damaged(mut body: Value, damages: Vec<(Index, Damage)>) -> Value {
         let Some(place) = (!places.is_empty()).then(|| index.get(&places)) else { break };
         let (whole, name) = place.rsplit_once('/').expect("every place has a slash");
         let name = name.replace("~1", "/").replace("~0", "~");
-        let value = body.pointer(place).expect("it is there").clone();
-        let whole = body.pointer_mut(whole).expect("it is there");
+        let value = body.pointer(place).expect("the place exists").clone();
+        let whole = body.pointer_mut(whole).expect("the place exists");
         match (whole, damage) {
             (Value::Object(members), Damage::Gone) => _ = members.remove(&name),
             (Value::Object(members), Damage::Renamed(other)) => {
@@ -100,7 +100,7 @@ pub(super) fn damaged(mut body: Value, damages: Vec<(Index, Damage)>) -> Value {
             (Value::Array(items), Damage::Doubled) => items.push(value),
             (whole, damage) => {
                 let place = whole.pointer_mut(&place[place.rfind('/').expect("a slash")..]);
-                *place.expect("it is there") = match (damage, value) {
+                *place.expect("the place exists") = match (damage, value) {
                     (Damage::Replaced(other), _) => other,
                     (Damage::Longer(n), Value::String(text)) => text.repeat(n).into(),
                     (_, value) => json!([value]),

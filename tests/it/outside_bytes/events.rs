@@ -76,7 +76,7 @@ fn broken_hint_does_not_affect_other_hints() {
             .system
             .receive(Lane::Fast, std::time::Duration::ZERO)
             .await
-            .expect("the queue is there");
+            .expect("the queue exists");
         let sent = serde_json::to_value(sqs_event(&sent)).expect("plain data");
         let good = sent["Records"].as_array().expect("records").clone();
         let at = place.index(records.len() + 1);
@@ -87,7 +87,7 @@ fn broken_hint_does_not_affect_other_hints() {
         let n_posts = world.posts().len();
 
         let event = json!({ "Records": records, "later": {} });
-        let event = serde_json::from_value(event).expect("as Lambda gives it");
+        let event = serde_json::from_value(event).expect("the event is valid");
         let response = invoke(world, event).await;
 
         let is_broken = |it: &&Value| !is_hint(it["body"].as_str());

@@ -10,7 +10,7 @@ async fn told(world: &World, event: Value) -> answerback::egress::Post {
     let answer = world.call(Method::POST, "/v1/events", event).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
     world.follow_hints().await;
-    world.posts().pop().expect("it was told")
+    world.posts().pop().expect("the event was delivered")
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn webhook_overrides_body_signature_and_headers_of_its_profile() {
     for absent in ["webhook-signature", "x-noukai-signature", "x-noukai-event"] {
         assert!(!post.headers.contains_key(absent), "{absent}");
     }
-    assert_eq!(post.timeout.as_secs(), 20, "all else is as the profile has it");
+    assert_eq!(post.timeout.as_secs(), 20, "everything else follows the profile");
 }
 
 #[tokio::test]

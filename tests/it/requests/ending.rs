@@ -42,7 +42,7 @@ async fn cancelled_request_ends_and_its_callback_is_sent() {
     assert_eq!(view["decided_by"], "sender");
     assert_eq!(view["decision"], Value::Null);
     assert_eq!(view["finished_at"], "2026-01-01T00:00:01.000Z");
-    assert_eq!(view["responses"][0]["option"], "yes", "what was answered stays");
+    assert_eq!(view["responses"][0]["option"], "yes", "recorded answers stay");
     assert_eq!(view["responses"][1]["expired"], false);
 
     let again = cancel(&world, &request).await;
@@ -147,7 +147,7 @@ async fn erasure_cancels_deliveries_and_strips_past_ones() {
 
     world.call(Method::DELETE, &path_of(&request), Value::Null).await;
     world.pass(Duration::from_hours(1)).await;
-    assert_eq!(world.posts().len(), posts, "nobody is told any more");
+    assert_eq!(world.posts().len(), posts, "no more deliveries");
     let after = world.call(Method::GET, &path, Value::Null).await.json();
     for (before, after) in
         before["data"].as_array().into_iter().flatten().zip(after["data"].as_array().expect("all"))

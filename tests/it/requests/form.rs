@@ -8,7 +8,7 @@ use super::{WIDE, check_refused};
 fn field(members: Value) -> Value {
     let mut field = json!({ "key": "k", "type": "text", "label": "L" });
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    field.as_object_mut().expect("it is one").extend(members);
+    field.as_object_mut().expect("it is an object").extend(members);
     json!({ "title": "Go?", "fields": [field] })
 }
 
@@ -20,7 +20,7 @@ async fn form_has_at_most_twenty_distinct_fields() {
         json!({ "title": "Go?", "fields": (0..n).map(field).collect::<Value>() })
     };
     let request = world.create(fields(20)).await;
-    assert_eq!(request["options"], json!([]), "the one that is implied is not shown");
+    assert_eq!(request["options"], json!([]), "the implied option is not shown");
     check_refused(&world, fields(21), &["/fields"]).await;
 
     let (key, label) = (WIDE.repeat(50), WIDE.repeat(75));

@@ -29,7 +29,7 @@ async fn text_limits_count_characters() {
     }
     for name in ["body", "external_reference_id"] {
         let request = world.create(asking(json!({ name: "" }))).await;
-        assert_eq!(request[name], Value::Null, "an empty one is none");
+        assert_eq!(request[name], Value::Null, "an empty text counts as absent");
     }
     for title in ["", " \t ", "two\nlines", "a\u{0}b", "a\u{1b}[2Jb"] {
         check_refused(&world, asking(json!({ "title": title })), &["/title"]).await;
@@ -59,7 +59,7 @@ async fn request_has_at_most_100_distinct_recipients() {
     assert_eq!(request["recipients"][0]["email"], longest);
     assert_eq!(request["recipients"][1]["email"], "n@example.com");
     assert_eq!(request["recipients"][1]["name"], name);
-    assert_eq!(request["recipients"][2]["name"], Value::Null, "an empty one is none");
+    assert_eq!(request["recipients"][2]["name"], Value::Null, "an empty text counts as absent");
 
     let recipients = json!([
         "a@example.com",
@@ -210,5 +210,5 @@ async fn unknown_field_is_refused_at_any_depth() {
     ];
     check_refused(&world, body, &places).await;
     let answer = ask(&world, asking(json!({ "x": null }))).await;
-    assert_eq!(super::faults(&answer), ["/x"], "a misspelt one is misspelt with null too");
+    assert_eq!(super::faults(&answer), ["/x"], "an unknown field is refused with null too");
 }

@@ -56,7 +56,7 @@ async fn long_poll_returns_when_the_request_ends() {
     let request = world.create(asking(json!({}))).await;
     let mut call = pin!(wait(&world, &request, "?wait=25"));
     for _ in 0..3 {
-        assert_eq!(pass_a_second(&world, call.as_mut()).await, None, "it is pending still");
+        assert_eq!(pass_a_second(&world, call.as_mut()).await, None, "still pending");
     }
     world.answer(&request, 0, json!({ "option": "yes" })).await;
     let (view, seconds) = pass_until_answered(&world, call).await;

@@ -11,7 +11,7 @@ pub(super) fn with_one_less(template: &Template) -> Vec<Template> {
             let mut copy = copy.clone();
             let mut names = list(&copy, &format!("{statement}/{part}"));
             names.remove(left_out);
-            let place = copy.pointer_mut(statement).expect("it was found there");
+            let place = copy.pointer_mut(statement).expect("the place exists");
             if names.is_empty() {
                 *place = json!({ "Ref": "AWS::NoValue" });
             } else {
@@ -31,7 +31,7 @@ pub(super) fn with_one_more(template: &Template, wanted: &str, name: &Value) -> 
             let mut copy = copy.clone();
             let mut names = list(&copy, &format!("{statement}/{part}"));
             names.push(name.clone());
-            copy.pointer_mut(statement).expect("it was found there")[part] = Value::Array(names);
+            copy.pointer_mut(statement).expect("the place exists")[part] = Value::Array(names);
             copies.push(Template::from_json(copy));
         }
     });

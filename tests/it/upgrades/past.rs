@@ -300,7 +300,7 @@ impl Past {
         let list = self.call(Method::GET, &path, Value::Null).await;
         let own = id(&list["data"][0]).parse().expect("an id");
         let read = self.world.system.store.get(keys::delivery(own)).await;
-        read.expect("read").expect("it is there")
+        read.expect("read").expect("the delivery exists")
     }
 
     /// Starts the only delivery of a request, like a worker that then dies.
@@ -365,7 +365,7 @@ pub(super) fn everything() -> Value {
 
 fn with(mut body: Value, members: Value) -> Value {
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    body.as_object_mut().expect("it is one").extend(members);
+    body.as_object_mut().expect("it is an object").extend(members);
     body
 }
 

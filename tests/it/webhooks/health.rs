@@ -56,7 +56,7 @@ async fn gone_webhook_is_disabled_and_an_event_is_sent() {
     assert_eq!(deliveries["data"][0]["state_reason"], "gone");
 
     post(&world).await;
-    assert_eq!(world.posts().len(), 2, "it is told nothing any more");
+    assert_eq!(world.posts().len(), 2, "no more deliveries");
     let triggered = world.call(Method::POST, "/v1/webhooks/watched/trigger", Value::Null).await;
     assert_eq!((triggered.status, &*triggered.code()), (StatusCode::CONFLICT, "webhook_disabled"));
     let enabled = patch(&world, "watched", json!({ "enabled": true })).await.json();

@@ -213,7 +213,7 @@ async fn both_webhook_secrets_sign_during_the_overlap() {
     for old_signs in [true, false] {
         world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
         world.follow_hints().await;
-        let post = world.posts().pop().expect("it was told");
+        let post = world.posts().pop().expect("the event was delivered");
         let header = |name| post.headers[name].to_str().expect("text");
         let verifies = |secret: &Value| {
             let secret = secret.as_str().expect("text");
