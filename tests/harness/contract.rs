@@ -36,45 +36,44 @@ use flate2::read::GzDecoder;
 use jsonschema::{Registry, Validator};
 use serde_json::{Map, Value, json};
 
-/// What the document is called while its references are resolved.
+/// URI of the document while its references are resolved.
 const DOCUMENT_URI: &str = "urn:answerback:openapi";
-/// How much of a body a message shows; enough to see what it is.
+/// Number of characters of a body that a message shows.
 const SHOWN_CHARACTERS_MAX: usize = 2_000;
 
-/// One call and its answer, as they were on the wire.
+/// One request and its response, as sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
     /// The method of the call.
     pub method: &'a Method,
-    /// The path of the call, with its query.
+    /// The path of the call with its query.
     pub path: &'a str,
     /// The headers of the call.
     pub request_headers: &'a HeaderMap,
-    /// The body of the call; empty if it had none.
+    /// The request body; empty if there is none.
     pub request_body: &'a [u8],
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
-    /// The headers of the answer.
+    /// The headers of the response.
     pub response_headers: &'a HeaderMap,
-    /// The body of the answer; empty if it had none.
+    /// The response body; empty if there is none.
     pub response_body: &'a [u8],
 }
 
-/// The OpenAPI document, ready to be held against the code.
+/// The OpenAPI document, ready for checks.
 #[derive(Debug)]
 pub struct Contract {
     document: Document,
     registry: Registry<'static>,
-    /// Building one takes far longer than using it, and a suite makes thousands of calls.
+    /// Validators by pointer. Building one takes far longer than using it.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 impl Contract {
-    /// The contract of the API as it is served.
+    /// The contract of the served API.
     pub fn of_the_api() -> &'static Self {
-        static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-            Contract::parse(poll::OPENAPI).expect("the document that we serve is one")
-        });
+        static CONTRACT: LazyLock<Contract> =
+            LazyLock::new(|| Contract::parse(poll::OPENAPI).expect("the served document is valid"));
         &CONTRACT
     }
 
@@ -93,7 +92,7 @@ impl Contract {
         &self.document.0
     }
 
-    /// Says where an exchange parts from the document.
+    /// Returns an error where an exchange differs from the document.
     pub fn check(&self, exchange: &Exchange<'_>) -> anyhow::Result<()> {
         self.compare(exchange).with_context(|| {
             let Exchange { method, path, status, .. } = exchange;
@@ -240,13 +239,13 @@ impl Contract {
                 None => ensure!(!parameter.is_required(), "it was accepted without `{name}`"),
             }
         }
-        // Where none is documented any may come: mail programs add their own to answer links.
+        // Undocumented headers are allowed: mail programs add some to answer links.
         let unknown: Vec<_> = in_query.keys().collect();
         ensure!(!takes_query || unknown.is_empty(), "it was accepted with unknown {unknown:?}");
         Ok(())
     }
 
-    /// Headers and parameters are text on the wire, whatever their type.
+    /// Checks a header or parameter. Both are text, whatever their type.
     fn check_text(&self, described: &Part<'_>, text: &str) -> anyhow::Result<()> {
         let pointer = described.schema();
         let as_text = self.validate(&pointer, &text.into());
@@ -272,7 +271,7 @@ impl Contract {
     }
 }
 
-/// The body of the answer without its content encoding.
+/// The response body without its content encoding.
 fn decoded<'a>(exchange: &Exchange<'a>) -> anyhow::Result<Cow<'a, [u8]>> {
     match exchange.response_headers.get(CONTENT_ENCODING) {
         None => Ok(Cow::Borrowed(exchange.response_body)),
@@ -295,7 +294,7 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-/// Forms are written as queries are.
+/// Parses a form, which is encoded like a query.
 fn form(text: &str) -> anyhow::Result<Vec<(String, String)>> {
     let uri: Uri = format!("/?{text}").parse().context("it is not a form")?;
     let Query(entries) = Query::try_from_uri(&uri).context("it is not a form")?;

@@ -1,8 +1,8 @@
-//! The whole service in one process: real handlers, real store code, what stands in for AWS, and
-//! a clock that the test moves.
+//! The whole service in one process: real handlers, real store code, emulated AWS, and a clock that
+//! the test moves.
 //!
-//! [`World`] is [`local::System`] with an account and receivers that do as they are told. Every
-//! call is held against the API's description.
+//! [`World`] is [`local::System`] with an account and scripted receivers. Every call is checked
+//! against the OpenAPI document.
 
 pub mod contract;
 pub mod meter;
@@ -34,51 +34,51 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use template::Template;
 
-/// The time at which every test begins: 2026-01-01.
+/// The start time of every test: 2026-01-01.
 pub const START: i64 = 1_767_225_600;
 
-/// The service, with somebody who uses it.
+/// The service and one account.
 #[derive(Clone, Debug)]
 pub struct World {
     /// The service.
     pub system: System,
-    /// Somebody's account.
+    /// The account.
     pub account: Account,
-    /// A key of it that may do everything.
+    /// An API key of the account with all scopes.
     pub key: String,
-    /// What has been posted to receivers, and what they answer.
+    /// Records posts to receivers, and scripts their responses.
     pub egress: egress::Client,
-    /// Who holds functions to their rights.
+    /// Checks the permissions of functions.
     pub judge: Judge,
 }
 
-/// What came back from a call.
+/// The response to a call.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The body as received.
     pub bytes: Bytes,
 }
 
-/// What a test wants to be otherwise than usual.
+/// Settings of a world that differ from the default.
 #[derive(Debug)]
 pub struct Setup {
-    /// Where the data is.
+    /// The location of the data.
     pub data: Data,
-    /// What receivers answer first.
+    /// The first responses of receivers.
     pub answers: Vec<Result<Reply, Failure>>,
-    /// How receivers are reached; by a script that begins with `answers`, unless it is given.
+    /// The client for receivers; by default a script that begins with `answers`.
     pub egress: Option<egress::Client>,
     /// The event bus.
     pub bus: Option<String>,
     /// Whether functions other than the sweep send hints.
     pub has_queue: bool,
-    /// Who else looks at the calls that functions make to AWS.
+    /// Additional interceptors of the functions' calls to AWS.
     pub watchers: Vec<SharedInterceptor>,
-    /// What says what functions may do.
+    /// The template that grants permissions to functions.
     pub template: Template,
 }
 
@@ -97,22 +97,22 @@ impl Default for Setup {
 }
 
 impl World {
-    /// A service without any data, and receivers that accept everything.
+    /// A service without data whose receivers accept everything.
     pub async fn start() -> Self {
         Self::start_with(Setup::default()).await
     }
 
-    /// A service with receivers that first answer this.
+    /// A service whose receivers first respond with these answers.
     pub async fn start_answering(
         answers: impl IntoIterator<Item = Result<Reply, Failure>>,
     ) -> Self {
         Self::start_with(Setup { answers: answers.into_iter().collect(), ..<_>::default() }).await
     }
 
-    /// A service as it is wanted.
+    /// A service with these settings.
     pub async fn start_with(setup: Setup) -> Self {
         let Setup { data, answers, egress, bus, has_queue, watchers, template } = setup;
-        let judge = Judge::new(&template, bus.as_deref()).expect("the template says it");
+        let judge = Judge::new(&template, bus.as_deref()).expect("the template names it");
         let egress = egress.unwrap_or_else(|| egress::Client::scripted(answers));
         let clock = Clock::manual(Timestamp::from_second(START).expect("in range"));
         let eyes = judge.clone();
@@ -131,13 +131,13 @@ impl World {
             }))),
         })
         .await
-        .expect("nothing here depends on the machine");
+        .expect("the setup is valid");
         let NewAccount { account, key } = system.make_account().await.expect("an account");
         let key = key_text(&key);
         Self { system, account, key, egress, judge }
     }
 
-    /// A key of the same account with these scopes only.
+    /// An API key of the account with these scopes only.
     pub async fn key_with(&self, scopes: &[Scope]) -> String {
         let key = self
             .system
@@ -146,27 +146,27 @@ impl World {
         key_text(&key.expect("a key"))
     }
 
-    /// The secret that the account's callbacks are signed with.
+    /// The secret that signs the account's callbacks.
     pub async fn secret(&self) -> String {
         let secret = self
             .system
             .vault
             .open(self.account.id, &self.account.secrets.0[0], self.system.clock.now())
             .await;
-        secret.expect("it was sealed here").expose_secret().to_owned()
+        secret.expect("the vault opens its own secret").expose_secret().to_owned()
     }
 
-    /// What has been posted to receivers, oldest first.
+    /// Posts to receivers, oldest first.
     pub fn posts(&self) -> Vec<Post> {
         self.egress.script().posts()
     }
 
-    /// Calls with the account's key and a JSON body, or none for null.
+    /// Calls with the account's key and a JSON body, or without a body for null.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
         self.call_with(method, path, &[], body).await
     }
 
-    /// Calls with these headers too.
+    /// Calls with these headers in addition.
     pub async fn call_with(
         &self,
         method: Method,
@@ -187,14 +187,14 @@ impl World {
         self.send(method, path, &all, Bytes::from(body.to_string())).await
     }
 
-    /// Calls as somebody who has nothing but a link.
+    /// Calls without an API key, like a recipient with a link.
     pub async fn visit(&self, method: Method, path: &str, form: &str) -> Answer {
         let form_type = [("content-type", "application/x-www-form-urlencoded")];
         let headers: &[(&str, &str)] = if method == Method::POST { &form_type } else { &[] };
         self.send(method, path, headers, Bytes::from(form.to_owned())).await
     }
 
-    /// Calls with exactly this, and holds the exchange against the API's description.
+    /// Sends exactly this call, and checks the exchange against the OpenAPI document.
     pub async fn send(
         &self,
         method: Method,
@@ -229,21 +229,21 @@ impl World {
         answer
     }
 
-    /// Makes a request, and gives it as it was answered.
+    /// Creates a request, and returns the response.
     pub async fn create(&self, body: Value) -> Value {
         let answer = self.call(Method::POST, "/v1/requests", body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         answer.json()
     }
 
-    /// Answers by JSON through the link of the recipient with this number.
+    /// Answers with JSON through the link of the recipient with this number.
     pub async fn answer(&self, request: &Value, recipient: usize, body: Value) -> Answer {
         let path = format!("/v1/answers/{}", token(request, recipient));
         let json = [("content-type", "application/json")];
         self.send(Method::POST, &path, &json, Bytes::from(body.to_string())).await
     }
 
-    /// Moves the time, and has hints followed that are or come due, in the order of their time.
+    /// Moves the time and follows the hints that come due, in the order of their time.
     pub async fn pass(&self, length: Duration) {
         let until = self.system.clock.now() + length;
         loop {
@@ -259,16 +259,16 @@ impl World {
         }
     }
 
-    /// Has all hints followed that can be received now.
+    /// Follows all hints that are due.
     pub async fn follow_hints(&self) {
         while self.follow_hints_of(Lane::Fast).await + self.follow_hints_of(Lane::Slow).await > 0 {}
     }
 
-    /// Has all hints of a lane followed that can be received now. Gives their number.
+    /// Follows all hints of a lane that are due. Returns their number.
     pub async fn follow_hints_of(&self, lane: Lane) -> usize {
         let mut n_hints = 0;
         loop {
-            let n = self.system.deliver(lane, Duration::ZERO).await.expect("the queue is there");
+            let n = self.system.deliver(lane, Duration::ZERO).await.expect("the queue exists");
             if n == 0 {
                 return n_hints;
             }
@@ -276,12 +276,12 @@ impl World {
         }
     }
 
-    /// When the next hint can be received.
+    /// The time of the next hint.
     async fn next_hint(&self) -> Option<Timestamp> {
         let queue = self.system.aws.queue();
         let mut next = Vec::new();
         for lane in [Lane::Fast, Lane::Slow] {
-            next.extend(queue.next_visible_at(queue_of(lane)).await.expect("the queue is there"));
+            next.extend(queue.next_visible_at(queue_of(lane)).await.expect("the queue exists"));
         }
         next.into_iter().min()
     }
@@ -310,7 +310,7 @@ pub fn token(request: &Value, recipient: usize) -> String {
     url.rsplit_once("/a/").expect("a link to the page").1.to_owned()
 }
 
-/// A receiver's answer with nothing but a status.
+/// A receiver's response with this status and nothing else.
 pub fn reply(status: u16) -> Result<Reply, Failure> {
     Ok(Reply { status, headers: Vec::new(), body: Vec::new() })
 }

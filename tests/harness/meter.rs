@@ -1,15 +1,14 @@
-//! Counts what DynamoDB is asked, and what it charges: the bill of a test.
+//! Counts calls to DynamoDB and the capacity that they consume.
 //!
-//! A [`Meter`] is an interceptor of the SDK. It asks for the consumed capacity on the way out and
-//! reads it on the way back, so nothing passes by uncounted:
+//! A [`Meter`] is an interceptor of the SDK. It asks for the consumed capacity in each call and
+//! reads it from the response:
 //!
 //! ```text
 //! store ─▶ SDK ─┬─ one more call of this operation ─▶ DynamoDB
 //!               └◀ these units, table and indexes ───────┘
 //! ```
 //!
-//! A write whose condition failed is a call, but without units: DynamoDB does not say what it
-//! charged for it.
+//! A write whose condition failed is a call without units: DynamoDB does not report its charge.
 
 use std::{
     collections::BTreeMap,
@@ -42,25 +41,25 @@ const WRITES: [&str; 2] = ["PutItem", "UpdateItem"];
 /// The operations that read.
 const READS: [&str; 3] = ["BatchGetItem", "GetItem", "Query"];
 
-/// Counts calls and units. Clones count together.
+/// Counts calls and units. Clones share their counts.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<Bill>>);
 
-/// What was counted, by operation.
+/// Counts by operation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bill(BTreeMap<String, Line>);
 
-/// What one operation cost.
+/// The cost of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Line {
-    /// How often it was called.
+    /// Number of calls.
     pub n_calls: u32,
-    /// The capacity units that it consumed, of the table and its indexes.
+    /// Capacity units consumed by the table and its indexes.
     pub units: f64,
 }
 
 impl Meter {
-    /// What has been counted since the last time that this was asked.
+    /// Counts since the previous call of this function.
     pub fn take(&self) -> Bill {
         std::mem::take(&mut *self.bill())
     }
@@ -80,24 +79,23 @@ impl Meter {
 }
 
 impl Bill {
-    /// All that wrote.
+    /// All writes.
     ///
     /// # Panics
     ///
-    /// If there is an operation that the project is not to use: a transaction, a scan, a batch of
-    /// writes.
+    /// If there are operations that the project must not use: transactions, scans or batch writes.
     pub fn writes(&self) -> Line {
         self.sum(&WRITES)
     }
 
-    /// All that read. Panics as [`Bill::writes`] does.
+    /// All reads. Panics as [`Bill::writes`] does.
     pub fn reads(&self) -> Line {
         self.sum(&READS)
     }
 
     fn sum(&self, wanted: &[&str]) -> Line {
         let others = self.0.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
-        assert_eq!(others, None, "an operation that costs too much, or that nobody counts");
+        assert_eq!(others, None, "the operation is too expensive, or is not counted");
         let lines = self.0.iter().filter(|(operation, _)| wanted.contains(&&***operation));
         lines.fold(Line::default(), |sum, (_, line)| sum + *line)
     }

@@ -1,13 +1,13 @@
-//! Holds functions to their rights: what the template does not allow a function, no test lets it do.
+//! Checks the permissions of functions: a call that the template does not grant fails its test.
 //!
-//! A [`Judge`] looks at each call as it goes out, when it is what AWS would see:
+//! A [`Judge`] looks at each outgoing call as AWS would see it:
 //!
 //! ```text
-//! function ─▶ SDK ─▶ target and body ─▶ action and resource ─▶ granted? ─▶ what stands in for AWS
-//!                                                                 └ no: the test fails, there
+//! function ─▶ SDK ─▶ target and body ─▶ action and resource ─▶ granted? ─▶ emulated AWS
+//!                                                                 └ no: the test fails
 //! ```
 //!
-//! What was called is kept, so that it can be compared with all that is granted.
+//! It records the calls, so that a test can compare them with all granted permissions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,26 +33,26 @@ use serde_json::value::RawValue;
 
 use crate::template::{Right, Template};
 
-/// Knows what all functions may do, and what they did. Clones are the same one.
+/// The granted and the used permissions of all functions. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Judge(Arc<Case>);
 
 #[derive(Debug)]
 struct Case {
     granted: BTreeSet<Right>,
-    /// What resources are called locally, and in the template.
+    /// Names of resources in the template, by local name.
     names: BTreeMap<String, String>,
     used: Mutex<BTreeSet<Right>>,
 }
 
-/// Looks at one function's calls.
+/// Checks the calls of one function.
 #[derive(Debug)]
 struct Eye {
     function: Function,
     judge: Judge,
 }
 
-/// Of a call's body, what says which resource it is about.
+/// The members of a call's body that name its resource.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Call {
@@ -71,7 +71,7 @@ struct Entry {
 }
 
 impl Judge {
-    /// One who goes by `template`, where there is this bus or none.
+    /// A judge for `template`, with or without a bus.
     pub fn new(template: &Template, bus: Option<&str>) -> anyhow::Result<Self> {
         let mut conditions = vec!["MakesSecretsKey"];
         conditions.extend(bus.map(|_| "HasEventBus"));
@@ -91,19 +91,19 @@ impl Judge {
         Ok(Self(Arc::new(Case { granted, names, used: Mutex::default() })))
     }
 
-    /// What looks at this function's calls.
+    /// The interceptor for the calls of this function.
     pub fn of(&self, function: Function) -> SharedInterceptor {
         SharedInterceptor::new(Eye { function, judge: self.clone() })
     }
 
-    /// What functions have called so far.
+    /// The permissions used so far.
     pub fn used(&self) -> BTreeSet<Right> {
-        self.0.used.lock().expect("no panic while it was held").clone()
+        self.0.used.lock().expect("no holder panics").clone()
     }
 
-    /// What calling `target` (`X-Amz-Target`) with this body takes.
+    /// The action and resource of a call to `target` (`X-Amz-Target`) with this body.
     fn needed(&self, target: &str, body: &[u8]) -> anyhow::Result<(String, Vec<String>)> {
-        let call: Call = serde_json::from_slice(body).context("a call has a body of JSON")?;
+        let call: Call = serde_json::from_slice(body).context("the body of a call is JSON")?;
         let named = |name: Option<&String>| {
             let name = name.map_or("", |it| it.as_str());
             // A queue is called by its URL, which ends with its name.
@@ -136,7 +136,7 @@ impl Judge {
     }
 }
 
-/// What IAM calls it.
+/// The IAM name of an action.
 fn action(target: &str) -> String {
     let (service, operation) = target.split_once('.').unwrap_or_default();
     let service = match service {
@@ -146,7 +146,7 @@ fn action(target: &str) -> String {
         "TrentService" => "kms",
         other => other,
     };
-    // The one action that is not called as its operation: a batch takes the right of a single one.
+    // The only action with another name: a batch needs the permission of a single message.
     let operation = if operation == "SendMessageBatch" { "SendMessage" } else { operation };
     format!("{service}:{operation}")
 }
@@ -173,9 +173,9 @@ impl Intercept for Eye {
         let (action, resources) = needed.unwrap_or_else(|err| panic!("{target}: {err:#}"));
         for resource in resources {
             let right = Right { function: self.function, action: action.clone(), resource };
-            // Not an error: a function tells nobody of those that it can do without.
+            // A panic, since functions swallow errors of calls that they can do without.
             assert!(self.judge.0.granted.contains(&right), "the template does not allow {right}");
-            self.judge.0.used.lock().expect("no panic while it was held").insert(right);
+            self.judge.0.used.lock().expect("no holder panics").insert(right);
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! `template.yaml`, as far as it says what functions may do.
+//! The permissions in `template.yaml`.
 //!
-//! Each function has a role of its own, whose policy is written out. A statement allows actions on
-//! resources, and is read as all their pairs; what else a statement can say (conditions, denials)
-//! is refused here, until somebody needs it.
+//! Each function has a separate role with an explicit policy. A statement allows actions on
+//! resources and is read as all pairs of the two. Other parts of a statement (conditions, denials)
+//! are errors.
 
 use std::{
     collections::BTreeSet,
@@ -16,57 +16,57 @@ use local::system::Function;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-/// What must be true of a deployment so that it has all that the template can make.
+/// Conditions of a deployment with all optional resources.
 pub const EVERYTHING: [&str; 2] = ["HasEventBus", "MakesSecretsKey"];
-/// What Lambda does with the function's role before it invokes the function with what a queue has.
+/// Actions that Lambda takes with the function's role to poll its queue.
 const TO_BE_FED: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-/// What Lambda does with it to keep what the function prints.
+/// Actions that Lambda takes with the function's role to write its log.
 const TO_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 
-/// A template. Clones are the same one.
+/// A template. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Template(Arc<Value>);
 
-/// That a function may do something with a resource, or does.
+/// A permission of a function, granted or used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
-    /// Who.
+    /// The function.
     pub function: Function,
-    /// The action, as IAM calls it.
+    /// The IAM name of the action.
     pub action: String,
-    /// The resource, as the template calls it; an index behind its table.
+    /// The name of the resource in the template; for an index, the table and the index.
     pub resource: String,
 }
 
 impl Template {
-    /// The project's.
+    /// The template of this project.
     pub fn of_the_project() -> Self {
         static READ: LazyLock<Template> = LazyLock::new(|| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
             let text = fs::read_to_string(path).expect("the template");
-            Template::parse(&text).expect("the template is one")
+            Template::parse(&text).expect("the template is valid")
         });
         READ.clone()
     }
 
-    /// Reads one.
+    /// Parses a template.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let documents = Yaml::load_from_str(text)?;
         let [document] = documents.as_slice() else { bail!("not one document") };
         Ok(Self::from_json(json_of(document)?))
     }
 
-    /// One that was read, and maybe altered.
+    /// A template that was parsed and possibly changed.
     pub fn from_json(template: Value) -> Self {
         Self(Arc::new(template))
     }
 
-    /// As `CloudFormation` has it in JSON.
+    /// The template in the JSON of `CloudFormation`.
     pub fn as_json(&self) -> &Value {
         &self.0
     }
 
-    /// What functions may do where these conditions are true, and no others.
+    /// The permissions of functions if exactly these conditions are true.
     pub fn granted(&self, is_true: &[&str]) -> anyhow::Result<BTreeSet<Right>> {
         let mut rights = BTreeSet::new();
         for (function, properties) in self.functions(is_true)? {
@@ -84,7 +84,7 @@ impl Template {
         Ok(rights)
     }
 
-    /// What Lambda itself does with the rights of functions, which no function calls.
+    /// Permissions that Lambda itself uses, and no function.
     pub fn used_by_lambda(&self) -> anyhow::Result<BTreeSet<Right>> {
         let mut rights = BTreeSet::new();
         for (function, properties) in self.functions(&EVERYTHING)? {
@@ -103,7 +103,7 @@ impl Template {
         Ok(rights)
     }
 
-    /// The resource that a variable of the functions' environment names.
+    /// The resource that this environment variable of the functions names.
     pub fn named_by(&self, variable: &str) -> anyhow::Result<String> {
         let variables = &self.0["Globals"]["Function"]["Environment"]["Variables"];
         let value = resolved(&variables[variable], &EVERYTHING)?;
@@ -126,7 +126,7 @@ impl Template {
     }
 }
 
-/// What a statement allows, on what.
+/// The pairs of actions and resources that a statement allows.
 fn pairs(statement: &Value) -> anyhow::Result<Vec<(String, String)>> {
     let parts = statement.as_object().context("a statement is none")?;
     let known = parts.keys().all(|it| ["Effect", "Action", "Resource"].contains(&it.as_str()));
@@ -142,7 +142,7 @@ fn pairs(statement: &Value) -> anyhow::Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-/// One or many.
+/// The values of a list, or a single value.
 fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
@@ -151,7 +151,7 @@ fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// With functions of `CloudFormation` replaced by what they come to: a resource by its name there.
+/// The value with functions of `CloudFormation` evaluated; a resource becomes its name.
 fn resolved(value: &Value, is_true: &[&str]) -> anyhow::Result<Value> {
     let parts = match value {
         Value::Object(parts) => parts,
@@ -185,7 +185,7 @@ fn resolved(value: &Value, is_true: &[&str]) -> anyhow::Result<Value> {
     })
 }
 
-/// The same with `!GetAtt` and its like spelled out, as `CloudFormation` has them in JSON.
+/// The value with `!GetAtt` and similar tags spelled out, as in the JSON of `CloudFormation`.
 fn json_of(yaml: &Yaml<'_>) -> anyhow::Result<Value> {
     Ok(match yaml {
         Yaml::Value(Scalar::String(text)) => text.as_ref().into(),

@@ -1,7 +1,7 @@
-//! Receivers that were written for other products, from the event to the end of its delivery:
-//! each checks exactly what its product tells its users to check, and nothing else.
+//! Receivers that were written for other products, from the event to the end of its delivery: each
+//! checks exactly what its product documents.
 //!
-//! Those of `NextKS` and Ping are with these products' APIs, in `fronts`.
+//! Tests of the APIs of `NextKS` and Ping are in `fronts`.
 
 mod many;
 mod nextmv;
@@ -25,13 +25,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use system_tests::{START, Setup, World, reply};
 
-/// What somebody's server does with a callback.
+/// A receiver's handling of callbacks.
 trait Receiver: Send + 'static {
-    /// Takes note of `post`, which arrives at `now`, and gives the status to answer with.
+    /// Handles `post`, which arrives at `now`, and returns the response status.
     fn receive(&mut self, post: &Post, now: Timestamp) -> u16;
 }
 
-/// Where everything is posted to.
+/// The host of the receiver.
 struct Host<R> {
     clock: OnceLock<Clock>,
     receiver: Mutex<R>,
@@ -48,13 +48,13 @@ impl<R: Receiver> Host<R> {
     }
 
     fn receiver(&self) -> MutexGuard<'_, R> {
-        self.receiver.lock().expect("no panic while it was held")
+        self.receiver.lock().expect("no holder panics")
     }
 }
 
 impl<R: Receiver> Receivers for Host<R> {
     fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
-        let now = self.clock.get().expect("nothing is posted before the world is there").now();
+        let now = self.clock.get().expect("nothing is posted before the world exists").now();
         let answer = reply(self.receiver().receive(&post, now));
         Box::pin(async { answer })
     }
@@ -77,7 +77,7 @@ fn timed<'a>(header: &'a str, names: &[&str]) -> Option<(i64, Vec<&'a str>)> {
     Some((time, parts().filter(|it| names.contains(&it.0)).map(|it| it.1).collect()))
 }
 
-/// Makes a webhook, and gives its secret.
+/// Creates a webhook, and returns its secret.
 async fn webhook(world: &World, webhook: Value) -> String {
     webhook_at(world, "/v1/webhooks", webhook).await
 }
@@ -88,7 +88,7 @@ async fn webhook_at(world: &World, path: &str, webhook: Value) -> String {
     text(&answer.json()["secret"]).to_owned()
 }
 
-/// Posts an event, and gives its identifier.
+/// Posts an event, and returns its identifier.
 async fn event(world: &World, event_type: &str, data: &Value) -> String {
     let event = json!({ "type": event_type, "data": data });
     let answer = world.call(Method::POST, "/v1/events", event).await;
@@ -96,7 +96,7 @@ async fn event(world: &World, event_type: &str, data: &Value) -> String {
     text(&answer.json()["id"]).to_owned()
 }
 
-/// Posts an event that is told at once, and gives its delivery.
+/// Posts an event, delivers it, and returns the delivery.
 async fn told(world: &World, event_type: &str, data: &Value) -> Value {
     let event = event(world, event_type, data).await;
     world.follow_hints().await;
@@ -111,7 +111,7 @@ async fn get(world: &World, path: &str) -> Value {
     answer.json()
 }
 
-/// Lets time pass with a sweep now and then, which remembers what no hint waits for.
+/// Lets time pass with regular sweeps, which find items without a hint.
 async fn live(world: &World, n_sweeps: u32, every: Duration) {
     for _ in 0..n_sweeps {
         world.pass(every).await;
@@ -120,7 +120,7 @@ async fn live(world: &World, n_sweeps: u32, every: Duration) {
     world.follow_hints().await;
 }
 
-/// The second of the test.
+/// Seconds since the start of the test.
 fn second(now: Timestamp) -> i64 {
     now.as_second() - START
 }
@@ -129,7 +129,7 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("text")
 }
 
-/// A header as text, or nothing.
+/// A header as text.
 fn header<'a>(post: &'a Post, name: &str) -> Option<&'a str> {
     post.headers.get(name)?.to_str().ok()
 }

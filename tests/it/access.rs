@@ -1,4 +1,4 @@
-//! Who may do what, and what others learn of it: nothing.
+//! Access control, and the errors for callers without access.
 
 mod secrets;
 
@@ -16,11 +16,11 @@ use system_tests::{Answer, World, contract::Contract};
 
 use crate::requests::{asking, path_of};
 
-/// All that is in the table, as text.
+/// All items in the table, as text.
 pub(crate) async fn stored(world: &World) -> String {
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
-    let scanned = client.scan().table_name("answerback").send().await.expect("the table is there");
-    assert!(scanned.last_evaluated_key().is_none(), "a test keeps less than a page");
+    let scanned = client.scan().table_name("answerback").send().await.expect("the table exists");
+    assert!(scanned.last_evaluated_key().is_none(), "the table of a test fits on a page");
     scanned
         .items()
         .iter()
@@ -47,12 +47,13 @@ pub(crate) fn guarded() -> Vec<(Method, String, Scope)> {
         .collect()
 }
 
-/// The path of an operation on the thing with this identifier.
+/// The path of an operation on the item with this identifier.
 pub(crate) fn place_of(path: &str, id: &str) -> String {
     path.replace("{id}", id).replace("{request_id}", id)
 }
 
-/// What a refusal says, if it is of this kind. The fronts of other products tell no kind.
+/// The problem of a refused call, checked for this code. The fronts of other products have no
+/// codes.
 pub(crate) fn told(answer: &Answer, path: &str, code: &str) -> Value {
     if path.starts_with("/api/") {
         return answer.json()["details"].clone();
@@ -61,7 +62,7 @@ pub(crate) fn told(answer: &Answer, path: &str, code: &str) -> Value {
     answer.json()["detail"].clone()
 }
 
-/// A body that is right for this operation, as far as anybody can tell who has no right to it.
+/// A valid body for this operation, for a caller without access.
 pub(crate) fn body_of(method: &Method, path: &str) -> Value {
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => asking(json!({})),
@@ -74,7 +75,7 @@ pub(crate) fn body_of(method: &Method, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn whoever_has_no_key_is_told_so_and_nothing_else() {
+async fn call_without_a_key_is_refused_without_details() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let (first, last) = world.key.split_at(world.key.len() - 1);
@@ -121,7 +122,7 @@ async fn whoever_has_no_key_is_told_so_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_is_sent_as_bearer_or_in_a_header_of_its_own() {
+async fn api_key_is_sent_as_bearer_or_in_x_api_key() {
     let world = World::start().await;
     for (name, value) in [
         ("authorization", format!("Bearer {}", world.key)),
@@ -135,7 +136,7 @@ async fn a_key_is_sent_as_bearer_or_in_a_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn every_operation_opens_to_its_scope_and_to_no_other() {
+async fn every_operation_needs_exactly_its_scope() {
     let world = World::start().await;
     let id = format!("req_{}", "0".repeat(26));
     for scope in Scope::ALL {
@@ -165,7 +166,7 @@ async fn every_operation_opens_to_its_scope_and_to_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
+async fn items_of_another_account_are_not_found() {
     let world = World::start().await;
     let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
     let request = world.create(body).await;
@@ -186,7 +187,7 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
     for key in [stranger, test.expect("a key")] {
         let bearer = format!("Bearer {}", key.text.expose_secret());
         let headers = [("authorization", bearer.as_str())];
-        // A webhook that is PUT where there is none is made.
+        // A PUT creates a webhook that does not exist.
         for (method, place, _) in guarded().into_iter().filter(|it| it.0 != Method::PUT) {
             let id = match &place {
                 it if it.starts_with("/v1/webhooks") => "orders",
@@ -227,7 +228,7 @@ async fn what_is_not_ones_own_is_as_if_it_did_not_exist() {
 }
 
 #[tokio::test]
-async fn answer_links_are_for_those_who_may_write() {
+async fn answer_links_need_the_write_scope() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     for (scopes, sees) in [

@@ -1,4 +1,4 @@
-//! How people answer, by programs that hold their link and by the sender's own application.
+//! Answers from programs that have a link and from the sender's own application.
 
 mod cors;
 
@@ -22,7 +22,7 @@ fn question() -> Value {
     })
 }
 
-/// The same, where answers may change until the deadline.
+/// A request like [`question`] whose answers may change until the deadline.
 fn poll() -> Value {
     let mut poll = question();
     poll["mode"] = "on_timeout".into();
@@ -35,7 +35,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_first_answer_is_recorded_and_stands_also_after_the_end() {
+async fn first_answer_is_recorded_and_kept_after_the_end() {
     let world = World::start().await;
     let request = world.create(question()).await;
     let first = json!({ "option": "approve", "fields": { "comment": "Go!" } });
@@ -64,7 +64,7 @@ async fn the_first_answer_is_recorded_and_stands_also_after_the_end() {
 }
 
 #[tokio::test]
-async fn whoever_is_late_is_told_how_it_ended() {
+async fn late_answer_reports_the_outcome() {
     let world = World::start().await;
     let mut any = question();
     any["quorum"] = "any".into();
@@ -93,7 +93,7 @@ async fn whoever_is_late_is_told_how_it_ended() {
 }
 
 #[tokio::test]
-async fn a_token_altered_in_any_place_is_like_one_that_never_was() {
+async fn altered_answer_token_looks_unknown() {
     let world = World::start().await;
     let request = world.create(question()).await;
     let genuine = token(&request, 0);
@@ -128,7 +128,7 @@ async fn a_token_altered_in_any_place_is_like_one_that_never_was() {
 }
 
 #[tokio::test]
-async fn answers_to_a_poll_may_change_until_the_very_deadline() {
+async fn poll_answers_can_change_until_the_deadline() {
     let world = World::start().await;
     let request = world.create(poll()).await;
     let clock = &world.system.clock;
@@ -149,7 +149,7 @@ async fn answers_to_a_poll_may_change_until_the_very_deadline() {
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::GONE, "request_ended"));
     };
     refused().await;
-    // Whoever's clock is behind may still accept one, so nobody settles it yet.
+    // A worker whose clock is behind may still accept an answer, so the request is not settled yet.
     clock.advance(Duration::from_millis(1_999));
     refused().await;
     assert_eq!(shown(&world, &request).await["status"], "pending");
@@ -163,7 +163,7 @@ async fn answers_to_a_poll_may_change_until_the_very_deadline() {
 }
 
 #[tokio::test]
-async fn an_answer_has_at_most_2_kib() {
+async fn answer_is_limited_to_2_kib() {
     let world = World::start().await;
     let overhead = r#"{"comment":""}"#.len() + "approve".len();
     let answer = |n_bytes: usize| {
@@ -179,7 +179,7 @@ async fn an_answer_has_at_most_2_kib() {
 }
 
 #[tokio::test]
-async fn every_fault_of_an_answer_is_named_and_nothing_is_recorded() {
+async fn all_errors_of_an_answer_are_named_and_nothing_is_recorded() {
     let world = World::start().await;
     let mut asked = question();
     asked["fields"] = json!([
@@ -213,7 +213,7 @@ async fn every_fault_of_an_answer_is_named_and_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn the_senders_own_application_answers_for_whom_it_asked() {
+async fn sender_records_answers_for_its_recipients() {
     let world = World::start().await;
     let respond = async |request: &Value, body: Value| {
         let path = format!("/v1/requests/{}/responses", request["id"].as_str().expect("an id"));

@@ -1,4 +1,4 @@
-//! What the operator's event bus is told, through the same engine as every callback.
+//! Events on the operator's event bus, sent by the same engine as callbacks.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use system_tests::{Setup, World};
 
-/// A question to nobody in particular.
+/// A question to an anonymous recipient.
 fn question() -> Value {
     json!({ "title": "Deploy?", "options": [{ "value": "approve", "label": "Approve" }] })
 }
@@ -15,7 +15,7 @@ async fn with_bus() -> World {
     World::start_with(Setup { bus: Some("events".to_owned()), ..<_>::default() }).await
 }
 
-/// What was published, as type and detail.
+/// Published events as type and detail.
 fn published(world: &World) -> Vec<(String, Value)> {
     let events = world.system.aws.bus().events();
     let entry = |it: &local_aws::PublishedEvent| {
@@ -26,7 +26,7 @@ fn published(world: &World) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn creation_and_end_are_published_beside_the_callback() {
+async fn bus_gets_creation_and_end_in_addition_to_the_callback() {
     let world = with_bus().await;
     let mut question = question();
     question["callback_url"] = "https://hooks.example.com/".into();
@@ -55,7 +55,7 @@ async fn creation_and_end_are_published_beside_the_callback() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_bus_loses_nothing() {
+async fn bus_outage_loses_no_event() {
     let world = with_bus().await;
     let n_requests = 5;
     world.system.aws.bus().fail_entries(7);
@@ -65,7 +65,7 @@ async fn an_outage_of_the_bus_loses_nothing() {
     }
     world.follow_hints().await;
     assert_eq!(published(&world).len(), 0);
-    // More than the SDK tries by itself.
+    // More failures than the SDK retries by itself.
     world.system.aws.bus().fail_entries(0);
     world.system.aws.bus().fail_calls(4);
     for request in &requests {
@@ -92,7 +92,7 @@ async fn an_outage_of_the_bus_loses_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_published_unless_a_bus_is_named() {
+async fn nothing_is_published_without_a_bus() {
     let world = World::start().await;
     let request = world.create(question()).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;

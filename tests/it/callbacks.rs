@@ -1,4 +1,4 @@
-//! How the outcome of a request reaches its receiver.
+//! Delivery of a request's outcome to its receiver.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn question() -> Value {
 }
 
 #[tokio::test]
-async fn the_outcome_is_told_once_and_the_receiver_can_tell_that_it_is_ours() {
+async fn outcome_is_delivered_once_with_a_valid_signature() {
     let world = World::start().await;
     let request = world.create(question()).await;
     for recipient in [0, 1] {
@@ -57,7 +57,7 @@ async fn the_outcome_is_told_once_and_the_receiver_can_tell_that_it_is_ours() {
 }
 
 #[tokio::test]
-async fn a_callback_that_failed_is_tried_again_under_the_same_id() {
+async fn failed_callback_is_retried_under_the_same_id() {
     let world = World::start_answering([reply(503), reply(500)]).await;
     let request = world.create(question()).await;
     for recipient in [0, 1] {

@@ -1,5 +1,5 @@
-//! Canaries: everything that touches a secret is done once, while every line that anybody logs, at
-//! any level, is kept. No line holds a secret, and what must be traceable has left one.
+//! Canaries: one flow uses every secret while all log lines of every level are kept. No line may
+//! hold a secret, and every use of one must be audited.
 
 mod flow;
 
@@ -20,17 +20,17 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use flow::Flow;
 
-/// Everything, but for the bytes that the SDK exchanges with the table, which it tells at `trace`:
-/// whatever is kept is among them.
+/// All log lines, except the bytes that the SDK exchanges with the table, which it logs at `trace`:
+/// they include all stored values.
 const HEARD: &str = "trace,aws_smithy_runtime=debug";
 
-/// What is logged, in memory.
+/// Log lines in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic while it was held").write(bytes)
+        self.0.lock().expect("no holder panics").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -40,13 +40,13 @@ impl io::Write for Lines {
 
 impl Lines {
     pub(crate) fn text(&self) -> String {
-        let bytes = self.0.lock().expect("no panic while it was held").clone();
+        let bytes = self.0.lock().expect("no holder panics").clone();
         String::from_utf8(bytes).expect("UTF-8")
     }
 }
 
-/// Goes through everything, and gives what was logged meanwhile on this thread: tests beside this
-/// one have threads of their own.
+/// Runs the flow, and returns its log lines from this thread: parallel tests have threads of their
+/// own.
 async fn listen(lines: &Lines) -> Flow {
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -54,34 +54,34 @@ async fn listen(lines: &Lines) -> Flow {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // While there is but one, whether anybody listens to a line is asked of the thread that logs it
-    // first, which may be another test's, and not asked again.
+    // With a single subscriber, tracing caches the interest of the thread that logs a line first,
+    // which may be another test's. A second one prevents that.
     let _second = Dispatch::new(NoSubscriber::default());
     let _guard = tracing::subscriber::set_default(subscriber);
     Flow::go().await
 }
 
-/// Panics with the line where one of the secrets stands.
+/// Panics with the line that contains a secret.
 #[track_caller]
 fn assert_unspoken(flow: &Flow, text: &str) {
     assert!(flow.canaries.len() > 20, "there are secrets to look for");
     for (what, canary) in &flow.canaries {
         assert!(canary.len() >= 16, "{what} is too short to be looked for: {canary}");
         let told = text.lines().find(|line| line.contains(canary.as_str()));
-        assert_eq!(told, None, "it holds {what}: {canary}");
+        assert_eq!(told, None, "the line holds {what}: {canary}");
     }
 }
 
 #[tokio::test]
-async fn no_line_that_is_logged_holds_a_secret_and_every_use_of_one_is_audited() {
+async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     let lines = Lines::default();
     let flow = listen(&lines).await;
     let text = lines.text();
     for target in ["intake", "deliver", "aws_", "audit"] {
-        assert!(text.contains(target), "nothing of {target} was heard");
+        assert!(text.contains(target), "no log line is from {target}");
     }
     assert_unspoken(&flow, &text);
-    assert!(!text.contains(flow::PATH), "the path of a receiver's address is nobody's business");
+    assert!(!text.contains(flow::PATH), "the path of a receiver's URL is secret");
 
     let audit: Vec<&str> = text.lines().filter(|it| it.contains(" audit: ")).collect();
     for (who, did, what) in &flow.audited {
@@ -93,19 +93,19 @@ async fn no_line_that_is_logged_holds_a_secret_and_every_use_of_one_is_audited()
                 && rest.contains(&format!("audit: {did} "))
                 && [&account, &key, what].iter().all(|it| rest.contains(it.as_str()))
         };
-        assert!(audit.iter().any(|it| is_it(&it)), "nobody noted: {did} {what}\n{audit:#?}");
+        assert!(audit.iter().any(|it| is_it(&it)), "not audited: {did} {what}\n{audit:#?}");
     }
 }
 
-/// The item as somebody would print it who looks for a fault.
+/// The debug output of the item.
 async fn printed<T: Item + std::fmt::Debug>(world: &World, key: Key) -> String {
-    let item = world.system.store.get::<T>(key).await.expect("the table is there");
-    let item = item.expect("it is kept");
+    let item = world.system.store.get::<T>(key).await.expect("the table exists");
+    let item = item.expect("the item is stored");
     format!("{item:?}\n{item:#?}\n")
 }
 
 #[tokio::test]
-async fn nothing_that_is_printed_holds_a_secret() {
+async fn debug_output_holds_no_secret() {
     let flow = Flow::go().await;
     let world = &flow.world;
     let account = world.account.id;

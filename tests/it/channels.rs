@@ -1,4 +1,4 @@
-//! Channels: made, listed, given other tokens and secrets, deleted, by those who may.
+//! Channels: create, list, regenerate tokens, rotate secrets, delete; each with its scope.
 
 use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
@@ -31,7 +31,7 @@ async fn send(world: &World, token: &Value) -> StatusCode {
 }
 
 #[tokio::test]
-async fn token_and_secret_are_shown_when_a_channel_is_made_and_never_in_a_list() {
+async fn channel_token_and_secret_are_shown_only_at_creation() {
     let world = World::start().await;
     let mut made = make(&world).await;
     assert!(text(&made["id"]).starts_with("ch_"));
@@ -52,7 +52,7 @@ async fn token_and_secret_are_shown_when_a_channel_is_made_and_never_in_a_list()
 }
 
 #[tokio::test]
-async fn a_regenerated_token_opens_and_the_one_before_does_not() {
+async fn regenerated_token_replaces_the_previous_token() {
     let world = World::start().await;
     let made = make(&world).await;
     let path = format!("{PATH}/{}/regenerate", text(&made["id"]));
@@ -63,7 +63,7 @@ async fn a_regenerated_token_opens_and_the_one_before_does_not() {
 }
 
 #[tokio::test]
-async fn a_deleted_channel_is_not_there() {
+async fn deleted_channel_is_not_found() {
     let world = World::start().await;
     let made = make(&world).await;
     let path = format!("{PATH}/{}", text(&made["id"]));
@@ -78,7 +78,7 @@ async fn a_deleted_channel_is_not_there() {
     }
 }
 
-/// Everything that can be done with a channel.
+/// All operations on a channel.
 fn uses(path: &str) -> [(Method, String); 4] {
     [
         (Method::DELETE, path.to_owned()),
@@ -89,7 +89,7 @@ fn uses(path: &str) -> [(Method, String); 4] {
 }
 
 #[tokio::test]
-async fn another_accounts_channel_is_not_there_nor_one_of_the_other_mode() {
+async fn channel_of_another_account_or_mode_is_not_found() {
     let world = World::start().await;
     let made = make(&world).await;
     let stranger = world.system.make_account().await.expect("an account").key;
@@ -108,7 +108,7 @@ async fn another_accounts_channel_is_not_there_nor_one_of_the_other_mode() {
 }
 
 #[tokio::test]
-async fn each_use_needs_its_scope() {
+async fn each_channel_operation_needs_its_scope() {
     let world = World::start().await;
     let made = make(&world).await;
     let path = format!("{PATH}/{}", text(&made["id"]));
@@ -129,7 +129,7 @@ async fn each_use_needs_its_scope() {
 }
 
 #[tokio::test]
-async fn the_same_channel_is_made_once_and_its_secrets_not_shown_again() {
+async fn idempotent_retry_creates_one_channel_and_hides_its_secrets() {
     let world = World::start().await;
     let headers = [("idempotency-key", "deploys")];
     let ask = async |name: &str| {
@@ -148,7 +148,7 @@ async fn the_same_channel_is_made_once_and_its_secrets_not_shown_again() {
 }
 
 #[tokio::test]
-async fn a_channel_has_a_name_and_nothing_else() {
+async fn channel_accepts_only_a_name() {
     let world = World::start().await;
     let long = "x".repeat(101);
     let cases = [

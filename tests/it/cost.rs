@@ -1,4 +1,4 @@
-//! What DynamoDB is asked for one question, and what that costs.
+//! DynamoDB calls and capacity units of one request.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use system_tests::{
     reply,
 };
 
-/// A world whose table is metered, and that has made a call before: keys are kept for a while.
+/// A world with a metered table, after a first call that fills the cache of keys.
 async fn metered(bus: bool) -> (World, Meter) {
     let meter = Meter::default();
     let bus = bus.then(|| "events".to_owned());
@@ -25,7 +25,7 @@ async fn metered(bus: bool) -> (World, Meter) {
     (world, meter)
 }
 
-/// A question of an ordinary size to so many people.
+/// A question of ordinary size with this many recipients.
 fn question(n_recipients: usize) -> Value {
     let recipients: Vec<_> =
         (0..n_recipients).map(|it| format!("recipient-{it}@example.com")).collect();
@@ -48,7 +48,7 @@ async fn approve(world: &World, request: &Value, recipient: usize) {
 }
 
 #[tokio::test]
-async fn a_question_is_one_write_and_so_is_each_answer_whatever_must_be_told() {
+async fn request_and_each_answer_cost_one_write() {
     for bus in [false, true] {
         let (world, meter) = metered(bus).await;
         let mut asked = question(3);
@@ -66,12 +66,12 @@ async fn a_question_is_one_write_and_so_is_each_answer_whatever_must_be_told() {
         world.call(Method::GET, &format!("{path}/result"), Value::Null).await;
         world.call(Method::GET, "/v1/requests", Value::Null).await;
         world.call(Method::GET, "/v1/deliveries", Value::Null).await;
-        assert_eq!(meter.take().writes().n_calls, 0, "looking is free");
+        assert_eq!(meter.take().writes().n_calls, 0, "reads cost no write");
     }
 }
 
 #[tokio::test]
-async fn dispatch_is_one_write_and_one_for_each_target_and_a_delivery_two_more() {
+async fn dispatch_costs_one_write_per_target_and_delivery_two_more() {
     for (bus, events, n_targets) in [
         (false, json!(["request.finished"]), 1),
         (true, json!(["request.finished"]), 2),
@@ -97,7 +97,7 @@ async fn dispatch_is_one_write_and_one_for_each_target_and_a_delivery_two_more()
 }
 
 #[tokio::test]
-async fn ten_hints_at_one_request_cost_as_much_as_one() {
+async fn ten_hints_for_one_request_cost_as_much_as_one() {
     let (world, meter) = metered(false).await;
     let mut asked = question(10);
     asked["callback"] = json!({ "events": ["request.answered"] });
@@ -112,7 +112,7 @@ async fn ten_hints_at_one_request_cost_as_much_as_one() {
 }
 
 #[tokio::test]
-async fn a_retry_is_three_writes_a_time_out_one_and_so_is_what_is_noted_of_its_receiver() {
+async fn retry_costs_three_writes_timeout_and_breaker_one_each() {
     let (world, meter) = metered(false).await;
     world.egress.script().answer(reply(500));
     let mut asked = question(1);
@@ -134,7 +134,7 @@ async fn a_retry_is_three_writes_a_time_out_one_and_so_is_what_is_noted_of_its_r
 }
 
 #[tokio::test]
-async fn a_sweep_over_many_costs_by_what_is_due() {
+async fn sweep_costs_grow_with_due_items() {
     let (world, meter) = metered(false).await;
     for _ in 0..10 {
         let mut asked = question(1);
@@ -149,8 +149,8 @@ async fn a_sweep_over_many_costs_by_what_is_due() {
     assert_eq!(meter.take().writes().n_calls, 10 * 4);
 }
 
-/// The bill of one question's whole life: asked, answered, called back, read. Not the first one's,
-/// for which each function finds out whose the key is.
+/// The bill of one request's lifecycle: created, answered, called back, read. It is not the first
+/// one, for which each function loads the account of the key.
 async fn lifecycle(n_recipients: usize) -> (Line, Line) {
     let (world, meter) = metered(false).await;
     live(&world, n_recipients).await;
@@ -172,8 +172,8 @@ async fn live(world: &World, n_recipients: usize) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "people want to see what a question costs")]
-async fn a_whole_life_stays_within_its_budget() {
+#[expect(clippy::print_stdout, reason = "the table of costs is printed")]
+async fn request_lifecycle_stays_within_its_budget() {
     println!("recipients | writes               | reads");
     for (n_recipients, write_units_max, read_units_max) in
         [(1, 20.0, 9.0), (2, 22.0, 10.0), (5, 29.0, 13.0), (10, 45.0, 18.0)]
@@ -188,7 +188,7 @@ async fn a_whole_life_stays_within_its_budget() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_limit_costs_nothing_and_one_with_a_limit_a_write_for_each_call_it_has() {
+async fn only_rate_limited_keys_cost_a_write_per_call() {
     let (world, meter) = metered(false).await;
     let body = json!({ "scopes": ["requests:read"], "rate_limit_per_minute": 3 });
     let limited = world.call(Method::POST, "/v1/keys", body).await.json();
@@ -203,12 +203,12 @@ async fn a_key_without_a_limit_costs_nothing_and_one_with_a_limit_a_write_for_ea
     let headers = [("authorization", limited.as_str())];
     assert_eq!(look(&headers).await, (1, 2), "counted; the key itself is read for the first time");
     for expected in [(1, 1), (1, 1), (1, 0), (0, 0), (0, 0)] {
-        assert_eq!(look(&headers).await, expected, "who is refused once is refused for nothing");
+        assert_eq!(look(&headers).await, expected, "repeated refusals are free");
     }
 }
 
 #[tokio::test]
-async fn a_cap_on_pending_requests_costs_one_query_and_no_write() {
+async fn pending_cap_costs_one_query_and_no_write() {
     let mut units = Vec::new();
     for cap in [None, Some(100)] {
         let (world, meter) = metered(false).await;
@@ -232,9 +232,9 @@ async fn a_cap_on_pending_requests_costs_one_query_and_no_write() {
         assert!(made.reads().units <= 2.0, "51 rows: {:?}", made.reads());
         approve(&world, &request, 0).await;
         let ended = meter.take();
-        assert_eq!(ended.writes().n_calls, 1, "it makes room by itself");
+        assert_eq!(ended.writes().n_calls, 1, "its capacity is freed");
         units.push((made.writes().units, ended.writes().units));
     }
     let [without, with] = units[..] else { panic!("both") };
-    assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, there and gone");
+    assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, added and removed");
 }

@@ -1,4 +1,4 @@
-//! How long a callback is tried, what is kept of every attempt, and what its sender can do.
+//! Retries of a callback, the record of its attempts, and redelivery.
 
 mod crashes;
 
@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
-/// A question to nobody in particular, with a callback.
+/// A question to an anonymous recipient, with a callback.
 fn question(callback: &Value) -> Value {
     json!({
         "title": "Deploy?",
@@ -20,7 +20,7 @@ fn question(callback: &Value) -> Value {
     })
 }
 
-/// The same, answered, and its callback attempted for the first time.
+/// An answered request whose callback was attempted once.
 async fn answered(world: &World, question: Value) -> Value {
     let request = world.create(question).await;
     let answer = world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -50,7 +50,7 @@ async fn redeliver(world: &World, delivery: &Value) -> StatusCode {
     world.call(Method::POST, &path, Value::Null).await.status
 }
 
-/// Moves the time to when the delivery is due next, and has the hint or else the sweep see to it.
+/// Moves the time to the next attempt of the delivery, which the hint or else the sweep starts.
 async fn until_next_attempt(world: &World, delivery: &Value) {
     let due: jiff::Timestamp =
         delivery["next_attempt_at"].as_str().and_then(|it| it.parse().ok()).expect("a time");
@@ -58,7 +58,7 @@ async fn until_next_attempt(world: &World, delivery: &Value) {
     let n_posts = world.posts().len();
     world.pass(Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1)).await;
     if world.posts().len() == n_posts {
-        // The schedule comes round within a minute.
+        // The schedule runs every minute.
         world.system.clock.advance(Duration::from_secs(59));
         world.system.sweep().await;
         world.follow_hints().await;
@@ -66,7 +66,7 @@ async fn until_next_attempt(world: &World, delivery: &Value) {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
+async fn delivery_is_retried_for_three_days_and_then_fails() {
     const DELAYS: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
     let world = World::start_answering((0..10).map(|_| reply(500))).await;
     let request = answered(&world, question(&json!({}))).await;
@@ -85,12 +85,12 @@ async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
     let mut is_stretched = false;
     for (pair, delay) in times.windows(2).zip(DELAYS) {
         let gap = pair[1] - pair[0];
-        // A fifth of jitter, and up to a minute until the sweep comes round.
+        // Jitter of up to a fifth, and up to a minute until the next sweep.
         let slack = if delay > 900 { 61 } else { 2 };
         assert!((delay..=delay * 6 / 5 + slack).contains(&gap), "{gap} s for {delay} s");
         is_stretched |= gap > delay + slack;
     }
-    assert!(is_stretched, "some chance is in it");
+    assert!(is_stretched, "the delays have jitter");
     assert!(posts.iter().all(|it| it.headers["webhook-id"] == posts[0].headers["webhook-id"]));
     assert!(posts.iter().all(|it| it.body == posts[0].body));
     let numbers: Vec<_> = posts.iter().map(|it| it.headers["answerback-attempt"].clone()).collect();
@@ -117,7 +117,7 @@ async fn a_receiver_that_is_down_is_tried_for_three_days_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn a_receiver_may_say_when_to_come_back_within_reason() {
+async fn retry_after_is_followed_within_limits() {
     for (retry_after, second) in [("8", 8), ("3600", 10), ("1", 5), ("later", 5)] {
         let headers = vec![("Retry-After".to_owned(), retry_after.to_owned())];
         let world =
@@ -134,7 +134,7 @@ fn failure(kind: FailureKind) -> Result<Reply, Failure> {
 }
 
 #[tokio::test]
-async fn what_is_permanent_is_not_tried_again() {
+async fn permanent_failure_is_not_retried() {
     let name = "https://hooks.example.com/";
     let literal = "https://93.184.215.14/";
     let blocked = || failure(FailureKind::BlockedAddress);
@@ -165,7 +165,7 @@ async fn what_is_permanent_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
+async fn attempts_record_the_exchange_without_secrets() {
     let body = "x".repeat(4_096);
     let headers = vec![("server".to_owned(), "receiver".to_owned())];
     let said = Reply { status: 500, headers, body: format!("{body}more").into_bytes() };
@@ -217,7 +217,7 @@ async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
     assert_eq!(first["response"]["headers"]["server"], "receiver");
     assert_eq!(first["response"]["body"], body, "its first 4 KiB");
     assert_eq!(first["error"]["kind"], "status");
-    assert_eq!(first["duration_ms"], 0, "no time passes unless we say so");
+    assert_eq!(first["duration_ms"], 0, "the clock stands still");
     for (attempt, (kind, _)) in data[1..].iter().zip(kinds) {
         assert_eq!(attempt["error"], json!({ "kind": kind, "message": "the reason" }));
         assert_eq!(attempt["response"], Value::Null);
@@ -235,11 +235,11 @@ async fn every_attempt_is_kept_with_what_was_said_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_made_anew_under_the_same_id_with_all_its_retries() {
+async fn redelivery_keeps_its_id_and_resets_its_retries() {
     let world = World::start_answering((0..3).map(|_| reply(500))).await;
     let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
     let request = answered(&world, question(&retry)).await;
-    // One that waits for its retry is attempted at once, and has all its retries again.
+    // A delivery that waits for its retry is attempted at once, with all its retries again.
     let waiting = delivery_of(&world, &request).await;
     assert_eq!((&waiting["status"], &waiting["failures"]), (&json!("pending"), &json!(1)));
     assert_eq!(redeliver(&world, &waiting).await, StatusCode::ACCEPTED);
@@ -269,7 +269,7 @@ async fn a_delivery_is_made_anew_under_the_same_id_with_all_its_retries() {
 }
 
 #[tokio::test]
-async fn deliveries_are_found_by_status_request_and_event() {
+async fn deliveries_are_filtered_by_status_request_and_event() {
     let world = World::start_answering([reply(410)]).await;
     let failed = answered(&world, question(&json!({}))).await;
     world.system.clock.advance(Duration::from_secs(1));
@@ -301,7 +301,7 @@ async fn deliveries_are_found_by_status_request_and_event() {
 }
 
 #[tokio::test]
-async fn of_anothers_request_not_even_a_cursor_is_told() {
+async fn delivery_cursor_of_another_account_is_refused() {
     let world = World::start().await;
     let both = json!({ "events": ["request.created", "request.finished"] });
     let request = answered(&world, question(&both)).await;
@@ -316,7 +316,7 @@ async fn of_anothers_request_not_even_a_cursor_is_told() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_accepts_at_length_has_accepted() {
+async fn long_success_response_completes_the_delivery() {
     let reply = Reply { status: 200, headers: Vec::new(), body: b"<html>".to_vec() };
     let kind = FailureKind::TooLarge;
     let message = "the answer is too large".to_owned();

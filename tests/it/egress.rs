@@ -1,4 +1,4 @@
-//! The way out, held against real receivers: slow, endless, hostile, and our own.
+//! The egress client against real receivers: slow, endless, hostile, and our own.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,9 +17,9 @@ use receiver::{answering, assert_untouched, dripping, flooding, read_request, re
 mod receiver;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// The most that an attempt may take longer than its time limit.
+/// Maximum time that an attempt may take beyond its time limit.
 const OVERRUN_MAX: Duration = Duration::from_millis(500);
-/// What the kernel's buffers may take of a flood after we stopped reading.
+/// Bytes of a flood that the kernel's buffers may take after the client stopped reading.
 const UNREAD_BYTES_MAX: usize = 16 << 20;
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
@@ -42,7 +42,7 @@ fn post_to(url: CallbackUrl) -> Post {
     Post { url, headers, body: b"{\"a\":1}".to_vec(), timeout: TIMEOUT }
 }
 
-/// Posts over plain HTTP, and sees to it that the time limit is kept and no secret is told.
+/// Posts over plain HTTP, and checks that the time limit is kept and errors show no secret.
 async fn post(address: SocketAddr) -> Result<Reply, Failure> {
     let url = url(&format!("http://{address}/hook/s3cret"), &CallbackRules::development());
     let started = Instant::now();
@@ -60,7 +60,7 @@ async fn failure(address: SocketAddr) -> (FailureKind, Option<u16>) {
 }
 
 #[tokio::test]
-async fn a_receiver_gets_the_post_and_its_reply_comes_back() {
+async fn receiver_gets_the_post_and_its_reply_is_returned() {
     let (address, mut served) = answering("HTTP/1.1 202 Accepted\r\nRetry-After: 7\r\n\r\nthanks");
     let reply = post(address).await;
     let headers = vec![("retry-after".to_owned(), "7".to_owned())];
@@ -73,7 +73,7 @@ async fn a_receiver_gets_the_post_and_its_reply_comes_back() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_never_answers_is_left_when_the_time_is_up() {
+async fn receiver_without_response_times_out() {
     let (address, _served) = receiver(|stream| {
         read_request(&stream)?;
         (&stream).read(&mut [0])
@@ -82,13 +82,13 @@ async fn a_receiver_that_never_answers_is_left_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_left_when_the_time_is_up() {
+async fn slow_response_body_times_out() {
     let (address, _served) = dripping("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", ".");
     assert_eq!(failure(address).await, (FailureKind::Timeout, Some(200)));
 }
 
 #[tokio::test]
-async fn interim_responses_without_end_are_left_when_the_time_is_up() {
+async fn endless_interim_responses_time_out() {
     let (address, _served) = dripping("", "HTTP/1.1 103 Early Hints\r\n\r\n");
     assert_eq!(failure(address).await, (FailureKind::Timeout, None));
 }
@@ -117,7 +117,7 @@ async fn an_endless_head_is_cut_off() {
 #[tokio::test]
 async fn a_redirect_is_a_reply_and_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let there = format!("http://{}/", elsewhere.local_addr().expect("it is bound"));
+    let there = format!("http://{}/", elsewhere.local_addr().expect("the listener has an address"));
     for target in [there.as_str(), "http://169.254.169.254/latest/meta-data/"] {
         let (address, _served) =
             answering(format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}\r\n\r\n"));
@@ -129,7 +129,7 @@ async fn a_redirect_is_a_reply_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_not_tried_again() {
+async fn broken_connection_is_not_retried() {
     let (address, mut served) = receiver(|_stream| Ok(()));
     assert_eq!(failure(address).await, (FailureKind::Protocol, None));
     served.next().await;
@@ -139,21 +139,21 @@ async fn a_connection_that_breaks_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_protocol_failure() {
+async fn non_http_response_is_a_protocol_failure() {
     let (address, _served) = answering("220 mail.example.com ESMTP\r\n");
     assert_eq!(failure(address).await, (FailureKind::Protocol, None));
 }
 
 #[tokio::test]
-async fn where_nobody_listens_no_connection_comes_about() {
+async fn closed_port_is_a_connection_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener has an address");
     drop(listener);
     assert_eq!(failure(address).await, (FailureKind::Connect, None));
 }
 
 #[tokio::test]
-async fn where_nobody_speaks_tls_no_session_comes_about() {
+async fn plain_http_server_is_a_tls_failure() {
     let (address, _served) = receiver(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n"));
     let url = url(&format!("https://{address}/"), &CallbackRules::development());
     let failure = development().post(post_to(url)).await.expect_err("it is plain HTTP");
@@ -161,7 +161,7 @@ async fn where_nobody_speaks_tls_no_session_comes_about() {
 }
 
 #[tokio::test]
-async fn what_is_kept_of_the_headers_is_bounded_and_text() {
+async fn recorded_response_headers_are_bounded_text() {
     let many = "X: y\r\n".repeat(99);
     let (address, _served) = answering(format!("HTTP/1.1 200 OK\r\n{many}\r\n"));
     assert_eq!(post(address).await.expect("99 are allowed").headers.len(), 50);
@@ -181,11 +181,11 @@ async fn a_body_is_not_decompressed() {
 }
 
 #[tokio::test]
-async fn every_attempt_has_a_connection_of_its_own() {
+async fn every_attempt_opens_a_new_connection() {
     let (address, mut served) = receiver(|mut stream| {
         read_request(&stream)?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-        // Ends when the connection is closed, which it would not be if it were kept for later.
+        // Ends when the connection is closed; a pooled connection would stay open.
         stream.read(&mut [0])
     });
     let client = development();
@@ -197,7 +197,7 @@ async fn every_attempt_has_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_probe_asks_for_the_head_and_takes_any_status() {
+async fn probe_sends_head_and_accepts_any_status() {
     let (address, mut served) = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n");
     let probed = url(&format!("http://{address}/hook"), &CallbackRules::development());
     assert_eq!(development().probe(&probed).await, Ok(()));
@@ -206,7 +206,7 @@ async fn a_probe_asks_for_the_head_and_takes_any_status() {
 }
 
 #[tokio::test]
-async fn a_connection_goes_to_the_address_that_was_checked_with_no_second_look_up() {
+async fn connection_uses_the_checked_address_without_another_lookup() {
     let (address, mut served) = answering("HTTP/1.1 200 OK\r\n\r\n");
     let answers = json!({"hooks.example.com": [["127.0.0.1"], ["10.0.0.1"]]});
     let client = scripted(CallbackRules::development(), &answers);
@@ -220,9 +220,9 @@ async fn a_connection_goes_to_the_address_that_was_checked_with_no_second_look_u
 }
 
 #[tokio::test]
-async fn a_name_that_moves_to_a_private_address_is_not_called() {
+async fn name_that_moves_to_a_private_address_is_not_called() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let port = own.local_addr().expect("it is bound").port();
+    let port = own.local_addr().expect("the listener has an address").port();
     for private in [json!(["127.0.0.1"]), json!(["93.184.216.34", "127.0.0.1"])] {
         let answers = json!({"hooks.example.com": [["93.184.216.34"], private]});
         let client = scripted(CallbackRules::strict(), &answers);
@@ -237,9 +237,9 @@ async fn a_name_that_moves_to_a_private_address_is_not_called() {
 }
 
 #[tokio::test]
-async fn every_name_of_the_corpus_that_leads_inside_is_not_called() {
+async fn corpus_names_with_private_addresses_are_not_called() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let port = own.local_addr().expect("it is bound").port();
+    let port = own.local_addr().expect("the listener has an address").port();
     let rules = CallbackRules::strict();
     let mut n_names = 0;
     for line in URLS.lines() {
@@ -250,7 +250,7 @@ async fn every_name_of_the_corpus_that_leads_inside_is_not_called() {
         let listed = url(row["url"].as_str().expect("a text"), &rules);
         let client = scripted(rules.clone(), &json!({listed.host(): [row["dns"]]}));
         let url = url(&format!("https://{}:{port}/", listed.host()), &rules);
-        let failure = client.post(post_to(url)).await.expect_err("it leads inside");
+        let failure = client.post(post_to(url)).await.expect_err("the address is private");
         assert_eq!(failure.kind, FailureKind::BlockedAddress, "{line}");
         n_names += 1;
     }
@@ -259,9 +259,9 @@ async fn every_name_of_the_corpus_that_leads_inside_is_not_called() {
 }
 
 #[tokio::test]
-async fn what_development_allowed_a_strict_client_does_not_call() {
+async fn strict_client_refuses_urls_allowed_in_development() {
     let own = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = own.local_addr().expect("it is bound");
+    let address = own.local_addr().expect("the listener has an address");
     let client = scripted(CallbackRules::strict(), &json!({"hooks.example.com": [["192.0.3.1"]]}));
     let literal = url(&format!("https://{address}/"), &CallbackRules::development());
     let failure = client.post(post_to(literal)).await.expect_err("it is our own");

@@ -18,10 +18,10 @@ use local::EmulatorClock;
 use local_aws::{Aws, Data};
 use serde_json::json;
 
-/// How long a received message is hidden in these tests.
+/// Visibility timeout of received messages in these tests.
 const VISIBILITY_SECONDS: i32 = 180;
 
-/// An AWS and its clients.
+/// An emulated AWS and its clients.
 struct Cloud {
     aws: Aws,
     clock: Clock,
@@ -119,7 +119,7 @@ impl Cloud {
 
 fn receipt(messages: &[Message]) -> &str {
     let [message] = messages else { panic!("expected one message, not {messages:?}") };
-    message.receipt_handle().expect("every message that was received has one")
+    message.receipt_handle().expect("every received message has one")
 }
 
 #[tokio::test(flavor = "multi_thread")]

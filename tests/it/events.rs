@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use system_tests::{Setup, World, reply};
 
-/// A job that is done, with a receiver who is to know.
+/// An event of a finished job, with a subscribed receiver.
 fn job() -> Value {
     json!({
         "type": "job.completed",
@@ -33,7 +33,7 @@ async fn deliveries(world: &World, event: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_event_is_told_and_can_be_read() {
+async fn posted_event_is_delivered_and_can_be_read() {
     let world = World::start_answering([reply(200)]).await;
     let event = post(&world, &job()).await;
     let expected = json!({
@@ -65,7 +65,7 @@ async fn an_event_is_told_and_can_be_read() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_wants_to_know_of_is_kept_and_comes_to_rest() {
+async fn event_without_subscribers_is_kept_and_completed() {
     let world = World::start().await;
     let event = post(&world, &json!({ "type": "build.finished", "data": {} })).await;
     world.follow_hints().await;
@@ -76,7 +76,7 @@ async fn an_event_that_nobody_wants_to_know_of_is_kept_and_comes_to_rest() {
 }
 
 #[tokio::test]
-async fn an_event_whose_hint_was_lost_is_found_by_the_sweep() {
+async fn sweep_finds_an_event_whose_hint_was_lost() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     let event = post(&world, &job()).await;
     world.follow_hints().await;
@@ -88,7 +88,7 @@ async fn an_event_whose_hint_was_lost_is_found_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn the_same_event_is_posted_once_under_one_key() {
+async fn idempotent_retry_posts_the_event_once() {
     let world = World::start_answering([reply(200), reply(200)]).await;
     let headers = [("idempotency-key", "nightly-42")];
     let first = world.call_with(Method::POST, "/v1/events", &headers, job()).await;
@@ -107,7 +107,7 @@ async fn the_same_event_is_posted_once_under_one_key() {
 }
 
 #[tokio::test]
-async fn data_is_passed_on_as_it_was_written() {
+async fn event_data_is_delivered_unchanged() {
     let world = World::start_answering([reply(200)]).await;
     let data =
         r#"{"z": 1.10, "a": 123456789012345678901234567890, "t": "2026-01-01T00:00:00.123456Z"}"#;
@@ -125,7 +125,7 @@ async fn data_is_passed_on_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_fetched() {
+async fn oversized_event_data_can_be_fetched() {
     let long = "x".repeat(70_000);
     for (profile, expected) in [
         (
@@ -154,7 +154,7 @@ async fn what_does_not_fit_is_fetched() {
         let path = url.split_once("/v1/").map(|it| format!("/v1/{}", it.1)).expect("our own");
         let whole = world.call(Method::GET, &path, Value::Null).await.json();
         assert_eq!(whole["data"]["log"], long);
-        *body.pointer_mut(at).expect("it is there") = 0.into();
+        *body.pointer_mut(at).expect("the member exists") = 0.into();
         if profile == "standard" {
             assert_eq!(body["id"], event["id"]);
             body["id"] = 0.into();
@@ -164,7 +164,7 @@ async fn what_does_not_fit_is_fetched() {
 }
 
 #[tokio::test]
-async fn a_large_answer_of_many_people_is_fetched_too() {
+async fn oversized_result_of_many_recipients_can_be_fetched() {
     let world = World::start_answering([reply(200)]).await;
     let people: Vec<String> = (0..60).map(|it| format!("p{it}@example.com")).collect();
     let request = world
@@ -191,7 +191,7 @@ async fn a_large_answer_of_many_people_is_fetched_too() {
 }
 
 #[tokio::test]
-async fn events_are_for_those_who_may() {
+async fn events_need_their_scopes() {
     let world = World::start().await;
     let event = post(&world, &json!({ "type": "build.finished", "data": {} })).await;
     let path = format!("/v1/events/{}", event["id"].as_str().expect("an id"));

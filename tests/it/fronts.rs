@@ -1,4 +1,4 @@
-//! The APIs of other products, as those who wrote for them use them.
+//! The APIs of other products, used like their clients do.
 
 mod nextks;
 mod nextmv;
@@ -8,7 +8,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use system_tests::{Answer, World};
 
-/// Somebody presses a button: what no client of these products does.
+/// Presses a button like a recipient; the clients of these products do not do that.
 async fn press(world: &World, request_id: &str, recipient: usize, option: &str) -> Answer {
     let path = format!("/v1/requests/{request_id}");
     let request = world.call(Method::GET, &path, Value::Null).await.json();

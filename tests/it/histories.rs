@@ -1,7 +1,7 @@
 //! A few seconds of the simulation, which runs the functions under every kind of fault.
 //!
 //! The program `simulation` runs the rest: 100,000 random histories in each CI run and more at
-//! night, every fault at every call of every scenario, and the search for deliberate faults.
+//! night, every fault at every call of every scenario, and the search for mutants.
 
 use std::{fs, thread::available_parallelism};
 
@@ -11,12 +11,11 @@ use simulation::{
     mutants::{self, list::MUTANTS},
 };
 
-/// Random histories run here: a few seconds. CI runs 100,000 with the program `simulation`.
+/// Number of random histories: a few seconds. CI runs 100,000 with the program `simulation`.
 const HISTORIES: u64 = 4_000;
-/// One in this many scenarios of the catalogue is run with every fault at every call.
+/// Runs one in this many scenarios of the catalogue with every fault at every call.
 const ONE_IN: usize = 34;
-/// Histories in which something is found where what was found once is put back, as `MUTANTS.md`
-/// has it.
+/// Histories that violate an invariant if a past bug is put back, as listed in `MUTANTS.md`.
 const FOUND_ONCE: &[(u64, &str)] = &[
     (5_689, "an answer was told twice: its write was lost, and another overtook the repetition"),
     (67_161, "a panic: a request was erased while the recipient's call settled it"),
@@ -33,23 +32,23 @@ fn n_threads() -> usize {
 }
 
 #[test]
-fn in_random_histories_every_promise_is_kept() {
+fn random_histories_keep_every_invariant() {
     let report = modes::random(0..HISTORIES, n_threads(), &|_| ());
     check(&report);
     assert!(report.n_faults > 0, "{} histories without a fault", report.n_histories);
 }
 
 #[test]
-fn with_any_fault_at_any_call_every_promise_is_kept() {
+fn any_fault_at_any_call_keeps_every_invariant() {
     let scenarios = catalogue::scenarios();
     assert!(scenarios.len() >= 100, "only {} scenarios", scenarios.len());
     let some: Vec<(String, Scenario)> = scenarios.into_iter().step_by(ONE_IN).collect();
     check(&modes::single(&some, n_threads(), &|_| ()));
 }
 
-/// What the catalogue has of receivers that are down leads to one being left alone and tried again.
+/// Scenarios with failing receivers open a breaker and end with a retry.
 #[test]
-fn a_receiver_that_is_down_is_left_alone_and_tried_again() {
+fn breaker_pauses_and_retries_a_failing_receiver() {
     let is_down = |it: &(String, Scenario)| it.0.contains("is down; told of everything");
     let scenarios: Vec<_> = catalogue::scenarios().into_iter().filter(is_down).collect();
     assert_eq!(scenarios.len(), 2);
@@ -57,13 +56,13 @@ fn a_receiver_that_is_down_is_left_alone_and_tried_again() {
         let outcome = scenario.run_telling();
         assert_eq!(outcome.violations, [], "{name}");
         let n_writes = outcome.story.iter().filter(|it| it.contains("writes brk#")).count();
-        // The first failure makes it; then four more, a trial, what came of that ...
+        // The first failure creates it; then four more, a trial, the trial's result ...
         assert!(n_writes >= 6, "{name}: {n_writes} writes");
     }
 }
 
 #[test]
-fn a_seed_stands_for_one_history() {
+fn seed_reproduces_a_history() {
     for seed in 0..30 {
         let (one, other) =
             (Scenario::random(seed).run_telling(), Scenario::random(seed).run_telling());
@@ -72,9 +71,9 @@ fn a_seed_stands_for_one_history() {
     }
 }
 
-/// A history is told with its faults written out, and that is the same history.
+/// A history is printed with explicit faults, which reproduce it.
 #[test]
-fn a_history_is_the_same_with_its_faults_written_out() {
+fn explicit_faults_reproduce_a_history() {
     let seed = (0..1_000).find(|it| Scenario::random(*it).run().injected.len() > 5);
     let scenario = Scenario::random(seed.expect("many have"));
     let drawn = scenario.run_telling();
@@ -83,7 +82,7 @@ fn a_history_is_the_same_with_its_faults_written_out() {
 }
 
 #[test]
-fn what_was_found_once_is_not_found_again() {
+fn past_violations_do_not_return() {
     for (seed, what) in FOUND_ONCE {
         let outcome = modes::run(&Scenario::random(*seed));
         assert_eq!(outcome.violations, [], "seed {seed}: {what}");
@@ -91,7 +90,7 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-fn every_deliberate_fault_has_its_place_in_the_product_and_in_the_table() {
+fn every_mutant_is_in_the_code_and_in_the_table() {
     let table = fs::read_to_string(mutants::root().join("tests/simulation/MUTANTS.md"));
     let table = table.expect("the table");
     for mutant in MUTANTS {

@@ -1,4 +1,4 @@
-//! The same call twice makes one request.
+//! Repeating a call creates no second request.
 
 use answerback::{
     domain::Owner,
@@ -61,7 +61,7 @@ async fn n_requests(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_second_call_gives_the_same_request_as_it_is_now() {
+async fn repeated_call_returns_the_current_request() {
     let world = World::start().await;
     let first = post(&world, "k", asking(json!({}))).await;
     assert_eq!(first.status, StatusCode::CREATED, "{}", first.text());
@@ -81,7 +81,7 @@ async fn a_second_call_gives_the_same_request_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn white_space_and_the_order_of_members_do_not_count() {
+async fn white_space_and_member_order_are_ignored() {
     let world = World::start().await;
     let bearer = format!("Bearer {}", world.key);
     let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
@@ -102,7 +102,7 @@ async fn white_space_and_the_order_of_members_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_key_stands_for_one_body() {
+async fn key_with_another_body_is_refused() {
     let world = World::start().await;
     post(&world, "k", asking(json!({}))).await;
     for other in [asking(json!({ "title": "Stop?" })), asking(json!({ "title": "" })), json!({})] {
@@ -114,7 +114,7 @@ async fn a_key_stands_for_one_body() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_refused_does_not_use_its_key_up() {
+async fn refused_call_does_not_use_its_key() {
     let world = World::start().await;
     assert_eq!(faults(&post(&world, "k", json!({ "title": "Go?" })).await), ["/options"]);
     assert_eq!(post(&world, "k", asking(json!({}))).await.status, StatusCode::CREATED);
@@ -136,7 +136,7 @@ async fn a_key_has_1_to_255_printable_characters() {
 }
 
 #[tokio::test]
-async fn keys_are_apart_by_account_and_mode() {
+async fn keys_are_separate_per_account_and_mode() {
     let world = World::start().await;
     let test = world
         .system
@@ -161,7 +161,7 @@ async fn keys_are_apart_by_account_and_mode() {
 }
 
 #[tokio::test]
-async fn of_two_hundred_calls_at_once_one_makes_a_request() {
+async fn one_of_200_concurrent_calls_creates_a_request() {
     let world = World::start().await;
     let calls = (0..200).map(|_| post(&world, "k", asking(json!({}))));
     let mut n_new = 0;
@@ -177,7 +177,7 @@ async fn of_two_hundred_calls_at_once_one_makes_a_request() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_found_again_though_its_receiver_is_down_now() {
+async fn repeated_call_succeeds_while_the_receiver_is_down() {
     let world = World::start().await;
     let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
     let first = post(&world, "k", body.clone()).await.json();
@@ -190,12 +190,12 @@ async fn what_was_accepted_is_found_again_though_its_receiver_is_down_now() {
     let second = post(&world, "k", body.clone()).await;
     assert_eq!((second.status, second.json()), (StatusCode::CREATED, first));
     let other = post(&world, "l", body).await;
-    assert_eq!(other.code(), "callback_url_not_allowed", "the receiver was down for others");
+    assert_eq!(other.code(), "callback_url_not_allowed", "the receiver is down for other calls");
     assert_eq!(n_requests(&world).await, 1);
 }
 
 #[tokio::test]
-async fn a_key_costs_no_write_and_a_repeated_call_none_at_all() {
+async fn key_costs_no_extra_write_and_a_repeated_call_none() {
     let writes = Writes::default();
     let watchers = vec![SharedInterceptor::new(writes.clone())];
     let world = World::start_with(Setup { watchers, ..Setup::default() }).await;

@@ -1,4 +1,4 @@
-//! One slow receiver delays no other: groups, the slow lane, and a breaker for each account and
+//! Isolation of slow receivers: message groups, the slow lane, and a breaker for each account and
 //! host.
 
 mod breaker;
@@ -19,13 +19,13 @@ use system_tests::{World, reply};
 const SLOW: &str = "https://slow.example.com/hook";
 const OTHER: &str = "https://other.example.com/hook";
 
-/// Somebody of another account.
+/// A key of another account.
 async fn stranger(world: &World) -> String {
     let key = world.system.make_account().await.expect("an account").key;
     key.text.expose_secret().to_owned()
 }
 
-/// Makes a request with this key that calls back `url`, and answers it. Nobody is told yet.
+/// Creates a request with this key that calls back `url`, and answers it. Delivery has not started.
 async fn answered(world: &World, key: &str, url: &str, callback: Value) -> Value {
     let asked = json!({
         "title": "Deploy?",
@@ -57,7 +57,7 @@ async fn delivery_of(world: &World, request: &Value) -> Value {
     shown
 }
 
-/// How a delivery stands: its status, why, and how often it was started and failed.
+/// The state of a delivery: status, reason, and numbers of starts and failures.
 fn standing(delivery: &Value) -> (&str, Option<&str>, u64, u64) {
     let number = |name: &str| delivery[name].as_u64().expect("a number");
     let status = delivery["status"].as_str().expect("a status");
@@ -73,7 +73,7 @@ fn hosts(posts: &[Post]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
+async fn deliveries_to_a_slow_receiver_use_the_slow_lane() {
     let world = World::start_answering([failure(FailureKind::Timeout)]).await;
     let theirs = stranger(&world).await;
     let first = answered(&world, &world.key, SLOW, json!({})).await;
@@ -98,7 +98,7 @@ async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
         assert_eq!(standing(&delivery), ("pending", Some("slow_lane"), 0, 0));
     }
 
-    // It is well again, and whoever comes then is told at once.
+    // The receiver is healthy again, and later deliveries are attempted at once.
     world.follow_hints_of(Lane::Slow).await;
     assert_eq!(world.posts().len(), 3 + 30);
     for request in &queued {
@@ -110,7 +110,7 @@ async fn who_waits_for_a_slow_receiver_waits_in_a_lane_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_sweep_or_a_person_finds_in_the_fast_lane_changes_to_the_slow_one() {
+async fn swept_and_redelivered_items_change_to_the_slow_lane() {
     let world = World::start_answering([reply(500), failure(FailureKind::Timeout)]).await;
     let retry = json!({ "retry": { "delays_seconds": [30], "jitter": 0 } });
     let waiting = answered(&world, &world.key, SLOW, retry).await;
@@ -131,9 +131,9 @@ async fn what_the_sweep_or_a_person_finds_in_the_fast_lane_changes_to_the_slow_o
     assert_eq!(standing(&delivery_of(&world, &waiting).await), ("delivered", None, 2, 0));
 }
 
-/// A hint in the slow lane that is lost costs as much as any other.
+/// A lost hint costs the same in the slow lane as in the fast one.
 #[tokio::test]
-async fn the_sweep_knows_the_lane_of_what_it_finds() {
+async fn sweep_sends_hints_to_the_lane_of_their_delivery() {
     let world = World::start_answering([failure(FailureKind::Timeout)]).await;
     answered(&world, &world.key, SLOW, json!({ "retry": { "delays_seconds": [] } })).await;
     world.follow_hints().await;
@@ -149,7 +149,7 @@ async fn the_sweep_knows_the_lane_of_what_it_finds() {
 }
 
 #[tokio::test]
-async fn hints_are_grouped_by_account_and_those_at_deliveries_by_host_too() {
+async fn hints_are_grouped_by_account_and_delivery_hints_by_host() {
     let world = World::start_answering([failure(FailureKind::Timeout), reply(500)]).await;
     let groups = async |queue: &str| {
         let messages = world.system.aws.queue().peek(queue).await.expect("a queue");

@@ -1,4 +1,4 @@
-//! Keys: made, listed and revoked by those who may.
+//! API keys: create, list and revoke, with the right scopes.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn text(value: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn a_key_opens_what_it_was_made_for_and_its_text_is_shown_once() {
+async fn api_key_has_its_scopes_and_is_shown_once() {
     let world = World::start().await;
     let made = make(&world, &json!({ "name": "CI", "scopes": ["requests:read"] })).await;
     let key = text(&made["key"]);
@@ -40,7 +40,7 @@ async fn a_key_opens_what_it_was_made_for_and_its_text_is_shown_once() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_opens_nothing() {
+async fn revoked_api_key_is_refused() {
     let world = World::start().await;
     let made = make(&world, &json!({ "scopes": ["requests:read"] })).await;
     let (id, key) = (text(&made["id"]), text(&made["key"]));
@@ -59,7 +59,7 @@ async fn a_revoked_key_opens_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_gives_more_than_they_have() {
+async fn api_key_cannot_grant_scopes_it_lacks() {
     let world = World::start().await;
     let maker = make(&world, &json!({ "scopes": ["keys:write", "requests:read"] })).await;
     let maker = text(&maker["key"]).to_owned();
@@ -85,7 +85,7 @@ async fn nobody_gives_more_than_they_have() {
 }
 
 #[tokio::test]
-async fn the_same_key_is_made_once_and_its_text_not_shown_again() {
+async fn idempotent_retry_creates_one_api_key_and_hides_its_text() {
     let world = World::start().await;
     let headers = [("idempotency-key", "ci")];
     let body = json!({ "scopes": ["requests:read"] });
@@ -97,7 +97,7 @@ async fn the_same_key_is_made_once_and_its_text_not_shown_again() {
 }
 
 #[tokio::test]
-async fn another_accounts_key_is_not_there() {
+async fn api_key_of_another_account_is_not_found() {
     let world = World::start().await;
     let made = make(&world, &json!({ "scopes": ["requests:read"] })).await;
     let stranger = world.system.make_account().await.expect("an account").key;

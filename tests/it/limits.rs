@@ -1,4 +1,4 @@
-//! What a key or an account is limited to, where it is.
+//! Limits of API keys and accounts.
 
 mod pending;
 
@@ -23,7 +23,7 @@ use crate::{
     requests::faults,
 };
 
-/// A key of the world's account that may make so many calls a minute.
+/// A key of the world's account with this rate limit.
 async fn limited(world: &World, rate_limit_per_minute: u32) -> String {
     let body = json!({ "scopes": ["admin"], "rate_limit_per_minute": rate_limit_per_minute });
     let made = world.call(Method::POST, "/v1/keys", body).await;
@@ -41,7 +41,7 @@ async fn look(world: &World, key: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_key_makes_as_many_calls_in_a_minute_as_it_may_and_then_waits_for_the_next() {
+async fn rate_limited_key_is_refused_until_the_next_minute() {
     let world = World::start().await;
     let (key, other) = (limited(&world, 3).await, limited(&world, 3).await);
     world.system.clock.advance(Duration::from_millis(17_500));
@@ -58,7 +58,7 @@ async fn a_key_makes_as_many_calls_in_a_minute_as_it_may_and_then_waits_for_the_
     assert_eq!(look(&world, &other).await.status, StatusCode::OK, "another key");
     assert_eq!(look(&world, &world.key).await.status, StatusCode::OK, "one without a limit");
 
-    // Long after what is remembered of it is believed.
+    // Long after the cache has expired.
     world.system.clock.advance(Duration::from_millis(42_499));
     let refused = look(&world, &key).await;
     assert_eq!(
@@ -72,7 +72,7 @@ async fn a_key_makes_as_many_calls_in_a_minute_as_it_may_and_then_waits_for_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_any_number_of_calls_at_once_as_many_are_let_through_as_may_be() {
+async fn rate_limit_holds_under_concurrent_calls() {
     let world = World::start().await;
     let key = limited(&world, 5).await;
     let calls = (0..30).map(|_| look(&world, &key));
@@ -84,7 +84,7 @@ async fn of_any_number_of_calls_at_once_as_many_are_let_through_as_may_be() {
 }
 
 #[tokio::test]
-async fn every_operation_that_needs_a_key_counts_and_refuses_in_its_own_words() {
+async fn every_operation_with_a_key_enforces_the_rate_limit() {
     let world = World::start().await;
     let id = format!("req_{}", "0".repeat(26));
     for (method, path, _) in guarded() {
@@ -103,7 +103,7 @@ async fn every_operation_that_needs_a_key_counts_and_refuses_in_its_own_words() 
 }
 
 #[tokio::test]
-async fn who_shows_no_key_spends_none_of_its_calls_and_who_lacks_a_scope_does() {
+async fn missing_scope_counts_as_a_call_and_a_missing_key_does_not() {
     let world = World::start().await;
     let body = json!({ "scopes": ["webhooks:read"], "rate_limit_per_minute": 2 });
     let key = world.call(Method::POST, "/v1/keys", body).await.json()["key"].clone();
@@ -119,7 +119,7 @@ async fn who_shows_no_key_spends_none_of_its_calls_and_who_lacks_a_scope_does() 
 }
 
 #[tokio::test]
-async fn a_limited_key_makes_keys_that_are_limited_as_much_or_more() {
+async fn limited_key_cannot_create_keys_with_higher_limits() {
     let world = World::start().await;
     let maker = limited(&world, 50).await;
     let ask = async |body: Value| call(&world, &maker, Method::POST, "/v1/keys", body).await;
@@ -144,7 +144,7 @@ async fn a_limited_key_makes_keys_that_are_limited_as_much_or_more() {
     assert_eq!(limits, [None, Some(49), Some(50), Some(50), Some(50), Some(60_000)]);
 }
 
-/// Lets no item be changed.
+/// Fails all updates of items.
 #[derive(Debug)]
 struct NoUpdates;
 
@@ -165,7 +165,7 @@ impl Intercept for NoUpdates {
 }
 
 #[tokio::test]
-async fn where_calls_cannot_be_counted_they_are_let_through() {
+async fn calls_are_allowed_when_the_counter_cannot_be_read() {
     let watchers = vec![SharedInterceptor::new(NoUpdates)];
     let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
     let key = limited(&world, 1).await;
@@ -175,7 +175,7 @@ async fn where_calls_cannot_be_counted_they_are_let_through() {
 }
 
 #[tokio::test]
-async fn what_was_counted_is_not_kept_for_long() {
+async fn rate_counters_expire_soon() {
     let world = World::start().await;
     let key = limited(&world, 9).await;
     look(&world, &key).await;
@@ -192,7 +192,7 @@ async fn what_was_counted_is_not_kept_for_long() {
 }
 
 #[tokio::test]
-async fn a_scope_is_all_that_a_key_without_a_limit_is_asked_for() {
+async fn unlimited_key_needs_only_its_scope() {
     let world = World::start().await;
     let key = world.key_with(&[Scope::RequestsRead]).await;
     for _ in 0..100 {

@@ -32,14 +32,14 @@ async fn pages(world: &World, query: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
+async fn requests_are_listed_newest_first_without_gaps_or_duplicates() {
     let world = World::start().await;
     assert_eq!(list(&world, "").await, json!({ "data": [], "next_cursor": null }));
     let mut made = Vec::new();
     for number in 0..45 {
         let request = world.create(asking(json!({ "title": number.to_string() }))).await;
         made.push(request["id"].as_str().expect("an id").to_owned());
-        // Now and then two are made within a millisecond.
+        // Some of them are created within the same millisecond.
         world.system.clock.advance(Duration::from_millis(u64::from(number % 3 != 0)));
     }
     let all = pages(&world, "").await.concat();
@@ -48,7 +48,7 @@ async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
     };
     let listed = titles(&all);
     let mut expected: Vec<usize> = (0..45).rev().collect();
-    // Those of one millisecond stand in the order of their identifiers.
+    // Requests of the same millisecond are in the order of their identifiers.
     for pair in (0..45).filter(|it| it % 3 == 0 && it + 1 < 45) {
         if made[pair] > made[pair + 1] {
             expected.swap(44 - pair, 44 - pair - 1);
@@ -64,7 +64,7 @@ async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
         assert!(pages.iter().all(|it| it.len() <= limit));
     }
 
-    // What is made meanwhile stands before all pages, and moves none of them.
+    // New requests come before all pages and move none of them.
     let first = list(&world, "limit=20").await;
     world.create(asking(json!({}))).await;
     let cursor = first["next_cursor"].as_str().expect("more");
@@ -72,14 +72,14 @@ async fn forty_five_requests_are_listed_newest_first_without_gap_or_double() {
 }
 
 #[tokio::test]
-async fn a_list_shows_what_a_request_shows_itself() {
+async fn list_items_equal_single_requests() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "metadata": { "a": 1 } }))).await;
     assert_eq!(list(&world, "").await["data"], json!([request]));
 }
 
 #[tokio::test]
-async fn a_list_can_be_of_one_status_or_one_reference() {
+async fn list_filters_by_status_or_reference() {
     let world = World::start().await;
     let mut made = Vec::new();
     for reference in ["a", "b", "a", "ü & co"] {
@@ -107,7 +107,7 @@ async fn a_list_can_be_of_one_status_or_one_reference() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_query_is_said_and_all_of_it() {
+async fn all_query_errors_are_reported() {
     let world = World::start().await;
     let longer = format!("external_reference_id={}", "x".repeat(201));
     for (query, names) in [
@@ -120,7 +120,7 @@ async fn what_is_wrong_with_a_query_is_said_and_all_of_it() {
         ("cursor=", &["cursor"]),
         ("cursor=%20", &["cursor"]),
         ("cursor=abc", &["cursor"]),
-        // Properly encoded, but no keys: a zero byte among them.
+        // Properly encoded, but not keys: one has a zero byte.
         ("cursor=YQAgYg", &["cursor"]),
         ("status=open", &["status"]),
         ("status=", &["status"]),
@@ -135,7 +135,7 @@ async fn what_is_wrong_with_a_query_is_said_and_all_of_it() {
 }
 
 #[tokio::test]
-async fn another_accounts_cursor_leads_nowhere() {
+async fn cursor_of_another_account_is_refused() {
     let world = World::start().await;
     for _ in 0..3 {
         world.create(asking(json!({}))).await;

@@ -1,4 +1,4 @@
-//! The OpenAPI document is sound in itself, and names what the code and the template have.
+//! The OpenAPI document is valid, and matches the code and the template.
 
 mod bundle;
 mod contract;
@@ -16,7 +16,7 @@ use system_tests::contract::Contract;
 const METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
 
 #[test]
-fn every_operation_says_what_it_is_and_how_it_can_fail() {
+fn every_operation_has_a_summary_and_error_responses() {
     let contract = Contract::of_the_api();
     let mut names = BTreeSet::new();
     for (route, operation) in operations(contract) {
@@ -24,7 +24,7 @@ fn every_operation_says_what_it_is_and_how_it_can_fail() {
             assert!(operation[field].as_str().is_some_and(|it| !it.is_empty()), "{route}: {field}");
         }
         let name = operation["operationId"].to_string();
-        assert!(names.insert(name.clone()), "{route}: {name} is another's name");
+        assert!(names.insert(name.clone()), "{route}: {name} is duplicated");
         assert!(operation["tags"].as_array().is_some_and(|it| !it.is_empty()), "{route}: tags");
         let statuses: Vec<&String> =
             operation["responses"].as_object().into_iter().flat_map(|it| it.keys()).collect();
@@ -40,7 +40,7 @@ fn every_operation_says_what_it_is_and_how_it_can_fail() {
 }
 
 #[test]
-fn every_answer_that_is_a_fault_is_a_problem_or_a_page_or_a_fronts_own() {
+fn error_responses_are_problems_pages_or_of_a_front() {
     let contract = Contract::of_the_api();
     let responses = contract.document()["components"]["responses"].as_object().expect("responses");
     for (name, response) in responses {
@@ -93,13 +93,13 @@ fn enums_and_constants_have_a_type() {
 }
 
 #[test]
-fn every_example_obeys_its_schema() {
+fn every_example_matches_its_schema() {
     let contract = Contract::of_the_api();
     let mut n_examples = 0;
     let mut check = |pointer: &str, example: &Value| {
         n_examples += 1;
         let valid = contract.validate(pointer, example);
-        valid.unwrap_or_else(|fault| panic!("the example {example} is {fault}"));
+        valid.unwrap_or_else(|fault| panic!("the example {example} is invalid: {fault}"));
     };
     visit(contract.document(), "", &mut |pointer, value| {
         let is_schema = !pointer.ends_with("/properties");
@@ -114,14 +114,14 @@ fn every_example_obeys_its_schema() {
 }
 
 #[test]
-fn every_schema_can_be_used_and_every_object_of_ours_is_closed() {
+fn every_schema_compiles_and_our_objects_are_closed() {
     let contract = Contract::of_the_api();
     let schemas = contract.document()["components"]["schemas"].as_object().expect("schemas");
     for (name, schema) in schemas {
         let pointer = format!("/components/schemas/{name}");
         contract.validate(&pointer, &Value::Null).expect_err("no named schema takes null");
         if name.ends_with("Problem") {
-            // Made of parts, so the whole is closed. `Problem` itself is only a part.
+            // Composed of parts, so the whole is closed. `Problem` itself is only a part.
             let is_closed = schema["unevaluatedProperties"] == false;
             assert!(is_closed || name == "Problem", "{name} takes undocumented members");
             continue;

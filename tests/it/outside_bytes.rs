@@ -1,8 +1,8 @@
-//! Whatever comes from outside, through the whole service: bodies here (broken by [`damage`]), what
-//! names things in [`names`], what wakes the workers in [`events`].
+//! Outside input through the whole service: bodies here (broken by [`damage`]), names in [`names`],
+//! events that invoke the workers in [`events`].
 //!
-//! The laws are the same everywhere: nothing fails on our side, what is refused says where, and
-//! what is accepted is as the API's description says, which the harness holds every call against.
+//! The rules are the same everywhere: no input causes a server error, a refusal names the place,
+//! and the harness checks every response against the OpenAPI document.
 
 mod damage;
 mod events;
@@ -23,7 +23,7 @@ use system_tests::{Answer, World, token};
 
 use damage::{damaged, damages};
 
-/// One service for all cases: what a case leaves there must not matter to another.
+/// One service for all cases: the items of one case must not affect another.
 fn run<T: Strategy>(
     n_cases: u32,
     what_comes: &T,
@@ -37,7 +37,7 @@ fn run<T: Strategy>(
     done.unwrap_or_else(|err| panic!("{err}"));
 }
 
-/// A request with everything that one can have.
+/// A request with all members.
 fn everything() -> Value {
     let choices = json!([{ "value": "u", "label": "U" }]);
     json!({
@@ -74,13 +74,13 @@ fn everything() -> Value {
     })
 }
 
-/// An answer to it.
+/// An answer to the request.
 fn full_answer() -> Value {
     let fields = json!({ "a": "x", "b": 1.5, "c": "u", "d/~": true, "e": "two\nlines" });
     json!({ "option": "yes", "fields": fields })
 }
 
-/// Checks that a call was refused for what stands in its body, or is missing there.
+/// Checks that a call was refused for a value in its body, or a missing one.
 fn check_refused(answer: &Answer, body: &Value) -> TestCaseResult {
     let is_too_large = body.to_string().len() > BODY_BYTES_MAX;
     prop_assert_eq!(answer.status == StatusCode::PAYLOAD_TOO_LARGE, is_too_large);
@@ -98,7 +98,7 @@ fn check_refused(answer: &Answer, body: &Value) -> TestCaseResult {
     for fault in faults {
         let place = fault["pointer"].as_str().expect("it is in the body");
         let whole = place.rsplit_once('/').map_or("", |(whole, _)| whole);
-        // Of an answer without fields the fields are missing.
+        // An answer without fields lacks required fields.
         let whole = if whole == "/fields" && body.get("fields").is_none_or(Value::is_null) {
             ""
         } else {
@@ -111,7 +111,7 @@ fn check_refused(answer: &Answer, body: &Value) -> TestCaseResult {
 }
 
 #[test]
-fn a_request_that_is_nearly_right_is_made_as_it_stands_or_refused_where_it_is_wrong() {
+fn damaged_request_is_stored_exactly_or_refused_with_its_place() {
     run(192, &damages(), async |world, damages| {
         let is_whole = damages.is_empty();
         let body = damaged(everything(), damages);
@@ -134,7 +134,7 @@ fn a_request_that_is_nearly_right_is_made_as_it_stands_or_refused_where_it_is_wr
 }
 
 #[test]
-fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_is_wrong() {
+fn damaged_answer_is_stored_exactly_or_refused_with_its_place() {
     run(128, &(damages(), any::<bool>()), async |world, (damages, by_sender)| {
         let mut question = everything();
         question["read"] = Value::Null;
@@ -153,7 +153,7 @@ fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_i
         if answer.status != StatusCode::OK {
             return check_refused(&answer, &body);
         }
-        // Whatever was sent stands there, or the default of what was left out, as null is.
+        // The sent value is stored, or the default of an absent one; null counts as absent.
         let question = everything();
         let default = |key: &str| {
             let fields = question["fields"].as_array().expect("a list");
@@ -174,7 +174,7 @@ fn an_answer_that_is_nearly_right_is_recorded_as_it_stands_or_refused_where_it_i
 }
 
 #[test]
-fn bytes_that_are_no_json_are_refused_as_that_wherever_json_is_wanted() {
+fn invalid_json_is_refused_as_malformed_everywhere() {
     let cut = (any::<Index>(), prop::collection::vec(any::<u8>(), 0..3));
     let bytes = (prop::collection::vec(any::<u8>(), 0..40), prop::option::of(cut)).prop_map(
         |(bytes, cut)| {
@@ -216,7 +216,7 @@ fn bytes_that_are_no_json_are_refused_as_that_wherever_json_is_wanted() {
 }
 
 #[test]
-fn whatever_a_form_sends_is_recorded_or_shown_again() {
+fn any_form_input_is_recorded_or_shown_again() {
     let piece = prop_oneof![
         4 => select(vec![
             "option=yes", "option=", "field.a=", "field.a=x", "field.b=1", "field.b=inf",

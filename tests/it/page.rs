@@ -1,10 +1,10 @@
-//! The page behind an answer link, as a browser meets it.
+//! The page behind an answer link, as a browser receives it.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World, token};
 
-/// A question to one person, with a form.
+/// A question to one recipient, with a form.
 fn question() -> Value {
     json!({
         "title": "Deploy <v2.4.1>?",
@@ -26,7 +26,7 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// What every page must be sent with, whatever it says.
+/// Checks the headers that every page must have.
 #[track_caller]
 fn check_page(page: &Answer, status: StatusCode) {
     assert_eq!(page.status, status, "{}", page.text());
@@ -43,7 +43,7 @@ fn check_page(page: &Answer, status: StatusCode) {
 }
 
 #[tokio::test]
-async fn a_form_is_sent_and_its_page_says_what_was_recorded() {
+async fn sent_form_shows_the_recorded_answer() {
     let world = World::start().await;
     let request = world.create(question()).await;
     let path = format!("/a/{}", token(&request, 0));
@@ -75,7 +75,7 @@ async fn a_form_is_sent_and_its_page_says_what_was_recorded() {
 }
 
 #[tokio::test]
-async fn a_form_that_was_refused_keeps_what_was_typed() {
+async fn refused_form_keeps_the_input() {
     let world = World::start().await;
     let request = world.create(question()).await;
     let path = format!("/a/{}", token(&request, 0));
@@ -98,7 +98,7 @@ async fn a_form_that_was_refused_keeps_what_was_typed() {
 }
 
 #[tokio::test]
-async fn looking_never_decides_anything() {
+async fn opening_the_page_records_no_answer() {
     let world = World::start().await;
     let mut asked = question();
     asked["fields"] = json!([]);
@@ -126,7 +126,7 @@ async fn looking_never_decides_anything() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_nowhere_or_comes_too_late_says_so_on_a_page() {
+async fn invalid_or_late_link_shows_an_error_page() {
     let world = World::start().await;
     let unknown = format!("/a/{}", "A".repeat(44));
     for method in [Method::GET, Method::POST] {

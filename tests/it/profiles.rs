@@ -1,4 +1,4 @@
-//! What receivers that were written for other products get.
+//! Deliveries to receivers that were written for other products.
 
 mod mixed;
 mod nextks;
@@ -10,8 +10,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
-/// HMAC-SHA256 by the letter of RFC 2104, for keys of up to a block: our own code is not to vouch
-/// for itself.
+/// HMAC-SHA256 as in RFC 2104, for keys of up to a block. The tests do not rely on our own code.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
     const BLOCK_BYTES: usize = 64;
     assert!(key.len() <= BLOCK_BYTES);
@@ -26,7 +25,7 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> String {
 }
 
 #[test]
-fn the_yardstick_is_right() {
+fn reference_hmac_is_correct() {
     // RFC 4231, test case 2.
     assert_eq!(
         hmac_sha256(b"Jefe", b"what do ya want for nothing?"),
@@ -34,7 +33,7 @@ fn the_yardstick_is_right() {
     );
 }
 
-/// A question whose callback is in the words of `profile`.
+/// A request whose callback uses `profile`.
 async fn ask(world: &World, profile: &str) -> Value {
     let question = json!({
         "title": "Deploy?",
@@ -49,7 +48,7 @@ async fn ask(world: &World, profile: &str) -> Value {
     world.create(question).await
 }
 
-/// How the only delivery stands, and at which seconds it was attempted.
+/// The only delivery, and the seconds of its attempts.
 async fn attempts(world: &World) -> (Value, Vec<i64>) {
     let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
     let [delivery] = &list["data"].as_array().expect("a list")[..] else { panic!("{list}") };
@@ -71,7 +70,7 @@ async fn live(world: &World, minutes: u32) {
     }
 }
 
-/// Each attempt came after its delay, and soon after it: the sweep may be what remembered it.
+/// Checks that each attempt came after its delay, and at most a sweep later.
 #[track_caller]
 fn assert_delays(seconds: &[i64], delays: &[i64]) {
     assert_eq!(seconds.len(), delays.len() + 1, "{seconds:?}");
@@ -80,7 +79,7 @@ fn assert_delays(seconds: &[i64], delays: &[i64]) {
     }
 }
 
-/// The hexadecimal signature that a `t=…,v1=…` header must have.
+/// The expected hexadecimal signature of a `t=…,v1=…` header.
 async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
     let secret = &*world.secret().await;
     let signed = [format!("{time}.").as_bytes(), body].concat();
@@ -88,7 +87,7 @@ async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_milliseconds() {
+async fn nextmv_receiver_gets_the_data_and_a_millisecond_signature() {
     let world = World::start_answering([reply(200)]).await;
     let request = ask(&world, "nextmv").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -105,7 +104,7 @@ async fn a_receiver_of_nextmv_gets_the_data_alone_and_a_signature_in_millisecond
 }
 
 #[tokio::test]
-async fn a_receiver_of_notify_gets_the_bearer_token_and_no_signature_and_five_retries() {
+async fn notify_receiver_gets_a_bearer_token_and_five_retries() {
     let world = World::start_answering((0..9).map(|_| reply(500))).await;
     let request = ask(&world, "notify").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -125,7 +124,7 @@ async fn a_receiver_of_notify_gets_the_bearer_token_and_no_signature_and_five_re
 }
 
 #[tokio::test]
-async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
+async fn ping_receiver_gets_one_callback_per_answer() {
     let world = World::start_answering((0..2).map(|_| reply(200))).await;
     let request = world
         .create(json!({
@@ -165,7 +164,7 @@ async fn a_receiver_of_ping_gets_one_callback_for_each_answer() {
 }
 
 #[tokio::test]
-async fn a_callback_of_ping_is_tried_once_unless_retries_are_asked_for() {
+async fn ping_callback_is_tried_once_without_configured_retries() {
     for status in [500, 302, 404] {
         let world = World::start_answering((0..2).map(|_| reply(status))).await;
         let request = ask(&world, "ping").await;
@@ -191,7 +190,7 @@ async fn a_callback_of_ping_is_tried_once_unless_retries_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
+async fn noukai_receiver_gets_its_headers_and_payload() {
     let world = World::start_answering((0..9).map(|_| reply(410))).await;
     let request = ask(&world, "noukai").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -225,7 +224,7 @@ async fn a_receiver_of_noukai_gets_its_headers_and_the_rest_as_a_payload() {
 }
 
 #[tokio::test]
-async fn a_redirection_ends_a_delivery_to_noukai_at_once() {
+async fn redirect_ends_a_noukai_delivery() {
     let world = World::start_answering([reply(302)]).await;
     let request = ask(&world, "noukai").await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;

@@ -1,7 +1,7 @@
-//! What happens when everybody comes at once.
+//! Concurrent calls.
 //!
-//! Callers are spread over threads, and in each their calls are under way together, so they meet
-//! in the table as functions on many machines do.
+//! Callers are spread over threads with several calls in flight each, so they meet in the table
+//! like functions on many machines.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +12,10 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use system_tests::World;
 
-/// Threads that call.
+/// Number of calling threads.
 const THREADS: usize = 4;
 
-/// What `n_calls` calls at once gave.
+/// The results of `n_calls` concurrent calls.
 async fn at_once<T: Send + 'static>(
     world: &World,
     n_calls: usize,
@@ -32,7 +32,7 @@ async fn at_once<T: Send + 'static>(
     done.into_iter().flat_map(|it| it.expect("no panic")).collect()
 }
 
-/// How often each came.
+/// Number of occurrences of each value.
 fn count<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     for one in all {
@@ -61,7 +61,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_answers_by_one_recipient_one_is_recorded() {
+async fn one_of_200_answers_by_one_recipient_is_recorded() {
     let world = World::start().await;
     let request = world.create(question(1)).await;
     let asked = request.clone();
@@ -82,9 +82,9 @@ async fn of_200_answers_by_one_recipient_one_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
+async fn concurrent_answers_are_recorded_or_asked_to_retry() {
     let world = World::start().await;
-    // More than an answer's tries, and each try of one is a write that all others lose to.
+    // More calls than an answer has tries, and each successful try makes all others fail.
     let request = world.create(question(60)).await;
     let asked = request.clone();
     let answers = at_once(&world, 60, async move |world, number| {
@@ -100,7 +100,7 @@ async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
         let expected = if is_recorded { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         assert_eq!((*status, *comes_again), (expected, !is_recorded), "{number}");
     }
-    // Whoever was turned away comes again, and then the quorum is met.
+    // Recipients that were turned away try again, and the quorum is met.
     let turned_away = answers.iter().filter(|(_, status, _)| *status != StatusCode::OK);
     for (number, ..) in turned_away {
         let answer = world.answer(&request, *number, json!({ "option": "approve" })).await;
@@ -112,7 +112,7 @@ async fn of_many_recipients_at_once_each_is_recorded_or_told_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
+async fn one_of_50_readers_gets_a_read_once_or_leased_result() {
     for (mode, others) in [("once", "already_read"), ("lease", "pending")] {
         let world = World::start().await;
         let mut asked = question(1);
@@ -130,7 +130,7 @@ async fn of_50_readers_one_gets_what_is_read_once_or_leased() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
+async fn concurrent_answer_and_cancel_leave_one_outcome() {
     let world = World::start().await;
     for _ in 0..10 {
         let mut asked = question(1);
@@ -164,7 +164,7 @@ async fn answer_and_cancel_at_once_leave_one_outcome_and_one_callback() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
+async fn concurrent_settling_at_the_deadline_leaves_one_outcome() {
     let world = World::start().await;
     for _ in 0..5 {
         let request = world.create(question(2)).await;
@@ -197,7 +197,7 @@ async fn at_the_end_whoever_settles_there_is_one_outcome_and_one_callback() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_20_workers_with_the_same_hint_one_calls() {
+async fn one_of_20_workers_with_the_same_hint_calls() {
     let world = World::start().await;
     let request = world.create(question(1)).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -212,11 +212,11 @@ async fn of_20_workers_with_the_same_hint_one_calls() {
     world.call(Method::POST, &again, Value::Null).await;
     let key = keys::delivery(id.parse().expect("an id"));
     let delivery: Option<Delivery> = world.system.store.get(key).await.expect("read");
-    let delivery = delivery.expect("it is there");
+    let delivery = delivery.expect("the delivery exists");
     follow_20_times(&world, &Hint::delivery(delivery.id, delivery.attempt)).await;
     assert_eq!(world.posts().len(), 2);
     world.follow_hints().await;
-    assert_eq!(world.posts().len(), 2, "the hint of its own is stale");
+    assert_eq!(world.posts().len(), 2, "its own hint is stale");
 }
 
 /// Has 20 workers follow the same hint at once, as SQS may deliver it.

@@ -1,4 +1,4 @@
-//! What a sender asks, and what becomes of it.
+//! Creation of requests.
 
 mod ending;
 mod form;
@@ -17,23 +17,23 @@ use system_tests::{Answer, World};
 /// A character of four bytes.
 const WIDE: &str = "🦀";
 
-/// A question with as little as it takes, and with these members.
+/// A minimal request with these members.
 pub(crate) fn asking(members: Value) -> Value {
     let mut body = json!({
         "title": "Go?",
         "options": [{ "value": "yes", "label": "Yes" }, { "value": "no", "label": "No" }],
     });
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    body.as_object_mut().expect("it is one").extend(members);
+    body.as_object_mut().expect("it is an object").extend(members);
     body
 }
 
-/// Where a request lives.
+/// The path of a request.
 pub(crate) fn path_of(request: &Value) -> String {
     format!("/v1/requests/{}", request["id"].as_str().expect("an id"))
 }
 
-/// Asks, whatever comes of it.
+/// Creates a request, and returns any response.
 pub(crate) async fn ask(world: &World, body: Value) -> Answer {
     world.call(Method::POST, "/v1/requests", body).await
 }
@@ -43,7 +43,7 @@ pub(crate) async fn show(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path_of(request), Value::Null).await.json()
 }
 
-/// The places of all faults that an answer names.
+/// The places of all errors in a response.
 pub(crate) fn faults(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
     assert_eq!(answer.code(), "invalid_request");
@@ -53,14 +53,14 @@ pub(crate) fn faults(answer: &Answer) -> Vec<String> {
     faults.iter().map(|it| place(it).expect("a place")).collect()
 }
 
-/// Asks, and is refused for exactly these places.
+/// Creates a request that must be refused for exactly these places.
 async fn check_refused(world: &World, body: Value, places: &[&str]) {
     let answer = ask(world, body.clone()).await;
     assert_eq!(faults(&answer), places, "{body} {}", answer.text());
 }
 
 #[tokio::test]
-async fn what_was_asked_is_shown_as_it_was_asked() {
+async fn created_request_is_shown_as_sent() {
     let world = World::start().await;
     let asked = json!({
         "title": "Deploy v2.4.1?",
@@ -136,14 +136,14 @@ async fn what_was_asked_is_shown_as_it_was_asked() {
         },
         "read": { "mode": "repeat", "ttl_seconds": 60 },
     });
-    for (name, value) in expected.as_object().expect("it is one") {
+    for (name, value) in expected.as_object().expect("it is an object") {
         assert_eq!(request[name], *value, "{name}");
     }
     assert_eq!(show(&world, &request).await, request);
 }
 
 #[tokio::test]
-async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
+async fn request_needs_only_a_title_and_an_option_or_a_field() {
     let world = World::start().await;
     let nulls = [
         "body",
@@ -175,14 +175,14 @@ async fn a_question_needs_no_more_than_a_title_and_something_to_answer() {
             "deadline": "2026-01-02T00:00:00.000Z",
             "read": { "mode": "repeat", "ttl_seconds": null },
         });
-        for (name, value) in expected.as_object().expect("it is one") {
+        for (name, value) in expected.as_object().expect("it is an object") {
             assert_eq!(request[name], *value, "{name}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_problem_names_the_call_that_it_answers() {
+async fn problem_names_its_call() {
     let world = World::start().await;
     let answer = ask(&world, json!({ "title": "", "timeout_second": 9 })).await;
     assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -211,7 +211,7 @@ async fn a_problem_names_the_call_that_it_answers() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_malformed_and_not_invalid() {
+async fn body_without_json_is_malformed_and_not_invalid() {
     let world = World::start().await;
     let bearer = format!("Bearer {}", world.key);
     let texts: [&[u8]; 8] = [
@@ -221,7 +221,7 @@ async fn what_is_not_json_is_malformed_and_not_invalid() {
         b"{} {}",
         b"title=Go",
         b"{\"title\": \"\xff\"}",
-        // Two parsers would read two questions.
+        // Two parsers could read a duplicate member differently.
         b"{\"title\": \"Keep?\", \"title\": \"Drop?\"}",
         b"{\"title\": \"Keep?\", \"options\": [{\"value\": \"a\", \"value\": \"b\"}]}",
     ];
@@ -232,7 +232,7 @@ async fn what_is_not_json_is_malformed_and_not_invalid() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
         assert_eq!(answer.code(), "malformed_json");
     }
-    // Whoever may not ask is told that, and nothing of what they asked.
+    // A caller without the scope is refused before the body is checked.
     let headers = [("authorization", "Bearer nobody")];
     let answer = world.send(Method::POST, "/v1/requests", &headers, Bytes::from_static(b"{")).await;
     assert_eq!(answer.code(), "unauthorized");

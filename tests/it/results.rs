@@ -1,4 +1,4 @@
-//! How a result is read: as often as its request allows, and not after its time.
+//! Reading results under each read policy, before and after expiry.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World};
 
-/// A question to one person, whose result may be read like this.
+/// A question to one recipient with this read policy.
 fn question(read: &Value) -> Value {
     json!({
         "title": "Deploy?",
@@ -18,7 +18,7 @@ fn question(read: &Value) -> Value {
     })
 }
 
-/// The same, answered.
+/// The answered request.
 async fn answered(world: &World, question: Value) -> Value {
     let request = world.create(question).await;
     let answer = json!({ "option": "approve", "fields": { "why": "tested" } });
@@ -43,16 +43,16 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// Whether the table still holds what was answered.
+/// True if the table still holds the answer.
 async fn is_kept(world: &World, request: &Value) -> bool {
     let id = request["id"].as_str().and_then(|it| it.parse().ok()).expect("an id");
     let stored: Option<Request> = world.system.store.get(keys::request(id)).await.expect("read");
-    let row = stored.expect("it is there").rows()[0].clone().expect("an answer");
+    let row = stored.expect("the request exists").rows()[0].clone().expect("an answer");
     row.answer.option.is_some() || !row.answer.fields.is_empty()
 }
 
 #[tokio::test]
-async fn a_result_is_read_again_and_again_and_is_what_the_callback_tells() {
+async fn result_can_be_read_repeatedly_and_equals_the_callback() {
     let world = World::start().await;
     let mut asked = question(&json!({ "mode": "repeat" }));
     asked["callback_url"] = "https://hooks.example.com/".into();
@@ -73,7 +73,7 @@ async fn a_result_is_read_again_and_again_and_is_what_the_callback_tells() {
 }
 
 #[tokio::test]
-async fn what_is_read_once_is_shown_by_nothing_else() {
+async fn read_once_result_appears_nowhere_else() {
     let world = World::start().await;
     let request = answered(&world, question(&json!({ "mode": "once" }))).await;
     for _ in 0..2 {
@@ -94,7 +94,7 @@ async fn what_is_read_once_is_shown_by_nothing_else() {
 }
 
 #[tokio::test]
-async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
+async fn callback_is_complete_after_an_earlier_single_read() {
     for (profile, pointer) in
         [("standard", "/data/responses/0/option"), ("nextks", "/responses/0/option_value")]
     {
@@ -104,16 +104,16 @@ async fn reading_once_before_the_callback_went_out_does_not_empty_it() {
         asked["callback"] = json!({ "profile": profile });
         let request = answered(&world, asked).await;
         assert_eq!(result(&world, &request).await["status"], "submitted");
-        assert!(is_kept(&world, &request).await, "it is still to be told");
+        assert!(is_kept(&world, &request).await, "the callback is not sent yet");
         world.follow_hints().await;
         let told: Value = serde_json::from_slice(&world.posts()[0].body).expect("JSON");
         assert_eq!(told.pointer(pointer).expect("an option"), "approve", "{told}");
-        assert!(!is_kept(&world, &request).await, "it is told and read");
+        assert!(!is_kept(&world, &request).await, "the callback is sent and the result is read");
     }
 }
 
 #[tokio::test]
-async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
+async fn lease_passes_between_readers_until_acknowledged() {
     let world = World::start().await;
     let lease = json!({ "mode": "lease", "lease_seconds": 30 });
     let request = answered(&world, question(&lease)).await;
@@ -128,7 +128,7 @@ async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
     let other = json!({ "status": "pending", "lease_expires_at": "2026-01-01T00:00:30.000Z" });
     assert_eq!(result(&world, &request).await, other);
 
-    // The first reader was never heard of again.
+    // The first reader never acknowledges.
     clock.advance(Duration::from_millis(1));
     let second = result(&world, &request).await;
     assert_eq!(second["status"], "submitted");
@@ -139,7 +139,7 @@ async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
         let refused = acknowledge(&world, &request, &wrong).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{wrong}");
     }
-    // Late, but nobody else has it: what was read is consumed.
+    // Late, but no other reader has the lease: the result is consumed.
     clock.advance(Duration::from_mins(1));
     for _ in 0..2 {
         let done = acknowledge(&world, &request, &receipt_of(&second)).await;
@@ -151,7 +151,7 @@ async fn a_lease_goes_from_reader_to_reader_until_one_acknowledges() {
 }
 
 #[tokio::test]
-async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
+async fn unread_result_expires_at_its_exact_time() {
     for read in [
         json!({ "mode": "repeat", "ttl_seconds": 60 }),
         json!({ "mode": "once", "ttl_seconds": 60 }),
@@ -173,7 +173,7 @@ async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
             _ => "pending",
         };
         assert_eq!(result(&world, &in_time).await["status"], again);
-        // A lease that lapses after the time is up leaves nothing to read.
+        // A lease that expires after the deadline leaves nothing to read.
         clock.advance(Duration::from_secs(5));
         let later = if again == "pending" { "expired" } else { again };
         assert_eq!(result(&world, &in_time).await["status"], later);
@@ -183,11 +183,11 @@ async fn a_result_expires_at_its_very_instant_unless_it_was_read() {
 }
 
 #[tokio::test]
-async fn the_sweep_erases_a_result_that_nobody_read() {
+async fn sweep_erases_an_unread_expired_result() {
     let world = World::start().await;
     let request = answered(&world, question(&json!({ "ttl_seconds": 60 }))).await;
     let kept = answered(&world, question(&json!({ "ttl_seconds": 61 }))).await;
-    // The guard band: by every clock it is over.
+    // After the guard band it is over by every clock.
     world.system.clock.advance(Duration::from_secs(62));
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_expired, swept.n_errors, swept.n_hinted), (1, 0, 0));
@@ -198,7 +198,7 @@ async fn the_sweep_erases_a_result_that_nobody_read() {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_has_a_result_too() {
+async fn cancelled_request_has_a_result() {
     let world = World::start().await;
     let request = world.create(question(&json!({ "mode": "once" }))).await;
     let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
@@ -211,14 +211,14 @@ async fn a_cancelled_request_has_a_result_too() {
 }
 
 #[tokio::test]
-async fn a_reader_may_wait_for_the_result() {
+async fn reader_can_wait_for_the_result() {
     let world = World::start().await;
     let request = world.create(question(&json!({ "mode": "once" }))).await;
     let path = format!("/v1/requests/{}/result?wait=25", request["id"].as_str().expect("an id"));
     let clock = &world.system.clock;
     let start = clock.now();
     let read = async || world.call(Method::GET, &path, Value::Null).await.json();
-    // The reader sleeps by the world's clock; what it does in between takes real time.
+    // The reader sleeps by the world's clock; its work in between takes real time.
     let tick = async || {
         clock.advance(Duration::from_secs(1));
         shown(&world, &request).await;
@@ -249,7 +249,7 @@ async fn a_reader_may_wait_for_the_result() {
 }
 
 #[tokio::test]
-async fn looking_at_the_head_of_a_result_takes_nothing() {
+async fn head_request_does_not_consume_the_result() {
     let world = World::start().await;
     for read in [json!({ "mode": "once" }), json!({ "mode": "lease" })] {
         let request = answered(&world, question(&read)).await;
@@ -261,7 +261,7 @@ async fn looking_at_the_head_of_a_result_takes_nothing() {
 }
 
 #[tokio::test]
-async fn who_waits_gets_the_result_when_another_readers_lease_lapses() {
+async fn waiting_reader_gets_the_result_when_a_lease_expires() {
     let world = World::start().await;
     let read = json!({ "mode": "lease", "lease_seconds": 5 });
     let request = answered(&world, question(&read)).await;

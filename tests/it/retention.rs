@@ -1,4 +1,4 @@
-//! When the table may drop what is in it: never what somebody still waits for.
+//! Expiry times of items: unfinished work never expires.
 
 use serde_json::{Value, json};
 use system_tests::World;
@@ -9,25 +9,25 @@ use crate::{
 };
 
 const DAY: i64 = 86_400;
-/// What is kept that is over, locally.
+/// Local retention of finished items.
 const RETENTION: i64 = 30 * DAY;
 
-/// A time of an item's, in seconds.
+/// A time attribute of an item, in seconds.
 fn second(item: &Value, name: &str) -> Option<i64> {
     item.get(name)?["N"].as_str()?.parse::<i64>().ok().map(|it| it / 1_000)
 }
 
-/// What stands in an attribute that is JSON.
+/// The content of an attribute that is JSON.
 fn part(item: &Value, name: &str) -> Value {
     item.get(name).and_then(|it| serde_json::from_str(it["S"].as_str()?).ok()).unwrap_or_default()
 }
 
-/// A time within that, in seconds.
+/// A time in this content, in seconds.
 fn at(part: &Value, name: &str) -> Option<i64> {
     Some(part[name].as_i64()? / 1_000)
 }
 
-/// When an item is to be dropped, if ever.
+/// The expected expiry time of an item.
 fn expected(item: &Value) -> Option<i64> {
     let key = |name: &str| item[name]["S"].as_str().expect("a key");
     let after = |name, length| second(item, name).map(|it| it + length);
@@ -38,7 +38,7 @@ fn expected(item: &Value) -> Option<i64> {
         ("key", _) => after("revoked_at", RETENTION),
         ("ch", _) => after("deleted_at", RETENTION),
         ("brk", _) => after("changed_at", DAY),
-        // Those who read and those who are told have their time: no policy here is longer.
+        // Readers and deliveries have their time: no policy here is longer.
         ("req", _) => {
             let ended = at(&part(item, "ended"), "at").map(|it| {
                 let unread = part(item, "policy")["ttl_seconds"].as_i64();
@@ -55,12 +55,12 @@ fn expected(item: &Value) -> Option<i64> {
             let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;
             Some((minute + 1) * 60 + 300)
         }
-        other => panic!("nobody has said how long {other:?} is kept"),
+        other => panic!("no retention is known for {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn what_is_over_has_its_time_and_what_is_not_has_none() {
+async fn finished_items_expire_and_unfinished_items_do_not() {
     let Past { world, .. } = Past::live().await;
     let mut n_kept = [0, 0];
     for item in items(&world).await {
@@ -72,7 +72,7 @@ async fn what_is_over_has_its_time_and_what_is_not_has_none() {
 }
 
 #[tokio::test]
-async fn a_request_is_there_for_as_long_as_its_callback_may_be_tried() {
+async fn request_outlives_all_retries_of_its_callback() {
     let world = World::start().await;
     let slowly = json!({ "delays_seconds": vec![172_800; 20], "jitter": 0 });
     let request = world
@@ -83,7 +83,7 @@ async fn a_request_is_there_for_as_long_as_its_callback_may_be_tried() {
         .await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;
     let stored = items(&world).await;
-    let stored = stored.iter().find(|it| it["pk"]["S"] == request["id"]).expect("it is there");
+    let stored = stored.iter().find(|it| it["pk"]["S"] == request["id"]).expect("it exists");
     let ttl = stored["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok()).expect("a time");
     let kept = ttl - world.system.clock.now().as_second();
     assert_eq!(kept, (2 * 20 * 2 + 1) * DAY + 6 * 3_600, "each delay doubled, and a day");

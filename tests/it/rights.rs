@@ -1,8 +1,7 @@
-//! Each function may do only what it does: what the template grants is what is called, no less and
-//! no more.
+//! Functions use exactly the permissions that the template grants.
 //!
-//! That nothing is called beyond it, every test sees to: its world has a `Judge`. That nothing is
-//! granted beyond it is seen here, where everything is done once.
+//! The `Judge` in every test's world fails calls that are not granted. The test here uses
+//! everything once, and finds permissions that are granted but not used.
 
 mod copies;
 
@@ -23,7 +22,7 @@ use system_tests::{
 
 use crate::canaries::Flow;
 
-/// What is granted and not used, and what is used and not granted.
+/// Permissions that are granted and not used, and that are used and not granted.
 fn differences(granted: &BTreeSet<Right>, used: &BTreeSet<Right>) -> Vec<String> {
     let idle = granted.difference(used).map(|it| format!("{it} is granted, and nobody does it"));
     let wanted = used.difference(granted).map(|it| format!("{it} is done, and not granted"));
@@ -31,7 +30,7 @@ fn differences(granted: &BTreeSet<Right>, used: &BTreeSet<Right>) -> Vec<String>
 }
 
 fn granted(template: &Template) -> BTreeSet<Right> {
-    template.granted(&EVERYTHING).expect("the template says it")
+    template.granted(&EVERYTHING).expect("the template names it")
 }
 
 fn right(function: Function, action: &str, resource: &str) -> Right {
@@ -53,7 +52,7 @@ fn asking(url: &str) -> Value {
     })
 }
 
-/// What is asked for one by one, together, and by what else it belongs to.
+/// Reads items one by one, in lists, and by related items.
 async fn read(world: &World) {
     for list in ["requests", "events", "deliveries", "webhooks", "channels", "keys"] {
         done(world, Method::GET, &format!("/v1/{list}"), Value::Null).await;
@@ -63,7 +62,7 @@ async fn read(world: &World) {
     done(world, Method::POST, "/v1/webhooks/orders/recover", since).await;
 }
 
-/// Deadlines that a reader comes upon, and the sweep.
+/// Deadlines noticed by a reader and by the sweep.
 async fn time_out(world: &World) {
     let seen = world.create(asking("https://hooks.example.com/")).await;
     world.create(asking("https://hooks.example.com/")).await;
@@ -75,8 +74,8 @@ async fn time_out(world: &World) {
     world.follow_hints().await;
 }
 
-/// A receiver is slow, and somebody cannot wait for it; the sweep finds who waits. Then what it
-/// was told is erased.
+/// A slow receiver, redelivery, and a sweep that finds waiting deliveries. Then the request is
+/// erased.
 async fn slow_lane(world: &World) {
     let timeout = Failure::new(FailureKind::Timeout, "no answer");
     world.egress.script().answer(Err(timeout));
@@ -101,10 +100,10 @@ async fn slow_lane(world: &World) {
 }
 
 #[tokio::test]
-async fn functions_may_do_what_they_do_and_nothing_else() {
+async fn functions_use_exactly_the_granted_permissions() {
     let setup = Setup { bus: Some("events".to_owned()), ..<_>::default() };
     let world = World::start_with(setup).await;
-    // So that what is pending is counted.
+    // Makes pending requests count.
     let capped = world.account.cap(Some(1_000)).expect("it has no cap yet");
     assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
     let world = Flow::go_in(world).await.world;
@@ -114,13 +113,13 @@ async fn functions_may_do_what_they_do_and_nothing_else() {
 
     let template = Template::of_the_project();
     let mut used = world.judge.used();
-    used.append(&mut template.used_by_lambda().expect("the template says it"));
-    assert!(used.len() > 30, "somebody looked: {used:?}");
+    used.append(&mut template.used_by_lambda().expect("the template names it"));
+    assert!(used.len() > 30, "no calls were recorded: {used:?}");
     assert_eq!(differences(&granted(&template), &used), [""; 0]);
 }
 
 #[test]
-fn where_any_one_right_is_taken_away_or_given_it_is_named() {
+fn missing_and_unused_permissions_are_named() {
     let template = Template::of_the_project();
     let used = granted(&template);
     let mut named = BTreeSet::new();
@@ -149,7 +148,7 @@ fn where_any_one_right_is_taken_away_or_given_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_call_beyond_its_rights_fails_the_test_that_makes_it() {
+async fn call_without_permission_fails_its_test() {
     let put = right(Function::Intake, "dynamodb:PutItem", "Table");
     let mut copies = copies::with_one_less(&Template::of_the_project()).into_iter();
     let without = copies.find(|it| !granted(it).contains(&put)).expect("a copy");
@@ -158,13 +157,13 @@ async fn a_call_beyond_its_rights_fails_the_test_that_makes_it() {
     assert_eq!(list.status, StatusCode::OK, "the others may");
     let asked =
         tokio::spawn(async move { world.create(asking("https://hooks.example.com/")).await });
-    let panic = asked.await.expect_err("it is not allowed").into_panic();
+    let panic = asked.await.expect_err("the template does not grant it").into_panic();
     let told = panic.downcast_ref::<String>().expect("a sentence");
     assert!(told.contains("does not allow intake: dynamodb:PutItem on Table"), "{told}");
 }
 
 #[test]
-fn what_is_not_understood_is_not_taken_for_harmless() {
+fn unsupported_policy_syntax_is_an_error() {
     let template = |statement: &str| {
         Template::parse(&format!(
             "Resources:

@@ -1,4 +1,4 @@
-//! The account's signing secret: shown, and replaced while both sign.
+//! The account's signing secret: shown, and rotated with an overlap.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn revealed(world: &World) -> String {
     answer.json()["secret"].as_str().expect("in full").to_owned()
 }
 
-/// Posts an event to a receiver of this profile, and gives the headers and body that it got.
+/// Posts an event to a receiver with this profile, and returns the received headers and body.
 async fn told(world: &World, profile: &str) -> (axum::http::HeaderMap, Vec<u8>) {
     let event = json!({
         "type": "job.completed",
@@ -31,7 +31,7 @@ async fn told(world: &World, profile: &str) -> (axum::http::HeaderMap, Vec<u8>) 
     });
     world.call(Method::POST, "/v1/events", event).await;
     world.follow_hints().await;
-    let post = world.posts().pop().expect("it was told");
+    let post = world.posts().pop().expect("the event was delivered");
     (post.headers, post.body)
 }
 
@@ -40,7 +40,7 @@ fn text<'a>(headers: &'a axum::http::HeaderMap, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn both_secrets_sign_from_the_next_attempt_on_until_the_overlap_ends() {
+async fn both_secrets_sign_until_the_overlap_ends() {
     let world = World::start_answering((0..20).map(|_| reply(200))).await;
     let old = revealed(&world).await;
     told(&world, "standard").await;
@@ -69,7 +69,7 @@ async fn both_secrets_sign_from_the_next_attempt_on_until_the_overlap_ends() {
         assert!(verify_timed(&new, &body, signature).is_some());
         assert_eq!(verify_timed(&old, &body, signature).is_some(), is_overlap);
 
-        // Those with one `v1` check this with the new secret, and `v2` with the one before.
+        // Receivers with one `v1` check this with the new secret, and `v2` with the previous one.
         let (headers, body) = told(&world, "noukai").await;
         let signature = text(&headers, "x-noukai-signature");
         let (first, second) = signature.split_once(",v2=").unwrap_or((signature, ""));
@@ -98,7 +98,7 @@ async fn at_most_two_previous_secrets_sign_at_once() {
 }
 
 #[tokio::test]
-async fn without_a_body_the_overlap_is_a_day_and_a_wrong_one_is_refused() {
+async fn overlap_defaults_to_a_day_and_an_invalid_one_is_refused() {
     let world = World::start().await;
     let answer = world.call(Method::POST, "/v1/secret/rotate", Value::Null).await;
     assert_eq!(answer.json()["previous_expires_at"], "2026-01-02T00:00:00.000Z");
@@ -112,7 +112,7 @@ async fn without_a_body_the_overlap_is_a_day_and_a_wrong_one_is_refused() {
 }
 
 #[tokio::test]
-async fn only_those_who_may_replace_or_see_it() {
+async fn secret_needs_its_scope_to_be_shown_or_rotated() {
     let world = World::start().await;
     let reader = world.key_with(&[Scope::WebhooksRead, Scope::SecretsRead]).await;
     let writer = world.key_with(&[Scope::WebhooksWrite]).await;

@@ -1,12 +1,12 @@
-//! The simulation's table against the embedded DynamoDB: the same operations, the same answers.
+//! The simulation's table against the embedded DynamoDB: the same operations, the same responses.
 //!
-//! The real side is the port as the product has it, with the real SDK. All sequences share one
-//! table of the emulator's, where each has keys and partitions of its own.
+//! The real side is the product's port with the real SDK. All sequences share one table of the
+//! emulator, and each has keys and partitions of its own.
 //!
-//! Where the emulator is known to differ from AWS, nothing here can tell: the old values of a
-//! write that creates, and switching on the time to live twice, are no part of the port. How AWS
-//! orders rows that sort alike, and how an index lags, only AWS could show. The simulated table
-//! takes the emulator's order, and its lag is tested alone, at the end.
+//! These tests cannot find known differences between the emulator and AWS. The old values of a
+//! write that creates an item, and enabling the time to live twice, are not part of the port. AWS
+//! does not document the order of rows with equal sort keys, or the lag of an index. The simulated
+//! table takes the emulator's order, and its lag is tested alone, at the end.
 
 mod both;
 mod operations;
@@ -32,26 +32,26 @@ use self::{
 
 /// How many sequences are compared.
 const SEQUENCES: u32 = 80;
-/// What the table is called locally.
+/// The local name of the table.
 const TABLE: &str = "answerback";
 
-/// The emulator, and a table of it for a sequence of one's own.
+/// The emulator, and a table of it for one sequence.
 async fn real() -> (World, DynamoDb) {
     let world = World::start().await;
     let config = Sdk::local(world.system.aws.endpoint()).dynamodb_config();
-    // On a machine that is busy the SDK would repeat a write, which then finds itself made.
+    // On a busy machine the SDK would repeat a write, which then finds its own result.
     let config = config.retry_config(RetryConfig::disabled());
     let config = config.timeout_config(TimeoutConfig::disabled()).build();
     (world, DynamoDb::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE))
 }
 
 #[test]
-fn the_simulated_table_answers_as_the_emulator_does() {
+fn simulated_table_responds_like_the_emulator() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs nothing but threads");
     let (_world, real) = runtime.block_on(real());
     let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
-    // A sequence that fails is tried again, shorter, and so needs keys of its own again.
+    // A failing sequence runs again, shortened, and needs new keys each time.
     let number = std::cell::Cell::new(0);
     let compared = TestRunner::new(config).run(&sequence(), |operations| {
         number.set(number.get() + 1);
@@ -81,19 +81,19 @@ async fn a_page_ends_at_a_megabyte() -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_item_of_400_kb_is_taken() -> Result<(), Error> {
+async fn item_of_400_kb_is_accepted() -> Result<(), Error> {
     let (_world, real) = real().await;
     let mut both = Both::new(real, 0);
     both.run(Operation::PutNew(("a", "-"), vec![("x", filling(0))])).await?;
     both.compare().await
 }
 
-/// A text that makes an item `0.a`, `-` exactly 400 KB large, or so much larger.
+/// A text that makes item `0.a`, `-` exactly 400 KB large, plus `more` bytes.
 fn filling(more: usize) -> AttributeValue {
     AttributeValue::S("x".repeat(400 * 1024 - "pk0.ask-x".len() + more))
 }
 
-/// What DynamoDB refuses ends a history with a panic.
+/// Operations that DynamoDB refuses end a history with a panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_tables_refuse_what_dynamodb_refuses() {
     let (_world, real) = real().await;
@@ -149,7 +149,7 @@ async fn both_tables_refuse_what_dynamodb_refuses() {
 }
 
 #[test]
-fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
+fn index_shows_writes_late_and_never_goes_back() {
     let number = |it: i64| AttributeValue::N(it.to_string());
     let armed = |revision: i64, due_at: i64| {
         let shard = AttributeValue::S("0".to_owned());
@@ -169,14 +169,14 @@ fn an_index_shows_each_write_in_its_time_and_never_goes_back() {
     first.extend(key.clone().into_attributes());
     table.put_new(first, 100);
     assert_eq!(table.update(&key, armed(1, 2), 0, 400), Put::Done);
-    // The table shows the latest at once, the index what it had until the write gets there.
+    // The table shows the latest value at once, the index the previous one until it has caught up.
     assert_eq!(read(&table), number(2));
     assert_eq!(shows(&table, 99), []);
     assert_eq!(shows(&table, 100), [Some(number(1))]);
     assert_eq!(shows(&table, 399), [Some(number(1))]);
     assert_eq!(shows(&table, 400), [Some(number(2))]);
 
-    // Two more that get there before the second, which then never shows.
+    // Two more writes that arrive before the second, which then never shows.
     assert_eq!(table.postpone(&key, 3, 1, 200), 1);
     table.quarantine(&key, 3, 300);
     assert_eq!(shows(&table, 199), [Some(number(1))]);

@@ -1,5 +1,5 @@
-//! No callback leads where it must not: not when it was accepted by an older rule, not when its
-//! name has moved since.
+//! Deliveries never call forbidden addresses: not if an older rule accepted the URL, nor if its
+//! name now has another address.
 
 use answerback::{
     domain::{
@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use system_tests::{Setup, World};
 
-/// URLs that must be refused as they stand, or once their name is looked up.
+/// URLs that are refused as text, or after their name is resolved.
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
 fn rows(expected: &str) -> Vec<Value> {
@@ -25,8 +25,8 @@ fn rows(expected: &str) -> Vec<Value> {
     rows.filter(|it| it["expect"] == expected).collect()
 }
 
-/// Puts deliveries to these URLs into the table, as if they had been accepted, and has them
-/// attempted. Gives what came of each.
+/// Stores deliveries to these URLs as if they had been accepted, and attempts them. Returns the
+/// results.
 async fn deliver<'a>(
     world: &World,
     rows: &'a [Value],
@@ -41,11 +41,11 @@ async fn deliver<'a>(
     let mut came = Vec::new();
     for (url, id) in ids {
         let attempt: Option<Attempt> =
-            store.get(keys::attempt(id.attempt(1))).await.expect("the store is there");
+            store.get(keys::attempt(id.attempt(1))).await.expect("the store exists");
         let delivery: Option<Delivery> =
-            store.get(keys::delivery(id)).await.expect("the store is there");
+            store.get(keys::delivery(id)).await.expect("the store exists");
         let error = attempt.expect("it was attempted").error.map(|it| it.kind);
-        came.push((url, error, delivery.expect("it is kept").state));
+        came.push((url, error, delivery.expect("the delivery is stored").state));
     }
     came
 }
@@ -77,7 +77,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         due_at: Some(now),
         revision: 0,
     };
-    let created = world.system.store.create(&delivery).await.expect("the store is there");
+    let created = world.system.store.create(&delivery).await.expect("the store exists");
     assert!(matches!(created, Saved::Saved));
     let hint = Hint::delivery(delivery.id, 0);
     world
@@ -91,7 +91,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
 }
 
 #[tokio::test]
-async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
+async fn delivery_to_an_invalid_url_fails_without_a_call() {
     let world = World::start().await;
     let rows = rows("reject");
     assert!(rows.len() > 200);
@@ -107,7 +107,7 @@ async fn a_url_that_breaks_a_rule_is_given_up_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_inside_is_not_called_and_is_tried_again_later() {
+async fn name_with_a_private_address_is_not_called_but_retried() {
     let rows = rows("reject-at-dns");
     assert!(!rows.is_empty());
     let host = |row: &Value| {

@@ -1,4 +1,4 @@
-//! Where callbacks may go, as a sender is told: before anything is stored.
+//! Checks of callback URLs on submission, before anything is stored.
 
 use answerback::{
     domain::CallbackRules,
@@ -15,7 +15,7 @@ use crate::requests::{ask, asking};
 
 const URLS: &str = include_str!("../corpora/ssrf/urls.jsonl");
 
-/// The rows of the corpus that are expected to come to this, by URL.
+/// The rows of the corpus with this expected result, by URL.
 fn rows(expect: &str) -> Vec<(String, Value)> {
     let rows = URLS.lines().map(|it| serde_json::from_str(it).expect("the corpus is well-formed"));
     rows.filter(|it: &Value| it["expect"] == expect)
@@ -23,7 +23,7 @@ fn rows(expect: &str) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// A service that looks names up as told, and goes out for real.
+/// A service with scripted name resolution and real connections.
 async fn resolving(answers: &Value) -> World {
     let resolver = Resolver::from_json(&answers.to_string()).expect("well-formed");
     let egress = Client::network(CallbackRules::strict(), resolver);
@@ -55,7 +55,7 @@ async fn n_requests(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn every_url_of_the_corpus_that_breaks_a_rule_is_refused_and_nothing_is_stored() {
+async fn invalid_corpus_urls_are_refused_and_nothing_is_stored() {
     let world = World::start().await;
     let refused = rows("reject");
     for (url, _) in &refused {
@@ -66,9 +66,9 @@ async fn every_url_of_the_corpus_that_breaks_a_rule_is_refused_and_nothing_is_st
     assert_eq!(n_requests(&world).await, 0);
 }
 
-/// Without a configured address, one's own host is the one that was called, however it is spelled.
+/// Without a configured address, the service's own host is the called one, in any spelling.
 #[tokio::test]
-async fn a_callback_to_the_host_that_is_called_is_refused() {
+async fn callback_to_the_called_host_is_refused() {
     let world = World::start().await;
     let called = async |host: &str| {
         let body = asking(json!({ "callback_url": "https://hooks.api.example.com/" }));
@@ -90,7 +90,7 @@ async fn a_callback_to_the_host_that_is_called_is_refused() {
 }
 
 #[tokio::test]
-async fn every_name_of_the_corpus_that_leads_inside_is_refused_and_nothing_is_stored() {
+async fn corpus_names_with_private_addresses_are_refused() {
     let refused = rows("reject-at-dns");
     for (url, addresses) in &refused {
         let host = url.trim_start_matches("https://").split('/').next().expect("a host");
@@ -104,7 +104,7 @@ async fn every_name_of_the_corpus_that_leads_inside_is_refused_and_nothing_is_st
 }
 
 #[tokio::test]
-async fn every_url_of_the_corpus_that_is_right_is_accepted() {
+async fn valid_corpus_urls_are_accepted() {
     let accepted = rows("accept");
     let hosts = [
         "hooks.example.com",
@@ -126,7 +126,7 @@ async fn every_url_of_the_corpus_that_is_right_is_accepted() {
 }
 
 #[tokio::test]
-async fn control_characters_of_any_kind_break_the_rules_for_urls() {
+async fn urls_with_control_characters_are_refused() {
     let world = World::start().await;
     for character in ["\u{0}", "\u{1}", "\t", "\r\n", "\u{7f}", "\u{85}", "\u{2028}", "ü"] {
         let url = format!("https://hooks.example.com/{character}");
@@ -139,7 +139,7 @@ async fn control_characters_of_any_kind_break_the_rules_for_urls() {
 }
 
 #[tokio::test]
-async fn we_are_not_called_by_ourselves() {
+async fn callback_to_the_service_itself_is_refused() {
     let world = World::start().await;
     for url in [
         "https://answers.example.com/",
@@ -153,7 +153,7 @@ async fn we_are_not_called_by_ourselves() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_nobody_answers_for_is_refused_and_nothing_is_stored() {
+async fn unresponsive_callback_url_is_refused_and_nothing_is_stored() {
     let world = World::start().await;
     let kinds = [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Timeout];
     for kind in kinds {

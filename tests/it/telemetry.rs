@@ -1,5 +1,5 @@
-//! What is logged: one object for each line, which says about what; metrics, as CloudWatch reads
-//! them; and traces, from the call that asks to the callback.
+//! Logs with one object per line and identifiers; metrics in CloudWatch's format; and traces, from
+//! the creating call to the callback.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -35,13 +35,13 @@ fn question(more: &Value) -> Value {
     question
 }
 
-/// What is logged while `flow` runs.
+/// Log lines while `flow` runs.
 async fn logged(flow: impl Future<Output = ()>) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
     let levels = Targets::new().with_default(LevelFilter::INFO);
     let subscriber = telemetry::json(Some(STACK.to_owned()), levels, move || writer.clone());
-    // While there is but one, tests beside this one decide which lines are heard.
+    // With a single subscriber, parallel tests decide which lines are recorded.
     let _second = Dispatch::new(NoSubscriber::default());
     let guard = tracing::subscriber::set_default(subscriber);
     flow.await;
@@ -50,7 +50,7 @@ async fn logged(flow: impl Future<Output = ()>) -> Vec<Value> {
     text.lines().map(|it| serde_json::from_str(it).expect("a line is JSON")).collect()
 }
 
-/// Asks, answers, and has whoever wants it told.
+/// Creates a request, answers it, and delivers to all receivers.
 async fn ask_and_answer(world: &World, more: &Value) -> Value {
     let request = world.create(question(more)).await;
     let answer = world.answer(&request, 0, json!({ "option": "yes" })).await;
@@ -59,14 +59,14 @@ async fn ask_and_answer(world: &World, more: &Value) -> Value {
     request
 }
 
-/// Goes through everything that is counted.
+/// Triggers every metric.
 async fn everything() {
     let callback = |more: Value| json!({ "callback": more });
     let world = World::start_answering((0..7).map(|_| reply(503))).await;
-    // One retry: it fails twice, and is a dead letter.
+    // One retry: it fails twice and is dead-lettered.
     ask_and_answer(&world, &callback(json!({ "retry": { "delays_seconds": [1] } }))).await;
     world.pass(Duration::from_secs(5)).await;
-    // Once only: five failures in a row, and the receiver is left alone.
+    // Without retries: five failures in a row open the breaker.
     for _ in 0..4 {
         ask_and_answer(&world, &callback(json!({ "profile": "ping" }))).await;
     }
@@ -102,7 +102,7 @@ async fn everything() {
 }
 
 #[tokio::test]
-async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
+async fn metrics_are_counted_in_the_format_of_cloudwatch() {
     let lines = logged(Box::pin(everything())).await;
     let mut seen = BTreeSet::new();
     for line in &lines {
@@ -133,7 +133,7 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
         }
     }
     let all: BTreeSet<&str> = METRICS.iter().map(|it| it.name).collect();
-    // What differs there is the machine's clock.
+    // The only difference is the machine's clock.
     let unseen: Vec<_> = all.difference(&seen).collect();
     assert_eq!(unseen, [&"ClockSkew"]);
 
@@ -149,7 +149,7 @@ async fn every_metric_is_counted_where_it_happens_and_as_cloudwatch_reads_it() {
 }
 
 #[tokio::test]
-async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
+async fn log_lines_have_identifiers_and_no_user_content() {
     let lines = logged(Box::pin(async {
         let world = World::start().await;
         let asked = json!({ "title": "a word that nobody reads in a log" });
@@ -181,7 +181,7 @@ async fn a_line_says_about_what_it_is_and_not_what_people_wrote() {
 }
 
 #[tokio::test]
-async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
+async fn callback_continues_the_trace_of_its_request() {
     let given = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let x_ray = format!("Root=1-{}-{};Sampled=0", &TRACE[..8], &TRACE[8..]);
     let other = format!("Root=1-{}-{}", "0".repeat(8), "1".repeat(24));
@@ -205,7 +205,7 @@ async fn a_callback_belongs_to_the_trace_of_the_call_that_asked() {
 }
 
 #[tokio::test]
-async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
+async fn event_continues_the_trace_of_its_call() {
     let world = World::start().await;
     let given = format!("00-{TRACE}-00f067aa0ba902b7-00");
     let body = json!({
@@ -217,11 +217,11 @@ async fn an_event_belongs_to_the_trace_of_the_call_that_posted_it() {
 }
 
 #[tokio::test]
-async fn without_a_trace_receivers_are_told_of_none_and_the_log_names_one_after_the_request() {
+async fn untraced_request_sends_no_traceparent_but_logs_a_trace() {
     let world = World::start().await;
     let events = ["request.answered", "request.finished"];
     let asked = json!({ "callback": { "events": events } });
-    // A trace that is none, or that nobody decided to keep, is no reason to refuse a question.
+    // An invalid or unsampled trace is no reason to refuse a request.
     let open = format!("Root=1-{}-{}", &TRACE[..8], &TRACE[8..]);
     let wrong = [("traceparent", "00-wrong"), ("x-amzn-trace-id", open.as_str())];
     let body = question(&asked);
@@ -239,7 +239,7 @@ async fn without_a_trace_receivers_are_told_of_none_and_the_log_names_one_after_
     assert_eq!(noted, vec![&format!("{:032x}", id.bits()); 2]);
 }
 
-/// The traces, spans and flags of what has been posted.
+/// The traces, spans and flags of all posts.
 fn traces(world: &World) -> Vec<(String, String, String)> {
     let read = |it: &answerback::egress::Post| {
         let text = it.headers["traceparent"].to_str().expect("ASCII").to_owned();

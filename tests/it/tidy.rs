@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use modules::Modules;
 
-/// The modules of the common crate that each of them may use, lowest floor first.
+/// The modules of the common crate that each of them may use, lowest layer first.
 const MODULES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("page", &[]),
@@ -25,11 +25,11 @@ const MODULES: &[(&str, &[&str])] = &[
     ("service", &["domain", "page", "signing", "store", "egress", "platform", "api", "fronts"]),
 ];
 
-/// What the domain must not name: waiting, AWS, HTTP and the wire.
+/// Names that the domain must not use: async code, AWS, HTTP and wire formats.
 const NOT_IN_DOMAIN: &[&str] =
     &["async", "tokio", "axum", "http", "reqwest", "aws_", "lambda_", "serde", "Serialize"];
 
-/// A second parser of URLs, which is what `http::Uri` is there; it is pure.
+/// A second URL parser, `http::Uri`; it is pure.
 const EXCEPTION: (&str, &str) = ("callback_url.rs", "use http::Uri;");
 
 /// Outside crates that only some of our packages may depend on.
@@ -80,7 +80,7 @@ fn modules_of_the_common_crate_point_one_way() {
 }
 
 #[test]
-fn the_domain_knows_neither_waiting_nor_aws_nor_http_nor_the_wire() {
+fn domain_has_no_async_code_aws_http_or_wire_formats() {
     for file in sources(&root().join("shared/src/domain")) {
         let is_test = file.ends_with("tests.rs");
         let source = read(&file);

@@ -1,4 +1,4 @@
-//! How a deadline is noticed: to the second by a hint, and by the sweep whatever happens to hints.
+//! Settling at the deadline: to the second by a hint, and by the sweep if hints are lost.
 
 use std::{
     collections::HashMap,
@@ -44,7 +44,7 @@ async fn shown(world: &World, request: &Value) -> Value {
     world.call(Method::GET, &path, Value::Null).await.json()
 }
 
-/// When each callback went out, in seconds since the test began.
+/// The times of callbacks, in seconds since the start of the test.
 fn called_back_at(world: &World) -> Vec<i64> {
     let second = |post: &answerback::egress::Post| {
         let second = post.headers["webhook-timestamp"].to_str().expect("ASCII");
@@ -54,7 +54,7 @@ fn called_back_at(world: &World) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
+async fn deadline_within_15_minutes_is_settled_to_the_second() {
     for timeout_seconds in [5, 898] {
         let world = World::start().await;
         let request = world.create(question(timeout_seconds)).await;
@@ -78,7 +78,7 @@ async fn a_deadline_within_a_quarter_of_an_hour_is_noticed_to_the_second() {
 }
 
 #[tokio::test]
-async fn a_later_deadline_is_left_to_the_sweep() {
+async fn later_deadline_is_settled_by_the_sweep() {
     let world = World::start().await;
     let request = world.create(question(899)).await;
     assert!(world.system.aws.queue().peek(HINTS).await.expect("a queue").is_empty());
@@ -94,7 +94,7 @@ async fn a_later_deadline_is_left_to_the_sweep() {
 }
 
 #[tokio::test]
-async fn without_a_queue_the_sweep_and_its_hint_do_it_all() {
+async fn sweep_settles_requests_without_a_queue() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     let request = world.create(question(5)).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
@@ -115,7 +115,7 @@ async fn without_a_queue_the_sweep_and_its_hint_do_it_all() {
 }
 
 #[tokio::test]
-async fn whoever_looks_first_settles_and_the_callback_goes_out_once() {
+async fn first_reader_settles_and_one_callback_is_sent() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     let request = world.create(question(5)).await;
     world.system.clock.advance(Duration::from_secs(7));
@@ -129,7 +129,7 @@ async fn whoever_looks_first_settles_and_the_callback_goes_out_once() {
 }
 
 #[tokio::test]
-async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
+async fn policy_decides_for_recipients_without_an_answer() {
     let world = World::start().await;
     let mut asked = question(5);
     asked["on_deadline"] = json!({ "kind": "default", "option": "reject" });
@@ -146,7 +146,7 @@ async fn a_policy_decides_in_place_of_those_who_did_not_answer() {
 }
 
 #[tokio::test]
-async fn a_poll_is_judged_at_its_deadline_and_not_before() {
+async fn poll_is_settled_at_its_deadline_and_not_before() {
     let cases = [
         (json!("all"), vec!["approve", "approve"], "completed", json!("approve")),
         (json!("all"), vec!["approve", "reject"], "completed", Value::Null),
@@ -176,7 +176,7 @@ async fn a_poll_is_judged_at_its_deadline_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_sweeps_at_once_do_everything_once() {
+async fn concurrent_sweeps_settle_each_request_once() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     for _ in 0..20 {
         world.create(question(5)).await;
@@ -194,7 +194,7 @@ async fn any_number_of_sweeps_at_once_do_everything_once() {
 }
 
 #[tokio::test]
-async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
+async fn broken_item_is_quarantined_and_others_proceed() {
     let world = World::start().await;
     let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
     let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001"];
@@ -226,7 +226,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
     world.follow_hints().await;
     assert_eq!(world.posts().len(), 1);
     let at_once = world.system.sweep().await;
-    assert_eq!(at_once.n_errors, 0, "it is put off");
+    assert_eq!(at_once.n_errors, 0, "the item is postponed");
     for try_ in 2..=5 {
         world.system.clock.advance(Duration::from_mins(5));
         let swept = world.system.sweep().await;
@@ -239,7 +239,7 @@ async fn a_broken_item_does_not_stop_the_line_and_is_set_aside() {
 }
 
 #[tokio::test]
-async fn a_sweep_whose_time_is_up_says_how_much_it_leaves_and_the_next_does_it() {
+async fn sweep_out_of_time_leaves_the_rest_to_the_next_sweep() {
     let world = World::start().await;
     for _ in 0..30 {
         world.create(question(5)).await;
@@ -251,17 +251,17 @@ async fn a_sweep_whose_time_is_up_says_how_much_it_leaves_and_the_next_does_it()
     let silent = sweep::sweep(&world.system.sweep, Some(now + Duration::from_secs(1))).await;
     let n_left = world.system.store.n_due_shards();
     let unknown = sweep::Swept { n_left, ..<_>::default() };
-    assert_eq!(silent, unknown, "there is no time even to count");
+    assert_eq!(silent, unknown, "no time is left to count");
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_timed_out, swept.n_left), (30, 0));
 }
 
-/// The identifier with this number as its last digits, so that there is one for each shard.
+/// The identifier with this number as its last digits, for one in each shard.
 fn in_shard(id: &str, shard: u32) -> String {
     format!("{}{:02}", &id[..id.len() - 2], shard)
 }
 
-/// While it is on, nothing can be read.
+/// Fails all reads while it is on.
 #[derive(Clone, Debug, Default)]
 struct Outage(Arc<AtomicBool>);
 
@@ -282,7 +282,7 @@ impl Intercept for Outage {
 }
 
 #[tokio::test]
-async fn an_outage_sets_nothing_aside() {
+async fn outage_quarantines_nothing() {
     let outage = Outage::default();
     let watchers = vec![SharedInterceptor::new(outage.clone())];
     let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
@@ -298,7 +298,7 @@ async fn an_outage_sets_nothing_aside() {
 }
 
 #[tokio::test]
-async fn cancelling_is_told_where_that_is_wanted_and_only_once() {
+async fn cancellation_callback_is_sent_once_if_subscribed() {
     let world = World::start().await;
     let mut asked = question(60);
     asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });

@@ -1,12 +1,12 @@
 //! Upgrades: this version continues with the tables of earlier versions.
 //!
 //! ```text
-//! sets/1, …    tables that earlier versions wrote, and what their clients know. They never change.
+//! sets/1, …    tables that earlier versions wrote, and their clients' data. They never change.
 //! past         writes such a table with today's code
 //! encoding     lists the encoding of a table: attributes, JSON members, words of enumerations
 //! ```
 //!
-//! After a change of the encoding the last test fails. It writes a new set to add next to the others.
+//! After a change of the encoding the last test fails. It writes a new set to add to the others.
 
 mod encoding;
 mod newer;

@@ -1,4 +1,4 @@
-//! Webhooks: receivers that are told of all events of the types that they want.
+//! Webhooks: receivers that subscribe to types of events.
 
 mod health;
 mod told;
@@ -11,14 +11,14 @@ use system_tests::{Answer, World};
 
 use crate::requests::faults;
 
-/// Makes a webhook, and gives it as it was answered.
+/// Creates a webhook, and returns it as in the response.
 async fn make(world: &World, webhook: Value) -> Value {
     let answer = world.call(Method::POST, "/v1/webhooks", webhook).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
     answer.json()
 }
 
-/// One at a usual address.
+/// A webhook at a usual address.
 fn hook(id: &str) -> Value {
     json!({ "id": id, "url": format!("https://hooks.example.com/{id}") })
 }
@@ -38,7 +38,7 @@ async fn show(world: &World, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_webhook_is_made_with_defaults_shown_and_listed() {
+async fn webhook_is_created_with_defaults_shown_and_listed() {
     let world = World::start().await;
     let made = make(&world, hook("orders")).await;
     let secret = made["secret"].as_str().expect("in full").to_owned();
@@ -74,7 +74,7 @@ async fn a_webhook_is_made_with_defaults_shown_and_listed() {
     let unnamed = json!({ "url": "https://hooks.example.com/", "profile": "noukai" });
     let unnamed = make(&world, unnamed).await;
     assert!(unnamed["id"].as_str().expect("text").starts_with("wh_"), "{unnamed}");
-    assert_eq!(unnamed["event_types"], json!(["job.*"]), "what its profile is for");
+    assert_eq!(unnamed["event_types"], json!(["job.*"]), "as its profile sets it");
     let list = get(&world, "/v1/webhooks").await;
     let ids: Vec<&Value> =
         list["data"].as_array().expect("a list").iter().map(|it| &it["id"]).collect();
@@ -85,7 +85,7 @@ async fn a_webhook_is_made_with_defaults_shown_and_listed() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_webhook_is_said() {
+async fn all_errors_of_a_webhook_are_reported() {
     let world = World::start().await;
     let wrong = json!({
         "id": "Orders",
@@ -134,7 +134,7 @@ async fn everything_that_is_wrong_with_a_webhook_is_said() {
 }
 
 #[tokio::test]
-async fn the_same_call_makes_one_webhook_and_another_of_its_name_is_refused() {
+async fn idempotent_retry_creates_one_webhook_and_a_taken_id_fails() {
     let world = World::start().await;
     for body in [hook("orders"), json!({ "url": "https://hooks.example.com/any" })] {
         let key = format!("for {}", body["url"]);
@@ -155,7 +155,7 @@ async fn the_same_call_makes_one_webhook_and_another_of_its_name_is_refused() {
 }
 
 #[tokio::test]
-async fn patches_at_once_undo_nothing_of_each_other() {
+async fn concurrent_patches_keep_all_changes() {
     let world = World::start().await;
     make(&world, hook("orders")).await;
     let changes = [
@@ -176,7 +176,7 @@ async fn patches_at_once_undo_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_a_put_everything() {
+async fn patch_changes_named_members_and_put_replaces_all() {
     let world = World::start().await;
     let mut first = hook("orders");
     first["headers"] = json!({ "X-Team": "payments", "x-other": "1" });
@@ -216,7 +216,7 @@ async fn a_patch_changes_what_it_names_and_a_put_everything() {
         (&json!(["*"]), &made["created_at"])
     );
     let secret = get(&world, "/v1/webhooks/orders/secret?reveal=true").await;
-    assert_eq!(secret["secret"], made["secret"], "a change is no rotation");
+    assert_eq!(secret["secret"], made["secret"], "a change does not rotate the secret");
 
     let put = world.call(Method::PUT, "/v1/webhooks/shipping", put).await;
     assert_eq!(put.status, StatusCode::CREATED, "{}", put.text());
@@ -226,7 +226,7 @@ async fn a_patch_changes_what_it_names_and_a_put_everything() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone_and_its_name_is_free_again() {
+async fn deleted_webhook_is_gone_and_its_id_is_free_again() {
     let world = World::start().await;
     let made = make(&world, hook("orders")).await;
     let deleted = world.call(Method::DELETE, "/v1/webhooks/orders", Value::Null).await;
@@ -261,7 +261,7 @@ async fn an_account_has_fifty_webhooks_at_most() {
 }
 
 #[tokio::test]
-async fn webhooks_are_for_those_who_may() {
+async fn webhooks_need_their_scopes() {
     let world = World::start().await;
     make(&world, hook("orders")).await;
     let stranger = world.system.make_account().await.expect("an account").key;

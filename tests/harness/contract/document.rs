@@ -1,4 +1,4 @@
-//! Finding one's way in the document: parts, references, paths and operations.
+//! Looks up parts, references, paths and operations in the document.
 
 use std::collections::HashMap;
 
@@ -7,30 +7,30 @@ use anyhow::Context as _;
 use axum::http::Method;
 use serde_json::Value;
 
-/// An OpenAPI document as it was written.
+/// The OpenAPI document.
 #[derive(Debug)]
 pub(super) struct Document(pub(super) Value);
 
-/// A part of the document and where it is, so that the schemas below it can be named.
+/// A part of the document and its pointer, by which the schemas in it are named.
 pub(super) struct Part<'a> {
     pub(super) pointer: String,
     pub(super) value: &'a Value,
 }
 
 impl Part<'_> {
-    /// Whether a header, a parameter or a body must be there.
+    /// True if a header, a parameter or a body is required.
     pub(super) fn is_required(&self) -> bool {
         self.value["required"] == true
     }
 
-    /// Where the schema of a header, a parameter or a content is.
+    /// The pointer of the schema of a header, a parameter or a content.
     pub(super) fn schema(&self) -> String {
         pointer::member(&self.pointer, "schema")
     }
 }
 
 impl Document {
-    /// The documented path that matches, and what its placeholders stand for.
+    /// The documented path that matches, and the values of its placeholders.
     pub(super) fn route(&self, path: &str) -> Option<(Part<'_>, HashMap<String, String>)> {
         let paths = self.at("/paths");
         let templates = paths.value.as_object()?;
@@ -39,7 +39,7 @@ impl Document {
         })
     }
 
-    /// The operation of a method; an undocumented HEAD is a GET whose body is left out.
+    /// The operation of a method; an undocumented HEAD is a GET without a response body.
     pub(super) fn operation(&self, route: &Part<'_>, method: &Method) -> Option<Part<'_>> {
         let name = method.as_str().to_ascii_lowercase();
         let implied = || (*method == Method::HEAD).then(|| self.part(route, "get")).flatten();
@@ -56,7 +56,7 @@ impl Document {
         Part { pointer: pointer.to_owned(), value }
     }
 
-    /// The named part of a part; where that is a reference, what it refers to.
+    /// The named member of a part, with a reference resolved.
     pub(super) fn part(&self, of: &Part<'_>, name: &str) -> Option<Part<'_>> {
         let mut pointer = pointer::member(&of.pointer, name);
         loop {
@@ -69,7 +69,7 @@ impl Document {
     }
 }
 
-/// What the placeholders of a template stand for in a path, if it matches.
+/// The values of a template's placeholders in a path, if it matches.
 fn placeholders(template: &str, path: &str) -> Option<HashMap<String, String>> {
     if template.split('/').count() != path.split('/').count() {
         return None;

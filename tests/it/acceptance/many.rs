@@ -1,7 +1,7 @@
-//! Many events for many webhooks. With kills in the middle of it: `infra/cli/tests`.
+//! Many events for many webhooks. A test with killed processes is in `infra/cli/tests`.
 //!
-//! `ANSWERBACK_MANY_EVENTS=1000` is for a person who can wait: a delivery costs about 20 ms here,
-//! nothing of it being optimised.
+//! `ANSWERBACK_MANY_EVENTS=1000` makes a longer run: a delivery takes about 20 ms in this
+//! unoptimized build.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use serde_json::{Value, json};
 
 use super::{Host, Receiver, event, header, text, webhook};
 
-/// Where another number of events can be given.
+/// The variable with another number of events.
 const EVENTS: &str = "ANSWERBACK_MANY_EVENTS";
 const N_EVENTS: usize = 200;
 const N_WEBHOOKS: usize = 10;
 
-/// Counts what it gets, by webhook and event, with the delivery's identifier.
+/// Counts deliveries by webhook and event, with the delivery's identifier.
 #[derive(Default)]
 struct Counter(BTreeMap<(String, String), Vec<String>>);
 
 impl Receiver for Counter {
     fn receive(&mut self, post: &Post, _: Timestamp) -> u16 {
         let body: Value = serde_json::from_slice(&post.body).expect("JSON");
-        let id = header(post, "webhook-id").expect("it is named").to_owned();
+        let id = header(post, "webhook-id").expect("the post names it").to_owned();
         let url = post.url.as_str().to_owned();
         self.0.entry((url, text(&body["id"]).to_owned())).or_default().push(id);
         204
@@ -55,13 +55,13 @@ async fn every_event_reaches_every_webhook_once() {
     expected.sort();
     assert!(receiver.0.keys().eq(&expected), "an event did not reach a webhook");
     let mut deliveries: Vec<&String> = receiver.0.values().flatten().collect();
-    assert_eq!(deliveries.len(), n_events * N_WEBHOOKS, "something came twice");
+    assert_eq!(deliveries.len(), n_events * N_WEBHOOKS, "a delivery is duplicated");
     deliveries.sort();
     deliveries.dedup();
-    assert_eq!(deliveries.len(), n_events * N_WEBHOOKS, "two deliveries have one name");
+    assert_eq!(deliveries.len(), n_events * N_WEBHOOKS, "two deliveries have the same identifier");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a person's choice for one run of this test")]
+#[expect(clippy::disallowed_methods, reason = "a setting of this test")]
 fn n_events() -> usize {
     let given = std::env::var(EVENTS).ok();
     given.map_or(N_EVENTS, |it| it.parse().expect("a whole number"))

@@ -1,4 +1,4 @@
-//! Nextmv: what became of a run, signed with the millisecond.
+//! Nextmv: events of a run, signed with a timestamp in milliseconds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,17 +11,17 @@ use system_tests::World;
 use super::{Host, Receiver, get, header, live, second, text, timed, told, webhook_at};
 use crate::profiles::hmac_sha256;
 
-/// How old a signature may be, as a user would have it.
+/// Maximum age of a signature, as a user would set it.
 const TOLERANCE_MILLISECONDS: i64 = 5 * 60 * 1_000;
 
-/// Recomputes the signature, and refuses what is old or not Nextmv's.
+/// Recomputes the signature, and refuses old or foreign ones.
 #[derive(Default)]
 struct Runs {
     secret: String,
-    /// What it answers with instead, in order.
+    /// Response statuses to use first, in order.
     moods: Vec<u16>,
     posts: Vec<Post>,
-    /// When something came, and with which answer it went.
+    /// Arrival times and response statuses.
     answers: Vec<(i64, u16)>,
     taken: Vec<Value>,
 }
@@ -60,7 +60,7 @@ fn run(status: &str) -> Value {
     })
 }
 
-/// A service with a webhook of this profile.
+/// A service with a webhook that uses this profile.
 async fn start(moods: &[u16]) -> (World, Arc<Host<Runs>>) {
     let (world, host) = Host::start(Runs { moods: moods.to_vec(), ..<_>::default() }).await;
     let runs = json!({ "id": "runs", "endpoint_url": "https://nextmv.example.com/runs" });
@@ -69,7 +69,7 @@ async fn start(moods: &[u16]) -> (World, Arc<Host<Runs>>) {
 }
 
 #[tokio::test]
-async fn it_takes_what_becomes_of_a_run_as_it_was_posted() {
+async fn nextmv_receiver_accepts_run_events_as_posted() {
     let (world, host) = start(&[]).await;
     let statuses = ["queued", "running", "succeeded"];
     for status in statuses {
@@ -86,7 +86,7 @@ async fn it_takes_what_becomes_of_a_run_as_it_was_posted() {
 }
 
 #[tokio::test]
-async fn it_refuses_what_is_old_altered_or_signed_by_another() {
+async fn nextmv_receiver_refuses_old_altered_and_foreign_signatures() {
     let (world, host) = start(&[]).await;
     told(&world, "run.status", &run("succeeded")).await;
     let now = world.system.clock.now();
@@ -95,12 +95,12 @@ async fn it_refuses_what_is_old_altered_or_signed_by_another() {
     let signature = header(post, "nextmv-signature").expect("signed");
     let at = |milliseconds| now + Duration::from_millis(milliseconds);
     assert!(receiver.is_genuine(signature, &post.body, at(300_000)));
-    assert!(!receiver.is_genuine(signature, &post.body, at(300_001)), "it is old");
+    assert!(!receiver.is_genuine(signature, &post.body, at(300_001)), "the signature is old");
 
     for index in 0..post.body.len() {
         let mut altered = post.body.clone();
         altered[index] ^= 1;
-        assert!(!receiver.is_genuine(signature, &altered, now), "byte {index} is another");
+        assert!(!receiver.is_genuine(signature, &altered, now), "byte {index} is changed");
     }
     let time = now.as_millisecond();
     let later = signature.replace(&format!("t={time}"), &format!("t={}", time + 1));
@@ -111,7 +111,7 @@ async fn it_refuses_what_is_old_altered_or_signed_by_another() {
 }
 
 #[tokio::test]
-async fn every_retry_and_redelivery_is_signed_anew() {
+async fn every_retry_and_redelivery_has_a_new_signature() {
     let (world, host) = start(&[503, 500, 429]).await;
     let delivery = told(&world, "run.status", &run("failed")).await;
     live(&world, 4, Duration::from_mins(15)).await;

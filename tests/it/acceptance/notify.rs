@@ -10,7 +10,7 @@ use system_tests::World;
 
 use super::{Host, Receiver, get, header, live, second, text, told, webhook};
 
-/// How far apart they are, for a test that need not take long.
+/// Time between sweeps; longer than usual, so that the test is fast.
 const SWEEPS: Duration = Duration::from_mins(2);
 const TOKEN: &str = "at-least-ten-characters";
 const ID: &str = "740e5834-3a29-46b4-9a6f-16142fde533a";
@@ -87,10 +87,10 @@ impl Kind {
     }
 }
 
-/// Lets nobody in without its token, and reads what comes with a table for each kind of message.
+/// Refuses posts without its token, and checks each kind of message by a table.
 #[derive(Default)]
 struct Messages {
-    /// How many it has no time for.
+    /// Number of posts to refuse as busy.
     n_busy: usize,
     receipts: Vec<Value>,
     received: Vec<Value>,
@@ -123,7 +123,7 @@ impl Messages {
     }
 }
 
-/// Every member is there with its type, and no other.
+/// True if all members are there with their types, and no others.
 fn fits(message: &Map<String, Value>, table: Table) -> bool {
     let is_known = |(name, kind): &(&str, Kind)| message.get(*name).is_some_and(|it| kind.fits(it));
     message.len() == table.len() && table.iter().all(is_known)
@@ -177,7 +177,7 @@ async fn is_dead_lettered(world: &World) -> bool {
 }
 
 #[tokio::test]
-async fn it_takes_all_three_kinds_of_messages_with_every_member_in_its_type() {
+async fn notify_receiver_accepts_all_three_kinds_of_messages() {
     let (world, host) = start(Messages::default(), TOKEN).await;
     for (event_type, data) in [
         ("notification.receipt", receipt()),
@@ -195,7 +195,7 @@ async fn it_takes_all_three_kinds_of_messages_with_every_member_in_its_type() {
 }
 
 #[tokio::test]
-async fn it_is_tried_again_every_five_minutes_until_it_takes_it() {
+async fn notify_delivery_is_retried_every_five_minutes() {
     let (world, host) = start(Messages { n_busy: 2, ..<_>::default() }, TOKEN).await;
     let delivery = told(&world, "message.received", &message()).await;
     world.pass(Duration::from_mins(40)).await;
@@ -208,23 +208,23 @@ async fn it_is_tried_again_every_five_minutes_until_it_takes_it() {
 }
 
 #[tokio::test]
-async fn after_five_retries_five_minutes_apart_it_is_dead_lettered() {
+async fn notify_delivery_is_dead_lettered_after_five_retries() {
     let (world, host) = start(Messages { n_busy: 9, ..<_>::default() }, TOKEN).await;
     told(&world, "notification.receipt", &receipt()).await;
     live(&world, 12, SWEEPS).await;
-    assert!(!is_dead_lettered(&world).await, "the last retry is still to come");
+    assert!(!is_dead_lettered(&world).await, "one retry is left");
     live(&world, 30, SWEEPS).await;
     assert!(is_dead_lettered(&world).await);
     let seconds: Vec<i64> = host.receiver().answers.iter().map(|it| it.0).collect();
     assert_eq!(seconds.len(), 6, "{seconds:?}");
-    // A sweep may be what remembers a retry.
+    // A retry may wait for the next sweep.
     for pair in seconds.windows(2) {
         assert!((300..425).contains(&(pair[1] - pair[0])), "{seconds:?}");
     }
 }
 
 #[tokio::test]
-async fn nobody_gets_in_with_another_token() {
+async fn notify_receiver_refuses_another_token() {
     let (world, host) = start(Messages::default(), "another-token").await;
     let delivery = told(&world, "notification.receipt", &receipt()).await;
     assert_eq!(delivery["status"], "pending");

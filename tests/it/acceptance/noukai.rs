@@ -1,5 +1,4 @@
-//! Noukai: what became of an execution, in signed deliveries that a receiver knows by their
-//! identifier.
+//! Noukai: events of an execution, in signed deliveries with an identifier to detect duplicates.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -14,17 +13,17 @@ use crate::profiles::hmac_sha256;
 
 const TOLERANCE_SECONDS: i64 = 300;
 
-/// Verifies the raw body with either of the signatures, and takes each delivery once.
+/// Verifies the raw body with either signature, and accepts each delivery once.
 #[derive(Default)]
 struct Flows {
     secret: String,
-    /// What it answers with instead, in order, once it knows that it is Noukai who calls.
+    /// Response statuses to use first, in order, after the signature is verified.
     moods: Vec<u16>,
-    /// Those that it took for somebody else's.
+    /// Posts whose signature did not verify.
     refused: Vec<Post>,
-    /// What it was told, by the delivery's identifier.
+    /// Accepted bodies by delivery identifier.
     taken: BTreeMap<String, Value>,
-    /// Each attempt that it took for Noukai's.
+    /// Each attempt whose signature verified.
     attempts: Vec<Attempt>,
 }
 
@@ -57,11 +56,11 @@ impl Receiver for Flows {
         assert_eq!(body["event"].as_str(), header(post, "x-noukai-event"));
         assert_eq!(header(post, "user-agent"), Some("Noukai-Webhook/1.0"));
         assert!(body["executionId"].is_string() && body["status"].is_string(), "{body}");
-        let delivery = header(post, "x-noukai-delivery").expect("it is named").to_owned();
+        let delivery = header(post, "x-noukai-delivery").expect("the post names it").to_owned();
         let status = if self.moods.is_empty() { 200 } else { self.moods.remove(0) };
         if status == 200 {
             let before = self.taken.insert(delivery.clone(), body.clone());
-            assert!(before.is_none_or(|it| it == body), "one name for two things");
+            assert!(before.is_none_or(|it| it == body), "one identifier for two bodies");
         }
         self.attempts.push(Attempt { delivery, second: second(now), status });
         status
@@ -89,7 +88,7 @@ async fn deliveries(world: &World, status: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_completed_and_what_failed_is_told_in_the_products_words() {
+async fn completions_and_failures_have_the_format_of_noukai() {
     let (world, host) = start(&[]).await;
     let completed = told(&world, "job.completed", &job("e-1")).await;
     let failed = json!({ "executionId": "e-2", "status": "failed", "error": "no such table" });
@@ -115,16 +114,16 @@ async fn what_completed_and_what_failed_is_told_in_the_products_words() {
 }
 
 #[tokio::test]
-async fn no_delivery_is_refused_while_the_secret_is_rotated_whenever_the_receiver_follows() {
+async fn rotation_loses_no_delivery_during_the_overlap() {
     // An event every ten minutes; the overlap is from the 30th to the 90th.
     const ROTATED: u32 = 30;
     for followed in [30, 60, 85] {
-        // Each is told again a minute later, so that some attempts stand before a change and the
-        // next one after it.
+        // Each is retried a minute later, so that a change falls between two attempts of a
+        // delivery.
         let (world, host) = start(&[503, 200].repeat(14)).await;
         let mut new = None;
         for minute in 0..120 {
-            // Whoever is told after the change, in the same minute or later, is told with both.
+            // Attempts after the change, in the same minute or later, have both signatures.
             if minute % 10 == 0 && minute != ROTATED {
                 told(&world, "job.completed", &job(&format!("e-{minute}"))).await;
             }
@@ -140,7 +139,7 @@ async fn no_delivery_is_refused_while_the_secret_is_rotated_whenever_the_receive
                 told(&world, "job.completed", &job("just rotated")).await;
             }
             if minute == followed {
-                let new = new.take().expect("it was rotated before");
+                let new = new.take().expect("the secret was rotated");
                 assert_ne!(std::mem::replace(&mut host.receiver().secret, new.clone()), new);
             }
             world.pass(Duration::from_mins(1)).await;
@@ -153,7 +152,7 @@ async fn no_delivery_is_refused_while_the_secret_is_rotated_whenever_the_receive
 }
 
 #[tokio::test]
-async fn who_follows_after_the_overlap_refuses_what_is_signed_with_the_new_secret_alone() {
+async fn receiver_with_the_old_secret_refuses_after_the_overlap() {
     let (world, host) = start(&[]).await;
     let path = "/v1/webhooks/flows/secret/rotate";
     world.call(Method::POST, path, json!({ "overlap_seconds": 60 })).await;
@@ -162,12 +161,12 @@ async fn who_follows_after_the_overlap_refuses_what_is_signed_with_the_new_secre
     assert_eq!(told(&world, "job.completed", &job("e-2")).await["status"], "pending");
     let receiver = host.receiver();
     let [refused] = &receiver.refused[..] else { panic!("one") };
-    let signature = header(refused, "x-noukai-signature").expect("it is signed");
+    let signature = header(refused, "x-noukai-signature").expect("the post is signed");
     assert_eq!(timed(signature, &["v2"]).expect("a time").1, Vec::<&str>::new());
 }
 
 #[tokio::test]
-async fn a_retry_has_the_same_name_and_its_own_time() {
+async fn retry_keeps_its_delivery_id_and_has_a_new_timestamp() {
     let (world, host) = start(&[500, 429]).await;
     let delivery = told(&world, "job.completed", &job("e-1")).await;
     world.pass(Duration::from_mins(10)).await;
@@ -181,7 +180,7 @@ async fn a_retry_has_the_same_name_and_its_own_time() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_for_good() {
+async fn redirect_is_a_permanent_failure() {
     for status in [301, 302, 304, 307, 308] {
         let (world, host) = start(&[status]).await;
         told(&world, "job.completed", &job("e-1")).await;
@@ -193,7 +192,7 @@ async fn a_redirection_is_for_good() {
 }
 
 #[tokio::test]
-async fn what_was_cut_is_fetched_whole_with_a_key() {
+async fn truncated_payload_is_fetched_with_an_api_key() {
     let (world, host) = start(&[]).await;
     let mut whole = job("e-1");
     whole["log"] = "line\n".repeat(2_000).into();
@@ -215,7 +214,7 @@ async fn what_was_cut_is_fetched_whole_with_a_key() {
 }
 
 #[tokio::test]
-async fn the_list_shows_what_succeeded_was_retried_and_was_given_up() {
+async fn list_shows_delivered_retrying_and_failed_deliveries() {
     let moods = [&[200, 503, 200][..], &[500; 6]].concat();
     let (world, host) = start(&moods).await;
     let mut ids = Vec::new();

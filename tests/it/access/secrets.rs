@@ -1,4 +1,4 @@
-//! Keys and secrets: who sees them, and that nobody else does.
+//! API keys and secrets are visible only to authorized callers.
 
 use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
@@ -8,17 +8,17 @@ use system_tests::World;
 use crate::requests::{asking, path_of};
 
 #[tokio::test]
-async fn of_a_key_only_a_hash_is_kept() {
+async fn table_holds_only_a_hash_of_an_api_key() {
     let world = World::start().await;
     let (_, secret) = world.key["ab_live_".len()..].split_once('_').expect("an id and a secret");
     let id = world.key.split('_').nth(2).expect("an id");
     let stored = super::stored(&world).await;
-    assert!(stored.contains(id), "the key itself is there");
+    assert!(stored.contains(id), "the key is stored");
     assert!(!stored.contains(secret) && !stored.contains(&world.key));
 }
 
 #[tokio::test]
-async fn of_a_channels_token_only_a_hash_is_kept() {
+async fn table_holds_only_a_hash_of_a_channel_token() {
     let world = World::start().await;
     let path = "/v1/channels";
     let made = world.call(Method::POST, path, json!({ "name": "Deploys" })).await.json();
@@ -30,11 +30,11 @@ async fn of_a_channels_token_only_a_hash_is_kept() {
         let (_, secret) = token["ab_ch_".len()..].split_once('_').expect("an id and a secret");
         assert!(!stored.contains(secret));
     }
-    assert!(stored.contains("Deploys"), "the channel itself is there");
+    assert!(stored.contains("Deploys"), "the channel is stored");
 }
 
 #[tokio::test]
-async fn the_secret_is_shown_to_who_may_see_it_and_asks_for_it() {
+async fn secret_is_shown_on_request_with_the_right_scope() {
     let world = World::start().await;
     let secret = &*world.secret().await;
     let preview = json!({
@@ -71,7 +71,7 @@ async fn the_secret_is_shown_to_who_may_see_it_and_asks_for_it() {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_an_answer_that_was_not_asked_for_it() {
+async fn other_responses_hold_no_secret() {
     let world = World::start().await;
     let body = asking(json!({
         "callback_url": "https://hooks.example.com/cb",

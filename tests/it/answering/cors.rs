@@ -1,4 +1,4 @@
-//! Web pages of every origin may answer with a link, and do nothing else.
+//! Web pages of every origin may answer with a link, but make no other calls.
 
 use axum::{
     body::Bytes,

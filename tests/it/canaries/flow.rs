@@ -1,4 +1,4 @@
-//! Everything that touches a secret, once.
+//! Uses every secret once.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ const HEADER: &str = "canary-header-0123456789";
 const WRONG_KEY: &str = "ab_live_00000000000000000000000000_canarywrongkey0123456789";
 const WRONG_TOKEN: &str = "ab_ch_00000000000000000000000000_canarywrongtoken0123456789";
 const WRONG_LINK: &str = "canarywronglink0123456789canarywronglink";
-/// The path of a receiver's address may be all that keeps others from it.
+/// A path that a receiver may use as its only protection.
 pub(super) const PATH: &str = "canary-path-0123456789";
 
-/// What was done, and what nobody is to see of it.
+/// The flow, and the values that must not be visible.
 pub(crate) struct Flow {
     pub(crate) world: World,
-    /// Each secret, and what it is.
+    /// Secrets with their descriptions.
     pub(super) canaries: Vec<(&'static str, String)>,
-    /// With which key something was done, what, and with what.
+    /// Audited actions: the key, the action and its target.
     pub(super) audited: Vec<(String, &'static str, String)>,
-    /// Identifiers, each with something that is not secret.
+    /// Identifiers, each with a value that is not secret.
     pub(super) webhooks: Vec<(String, &'static str)>,
     pub(super) channels: Vec<String>,
     pub(super) keys: Vec<String>,
@@ -34,12 +34,12 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Goes through all of it.
+    /// Runs the flow.
     pub(super) async fn go() -> Self {
         Self::go_in(World::start().await).await
     }
 
-    /// Goes through all of it in this world.
+    /// Runs the flow in this world.
     pub(crate) async fn go_in(world: World) -> Self {
         let mut flow = Self {
             world,
@@ -71,11 +71,11 @@ impl Flow {
         let list = flow.call(Method::GET, "/v1/deliveries?limit=100", Value::Null).await.json();
         let list = list["data"].as_array().expect("a list");
         flow.deliveries = list.iter().map(|it| text(&it["id"])).collect();
-        assert!(flow.deliveries.len() >= 6, "there is something to look at");
+        assert!(flow.deliveries.len() >= 6, "the list is not empty");
         flow
     }
 
-    /// Nobody is to see this; of a secret or key, its random part.
+    /// Keeps a secret to look for; of a secret or key, its random part.
     fn keep(&mut self, what: &'static str, secret: &str) {
         self.canaries.push((what, secret.trim_start_matches("whsec_").to_owned()));
     }
@@ -262,7 +262,7 @@ impl Flow {
         self.audited.push((key.to_owned(), did, scope.to_owned()));
     }
 
-    /// Those who have nothing, or nothing that fits.
+    /// Calls without credentials or with wrong ones.
     async fn strangers(&self) {
         let altered = format!("{}x", self.world.key);
         for key in [WRONG_KEY, &altered] {
@@ -282,7 +282,7 @@ impl Flow {
     }
 }
 
-/// Of a key or a token, what is not its name.
+/// The part of an API key or token that is not its name.
 fn secret_part(key: &str) -> &str {
     key.splitn(4, '_').nth(3).expect("it has a name before")
 }

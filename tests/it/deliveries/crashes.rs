@@ -1,4 +1,4 @@
-//! What becomes of a delivery whose worker dies.
+//! Deliveries whose worker crashes.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use system_tests::{World, reply};
 
 use super::{answered, delivery_of, question, redeliver};
 
-/// Starts a delivery as a worker does that dies before it can write down what came of it.
+/// Starts a delivery like a worker that crashes before it records the result.
 async fn start_and_die(world: &World, id: &str) {
     let key = keys::delivery(id.parse().expect("an id"));
-    let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it is there");
+    let delivery: Delivery = world.system.store.get(key).await.expect("read").expect("it exists");
     let op = OpId::new(world.system.entropy.next());
     let started = delivery.start(delivery.attempt, world.system.clock.now(), op, LEASE);
     let StartDecision::Attempt(started) = started else { panic!("{started:?}") };
@@ -27,7 +27,7 @@ async fn start_and_die(world: &World, id: &str) {
 }
 
 #[tokio::test]
-async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
+async fn worker_takes_over_when_the_lease_of_a_dead_one_expires() {
     let world = World::start_answering([reply(500)]).await;
     let request = answered(&world, question(&json!({}))).await;
     let delivery = delivery_of(&world, &request).await;
@@ -35,7 +35,7 @@ async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
     world.system.clock.advance(Duration::from_secs(6));
     start_and_die(&world, id).await;
 
-    // The hint of the retry finds it leased, and so does the sweep, until the guard is over.
+    // The hint of the retry finds it leased, and so does the sweep, until the guard band is over.
     world.pass(LEASE + Duration::from_millis(1_999)).await;
     assert_eq!(world.system.sweep().await, sweep::Swept::default());
     assert_eq!(world.posts().len(), 1);
@@ -47,16 +47,16 @@ async fn another_worker_takes_over_when_the_lease_of_a_dead_one_is_up() {
     assert_eq!(second.headers["answerback-attempt"], "3");
     let delivery = delivery_of(&world, &request).await;
     assert_eq!(delivery["status"], "delivered");
-    assert_eq!(delivery["failures"], 1, "a crash eats no retry");
+    assert_eq!(delivery["failures"], 1, "a crash uses no retry");
 }
 
 #[tokio::test]
-async fn a_payload_that_kills_every_worker_is_given_up() {
+async fn delivery_that_crashes_every_worker_fails() {
     let world = World::start_answering([reply(500)]).await;
     let retry = json!({ "retry": { "delays_seconds": [1], "jitter": 0 } });
     let request = answered(&world, question(&retry)).await;
     let id = delivery_of(&world, &request).await["id"].as_str().expect("an id").to_owned();
-    // One start is spent; there is one retry, and room for five crashes.
+    // One start is used; there is one retry, and a limit of five crashes.
     for _ in 0..6 {
         world.system.clock.advance(Duration::from_secs(48));
         start_and_die(&world, &id).await;
@@ -75,7 +75,7 @@ async fn a_payload_that_kills_every_worker_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
+async fn request_erased_during_a_crash_is_not_delivered() {
     let world = World::start_answering([reply(500)]).await;
     let request = answered(&world, question(&json!({}))).await;
     let delivery = delivery_of(&world, &request).await;
@@ -86,7 +86,7 @@ async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
     world.call(Method::DELETE, &path, Value::Null).await;
     world.follow_hints().await;
 
-    // A dead worker's write that takes effect only now: a delivery, leased, that no look found.
+    // A crashed worker's write that takes effect only now: a leased delivery that no query found.
     let now = world.system.clock.now();
     let id = Delivery::id_of(before.event, OpId(7), "late");
     let late = Delivery { id, attempt: 0, starts: 0, revision: 0, ..before };
@@ -95,7 +95,7 @@ async fn what_was_erased_while_a_worker_lay_dead_is_told_to_nobody() {
     world.system.clock.advance(LEASE + Duration::from_secs(3));
     world.system.sweep().await;
     world.follow_hints().await;
-    assert_eq!(world.posts().len(), 1, "only what was told before the erasure");
+    assert_eq!(world.posts().len(), 1, "only the delivery before the erasure");
     let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
     assert_eq!(late.and_then(|it| it.body), None);
 }

@@ -1,4 +1,4 @@
-//! Receivers of all manners, on loopback, each connection served by a thread.
+//! Receivers with all kinds of behavior, on loopback, with a thread for each connection.
 
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
@@ -12,18 +12,18 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a receiver may take to see that we have left.
+/// Time limit for a receiver to notice a closed connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a receiver says of its connections, one after another.
+/// Results of a receiver's connections, in order.
 pub(super) struct Served<T>(UnboundedReceiver<io::Result<T>>);
 
-/// Listens on loopback, and hands each connection to `serve`; what it returns is handed on.
+/// Listens on loopback, passes each connection to `serve`, and forwards the results.
 pub(super) fn receiver<T: Send + 'static>(
     serve: impl Fn(TcpStream) -> io::Result<T> + Send + 'static,
 ) -> (SocketAddr, Served<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener has an address");
     let (send, served) = mpsc::unbounded_channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -36,13 +36,13 @@ pub(super) fn receiver<T: Send + 'static>(
 }
 
 impl<T> Served<T> {
-    /// What came of the next connection, once it is done.
+    /// The result of the next connection.
     pub(super) async fn next(&mut self) -> T {
         let served = timeout(PATIENCE, self.0.recv()).await.expect("it is done by now");
         served.expect("it is still listening").expect("it was served")
     }
 
-    /// Whether nobody else has been served.
+    /// True if no other connection was served.
     pub(super) fn is_over(&self) -> bool {
         self.0.is_empty()
     }
@@ -58,8 +58,8 @@ pub(super) fn answering(response: impl Into<Vec<u8>>) -> (SocketAddr, Served<Str
     })
 }
 
-/// A receiver that reads the request, begins with `head`, and repeats `more` until cut off.
-/// Tells how many bytes it was rid of.
+/// A receiver that reads the request, begins with `head`, and repeats `more` until cut off. Returns
+/// the number of bytes sent.
 pub(super) fn flooding(head: &'static str, more: &'static str) -> (SocketAddr, Served<usize>) {
     receiver(move |mut stream| {
         read_request(&stream)?;
@@ -73,13 +73,14 @@ pub(super) fn flooding(head: &'static str, more: &'static str) -> (SocketAddr, S
     })
 }
 
-/// A receiver that reads the request, begins with `head`, and adds `drop` every now and then.
+/// A receiver that reads the request, begins with `head`, and adds `drop` at intervals.
 pub(super) fn dripping(head: &'static str, drop: &'static str) -> (SocketAddr, Served<()>) {
     receiver(move |mut stream| {
         read_request(&stream)?;
         stream.write_all(head.as_bytes())?;
         stream.set_read_timeout(Some(Duration::from_millis(50)))?;
-        // The time-out of the read is what paces the drops; the read ends when we are left.
+        // The read's timeout sets the interval of the drops; the read ends when the client
+        // disconnects.
         while stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
             stream.write_all(drop.as_bytes())?;
         }
@@ -101,10 +102,10 @@ pub(super) fn read_request(stream: &TcpStream) -> io::Result<String> {
     Ok(request)
 }
 
-/// Nobody has connected: a connection would wait in the listener's queue.
+/// Checks that no client has connected: a connection would wait in the listener's queue.
 #[track_caller]
 pub(super) fn assert_untouched(listener: &TcpListener) {
     listener.set_nonblocking(true).expect("it can be");
-    let error = listener.accept().expect_err("nobody was to connect");
+    let error = listener.accept().expect_err("no client connects");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }

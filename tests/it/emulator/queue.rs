@@ -164,7 +164,7 @@ async fn batch_response_names_the_refused_messages() -> Result<()> {
     assert_eq!(sent.failed()[0].id(), "late");
     assert_eq!(sent.failed()[0].code(), "InvalidParameterValue");
 
-    // After a batch, too, a message is one of its own.
+    // In a batch, too, each message is separate.
     cloud.send(&url, "alone", 0).await?;
     let received = cloud.receive(&url).await?;
     let bodies: Vec<_> = received.iter().filter_map(Message::body).collect();
@@ -202,7 +202,7 @@ async fn message_of_one_mebibyte_is_accepted_and_no_larger_one() -> Result<()> {
     Ok(())
 }
 
-/// Unlike SQS, where their time-out would have to pass.
+/// SQS would wait for the visibility timeout.
 #[tokio::test]
 async fn reopened_folder_shows_in_flight_messages_at_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -213,7 +213,7 @@ async fn reopened_folder_shows_in_flight_messages_at_once() -> Result<()> {
     assert_eq!(cloud.bodies(&url).await?, ["taken"]);
     cloud.aws.stop().await;
 
-    // Opening counts no receive, however often it is done.
+    // Opening counts no receive, however often it happens.
     Cloud::in_folder(folder.path()).await?.aws.stop().await;
     let cloud = Cloud::in_folder(folder.path()).await?;
     let depth = Depth { visible: 1, delayed: 1, in_flight: 0 };
@@ -287,15 +287,15 @@ async fn lambda_event_has_the_shape_that_lambda_sends() -> Result<()> {
 
 type Poll = JoinHandle<Result<ReceiveMessageOutput, SdkError<ReceiveMessageError>>>;
 
-/// How many messages a poll came back with. It has cause to, so it only takes the network's time.
+/// Number of messages that a poll returned. A message is due, so this takes only network time.
 async fn found(poll: Poll) -> Result<usize> {
     let received = tokio::time::timeout(Duration::from_secs(10), poll).await;
     Ok(received.context("the poll goes on")???.messages().len())
 }
 
-/// Starts a poll of 20 seconds and returns it once it has looked and waits.
+/// Starts a poll of 20 seconds, and returns it once it waits.
 ///
-/// Looking is seen from outside by what it clears away: a message that was kept for too long.
+/// The wait is visible by its side effect: the poll removes a message past its retention.
 async fn begun_poll(cloud: &Cloud, url: &str) -> Result<Poll> {
     let setting = cloud.sqs.set_queue_attributes().queue_url(url);
     setting.attributes(QueueAttributeName::MessageRetentionPeriod, "60").send().await?;
@@ -345,7 +345,7 @@ async fn stop_ends_long_polls() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
     let url = cloud.queue("hints").await?;
     let poll = begun_poll(&cloud, &url).await?;
-    // On a clock that stands still, only the stop can end this poll.
+    // The clock stands still, so only the stop can end this poll.
     cloud.aws.clone().stop().await;
     assert_eq!(found(poll).await?, 0);
     let asked = cloud.aws.queue().len("hints").await;

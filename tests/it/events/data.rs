@@ -1,4 +1,4 @@
-//! What the data of the built-in types must look like.
+//! Schemas of the built-in types' data.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn post(world: &World, event_type: &str, data: &Value) -> (StatusCode, Val
 }
 
 #[tokio::test]
-async fn what_each_built_in_type_tells_is_taken_and_what_it_lacks_is_named() {
+async fn built_in_types_accept_their_data_and_name_missing_members() {
     let world = World::start().await;
     for (event_type, data) in [
         ("notification.receipt", receipt()),
@@ -69,7 +69,7 @@ async fn what_each_built_in_type_tells_is_taken_and_what_it_lacks_is_named() {
 }
 
 #[tokio::test]
-async fn nothing_more_is_taken_where_the_members_are_all_known() {
+async fn built_in_types_refuse_unknown_members() {
     let world = World::start().await;
     for (event_type, mut data) in [
         ("notification.receipt", receipt()),
@@ -88,7 +88,7 @@ async fn nothing_more_is_taken_where_the_members_are_all_known() {
 }
 
 #[tokio::test]
-async fn all_four_statuses_of_a_receipt_are_known_and_no_other() {
+async fn receipt_accepts_its_four_statuses_only() {
     let world = World::start().await;
     let mut data = receipt();
     for status in ["delivered", "permanent-failure", "temporary-failure", "technical-failure"] {
@@ -114,7 +114,7 @@ async fn all_four_statuses_of_a_receipt_are_known_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_type_is_two_to_four_words_and_not_one_of_our_own() {
+async fn event_type_has_two_to_four_words_and_is_not_reserved() {
     let world = World::start().await;
     for name in ["a.b", "a_1.b2.c.d"] {
         assert_eq!(post(&world, name, &json!({})).await.0, StatusCode::ACCEPTED, "{name}");

@@ -10,7 +10,7 @@ use system_tests::{Answer, START, World, reply};
 
 use super::{curl, press, text};
 
-/// As the product's own example has it.
+/// The example in the product's documentation.
 const NOTIFICATION: &str = r#"{
     "user_emails": ["a@example.com", "b@example.com"],
     "message": "Release v2.4.1 is ready.\nChanges: 3 bug fixes.\n\nDeploy to production?",
@@ -43,7 +43,7 @@ async fn status(world: &World, key: &str, id: &str) -> Answer {
     curl(world, Method::GET, &path, &[("x-api-key", key)], "").await
 }
 
-/// The notification with some members otherwise; null removes one.
+/// The notification with changed members; null removes one.
 fn changed(change: &Value) -> String {
     fn merge(into: &mut Value, change: &Value) {
         let (Value::Object(into), Value::Object(change)) = (&mut *into, change) else {
@@ -62,7 +62,7 @@ fn changed(change: &Value) -> String {
     body.to_string()
 }
 
-/// What a receiver that was written for the product checks of a callback.
+/// Checks of a callback by a receiver that was written for the product.
 fn receive(body: &[u8], request_id: &str) -> Vec<(String, Option<String>, bool)> {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     assert_eq!(body["request_id"], request_id);
@@ -78,7 +78,7 @@ fn receive(body: &[u8], request_id: &str) -> Vec<(String, Option<String>, bool)>
 }
 
 #[tokio::test]
-async fn a_client_asks_and_a_receiver_is_told_again_until_it_takes_it() {
+async fn callback_is_retried_until_the_receiver_accepts_it() {
     let answers = [reply(500), reply(503), reply(200)];
     let world = World::start_answering(answers).await;
     let id = notified(&world, NOTIFICATION).await;
@@ -106,7 +106,7 @@ async fn a_client_asks_and_a_receiver_is_told_again_until_it_takes_it() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_takes_nothing_is_told_four_times_and_who_was_late_has_expired() {
+async fn callback_is_tried_four_times_and_late_recipients_expire() {
     let world = World::start_answering((0..9).map(|_| reply(500))).await;
     let id = notified(&world, NOTIFICATION).await;
     press(&world, &id, 0, "approve").await;
@@ -128,7 +128,7 @@ async fn a_receiver_that_takes_nothing_is_told_four_times_and_who_was_late_has_e
 }
 
 #[tokio::test]
-async fn the_status_is_shown_in_the_words_of_the_callback() {
+async fn status_has_the_format_of_the_callback() {
     let world = World::start().await;
     let id = notified(&world, NOTIFICATION).await;
     let row = |email: &str, option: Option<&str>, timestamp: Option<&str>, expired: bool| {
@@ -154,7 +154,7 @@ async fn the_status_is_shown_in_the_words_of_the_callback() {
     let open = row("b@example.com", None, None, false);
     assert_eq!(status(&world, &world.key, &id).await.json(), shown("pending", open));
 
-    // Whoever looks after the time is up settles it.
+    // Reading the status after the deadline settles the request.
     world.system.clock.advance(Duration::from_secs(3_602));
     let late = row("b@example.com", None, None, true);
     let finished = shown("finished", late);
@@ -165,7 +165,7 @@ async fn the_status_is_shown_in_the_words_of_the_callback() {
 }
 
 #[tokio::test]
-async fn buttons_go_off_on_a_users_action_or_when_the_time_is_up() {
+async fn request_ends_on_user_action_or_timeout() {
     let world = World::start().await;
     let first_stands = notified(&world, NOTIFICATION).await;
     press(&world, &first_stands, 0, "approve").await;
@@ -188,7 +188,7 @@ async fn buttons_go_off_on_a_users_action_or_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn it_is_an_ordinary_request_whose_title_is_the_messages_first_line() {
+async fn first_line_of_the_message_becomes_the_request_title() {
     let world = World::start().await;
     let long = "x".repeat(250);
     let cases = [
@@ -216,7 +216,7 @@ async fn it_is_an_ordinary_request_whose_title_is_the_messages_first_line() {
 }
 
 #[tokio::test]
-async fn the_same_call_under_one_key_asks_once() {
+async fn idempotent_retry_creates_one_notification() {
     let world = World::start().await;
     let headers = [("x-api-key", &*world.key), ("idempotency-key", "deploy")];
     let ask = async || curl(&world, Method::POST, "/api/notify", &headers, NOTIFICATION).await;
@@ -229,7 +229,7 @@ async fn the_same_call_under_one_key_asks_once() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names() {
+async fn errors_use_the_words_and_names_of_the_product() {
     let world = World::start().await;
     let cases = [
         (json!({ "message": null }), "`/message` is required"),
@@ -287,7 +287,7 @@ async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names
 }
 
 #[tokio::test]
-async fn only_a_key_of_the_account_that_may_asks_and_sees_the_status() {
+async fn notification_and_status_need_a_key_of_the_account() {
     let world = World::start().await;
     let id = notified(&world, NOTIFICATION).await;
     let nobody = curl(&world, Method::POST, "/api/notify", &[], NOTIFICATION).await;

@@ -11,7 +11,7 @@ use system_tests::{Answer, START, World, reply};
 use super::{curl, press, text};
 use crate::profiles::hmac_sha256;
 
-/// As the product's own example has it.
+/// The example in the product's documentation.
 const MESSAGE: &str = r#"{
     "title": "Approve Request",
     "body": "Alice requested access to production",
@@ -54,7 +54,7 @@ async fn status(world: &World, token: &Value, message: &str) -> Value {
     answer.json()
 }
 
-/// The request as our own API names it.
+/// The identifier of the request in our API.
 fn request_id(message: &str) -> String {
     message.replace("msg_", "req_")
 }
@@ -63,7 +63,7 @@ async fn answer(world: &World, message: &str, option: &str) -> StatusCode {
     press(world, &request_id(message), 0, option).await.status
 }
 
-/// Without a callback: who polls needs none.
+/// A message without a callback, for a client that polls.
 fn polled() -> String {
     let mut body: Value = serde_json::from_str(MESSAGE).expect("JSON");
     body["callback_url"] = Value::Null;
@@ -71,7 +71,7 @@ fn polled() -> String {
 }
 
 #[tokio::test]
-async fn a_client_sends_and_polls_until_somebody_answers_and_reads_it_once() {
+async fn client_polls_and_reads_the_answer_once() {
     let world = World::start().await;
     let channel = channel(&world).await;
     let token = &channel["token"];
@@ -101,14 +101,14 @@ async fn a_client_sends_and_polls_until_somebody_answers_and_reads_it_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_for_ten_minutes_has_expired() {
+async fn unread_answer_expires_after_ten_minutes() {
     let world = World::start().await;
     let token = &channel(&world).await["token"];
     let message = sent(&world, token, &polled()).await;
     assert_eq!(answer(&world, &message, "approve").await, StatusCode::OK);
     world.system.clock.advance(Duration::from_mins(10));
     assert_eq!(status(&world, token, &message).await, json!({ "status": "expired" }));
-    // The sweep lets go of it.
+    // The sweep completes it.
     world.system.clock.advance(Duration::from_mins(1));
     world.system.sweep().await;
     world.follow_hints().await;
@@ -116,7 +116,7 @@ async fn an_answer_that_nobody_reads_for_ten_minutes_has_expired() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_answers_expires() {
+async fn message_without_an_answer_expires() {
     let world = World::start().await;
     let token = &channel(&world).await["token"];
     let message = sent(&world, token, &polled()).await;
@@ -132,7 +132,7 @@ async fn a_message_that_nobody_answers_expires() {
 }
 
 #[tokio::test]
-async fn a_callback_is_signed_with_the_channels_secret_and_says_what_a_poll_says() {
+async fn callback_is_signed_by_the_channel_and_equals_the_poll() {
     let world = World::start_answering([reply(200)]).await;
     let channel = channel(&world).await;
     let message = sent(&world, &channel["token"], MESSAGE).await;
@@ -151,7 +151,7 @@ async fn a_callback_is_signed_with_the_channels_secret_and_says_what_a_poll_says
 }
 
 #[tokio::test]
-async fn a_rotated_secret_signs_beside_the_one_before_also_of_a_channel_that_is_deleted() {
+async fn both_channel_secrets_sign_also_after_deletion() {
     let world = World::start_answering([reply(200)]).await;
     let channel = channel(&world).await;
     let message = sent(&world, &channel["token"], MESSAGE).await;
@@ -171,7 +171,7 @@ async fn a_rotated_secret_signs_beside_the_one_before_also_of_a_channel_that_is_
 }
 
 #[tokio::test]
-async fn a_message_whose_callback_failed_says_so_until_it_is_redelivered() {
+async fn failed_callback_is_shown_until_redelivery() {
     let world = World::start_answering([reply(500), reply(200)]).await;
     let token = &channel(&world).await["token"];
     let message = sent(&world, token, MESSAGE).await;
@@ -189,7 +189,7 @@ async fn a_message_whose_callback_failed_says_so_until_it_is_redelivered() {
 }
 
 #[tokio::test]
-async fn only_the_channels_own_token_reads_and_only_a_get() {
+async fn only_get_with_the_token_of_the_channel_reads_a_message() {
     let world = World::start().await;
     let (mine, other) = (channel(&world).await, channel(&world).await);
     let token = &mine["token"];
@@ -223,7 +223,7 @@ async fn only_the_channels_own_token_reads_and_only_a_get() {
 }
 
 #[tokio::test]
-async fn an_erased_message_is_not_there() {
+async fn erased_message_is_not_found() {
     let world = World::start().await;
     let token = &channel(&world).await["token"];
     let message = sent(&world, token, &polled()).await;
@@ -233,7 +233,7 @@ async fn an_erased_message_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_regenerated_or_deleted_sends_and_reads_nothing() {
+async fn replaced_or_deleted_token_sends_and_reads_nothing() {
     let world = World::start().await;
     let channel = channel(&world).await;
     let old = &channel["token"];
@@ -251,7 +251,7 @@ async fn a_token_that_was_regenerated_or_deleted_sends_and_reads_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_message_under_one_key_is_sent_once_in_each_channel() {
+async fn idempotent_retry_sends_one_message_per_channel() {
     let world = World::start().await;
     let (one, two) = (channel(&world).await, channel(&world).await);
     let headers = [("idempotency-key", "deploy")];

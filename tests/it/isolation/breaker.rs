@@ -1,5 +1,5 @@
-//! The breaker: five failures in a row, a minute, one trial. Those that are held come back within
-//! half a minute after it.
+//! The breaker: five failures in a row, a minute, one trial. Held deliveries resume within half a
+//! minute after it.
 
 use answerback::{
     domain::{
@@ -14,7 +14,7 @@ use super::*;
 
 const HOST: &str = "slow.example.com:443";
 
-/// A world in which a receiver has just failed five times in a row, each time with `kind`.
+/// A world with a receiver that has just failed five times in a row with `kind`.
 async fn broken(kind: impl Fn() -> Result<Reply, Failure>) -> World {
     let world = World::start_answering((0..5).map(|_| kind())).await;
     for _ in 0..5 {
@@ -37,7 +37,7 @@ fn next_attempt_in(world: &World, delivery: &Value) -> i64 {
     at.duration_since(world.system.clock.now()).as_secs()
 }
 
-/// Lets time pass as it does, with a sweep every minute.
+/// Lets time pass with a sweep every minute.
 async fn pass(world: &World, minutes: u32) {
     for _ in 0..minutes {
         world.pass(Duration::from_mins(1)).await;
@@ -47,7 +47,7 @@ async fn pass(world: &World, minutes: u32) {
 }
 
 #[tokio::test]
-async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() {
+async fn open_breaker_holds_deliveries_without_using_retries() {
     for kind in [500, 429, 503] {
         let world = broken(|| reply(kind)).await;
         let request = answered(&world, &world.key, SLOW, json!({})).await;
@@ -67,12 +67,12 @@ async fn five_failures_in_a_row_and_deliveries_wait_without_spending_anything() 
         assert_eq!(known.state, BreakerState::Closed { failed: Vec::new() });
         answered(&world, &world.key, SLOW, json!({})).await;
         world.follow_hints_of(Lane::Fast).await;
-        assert_eq!(world.posts().len(), 5 + 2 + 2, "as if nothing had been");
+        assert_eq!(world.posts().len(), 5 + 2 + 2, "a healthy receiver is not held");
     }
 }
 
 #[tokio::test]
-async fn only_what_says_that_a_receiver_is_down_counts() {
+async fn breaker_counts_only_failures_of_an_unavailable_receiver() {
     let name = |kind| move || failure(kind);
     for kind in [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Protocol] {
         let world = broken(name(kind)).await;
@@ -83,11 +83,11 @@ async fn only_what_says_that_a_receiver_is_down_counts() {
         assert_eq!(breaker(&broken(|| reply(status)).await).await, None, "{status}");
     }
     assert_eq!(breaker(&broken(name(FailureKind::BlockedAddress)).await).await, None);
-    assert_eq!(breaker(&broken(|| reply(200)).await).await, None, "who is well costs no write");
+    assert_eq!(breaker(&broken(|| reply(200)).await).await, None, "a success costs no write");
 }
 
 #[tokio::test]
-async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
+async fn breaker_allows_one_trial_while_other_deliveries_wait() {
     let world = broken(|| reply(500)).await;
     let mut requests = Vec::new();
     for _ in 0..12 {
@@ -109,7 +109,7 @@ async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
     assert_eq!(*tried, (1, 1));
     assert!(waiting.iter().all(|it| *it == (0, 0)), "{waiting:?}");
 
-    // Twice as long, from when the trial failed.
+    // Twice as long, counted from the failure of the trial.
     world.pass(Duration::from_secs(60 + 120 - 92)).await;
     assert_eq!(world.posts().len(), 5 + 1);
     pass(&world, 5).await;
@@ -123,7 +123,7 @@ async fn one_tries_and_the_others_wait_for_what_comes_of_it() {
 }
 
 #[tokio::test]
-async fn who_has_times_of_its_own_is_attempted_as_planned() {
+async fn custom_retry_delays_ignore_the_breaker() {
     for (profile, wait, more) in
         [("nextks", 60, json!({})), ("notify", 300, json!({ "bearer_token": "t" }))]
     {
@@ -151,7 +151,7 @@ async fn who_has_times_of_its_own_is_attempted_as_planned() {
 }
 
 #[tokio::test]
-async fn who_has_a_delivery_made_anew_need_not_wait() {
+async fn redelivery_does_not_wait_for_the_breaker() {
     let world = broken(|| reply(500)).await;
     let request = answered(&world, &world.key, SLOW, json!({})).await;
     world.follow_hints().await;
@@ -170,14 +170,14 @@ async fn who_has_a_delivery_made_anew_need_not_wait() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
+async fn breaker_delays_a_delivery_by_at_most_six_hours() {
     let world = broken(|| reply(500)).await;
     let request = answered(&world, &world.key, SLOW, json!({})).await;
     world.follow_hints().await;
     let began_at = world.system.clock.now();
     let mut n_waits = 0;
     while world.posts().len() == 5 {
-        // Others try as well when its time is over, and fail.
+        // Other deliveries are attempted when its time is over, and fail.
         let delivery = delivery_of(&world, &request).await;
         let wait = Duration::from_secs(next_attempt_in(&world, &delivery).unsigned_abs() + 1);
         let until = world.system.clock.now() + wait + Duration::from_mins(50);
@@ -193,7 +193,7 @@ async fn nobody_waits_for_a_receiver_for_more_than_six_hours() {
         world.system.sweep().await;
         world.follow_hints().await;
         n_waits += 1;
-        assert!(n_waits < 10, "it waits and waits");
+        assert!(n_waits < 10, "the delivery still waits");
     }
     let attempted = world.posts().pop().expect("the last").headers["webhook-timestamp"].clone();
     let attempted: i64 = attempted.to_str().expect("ASCII").parse().expect("a number");

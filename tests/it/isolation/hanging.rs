@@ -1,4 +1,4 @@
-//! A receiver that takes what comes, and never answers.
+//! A receiver that accepts connections and never responds.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +14,7 @@ use system_tests::Setup;
 
 use super::*;
 
-/// Receivers that accept everything at once, but for one that hangs.
+/// Receivers that accept everything at once, except one that hangs.
 #[derive(Debug, Default)]
 struct OneHangs {
     clock: OnceLock<Clock>,
@@ -36,10 +36,10 @@ impl Receivers for OneHangs {
     }
 }
 
-/// While the first attempts still hang, three seconds after their beginning, whoever comes next
-/// knows already.
+/// Three seconds into the first attempts, which still hang, later deliveries already use the slow
+/// lane.
 #[tokio::test]
-async fn that_a_receiver_hangs_is_known_before_its_time_is_up() {
+async fn hanging_receiver_is_detected_before_its_timeout() {
     let receivers = Arc::new(OneHangs::default());
     let egress = Some(egress::Client::Simulated(receivers.clone()));
     let world = World::start_with(Setup { egress, ..Setup::default() }).await;

@@ -1,4 +1,4 @@
-//! How many requests of an account may be pending at once.
+//! The cap on pending requests of an account.
 
 use answerback::{
     domain::{Account, Owner, Scope},
@@ -15,11 +15,11 @@ use crate::requests::{asking, path_of};
 
 const TOO_MANY: &str = "too_many_pending_requests";
 
-/// Sets a cap as an operator does, and waits until it counts.
+/// Sets a cap as an operator does, and waits until it applies.
 async fn cap(world: &World, max: Option<u32>) {
     let store = &world.system.store;
     let account: Option<Account> = store.get(keys::account(world.account.id)).await.expect("read");
-    let account = account.expect("it is there");
+    let account = account.expect("the account exists");
     advance(store, account, |it| Ok::<_, Infallible>(it.cap(max))).await.expect("written");
     world.system.clock.advance(Duration::from_secs(10));
 }
@@ -28,13 +28,13 @@ async fn ask(world: &World, members: Value) -> Answer {
     world.call(Method::POST, "/v1/requests", asking(members)).await
 }
 
-/// What asking is refused for now; nothing where it is not.
+/// The error code of a new request; empty if it is accepted.
 async fn code(world: &World) -> String {
     ask(world, json!({})).await.code()
 }
 
 #[tokio::test]
-async fn as_many_requests_are_pending_as_may_be_and_no_more() {
+async fn pending_requests_are_capped() {
     let world = World::start().await;
     cap(&world, Some(2)).await;
     let first = ask(&world, json!({})).await.json();
@@ -52,7 +52,7 @@ async fn as_many_requests_are_pending_as_may_be_and_no_more() {
     cap(&world, Some(3)).await;
     assert_eq!(code(&world).await, "");
     cap(&world, Some(1)).await;
-    assert_eq!(code(&world).await, TOO_MANY, "more than may be");
+    assert_eq!(code(&world).await, TOO_MANY, "more than the cap");
     cap(&world, None).await;
     assert_eq!(code(&world).await, "");
     cap(&world, Some(0)).await;
@@ -60,7 +60,7 @@ async fn as_many_requests_are_pending_as_may_be_and_no_more() {
 }
 
 #[tokio::test]
-async fn however_a_request_ends_it_makes_room() {
+async fn finished_request_frees_capacity() {
     let world = World::start().await;
     cap(&world, Some(1)).await;
     for end in ["answer", "respond", "cancel", "erase", "time out", "be settled"] {
@@ -86,7 +86,7 @@ async fn however_a_request_ends_it_makes_room() {
             }
             _ => {
                 world.system.clock.advance(Duration::from_secs(3_602));
-                assert_eq!(code(&world).await, TOO_MANY, "nobody has noticed");
+                assert_eq!(code(&world).await, TOO_MANY, "the deadline is not noticed yet");
                 world.call(Method::GET, &path, Value::Null).await;
             }
         }
@@ -96,7 +96,7 @@ async fn however_a_request_ends_it_makes_room() {
 }
 
 #[tokio::test]
-async fn live_and_test_count_together_and_each_account_alone() {
+async fn cap_counts_live_and_test_requests_per_account() {
     let world = World::start().await;
     cap(&world, Some(1)).await;
     let test = world
@@ -119,7 +119,7 @@ async fn live_and_test_count_together_and_each_account_alone() {
 }
 
 #[tokio::test]
-async fn what_was_made_once_is_found_again_whatever_the_cap() {
+async fn idempotent_retry_succeeds_at_the_cap() {
     let world = World::start().await;
     let headers = [("idempotency-key", "deploy")];
     let ask = || world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({})));
@@ -133,18 +133,18 @@ async fn what_was_made_once_is_found_again_whatever_the_cap() {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_there_was_a_cap_does_not_count() {
+async fn requests_created_before_the_cap_do_not_count() {
     let world = World::start().await;
     let before = ask(&world, json!({})).await.json();
     cap(&world, Some(1)).await;
     assert_eq!(code(&world).await, "");
     assert_eq!(code(&world).await, TOO_MANY);
     world.answer(&before, 0, json!({ "option": "yes" })).await;
-    assert_eq!(code(&world).await, TOO_MANY, "it has made no room");
+    assert_eq!(code(&world).await, TOO_MANY, "its end frees no capacity");
 }
 
 #[tokio::test]
-async fn the_fronts_refuse_in_their_own_words() {
+async fn fronts_report_the_cap_in_their_own_format() {
     let world = World::start().await;
     let channel = world.call(Method::POST, "/v1/channels", json!({ "name": "Deploys" })).await;
     let token = channel.json()["token"].as_str().expect("a token").to_owned();

@@ -1,10 +1,10 @@
-//! The check of calls against the document finds every kind of deviation.
+//! The contract check finds every kind of deviation.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::contract::{Contract, Exchange};
 
-/// An exchange to be spoiled.
+/// An exchange for a test to change.
 struct Call {
     method: Method,
     path: String,
@@ -30,7 +30,7 @@ impl Call {
     }
 }
 
-/// The document's own example of what the schema describes.
+/// The document's own example of the schema.
 fn example(schema: &str) -> Value {
     let document = Contract::of_the_api().document();
     document["components"]["schemas"][schema]["examples"][0].clone()
@@ -83,7 +83,7 @@ fn refusal(status: StatusCode, code: &str) -> Call {
 }
 
 #[test]
-fn an_exchange_as_documented_passes() {
+fn documented_exchange_passes() {
     creation().check().expect("a creation");
     list().check().expect("a list");
     let not_found = refusal(StatusCode::NOT_FOUND, "not_found");
@@ -96,7 +96,7 @@ fn an_exchange_as_documented_passes() {
 }
 
 #[test]
-fn a_refused_call_may_hold_anything() {
+fn refused_call_may_have_any_body() {
     let mut call = refusal(StatusCode::BAD_REQUEST, "malformed_json");
     call.method = Method::POST;
     call.path = "/v1/requests?what=ever".into();
@@ -105,7 +105,7 @@ fn a_refused_call_may_hold_anything() {
 }
 
 #[test]
-fn an_exchange_that_parts_from_the_document_is_refused_with_the_reason() {
+fn undocumented_exchange_is_refused_with_the_reason() {
     type Case = (&'static str, fn() -> Call, fn(&mut Call));
     let cases: &[Case] = &[
         ("the path is not documented", list, |it| it.path = "/v1/nothing".into()),

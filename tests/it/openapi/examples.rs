@@ -61,8 +61,8 @@ fn operations() -> Vec<Operation<'static>> {
     found
 }
 
-/// Creates what the call refers to, and returns the path of the call. Example `number` of an answer
-/// belongs to the question with that number.
+/// Creates the items that the call refers to, and returns the path of the call. Example `number` of
+/// an answer belongs to the question with that number.
 async fn prepare(
     world: &World,
     operation: &Operation<'_>,
@@ -120,7 +120,7 @@ async fn prepare(
     }
 }
 
-/// The example of a new request with this number, for an answer to it.
+/// The example of a new request that matches answer example `number`.
 fn question(number: usize) -> Value {
     Contract::of_the_api().document()["components"]["schemas"]["NewRequest"]["examples"][number]
         .clone()

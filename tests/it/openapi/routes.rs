@@ -97,7 +97,7 @@ fn routes_in_code(source: &str) -> anyhow::Result<Routes> {
     Ok(routes)
 }
 
-/// What follows the parenthesis that closes one opened just before `text`.
+/// The text after the parenthesis that closes one opened just before `text`.
 fn after_closing(text: &str) -> Option<&str> {
     let mut depth = 1;
     for (index, character) in text.char_indices() {
@@ -113,7 +113,7 @@ fn after_closing(text: &str) -> Option<&str> {
     None
 }
 
-/// Reads the `HttpApi` events; one without a path takes what no other does, and is no route.
+/// Reads the `HttpApi` events. One without a path is the default, and is no route.
 fn routes_in_template(template: &str) -> anyhow::Result<Routes> {
     let lines: Vec<&str> =
         template.lines().filter(|it| !it.trim_start().starts_with('#')).collect();
@@ -172,7 +172,7 @@ fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn the_scanner_of_code_reads_routers_and_refuses_what_it_cannot_read() {
+fn code_scanner_reads_routers_and_refuses_other_syntax() {
     let code = r#"
         // Router::new().route("/commented/out", get(nothing))
         pub fn router(app: App) -> Router {
@@ -203,7 +203,7 @@ fn the_scanner_of_code_reads_routers_and_refuses_what_it_cannot_read() {
 }
 
 #[test]
-fn the_scanner_of_templates_reads_both_ways_of_writing_and_refuses_half_a_route() {
+fn template_scanner_reads_both_styles_and_refuses_half_a_route() {
     let template = "
         Health: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Method: GET, Path: /v1/health}}
         Show:

@@ -1,10 +1,10 @@
-//! Bodies that were right, until something was done to them.
+//! Valid bodies with damage.
 
 use answerback::api::pointer;
 
 use super::*;
 
-/// What is done to one place of a body.
+/// A change to one place of a body.
 #[derive(Clone, Debug)]
 pub(super) enum Damage {
     Replaced(Value),
@@ -15,7 +15,7 @@ pub(super) enum Damage {
     Longer(usize),
 }
 
-/// Up to two damages, each with what it is done to.
+/// Up to two damages, each with its place.
 pub(super) fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
     let words = vec![
         "",
@@ -30,7 +30,7 @@ pub(super) fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
         "\r",
         "é🦀",
         "__proto__",
-        // `serde_json` keeps these for itself.
+        // `serde_json` reserves these names.
         "$serde_json::private::RawValue",
         "$serde_json::private::Number",
         "/~",
@@ -65,7 +65,7 @@ pub(super) fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
     prop::collection::vec((any::<Index>(), damage), 0..3)
 }
 
-/// Every place in a body, as JSON pointers, but for the whole.
+/// Every place in a body as a JSON pointer, except the root.
 fn places(value: &Value, at: &str) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(members) => {
@@ -79,15 +79,15 @@ fn places(value: &Value, at: &str) -> Vec<String> {
     inner.into_iter().flat_map(|(at, it)| [vec![at.clone()], places(it, &at)].concat()).collect()
 }
 
-/// The body with all that done to it, one after the other.
+/// The body with all damages, applied in order.
 pub(super) fn damaged(mut body: Value, damages: Vec<(Index, Damage)>) -> Value {
     for (index, damage) in damages {
         let places = places(&body, "");
         let Some(place) = (!places.is_empty()).then(|| index.get(&places)) else { break };
         let (whole, name) = place.rsplit_once('/').expect("every place has a slash");
         let name = name.replace("~1", "/").replace("~0", "~");
-        let value = body.pointer(place).expect("it is there").clone();
-        let whole = body.pointer_mut(whole).expect("it is there");
+        let value = body.pointer(place).expect("the place exists").clone();
+        let whole = body.pointer_mut(whole).expect("the place exists");
         match (whole, damage) {
             (Value::Object(members), Damage::Gone) => _ = members.remove(&name),
             (Value::Object(members), Damage::Renamed(other)) => {
@@ -100,7 +100,7 @@ pub(super) fn damaged(mut body: Value, damages: Vec<(Index, Damage)>) -> Value {
             (Value::Array(items), Damage::Doubled) => items.push(value),
             (whole, damage) => {
                 let place = whole.pointer_mut(&place[place.rfind('/').expect("a slash")..]);
-                *place.expect("it is there") = match (damage, value) {
+                *place.expect("the place exists") = match (damage, value) {
                     (Damage::Replaced(other), _) => other,
                     (Damage::Longer(n), Value::String(text)) => text.repeat(n).into(),
                     (_, value) => json!([value]),

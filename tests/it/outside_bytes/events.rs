@@ -1,4 +1,4 @@
-//! What wakes the workers: the queue's events, and the schedule's.
+//! Events that invoke the workers: from the queue and from the schedule.
 
 use answerback::{
     domain::RequestId,
@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::*;
 
-/// Whether the worker can make something of a message, in the plainest words.
+/// True if a message is a hint. A simple copy of the product's check.
 fn is_hint(body: Option<&str>) -> bool {
     match serde_json::from_str(body.unwrap_or_default()) {
         Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. }) => id.parse::<RequestId>().is_ok(),
@@ -19,7 +19,7 @@ fn is_hint(body: Option<&str>) -> bool {
     }
 }
 
-/// A record as Lambda gives it, with members that are absent, null or new, and any text.
+/// A Lambda record with members that are absent, null or unknown, and any text.
 fn records() -> impl Strategy<Value = Value> {
     let id = prop_oneof![
         3 => Just("req_00000000000000000000000000".to_owned()),
@@ -60,9 +60,9 @@ fn records() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Broken records go back to the queue, each by its name, and their neighbours are followed.
+/// Broken records return to the queue by identifier, and the other hints are followed.
 #[test]
-fn a_broken_hint_does_no_harm_to_its_neighbours() {
+fn broken_hint_does_not_affect_other_hints() {
     let batches = (prop::collection::vec(records(), 0..6), any::<Index>());
     run(48, &batches, async |world, (mut records, place)| {
         let question = json!({
@@ -76,7 +76,7 @@ fn a_broken_hint_does_no_harm_to_its_neighbours() {
             .system
             .receive(Lane::Fast, std::time::Duration::ZERO)
             .await
-            .expect("the queue is there");
+            .expect("the queue exists");
         let sent = serde_json::to_value(sqs_event(&sent)).expect("plain data");
         let good = sent["Records"].as_array().expect("records").clone();
         let at = place.index(records.len() + 1);
@@ -87,7 +87,7 @@ fn a_broken_hint_does_no_harm_to_its_neighbours() {
         let n_posts = world.posts().len();
 
         let event = json!({ "Records": records, "later": {} });
-        let event = serde_json::from_value(event).expect("as Lambda gives it");
+        let event = serde_json::from_value(event).expect("the event is valid");
         let response = invoke(world, event).await;
 
         let is_broken = |it: &&Value| !is_hint(it["body"].as_str());
@@ -102,16 +102,16 @@ fn a_broken_hint_does_no_harm_to_its_neighbours() {
     });
 }
 
-/// Invokes delivery, and gives the messages that go back.
+/// Invokes `deliver`, and returns the messages that go back to the queue.
 async fn invoke(world: &World, event: aws_lambda_events::sqs::SqsEvent) -> Vec<String> {
     let ends_at = world.system.clock.now() + std::time::Duration::from_secs(30);
     let response = deliver::deliver(&world.system.deliver, event, Some(ends_at)).await;
     response.batch_item_failures.into_iter().map(|it| it.item_identifier).collect()
 }
 
-/// What the schedule says is never looked at, so whatever JSON comes, the sweep runs.
+/// The sweep ignores the schedule's event, so it runs on any JSON.
 #[test]
-fn no_event_keeps_the_sweep_from_running() {
+fn sweep_runs_on_any_schedule_event() {
     const MAIN: &str = include_str!("../../../functions/sweep/src/main.rs");
     assert!(MAIN.contains("LambdaEvent<IgnoredAny>"), "the sweep looks at its input");
     let names = vec!["version", "detail", "time", "resources", "account", "source", "detail-type"];

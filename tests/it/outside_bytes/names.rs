@@ -1,14 +1,14 @@
-//! What names things: keys, identifiers, tokens, cursors and queries.
+//! Names in calls: API keys, identifiers, tokens, cursors and queries.
 
 use super::*;
 use crate::requests::{asking, faults};
 
-/// What stands in the place of some characters of a name.
+/// An edit that replaces some characters of a name.
 fn edits() -> impl Strategy<Value = (Index, usize, String)> {
     (any::<Index>(), 0_usize..3, "[A-Za-z0-9_.~-]{0,2}")
 }
 
-/// The name with that done to it, if that makes another.
+/// The edited name, if it differs.
 fn altered(name: &str, (at, n_gone, with): (Index, usize, String)) -> Option<String> {
     let at = at.index(name.len() + 1);
     let end = (at + n_gone).min(name.len());
@@ -17,7 +17,7 @@ fn altered(name: &str, (at, n_gone, with): (Index, usize, String)) -> Option<Str
 }
 
 #[test]
-fn an_altered_link_opens_nothing() {
+fn altered_answer_link_is_not_found() {
     run(48, &edits(), async |world, edit| {
         let request = world.create(everything()).await;
         let Some(token) = altered(&token(&request, 0), edit) else { return Ok(()) };
@@ -37,7 +37,7 @@ fn an_altered_link_opens_nothing() {
 }
 
 #[test]
-fn an_altered_key_opens_nothing() {
+fn altered_api_key_is_refused() {
     run(48, &(edits(), "[ -~]{0,60}"), async |world, (edit, other)| {
         let keys = [altered(&world.key, edit), Some(other)];
         for key in keys.into_iter().flatten() {
@@ -55,11 +55,12 @@ fn an_altered_key_opens_nothing() {
 }
 
 #[test]
-fn an_altered_identifier_names_nothing() {
+fn altered_identifier_is_not_found() {
     run(32, &(edits(), "[!$&-.0-9:;=@A-Z_a-z~]{1,40}"), async |world, (edit, other)| {
         let request = world.create(everything()).await;
         let id = request["id"].as_str().expect("an id");
-        // Dots alone are steps in a path (RFC 3986, section 5.2.4), and so never an identifier.
+        // Segments of dots are steps in a path (RFC 3986, section 5.2.4), and so never an
+        // identifier.
         let other = Some(other).filter(|it| ![".", ".."].contains(&it.as_str()));
         for id in [altered(id, edit), other].into_iter().flatten() {
             for (method, path, body) in [
@@ -80,12 +81,12 @@ fn an_altered_identifier_names_nothing() {
     });
 }
 
-/// One that is accepted finds again what was made under it; others never do.
+/// An accepted key finds its request again; a refused key never does.
 #[test]
-fn an_idempotency_key_stands_for_one_request() {
+fn idempotency_key_identifies_one_request() {
     let keys = prop_oneof![4 => "[ -~]{0,3}", 1 => "[a-z]{250,260}", 1 => "[a-z]{1,3}"];
     run(48, &(keys.clone(), keys), async |world, (key, other)| {
-        // HTTP itself takes the space around a value away.
+        // HTTP removes the space around a value.
         let [key, other] = [key, other].map(|it| it.trim().to_owned());
         let is_good = |it: &str| (1..=255).contains(&it.len());
         let mut ids = Vec::new();
@@ -114,7 +115,7 @@ fn an_idempotency_key_stands_for_one_request() {
 }
 
 #[test]
-fn a_list_shows_a_page_or_says_which_parameter_is_wrong() {
+fn list_returns_a_page_or_names_the_invalid_parameter() {
     let name = select(vec![
         "limit",
         "cursor",

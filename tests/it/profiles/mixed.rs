@@ -1,20 +1,20 @@
-//! A receiver that wants something otherwise than its profile has it.
+//! Webhooks that override parts of their profile.
 
 use answerback::signing::verify_timed;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::World;
 
-/// Posts an event, and gives what the only receiver got.
+/// Posts an event, and returns the post to the only receiver.
 async fn told(world: &World, event: Value) -> answerback::egress::Post {
     let answer = world.call(Method::POST, "/v1/events", event).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
     world.follow_hints().await;
-    world.posts().pop().expect("it was told")
+    world.posts().pop().expect("the event was delivered")
 }
 
 #[tokio::test]
-async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them() {
+async fn webhook_overrides_body_signature_and_headers_of_its_profile() {
     let world = World::start().await;
     let data = json!({ "executionId": "e", "status": "failed" });
     let mixed = json!({
@@ -34,11 +34,11 @@ async fn body_signature_and_headers_may_be_otherwise_than_the_profile_has_them()
     for absent in ["webhook-signature", "x-noukai-signature", "x-noukai-event"] {
         assert!(!post.headers.contains_key(absent), "{absent}");
     }
-    assert_eq!(post.timeout.as_secs(), 20, "all else is as the profile has it");
+    assert_eq!(post.timeout.as_secs(), 20, "everything else follows the profile");
 }
 
 #[tokio::test]
-async fn a_webhook_may_want_no_signature_and_the_data_alone() {
+async fn webhook_can_have_no_signature_and_the_data_alone() {
     let world = World::start().await;
     let webhook = json!({
         "id": "plain", "url": "https://hooks.example.com/plain",

@@ -9,7 +9,7 @@ use system_tests::{START, World, reply};
 use super::hmac_sha256;
 
 #[tokio::test]
-async fn a_receiver_gets_the_body_and_the_signature_that_it_knows() {
+async fn nextks_receiver_gets_its_body_and_signature() {
     let world = World::start_answering((0..2).map(|_| reply(410))).await;
     let request = world
         .create(json!({
@@ -64,7 +64,7 @@ async fn a_receiver_gets_the_body_and_the_signature_that_it_knows() {
 }
 
 #[tokio::test]
-async fn it_is_tried_three_more_times_a_minute_apart() {
+async fn nextks_delivery_is_retried_three_times_a_minute_apart() {
     let world = World::start_answering((0..9).map(|_| reply(500))).await;
     let request = world
         .create(json!({

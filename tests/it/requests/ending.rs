@@ -1,4 +1,4 @@
-//! A request is cancelled, or erased with all that is known of it.
+//! Cancellation and erasure of requests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn cancel(world: &World, request: &Value) -> system_tests::Answer {
     world.call(Method::POST, &format!("{}/cancel", path_of(request)), Value::Null).await
 }
 
-/// A question whose callback hears of everything.
+/// A question whose callback subscribes to all events.
 fn told_of_all() -> Value {
     asking(json!({
         "title": SECRET_WORDS,
@@ -29,7 +29,7 @@ fn told_of_all() -> Value {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
+async fn cancelled_request_ends_and_its_callback_is_sent() {
     let world = World::start().await;
     let request = world.create(told_of_all()).await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;
@@ -42,7 +42,7 @@ async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
     assert_eq!(view["decided_by"], "sender");
     assert_eq!(view["decision"], Value::Null);
     assert_eq!(view["finished_at"], "2026-01-01T00:00:01.000Z");
-    assert_eq!(view["responses"][0]["option"], "yes", "what was answered stays");
+    assert_eq!(view["responses"][0]["option"], "yes", "recorded answers stay");
     assert_eq!(view["responses"][1]["expired"], false);
 
     let again = cancel(&world, &request).await;
@@ -66,7 +66,7 @@ async fn a_cancelled_request_is_over_and_its_receiver_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_finished_is_not_cancelled_any_more() {
+async fn finished_request_cannot_be_cancelled() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     world.answer(&request, 0, json!({ "option": "no" })).await;
@@ -78,7 +78,7 @@ async fn what_is_finished_is_not_cancelled_any_more() {
     assert_eq!(refused.json()["outcome"], "completed");
     assert_eq!(show(&world, &request).await, before);
 
-    // Nobody has noticed its deadline before the sender comes.
+    // The sender cancels before any worker notices the deadline.
     let request = world.create(asking(json!({ "timeout_seconds": 5 }))).await;
     world.system.clock.advance(Duration::from_secs(10));
     let refused = cancel(&world, &request).await;
@@ -86,7 +86,7 @@ async fn what_is_finished_is_not_cancelled_any_more() {
 }
 
 #[tokio::test]
-async fn an_erased_request_is_nowhere_to_be_found() {
+async fn erased_request_is_not_found() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "title": SECRET_WORDS }))).await;
     let path = path_of(&request);
@@ -128,7 +128,7 @@ async fn an_erased_request_is_nowhere_to_be_found() {
 }
 
 #[tokio::test]
-async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
+async fn erasure_cancels_deliveries_and_strips_past_ones() {
     let world = World::start_answering([reply(200), reply(500)]).await;
     let request = world.create(told_of_all()).await;
     for recipient in [0, 1] {
@@ -147,7 +147,7 @@ async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
 
     world.call(Method::DELETE, &path_of(&request), Value::Null).await;
     world.pass(Duration::from_hours(1)).await;
-    assert_eq!(world.posts().len(), posts, "nobody is told any more");
+    assert_eq!(world.posts().len(), posts, "no more deliveries");
     let after = world.call(Method::GET, &path, Value::Null).await.json();
     for (before, after) in
         before["data"].as_array().into_iter().flatten().zip(after["data"].as_array().expect("all"))
@@ -175,7 +175,7 @@ async fn erasing_stops_what_was_to_be_told_and_strips_what_was() {
 }
 
 #[tokio::test]
-async fn erasing_takes_the_words_out_of_the_table() {
+async fn erasure_removes_the_text_from_the_table() {
     let world = World::start().await;
     let request = world.create(told_of_all()).await;
     for recipient in [0, 1] {
@@ -192,7 +192,7 @@ async fn erasing_takes_the_words_out_of_the_table() {
 }
 
 #[tokio::test]
-async fn the_key_of_an_erased_request_makes_no_second_one() {
+async fn idempotency_key_of_an_erased_request_stays_used() {
     let world = World::start().await;
     let key = [("idempotency-key", "once")];
     let post =

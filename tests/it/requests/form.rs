@@ -8,19 +8,19 @@ use super::{WIDE, check_refused};
 fn field(members: Value) -> Value {
     let mut field = json!({ "key": "k", "type": "text", "label": "L" });
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    field.as_object_mut().expect("it is one").extend(members);
+    field.as_object_mut().expect("it is an object").extend(members);
     json!({ "title": "Go?", "fields": [field] })
 }
 
 #[tokio::test]
-async fn there_are_twenty_fields_at_the_most_each_its_own() {
+async fn form_has_at_most_twenty_distinct_fields() {
     let world = World::start().await;
     let fields = |n: usize| {
         let field = |it: usize| json!({ "key": it.to_string(), "type": "text", "label": "L" });
         json!({ "title": "Go?", "fields": (0..n).map(field).collect::<Value>() })
     };
     let request = world.create(fields(20)).await;
-    assert_eq!(request["options"], json!([]), "the one that is implied is not shown");
+    assert_eq!(request["options"], json!([]), "the implied option is not shown");
     check_refused(&world, fields(21), &["/fields"]).await;
 
     let (key, label) = (WIDE.repeat(50), WIDE.repeat(75));
@@ -52,7 +52,7 @@ async fn there_are_twenty_fields_at_the_most_each_its_own() {
 }
 
 #[tokio::test]
-async fn a_field_has_only_what_its_type_knows_and_a_default_that_fits() {
+async fn field_accepts_members_of_its_type_and_a_valid_default() {
     let world = World::start().await;
     let choices = |n: usize| (0..n).map(|it| json!({ "value": it.to_string(), "label": "L" }));
     let choices = |n: usize| choices(n).collect::<Value>();

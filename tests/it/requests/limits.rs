@@ -1,4 +1,4 @@
-//! The question: every limit, at its end and just beyond.
+//! Limits of a request, each at its end and just beyond.
 
 use axum::{
     body::Bytes,
@@ -17,7 +17,7 @@ fn options(count: usize) -> Value {
 }
 
 #[tokio::test]
-async fn texts_are_counted_in_characters() {
+async fn text_limits_count_characters() {
     let world = World::start().await;
     for (name, chars_max) in [("title", 200), ("body", 10_000), ("external_reference_id", 200)] {
         let longest = WIDE.repeat(chars_max);
@@ -29,7 +29,7 @@ async fn texts_are_counted_in_characters() {
     }
     for name in ["body", "external_reference_id"] {
         let request = world.create(asking(json!({ name: "" }))).await;
-        assert_eq!(request[name], Value::Null, "an empty one is none");
+        assert_eq!(request[name], Value::Null, "an empty text counts as absent");
     }
     for title in ["", " \t ", "two\nlines", "a\u{0}b", "a\u{1b}[2Jb"] {
         check_refused(&world, asking(json!({ "title": title })), &["/title"]).await;
@@ -38,7 +38,7 @@ async fn texts_are_counted_in_characters() {
 }
 
 #[tokio::test]
-async fn a_hundred_people_can_be_asked_each_once() {
+async fn request_has_at_most_100_distinct_recipients() {
     let world = World::start().await;
     let people = |n: usize| -> Value { (0..n).map(|it| format!("p{it}@example.com")).collect() };
     let request = world.create(asking(json!({ "recipients": people(100) }))).await;
@@ -59,7 +59,7 @@ async fn a_hundred_people_can_be_asked_each_once() {
     assert_eq!(request["recipients"][0]["email"], longest);
     assert_eq!(request["recipients"][1]["email"], "n@example.com");
     assert_eq!(request["recipients"][1]["name"], name);
-    assert_eq!(request["recipients"][2]["name"], Value::Null, "an empty one is none");
+    assert_eq!(request["recipients"][2]["name"], Value::Null, "an empty text counts as absent");
 
     let recipients = json!([
         "a@example.com",
@@ -94,7 +94,7 @@ async fn a_hundred_people_can_be_asked_each_once() {
 }
 
 #[tokio::test]
-async fn there_are_ten_options_at_the_most_each_its_own() {
+async fn request_has_at_most_ten_distinct_options() {
     let world = World::start().await;
     world.create(asking(json!({ "options": options(10) }))).await;
     check_refused(&world, asking(json!({ "options": options(11) })), &["/options"]).await;
@@ -134,7 +134,7 @@ async fn there_are_ten_options_at_the_most_each_its_own() {
 }
 
 #[tokio::test]
-async fn metadata_has_four_kibibytes_and_comes_back_as_it_was() {
+async fn metadata_is_limited_to_4_kib_and_returned_unchanged() {
     let world = World::start().await;
     let with_bytes = |n: usize| json!({ "a": "x".repeat(n - r#"{"a":""}"#.len()) });
     let request = world.create(asking(json!({ "metadata": with_bytes(4096) }))).await;
@@ -149,9 +149,9 @@ async fn metadata_has_four_kibibytes_and_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_question_has_64_kibibytes_and_a_body_256() {
+async fn request_is_limited_to_64_kib_and_a_body_to_256() {
     let world = World::start().await;
-    // 20 fields of 50 choices of 16 bytes and more: 64,000 characters, and then what is between.
+    // 20 fields of 50 choices of 16 bytes and more: 64,000 characters, plus punctuation.
     let choices: Value =
         (0..50).map(|it| json!({ "value": format!("{it:02}"), "label": "label" })).collect();
     let fields = |label: &str| -> Value {
@@ -176,7 +176,7 @@ async fn a_question_has_64_kibibytes_and_a_body_256() {
 }
 
 #[tokio::test]
-async fn a_field_that_nobody_knows_is_refused_wherever_it_stands() {
+async fn unknown_field_is_refused_at_any_depth() {
     let world = World::start().await;
     let body = asking(json!({
         "recipients": [{ "email": "a@example.com", "x": 1 }],
@@ -210,5 +210,5 @@ async fn a_field_that_nobody_knows_is_refused_wherever_it_stands() {
     ];
     check_refused(&world, body, &places).await;
     let answer = ask(&world, asking(json!({ "x": null }))).await;
-    assert_eq!(super::faults(&answer), ["/x"], "a misspelt one is misspelt with null too");
+    assert_eq!(super::faults(&answer), ["/x"], "an unknown field is refused with null too");
 }

@@ -1,4 +1,4 @@
-//! What decides a request, and what then happens: every form and its limits.
+//! Quorum, timeout, read and callback policies: every form and its limits.
 
 use serde_json::{Value, json};
 use system_tests::World;
@@ -14,7 +14,7 @@ fn two(members: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_quorum_is_a_word_or_says_how_many_and_which() {
+async fn quorum_is_a_word_or_a_count_with_an_option() {
     let world = World::start().await;
     for (asked, shown) in [
         (json!("all"), json!("all")),
@@ -51,7 +51,7 @@ async fn a_quorum_is_a_word_or_says_how_many_and_which() {
 }
 
 #[tokio::test]
-async fn the_one_button_of_a_mere_form_is_an_option_like_others() {
+async fn implied_button_of_a_form_is_an_option() {
     let world = World::start().await;
     let fields = json!([{ "key": "k", "type": "text", "label": "L" }]);
     let form = |quorum: Value, option: &str| {
@@ -66,7 +66,7 @@ async fn the_one_button_of_a_mere_form_is_an_option_like_others() {
 }
 
 #[tokio::test]
-async fn an_option_with_a_fault_of_its_own_is_not_unknown_besides() {
+async fn invalid_option_is_not_also_reported_as_unknown() {
     let world = World::start().await;
     let body = json!({
         "title": "Go?",
@@ -78,7 +78,7 @@ async fn an_option_with_a_fault_of_its_own_is_not_unknown_besides() {
 }
 
 #[tokio::test]
-async fn the_time_to_answer_is_between_five_seconds_and_a_year() {
+async fn timeout_is_between_five_seconds_and_a_year() {
     let world = World::start().await;
     for (seconds, deadline) in
         [(5, "2026-01-01T00:00:05.000Z"), (31_536_000, "2027-01-01T00:00:00.000Z")]
@@ -94,7 +94,7 @@ async fn the_time_to_answer_is_between_five_seconds_and_a_year() {
 }
 
 #[tokio::test]
-async fn the_deadline_lets_it_expire_or_decides_by_default() {
+async fn deadline_expires_the_request_or_applies_the_default() {
     let world = World::start().await;
     for good in [
         json!({ "kind": "expire" }),
@@ -116,7 +116,7 @@ async fn the_deadline_lets_it_expire_or_decides_by_default() {
 }
 
 #[tokio::test]
-async fn how_a_result_is_read_has_limits_of_its_own() {
+async fn read_policy_limits_are_checked() {
     let world = World::start().await;
     for (asked, shown) in [
         (json!({}), json!({ "mode": "repeat", "ttl_seconds": null })),
@@ -159,7 +159,7 @@ async fn how_a_result_is_read_has_limits_of_its_own() {
 }
 
 #[tokio::test]
-async fn how_a_callback_is_made_can_be_said_within_limits() {
+async fn callback_settings_are_accepted_within_limits() {
     let world = World::start().await;
     let every = ["request.created", "request.answered", "request.finished", "request.cancelled"];
     for good in [

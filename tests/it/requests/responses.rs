@@ -11,7 +11,7 @@ async fn respond(world: &World, request: &Value, body: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn the_sender_answers_for_a_recipient_and_the_first_answer_stands() {
+async fn sender_answers_for_a_recipient_and_the_first_answer_counts() {
     let world = World::start().await;
     let recipients = json!(["a@example.com", "b@example.com"]);
     let fields = json!([{ "key": "why", "type": "text", "label": "Why" }]);
@@ -47,7 +47,7 @@ async fn the_sender_answers_for_a_recipient_and_the_first_answer_stands() {
 }
 
 #[tokio::test]
-async fn an_anonymous_recipient_has_no_name_to_answer_for() {
+async fn sender_cannot_answer_for_an_anonymous_recipient() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let named = json!({ "recipient": "a@example.com", "option": "yes" });
@@ -60,7 +60,7 @@ async fn an_anonymous_recipient_has_no_name_to_answer_for() {
 }
 
 #[tokio::test]
-async fn every_fault_of_an_answer_is_named() {
+async fn all_errors_of_an_answer_are_named() {
     let world = World::start().await;
     let recipients = json!(["a@example.com"]);
     let fields = json!([
@@ -98,7 +98,7 @@ async fn every_fault_of_an_answer_is_named() {
 }
 
 #[tokio::test]
-async fn an_answer_has_two_kibibytes() {
+async fn sender_answer_is_limited_to_2_kib() {
     let world = World::start().await;
     let fields = json!([{ "key": "why", "type": "textarea", "label": "Why" }]);
     let n_bytes_around = r#"{"why":""}"#.len() + "yes".len();
@@ -112,7 +112,7 @@ async fn an_answer_has_two_kibibytes() {
 }
 
 #[tokio::test]
-async fn after_the_deadline_nobody_is_answered_for() {
+async fn sender_cannot_answer_after_the_deadline() {
     let world = World::start().await;
     let recipients = json!(["a@example.com"]);
     let body = asking(json!({ "recipients": recipients, "timeout_seconds": 5 }));
@@ -128,7 +128,7 @@ async fn after_the_deadline_nobody_is_answered_for() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_read_once_is_not_told_on_the_way() {
+async fn read_once_answer_is_not_in_the_response_to_the_sender() {
     let world = World::start().await;
     for mode in ["once", "lease"] {
         let request = world.create(asking(json!({ "read": { "mode": mode } }))).await;

@@ -1,4 +1,4 @@
-//! A call that is held until there is news.
+//! Long-polling a request.
 
 use std::{
     pin::{Pin, pin},
@@ -12,10 +12,10 @@ use system_tests::{START, World};
 
 use super::{asking, faults, path_of};
 
-/// How long the waiting call gets to notice that the time has moved.
+/// Real time for the waiting call to notice that the clock has moved.
 const NOTICED: Duration = Duration::from_millis(30);
 
-/// Asks to be told of `request`. Gives the view, and when it came.
+/// Long-polls `request`. Returns the view, and the time of the response.
 async fn wait(world: &World, request: &Value, query: &str) -> (Value, Timestamp) {
     let path = format!("{}{query}", path_of(request));
     let answer = world.call(Method::GET, &path, Value::Null).await;
@@ -38,7 +38,7 @@ async fn pass_a_second<T>(world: &World, call: Pin<&mut impl Future<Output = T>>
     }
 }
 
-/// Moves the time until the call is answered. Gives the view, and after how many seconds it came.
+/// Moves the time until the response arrives. Returns the view and the number of seconds.
 async fn pass_until_answered(
     world: &World,
     mut call: Pin<&mut impl Future<Output = (Value, Timestamp)>>,
@@ -51,12 +51,12 @@ async fn pass_until_answered(
 }
 
 #[tokio::test]
-async fn a_call_that_waits_is_answered_once_the_request_has_ended() {
+async fn long_poll_returns_when_the_request_ends() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let mut call = pin!(wait(&world, &request, "?wait=25"));
     for _ in 0..3 {
-        assert_eq!(pass_a_second(&world, call.as_mut()).await, None, "it is pending still");
+        assert_eq!(pass_a_second(&world, call.as_mut()).await, None, "still pending");
     }
     world.answer(&request, 0, json!({ "option": "yes" })).await;
     let (view, seconds) = pass_until_answered(&world, call).await;
@@ -65,7 +65,7 @@ async fn a_call_that_waits_is_answered_once_the_request_has_ended() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_in_vain_is_answered_when_the_time_is_up() {
+async fn long_poll_returns_at_its_timeout() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
     let call = pin!(wait(&world, &request, "?wait=5"));
@@ -75,7 +75,7 @@ async fn a_call_that_waits_in_vain_is_answered_when_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_sees_the_deadline_come() {
+async fn long_poll_notices_the_deadline() {
     let world = World::start().await;
     let request = world.create(asking(json!({ "timeout_seconds": 5 }))).await;
     let call = pin!(wait(&world, &request, "?wait=25"));
@@ -87,10 +87,10 @@ async fn a_call_that_waits_sees_the_deadline_come() {
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_to_wait_for_nobody_waits() {
+async fn finished_request_is_returned_without_waiting() {
     let world = World::start().await;
     let request = world.create(asking(json!({}))).await;
-    // The time stands still: these would wait for ever.
+    // The clock stands still, so a call that waits would never return.
     assert_eq!(wait(&world, &request, "").await.0, request);
     assert_eq!(wait(&world, &request, "?wait=0").await.0, request);
     world.answer(&request, 0, json!({ "option": "no" })).await;

@@ -1,9 +1,9 @@
-//! Copies of a template, each with one thing altered in a statement of a role.
+//! Copies of a template, each with one change in a statement of a role.
 
 use serde_json::{Value, json};
 use system_tests::template::Template;
 
-/// A copy for each action and each resource that a statement names, without it.
+/// A copy without it for each action and each resource that a statement names.
 pub(super) fn with_one_less(template: &Template) -> Vec<Template> {
     let mut copies = Vec::new();
     each(template, |copy, statement, part| {
@@ -11,7 +11,7 @@ pub(super) fn with_one_less(template: &Template) -> Vec<Template> {
             let mut copy = copy.clone();
             let mut names = list(&copy, &format!("{statement}/{part}"));
             names.remove(left_out);
-            let place = copy.pointer_mut(statement).expect("it was found there");
+            let place = copy.pointer_mut(statement).expect("the place exists");
             if names.is_empty() {
                 *place = json!({ "Ref": "AWS::NoValue" });
             } else {
@@ -23,7 +23,7 @@ pub(super) fn with_one_less(template: &Template) -> Vec<Template> {
     copies
 }
 
-/// A copy for each statement, with one more in this part of it.
+/// A copy for each statement, with one more value in this part of it.
 pub(super) fn with_one_more(template: &Template, wanted: &str, name: &Value) -> Vec<Template> {
     let mut copies = Vec::new();
     each(template, |copy, statement, part| {
@@ -31,14 +31,14 @@ pub(super) fn with_one_more(template: &Template, wanted: &str, name: &Value) -> 
             let mut copy = copy.clone();
             let mut names = list(&copy, &format!("{statement}/{part}"));
             names.push(name.clone());
-            copy.pointer_mut(statement).expect("it was found there")[part] = Value::Array(names);
+            copy.pointer_mut(statement).expect("the place exists")[part] = Value::Array(names);
             copies.push(Template::from_json(copy));
         }
     });
     copies
 }
 
-/// Calls `alter` with the template, where a statement is, and the name of a part of it.
+/// Calls `alter` with the template, the place of a statement, and the name of a part of it.
 fn each(template: &Template, mut alter: impl FnMut(&Value, &str, &str)) {
     let resources = template.as_json()["Resources"].as_object().expect("resources");
     for role in resources.iter().filter(|it| it.1["Type"] == "AWS::IAM::Role").map(|it| it.0) {
@@ -54,7 +54,7 @@ fn each(template: &Template, mut alter: impl FnMut(&Value, &str, &str)) {
     }
 }
 
-/// Where below `at` statements are.
+/// The places of statements below `at`.
 fn find(value: Option<&Value>, at: &str, found: &mut Vec<String>) {
     match value {
         Some(Value::Object(parts)) if parts.contains_key("Effect") => found.push(at.to_owned()),

@@ -1,4 +1,4 @@
-//! The same table twice: what is done to one is done to the other, and what they say is compared.
+//! Applies each operation to two tables, and compares their responses.
 
 use answerback::store::{
     Attributes, Cursor, DueCursor, DynamoDb, Error, Key, Table as _,
@@ -19,9 +19,9 @@ pub(super) struct Both {
     pub(super) simulated: SimulatedTable,
     /// Begins every key and partition of this sequence.
     prefix: String,
-    /// How many operations there were: the simulated table's time.
+    /// Number of operations: the simulated table's time.
     now: i64,
-    /// Where pages have ended: the rows there may have changed since, or gone.
+    /// Cursors of earlier pages: their rows may have changed since, or gone.
     due_cursors: Vec<DueCursor>,
     cursors: Vec<(&'static str, String, Cursor)>,
 }
@@ -39,7 +39,7 @@ impl Both {
         }
     }
 
-    /// A name of this sequence's own.
+    /// A name that only this sequence uses.
     pub(super) fn own(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -48,7 +48,7 @@ impl Both {
         Key { pk: self.own(pk), sk: sk.to_owned() }
     }
 
-    /// Attributes with partitions of one's own.
+    /// Attributes with partitions that only this sequence uses.
     fn attributes(&self, attributes: Vec<(&'static str, AttributeValue)>) -> Attributes {
         let own = |(name, value): (&str, AttributeValue)| {
             let value = match value {
@@ -62,7 +62,7 @@ impl Both {
         attributes.into_iter().map(own).collect()
     }
 
-    /// Does the same to both, and compares what they say.
+    /// Applies an operation to both tables, and compares the responses.
     pub(super) async fn run(&mut self, operation: Operation) -> Result<(), Error> {
         self.now += 1;
         let now = self.now;
@@ -117,16 +117,16 @@ impl Both {
                 let after = after.map(str::to_owned);
                 self.attempts(self.own(pk), limit, after).await?;
             }
-            // Forgetting what nobody sees must show nowhere.
+            // Forgetting invisible versions must not change any response.
             Operation::Settle => self.simulated.settle(now),
         }
         Ok(())
     }
 
-    /// All pages, from the start or a place where a page once ended.
+    /// All pages, from the start or the end of an earlier page.
     ///
-    /// Which of two rows comes first that are due at the same time, AWS does not say. The
-    /// simulated table takes the emulator's order, by the keys of the items, and is compared in it.
+    /// AWS does not document the order of two rows that are due at the same time. The simulated
+    /// table takes the emulator's order, by the keys of the items, and is compared in it.
     async fn due(
         &mut self,
         shard: String,
@@ -134,7 +134,7 @@ impl Both {
         limit: i32,
         from: Option<usize>,
     ) -> Result<(), Error> {
-        // AWS refuses a cursor that the query itself would not have given.
+        // AWS refuses a cursor that the query itself would not have returned.
         let fits = |it: &&DueCursor| {
             let due_at = it.0["due_at"].as_n().ok().and_then(|it| it.parse::<i64>().ok());
             let is_in_time = due_at.is_some_and(|it| it <= until);
@@ -154,8 +154,9 @@ impl Both {
         panic!("the pages do not end");
     }
 
-    /// All pages, from the start or a place where a page once ended. Rows that sort alike come in
-    /// the emulator's order here too; the product's end with their items' keys and never do.
+    /// All pages, from the start or the end of an earlier page. Rows with equal sort keys come in
+    /// the emulator's order here too. The product's sort keys end with the items' keys and are
+    /// never equal.
     async fn list(
         &mut self,
         index: &'static str,
@@ -179,7 +180,7 @@ impl Both {
         panic!("the pages do not end");
     }
 
-    /// All pages of attempts, and how long each is.
+    /// All pages of attempts, and the length of each.
     pub(super) async fn attempts(
         &self,
         pk: String,
@@ -198,7 +199,7 @@ impl Both {
         panic!("the pages do not end");
     }
 
-    /// Compares all that there is, each index row by row, so that pages end between any two.
+    /// Compares all items, and each index row by row, so that pages end between any two rows.
     pub(super) async fn compare(&mut self) -> Result<(), Error> {
         for sk in SKS {
             self.run(Operation::GetMany(PKS.map(|pk| (pk, sk)).into())).await?;
@@ -215,8 +216,8 @@ impl Both {
     }
 }
 
-/// AWS says where to go on whenever a page ends at its limit, even if nothing follows: it has not
-/// looked any further. The product follows such a page to an empty one, so both must give it.
+/// AWS returns a cursor whenever a page ends at its limit, even if nothing follows, because it does
+/// not look further. The product then reads an empty page, so both tables must return the cursor.
 fn assert_stops_at_the_limit(n_items: usize, has_next: bool, limit: i32) {
     assert_eq!(has_next, i32::try_from(n_items) == Ok(limit));
 }

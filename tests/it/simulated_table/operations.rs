@@ -1,14 +1,14 @@
-//! Operations of all kinds on few keys, so that they meet.
+//! Operations of all kinds on a few keys, so that they meet.
 
 use answerback::store::keys::{LIST_INDEX, RELATED_INDEX};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-/// The partition keys that there are.
+/// The partition keys.
 pub(super) const PKS: [&str; 3] = ["a", "b", "ü"];
-/// The sort keys that there are: alone, attempts, and what only looks like one.
+/// The sort keys: plain ones, attempts, and one that only looks like an attempt.
 pub(super) const SKS: [&str; 5] = ["-", "att#0000001", "att#0000002", "att", "atu#0000001"];
-/// The partitions of the indexes that there are, each under its attribute.
+/// The partitions of the indexes, each with its attribute.
 pub(super) const PARTITIONS: [(&str, &str); 5] = [
     ("due_shard", "0"),
     ("due_shard", "1"),
@@ -16,9 +16,9 @@ pub(super) const PARTITIONS: [(&str, &str); 5] = [
     ("list_pk", "test"),
     ("related_pk", "one"),
 ];
-/// What a step may remove.
+/// Attributes that a step may remove.
 const REMOVED: [&str; 7] = ["due_shard", "due_at", "list_pk", "list_sk", "n_errors", "x", "y"];
-/// Numbers, some as nobody would spell them.
+/// Numbers, some in unusual spellings.
 const NUMBERS: [&str; 9] =
     ["0", "-0", "007", "+5", "1.50", "-12.0", ".5", "100", "-9223372036854775808"];
 
@@ -27,7 +27,7 @@ pub(super) type Name = (&'static str, &'static str);
 pub(super) type Attribute = (&'static str, AttributeValue);
 pub(super) type Written = Vec<Attribute>;
 
-/// What is done to both tables.
+/// An operation on both tables.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Get(Name),
@@ -44,8 +44,8 @@ pub(super) enum Operation {
     Settle,
 }
 
-/// Long enough that most of its operations find something. What is left out at random is so that
-/// one that fails is tried again shorter.
+/// Long enough that most operations find something. Parts are omitted at random, so that a failing
+/// sequence can be shortened.
 pub(super) fn sequence() -> impl Strategy<Value = Vec<Operation>> {
     vec(option::weighted(0.9, operation()), 50).prop_map(|it| it.into_iter().flatten().collect())
 }
@@ -82,7 +82,7 @@ fn name() -> impl Strategy<Value = Name> {
     (select(&PKS[..]), prop_oneof![2 => Just("-"), 3 => select(&SKS[..])])
 }
 
-/// One for a partition key at most: what is found is given by it.
+/// At most one name for each partition key, by which the results are matched.
 fn names() -> impl Strategy<Value = Vec<Name>> {
     vec(option::of(select(&SKS[..])), PKS.len())
         .prop_map(|sks| PKS.into_iter().zip(sks).filter_map(|(pk, sk)| Some((pk, sk?))).collect())
@@ -97,12 +97,12 @@ fn listed() -> impl Strategy<Value = (&'static str, &'static str)> {
     prop_oneof![2 => listed, 1 => (Just(RELATED_INDEX), select(partitions("related_pk")))]
 }
 
-/// So few times that many are the same.
+/// A small range, so that many times are equal.
 fn due_at() -> impl Strategy<Value = i64> {
     9_998..10_002_i64
 }
 
-/// What an item begins with. A NULL is one here.
+/// The first attributes of an item. A NULL is a value here.
 fn first() -> impl Strategy<Value = Written> {
     (vec(attributes(), 0..4), option::weighted(0.9, 0..2), any_value()).prop_map(
         |(written, revision, value)| {
@@ -114,7 +114,7 @@ fn first() -> impl Strategy<Value = Written> {
     )
 }
 
-/// What a step writes: its revision, and a NULL for what it removes.
+/// The writes of a step: its revision, and a NULL for each attribute that it removes.
 fn mutable() -> impl Strategy<Value = Written> {
     let removed = select(&REMOVED[..]).prop_map(|it| vec![(it, AttributeValue::Null(true))]);
     let moved = prop_oneof![3 => attributes(), 2 => removed];
@@ -125,7 +125,7 @@ fn mutable() -> impl Strategy<Value = Written> {
     })
 }
 
-/// One, or the two that together make a row of an index.
+/// One attribute, or the two that together make a row of an index.
 fn attributes() -> impl Strategy<Value = Written> {
     let both = prop_oneof![
         2 => (shard(), due_at()).prop_map(|(shard, at)| vec![shard, ("due_at", number(at))]),
@@ -165,7 +165,7 @@ fn related_sk() -> impl Strategy<Value = Attribute> {
     select(&["1", "2"][..]).prop_map(|it| ("related_sk", text(it)))
 }
 
-/// A value of any type that the product keeps.
+/// A value of any type that the product stores.
 fn any_value() -> impl Strategy<Value = AttributeValue> {
     prop_oneof![
         select(&["", "a", "ü\u{0}\n", "{\"a\":[]}"][..])

@@ -25,7 +25,7 @@ async fn set_version(world: &World, version: Option<u32>) -> usize {
                 .expression_attribute_values(":v", AttributeValue::N(version.to_string())),
             None => update.update_expression("REMOVE v"),
         };
-        update.send().await.expect("the table is there");
+        update.send().await.expect("the table exists");
     }
     due.len()
 }
@@ -38,7 +38,7 @@ async fn put_unknown(world: &World) {
         .into_iter()
         .fold(put, |put, name| put.item(name, AttributeValue::S("0".to_owned())));
     let put = put.item("due_at", AttributeValue::N("0".to_owned()));
-    put.send().await.expect("the table is there");
+    put.send().await.expect("the table exists");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const DOWN: &str = "https://down.example.com/hook";
 /// The members of responses that clients remember.
 const KNOWN: [&str; 5] = ["id", "recipients", "token", "receipt", "status"];
 
-/// A world, and what its clients know.
+/// A world, and the data that its clients know.
 pub(crate) struct Past {
     pub(crate) world: World,
     pub(super) known: Map<String, Value>,
@@ -44,7 +44,7 @@ impl Past {
         past
     }
 
-    /// Adds something that clients know: identifiers and tokens.
+    /// Adds data that clients know: identifiers and tokens.
     fn know(&mut self, name: &str, value: impl Into<Value>) {
         let mut value = value.into();
         if let Some(members) = value.as_object_mut() {
@@ -300,7 +300,7 @@ impl Past {
         let list = self.call(Method::GET, &path, Value::Null).await;
         let own = id(&list["data"][0]).parse().expect("an id");
         let read = self.world.system.store.get(keys::delivery(own)).await;
-        read.expect("read").expect("it is there")
+        read.expect("read").expect("the delivery exists")
     }
 
     /// Starts the only delivery of a request, like a worker that then dies.
@@ -365,7 +365,7 @@ pub(super) fn everything() -> Value {
 
 fn with(mut body: Value, members: Value) -> Value {
     let Value::Object(members) = members else { panic!("members are an object: {members}") };
-    body.as_object_mut().expect("it is one").extend(members);
+    body.as_object_mut().expect("it is an object").extend(members);
     body
 }
 

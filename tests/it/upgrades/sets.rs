@@ -1,4 +1,4 @@
-//! Tables as files: one item per line in DynamoDB's JSON, and what their clients know.
+//! Tables as files: one item per line in DynamoDB's JSON, and the data that their clients know.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
@@ -60,7 +60,7 @@ pub(crate) async fn items(world: &World) -> Vec<Value> {
     let mut items = BTreeMap::new();
     let mut pages = client(world).scan().table_name(TABLE).into_paginator().items().send();
     while let Some(item) = pages.next().await {
-        let item = to_json(&item.expect("the table is there"));
+        let item = to_json(&item.expect("the table exists"));
         items.insert((item["pk"].to_string(), item["sk"].to_string()), item);
     }
     items.into_values().collect()
@@ -71,7 +71,7 @@ async fn put(world: &World, items: &[Value]) {
     for item in items {
         let item = from_json(item);
         let put = client(world).put_item().table_name(TABLE).set_item(Some(item)).send().await;
-        put.expect("the table is there");
+        put.expect("the table exists");
     }
 }
 

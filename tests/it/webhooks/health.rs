@@ -1,4 +1,4 @@
-//! What happens to a webhook that fails, and how it gets what it missed.
+//! Failing webhooks: disabling and recovery.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn always(status: u16) -> impl Iterator<Item = Result<Reply, Failure>> {
     (0..500).map(move |_| reply(status))
 }
 
-/// One that is told of builds, and another that is told of what becomes of webhooks.
+/// One webhook that subscribes to builds, and another to events about webhooks.
 async fn two_hooks(world: &World) {
     let mut watched = hook("watched");
     watched["event_types"] = json!(["build.*"]);
@@ -37,7 +37,7 @@ fn told_of_disabling(world: &World) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_gone_is_disabled_and_others_are_told() {
+async fn gone_webhook_is_disabled_and_an_event_is_sent() {
     let world = World::start_answering([reply(410)]).await;
     two_hooks(&world).await;
     let event = post(&world).await;
@@ -56,7 +56,7 @@ async fn a_webhook_that_is_gone_is_disabled_and_others_are_told() {
     assert_eq!(deliveries["data"][0]["state_reason"], "gone");
 
     post(&world).await;
-    assert_eq!(world.posts().len(), 2, "it is told nothing any more");
+    assert_eq!(world.posts().len(), 2, "no more deliveries");
     let triggered = world.call(Method::POST, "/v1/webhooks/watched/trigger", Value::Null).await;
     assert_eq!((triggered.status, &*triggered.code()), (StatusCode::CONFLICT, "webhook_disabled"));
     let enabled = patch(&world, "watched", json!({ "enabled": true })).await.json();
@@ -66,7 +66,7 @@ async fn a_webhook_that_is_gone_is_disabled_and_others_are_told() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_fails_for_five_days_is_disabled_once() {
+async fn webhook_that_fails_for_five_days_is_disabled_once() {
     let world = World::start_answering(always(500)).await;
     let mut watched = hook("watched");
     watched["retry"] = json!({ "delays_seconds": [] });
@@ -88,7 +88,7 @@ async fn a_webhook_that_fails_for_five_days_is_disabled_once() {
 }
 
 #[tokio::test]
-async fn a_success_in_between_begins_the_five_days_anew() {
+async fn success_restarts_the_five_days() {
     let answers = always(500).take(3).chain([reply(200)]).chain(always(500));
     let world = World::start_answering(answers).await;
     let mut watched = hook("watched");
@@ -109,7 +109,7 @@ async fn a_success_in_between_begins_the_five_days_anew() {
 }
 
 #[tokio::test]
-async fn what_was_missed_is_recovered_with_the_same_ids() {
+async fn missed_deliveries_are_recovered_with_the_same_ids() {
     let world = World::start_answering(always(500).take(4)).await;
     let mut webhook = hook("orders");
     webhook["retry"] = json!({ "delays_seconds": [] });

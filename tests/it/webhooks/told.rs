@@ -1,4 +1,4 @@
-//! Who is told of what, how, and what can be done about it later.
+//! Deliveries to webhooks: subscriptions, payloads, signatures and later changes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn question() -> Value {
     })
 }
 
-/// The paths of the receivers that were told, with the types of the events, in order.
+/// The paths of the called receivers, with the types of the events, in order.
 fn told(world: &World) -> Vec<(String, String)> {
     let told = |it: &answerback::egress::Post| {
         let event = it.headers["answerback-event"].to_str().expect("text").to_owned();
@@ -37,7 +37,7 @@ async fn post(world: &World, event: Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_is_told_of_what_it_wants_and_a_callback_beside_them() {
+async fn webhooks_get_subscribed_events_in_addition_to_a_callback() {
     let world = World::start().await;
     for (id, types) in [
         ("all", json!(["*"])),
@@ -99,7 +99,7 @@ async fn each_is_told_of_what_it_wants_and_a_callback_beside_them() {
 }
 
 #[tokio::test]
-async fn a_request_that_times_out_or_is_cancelled_is_told_of_too() {
+async fn webhooks_get_timeouts_and_cancellations() {
     let world = World::start().await;
     make(&world, hook("all")).await;
     let mut asked = question();
@@ -116,7 +116,7 @@ async fn a_request_that_times_out_or_is_cancelled_is_told_of_too() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_made_later_is_told_of_how_an_old_request_ends() {
+async fn new_webhook_gets_the_outcome_of_an_older_request() {
     let world = World::start().await;
     let request = world.create(question()).await;
     make(&world, hook("late")).await;
@@ -128,7 +128,7 @@ async fn a_webhook_that_is_made_later_is_told_of_how_an_old_request_ends() {
 }
 
 #[tokio::test]
-async fn where_no_hint_arrives_the_sweep_sees_to_it() {
+async fn sweep_dispatches_to_webhooks_without_a_hint() {
     let world = World::start_with(Setup { has_queue: false, ..<_>::default() }).await;
     make(&world, hook("all")).await;
     let request = world.create(question()).await;
@@ -139,7 +139,7 @@ async fn where_no_hint_arrives_the_sweep_sees_to_it() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_with_its_own_secret_headers_and_token() {
+async fn webhook_delivery_has_its_secret_headers_and_token() {
     let world = World::start().await;
     let mut webhook = hook("orders");
     webhook["headers"] = json!({ "X-Team": "payments" });
@@ -179,7 +179,7 @@ async fn a_webhook_is_told_with_its_own_secret_headers_and_token() {
 }
 
 #[tokio::test]
-async fn attempts_of_a_webhook_come_page_by_page() {
+async fn attempts_of_a_webhook_are_paginated() {
     let world = World::start_answering([reply(500), reply(500), reply(200), reply(200)]).await;
     make(&world, hook("orders")).await;
     world.call(Method::POST, "/v1/webhooks/orders/trigger", json!({ "type": "a.b" })).await;
@@ -202,7 +202,7 @@ async fn attempts_of_a_webhook_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn both_secrets_of_a_webhook_sign_while_they_overlap() {
+async fn both_webhook_secrets_sign_during_the_overlap() {
     let world = World::start().await;
     let old = make(&world, hook("orders")).await["secret"].clone();
     let rotation = json!({ "overlap_seconds": 3_600 });
@@ -213,7 +213,7 @@ async fn both_secrets_of_a_webhook_sign_while_they_overlap() {
     for old_signs in [true, false] {
         world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
         world.follow_hints().await;
-        let post = world.posts().pop().expect("it was told");
+        let post = world.posts().pop().expect("the event was delivered");
         let header = |name| post.headers[name].to_str().expect("text");
         let verifies = |secret: &Value| {
             let secret = secret.as_str().expect("text");
@@ -232,7 +232,7 @@ async fn both_secrets_of_a_webhook_sign_while_they_overlap() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_one_webhook_is_whole_for_another() {
+async fn payload_is_truncated_per_webhook_limit() {
     let world = World::start().await;
     let mut small = hook("small");
     small["max_payload_bytes"] = 8_192.into();
@@ -256,7 +256,7 @@ async fn what_is_too_large_for_one_webhook_is_whole_for_another() {
 }
 
 #[tokio::test]
-async fn a_change_counts_from_the_next_attempt_on() {
+async fn webhook_change_applies_to_the_next_attempt() {
     let world = World::start_answering([reply(500)]).await;
     make(&world, hook("old")).await;
     post(&world, json!({ "type": "build.done", "data": {} })).await;
@@ -272,7 +272,7 @@ async fn a_change_counts_from_the_next_attempt_on() {
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_to_a_deleted_webhook_is_cancelled() {
+async fn deleting_a_webhook_cancels_its_deliveries() {
     let world = World::start_answering([reply(500)]).await;
     make(&world, hook("orders")).await;
     let event = post(&world, json!({ "type": "build.done", "data": {} })).await;
@@ -284,7 +284,7 @@ async fn what_was_on_its_way_to_a_deleted_webhook_is_cancelled() {
 }
 
 #[tokio::test]
-async fn what_a_webhook_alone_is_told_of_a_request_can_be_fetched() {
+async fn webhook_deliveries_of_a_request_can_be_fetched() {
     let world = World::start().await;
     let mut small = hook("small");
     small["max_payload_bytes"] = 8_192.into();

@@ -1,4 +1,4 @@
-//! What a message says, as a question of ours.
+//! The content of a message as one of our requests.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ async fn buttons_are_options_fields_a_form_and_links_part_of_the_body() {
 }
 
 #[tokio::test]
-async fn a_message_with_nothing_to_choose_has_one_button() {
+async fn message_without_buttons_gets_one_button() {
     let world = World::start().await;
     let token = &channel(&world).await["token"];
     let url = json!([{ "type": "url", "label": "Build", "value": "https://ci.example.com/7" }]);
@@ -62,7 +62,7 @@ async fn a_message_with_nothing_to_choose_has_one_button() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_in_the_products_words_and_with_the_products_names() {
+async fn errors_use_the_words_and_names_of_the_product() {
     let world = World::start().await;
     let token = &channel(&world).await["token"];
     let cases = [
