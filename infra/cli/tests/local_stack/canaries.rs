@@ -124,7 +124,7 @@ async fn log_has_no_secret_and_records_who_used_one() {
         let entry = format!("audit: {action} account.id={account} key.id=key_{key} what=");
         assert!(audit.iter().any(|it| it.contains(&entry)), "missing {entry}\n{audit:#?}");
     }
-    let refused = format!("its key lacks the scope account.id={account} key.id=key_");
+    let refused = format!("lacked a scope account.id={account} key.id=key_");
     let refused: Vec<_> = audit.iter().filter(|it| it.contains(&refused)).collect();
     assert_eq!(refused.len(), 1);
     assert!(refused[0].contains("secrets:read") && !refused[0].contains(&key), "{refused:?}");
