@@ -146,7 +146,7 @@ async fn start_errors_are_one_line() {
         (["--memory", "--port", taken].as_slice(), "choose another port with --port"),
         (&["--port", "0", "--data-dir", path], "is in use"),
         (&["--memory", "--port", "0", "--resolve", "none.json"], "cannot read `none.json`"),
-        (&["--memory", "--port", "0", "--resolve", &file], "expected JSON: host names"),
+        (&["--memory", "--port", "0", "--resolve", &file], "must be a JSON object"),
     ] {
         let output = run(&mut answerback(arguments));
         let error = text(&output.stderr);
