@@ -49,7 +49,7 @@ fn any_fault_at_any_call_keeps_every_invariant() {
 /// Scenarios with failing receivers open a breaker and end with a retry.
 #[test]
 fn breaker_pauses_and_retries_a_failing_receiver() {
-    let is_down = |it: &(String, Scenario)| it.0.contains("is down; told of everything");
+    let is_down = |it: &(String, Scenario)| it.0.contains("is down; all events");
     let scenarios: Vec<_> = catalogue::scenarios().into_iter().filter(is_down).collect();
     assert_eq!(scenarios.len(), 2);
     for (name, scenario) in scenarios {

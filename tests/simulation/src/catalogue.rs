@@ -106,7 +106,7 @@ type Terms = (&'static str, fn() -> Value, bool, What);
 const TERMS: &[Terms] = &[
     ("finished event only", || json!({}), false, What::Read(0)),
     (
-        "told of everything, published, read once",
+        "all events, published, read once",
         || json!({ "callback": { "events": EVENTS }, "read": { "mode": "once" } }),
         true,
         What::Read(5),
