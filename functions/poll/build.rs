@@ -1,7 +1,9 @@
 //! Prepares the OpenAPI document for serving: compact JSON, its gzip copy, and an `ETag` for each.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -29,7 +31,10 @@ fn main() -> io::Result<()> {
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::write(folder.join(name), bytes)?;
     let digest = Sha256::digest(bytes);
-    let hex: String = digest.iter().map(|it| format!("{it:02x}")).collect();
+    let mut hex = String::new();
+    for byte in digest {
+        write!(hex, "{byte:02x}").expect("a string takes all");
+    }
     fs::write(folder.join(format!("{name}.etag")), format!("\"{hex}\""))
 }
 

@@ -60,6 +60,7 @@ async fn check_refused(world: &World, body: Value, places: &[&str]) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one body, and how it is shown")]
 async fn created_request_is_shown_as_sent() {
     let world = World::start().await;
     let asked = json!({

@@ -88,14 +88,10 @@ impl HttpFunction {
 pub fn is_write(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
-        ["nextmv", "v1", "webhooks", _] => {
+        ["v1", "requests" | "keys" | "channels", _] => method == Method::DELETE,
+        ["v1", "webhooks", _] | ["nextmv", "v1", "webhooks", _] => {
             [Method::PUT, Method::PATCH, Method::DELETE].contains(method)
         }
-        ["nextmv", "v1", "webhooks"]
-        | ["nextmv", "v1", "webhooks", _, "trigger"]
-        | ["nextmv", "v1", "webhooks", _, "secret", "rotate"] => method == Method::POST,
-        ["v1", "requests" | "keys" | "channels", _] => method == Method::DELETE,
-        ["v1", "webhooks", _] => [Method::PUT, Method::PATCH, Method::DELETE].contains(method),
         ["v1", "requests" | "events" | "keys" | "webhooks" | "channels"]
         | ["v1", "webhooks", _, "trigger" | "recover"]
         | ["v1", "requests", _, "cancel" | "responses"]
@@ -105,6 +101,9 @@ pub fn is_write(method: &Method, path: &str) -> bool {
         | ["v1", "channels", _, "regenerate"]
         | ["v1", "channels" | "webhooks", _, "secret", "rotate"]
         | ["api", "notify"]
+        | ["nextmv", "v1", "webhooks"]
+        | ["nextmv", "v1", "webhooks", _, "trigger"]
+        | ["nextmv", "v1", "webhooks", _, "secret", "rotate"]
         | ["a", _] => method == Method::POST,
         _ => false,
     }

@@ -40,6 +40,9 @@ pub const QUESTION_BYTES_MAX: usize = 64 * 1024;
 /// The option of a form without options.
 pub const SUBMIT: &str = "submit";
 
+/// Bytes around a text: quotation marks, its name, a comma.
+pub(super) const TEXT_OVERHEAD_BYTES: usize = 12;
+
 /// A question and its recipients.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Question {
@@ -193,6 +196,23 @@ pub fn is_forbidden_character(character: char) -> bool {
 /// An e-mail address as it is compared: in lower case, without surrounding space.
 pub fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
+}
+
+impl Choice {
+    /// Its approximate bytes in the table.
+    pub fn n_bytes(&self) -> usize {
+        self.value.len() + self.label.len() + 3 * TEXT_OVERHEAD_BYTES
+    }
+}
+
+/// The bytes of a text as a JSON string.
+pub(super) fn json_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => "\\u0000".len(),
+        _ => 1,
+    };
+    "\"\"".len() + text.bytes().map(escaped).sum::<usize>()
 }
 
 #[cfg(test)]

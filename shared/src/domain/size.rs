@@ -3,11 +3,8 @@
 
 use super::{
     Answer, Question,
-    question::{Choice, Field, FieldValue, Recipient},
+    question::{Choice, Field, FieldValue, Recipient, TEXT_OVERHEAD_BYTES, json_bytes},
 };
-
-/// Bytes around a text: quotation marks, its name, a comma.
-pub(super) const AROUND_BYTES: usize = 12;
 
 impl Answer {
     /// The bytes of its fields as a JSON object, and of its option.
@@ -27,27 +24,13 @@ impl Question {
             + self.body.as_ref().map_or(0, String::len)
             + self.metadata.as_ref().map_or(0, String::len)
             + self.recipients.iter().map(of_recipient).sum::<usize>()
-            + self.options.iter().map(of_choice).sum::<usize>()
+            + self.options.iter().map(Choice::n_bytes).sum::<usize>()
             + self.fields.iter().map(Field::n_bytes).sum::<usize>()
     }
 }
 
 fn of_recipient(recipient: &Recipient) -> usize {
-    recipient.email.len() + recipient.name.as_ref().map_or(0, String::len) + 2 * AROUND_BYTES
-}
-
-pub(super) fn of_choice(choice: &Choice) -> usize {
-    choice.value.len() + choice.label.len() + 3 * AROUND_BYTES
-}
-
-/// The bytes of a text as a JSON string.
-pub(super) fn json_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0..0x20 => "\\u0000".len(),
-        _ => 1,
-    };
-    "\"\"".len() + text.bytes().map(escaped).sum::<usize>()
+    recipient.email.len() + recipient.name.as_ref().map_or(0, String::len) + 2 * TEXT_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

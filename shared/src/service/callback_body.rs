@@ -24,7 +24,7 @@ pub fn callback_body(
         Body::Envelope | Body::Data | Body::Noukai => {
             let full = EventBody::new(request, event);
             let source = Source { id: &request.id.to_string(), base_url: &request.base_url };
-            data_body(spec, max_bytes, &full, source)
+            data_body(spec, max_bytes, &full, &source)
         }
     }
 }
@@ -34,7 +34,7 @@ pub fn callback_body(
 pub fn posted_body(spec: &Spec, max_bytes: u32, event: &Event) -> Vec<u8> {
     let full = EventBody::of_posted(event);
     let source = Source { id: &full.id, base_url: &event.base_url };
-    data_body(spec, max_bytes, &full, source)
+    data_body(spec, max_bytes, &full, &source)
 }
 
 /// The item that an event comes from.
@@ -43,7 +43,7 @@ struct Source<'a> {
     base_url: &'a str,
 }
 
-fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: Source<'_>) -> Vec<u8> {
+fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: &Source<'_>) -> Vec<u8> {
     let name = spec.event_name(full.r#type);
     let body = match spec.body {
         Body::Envelope => full.to_bytes(),

@@ -139,6 +139,25 @@ impl Receivers for Process {
     }
 }
 
+/// The failure to reach a receiver that behaves like this.
+fn unreached(spec: Behaviour) -> Option<Failure> {
+    match spec {
+        Behaviour::HasNoName => Some(Failure::new(FailureKind::Dns, "look-up: no such host")),
+        Behaviour::IsPrivate => {
+            let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+            assert!(!CallbackRules::strict().allows(address), "10.0.0.1 is private");
+            Some(Failure::new(FailureKind::BlockedAddress, "it leads to 10.0.0.1"))
+        }
+        Behaviour::Refuses => Some(Failure::new(FailureKind::Connect, "no connection: refused")),
+        Behaviour::Answers(..)
+        | Behaviour::AsksForPatience(_)
+        | Behaviour::Hangs
+        | Behaviour::BreaksOff
+        | Behaviour::Floods
+        | Behaviour::Kills => None,
+    }
+}
+
 impl Process {
     /// Result of one attempt, within its timeout.
     async fn exchange(
@@ -160,24 +179,8 @@ impl Process {
         if fault == Some(Fault::CrashAfter) && !is_reached {
             return self.perish("after a look-up").await;
         }
-        match spec {
-            Behaviour::HasNoName => {
-                return Err(Failure::new(FailureKind::Dns, "look-up: no such host"));
-            }
-            Behaviour::IsPrivate => {
-                let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-                assert!(!CallbackRules::strict().allows(address), "10.0.0.1 is private");
-                return Err(Failure::new(FailureKind::BlockedAddress, "it leads to 10.0.0.1"));
-            }
-            Behaviour::Refuses => {
-                return Err(Failure::new(FailureKind::Connect, "no connection: refused"));
-            }
-            Behaviour::Answers(..)
-            | Behaviour::AsksForPatience(_)
-            | Behaviour::Hangs
-            | Behaviour::BreaksOff
-            | Behaviour::Floods
-            | Behaviour::Kills => (),
+        if let Some(failure) = unreached(spec) {
+            return Err(failure);
         }
         match fault {
             Some(Fault::FailsBefore | Fault::Out) => {
@@ -213,11 +216,16 @@ impl Process {
             }
             _ => (),
         }
+        self.reply(spec, limit - latency).await
+    }
+
+    /// The reply of a receiver that was reached, with `left` milliseconds for it.
+    async fn reply(&self, spec: Behaviour, left: i64) -> Result<Reply, Failure> {
+        let world = &self.world;
         let empty = |status| Reply { status, headers: Vec::new(), body: Vec::new() };
         match spec {
             Behaviour::Answers(status, milliseconds) => {
                 let wait = i64::from(milliseconds);
-                let left = limit - latency;
                 world.sleep(wait.min(left)).await;
                 if wait < left { Ok(empty(status)) } else { Err(too_slow()) }
             }
@@ -226,7 +234,7 @@ impl Process {
                 Ok(Reply { headers, ..empty(503) })
             }
             Behaviour::Hangs => {
-                world.sleep(limit - latency).await;
+                world.sleep(left).await;
                 Err(too_slow())
             }
             Behaviour::Kills => self.perish("of an answer").await,

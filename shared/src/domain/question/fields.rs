@@ -1,7 +1,6 @@
 //! Form fields, and the values that fit them.
 
-use super::{Choice, is_forbidden_character};
-use crate::domain::size;
+use super::{Choice, TEXT_OVERHEAD_BYTES, is_forbidden_character, json_bytes};
 
 /// A form field.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +61,7 @@ impl FieldValue {
     /// Its bytes as JSON.
     pub fn n_bytes(&self) -> usize {
         match self {
-            Self::Text(text) => size::json_bytes(text),
+            Self::Text(text) => json_bytes(text),
             Self::Number(number) => format!("{number:?}").len(),
             Self::Toggle(toggle) => toggle.to_string().len(),
         }
@@ -73,7 +72,7 @@ impl Field {
     /// Its approximate bytes in the table.
     pub fn n_bytes(&self) -> usize {
         let choices = match &self.kind {
-            FieldKind::Select { choices } => choices.iter().map(size::of_choice).sum(),
+            FieldKind::Select { choices } => choices.iter().map(Choice::n_bytes).sum(),
             FieldKind::Text { .. }
             | FieldKind::Textarea { .. }
             | FieldKind::Number { .. }
@@ -83,7 +82,7 @@ impl Field {
             Some(FieldValue::Text(text)) => text.len(),
             Some(FieldValue::Number(_) | FieldValue::Toggle(_)) | None => 0,
         };
-        self.key.len() + self.label.len() + choices + default + 6 * size::AROUND_BYTES
+        self.key.len() + self.label.len() + choices + default + 6 * TEXT_OVERHEAD_BYTES
     }
 
     /// The value in the form in which it is recorded, or its fault.
@@ -118,7 +117,6 @@ impl Field {
             (FieldKind::Text { .. }, FieldValue::Text(text)) if text.contains(['\n', '\r']) => {
                 Err("must be one line".to_owned())
             }
-            (FieldKind::Text { .. } | FieldKind::Textarea { .. }, FieldValue::Text(_)) => Ok(()),
             (FieldKind::Number { min, max }, FieldValue::Number(number)) => match (min, max) {
                 (Some(min), _) if number < min => Err(format!("must be at least {min}")),
                 (_, Some(max)) if number > max => Err(format!("must be at most {max}")),
@@ -132,7 +130,8 @@ impl Field {
             (FieldKind::Toggle, FieldValue::Toggle(false)) if self.is_required => {
                 Err("must be accepted".to_owned())
             }
-            (FieldKind::Toggle, FieldValue::Toggle(_)) => Ok(()),
+            (FieldKind::Text { .. } | FieldKind::Textarea { .. }, FieldValue::Text(_))
+            | (FieldKind::Toggle, FieldValue::Toggle(_)) => Ok(()),
             (FieldKind::Number { .. }, FieldValue::Text(_) | FieldValue::Toggle(_)) => {
                 Err("must be a number".to_owned())
             }

@@ -244,8 +244,8 @@ pub(super) fn posted_event() -> impl Strategy<Value = Event> {
     let event_type = "[a-z_]{1,8}(\\.[a-z0-9]{1,8}){1,3}";
     let data = ("[a-z]{0,5}", any::<i64>()).prop_map(|(name, it)| format!("{{\"{name}\": {it}}}"));
     (made, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
-        |(made, event_type, data, external_reference_id, base_url, callback)| {
-            let (id, account, mode, created_by, body_hash, created_at) = made;
+        |(creation, event_type, data, external_reference_id, base_url, callback)| {
+            let (id, account, mode, created_by, body_hash, created_at) = creation;
             Event {
                 id,
                 owner: Owner { account, mode },
@@ -383,8 +383,8 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
 
 pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
     let made = (webhook_id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
-    (made, settings(), secrets()).prop_map(|(made, settings, secrets)| {
-        let (id, account, mode, created_by, body_hash, created_at) = made;
+    (made, settings(), secrets()).prop_map(|(creation, settings, secrets)| {
+        let (id, account, mode, created_by, body_hash, created_at) = creation;
         Webhook {
             id,
             owner: Owner { account, mode },
