@@ -1,5 +1,9 @@
 //! Errors as our HTTP callers see them: RFC 9457 problem details.
 
+mod code;
+
+pub use code::Code;
+
 use std::{borrow::Cow, error, fmt, sync::Arc};
 
 use axum::{
@@ -34,55 +38,6 @@ pub struct Problem {
     more: Map<String, Value>,
     retry_after_seconds: Option<u32>,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
-}
-
-/// The kind of a problem, as a word that clients branch on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The body is not JSON.
-    MalformedJson,
-    /// The call breaks a rule.
-    InvalidRequest,
-    /// The callback URL breaks a rule, or its receiver did not respond.
-    CallbackUrlNotAllowed,
-    /// The idempotency key was used with another body.
-    IdempotencyKeyReused,
-    /// The API key is missing or wrong.
-    Unauthorized,
-    /// The API key lacks a scope.
-    Forbidden,
-    /// The object does not exist, or the caller may not see it.
-    NotFound,
-    /// The path exists, but not with this method.
-    MethodNotAllowed,
-    /// The body is too large.
-    BodyTooLarge,
-    /// The request has already ended, so it cannot be canceled.
-    AlreadyFinished,
-    /// The recipient has already answered.
-    AlreadyAnswered,
-    /// The request no longer accepts answers.
-    RequestEnded,
-    /// The receipt does not belong to the read that holds the result.
-    ReceiptUnknown,
-    /// The delivery's content was erased.
-    NotRedeliverable,
-    /// Too many previous secrets still sign.
-    TooManySecrets,
-    /// A webhook with this id exists.
-    WebhookExists,
-    /// The account has the maximum number of webhooks.
-    TooManyWebhooks,
-    /// The webhook is disabled.
-    WebhookDisabled,
-    /// The key has exceeded its rate limit.
-    RateLimited,
-    /// The account has the maximum number of pending requests.
-    TooManyPendingRequests,
-    /// Too many concurrent changes of one object.
-    TooBusy,
-    /// The service failed.
-    Internal,
 }
 
 /// One rule that a call breaks.
@@ -133,86 +88,6 @@ impl fmt::Display for FieldError {
         let (FieldLocation::Pointer(location) | FieldLocation::Parameter(location)) =
             &self.location;
         write!(f, "`{location}` {}", self.detail)
-    }
-}
-
-impl Code {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::MalformedJson | Self::CallbackUrlNotAllowed => StatusCode::BAD_REQUEST,
-            Self::InvalidRequest | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::AlreadyFinished
-            | Self::AlreadyAnswered
-            | Self::ReceiptUnknown
-            | Self::NotRedeliverable
-            | Self::TooManySecrets
-            | Self::WebhookExists
-            | Self::TooManyWebhooks
-            | Self::WebhookDisabled => StatusCode::CONFLICT,
-            Self::RequestEnded => StatusCode::GONE,
-            Self::RateLimited | Self::TooManyPendingRequests => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// Its spelling in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MalformedJson => "malformed_json",
-            Self::InvalidRequest => "invalid_request",
-            Self::CallbackUrlNotAllowed => "callback_url_not_allowed",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::BodyTooLarge => "body_too_large",
-            Self::AlreadyFinished => "already_finished",
-            Self::AlreadyAnswered => "already_answered",
-            Self::RequestEnded => "request_ended",
-            Self::ReceiptUnknown => "receipt_unknown",
-            Self::NotRedeliverable => "not_redeliverable",
-            Self::TooManySecrets => "too_many_secrets",
-            Self::WebhookExists => "webhook_exists",
-            Self::TooManyWebhooks => "too_many_webhooks",
-            Self::WebhookDisabled => "webhook_disabled",
-            Self::RateLimited => "rate_limited",
-            Self::TooManyPendingRequests => "too_many_pending_requests",
-            Self::TooBusy => "too_busy",
-            Self::Internal => "internal",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::MalformedJson => "The body is not valid JSON",
-            Self::InvalidRequest => "Invalid request",
-            Self::CallbackUrlNotAllowed => "Callback URL not allowed",
-            Self::IdempotencyKeyReused => "Idempotency key was used with another body",
-            Self::Unauthorized => "API key missing or wrong",
-            Self::Forbidden => "API key lacks a scope",
-            Self::NotFound => "Not found",
-            Self::MethodNotAllowed => "Method not allowed",
-            Self::BodyTooLarge => "Body too large",
-            Self::AlreadyAnswered => "Already answered",
-            Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
-            Self::ReceiptUnknown => "Receipt unknown",
-            Self::NotRedeliverable => "Delivery cannot be redelivered",
-            Self::TooManySecrets => "Too many previous secrets still sign",
-            Self::WebhookExists => "Webhook exists",
-            Self::TooManyWebhooks => "Too many webhooks",
-            Self::WebhookDisabled => "Webhook disabled",
-            Self::RateLimited => "Rate limit exceeded",
-            Self::TooManyPendingRequests => "Too many pending requests",
-            Self::TooBusy => "Too many concurrent changes",
-            Self::Internal => "Internal error",
-        }
     }
 }
 
