@@ -30,7 +30,7 @@ use answerback::{
 use futures::future::{Either, select};
 use jiff::Timestamp;
 
-use crate::{App, Error, start::Expected};
+use crate::{App, Error, expected::Expected};
 pub use memory::Breakers;
 
 /// Time over which held deliveries resume. One tries the receiver first, and the others do not all

@@ -16,6 +16,7 @@ mod breaker;
 mod budget;
 mod dispatch;
 mod erasure;
+mod expected;
 mod health;
 mod start;
 mod transport;
@@ -39,7 +40,7 @@ use jiff::Timestamp;
 pub use breaker::Breakers;
 
 use budget::Budget;
-use start::Expected;
+use expected::Expected;
 
 /// The ports of a delivery worker.
 #[derive(Clone, Debug)]

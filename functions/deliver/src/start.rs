@@ -8,26 +8,16 @@ use answerback::{
         delivery::{DeliveryState, StartDecision},
         request::RequestState,
     },
-    platform::{Group, Hint, Lane},
+    platform::{Group, Hint},
     store::{Saved, keys},
 };
 
-use crate::{App, Error, attempt::attempt, breaker, budget::Budget, delay_until, erasure};
+use crate::{
+    App, Error, attempt::attempt, breaker, budget::Budget, delay_until, erasure, expected::Expected,
+};
 
 /// Most rounds of one worker against others that start the same delivery.
 const RACES_MAX: u32 = 10;
-
-/// The content of a hint at a delivery.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
-    /// Number of attempts that had started when the hint was sent. If there are more, the hint is
-    /// stale.
-    pub(crate) attempt: u32,
-    /// Number of workers in a row that passed the hint on.
-    pub(crate) hops: u32,
-    /// The queue that the hint came from.
-    pub(crate) lane: Lane,
-}
 
 /// Starts and attempts a delivery if it is due, no other worker has its lease, and its receiver may
 /// be called.
