@@ -240,10 +240,10 @@ pub(super) fn breaker() -> impl Strategy<Value = Breaker> {
 }
 
 pub(super) fn posted_event() -> impl Strategy<Value = Event> {
-    let made = (id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
+    let creation = (id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
     let event_type = "[a-z_]{1,8}(\\.[a-z0-9]{1,8}){1,3}";
     let data = ("[a-z]{0,5}", any::<i64>()).prop_map(|(name, it)| format!("{{\"{name}\": {it}}}"));
-    (made, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
+    (creation, event_type, data, option::of(text()), text(), option::of(receiver())).prop_map(
         |(creation, event_type, data, external_reference_id, base_url, callback)| {
             let (id, account, mode, created_by, body_hash, created_at) = creation;
             Event {
@@ -382,8 +382,8 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
 }
 
 pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
-    let made = (webhook_id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
-    (made, settings(), secrets()).prop_map(|(creation, settings, secrets)| {
+    let creation = (webhook_id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
+    (creation, settings(), secrets()).prop_map(|(creation, settings, secrets)| {
         let (id, account, mode, created_by, body_hash, created_at) = creation;
         Webhook {
             id,
