@@ -9,7 +9,7 @@
 //!
 //! A hint says which item to look at, and the item says what to do. So a stale, duplicated or early
 //! hint is acknowledged and dropped. Only a failure of our own infrastructure returns a hint to the
-//! queue. A worker does not begin work that it cannot finish before the function's end ([`budget`]).
+//! queue. A worker does not begin work that it cannot finish before the function's end (`budget`).
 
 mod attempt;
 mod breaker;

@@ -23,7 +23,7 @@ const HEADERS: &str = "content-type";
 /// Time for which a browser may cache a preflight. Firefox accepts no more than a day.
 const MAX_AGE_SECONDS: u32 = 86_400;
 
-/// The response to a preflight of the open path. [`allow_origin`] adds the origin.
+/// The response to a preflight of the open path. `allow_origin` adds the origin.
 pub fn preflight() -> Response {
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS)),

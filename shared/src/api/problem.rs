@@ -104,7 +104,7 @@ impl Problem {
         }
     }
 
-    /// The call breaks these rules. The body lists the first [`ERRORS_MAX`].
+    /// The call breaks these rules. The body lists the first `ERRORS_MAX`.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::of_errors(Code::InvalidRequest, errors)
     }

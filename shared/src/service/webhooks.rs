@@ -37,7 +37,7 @@ impl Webhooks {
 
     /// The kinds of request events that webhooks of this account and mode subscribe to.
     ///
-    /// They are cached for [`CACHE_TTL`], so a new webhook may miss events of its first seconds. If
+    /// They are cached for `CACHE_TTL`, so a new webhook may miss events of its first seconds. If
     /// the table does not respond, all kinds are assumed to have subscribers. Then events without a
     /// subscriber are dropped when they are dispatched.
     pub async fn subscriptions(&self, owner: Owner) -> Subscriptions {

@@ -216,7 +216,7 @@ impl Store {
         Ok(())
     }
 
-    /// Postpones a malformed item, or quarantines it after [`ERRORS_MAX`] errors.
+    /// Postpones a malformed item, or quarantines it after `ERRORS_MAX` errors.
     pub async fn postpone_malformed(
         &self,
         item: &DueItem,
