@@ -42,13 +42,13 @@ pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let Some(asked) = app.core.open_link(&token).await? else {
+    let Some(link) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
     let now = app.core.now();
-    let is_gone = !asked.is_open(now) && asked.answered().is_none();
+    let is_gone = !link.is_open(now) && link.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-    Ok(html(status, asked.page(&Submission::default(), now)))
+    Ok(html(status, link.page(&Submission::default(), now)))
 }
 
 /// Shows the question as JSON.
@@ -56,14 +56,14 @@ pub(crate) async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let asked = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
-    if !asked.is_open(app.core.now()) && asked.answered().is_none() {
+    let link = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
+    if !link.is_open(app.core.now()) && link.answered().is_none() {
         let problem = Problem::new(Code::RequestEnded, "this request no longer accepts answers");
         return Err(problem
-            .with("request_status", views::request_status(&asked.request))
-            .with("outcome", views::request_outcome(&asked.request)));
+            .with("request_status", views::request_status(&link.request))
+            .with("outcome", views::request_outcome(&link.request)));
     }
-    Ok(axum::Json(QuestionView::new(&asked)).into_response())
+    Ok(axum::Json(QuestionView::new(&link)).into_response())
 }
 
 /// Allows web pages of every origin to call this path.
@@ -72,9 +72,9 @@ pub(crate) async fn preflight() -> Response {
 }
 
 impl<'a> QuestionView<'a> {
-    fn new(asked: &'a OpenedLink) -> Self {
-        let (request, question) = (&asked.request, &asked.request.question);
-        let recipient = question.recipients.get(asked.row);
+    fn new(link: &'a OpenedLink) -> Self {
+        let (request, question) = (&link.request, &link.request.question);
+        let recipient = question.recipients.get(link.row);
         Self {
             title: &question.title,
             body: question.body.as_deref(),
@@ -85,7 +85,7 @@ impl<'a> QuestionView<'a> {
             status: views::request_status(request),
             recipient: recipient
                 .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
-            response: asked.response(),
+            response: link.response(),
             livemode: request.owner.mode.is_live(),
         }
     }

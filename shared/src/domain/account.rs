@@ -144,7 +144,7 @@ impl Mode {
 }
 
 impl Account {
-    /// The account with `new` as its current secret; see [`Secrets::rotate`].
+    /// The account with `new` as its current secret. See [`Secrets::rotate`].
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
         let secrets = self.secrets.rotate(new, overlap)?;
         Ok(secrets.map(|secrets| Self { secrets, revision: self.revision + 1, ..self.clone() }))

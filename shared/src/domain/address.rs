@@ -30,7 +30,7 @@ const SPECIAL_V4: [Ipv4Net; 18] = [
     v4(10, 0, 0, 0, 8),      // Private.
     v4(100, 64, 0, 0, 10),   // Shared between a provider and its customers.
     v4(127, 0, 0, 0, 8),     // Loopback.
-    v4(169, 254, 0, 0, 16),  // Link-local; clouds keep their metadata services here.
+    v4(169, 254, 0, 0, 16),  // Link-local, with the metadata services of clouds.
     v4(172, 16, 0, 0, 12),   // Private.
     v4(192, 0, 0, 0, 24),    // IETF protocols.
     v4(192, 0, 2, 0, 24),    // Documentation.

@@ -65,7 +65,7 @@ pub struct Breaker {
 pub enum BreakerState {
     /// The receiver is called.
     Closed {
-        /// The operations that failed since the last success; fewer than [`FAILURES_MAX`].
+        /// The operations that failed since the last success, fewer than [`FAILURES_MAX`].
         failed: Vec<OpId>,
     },
     /// The receiver is not called until `until`. After that, one delivery tries.

@@ -90,7 +90,7 @@ impl Channel {
         (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })
     }
 
-    /// The channel with `new` as its current secret; see [`Secrets::rotate`].
+    /// The channel with `new` as its current secret. See [`Secrets::rotate`].
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
         let secrets = self.secrets.rotate(new, overlap)?;
         Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))

@@ -215,7 +215,7 @@ impl Webhook {
         Some(next)
     }
 
-    /// The webhook with `new` as its current secret; see [`Secrets::rotate`].
+    /// The webhook with `new` as its current secret. See [`Secrets::rotate`].
     pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
         let secrets = self.secrets.rotate(new, overlap)?;
         Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))

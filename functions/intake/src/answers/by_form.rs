@@ -36,19 +36,19 @@ pub(crate) async fn answer_by_form(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let body = read_body(request, &()).await?;
-    let Some(asked) = app.core.open_link(&token).await? else {
+    let Some(link) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
     };
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
-    let question = &asked.request.question;
+    let question = &link.request.question;
     let is_field = |key: &str| question.fields.iter().any(|it| it.key == key);
     let page::SubmittedForm { option, fields: values } = page::parse_form(&pairs, is_field);
     let answer = match fit(question, option, &values) {
         Ok(answer) => answer,
-        Err(misfits) => return Ok(misfit_page(&app, asked, &values, &misfits)),
+        Err(misfits) => return Ok(misfit_page(&app, link, &values, &misfits)),
     };
-    let row = asked.row;
-    Ok(match record(&app, asked.request, row, &answer).await {
+    let row = link.row;
+    Ok(match record(&app, link.request, row, &answer).await {
         Ok(request) => shown(&app, request, row, StatusCode::OK),
         Err(AdvanceError::Refused(why)) => refused_page(&app, *why, row),
         Err(AdvanceError::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
@@ -112,24 +112,24 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
 /// The form again, with its errors, while the recipient may still answer.
 fn misfit_page(
     app: &App,
-    asked: OpenedLink,
+    link: OpenedLink,
     values: &[(String, String)],
     misfits: &[Misfit],
 ) -> Response {
     let now = app.core.now();
-    if let Some(refusal) = asked.refusal(now) {
-        return refused_page(app, RefusedAnswer { request: asked.request, refusal }, asked.row);
+    if let Some(refusal) = link.refusal(now) {
+        return refused_page(app, RefusedAnswer { request: link.request, refusal }, link.row);
     }
-    let said = Submission { values: Some(values), misfits, is_second_try: false };
-    html(StatusCode::UNPROCESSABLE_ENTITY, asked.page(&said, now))
+    let submission = Submission { values: Some(values), misfits, is_second_try: false };
+    html(StatusCode::UNPROCESSABLE_ENTITY, link.page(&submission, now))
 }
 
 fn refused_page(app: &App, refused: RefusedAnswer, row: usize) -> Response {
     let RefusedAnswer { request, refusal } = refused;
     match refusal {
         Refusal::AlreadyAnswered(_) => {
-            let said = Submission { is_second_try: true, ..Submission::default() };
-            let page = OpenedLink { request, row }.page(&said, app.core.now());
+            let submission = Submission { is_second_try: true, ..Submission::default() };
+            let page = OpenedLink { request, row }.page(&submission, app.core.now());
             html(StatusCode::CONFLICT, page)
         }
         Refusal::Ended | Refusal::AlreadyFinished => shown(app, request, row, StatusCode::GONE),

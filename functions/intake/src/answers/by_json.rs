@@ -25,19 +25,19 @@ pub(crate) async fn answer_by_json(
     Path(token): Path<String>,
     Json(body): Json,
 ) -> Result<Response, Problem> {
-    let asked = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
+    let link = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
     let answer = body::read(body, |it| Some(read(it)))?;
-    let row = asked.row;
-    let answer = asked.request.question.fit(answer).map_err(|misfits| {
+    let row = link.row;
+    let answer = link.request.question.fit(answer).map_err(|misfits| {
         // A recipient who is too late gets that refusal, whatever else is wrong.
-        match asked.refusal(app.core.now()) {
-            Some(refusal) => refused(&asked.request, Some(row), &refusal),
+        match link.refusal(app.core.now()) {
+            Some(refusal) => refused(&link.request, Some(row), &refusal),
             None => Problem::invalid(misfits.iter().map(FieldError::from).collect()),
         }
     })?;
     let request =
-        record(&app, asked.request, row, &answer).await.map_err(|err| problem(err, Some(row)))?;
-    let asked = OpenedLink { request, row };
-    let status = views::request_status(&asked.request);
-    Ok(axum::Json(RecordedView { response: asked.response(), status }).into_response())
+        record(&app, link.request, row, &answer).await.map_err(|err| problem(err, Some(row)))?;
+    let link = OpenedLink { request, row };
+    let status = views::request_status(&link.request);
+    Ok(axum::Json(RecordedView { response: link.response(), status }).into_response())
 }
