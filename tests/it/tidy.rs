@@ -42,6 +42,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("reqwest", &["answerback"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
+    ("flate2", &["poll", "system-tests"]),
 ];
 
 /// The packages of ours that each of them may depend on.

@@ -13,6 +13,7 @@ mod idempotency;
 mod keys;
 mod requests;
 mod secrets;
+mod step;
 mod webhooks;
 
 use answerback::{api::http, domain::CallbackRules, egress, service::Core};

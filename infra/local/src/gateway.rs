@@ -1,6 +1,6 @@
 //! An emulated API Gateway: turns HTTP requests into Lambda events, and Lambda responses into HTTP.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible, sync::LazyLock};
 
 use answerback::platform::Clock;
 use axum::{
@@ -19,6 +19,9 @@ use tower::Service as _;
 
 /// API Gateway's limit on a function's run time.
 const FUNCTION_TIMEOUT_MILLISECONDS: i64 = 30_000;
+
+/// The deployment, which says which function serves which route.
+const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// A function that serves HTTP, as Lambda runs it.
 #[derive(Clone, Debug)]
@@ -86,27 +89,26 @@ impl HttpFunction {
 /// True for the routes of `intake` in `template.yaml`. All other routes, and unknown ones, belong to
 /// `poll`.
 pub fn is_write(method: &Method, path: &str) -> bool {
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match segments.as_slice() {
-        ["v1", "requests" | "keys" | "channels", _] => method == Method::DELETE,
-        ["v1", "webhooks", _] | ["nextmv", "v1", "webhooks", _] => {
-            [Method::PUT, Method::PATCH, Method::DELETE].contains(method)
-        }
-        ["v1", "requests" | "events" | "keys" | "webhooks" | "channels"]
-        | ["v1", "webhooks", _, "trigger" | "recover"]
-        | ["v1", "requests", _, "cancel" | "responses"]
-        | ["v1", "secret", "rotate"]
-        | ["v1", "deliveries", _, "redeliver"]
-        | ["v1", "answers" | "send", _]
-        | ["v1", "channels", _, "regenerate"]
-        | ["v1", "channels" | "webhooks", _, "secret", "rotate"]
-        | ["api", "notify"]
-        | ["nextmv", "v1", "webhooks"]
-        | ["nextmv", "v1", "webhooks", _, "trigger"]
-        | ["nextmv", "v1", "webhooks", _, "secret", "rotate"]
-        | ["a", _] => method == Method::POST,
-        _ => false,
-    }
+    static ROUTES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| routes_of("IntakeFunction"));
+    ROUTES.iter().any(|(its, template)| *its == method.as_str() && matches(template, path))
+}
+
+/// The method and path of each `HttpApi` event of a function, one on a line.
+fn routes_of(function: &str) -> Vec<(&'static str, &'static str)> {
+    let lines = TEMPLATE.lines().skip_while(|it| it.trim() != format!("{function}:")).skip(1);
+    let function = lines.take_while(|it| it.is_empty() || it.starts_with("    "));
+    let routes = function.filter_map(|line| {
+        let (method, path) = line.split_once("Method: ")?.1.split_once(", Path: ")?;
+        Some((method, path.trim_end_matches('}').trim_matches('\'')))
+    });
+    routes.collect()
+}
+
+/// True if `path` has the segments of `template`, where `{name}` stands for any.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut expected, mut segments) = (template.split('/'), path.split('/'));
+    expected.by_ref().all(|it| segments.next().is_some_and(|has| it.starts_with('{') || it == has))
+        && segments.next().is_none()
 }
 
 /// The event that API Gateway sends for `request`.

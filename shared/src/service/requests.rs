@@ -1,15 +1,11 @@
-//! Requests as API callers see them: finding, showing, refusing.
+//! Requests as API callers see them: finding and showing.
 
 use crate::{
     api::{
-        Code, Problem,
-        views::{self, RequestView, Viewer},
+        Problem,
+        views::{RequestView, Viewer},
     },
-    domain::{
-        Delivery, OpId, Request, RequestId, Scope,
-        delivery::CALLBACK,
-        request::{Refusal, RequestState},
-    },
+    domain::{Delivery, Request, RequestId, Scope, delivery::CALLBACK, request::RequestState},
     service::Caller,
     store::{Error, Store, keys},
 };
@@ -40,18 +36,6 @@ pub async fn callback_delivery(
     store.get(keys::delivery(id)).await
 }
 
-/// Logs what `op` did to `request`, and the outcome if it ended the request.
-pub fn log_step(request: &Request, op: OpId, did: &str) {
-    let has_ended = request.was_ended_by(op);
-    tracing::info!(
-        request.id = %request.id,
-        account.id = %request.owner.account,
-        Outcome = has_ended.then(|| views::request_outcome(request)).flatten(),
-        RequestsFinished = has_ended.then_some(1),
-        "{did}"
-    );
-}
-
 /// The view of `request` for `caller`.
 pub fn view<'a>(
     request: &'a Request,
@@ -61,28 +45,4 @@ pub fn view<'a>(
 ) -> RequestView<'a> {
     let sees_links = caller.may(Scope::RequestsWrite);
     RequestView::new(request, Viewer { now, sees_links, delivery })
-}
-
-/// The problem for a refused step of a sender or recipient.
-pub fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) -> Problem {
-    let code = match refusal {
-        Refusal::AlreadyAnswered(_) => Code::AlreadyAnswered,
-        Refusal::AlreadyFinished => Code::AlreadyFinished,
-        Refusal::Ended => Code::RequestEnded,
-        Refusal::TooBusy => Code::TooBusy,
-        Refusal::Erased => return Problem::not_found(),
-    };
-    let problem = Problem::new(code, refusal.to_string());
-    if code == Code::TooBusy {
-        return problem;
-    }
-    let problem = problem
-        .with("request_status", views::request_status(request))
-        .with("outcome", views::request_outcome(request));
-    match (refusal, row) {
-        (Refusal::AlreadyAnswered(_), Some(row)) => {
-            problem.with("response", views::ResponseView::of_row(request, row))
-        }
-        _ => problem,
-    }
 }

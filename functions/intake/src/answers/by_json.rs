@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{FieldError, Problem, body, http::Json, views},
-    service::{answer_page::OpenedLink, requests::refused},
+    service::answer_page::OpenedLink,
 };
 use axum::{
     extract::{Path, State},
@@ -11,7 +11,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{problem, read, record};
-use crate::App;
+use crate::{App, step::refused};
 
 #[derive(Serialize)]
 struct RecordedView<'a> {

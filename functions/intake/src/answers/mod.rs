@@ -19,12 +19,14 @@ use answerback::{
         question::{FieldValue, VALUE_CHARS_MAX},
         request::Refusal,
     },
-    service::requests::{log_step, refused},
     store::AdvanceError,
 };
 use serde_json::Value;
 
-use crate::App;
+use crate::{
+    App,
+    step::{log_step, refused},
+};
 
 /// The error of an answer that was not recorded.
 pub(crate) type NotRecorded = AdvanceError<Box<RefusedAnswer>>;

@@ -1,10 +1,6 @@
 //! `POST /v1/requests/{id}/cancel`.
 
-use answerback::{
-    api::Problem,
-    domain::Scope,
-    service::requests::{log_step, refused},
-};
+use answerback::{api::Problem, domain::Scope};
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
@@ -12,7 +8,10 @@ use axum::{
 };
 
 use super::{find_settled, show};
-use crate::App;
+use crate::{
+    App,
+    step::{log_step, refused},
+};
 
 /// Cancels a request.
 pub(crate) async fn cancel(
