@@ -17,6 +17,7 @@ use answerback::{
     domain::{
         Delivery, Event, OpId, Request,
         delivery::{DeliveryState, Origin},
+        posted_event::EventState,
         request::RequestState,
         retry::TIMEOUT_SECONDS_MAX,
     },
@@ -33,7 +34,6 @@ use crate::{
     budget::Budget,
     erasure, health,
 };
-use notification::Notification;
 
 /// Dispatches all events in the outbox of `request`, and attempts the deliveries. Returns the
 /// request in its new state.
@@ -86,15 +86,11 @@ pub(crate) async fn dispatch(
 
 /// Dispatches a posted event, and attempts the deliveries.
 pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> Result<(), Error> {
-    if event.is_dispatched() {
-        return Ok(());
-    }
-    let worker = Worker::new(app, budget);
-    // A `webhook.disabled` event is void if the webhook has recovered.
-    let is_valid = match &event.disables {
-        Some(disables) => health::disable(app, &event, disables).await?,
-        None => true,
+    let event = match health::confirm(app, event).await? {
+        Some(event) if event.state() != EventState::Dispatched => event,
+        _ => return Ok(()),
     };
+    let worker = Worker::new(app, budget);
     let webhooks = app.core.webhooks.all(event.owner).await?;
     let origin = Origin {
         event: event.id,
@@ -105,11 +101,9 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         owner: event.owner,
         channel: None,
     };
-    let all = if is_valid { notification::of_posted(&event, &webhooks) } else { Vec::new() };
-    let planned = all.into_iter().map(|it: Notification| Planned {
-        event_number: 0,
-        delivery: it.delivery(origin.clone(), worker.now),
-    });
+    let all = notification::of_posted(&event, &webhooks).into_iter();
+    let planned = all
+        .map(|it| Planned { event_number: 0, delivery: it.delivery(origin.clone(), worker.now) });
     let mut created = worker.create(planned.collect()).await;
     if created.failed_events.is_empty()
         && let Err(err) = app.core.step(event, Event::dispatched).await

@@ -7,8 +7,9 @@
 //!                                          disable the webhook unless it recovered, then notify
 //! ```
 //!
-//! The event is the outbox. It is written first, with its timer, and the worker that dispatches it
-//! disables the webhook before it notifies others. So neither happens without the other.
+//! The event is the outbox. It is written first, with its timer, and not shown yet. The worker that
+//! dispatches it disables the webhook, and announces the event after that. If the webhook has
+//! recovered, the event is void. So neither happens without the other.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use answerback::{
     domain::{
         Event, EventType, OpId, Webhook,
         delivery::{AttemptVerdict, FailureReason},
-        posted_event::{Disables, NewEvent},
+        posted_event::{Disables, EventState, NewEvent},
         webhook::DisableReason,
     },
     platform::{Group, Hint},
@@ -128,8 +129,25 @@ async fn announce(
     Ok(())
 }
 
-/// Disables the webhook of a `webhook.disabled` event. Returns false if it has recovered or is gone.
-pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
+/// Settles whether `event` is true: disables the webhook of a `webhook.disabled` event. Returns the
+/// event if it is announced then.
+pub(crate) async fn confirm(app: &App, event: Event) -> Result<Option<Event>, Error> {
+    let event = match (event.state(), &event.disables) {
+        (EventState::Conditional { .. }, Some(disables)) => {
+            let step = if disable(app, &event, disables).await? {
+                Event::confirmed
+            } else {
+                Event::voided
+            };
+            app.core.step(event, step).await?
+        }
+        _ => Some(event),
+    };
+    Ok(event.filter(Event::is_announced))
+}
+
+/// Disables a webhook. Returns false if it has recovered or is gone.
+async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
     let Disables { webhook: id, reason, failing_since } = disables;
     let key = keys::webhook(event.owner, id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
@@ -137,9 +155,7 @@ pub(crate) async fn disable(app: &App, event: &Event, disables: &Disables) -> Re
     let step = |it: &Webhook| it.disable(*reason, *failing_since, now);
     let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
     app.core.webhooks.evict(event.owner);
-    let is_disabled = !webhook.is_deleted()
-        && webhook.failing_since() == Some(*failing_since)
-        && webhook.disabled().is_some_and(|it| it.reason == *reason);
+    let is_disabled = webhook.was_disabled_for(*failing_since);
     if is_disabled {
         tracing::warn!(
             account.id = %event.owner.account,

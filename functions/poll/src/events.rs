@@ -56,7 +56,7 @@ pub(crate) async fn show(
         return show_of_request(&app, &caller, id, request).await;
     }
     let event: Option<Event> = app.core.store.get(keys::event(id)).await?;
-    let is_own = |it: &Event| it.owner == caller.owner();
+    let is_own = |it: &Event| it.owner == caller.owner() && it.is_announced();
     let event = event.filter(is_own).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::new(&event)).into_response())
 }

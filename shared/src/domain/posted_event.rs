@@ -1,8 +1,14 @@
 //! An event that does not come from a request: a client posted it, or a webhook was disabled.
 //!
 //! ```text
-//!   waiting ─ dispatch creates deliveries ─▶ dispatched
+//!   Waiting ─ dispatch creates deliveries ─▶ Dispatched
+//!      ▲
+//!      └─ its webhook was disabled ── Conditional ── its webhook has recovered ─▶ Void
 //! ```
+//!
+//! An event is announced in `Waiting` and `Dispatched`: lists show it, and subscribers get it. A
+//! `webhook.disabled` event is written before its webhook is disabled, so that neither is without
+//! the other, and announced after.
 
 use jiff::Timestamp;
 
@@ -40,12 +46,29 @@ pub struct Event {
     pub webhook: Option<WebhookId>,
     /// The webhook that its dispatch disables before anything is sent.
     pub disables: Option<Disables>,
-    /// Its deliveries exist.
-    pub(crate) is_dispatched: bool,
-    /// The timer: when a sweep picks it up.
-    pub(crate) due_at: Option<Timestamp>,
+    /// Its state.
+    pub(crate) state: EventState,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub(crate) revision: u64,
+}
+
+/// The state of an [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventState {
+    /// It is announced only if its webhook is disabled.
+    Conditional {
+        /// The timer: when a sweep picks it up.
+        due_at: Timestamp,
+    },
+    /// Its deliveries have to be created.
+    Waiting {
+        /// The timer: when a sweep picks it up.
+        due_at: Timestamp,
+    },
+    /// Its deliveries exist.
+    Dispatched,
+    /// It never became true, and is shown to nobody.
+    Void,
 }
 
 /// Everything that a new event is made from.
@@ -103,42 +126,74 @@ impl Event {
             callback: new.callback,
             webhook: None,
             disables: None,
-            is_dispatched: false,
-            due_at: Some(new.created_at),
+            state: EventState::Waiting { due_at: new.created_at },
             revision: 0,
         }
     }
 
     /// An event for `webhook` alone. Its caller creates the delivery, which has its own timer.
     pub fn triggered(new: NewEvent, webhook: WebhookId) -> Self {
-        Self { webhook: Some(webhook), is_dispatched: true, due_at: None, ..Self::new(new) }
+        Self { webhook: Some(webhook), state: EventState::Dispatched, ..Self::new(new) }
     }
 
     /// An event whose dispatch disables a webhook before anything is sent.
     pub fn disabling(new: NewEvent, disables: Disables) -> Self {
-        Self { disables: Some(disables), ..Self::new(new) }
+        let state = EventState::Conditional { due_at: new.created_at };
+        Self { disables: Some(disables), state, ..Self::new(new) }
     }
 
-    /// Its deliveries exist.
-    pub fn is_dispatched(&self) -> bool {
-        self.is_dispatched
+    /// Its state.
+    pub fn state(&self) -> EventState {
+        self.state
+    }
+
+    /// It has happened: lists show it, and subscribers get it.
+    pub fn is_announced(&self) -> bool {
+        match self.state {
+            EventState::Waiting { .. } | EventState::Dispatched => true,
+            EventState::Conditional { .. } | EventState::Void => false,
+        }
     }
 
     /// The timer: when a sweep picks it up.
     pub fn due_at(&self) -> Option<Timestamp> {
-        self.due_at
+        match self.state {
+            EventState::Conditional { due_at } | EventState::Waiting { due_at } => Some(due_at),
+            EventState::Dispatched | EventState::Void => None,
+        }
+    }
+
+    /// The event after its webhook was disabled, or `None` if that is known already.
+    pub fn confirmed(&self) -> Option<Self> {
+        match self.state {
+            EventState::Conditional { due_at } => Some(self.next(EventState::Waiting { due_at })),
+            EventState::Waiting { .. } | EventState::Dispatched | EventState::Void => None,
+        }
+    }
+
+    /// The event after its webhook has recovered, or `None` if it is over already.
+    pub fn voided(&self) -> Option<Self> {
+        let is_open = matches!(self.state, EventState::Conditional { .. });
+        is_open.then(|| self.next(EventState::Void))
     }
 
     /// The event after its deliveries were created, or `None` if they already existed.
     pub fn dispatched(&self) -> Option<Self> {
-        let next =
-            Self { is_dispatched: true, due_at: None, revision: self.revision + 1, ..self.clone() };
-        (!self.is_dispatched).then_some(next)
+        let is_waiting = matches!(self.state, EventState::Waiting { .. });
+        is_waiting.then(|| self.next(EventState::Dispatched))
     }
 
     /// The event after a hint to dispatch it was sent. The sweep skips it until `until`.
     #[must_use]
     pub fn hinted(&self, until: Timestamp) -> Self {
-        Self { due_at: Some(until), revision: self.revision + 1, ..self.clone() }
+        self.next(match self.state {
+            EventState::Conditional { .. } => EventState::Conditional { due_at: until },
+            EventState::Waiting { .. } => EventState::Waiting { due_at: until },
+            ended @ (EventState::Dispatched | EventState::Void) => ended,
+        })
+    }
+
+    fn next(&self, state: EventState) -> Self {
+        Self { state, revision: self.revision + 1, ..self.clone() }
     }
 }

@@ -52,6 +52,9 @@ pub struct Webhook {
     pub(crate) disabled: Option<Disabled>,
     /// The start of the first failed attempt since the last success.
     pub(crate) failing_since: Option<Timestamp>,
+    /// The start of the failures for which it was last disabled. It stays when the webhook is enabled
+    /// again, so that the event about it is sent in any case.
+    pub(crate) disabled_for: Option<Timestamp>,
     /// The secrets that its deliveries are signed with.
     pub(crate) secrets: Secrets,
     /// The time of its deletion.
@@ -139,6 +142,7 @@ impl Webhook {
             settings: new.settings,
             disabled: (!new.is_enabled).then_some(by_hand),
             failing_since: None,
+            disabled_for: None,
             secrets: Secrets(vec![new.secret]),
             deleted_at: None,
             revision: 0,
@@ -246,8 +250,14 @@ impl Webhook {
         failing_since: Timestamp,
         now: Timestamp,
     ) -> Option<Self> {
-        let next = Self { disabled: Some(Disabled { reason, at: now }), ..self.next() };
+        let disabled = Some(Disabled { reason, at: now });
+        let next = Self { disabled, disabled_for: Some(failing_since), ..self.next() };
         (self.is_enabled() && self.failing_since == Some(failing_since)).then_some(next)
+    }
+
+    /// It was disabled for the failures since `failing_since`, even if it is enabled again.
+    pub fn was_disabled_for(&self, failing_since: Timestamp) -> bool {
+        self.disabled_for == Some(failing_since)
     }
 
     /// The identifier of the event that disables it for failures since `failing_since`. All workers

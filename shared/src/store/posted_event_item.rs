@@ -6,7 +6,10 @@ use super::{
     receiver_item::ReceiverItem,
     webhook_item,
 };
-use crate::domain::{BodyHash, Event, EventType, OpId, Trace, WebhookId, posted_event::Disables};
+use crate::domain::{
+    BodyHash, Event, EventType, OpId, Trace, WebhookId,
+    posted_event::{Disables, EventState},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,9 @@ struct DisablesItem {
     reason: webhook_item::DisableReasonItem,
     failing_since: i64,
 }
+
+/// The names of states in the table.
+const STATES: [&str; 4] = ["conditional", "waiting", "dispatched", "void"];
 
 impl Item for Event {
     const NAME: &'static str = "an event";
@@ -44,23 +50,45 @@ impl Item for Event {
             .optional_json("callback", receiver.as_ref())
             .optional_json("disables", self.disables.as_ref().map(DisablesItem::from).as_ref())
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("list_pk", keys::list(self.owner, keys::Listed::Events))
             .text("list_sk", keys::by_time(self.created_at, self.id))
+            .text("list_pk", self.disables.is_none().then(|| list_pk(self)))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
-        Encoded::default()
+        let [conditional, waiting, dispatched, void] = STATES;
+        let (state, is_over) = match self.state {
+            EventState::Conditional { .. } => (conditional, false),
+            EventState::Waiting { .. } => (waiting, false),
+            EventState::Dispatched => (dispatched, true),
+            EventState::Void => (void, true),
+        };
+        let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
-            .flag("dispatched", self.is_dispatched)
+            .text("state", state.to_owned())
             // Only errors in a row count.
             .number("n_errors", None)
-            .due(&self.id.to_string(), self.due_at, layout)
-            .ttl(self.is_dispatched.then(|| self.created_at + layout.retention))
+            .due(&self.id.to_string(), self.due_at(), layout)
+            .ttl(is_over.then(|| self.created_at + layout.retention));
+        if self.disables.is_some() {
+            return encoded.text("list_pk", self.is_announced().then(|| list_pk(self)));
+        }
+        encoded
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         let receiver: Option<ReceiverItem> = item.optional_json("callback")?;
         let callback = receiver.map(|it| it.read().ok_or(DecodeError::of("callback")));
+        let due_at = item.optional_time("due_at")?;
+        let due_at = || due_at.ok_or(DecodeError::of("due_at"));
+        let state = item.text("state")?;
+        let [conditional, waiting, dispatched, void] = STATES;
+        let state = match &*state {
+            it if it == conditional => EventState::Conditional { due_at: due_at()? },
+            it if it == waiting => EventState::Waiting { due_at: due_at()? },
+            it if it == dispatched => EventState::Dispatched,
+            it if it == void => EventState::Void,
+            _ => return Err(DecodeError::of("state")),
+        };
         Ok(Self {
             id: item.parsed("pk")?,
             owner: item.owner()?,
@@ -79,11 +107,15 @@ impl Item for Event {
                 .optional_json::<DisablesItem>("disables")?
                 .map(Disables::try_from)
                 .transpose()?,
-            is_dispatched: item.flag("dispatched")?,
-            due_at: item.optional_time("due_at")?,
+            state,
             revision: item.number("revision")?,
         })
     }
+}
+
+/// The partition that lists the event, if it is announced.
+fn list_pk(event: &Event) -> String {
+    keys::list(event.owner, keys::Listed::Events)
 }
 
 impl From<&Disables> for DisablesItem {

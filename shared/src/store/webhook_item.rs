@@ -69,6 +69,7 @@ impl Item for Webhook {
             .json("settings", &SettingsItem::from(&self.settings))
             .optional_json("disabled", self.disabled.map(DisabledItem::from).as_ref())
             .time("failing_since", self.failing_since)
+            .time("disabled_for", self.disabled_for)
             .json(SECRETS, &secret_item::encode(&self.secrets))
             .time("deleted_at", self.deleted_at)
             .number("revision", self.revision.cast_signed())
@@ -92,6 +93,7 @@ impl Item for Webhook {
                 .ok_or(DecodeError::of("settings"))?,
             disabled: disabled.map(Disabled::try_from).transpose()?,
             failing_since: item.optional_time("failing_since")?,
+            disabled_for: item.optional_time("disabled_for")?,
             secrets: secret_item::decode(item.json(SECRETS)?)?,
             deleted_at: item.optional_time("deleted_at")?,
             revision: item.number("revision")?,

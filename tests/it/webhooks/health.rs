@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use answerback::egress::{Failure, Reply};
+use answerback::{
+    egress::{Failure, Reply},
+    platform::Lane,
+};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{World, reply};
@@ -63,6 +66,38 @@ async fn gone_webhook_is_disabled_and_an_event_is_sent() {
     assert_eq!((&enabled["enabled"], &enabled["failing_since"]), (&json!(true), &Value::Null));
     post(&world).await;
     assert_eq!(world.posts().len(), 3);
+}
+
+/// A history that the simulation found: the receiver answers 410 once, and the webhook recovers
+/// before the event that disables it is dispatched.
+#[tokio::test]
+async fn event_of_a_webhook_that_recovered_is_never_shown() {
+    let world = World::start_answering([reply(410), reply(200)]).await;
+    two_hooks(&world).await;
+    let no_wait = Duration::ZERO;
+    for _ in 0..2 {
+        let event = json!({ "type": "build.done", "data": {} });
+        world.call(Method::POST, "/v1/events", event).await;
+    }
+    let mut hints = world.system.receive(Lane::Fast, no_wait).await.expect("hints");
+    let later = hints.split_off(1);
+    world.system.follow(hints).await.expect("410");
+    let disabling = world.system.receive(Lane::Fast, no_wait).await.expect("hints");
+    assert_eq!((later.len(), disabling.len()), (1, 1));
+    let types = async || {
+        let events = get(&world, "/v1/events").await["data"].clone();
+        let types = events.as_array().expect("a list").iter().map(|it| it["type"].clone());
+        types.collect::<Vec<_>>()
+    };
+    assert_eq!(types().await, ["build.done", "build.done"]);
+
+    world.system.follow(later).await.expect("200");
+    world.system.follow(disabling).await.expect("nothing to disable");
+    assert_eq!(show(&world, "watched").await["enabled"], true);
+    assert_eq!(types().await, ["build.done", "build.done"]);
+    assert_eq!(told_of_disabling(&world), Vec::<Value>::new());
+    world.pass(Duration::from_mins(10)).await;
+    assert_eq!(told_of_disabling(&world), Vec::<Value>::new());
 }
 
 #[tokio::test]

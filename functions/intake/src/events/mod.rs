@@ -94,7 +94,7 @@ async fn replayed(app: &App, event: &Event) -> Response {
 
 /// The response to an event. Sends the hint to dispatch it; an earlier call may have died before.
 async fn accepted(app: &App, event: &Event) -> Response {
-    if !event.is_dispatched() {
+    if event.due_at().is_some() {
         let group = Group::Account(event.owner.account);
         let hint = Hint::event(event.id);
         app.core.hints.send(group, &hint, std::time::Duration::ZERO).await;

@@ -25,7 +25,7 @@ impl Left<'_> {
             self.hold(Invariant::NothingLost, is_there, || format!("an event of {ids:?} is gone"));
         }
         for event in self.events.clone() {
-            let is_at_rest = event.is_dispatched() && event.due_at().is_none();
+            let is_at_rest = event.due_at().is_none();
             self.hold(Invariant::AtRest, is_at_rest, || format!("{} is still due", event.id));
             let delivery = Delivery::id_of(event.id, event.created_by, CALLBACK).to_string();
             let is_told = event.callback.is_none() || self.deliveries.contains_key(&delivery);

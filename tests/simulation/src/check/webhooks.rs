@@ -1,6 +1,10 @@
 //! Checks of webhooks: they get their events, signed with their secrets.
 
-use answerback::domain::{Delivery, Owner, Request, RequestEvent, Webhook, request::RequestState};
+use answerback::domain::{
+    Delivery, Event, Owner, Request, RequestEvent, Webhook,
+    request::RequestState,
+    webhook::{DisableReason, Disabled},
+};
 use futures::FutureExt as _;
 
 use super::{Invariant, Left};
@@ -25,6 +29,16 @@ impl Left<'_> {
             "a webhook is gone".to_owned()
         });
         for webhook in &webhooks {
+            let is_by_hand = |it: &Disabled| it.reason == DisableReason::ByHand;
+            let is_silent = webhook.disabled().is_some_and(|it| !is_by_hand(&it));
+            let is_announced = self.events.iter().filter(|it| it.is_announced()).any(|it| {
+                it.disables.as_ref().is_some_and(|it| {
+                    it.webhook == webhook.id && webhook.was_disabled_for(it.failing_since)
+                })
+            });
+            self.hold(Invariant::NothingLost, is_announced || !is_silent, || {
+                format!("{} was disabled without an event", webhook.id)
+            });
             for (number, request) in self.requests.clone().into_iter().enumerate() {
                 if let Some(request) = request
                     && !matches!(request.state(), RequestState::Erased { .. })
@@ -32,16 +46,11 @@ impl Left<'_> {
                     self.check_that_webhook_was_told(webhook, number, &request);
                 }
             }
-            for event in self.events.clone() {
-                // A webhook that recovered in time is not disabled, and no notification is sent.
-                let is_so = event.disables.as_ref().is_none_or(|disables| {
-                    let of = |it: &&Webhook| it.id == disables.webhook;
-                    webhooks.iter().find(of).is_some_and(|it| !it.is_enabled())
-                });
+            for event in self.events.clone().into_iter().filter(Event::is_announced) {
                 let id = Delivery::id_of(event.id, event.created_by, &webhook.id.target());
                 let is_wanted = webhook.wants(event.event_type.as_str());
                 let is_told = self.deliveries.contains_key(&id.to_string());
-                self.hold(Invariant::NothingLost, is_told || !is_wanted || !is_so, || {
+                self.hold(Invariant::NothingLost, is_told || !is_wanted, || {
                     format!("{} did not get {}", webhook.id, event.id)
                 });
             }
