@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use answerback::{
     api::http::read_json,
-    domain::{Account, CallbackRules, Scope, delivery::LEASE},
+    domain::{Account, CallbackRules, Mode, Owner, Scope, Source, delivery::LEASE, secret::Holder},
     egress::{self, Failure, Post, Reply},
     platform::{Clock, Entropy, Lane},
     service::NewKey,
@@ -146,13 +146,16 @@ impl World {
         key_text(&key.expect("a key"))
     }
 
-    /// The secret that signs the account's callbacks.
+    /// The secret that signs the account's callbacks of requests, in live mode.
     pub async fn secret(&self) -> String {
-        let secret = self
-            .system
-            .vault
-            .open(self.account.id, &self.account.secrets.0[0], self.system.clock.now())
-            .await;
+        self.secret_of(Mode::Live, Source::Requests).await
+    }
+
+    /// The secret that signs the account's callbacks in this mode, for events of this source.
+    pub async fn secret_of(&self, mode: Mode, source: Source) -> String {
+        let holder = Holder::Account(Owner { account: self.account.id, mode }, source);
+        let secret = &self.account.secrets.of(mode, source).0[0];
+        let secret = self.system.vault.open(&holder, secret, self.system.clock.now()).await;
         secret.expect("the vault opens its own secret").expose_secret().to_owned()
     }
 

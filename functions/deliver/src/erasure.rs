@@ -58,9 +58,10 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
 
 /// Erases the deliveries of the latest events, by their ids.
 async fn erase_latest(app: &App, request: &Request) -> Result<(), Error> {
-    let webhooks = app.core.webhooks.all(request.owner).await?;
+    // Those that were deleted meanwhile, too.
+    let webhooks = app.core.store.webhooks(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
-    targets.extend(webhooks.iter().map(|it| it.id.target()));
+    targets.extend(webhooks.iter().map(|it| it.reference().target()));
     for number in request.n_events().saturating_sub(LATEST_EVENTS) + 1..=request.n_events() {
         for target in &targets {
             let id = Delivery::id_of(request.id.event(number), request.created_by, target);

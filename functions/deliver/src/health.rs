@@ -80,7 +80,7 @@ async fn update(
     } else {
         return Ok(());
     };
-    let disables = Disables { webhook: webhook.id.clone(), reason, failing_since };
+    let disables = Disables { webhook: webhook.reference(), reason, failing_since };
     announce(app, &webhook, disables, now).await
 }
 
@@ -148,18 +148,21 @@ pub(crate) async fn confirm(app: &App, event: Event) -> Result<Option<Event>, Er
 
 /// Disables a webhook. Returns false if it has recovered or is gone.
 async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, Error> {
-    let Disables { webhook: id, reason, failing_since } = disables;
-    let key = keys::webhook(event.owner, id);
+    let Disables { webhook: reference, reason, failing_since } = disables;
+    let key = keys::webhook(event.owner, &reference.id);
     let Some(webhook) = app.core.store.get::<Webhook>(key).await? else { return Ok(false) };
     let now = app.core.now();
-    let step = |it: &Webhook| it.disable(*reason, *failing_since, now);
+    let step = |it: &Webhook| {
+        let is_same = it.reference() == *reference;
+        if is_same { it.disable(*reason, *failing_since, now) } else { None }
+    };
     let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
     app.core.webhooks.evict(event.owner);
-    let is_disabled = webhook.was_disabled_for(*failing_since);
+    let is_disabled = webhook.reference() == *reference && webhook.was_disabled_for(*failing_since);
     if is_disabled {
         tracing::warn!(
             account.id = %event.owner.account,
-            webhook.id = %id,
+            webhook.id = %reference.id,
             reason = disabled_reason(*reason),
             "disabled a webhook"
         );

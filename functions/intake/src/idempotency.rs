@@ -4,29 +4,18 @@
 //! without an extra write, and concurrent calls meet in one conditional write.
 
 use answerback::{
-    api::{Code, FieldError, Problem},
-    domain::{ApiKey, BodyHash, Channel, Event, OpId, Owner, Request, Webhook},
+    api::{Code, FieldError, Problem, REPLAYED},
+    domain::{ApiKey, BodyHash, Channel, Event, IdempotentCall, OpId, Owner, PastCalls, Request},
     signing,
     store::{Item, Key, Saved},
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 
 use crate::App;
 
 /// Longest idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 255;
-/// Marks the response of a repeated call.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// A call with an idempotency key.
-#[derive(Clone, Copy)]
-pub(crate) struct IdempotentCall {
-    /// The bits of the identifier of the object that it creates.
-    pub(crate) id_bits: u128,
-    /// The hash of its body.
-    pub(crate) body_hash: BodyHash,
-}
 
 /// The idempotent call to `path` with this body, if it has a key.
 ///
@@ -72,7 +61,7 @@ macro_rules! creations {
     )*};
 }
 
-creations!(ApiKey, Channel, Event, Request, Webhook);
+creations!(ApiKey, Channel, Event, Request);
 
 /// The object that an earlier call with the same key created.
 ///
@@ -108,6 +97,21 @@ pub(crate) async fn create<T: Creation>(
         }
         Saved::Gone => Err(Problem::too_busy()),
     }
+}
+
+/// True if `call` is one of the `calls` that an object remembers.
+pub(crate) fn is_repeated(
+    calls: &PastCalls,
+    call: Option<IdempotentCall>,
+) -> Result<bool, Problem> {
+    let Some(call) = call else { return Ok(false) };
+    let Some(first) = calls.find(call) else { return Ok(false) };
+    check(Some(first.body_hash), call.body_hash).map(|()| true)
+}
+
+/// The problem of a repeated call whose object is gone.
+pub(crate) fn gone() -> Problem {
+    Problem::not_found().replayed()
 }
 
 /// Refuses a key that was used with another body.

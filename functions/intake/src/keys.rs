@@ -58,7 +58,7 @@ pub(crate) async fn create(
         None => KeyId::mint(now, app.core.entropy.next()),
     };
     if let Some(found) = idempotency::find(&app, call, keys::api_key(id)).await? {
-        return Ok(created(&found, None));
+        return replayed(&found);
     }
     let NewKeyBody { name, scopes, mode, rate_limit_per_minute } = read(body, &caller)?;
     let owner = Owner { account: caller.account(), mode };
@@ -66,7 +66,7 @@ pub(crate) async fn create(
     let body_hash = call.map(|it| it.body_hash);
     let key = ApiKey { name, body_hash, rate_limit_per_minute, ..key };
     if let Some(found) = idempotency::create(&app, call, &key).await? {
-        return Ok(created(&found, None));
+        return replayed(&found);
     }
     caller.audit("created a key", &key.id.to_string());
     Ok(created(&key, Some(&text)))
@@ -93,15 +93,21 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The response to a creation. Without `text` it is the response to a repeated call.
+/// The response to a creation.
 fn created(key: &ApiKey, text: Option<&SecretString>) -> Response {
     let view = KeyView::new(key);
     let view = CreatedKeyView { view, key: text.map(ExposeSecret::expose_secret) };
-    let mut response = (StatusCode::CREATED, axum::Json(view)).into_response();
-    if text.is_none() {
-        idempotency::mark_replayed(&mut response);
+    (StatusCode::CREATED, axum::Json(view)).into_response()
+}
+
+/// The response to a repeated call, without the text.
+fn replayed(key: &ApiKey) -> Result<Response, Problem> {
+    if key.revoked_at.is_some() {
+        return Err(idempotency::gone());
     }
-    response
+    let mut response = created(key, None);
+    idempotency::mark_replayed(&mut response);
+    Ok(response)
 }
 
 fn read(body: Value, caller: &Caller) -> Result<NewKeyBody, Problem> {

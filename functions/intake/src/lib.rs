@@ -52,6 +52,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secrets::rotate))
+        .route("/v1/secret/expire-previous", post(secrets::expire_previous))
+        .route("/v1/events/secret/rotate", post(secrets::rotate_for_events))
+        .route("/v1/events/secret/expire-previous", post(secrets::expire_previous_for_events))
         .route("/v1/webhooks", post(webhooks::create))
         .route(
             "/v1/webhooks/{id}",
@@ -60,10 +63,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/webhooks/{id}/trigger", post(webhooks::trigger))
         .route("/v1/webhooks/{id}/recover", post(webhooks::recover))
         .route("/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
+        .route("/v1/webhooks/{id}/secret/expire-previous", post(webhooks::expire_previous))
         .route("/v1/channels", post(ping::channels::create))
         .route("/v1/channels/{id}", delete(ping::channels::delete))
         .route("/v1/channels/{id}/regenerate", post(ping::channels::regenerate))
         .route("/v1/channels/{id}/secret/rotate", post(ping::channels::rotate))
+        .route("/v1/channels/{id}/secret/expire-previous", post(ping::channels::expire_previous))
         .route("/a/{token}", post(answers::answer_by_form))
         .route("/v1/answers/{token}", post(answers::answer_by_json))
         .route("/v1/deliveries/{id}/redeliver", post(deliveries::redeliver))

@@ -5,7 +5,9 @@ use answerback::{
         FieldError, Problem,
         views::{AttemptView, DeliveryView, delivery_status},
     },
-    domain::{Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId},
+    domain::{
+        Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId, WebhookRef,
+    },
     service::Caller,
     store::{self, Listed, Listing, Related, keys},
 };
@@ -18,16 +20,17 @@ use axum::{
 use crate::{
     App,
     list::{PageQuery, Parameters, page},
+    webhooks,
 };
 
 const STATUSES: [&str; 5] = ["pending", "delivered", "failed", "dead_lettered", "cancelled"];
 
-/// The filters of a list of deliveries.
-struct Filters {
+/// The filters of a list of deliveries. `W` names a webhook.
+struct Filters<W> {
     status: Option<&'static str>,
     request: Option<RequestId>,
     event: Option<EventId>,
-    webhook: Option<WebhookId>,
+    webhook: Option<W>,
 }
 
 /// Lists deliveries.
@@ -40,6 +43,10 @@ pub(crate) async fn list(
     let query = parameters.page();
     let filters = Filters::take(&mut parameters);
     parameters.finish()?;
+    let Some(filters) = filters.resolve(&app, &caller).await? else {
+        // No webhook has this id, so it has no deliveries.
+        return Ok(axum::Json(page(Vec::<DeliveryView<'_>>::new(), None)).into_response());
+    };
     let Listing { items, next } = filters.load(&app, &caller, &query).await?;
     let is_shown = |it: &&Delivery| is_own(it, &caller) && filters.match_delivery(it);
     let data = items.iter().filter(is_shown).map(DeliveryView::new).collect();
@@ -94,7 +101,7 @@ pub(crate) async fn show_attempt(
     Ok(axum::Json(AttemptView::new(&attempt, delivery.body.as_deref())).into_response())
 }
 
-impl Filters {
+impl Filters<WebhookId> {
     /// Takes the filters out of the query.
     fn take(parameters: &mut Parameters) -> Self {
         Self {
@@ -107,6 +114,25 @@ impl Filters {
         }
     }
 
+    /// The filters with the webhook that has this id now. `None`: there is none.
+    async fn resolve(
+        self,
+        app: &App,
+        caller: &Caller,
+    ) -> Result<Option<Filters<WebhookRef>>, store::Error> {
+        let webhook = match &self.webhook {
+            None => None,
+            Some(id) => match webhooks::find_by_id(app, caller, id).await? {
+                Some(webhook) => Some(webhook.reference()),
+                None => return Ok(None),
+            },
+        };
+        let Self { status, request, event, .. } = self;
+        Ok(Some(Filters { status, request, event, webhook }))
+    }
+}
+
+impl Filters<WebhookRef> {
     /// A page of the narrowest index that covers a filter. Index rows may belong to other accounts.
     async fn load(
         &self,

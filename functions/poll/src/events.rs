@@ -84,7 +84,7 @@ async fn kind_of(
 ) -> Result<Option<RequestEvent>, store::Error> {
     let webhooks = app.core.webhooks.all(request.owner).await?;
     let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
-    targets.extend(webhooks.iter().map(|it| it.id.target()));
+    targets.extend(webhooks.iter().map(|it| it.reference().target()));
     for target in targets {
         let key = keys::delivery(Delivery::id_of(id, request.created_by, &target));
         let delivery: Option<Delivery> = app.core.store.get(key).await?;

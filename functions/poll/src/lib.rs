@@ -51,6 +51,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/attempts/{id}", get(deliveries::show_attempt))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
+        .route("/v1/events/secret", get(secret::show_for_events))
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{id}", get(webhooks::show))
         .route("/v1/webhooks/{id}/secret", get(webhooks::show_secret))

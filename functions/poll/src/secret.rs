@@ -1,8 +1,8 @@
-//! The secret that signs the account's callbacks.
+//! The secrets that sign the account's callbacks.
 
 use answerback::{
     api::{Code, Problem, views::SecretView},
-    domain::{Scope, Secrets},
+    domain::{Scope, Secrets, Source, secret::Holder},
     service::Caller,
 };
 use axum::{
@@ -26,20 +26,44 @@ pub(crate) struct SecretReader {
     pub(crate) extent: Extent,
 }
 
-/// Shows the account's secret: a preview, or all of it with `reveal=true`.
+/// Shows the secret for results of requests: a preview, or all of it with `reveal=true`.
 pub(crate) async fn show(
     State(app): State<App>,
     headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    show_of(&app, Source::Requests, &headers, parameters).await
+}
+
+/// Shows the secret for posted events: a preview, or all of it with `reveal=true`.
+pub(crate) async fn show_for_events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    show_of(&app, Source::Events, &headers, parameters).await
+}
+
+async fn show_of(
+    app: &App,
+    source: Source,
+    headers: &HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let reader = SecretReader::identify(&app, &headers, &mut parameters).await?;
+    let reader = SecretReader::identify(app, headers, &mut parameters).await?;
     parameters.finish()?;
-    let account = app.core.accounts.account_now(reader.caller.account()).await?;
+    let owner = reader.caller.owner();
+    let account = app.core.accounts.account_now(owner.account).await?;
     let account = account.ok_or_else(Problem::not_found)?;
     if reader.extent == Extent::Whole {
-        reader.caller.audit("revealed", "the account's secret");
+        let what = match source {
+            Source::Requests => "the account's secret for requests",
+            Source::Events => "the account's secret for events",
+        };
+        reader.caller.audit("revealed", what);
     }
-    reader.view(&app, &account.secrets).await
+    let holder = Holder::Account(owner, source);
+    reader.view(app, &holder, account.secrets.of(owner.mode, source)).await
 }
 
 impl SecretReader {
@@ -57,12 +81,17 @@ impl SecretReader {
         Ok(Self { caller: app.core.accounts.caller(headers, scope).await?, extent })
     }
 
-    /// The secret that signs now.
-    pub(crate) async fn view(&self, app: &App, secrets: &Secrets) -> Result<Response, Problem> {
+    /// The secret of `holder` that signs now.
+    pub(crate) async fn view(
+        &self,
+        app: &App,
+        holder: &Holder,
+        secrets: &Secrets,
+    ) -> Result<Response, Problem> {
         let now = app.core.now();
         let current = secrets.live(now).next().filter(|_| self.extent == Extent::Whole);
         let text = match current {
-            Some(current) => Some(app.core.vault.open(self.caller.account(), current, now).await?),
+            Some(current) => Some(app.core.vault.open(holder, current, now).await?),
             None => None,
         };
         let view = SecretView::new(secrets, now, text.as_ref());

@@ -7,9 +7,9 @@ use answerback::{
         Problem,
         views::{AttemptView, Page, WebhookView},
     },
-    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId},
+    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId, secret::Holder},
     service::Caller,
-    store::{Cursor, Listing, Related, keys},
+    store::{self, Cursor, Listing, Related, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -77,7 +77,8 @@ pub(crate) async fn show_secret(
     if reader.extent == Extent::Whole {
         reader.caller.audit("revealed the secret of a webhook", &id);
     }
-    reader.view(&app, webhook.secrets()).await
+    let holder = Holder::Webhook(webhook.owner, webhook.reference());
+    reader.view(&app, &holder, webhook.secrets()).await
 }
 
 /// Lists the attempts of a webhook.
@@ -91,7 +92,7 @@ pub(crate) async fn list_attempts(
     let PageQuery { limit, cursor } = parameters.page();
     parameters.finish()?;
     let webhook = find(&app, &caller, &id).await?;
-    let related = Related::WebhookAttempts(caller.owner(), webhook.id);
+    let related = Related::WebhookAttempts(caller.owner(), webhook.reference());
     let Listing { items, mut next } =
         app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
     let bodies = bodies(&app, &items).await?;
@@ -127,7 +128,15 @@ async fn bodies(
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
-    let key = keys::webhook(caller.owner(), &id);
-    let webhook: Option<Webhook> = app.core.store.get(key).await?;
-    webhook.filter(|it| !it.is_deleted()).ok_or_else(Problem::not_found)
+    find_by_id(app, caller, &id).await?.ok_or_else(Problem::not_found)
+}
+
+/// The caller's webhook with this id, unless it was deleted.
+pub(crate) async fn find_by_id(
+    app: &App,
+    caller: &Caller,
+    id: &WebhookId,
+) -> Result<Option<Webhook>, store::Error> {
+    let webhook: Option<Webhook> = app.core.store.get(keys::webhook(caller.owner(), id)).await?;
+    Ok(webhook.filter(|it| !it.is_deleted()))
 }

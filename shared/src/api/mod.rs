@@ -8,4 +8,4 @@ mod problem;
 pub mod trace;
 pub mod views;
 
-pub use problem::{Code, FieldError, FieldLocation, Problem};
+pub use problem::{Code, FieldError, FieldLocation, Problem, REPLAYED};

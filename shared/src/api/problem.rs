@@ -7,7 +7,7 @@ pub use code::Code;
 use std::{borrow::Cow, error, fmt, sync::Arc};
 
 use axum::{
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -22,6 +22,8 @@ use crate::{
 
 /// Seconds after which a caller may retry when other writers were faster.
 const CONTENDED_RETRY_SECONDS: u32 = 1;
+/// Marks the response of a repeated call.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Most errors that one problem lists.
 const ERRORS_MAX: usize = 100;
 
@@ -37,6 +39,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     more: Map<String, Value>,
     retry_after_seconds: Option<u32>,
+    is_replayed: bool,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
@@ -100,6 +103,7 @@ impl Problem {
             errors: Vec::new(),
             more: Map::new(),
             retry_after_seconds: (code == Code::TooBusy).then_some(CONTENDED_RETRY_SECONDS),
+            is_replayed: false,
             cause: None,
         }
     }
@@ -164,6 +168,12 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
+    }
+
+    /// Marks the response of a repeated call.
+    #[must_use]
+    pub fn replayed(self) -> Self {
+        Self { is_replayed: true, ..self }
     }
 
     /// Adds a member to the body.
@@ -270,6 +280,9 @@ impl IntoResponse for Problem {
         let mut response = self.status().into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.is_replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
         if self.code == Code::Unauthorized {
             response.headers_mut().insert("www-authenticate", HeaderValue::from_static("Bearer"));

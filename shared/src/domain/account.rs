@@ -3,13 +3,11 @@
 //! An account owns everything: requests, keys, webhooks, secrets. Its objects are either live or
 //! test, and a key of one mode never sees objects of the other.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::{
-    AccountId, BodyHash, KeyId, OpId,
-    secret::{Secret, Secrets, TooManySecrets},
+    AccountId, BodyHash, KeyId, OpId, PastCalls, Source,
+    secret::{Rotation, Secrets},
 };
 
 /// Highest rate limit of a key. One item counts its calls, and DynamoDB allows a thousand writes
@@ -47,11 +45,34 @@ pub struct Account {
     /// predicted.
     pub id_key: IdKey,
     /// The secrets that callbacks are signed with.
-    pub secrets: Secrets,
+    pub secrets: AccountSecrets,
+    /// The calls with an idempotency key that rotated a secret.
+    pub calls: PastCalls,
     /// The limit of pending requests, live and test together, if there is one.
     pub max_pending_requests: Option<u32>,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
+}
+
+/// The secrets of an account: for each mode, one set for each source of events.
+///
+/// So a callback about what the account posted, or about a test, does not verify as the result of a
+/// live request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountSecrets {
+    /// Live mode.
+    pub live: SourceSecrets,
+    /// Test mode.
+    pub test: SourceSecrets,
+}
+
+/// The secrets of one mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSecrets {
+    /// For callbacks of requests.
+    pub requests: Secrets,
+    /// For callbacks of posted events.
+    pub events: Secrets,
 }
 
 /// The key of the HMAC that turns an account's idempotency keys into identifiers.
@@ -144,16 +165,58 @@ impl Mode {
 }
 
 impl Account {
-    /// The account with `new` as its current secret. See [`Secrets::rotate`].
-    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
-        let secrets = self.secrets.rotate(new, overlap)?;
-        Ok(secrets.map(|secrets| Self { secrets, revision: self.revision + 1, ..self.clone() }))
+    /// The account with `new` as the current secret of a mode and source. See [`Secrets::rotate`].
+    /// `None` if the call rotated it before.
+    pub fn rotate(&self, mode: Mode, source: Source, rotation: &Rotation) -> Option<Self> {
+        let secrets = rotation.of(self.secrets.of(mode, source), &self.calls)?;
+        Some(Self {
+            calls: rotation.remember(&self.calls),
+            ..self.with_secrets(mode, source, secrets)
+        })
+    }
+
+    /// The account whose previous secrets of a mode and source no longer sign, or `None` if there are
+    /// none.
+    pub fn expire_previous(&self, mode: Mode, source: Source) -> Option<Self> {
+        let secrets = self.secrets.of(mode, source).expire_previous()?;
+        Some(self.with_secrets(mode, source, secrets))
+    }
+
+    fn with_secrets(&self, mode: Mode, source: Source, secrets: Secrets) -> Self {
+        let mut next = Self { revision: self.revision + 1, ..self.clone() };
+        *next.secrets.of_mut(mode, source) = secrets;
+        next
     }
 
     /// The account with another limit of pending requests, or `None` if nothing changes.
     pub fn cap(&self, max_pending_requests: Option<u32>) -> Option<Self> {
         let next = Self { max_pending_requests, revision: self.revision + 1, ..self.clone() };
         (max_pending_requests != self.max_pending_requests).then_some(next)
+    }
+}
+
+impl AccountSecrets {
+    /// The secrets of a mode and source.
+    pub fn of(&self, mode: Mode, source: Source) -> &Secrets {
+        let of_mode = match mode {
+            Mode::Live => &self.live,
+            Mode::Test => &self.test,
+        };
+        match source {
+            Source::Requests => &of_mode.requests,
+            Source::Events => &of_mode.events,
+        }
+    }
+
+    fn of_mut(&mut self, mode: Mode, source: Source) -> &mut Secrets {
+        let of_mode = match mode {
+            Mode::Live => &mut self.live,
+            Mode::Test => &mut self.test,
+        };
+        match source {
+            Source::Requests => &mut of_mode.requests,
+            Source::Events => &mut of_mode.events,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! An attempt: the record of one HTTP exchange of a delivery, for people to read.
 
-use super::{AttemptId, EventId, Owner, WebhookId};
+use super::{AttemptId, EventId, Owner, WebhookRef};
 use jiff::Timestamp;
 
 /// Longest stored part of a receiver's response body.
@@ -16,7 +16,7 @@ pub struct Attempt {
     /// The event.
     pub event: EventId,
     /// The webhook, if the target is one.
-    pub webhook: Option<WebhookId>,
+    pub webhook: Option<WebhookRef>,
     /// The time at which it began.
     pub started_at: Timestamp,
     /// Its duration.

@@ -4,11 +4,9 @@
 //! Callbacks of these messages are signed with the channel's own secrets.
 
 use super::{
-    BodyHash, ChannelId, OpId, Owner,
-    secret::{Secret, Secrets, TooManySecrets},
+    BodyHash, ChannelId, IdempotentCall, OpId, Owner, PastCalls,
+    secret::{Rotation, Secret, Secrets},
 };
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 /// An inbound token of the Ping front. Only a hash of it is stored.
@@ -24,6 +22,8 @@ pub struct Channel {
     pub token_hash: [u8; 32],
     /// The secrets that callbacks of its messages are signed with.
     pub(crate) secrets: Secrets,
+    /// The calls with an idempotency key that changed it.
+    pub(crate) calls: PastCalls,
     /// The time of creation.
     pub created_at: Timestamp,
     /// The operation that created it.
@@ -67,6 +67,7 @@ impl Channel {
             name: new.name,
             token_hash: new.token_hash,
             secrets: Secrets(vec![new.secret]),
+            calls: PastCalls::default(),
             created_at: new.created_at,
             created_by: new.created_by,
             body_hash: new.body_hash,
@@ -85,15 +86,35 @@ impl Channel {
         self.deleted_at.is_some()
     }
 
-    /// The channel with another token, or `None` if it has this one already.
-    pub fn regenerate(&self, token_hash: [u8; 32]) -> Option<Self> {
-        (self.token_hash != token_hash).then(|| Self { token_hash, ..self.next() })
+    /// The channel with another token, or `None` if it has this one already or `call` changed it
+    /// before.
+    pub fn regenerate(
+        &self,
+        token_hash: [u8; 32],
+        call: Option<IdempotentCall>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let is_repeated = call.is_some_and(|it| self.calls.find(it).is_some());
+        let is_new = !is_repeated && self.token_hash != token_hash;
+        let calls = self.calls.with(call, now);
+        is_new.then(|| Self { token_hash, calls, ..self.next() })
     }
 
-    /// The channel with `new` as its current secret. See [`Secrets::rotate`].
-    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
-        let secrets = self.secrets.rotate(new, overlap)?;
-        Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
+    /// The channel after a rotation of its secret, or `None` if the call rotated it before.
+    pub fn rotate(&self, rotation: &Rotation) -> Option<Self> {
+        let secrets = rotation.of(&self.secrets, &self.calls)?;
+        Some(Self { secrets, calls: rotation.remember(&self.calls), ..self.next() })
+    }
+
+    /// The channel whose previous secrets no longer sign, or `None` if there are none.
+    pub fn expire_previous(&self) -> Option<Self> {
+        let secrets = self.secrets.expire_previous()?;
+        Some(Self { secrets, ..self.next() })
+    }
+
+    /// The calls with an idempotency key that changed it.
+    pub fn calls(&self) -> &PastCalls {
+        &self.calls
     }
 
     /// The deleted channel, or `None` if it was deleted before.

@@ -29,7 +29,7 @@ pub use target::Target;
 pub use waiting::{Lane, WaitReason};
 
 use super::{
-    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookId,
+    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookRef,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -63,7 +63,7 @@ pub struct Delivery {
     /// The target.
     pub target: Target,
     /// The webhook, if the target is one.
-    pub webhook: Option<WebhookId>,
+    pub webhook: Option<WebhookRef>,
     /// The bytes to send, which never change. `None` after an erasure.
     pub body: Option<Vec<u8>>,
     /// The time of creation.

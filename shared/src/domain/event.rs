@@ -11,8 +11,12 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::EventId;
+
 /// Longest event type, in characters.
 pub const TYPE_CHARS_MAX: usize = 100;
+/// The beginning of the types of request events. No posted event has such a type.
+pub const REQUEST_PREFIX: &str = "request.";
 /// Most words in an event type.
 const TYPE_WORDS_MAX: usize = 4;
 
@@ -23,6 +27,18 @@ pub struct EventType(Cow<'static, str>);
 /// A set of event types: one (`job.failed`), all with a prefix (`job.*`), or all (`*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(String);
+
+/// The source of an event: whose statement it is.
+///
+/// Callbacks about the two are signed with different secrets, and some bodies serve only one of
+/// them. So no receiver can take what an account posted for what Answerback observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A request: Answerback observed the event.
+    Requests,
+    /// The account posted the event.
+    Events,
+}
 
 /// The kinds of request events that an account's webhooks subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +55,13 @@ pub enum RequestEvent {
     RequestFinished,
     /// The sender cancelled a request.
     RequestCancelled,
+}
+
+impl Source {
+    /// The source of the event with this id.
+    pub fn of(event: EventId) -> Self {
+        if event.request().is_some() { Self::Requests } else { Self::Events }
+    }
 }
 
 impl RequestEvent {
@@ -107,6 +130,16 @@ impl Filter {
     /// The text of the filter in the API.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// All types that pass the filter are events of requests.
+    pub fn is_of_requests(&self) -> bool {
+        self.0.starts_with(REQUEST_PREFIX)
+    }
+
+    /// Some events of requests pass the filter.
+    pub fn may_match_requests(&self) -> bool {
+        self.is_of_requests() || self.0 == "*"
     }
 
     /// Events of this type pass the filter.

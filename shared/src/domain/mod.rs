@@ -18,6 +18,7 @@ pub mod consumption;
 pub mod delivery;
 pub mod event;
 pub mod id;
+pub mod idempotency;
 pub mod limits;
 pub mod posted_event;
 pub mod profile;
@@ -37,11 +38,12 @@ pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use delivery::Delivery;
-pub use event::{EventType, Filter, RequestEvent, Subscriptions};
+pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
     RequestId,
 };
+pub use idempotency::{BodyHash, IdempotentCall, PastCalls};
 pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
@@ -49,20 +51,15 @@ pub use request::{OutboxEvent, Request};
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
 pub use webhook::Webhook;
-pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId};
+pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId, WebhookRef};
 
 /// The identifier of one operation, which lets it recognize its own write.
 ///
 /// If the response to a write is lost, the SDK repeats the write, and the repetition fails its own
 /// condition. Every fact stores the operation that made it. An operation that finds its own
 /// identifier in the stored item has succeeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OpId(pub u64);
-
-/// A hash of the body of a call with an idempotency key. A repeated call with another body is
-/// refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub [u8; 16]);
 
 impl OpId {
     /// The operation that is identified by the low 64 bits of `entropy`.

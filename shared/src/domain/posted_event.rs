@@ -13,7 +13,7 @@
 use jiff::Timestamp;
 
 use super::{
-    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookId, delivery::Receiver,
+    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookRef, delivery::Receiver,
     webhook::DisableReason,
 };
 
@@ -43,7 +43,7 @@ pub struct Event {
     /// A receiver in addition to the webhooks that subscribe to its type.
     pub callback: Option<Receiver>,
     /// The only webhook that gets it, if it is for one.
-    pub webhook: Option<WebhookId>,
+    pub webhook: Option<WebhookRef>,
     /// The webhook that its dispatch disables before anything is sent.
     pub disables: Option<Disables>,
     /// Its state.
@@ -102,7 +102,7 @@ pub struct NewEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disables {
     /// The webhook.
-    pub webhook: WebhookId,
+    pub webhook: WebhookRef,
     /// The reason.
     pub reason: DisableReason,
     /// The start of its failures. If it differs from the webhook's own, the webhook has recovered.
@@ -132,7 +132,7 @@ impl Event {
     }
 
     /// An event for `webhook` alone. Its caller creates the delivery, which has its own timer.
-    pub fn triggered(new: NewEvent, webhook: WebhookId) -> Self {
+    pub fn triggered(new: NewEvent, webhook: WebhookRef) -> Self {
         Self { webhook: Some(webhook), state: EventState::Dispatched, ..Self::new(new) }
     }
 
@@ -140,6 +140,11 @@ impl Event {
     pub fn disabling(new: NewEvent, disables: Disables) -> Self {
         let state = EventState::Conditional { due_at: new.created_at };
         Self { disables: Some(disables), state, ..Self::new(new) }
+    }
+
+    /// It is a test of one webhook. The signed bytes say so.
+    pub fn is_test(&self) -> bool {
+        self.webhook.is_some()
     }
 
     /// Its state.

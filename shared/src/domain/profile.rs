@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{RequestEvent, retry::RetryPolicy};
+use super::{RequestEvent, Source, retry::RetryPolicy};
 
 /// A profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum Body {
 pub enum Signature {
     /// `webhook-signature`, of the delivery's identifier, the second and the body.
     Standard,
-    /// `sha256=<hexadecimal>`, of the body alone, with the current secret.
+    /// `sha256=<hexadecimal>`, of the body alone, with the oldest live secret.
     Body {
         /// The name of the header.
         header: &'static str,
@@ -282,6 +282,20 @@ impl Profile {
     }
 }
 
+impl Body {
+    /// The only source that the body serves, or `None` if it serves both.
+    ///
+    /// A body that has no event type inside the signed bytes serves one source, so that no receiver
+    /// takes one for the other.
+    pub fn source(self) -> Option<Source> {
+        match self {
+            Self::NextKs | Self::Ping => Some(Source::Requests),
+            Self::Data => Some(Source::Events),
+            Self::Envelope | Self::Noukai => None,
+        }
+    }
+}
+
 impl Unit {
     /// `now` in this unit, since the epoch.
     pub fn count(self, now: Timestamp) -> i64 {
@@ -304,6 +318,11 @@ impl Spec {
     /// Its retries.
     pub fn retry(&self) -> RetryPolicy {
         RetryPolicy { delays_seconds: self.delays_seconds.to_vec(), jitter: self.jitter }
+    }
+
+    /// The body can tell of events of this source.
+    pub fn serves(&self, source: Source) -> bool {
+        self.body.source().is_none_or(|it| it == source)
     }
 
     /// The profile's name for the event type `ours`.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::{AccountId, ChannelId, IdempotentCall, Owner, PastCalls, Source, WebhookRef};
+
 /// Default overlap of a rotation: a day.
 pub const OVERLAP_SECONDS: u32 = 86_400;
 /// Longest overlap of a rotation: 30 days.
@@ -37,10 +39,53 @@ pub struct Secret {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Too many previous secrets still sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{PREVIOUS_SECRETS_MAX} previous secrets still sign")]
-pub struct TooManySecrets;
+/// The holder of a secret: the thing whose callbacks it signs. A sealed secret opens for its holder
+/// alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An account, for callbacks about one source.
+    Account(Owner, Source),
+    /// A webhook.
+    Webhook(Owner, WebhookRef),
+    /// A channel of the Ping front.
+    Channel(Owner, ChannelId),
+}
+
+impl Holder {
+    /// The account that the holder belongs to.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::Account(owner, _) | Self::Webhook(owner, _) | Self::Channel(owner, _) => {
+                owner.account
+            }
+        }
+    }
+}
+
+/// A rotation of secrets.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The new secret. The rotation happens when it was created.
+    pub new: Secret,
+    /// The time for which the current secret keeps signing.
+    pub overlap: Duration,
+    /// The call, if it has an idempotency key.
+    pub call: Option<IdempotentCall>,
+}
+
+impl Rotation {
+    /// `secrets` after the rotation, or `None` if its call is among `calls` or the new secret among
+    /// `secrets`.
+    pub(super) fn of(&self, secrets: &Secrets, calls: &PastCalls) -> Option<Secrets> {
+        let is_repeated = self.call.is_some_and(|it| calls.find(it).is_some());
+        if is_repeated { None } else { secrets.rotate(&self.new, self.overlap) }
+    }
+
+    /// `calls` after the rotation.
+    pub(super) fn remember(&self, calls: &PastCalls) -> PastCalls {
+        calls.with(self.call, self.new.created_at)
+    }
+}
 
 impl Secret {
     /// A secret that signs from `now` on.
@@ -57,10 +102,11 @@ impl std::fmt::Debug for Sealed {
 
 impl Secrets {
     /// The secrets with `new` as the current one. The one before keeps signing for `overlap`, from
-    /// the creation of `new`. `None` if `new` is one of them already.
-    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
+    /// the creation of `new`. Of more than [`PREVIOUS_SECRETS_MAX`] previous secrets, the oldest stop
+    /// signing. `None` if `new` is one of them already.
+    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Option<Self> {
         if self.0.iter().any(|it| it.sealed == new.sealed) {
-            return Ok(None);
+            return None;
         }
         let now = new.created_at;
         let previous = self.live(now).map(|it| {
@@ -68,11 +114,13 @@ impl Secrets {
             Secret { expires_at: Some(expires_at), ..it.clone() }
         });
         let previous = previous.filter(|it| it.expires_at.is_some_and(|end| now < end));
-        let secrets: Vec<Secret> = std::iter::once(new.clone()).chain(previous).collect();
-        if secrets.len() > 1 + PREVIOUS_SECRETS_MAX {
-            return Err(TooManySecrets);
-        }
-        Ok(Some(Self(secrets)))
+        let previous = previous.take(PREVIOUS_SECRETS_MAX);
+        Some(Self(std::iter::once(new.clone()).chain(previous).collect()))
+    }
+
+    /// The current secret alone, or `None` if it is alone already.
+    pub fn expire_previous(&self) -> Option<Self> {
+        (self.0.len() > 1).then(|| Self(self.0.iter().take(1).cloned().collect()))
     }
 
     /// The secrets that sign at `now`, the current one first.
@@ -97,32 +145,29 @@ mod tests {
         secrets.live(at(now)).map(|it| &*it.suffix).collect()
     }
 
-    fn rotate(
-        secrets: &Secrets,
-        new: &str,
-        seconds: u64,
-        now: i64,
-    ) -> Result<Option<Secrets>, TooManySecrets> {
+    fn rotate(secrets: &Secrets, new: &str, seconds: u64, now: i64) -> Option<Secrets> {
         secrets.rotate(&secret(new, now), Duration::from_secs(seconds))
     }
 
     #[test]
     fn previous_secret_signs_until_its_overlap_ends() {
         let one = Secrets(vec![secret("one", 0)]);
-        let two = rotate(&one, "two", 100, 10).expect("room").expect("news");
+        let two = rotate(&one, "two", 100, 10).expect("news");
         assert_eq!((signing(&two, 109), signing(&two, 110)), (vec!["two", "one"], vec!["two"]));
         // The response to the write was lost, and the write is repeated.
-        assert!(rotate(&two, "two", 100, 11).expect("room").is_none());
+        assert!(rotate(&two, "two", 100, 11).is_none());
 
-        let three = rotate(&two, "three", 100, 20).expect("room").expect("news");
+        let three = rotate(&two, "three", 100, 20).expect("news");
         assert_eq!(signing(&three, 109), ["three", "two", "one"]);
         assert_eq!(signing(&three, 110), ["three", "two"]);
-        assert_eq!(rotate(&three, "four", 100, 109).err(), Some(TooManySecrets));
         // A secret without overlap does not count.
-        let four = rotate(&three, "four", 0, 109).expect("room").expect("news");
+        let four = rotate(&three, "four", 0, 109).expect("news");
         assert_eq!(signing(&four, 109), ["four", "two", "one"]);
-        let four = rotate(&three, "four", 100, 110).expect("room").expect("news");
-        assert_eq!(signing(&four, 119), ["four", "three", "two"]);
+        // The oldest makes room, so that a rotation never has to wait.
+        let four = rotate(&three, "four", 100, 109).expect("news");
+        assert_eq!(signing(&four, 109), ["four", "three", "two"]);
         assert_eq!(four.0.len(), 3);
+        let alone = four.expire_previous().expect("news");
+        assert_eq!((signing(&alone, 109), alone.expire_previous()), (vec!["four"], None));
     }
 }

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! A deleted webhook remains for a day, without its secrets, so that deleting it twice is the same
-//! as once. Its name can be used again at once.
+//! as once, and that the call which created it creates nothing when it is repeated. Its name can be
+//! used again at once. Deliveries refer to a webhook by a [`WebhookRef`], so the next one of that name
+//! gets none of them.
 
 use super::{
-    BodyHash, EventId, Filter, OpId, Owner, WebhookId,
+    EventId, Filter, IdempotentCall, OpId, Owner, PastCalls, WebhookId, WebhookRef,
     delivery::Receiver,
-    secret::{Secret, Secrets, TooManySecrets},
+    secret::{Rotation, Secret, Secrets},
 };
 use std::time::Duration;
 
@@ -38,8 +40,8 @@ pub struct Webhook {
     pub owner: Owner,
     /// The operation that created it.
     pub created_by: OpId,
-    /// The hash of the body, if the call had an idempotency key.
-    pub body_hash: Option<BodyHash>,
+    /// The calls with an idempotency key that created or changed it, or one of its name before it.
+    pub(crate) calls: PastCalls,
     /// The time of creation.
     pub created_at: Timestamp,
     /// The latest operation that changed its settings.
@@ -72,8 +74,8 @@ pub struct NewWebhook {
     pub owner: Owner,
     /// The operation that creates it.
     pub created_by: OpId,
-    /// The hash of the body, if the call has an idempotency key.
-    pub body_hash: Option<BodyHash>,
+    /// The call, if it has an idempotency key.
+    pub call: Option<IdempotentCall>,
     /// The time of creation.
     pub created_at: Timestamp,
     /// Its settings.
@@ -135,7 +137,7 @@ impl Webhook {
             id: new.id,
             owner: new.owner,
             created_by: new.created_by,
-            body_hash: new.body_hash,
+            calls: PastCalls::default().with(new.call, at),
             created_at: at,
             updated_by: new.created_by,
             updated_at: at,
@@ -184,10 +186,22 @@ impl Webhook {
         self.deleted_at.is_none() && self.disabled.is_none()
     }
 
-    /// The item of `first`, written over this deleted webhook of the same name.
+    /// The calls with an idempotency key that created or changed it, or one of its name before it.
+    pub fn calls(&self) -> &PastCalls {
+        &self.calls
+    }
+
+    /// This webhook, and not another one of its name.
+    pub fn reference(&self) -> WebhookRef {
+        WebhookRef { id: self.id.clone(), created_by: self.created_by }
+    }
+
+    /// The item of `first`, written over this deleted webhook of the same name. It remembers the
+    /// calls that made this one, so that a repeated call creates nothing.
     #[must_use]
     pub fn replaced_by(&self, first: &Self) -> Self {
-        Self { revision: self.revision + 1, ..first.clone() }
+        let calls = first.calls.and(&self.calls, first.created_at);
+        Self { calls, revision: self.revision + 1, ..first.clone() }
     }
 
     /// The deleted webhook, or `None` if it was deleted before.
@@ -219,10 +233,16 @@ impl Webhook {
         Some(next)
     }
 
-    /// The webhook with `new` as its current secret. See [`Secrets::rotate`].
-    pub fn rotate(&self, new: &Secret, overlap: Duration) -> Result<Option<Self>, TooManySecrets> {
-        let secrets = self.secrets.rotate(new, overlap)?;
-        Ok(secrets.map(|secrets| Self { secrets, ..self.next() }))
+    /// The webhook after a rotation of its secret, or `None` if the call rotated it before.
+    pub fn rotate(&self, rotation: &Rotation) -> Option<Self> {
+        let secrets = rotation.of(&self.secrets, &self.calls)?;
+        Some(Self { secrets, calls: rotation.remember(&self.calls), ..self.next() })
+    }
+
+    /// The webhook whose previous secrets no longer sign, or `None` if there are none.
+    pub fn expire_previous(&self) -> Option<Self> {
+        let secrets = self.secrets.expire_previous()?;
+        Some(Self { secrets, ..self.next() })
     }
 
     /// The webhook after a failed attempt that began at `since`, or `None` if others failed before.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::MintedWebhookId;
+use super::{MintedWebhookId, OpId};
 
 /// Longest name of a webhook, in characters.
 pub const WEBHOOK_ID_CHARS_MAX: usize = 64;
@@ -31,10 +31,37 @@ impl WebhookId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
+/// One webhook, and not another one that had its name before or has it later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebhookRef {
+    /// Its name.
+    pub id: WebhookId,
+    /// The operation that created it.
+    pub created_by: OpId,
+}
+
+impl WebhookRef {
     /// The target name of its deliveries.
     pub fn target(&self) -> String {
-        format!("webhook:{}", self.0)
+        format!("webhook:{self}")
+    }
+
+    /// The reference with this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, created_by) = text.split_once('.')?;
+        let reference = Self {
+            id: WebhookId::parse(id)?,
+            created_by: OpId(u64::from_str_radix(created_by, 16).ok()?),
+        };
+        (reference.to_string() == text).then_some(reference)
+    }
+}
+
+impl fmt::Display for WebhookRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:016x}", self.id, self.created_by.0)
     }
 }
 

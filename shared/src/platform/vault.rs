@@ -10,8 +10,8 @@
 //!          ciphertext and tag of AES-256-GCM (NIST SP 800-38D)
 //! ```
 //!
-//! The nonce is an HMAC of account and secret under the data key, so it repeats only for the same
-//! secret. The account is associated data: a secret copied to another account does not open.
+//! The nonce is an HMAC of holder and secret under the data key, so it repeats only for the same
+//! secret. The holder is associated data: a secret does not open for another account, mode or thing.
 
 use std::{
     fmt,
@@ -27,11 +27,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::Cache;
 use crate::{
     domain::{
-        AccountId, Secret, Secrets,
-        secret::{SUFFIX_CHARS, Sealed},
+        Secret, Secrets, Source,
+        secret::{Holder, SUFFIX_CHARS, Sealed},
     },
     platform::Entropy,
     signing::{self, SigningKey, SigningKeys},
+    store::keys,
 };
 
 /// First byte of a sealed secret.
@@ -130,25 +131,25 @@ impl Vault {
         Self(Arc::new(KeySource::Kms { client, key_id, current, unwrapped }))
     }
 
-    /// Creates a secret for `account`.
+    /// Creates a secret for `holder`.
     pub async fn make(
         &self,
-        account: AccountId,
+        holder: &Holder,
         now: Timestamp,
         entropy: &Entropy,
     ) -> Result<NewSecret, VaultError> {
         let text = signing::new_secret(entropy.next_secret());
-        let sealed = self.seal(account, &text).await?;
+        let sealed = self.seal(holder, &text).await?;
         let whole = text.expose_secret();
         let end =
             whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
         Ok(NewSecret { kept: Secret::begin(sealed, end.to_owned(), now), text })
     }
 
-    /// Opens a secret of `account`.
+    /// Opens a secret of `holder`.
     pub async fn open(
         &self,
-        account: AccountId,
+        holder: &Holder,
         secret: &Secret,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
@@ -159,54 +160,64 @@ impl Vault {
             Nonce::try_assume_unique_for_key(parts.nonce).map_err(|_| VaultError::DoesNotOpen)?;
         let text = key
             .cipher()
-            .open_in_place(nonce, Aad::from(account.to_string()), &mut text)
+            .open_in_place(nonce, Aad::from(context(holder)), &mut text)
             .map_err(|_| VaultError::DoesNotOpen)?;
         let text = str::from_utf8(text).map_err(|_| VaultError::DoesNotOpen)?;
         Ok(text.into())
     }
 
-    /// The keys of the secrets that are live at `now`.
+    /// The keys of the secrets of `holder` that are live at `now`.
     pub async fn signing_keys(
         &self,
-        account: AccountId,
+        holder: &Holder,
         secrets: &Secrets,
         now: Timestamp,
     ) -> Result<SigningKeys, VaultError> {
         let mut live = secrets.live(now);
         let current = live.next().ok_or(VaultError::NoLiveSecret)?;
-        let current = self.signing_key(account, current, now).await?;
+        let current = self.signing_key(holder, current, now).await?;
         let mut previous = Vec::new();
         for secret in live {
-            previous.push(self.signing_key(account, secret, now).await?);
+            previous.push(self.signing_key(holder, secret, now).await?);
         }
         Ok(SigningKeys { current, previous })
     }
 
     async fn signing_key(
         &self,
-        account: AccountId,
+        holder: &Holder,
         secret: &Secret,
         now: Timestamp,
     ) -> Result<SigningKey, VaultError> {
-        let text = self.open(account, secret, now).await?;
+        let text = self.open(holder, secret, now).await?;
         SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)
     }
 
-    async fn seal(&self, account: AccountId, text: &SecretString) -> Result<Sealed, VaultError> {
+    async fn seal(&self, holder: &Holder, text: &SecretString) -> Result<Sealed, VaultError> {
         let WrappedKey { wrapped, key } = self.0.current().await?;
-        let account = account.to_string();
-        let nonce = key.nonce(&account, text);
+        let context = context(holder);
+        let nonce = key.nonce(&context, text);
         let mut sealed = text.expose_secret().as_bytes().to_vec();
         key.cipher()
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(account),
+                Aad::from(context),
                 &mut sealed,
             )
             .expect("a secret has less than 64 GiB");
         let length = u16::try_from(wrapped.len()).expect("KMS wraps a key in about 200 bytes");
         let parts = [&[VERSION][..], &length.to_be_bytes(), &wrapped, &nonce, &sealed];
         Ok(Sealed(parts.concat()))
+    }
+}
+
+/// The associated data of a holder's secrets. No two holders have the same.
+fn context(holder: &Holder) -> String {
+    match holder {
+        Holder::Account(owner, Source::Requests) => format!("{}#requests", keys::owner(*owner)),
+        Holder::Account(owner, Source::Events) => format!("{}#events", keys::owner(*owner)),
+        Holder::Webhook(owner, webhook) => format!("{}#webhook#{webhook}", keys::owner(*owner)),
+        Holder::Channel(owner, channel) => format!("{}#channel#{channel}", keys::owner(*owner)),
     }
 }
 
@@ -274,8 +285,8 @@ impl DataKey {
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0).expect("it has 32 bytes"))
     }
 
-    fn nonce(self, account: &str, text: &SecretString) -> [u8; NONCE_LEN] {
-        let mac = signing::hmac(&self.0, [account.as_bytes(), text.expose_secret().as_bytes()]);
+    fn nonce(self, context: &str, text: &SecretString) -> [u8; NONCE_LEN] {
+        let mac = signing::hmac(&self.0, [context.as_bytes(), text.expose_secret().as_bytes()]);
         mac[..NONCE_LEN].try_into().expect("12 of 32 bytes")
     }
 }
@@ -306,15 +317,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{AccountId, ChannelId, OpId, Owner, WebhookId, WebhookRef};
 
-    fn sealed(vault: &Vault, account: AccountId, entropy: &Entropy) -> NewSecret {
-        let made = vault.make(account, Timestamp::UNIX_EPOCH, entropy).now_or_never();
+    fn sealed(vault: &Vault, holder: &Holder, entropy: &Entropy) -> NewSecret {
+        let made = vault.make(holder, Timestamp::UNIX_EPOCH, entropy).now_or_never();
         made.expect("nothing waits").expect("sealed")
     }
 
-    fn open(vault: &Vault, account: AccountId, secret: &Secret) -> Option<String> {
+    fn open(vault: &Vault, holder: &Holder, secret: &Secret) -> Option<String> {
         let text = vault
-            .open(account, secret, Timestamp::UNIX_EPOCH)
+            .open(holder, secret, Timestamp::UNIX_EPOCH)
             .now_or_never()
             .expect("nothing waits")
             .ok()?;
@@ -322,20 +334,37 @@ mod tests {
     }
 
     #[test]
-    fn sealed_secret_opens_only_unaltered_for_its_account_and_key() {
+    fn sealed_secret_opens_only_unaltered_for_its_holder_and_key() {
         let entropy = Entropy::counting();
         let (vault, other) = (Vault::simulated([7; 32]), Vault::simulated([8; 32]));
         let (account, stranger) = (AccountId::from_bits(1 << 30), AccountId::from_bits(1 << 40));
-        let NewSecret { kept, text } = sealed(&vault, account, &entropy);
+        let owner = Owner::live(account);
+        let webhook = |op| {
+            let id = WebhookId::parse("orders").expect("a name");
+            Holder::Webhook(owner, WebhookRef { id, created_by: OpId(op) })
+        };
+        let holder = Holder::Account(owner, Source::Requests);
+        let NewSecret { kept, text } = sealed(&vault, &holder, &entropy);
         let text = text.expose_secret();
-        assert_eq!(open(&vault, account, &kept).as_deref(), Some(text));
+        assert_eq!(open(&vault, &holder, &kept).as_deref(), Some(text));
         assert!(text.ends_with(&kept.suffix) && kept.suffix.len() == SUFFIX_CHARS);
-        assert_eq!(open(&vault, stranger, &kept), None);
-        assert_eq!(open(&other, account, &kept), None);
+        for other in [
+            Holder::Account(Owner::live(stranger), Source::Requests),
+            Holder::Account(Owner::test(account), Source::Requests),
+            Holder::Account(owner, Source::Events),
+            Holder::Channel(owner, ChannelId::from_bits(account.bits())),
+            webhook(1),
+        ] {
+            assert_eq!(open(&vault, &other, &kept), None, "{other:?}");
+        }
+        let of_webhook = sealed(&vault, &webhook(1), &entropy).kept;
+        assert!(open(&vault, &webhook(1), &of_webhook).is_some());
+        assert_eq!(open(&vault, &webhook(2), &of_webhook), None);
+        assert_eq!(open(&other, &holder, &kept), None);
         for at in 0..kept.sealed.0.len() {
             let mut altered = kept.clone();
             altered.sealed.0[at] ^= 1;
-            assert_eq!(open(&vault, account, &altered), None, "byte {at}");
+            assert_eq!(open(&vault, &holder, &altered), None, "byte {at}");
         }
         let shown = format!("{kept:?} {vault:?}");
         let inside = text.trim_start_matches("whsec_");
@@ -348,7 +377,8 @@ mod tests {
         fn no_sealed_bytes_make_the_vault_panic(bytes: Vec<u8>) {
             let secret = Secret::begin(Sealed(bytes), String::new(), Timestamp::UNIX_EPOCH);
             let vault = Vault::simulated([7; 32]);
-            prop_assert_eq!(open(&vault, AccountId::from_bits(0), &secret), None);
+            let holder = Holder::Account(Owner::live(AccountId::from_bits(0)), Source::Events);
+            prop_assert_eq!(open(&vault, &holder, &secret), None);
         }
     }
 }

@@ -15,7 +15,9 @@ use secrecy::SecretString;
 use crate::{
     api::{Code, Problem, http::header},
     domain::{
-        Account, AccountId, ApiKey, KeyId, OpId, Owner, Scope, account::IdKey, secret::Secrets,
+        Account, AccountId, ApiKey, KeyId, Mode, OpId, Owner, PastCalls, Scope, Secrets, Source,
+        account::{AccountSecrets, IdKey, SourceSecrets},
+        secret::Holder,
     },
     platform::{Cache, Clock, Entropy, Vault, vault::VaultError},
     signing,
@@ -208,7 +210,7 @@ impl NewKey {
     }
 }
 
-/// A new account with a new signing secret.
+/// A new account with new signing secrets.
 pub async fn new_account(
     now: Timestamp,
     entropy: &Entropy,
@@ -216,9 +218,26 @@ pub async fn new_account(
 ) -> Result<Account, VaultError> {
     let id = AccountId::mint(now, entropy.next());
     let id_key = IdKey(entropy.next_secret());
-    let secret = vault.make(id, now, entropy).await?;
-    let secrets = Secrets(vec![secret.kept]);
-    Ok(Account { id, created_at: now, id_key, secrets, max_pending_requests: None, revision: 0 })
+    let make = async |mode, source| -> Result<Secrets, VaultError> {
+        let holder = Holder::Account(Owner { account: id, mode }, source);
+        Ok(Secrets(vec![vault.make(&holder, now, entropy).await?.kept]))
+    };
+    let make = async |mode| -> Result<SourceSecrets, VaultError> {
+        Ok(SourceSecrets {
+            requests: make(mode, Source::Requests).await?,
+            events: make(mode, Source::Events).await?,
+        })
+    };
+    let secrets = AccountSecrets { live: make(Mode::Live).await?, test: make(Mode::Test).await? };
+    Ok(Account {
+        id,
+        created_at: now,
+        id_key,
+        secrets,
+        calls: PastCalls::default(),
+        max_pending_requests: None,
+        revision: 0,
+    })
 }
 
 /// The text of the key in these headers.

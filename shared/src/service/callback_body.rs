@@ -29,8 +29,10 @@ pub fn callback_body(
     }
 }
 
-/// The body of a posted event. Above `max_bytes`, a link replaces the data. The formats `nextks` and
-/// `ping` describe requests, so their receivers get the data as it was posted.
+/// The body of a posted event. Above `max_bytes`, a link replaces the data.
+///
+/// The bodies `nextks` and `ping` describe requests only. Their receivers get no posted events, and
+/// a test event in the standard envelope, which nobody takes for the result of a request.
 pub fn posted_body(spec: &Spec, max_bytes: u32, event: &Event) -> Vec<u8> {
     let full = EventBody::of_posted(event);
     let source = Source { id: &full.id, base_url: &event.base_url };
@@ -46,9 +48,12 @@ struct Source<'a> {
 fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: &Source<'_>) -> Vec<u8> {
     let name = spec.event_name(full.r#type);
     let body = match spec.body {
-        Body::Envelope => full.to_bytes(),
-        Body::Noukai => bytes(&NoukaiBody::new(name, &full.data, source.id, None)),
-        Body::Data | Body::NextKs | Body::Ping => full.data.get().as_bytes().to_vec(),
+        Body::Envelope | Body::NextKs | Body::Ping => full.to_bytes(),
+        Body::Noukai => {
+            bytes(&NoukaiBody::new(name, &full.data, source.id, None).of_test(full.test))
+        }
+        Body::Data if full.test => marked_as_test(full.data.get()).into_bytes(),
+        Body::Data => full.data.get().as_bytes().to_vec(),
     };
     if u32::try_from(body.len()).is_ok_and(|it| it <= max_bytes) {
         return body;
@@ -56,10 +61,20 @@ fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: &Source<
     let data_url = format!("{}/v1/events/{}", source.base_url, full.id);
     let data = TruncatedData::at(&data_url);
     match spec.body {
-        Body::Envelope => bytes(&full.truncated(&data)),
-        Body::Noukai => bytes(&NoukaiBody::new(name, &full.data, source.id, Some(&data))),
-        Body::Data | Body::NextKs | Body::Ping => bytes(&data),
+        Body::Envelope | Body::NextKs | Body::Ping => bytes(&full.truncated(&data)),
+        Body::Noukai => {
+            bytes(&NoukaiBody::new(name, &full.data, source.id, Some(&data)).of_test(full.test))
+        }
+        Body::Data => bytes(&data),
     }
+}
+
+/// The JSON object `data` with the member `"test": true` at its end.
+fn marked_as_test(data: &str) -> String {
+    let inside = data.trim().trim_start_matches('{').trim_end();
+    let inside = inside.strip_suffix('}').unwrap_or(inside).trim_end();
+    let comma = if inside.trim().is_empty() { "" } else { "," };
+    format!("{{{inside}{comma}\"test\":true}}")
 }
 
 fn bytes(body: &impl Serialize) -> Vec<u8> {

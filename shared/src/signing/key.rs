@@ -62,6 +62,11 @@ impl SigningKeys {
     pub fn iter(&self) -> impl Iterator<Item = &SigningKey> {
         iter::once(&self.current).chain(&self.previous)
     }
+
+    /// The key of the secret that was replaced first, or the current one.
+    pub(super) fn oldest(&self) -> &SigningKey {
+        self.previous.last().unwrap_or(&self.current)
+    }
 }
 
 /// The bytes of a secret. `None`: the text is not a secret.

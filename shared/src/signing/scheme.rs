@@ -3,7 +3,7 @@
 //! | profile | headers | signed bytes | key |
 //! |---|---|---|---|
 //! | `standard` | `webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64>`, one for each live secret | `{id}.{seconds}.{body}` | the base64 after `whsec_` |
-//! | `nextks` | `x-nextks-signature: sha256=<hex>`, current secret only | `{body}` | the secret's text |
+//! | `nextks` | `x-nextks-signature: sha256=<hex>`, with the oldest live secret | `{body}` | the secret's text |
 //! | `nextmv` | `nextmv-signature: t=<ms>,v1=<hex>`, one `v1` for each live secret | `{ms}.{body}` | the secret's text |
 //! | `ping` | `x-ping-signature: t=<seconds>,v1=<hex>`, one `v1` for each live secret | `{seconds}.{body}` | the secret's text |
 //! | `noukai` | `x-noukai-signature: t=<seconds>,v1=<hex>`, and `v2` with the latest previous secret | `{seconds}.{body}` | the secret's text |
@@ -60,7 +60,8 @@ pub fn sign(scheme: Signature, keys: &SigningKeys, message: &Message<'_>) -> Vec
             ]
         }
         Signature::Body { header: name } => {
-            let mac = keys.current.mac_hex([message.body, b""]);
+            // There is room for one. The receiver switches when the overlap ends.
+            let mac = keys.oldest().mac_hex([message.body, b""]);
             vec![header(name, format!("sha256={mac}"))]
         }
         Signature::Timed { header: name, unit, previous } => {

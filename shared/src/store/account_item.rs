@@ -1,11 +1,28 @@
 //! The encoding of accounts and API keys.
 
 use super::{
+    idempotency_item::{self, CALLS},
     item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
-    secret_item::{self, SECRETS},
+    secret_item::{self, SECRETS, SecretItem},
 };
-use crate::domain::{Account, ApiKey, BodyHash, OpId, Scope, account::IdKey};
+use crate::domain::{
+    Account, ApiKey, BodyHash, OpId, Scope,
+    account::{AccountSecrets, IdKey, SourceSecrets},
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct SecretsItem {
+    live: SourceSecretsItem,
+    test: SourceSecretsItem,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceSecretsItem {
+    requests: Vec<SecretItem>,
+    events: Vec<SecretItem>,
+}
 
 impl Item for Account {
     const NAME: &'static str = "an account";
@@ -27,7 +44,8 @@ impl Item for Account {
     fn mutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
-            .json(SECRETS, &secret_item::encode(&self.secrets))
+            .json(SECRETS, &SecretsItem::from(&self.secrets))
+            .json(CALLS, &idempotency_item::encode(&self.calls))
             .number("max_pending", self.max_pending_requests.map(i64::from))
     }
 
@@ -36,9 +54,40 @@ impl Item for Account {
             id: item.parsed("pk")?,
             created_at: item.time("created_at")?,
             id_key: IdKey(item.array("id_key")?.ok_or(DecodeError::of("id_key"))?),
-            secrets: secret_item::decode(item.json(SECRETS)?)?,
+            secrets: item.json::<SecretsItem>(SECRETS)?.read()?,
+            calls: idempotency_item::decode(item.json(CALLS)?)?,
             max_pending_requests: item.optional_number("max_pending")?,
             revision: item.number("revision")?,
+        })
+    }
+}
+
+impl From<&AccountSecrets> for SecretsItem {
+    fn from(secrets: &AccountSecrets) -> Self {
+        Self { live: (&secrets.live).into(), test: (&secrets.test).into() }
+    }
+}
+
+impl SecretsItem {
+    fn read(self) -> Result<AccountSecrets, DecodeError> {
+        Ok(AccountSecrets { live: self.live.read()?, test: self.test.read()? })
+    }
+}
+
+impl From<&SourceSecrets> for SourceSecretsItem {
+    fn from(secrets: &SourceSecrets) -> Self {
+        Self {
+            requests: secret_item::encode(&secrets.requests),
+            events: secret_item::encode(&secrets.events),
+        }
+    }
+}
+
+impl SourceSecretsItem {
+    fn read(self) -> Result<SourceSecrets, DecodeError> {
+        Ok(SourceSecrets {
+            requests: secret_item::decode(self.requests)?,
+            events: secret_item::decode(self.events)?,
         })
     }
 }

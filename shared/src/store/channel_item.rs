@@ -1,6 +1,7 @@
 //! The encoding of channels.
 
 use super::{
+    idempotency_item::{self, CALLS},
     item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     secret_item::{self, SECRETS},
@@ -34,6 +35,7 @@ impl Item for Channel {
             .number("revision", self.revision.cast_signed())
             .bytes("hash", self.token_hash.to_vec())
             .json(SECRETS, &secret_item::encode(&self.secrets))
+            .json(CALLS, &idempotency_item::encode(&self.calls))
             .time("deleted_at", self.deleted_at)
             .ttl(self.deleted_at.map(|it| it + layout.retention));
         match self.deleted_at {
@@ -49,6 +51,7 @@ impl Item for Channel {
             name: item.text("name")?,
             token_hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
             secrets: secret_item::decode(item.json(SECRETS)?)?,
+            calls: idempotency_item::decode(item.json(CALLS)?)?,
             created_at: item.time("created_at")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),

@@ -19,7 +19,7 @@
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
-    breaker::Authority,
+    WebhookRef, breaker::Authority,
 };
 use std::collections::HashMap;
 
@@ -74,9 +74,9 @@ pub enum Related {
     /// The deliveries of an event. The events of one request share a partition.
     Event(EventId),
     /// The deliveries to a webhook of this account and mode.
-    WebhookDeliveries(Owner, WebhookId),
+    WebhookDeliveries(Owner, WebhookRef),
     /// The attempts of those deliveries.
-    WebhookAttempts(Owner, WebhookId),
+    WebhookAttempts(Owner, WebhookRef),
 }
 
 /// A partition of an index.

@@ -16,6 +16,7 @@ mod breaker_item;
 mod channel_item;
 mod delivery_item;
 mod dynamodb;
+mod idempotency_item;
 mod item;
 pub mod keys;
 mod posted_event_item;

@@ -7,7 +7,7 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    BodyHash, Event, EventType, OpId, Trace, WebhookId,
+    BodyHash, Event, EventType, OpId, Trace, WebhookRef,
     posted_event::{Disables, EventState},
 };
 use jiff::Timestamp;
@@ -102,7 +102,7 @@ impl Item for Event {
             external_reference_id: item.optional_text("reference")?,
             base_url: item.text("base_url")?,
             callback: callback.transpose()?,
-            webhook: webhook_item::read_id(&mut item)?,
+            webhook: webhook_item::read_reference(&mut item)?,
             disables: item
                 .optional_json::<DisablesItem>("disables")?
                 .map(Disables::try_from)
@@ -134,7 +134,7 @@ impl TryFrom<DisablesItem> for Disables {
     fn try_from(item: DisablesItem) -> Result<Self, DecodeError> {
         let wrong = || DecodeError::of("disables");
         Ok(Self {
-            webhook: WebhookId::parse(&item.webhook).ok_or_else(wrong)?,
+            webhook: WebhookRef::parse(&item.webhook).ok_or_else(wrong)?,
             reason: item.reason.into(),
             failing_since: Timestamp::from_millisecond(item.failing_since).map_err(|_| wrong())?,
         })

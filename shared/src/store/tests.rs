@@ -9,6 +9,7 @@ use crate::domain::{
     Subscriptions,
     breaker::{Health, HealthSample, Route},
     delivery::{self, AttemptVerdict, LEASE, StartDecision},
+    posted_event::EventState,
     request::{self, CLOCK_GUARD},
 };
 use std::{fmt::Debug, time::Duration};
@@ -230,7 +231,14 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 /// All parts of an account.
 fn parts(account: &Account) -> impl PartialEq + Debug {
     let (id_key, secrets) = (account.id_key.0, account.secrets.clone());
-    (account.id, account.created_at, id_key, secrets, account.max_pending_requests)
+    (
+        account.id,
+        account.created_at,
+        id_key,
+        secrets,
+        account.calls.clone(),
+        account.max_pending_requests,
+    )
 }
 
 /// All parts of a channel.
@@ -272,10 +280,11 @@ proptest! {
     ) {
         let start = event.created_at;
         let attributes = check_history(event, start, &chances, |it: &Event, chance, now| {
-            if chance.kind % 2 == 0 { it.dispatched() } else { it.due_at.map(|_| it.hinted(now)) }
+            if chance.kind % 2 == 0 { it.dispatched() } else { it.due_at().map(|_| it.hinted(now)) }
         });
         let is_dispatched =
-            read::<Event>(attributes.clone()).expect("it is readable").is_dispatched;
+            read::<Event>(attributes.clone()).expect("it is readable").state()
+                == EventState::Dispatched;
         prop_assert_eq!(attributes.contains_key("ttl"), is_dispatched);
         prop_assert_eq!(attributes.contains_key("due_at"), !is_dispatched);
     }
@@ -341,7 +350,7 @@ proptest! {
         token_hash: [u8; 32],
         now in values::moment(),
     ) {
-        let other = channel.regenerate(token_hash).expect("another");
+        let other = channel.regenerate(token_hash, None, Timestamp::UNIX_EPOCH).expect("another");
         let deleted = other.delete(now).expect("a change");
         let mut attributes = created(&channel);
         for (next, is_listed) in [(&other, true), (&deleted, false)] {

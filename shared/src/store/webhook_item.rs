@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    idempotency_item::{self, CALLS},
     item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     receiver_item::ReceiverItem,
     secret_item::{self, SECRETS},
 };
 use crate::domain::{
-    BodyHash, Filter, OpId, Webhook, WebhookId,
+    Filter, OpId, Webhook, WebhookId, WebhookRef,
     webhook::{DisableReason, Disabled, Settings},
 };
 
@@ -62,7 +63,7 @@ impl Item for Webhook {
             .text("id", self.id.to_string())
             .owner(self.owner)
             .number("created_by", self.created_by.0.cast_signed())
-            .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
+            .json(CALLS, &idempotency_item::encode(&self.calls))
             .time("created_at", self.created_at)
             .number("updated_by", self.updated_by.0.cast_signed())
             .time("updated_at", self.updated_at)
@@ -83,7 +84,7 @@ impl Item for Webhook {
             id: WebhookId::parse(&item.text("id")?).ok_or(DecodeError::of("id"))?,
             owner: item.owner()?,
             created_by: op(item.number("created_by")?),
-            body_hash: item.array("body_hash")?.map(BodyHash),
+            calls: idempotency_item::decode(item.json(CALLS)?)?,
             created_at: item.time("created_at")?,
             updated_by: op(item.number("updated_by")?),
             updated_at: item.time("updated_at")?,
@@ -102,8 +103,8 @@ impl Item for Webhook {
 }
 
 /// The webhook of a delivery, attempt or event, if it has one.
-pub(crate) fn read_id(item: &mut Reader) -> Result<Option<WebhookId>, DecodeError> {
-    let read = |it: String| WebhookId::parse(&it).ok_or(DecodeError::of("webhook"));
+pub(crate) fn read_reference(item: &mut Reader) -> Result<Option<WebhookRef>, DecodeError> {
+    let read = |it: String| WebhookRef::parse(&it).ok_or(DecodeError::of("webhook"));
     item.optional_text("webhook")?.map(read).transpose()
 }
 

@@ -28,7 +28,10 @@ mod webhooks;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use answerback::{
-    domain::{Account, Attempt, Delivery, DeliveryId, Event, EventId, Request, RequestId},
+    domain::{
+        Account, Attempt, Delivery, DeliveryId, Event, EventId, Owner, Request, RequestId, Source,
+        secret::Holder,
+    },
     store::{Item, Key, Store, keys},
 };
 use futures::FutureExt as _;
@@ -227,13 +230,22 @@ impl<'a> Left<'a> {
     }
 
     fn check_signatures(&mut self, account: &Account) {
-        let secret = fleet::vault()
-            .open(account.id, &account.secrets.0[0], jiff::Timestamp::UNIX_EPOCH)
-            .now_or_never();
-        let secret = &secret.and_then(Result::ok).expect("it was sealed with the same key");
+        let owner = Owner::live(account.id);
+        let open = |source| {
+            let secret = &account.secrets.of(owner.mode, source).0[0];
+            let secret = fleet::vault()
+                .open(&Holder::Account(owner, source), secret, jiff::Timestamp::UNIX_EPOCH)
+                .now_or_never();
+            secret.and_then(Result::ok).expect("it was sealed with the same key")
+        };
+        let (of_requests, of_events) = (open(Source::Requests), open(Source::Events));
         for arrival in &self.seen.arrivals {
             let is_genuine = if arrival.receiver < self.over.scenario.requests.len() {
-                is_genuine(arrival, secret)
+                let event = self.deliveries.get(&arrival.delivery).map(|it| it.event);
+                match event.map_or(Source::Requests, Source::of) {
+                    Source::Requests => is_genuine(arrival, &of_requests),
+                    Source::Events => is_genuine(arrival, &of_events),
+                }
             } else {
                 self.is_genuine_at_webhook(arrival)
             };

@@ -2,8 +2,9 @@
 
 use answerback::{
     domain::{
-        Account, Filter, Mode, OpId, Owner, Profile, Webhook, WebhookId,
+        Account, Filter, Mode, OpId, Owner, Profile, Webhook, WebhookId, WebhookRef,
         delivery::Receiver,
+        secret::Holder,
         webhook::{NewWebhook, PAYLOAD_BYTES, Settings},
     },
     platform::Entropy,
@@ -62,13 +63,16 @@ impl Hook {
         entropy: &Entropy,
         now: Timestamp,
     ) {
-        let secret = fleet::vault().make(account.id, now, entropy).now_or_never();
+        let (id, created_by) = (Self::id(number), OpId::new(entropy.next()));
+        let owner = Owner { account: account.id, mode: Mode::Live };
+        let holder = Holder::Webhook(owner, WebhookRef { id: id.clone(), created_by });
+        let secret = fleet::vault().make(&holder, now, entropy).now_or_never();
         let secret = secret.and_then(Result::ok).expect("nothing waits, and a local key seals");
         let webhook = Webhook::new(NewWebhook {
-            id: Self::id(number),
-            owner: Owner { account: account.id, mode: Mode::Live },
-            created_by: OpId::new(entropy.next()),
-            body_hash: None,
+            id,
+            owner,
+            created_by,
+            call: None,
             created_at: now,
             settings: Settings {
                 description: None,

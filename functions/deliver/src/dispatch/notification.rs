@@ -3,7 +3,7 @@
 use answerback::{
     api::views::EventBody,
     domain::{
-        Delivery, Event, OutboxEvent, Request, Webhook, WebhookId,
+        Delivery, Event, OutboxEvent, Request, Source, Webhook, WebhookRef,
         delivery::{BUS, CALLBACK, Origin, Receiver, Target},
         webhook::{PAYLOAD_BYTES, Settings},
     },
@@ -16,7 +16,7 @@ pub(super) struct Notification {
     /// Distinguishes the targets of one event, and is part of the delivery's id.
     target_name: String,
     target: Target,
-    webhook: Option<WebhookId>,
+    webhook: Option<WebhookRef>,
     body: Vec<u8>,
 }
 
@@ -38,8 +38,8 @@ impl Notification {
 
     fn webhook(webhook: &Webhook, body: Vec<u8>) -> Self {
         let receiver = webhook.settings.receiver.without_secrets();
-        let (target_name, target) = (webhook.id.target(), Target::Https(receiver));
-        Self { target_name, target, webhook: Some(webhook.id.clone()), body }
+        let (reference, target) = (webhook.reference(), Target::Https(receiver));
+        Self { target_name: reference.target(), target, webhook: Some(reference), body }
     }
 }
 
@@ -56,7 +56,10 @@ pub(super) fn of_request(
         callback.map(|it| Notification::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
     let is_on_bus = request.is_published && event.kind.is_published();
     let bus = is_on_bus.then(|| Notification::bus(EventBody::new(request, event).to_bytes()));
-    let webhooks = webhooks.iter().filter(|it| it.wants(event.kind.as_str())).map(|it| {
+    let is_subscribed = |it: &&Webhook| {
+        it.wants(event.kind.as_str()) && it.settings.receiver.spec().serves(Source::Requests)
+    };
+    let webhooks = webhooks.iter().filter(is_subscribed).map(|it| {
         let Settings { receiver, max_payload_bytes, .. } = &it.settings;
         Notification::webhook(it, body(receiver, *max_payload_bytes))
     });
@@ -68,9 +71,8 @@ pub(super) fn of_posted(event: &Event, webhooks: &[Webhook]) -> Vec<Notification
     let body = |receiver: &Receiver, max_bytes| posted_body(&receiver.spec(), max_bytes, event);
     let callback =
         event.callback.iter().map(|it| Notification::callback(it, body(it, PAYLOAD_BYTES)));
-    let is_subscribed = |it: &&Webhook| match &event.webhook {
-        Some(only) => it.is_enabled() && it.id == *only,
-        None => it.wants(event.event_type.as_str()),
+    let is_subscribed = |it: &&Webhook| {
+        it.wants(event.event_type.as_str()) && it.settings.receiver.spec().serves(Source::Events)
     };
     let webhooks = webhooks.iter().filter(is_subscribed).map(|it| {
         let Settings { receiver, max_payload_bytes, .. } = &it.settings;

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 use super::{Exchanged, Sent};
 use crate::{App, Error, breaker};
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Signer};
 use verdict::{HostKind, Judgement, judge};
 
 /// Posts `delivery` to its receiver.
@@ -53,8 +53,8 @@ async fn post(
         Ok(url) => url,
         Err(err) => return Ok(blocked(&receiver.url, &err)),
     };
-    let account = delivery.owner.account;
-    let keys = app.core.vault.signing_keys(account, &endpoint.secrets, at).await?;
+    let Signer { holder, secrets } = &endpoint.signer;
+    let keys = app.core.vault.signing_keys(holder, secrets, at).await?;
     let headers = headers::signed(&keys, delivery, receiver, body, at)?;
     let shown = headers::masked(&headers);
     let host = HostKind::of(&url);

@@ -63,6 +63,8 @@ fn value(name: &str, item: &Item<'_>) -> Result<String, String> {
     if name.len() > HEADER_NAME_CHARS_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
         return Err("is not a header name".to_owned());
     }
+    // Many servers pass headers on as variables, where `_` and `-` are one (RFC 3875, section 4.1.18).
+    let name = &*name.replace('_', "-");
     if name == "authorization" {
         return Err("is reserved; set `bearer_token`".to_owned());
     }

@@ -9,7 +9,7 @@ use answerback::{
         http::{CalledHost, header},
     },
     domain::{
-        CallbackUrl, Profile, RequestEvent,
+        CallbackUrl, Profile, RequestEvent, Source,
         delivery::{BearerToken, Receiver},
         limits::BEARER_TOKEN_CHARS_MAX,
         request::Callback,
@@ -39,15 +39,6 @@ pub(crate) enum Probe {
     Skip,
 }
 
-/// The object that a callback reports on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A request, which has several events to subscribe to.
-    Request,
-    /// A posted event.
-    Event,
-}
-
 /// A callback as its sender describes it.
 pub(crate) struct CallbackBody {
     pub(crate) receiver: Receiver,
@@ -64,7 +55,7 @@ impl CallbackBody {
     }
 }
 
-/// Reads the callback.
+/// Reads the callback of an object from this source.
 pub(crate) fn read(body: &mut Object<'_>, source: Source) -> Option<CallbackBody> {
     let url = url(body);
     if body.has(SETTINGS) && url.is_none() {
@@ -72,17 +63,29 @@ pub(crate) fn read(body: &mut Object<'_>, source: Source) -> Option<CallbackBody
     }
     let callback = body.object_or_empty(SETTINGS, |settings| {
         let events = match source {
-            Source::Request => events(settings),
-            Source::Event => None,
+            Source::Requests => events(settings),
+            Source::Events => None,
         };
         let probe = probe(settings);
-        CallbackBody {
-            receiver: receiver(settings, url.clone().unwrap_or_default()),
-            events,
-            probe,
+        let receiver = receiver(settings, url.clone().unwrap_or_default());
+        if !receiver.spec().serves(source) {
+            settings.error(body_member(&receiver), must_serve(source));
         }
+        CallbackBody { receiver, events, probe }
     });
     url.map(|_| callback)
+}
+
+/// The member that decides the body of a receiver.
+pub(crate) fn body_member(receiver: &Receiver) -> &'static str {
+    if receiver.body.is_some() { "body" } else { "profile" }
+}
+
+fn must_serve(source: Source) -> &'static str {
+    match source {
+        Source::Requests => "must have a body for requests; this one is for posted events only",
+        Source::Events => "must have a body for posted events; this one is for requests only",
+    }
 }
 
 /// Reads the URL; [`check`] applies the rules for URLs.

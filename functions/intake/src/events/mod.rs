@@ -10,7 +10,7 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, Scope, event::TYPE_CHARS_MAX, posted_event::NewEvent,
+        Event, EventId, EventType, Scope, Source, event::TYPE_CHARS_MAX, posted_event::NewEvent,
         question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::{
     App,
-    callback::{self, CallbackBody, Source},
+    callback::{self, CallbackBody},
     idempotency,
 };
 
@@ -115,7 +115,7 @@ fn read(body: Value) -> Result<NewEventBody, Problem> {
         if let Some(data) = body.item("data") {
             data::check(event_type.as_ref(), data.into_object());
         }
-        let callback = callback::read(body, Source::Event);
+        let callback = callback::read(body, Source::Events);
         Some(NewEventBody { event_type: event_type?, external_reference_id, callback })
     })
 }

@@ -122,7 +122,7 @@ pub(crate) async fn create_from(
 /// The request of an earlier call, as it is now.
 async fn replay(app: &App, found: Request) -> Result<CreatedRequest, Problem> {
     if let RequestState::Erased { .. } = found.state() {
-        return Err(Problem::not_found());
+        return Err(idempotency::gone());
     }
     // The first call may have died before it sent its hint.
     app.core.hints.send_for_request(&found).await;

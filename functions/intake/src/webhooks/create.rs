@@ -7,7 +7,8 @@ use answerback::{
         views::WebhookView,
     },
     domain::{
-        MintedWebhookId, Scope, Webhook, WebhookId,
+        IdempotentCall, MintedWebhookId, Scope, Webhook, WebhookId, WebhookRef,
+        secret::Holder,
         webhook::{NewWebhook, WEBHOOKS_MAX},
     },
     service::Caller,
@@ -25,10 +26,7 @@ use super::{
     PATH, WebhookCall, change, find,
     settings::{NewWebhookBody, URL, WebhookBody},
 };
-use crate::{
-    App, callback,
-    idempotency::{self, IdempotentCall},
-};
+use crate::{App, callback, idempotency};
 
 /// A webhook that this call created, or an earlier one with the same idempotency key.
 pub(crate) struct CreatedWebhook {
@@ -85,7 +83,8 @@ pub(crate) async fn create_from(
     };
     let id = id.unwrap_or_else(|| WebhookId::minted(minted));
     match find(app, &caller, &id).await? {
-        Some(found) if !found.is_deleted() => taken(found, call),
+        Some(found) if idempotency::is_repeated(found.calls(), call)? => replayed(found),
+        Some(found) if !found.is_deleted() => Err(exists(&found)),
         deleted => store(app, &caller, host, FreeId { id, deleted }, webhook, call).await,
     }
 }
@@ -142,12 +141,14 @@ async fn store(
     }
     let op = app.core.new_op();
     let now = app.core.now();
-    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let reference = WebhookRef { id: free.id.clone(), created_by: op };
+    let holder = Holder::Webhook(caller.owner(), reference);
+    let secret = app.core.vault.make(&holder, now, &app.core.entropy).await?;
     let first = Webhook::new(NewWebhook {
         id: free.id,
         owner: caller.owner(),
         created_by: op,
-        body_hash: call.map(|it| it.body_hash),
+        call,
         created_at: now,
         settings: body.settings,
         is_enabled: body.is_enabled,
@@ -164,21 +165,28 @@ async fn store(
         Saved::Saved => (),
         // This call's own write: the SDK repeated it after its answer was lost.
         Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) => return taken(found, call),
+        Saved::Superseded(found) if idempotency::is_repeated(found.calls(), call)? => {
+            return replayed(found);
+        }
+        Saved::Superseded(found) => return Err(exists(&found)),
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("created a webhook", webhook.id.as_str());
     Ok(CreatedWebhook { webhook, secret: Some(secret.text) })
 }
 
-/// The result where the id is taken: by an earlier call with the same key, or by another webhook.
-fn taken(found: Webhook, call: Option<IdempotentCall>) -> Result<CreatedWebhook, Problem> {
-    let Some(IdempotentCall { body_hash, .. }) = call.filter(|_| found.body_hash.is_some()) else {
-        let detail = format!("a webhook with the id `{}` exists; PUT or PATCH it", found.id);
-        return Err(Problem::new(Code::WebhookExists, detail));
-    };
-    idempotency::check(found.body_hash, body_hash)?;
+/// The webhook of an earlier call with the same key, unless it was deleted or replaced.
+fn replayed(found: Webhook) -> Result<CreatedWebhook, Problem> {
+    if found.is_deleted() {
+        return Err(idempotency::gone());
+    }
     Ok(CreatedWebhook { webhook: found, secret: None })
+}
+
+/// The problem where another webhook has the id.
+fn exists(found: &Webhook) -> Problem {
+    let detail = format!("a webhook with the id `{}` exists; PUT or PATCH it", found.id);
+    Problem::new(Code::WebhookExists, detail)
 }
 
 impl CreatedWebhook {

@@ -15,7 +15,7 @@ use answerback::{
         http::{CalledHost, Json, OptionalJson},
         views::WebhookView,
     },
-    domain::{Scope, Webhook, WebhookId, webhook::WebhookUpdate},
+    domain::{Scope, Webhook, WebhookId, secret::Holder, webhook::WebhookUpdate},
     service::Caller,
     store::keys,
 };
@@ -26,7 +26,10 @@ use axum::{
 };
 
 use self::settings::{URL, WebhookBody};
-use crate::{App, callback, secrets};
+use crate::{
+    App, callback,
+    secrets::{self, RotateCall},
+};
 
 /// Path of the webhooks.
 const PATH: &str = "/v1/webhooks";
@@ -88,18 +91,43 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let overlap = secrets::overlap(body?)?;
-    let webhook = find_existing(&app, &caller, &id).await?;
-    let now = app.core.now();
-    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let path = format!("{PATH}/{id}/secret/rotate");
+    let call = RotateCall::read(&app, &headers, &path, body).await?;
+    let webhook = find_existing(&app, &call.caller, &id).await?;
+    if call.is_repeated(webhook.calls())? {
+        return call.replayed(webhook.secrets(), app.core.now());
+    }
+    let reference = webhook.reference();
+    let new = call.make(&app, &Holder::Webhook(webhook.owner, reference.clone())).await?;
     let step = |it: &Webhook| {
         refuse_deleted(it)?;
-        it.rotate(&new.kept, overlap).map_err(secrets::too_many)
+        // The new secret opens for this webhook alone.
+        if it.reference() == reference {
+            Ok(it.rotate(&new.rotation))
+        } else {
+            Err(Problem::not_found())
+        }
     };
     let webhook = app.core.advance(webhook, step).await?;
-    caller.audit("rotated the secret of a webhook", &id);
-    secrets::rotated(webhook.secrets(), &new, now)
+    call.caller.audit("rotated the secret of a webhook", &id);
+    call.rotated(webhook.secrets(), &new)
+}
+
+/// Ends the overlap of earlier secrets.
+pub(crate) async fn expire_previous(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let webhook = find_existing(&app, &caller, &id).await?;
+    let step = |it: &Webhook| {
+        refuse_deleted(it)?;
+        Ok(it.expire_previous())
+    };
+    let webhook = app.core.advance(webhook, step).await?;
+    caller.audit("ended the overlap of the secrets of a webhook", &id);
+    secrets::show(webhook.secrets(), app.core.now())
 }
 
 /// Changes a webhook to what `read` makes of it. After a lost race `read` gets the winner's state,

@@ -62,7 +62,7 @@ pub(crate) async fn recover(
     let Json(body) = body?;
     let period = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
-    let related = Related::WebhookDeliveries(caller.owner(), webhook.id);
+    let related = Related::WebhookDeliveries(caller.owner(), webhook.reference());
     let end_at = app.core.now() + WORK_TIME;
     let mut view = RecoveredView { redelivered: 0, complete: false };
     let mut cursor = None;

@@ -6,8 +6,8 @@ use answerback::{
         body::{self, Object},
     },
     domain::{
-        Filter, WEBHOOK_ID_CHARS_MAX, Webhook, WebhookId,
-        delivery::BearerToken,
+        Filter, Source, WEBHOOK_ID_CHARS_MAX, Webhook, WebhookId,
+        delivery::{BearerToken, Receiver},
         event::TYPE_CHARS_MAX,
         limits::{DESCRIPTION_CHARS_MAX, EVENT_TYPES_MAX, WEBHOOK_URL_CHARS_MAX},
         webhook::{PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
@@ -66,11 +66,9 @@ impl WebhookBody {
         let range = PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX;
         let max_payload_bytes = body.integer("max_payload_bytes", range).unwrap_or(PAYLOAD_BYTES);
         let receiver = callback::receiver(body, url);
-        let usual = || {
-            let types = receiver.profile.spec().event_types;
-            types.iter().filter_map(|it| Filter::parse(it)).collect()
-        };
-        let event_types = event_types.unwrap_or_else(usual);
+        let usual = || usual_event_types(&receiver).iter().filter_map(|it| Filter::parse(it));
+        let event_types = event_types.unwrap_or_else(|| usual().collect());
+        check_event_types(body, &receiver, &event_types);
         let settings = Settings { description, event_types, max_payload_bytes, receiver };
         Self { settings, is_enabled, probe }
     }
@@ -99,7 +97,7 @@ fn body_of(webhook: &Webhook) -> Map<String, Value> {
         set("signature", signature.spec().name.into());
     }
     // Defaults of the profile are left out, so that they follow a change of the profile.
-    if event_types != spec.event_types {
+    if event_types != usual_event_types(receiver) {
         set("event_types", event_types.into());
     }
     if receiver.timeout_seconds != spec.timeout_seconds {
@@ -140,6 +138,25 @@ fn id(body: &mut Object<'_>) -> Option<WebhookId> {
         body.error("id", detail);
     }
     id
+}
+
+/// The default event types: those of the profile whose body the receiver gets.
+fn usual_event_types(receiver: &Receiver) -> &'static [&'static str] {
+    receiver.body.unwrap_or(receiver.profile).spec().event_types
+}
+
+/// Refuses event types whose events the body cannot report.
+fn check_event_types(body: &mut Object<'_>, receiver: &Receiver, types: &[Filter]) {
+    let detail = match receiver.spec().body.source() {
+        Some(Source::Requests) if !types.iter().all(Filter::is_of_requests) => {
+            "must be request events such as request.finished, because the body serves no others"
+        }
+        Some(Source::Events) if types.iter().any(Filter::may_match_requests) => {
+            "must not include request events, because the body serves posted events only"
+        }
+        _ => return,
+    };
+    body.error("event_types", detail);
 }
 
 fn event_types(body: &mut Object<'_>) -> Option<Vec<Filter>> {

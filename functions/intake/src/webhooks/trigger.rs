@@ -12,6 +12,7 @@ use answerback::{
         posted_event::NewEvent,
     },
     service::posted_body,
+    store::{Saved, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -24,6 +25,7 @@ use super::find_enabled;
 use crate::{
     App, callback,
     events::{data, event_type},
+    idempotency,
 };
 
 /// The type of the event, unless the caller chooses another.
@@ -46,15 +48,23 @@ pub(crate) async fn trigger(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let OptionalJson(body) = body?;
+    let path = format!("/v1/webhooks/{id}/trigger");
+    let call = idempotency::of_call(&app, caller.owner(), &headers, &path, &body).await?;
+    let now = app.core.now();
+    let event_id = match call {
+        Some(it) => EventId::from_bits(it.id_bits),
+        None => EventId::mint(now, app.core.entropy.next()),
+    };
+    if let Some(found) = idempotency::find(&app, call, keys::event(event_id)).await? {
+        return replay(&app, &found).await;
+    }
     let TestEventBody { event_type, data } = read(body)?;
     let webhook = find_enabled(&app, &caller, &id).await?;
-    let now = app.core.now();
-    let op = app.core.new_op();
     let new = NewEvent {
-        id: EventId::mint(now, app.core.entropy.next()),
+        id: event_id,
         owner: caller.owner(),
-        created_by: op,
-        body_hash: None,
+        created_by: app.core.new_op(),
+        body_hash: call.map(|it| it.body_hash),
         created_at: now,
         trace: trace(&headers),
         event_type,
@@ -63,14 +73,40 @@ pub(crate) async fn trigger(
         base_url: callback::base_url(&app, &headers, &host),
         callback: None,
     };
-    let event = Event::triggered(new, webhook.id.clone());
-    let delivery = delivery(&event, webhook);
-    // Both identifiers are new, so nothing else can be stored there.
-    let _ = app.core.store.create(&event).await?;
-    let _ = app.core.store.create(&delivery).await?;
-    app.core.hints.send_for_delivery(&delivery, 0, now).await;
+    let event = Event::triggered(new, webhook.reference());
+    if let Some(found) = idempotency::create(&app, call, &event).await? {
+        return replay(&app, &found).await;
+    }
+    let delivery = deliver(&app, &event, webhook).await?;
     tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "triggered a webhook");
-    Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
+    Ok(accepted(&delivery))
+}
+
+/// The response to a repeated call. Creates the delivery if the first call died before it did.
+async fn replay(app: &App, event: &Event) -> Result<Response, Problem> {
+    let reference = event.webhook.as_ref().ok_or_else(idempotency::gone)?;
+    let key = keys::webhook(event.owner, &reference.id);
+    let webhook: Option<Webhook> = app.core.store.get(key).await?;
+    let webhook = webhook.filter(|it| !it.is_deleted() && it.reference() == *reference);
+    let delivery = deliver(app, event, webhook.ok_or_else(idempotency::gone)?).await?;
+    let mut response = accepted(&delivery);
+    idempotency::mark_replayed(&mut response);
+    Ok(response)
+}
+
+/// Creates the delivery of `event`, or finds it, and sends the hint to attempt it.
+async fn deliver(app: &App, event: &Event, webhook: Webhook) -> Result<Delivery, Problem> {
+    let delivery = delivery(event, webhook);
+    let delivery = match app.core.store.create(&delivery).await? {
+        Saved::Superseded(found) => found,
+        Saved::Saved | Saved::Gone => delivery,
+    };
+    app.core.hints.send_for_delivery(&delivery, 0, app.core.now()).await;
+    Ok(delivery)
+}
+
+fn accepted(delivery: &Delivery) -> Response {
+    (StatusCode::ACCEPTED, axum::Json(DeliveryView::new(delivery))).into_response()
 }
 
 fn delivery(event: &Event, webhook: Webhook) -> Delivery {
@@ -85,9 +121,9 @@ fn delivery(event: &Event, webhook: Webhook) -> Delivery {
         owner: event.owner,
         channel: None,
     };
-    let target = Target::Https(receiver);
-    let delivery = Delivery::begin(origin, &webhook.id.target(), target, body, event.created_at);
-    Delivery { webhook: Some(webhook.id), ..delivery }
+    let (reference, target) = (webhook.reference(), Target::Https(receiver));
+    let delivery = Delivery::begin(origin, &reference.target(), target, body, event.created_at);
+    Delivery { webhook: Some(reference), ..delivery }
 }
 
 fn read(body: Value) -> Result<TestEventBody, Problem> {

@@ -33,8 +33,6 @@ pub enum Code {
     ReceiptUnknown,
     /// The delivery's content was erased.
     NotRedeliverable,
-    /// Too many previous secrets still sign.
-    TooManySecrets,
     /// A webhook with this id exists.
     WebhookExists,
     /// The account has the maximum number of webhooks.
@@ -65,7 +63,6 @@ impl Code {
             | Self::AlreadyAnswered
             | Self::ReceiptUnknown
             | Self::NotRedeliverable
-            | Self::TooManySecrets
             | Self::WebhookExists
             | Self::TooManyWebhooks
             | Self::WebhookDisabled => StatusCode::CONFLICT,
@@ -93,7 +90,6 @@ impl Code {
             Self::RequestEnded => "request_ended",
             Self::ReceiptUnknown => "receipt_unknown",
             Self::NotRedeliverable => "not_redeliverable",
-            Self::TooManySecrets => "too_many_secrets",
             Self::WebhookExists => "webhook_exists",
             Self::TooManyWebhooks => "too_many_webhooks",
             Self::WebhookDisabled => "webhook_disabled",
@@ -119,7 +115,6 @@ impl Code {
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
             Self::ReceiptUnknown => "Receipt unknown",
             Self::NotRedeliverable => "Delivery cannot be redelivered",
-            Self::TooManySecrets => "Too many previous secrets still sign",
             Self::WebhookExists => "Webhook exists",
             Self::TooManyWebhooks => "Too many webhooks",
             Self::WebhookDisabled => "Webhook disabled",

@@ -13,6 +13,8 @@ pub struct EventBody<'a> {
     pub(crate) r#type: &'a str,
     timestamp: Time,
     livemode: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) test: bool,
     /// Posted data, or the state of the request.
     pub(crate) data: Box<RawValue>,
 }
@@ -24,6 +26,8 @@ pub struct TruncatedEventBody<'a> {
     r#type: &'a str,
     timestamp: Time,
     livemode: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    test: bool,
     #[serde(flatten)]
     data: &'a TruncatedData<'a>,
 }
@@ -44,6 +48,7 @@ impl<'a> EventBody<'a> {
             r#type: event.kind.as_str(),
             timestamp: Time(event.at),
             livemode: request.owner.mode.is_live(),
+            test: false,
             data: data.expect("plain data serializes"),
         }
     }
@@ -56,6 +61,7 @@ impl<'a> EventBody<'a> {
             r#type: event.event_type.as_str(),
             timestamp: Time(event.created_at),
             livemode: event.owner.mode.is_live(),
+            test: event.is_test(),
             data: data.expect("posted data is valid JSON"),
         }
     }
@@ -67,6 +73,7 @@ impl<'a> EventBody<'a> {
             r#type: self.r#type,
             timestamp: self.timestamp,
             livemode: self.livemode,
+            test: self.test,
             data,
         }
     }

@@ -20,6 +20,8 @@ pub struct NoukaiBody<'a> {
     payload: Box<RawValue>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    test: bool,
 }
 
 impl<'a> NoukaiBody<'a> {
@@ -37,7 +39,13 @@ impl<'a> NoukaiBody<'a> {
         let execution_id = data.remove("executionId").unwrap_or_else(|| raw(source_id));
         let status = data.remove("status").unwrap_or_else(|| raw(&Value::Null));
         let payload = truncated.map_or_else(|| raw(&data), raw);
-        Self { event, execution_id, status, payload, truncated: truncated.is_some() }
+        Self { event, execution_id, status, payload, truncated: truncated.is_some(), test: false }
+    }
+
+    /// The body, marked as a test of the webhook if it is one.
+    #[must_use]
+    pub fn of_test(self, test: bool) -> Self {
+        Self { test, ..self }
     }
 }
 

@@ -2,14 +2,15 @@
 
 use crate::domain::{
     Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
-    Filter, Id, Mode, OpId, Owner, Profile, Question, Request, RequestEvent, RequestId, Scope,
-    Subscriptions, Trace, Webhook, WebhookId,
-    account::IdKey,
+    Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
+    RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    account::{AccountSecrets, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
     delivery::{self, BearerToken, Headers, Receiver, Target},
     id::Kind,
+    idempotency::PastCall,
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
@@ -202,7 +203,7 @@ fn trace() -> impl Strategy<Value = Option<Trace>> {
 pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(RequestEvent::ALL.to_vec());
-    let webhook = option::of(webhook_id());
+    let webhook = option::of(webhook_reference());
     let of = (id(), id(), option::of(id()), mode());
     (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
         |((request, account, channel, mode), event_kind, target, webhook, body, now, trace)| {
@@ -294,6 +295,19 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
     )
 }
 
+fn calls() -> impl Strategy<Value = PastCalls> {
+    let call = (any::<u128>(), any::<[u8; 16]>(), moment()).prop_map(|(id_bits, hash, at)| {
+        PastCall { call: IdempotentCall { id_bits, body_hash: BodyHash(hash) }, at }
+    });
+    vec(call, 0..3).prop_map(PastCalls)
+}
+
+fn account_secrets() -> impl Strategy<Value = AccountSecrets> {
+    let of_mode =
+        || (secrets(), secrets()).prop_map(|(requests, events)| SourceSecrets { requests, events });
+    (of_mode(), of_mode()).prop_map(|(live, test)| AccountSecrets { live, test })
+}
+
 fn secrets() -> impl Strategy<Value = Secrets> {
     let secret = (vec(any::<u8>(), 0..20), text(), moment(), option::of(moment())).prop_map(
         |(sealed, suffix, created_at, expires_at)| Secret {
@@ -317,6 +331,7 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
                 name,
                 token_hash,
                 secrets,
+                calls: PastCalls::default(),
                 created_at,
                 created_by,
                 body_hash: body_hash.map(BodyHash),
@@ -329,12 +344,13 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 
 pub(super) fn account() -> impl Strategy<Value = Account> {
     let cap = option::of(any::<u32>());
-    (id(), moment(), any::<[u8; 32]>(), secrets(), cap).prop_map(
-        |(id, created_at, id_key, secrets, max_pending_requests)| Account {
+    (id(), moment(), any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
+        |(id, created_at, id_key, secrets, calls, max_pending_requests)| Account {
             id,
             created_at,
             id_key: IdKey(id_key),
             secrets,
+            calls,
             max_pending_requests,
             revision: 0,
         },
@@ -364,6 +380,10 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     )
 }
 
+fn webhook_reference() -> impl Strategy<Value = WebhookRef> {
+    (webhook_id(), op()).prop_map(|(id, created_by)| WebhookRef { id, created_by })
+}
+
 fn webhook_id() -> impl Strategy<Value = WebhookId> {
     "[a-z0-9][a-z0-9_-]{0,63}".prop_map(|it| WebhookId::parse(&it).expect("valid"))
 }
@@ -382,14 +402,14 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
 }
 
 pub(super) fn webhook() -> impl Strategy<Value = Webhook> {
-    let creation = (webhook_id(), id(), mode(), op(), option::of(any::<[u8; 16]>()), moment());
+    let creation = (webhook_id(), id(), mode(), op(), calls(), moment());
     (creation, settings(), secrets()).prop_map(|(creation, settings, secrets)| {
-        let (id, account, mode, created_by, body_hash, created_at) = creation;
+        let (id, account, mode, created_by, calls, created_at) = creation;
         Webhook {
             id,
             owner: Owner { account, mode },
             created_by,
-            body_hash: body_hash.map(BodyHash),
+            calls,
             created_at,
             updated_by: created_by,
             updated_at: created_at,

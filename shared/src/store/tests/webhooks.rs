@@ -14,7 +14,7 @@ use crate::domain::{
 fn parts(webhook: &Webhook) -> impl PartialEq + Debug + use<> {
     let life = (webhook.disabled, webhook.failing_since, webhook.deleted_at, webhook.revision);
     let made = (webhook.id.clone(), webhook.owner, webhook.created_by);
-    let more = (webhook.body_hash, webhook.created_at, webhook.updated_by, webhook.updated_at);
+    let more = (webhook.calls.clone(), webhook.created_at, webhook.updated_by, webhook.updated_at);
     (made, more, webhook.settings.clone(), life, webhook.secrets.clone())
 }
 

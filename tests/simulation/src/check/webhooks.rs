@@ -3,6 +3,7 @@
 use answerback::domain::{
     Delivery, Event, Owner, Request, RequestEvent, Webhook,
     request::RequestState,
+    secret::Holder,
     webhook::{DisableReason, Disabled},
 };
 use futures::FutureExt as _;
@@ -33,7 +34,7 @@ impl Left<'_> {
             let is_silent = webhook.disabled().is_some_and(|it| !is_by_hand(&it));
             let is_announced = self.events.iter().filter(|it| it.is_announced()).any(|it| {
                 it.disables.as_ref().is_some_and(|it| {
-                    it.webhook == webhook.id && webhook.was_disabled_for(it.failing_since)
+                    it.webhook == webhook.reference() && webhook.was_disabled_for(it.failing_since)
                 })
             });
             self.hold(Invariant::NothingLost, is_announced || !is_silent, || {
@@ -47,7 +48,7 @@ impl Left<'_> {
                 }
             }
             for event in self.events.clone().into_iter().filter(Event::is_announced) {
-                let id = Delivery::id_of(event.id, event.created_by, &webhook.id.target());
+                let id = Delivery::id_of(event.id, event.created_by, &webhook.reference().target());
                 let is_wanted = webhook.wants(event.event_type.as_str());
                 let is_told = self.deliveries.contains_key(&id.to_string());
                 self.hold(Invariant::NothingLost, is_told || !is_wanted, || {
@@ -67,7 +68,7 @@ impl Left<'_> {
             let is_of = |it: &&Delivery| {
                 it.request() == Some(request.id)
                     && it.event_type == kind
-                    && it.webhook.as_ref() == Some(&webhook.id)
+                    && it.webhook.as_ref() == Some(&webhook.reference())
             };
             let n_told = self.deliveries.values().filter(is_of).count();
             let what = || {
@@ -87,15 +88,15 @@ impl Left<'_> {
         let Some(webhook) = self.webhooks().into_iter().find(|it| it.id == id) else {
             return false;
         };
+        let holder = Holder::Webhook(webhook.owner, webhook.reference());
         let secrets = webhook.secrets().0.iter().enumerate();
         let is_first = |place: usize| place + 1 == webhook.secrets().0.len();
         let mut live = secrets.filter(|(place, it)| {
             is_first(*place) || since_start(it.created_at) + ON_ITS_WAY < arrival.at
         });
         live.all(|(_, secret)| {
-            let text = fleet::vault()
-                .open(webhook.owner.account, secret, jiff::Timestamp::UNIX_EPOCH)
-                .now_or_never();
+            let text =
+                fleet::vault().open(&holder, secret, jiff::Timestamp::UNIX_EPOCH).now_or_never();
             let text = text.and_then(Result::ok).expect("it was sealed with the same key");
             is_genuine(arrival, &text)
         })
@@ -103,7 +104,7 @@ impl Left<'_> {
 
     /// Returns true if the webhook of a delivery is disabled at the end.
     pub(super) fn is_disabled(&self, delivery: &Delivery) -> bool {
-        let of = |it: &Webhook| Some(&it.id) == delivery.webhook.as_ref();
+        let of = |it: &Webhook| Some(&it.reference()) == delivery.webhook.as_ref();
         self.webhooks().iter().any(|it| of(it) && !it.is_enabled())
     }
 }

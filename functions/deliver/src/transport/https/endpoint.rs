@@ -2,20 +2,27 @@
 
 use answerback::{
     domain::{
-        Channel, Delivery, Secrets, Webhook,
+        Channel, Delivery, Secrets, Source, Webhook,
         delivery::{DeliveryEnd, FailureReason, Receiver},
+        secret::Holder,
     },
     store::keys,
 };
 
 use crate::{App, Error};
 
-/// A receiver, with the secrets that sign for it.
+/// A receiver, with its signer.
 pub(super) struct Endpoint {
     pub(super) receiver: Receiver,
-    pub(super) secrets: Secrets,
+    pub(super) signer: Signer,
     /// `None`: it is a callback.
     pub(super) webhook: Option<Webhook>,
+}
+
+/// The secrets that sign for a receiver.
+pub(super) struct Signer {
+    pub(super) holder: Holder,
+    pub(super) secrets: Secrets,
 }
 
 impl Endpoint {
@@ -29,13 +36,15 @@ impl Endpoint {
         delivery: &Delivery,
         receiver: &Receiver,
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
-        let Some(id) = &delivery.webhook else {
-            let secrets = callback_secrets(app, delivery).await?;
-            return Ok(Ok(Self { receiver: receiver.clone(), secrets, webhook: None }));
+        let Some(reference) = &delivery.webhook else {
+            let signer = callback_signer(app, delivery).await?;
+            return Ok(Ok(Self { receiver: receiver.clone(), signer, webhook: None }));
         };
-        let key = keys::webhook(delivery.owner, id);
+        let key = keys::webhook(delivery.owner, &reference.id);
         let webhook = app.core.store.get::<Webhook>(key).await?;
-        let Some(webhook) = webhook.filter(|it| !it.is_deleted()) else {
+        // Another webhook may have the name by now.
+        let is_same = |it: &Webhook| !it.is_deleted() && it.reference() == *reference;
+        let Some(webhook) = webhook.filter(is_same) else {
             return Ok(Err(DeliveryEnd::Cancelled));
         };
         if !webhook.is_enabled() {
@@ -44,18 +53,26 @@ impl Endpoint {
         let Receiver { url, bearer_token, headers, .. } = webhook.settings.receiver.clone();
         Ok(Ok(Self {
             receiver: Receiver { url, bearer_token, headers, ..receiver.clone() },
-            secrets: webhook.secrets().clone(),
+            signer: Signer {
+                holder: Holder::Webhook(delivery.owner, reference.clone()),
+                secrets: webhook.secrets().clone(),
+            },
             webhook: Some(webhook),
         }))
     }
 }
 
-/// The secrets of the channel that the request was sent to, or else of the account.
-async fn callback_secrets(app: &App, delivery: &Delivery) -> Result<Secrets, Error> {
-    if let Some(channel) = delivery.channel {
-        let channel: Option<Channel> = app.core.store.get(keys::channel(channel)).await?;
-        return channel.map(|it| it.secrets().clone()).ok_or(Error::OwnerMissing);
+/// The signer of a callback: the channel that the request was sent to, or else the account, for
+/// events of this source.
+async fn callback_signer(app: &App, delivery: &Delivery) -> Result<Signer, Error> {
+    let owner = delivery.owner;
+    if let Some(id) = delivery.channel {
+        let channel: Option<Channel> = app.core.store.get(keys::channel(id)).await?;
+        let secrets = channel.ok_or(Error::OwnerMissing)?.secrets().clone();
+        return Ok(Signer { holder: Holder::Channel(owner, id), secrets });
     }
-    let account = app.core.accounts.account_now(delivery.owner.account).await?;
-    account.map(|it| it.secrets.clone()).ok_or(Error::OwnerMissing)
+    let source = Source::of(delivery.event);
+    let account = app.core.accounts.account_now(owner.account).await?;
+    let secrets = account.ok_or(Error::OwnerMissing)?.secrets.of(owner.mode, source).clone();
+    Ok(Signer { holder: Holder::Account(owner, source), secrets })
 }

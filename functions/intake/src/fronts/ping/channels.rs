@@ -5,7 +5,9 @@ use answerback::{
         Problem, body,
         http::{Json, OptionalJson},
     },
-    domain::{Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX},
+    domain::{
+        Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX, secret::Holder,
+    },
     fronts::ping::{ChannelView, find, new_token, token_hash},
     service::Caller,
     store::keys,
@@ -19,7 +21,10 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{App, idempotency, secrets};
+use crate::{
+    App, idempotency,
+    secrets::{self, RotateCall},
+};
 
 const PATH: &str = "/v1/channels";
 
@@ -53,7 +58,8 @@ pub(crate) async fn create(
     }
     let name = read(body)?;
     let token = new_token(id, &app.core.entropy);
-    let secret = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
+    let holder = Holder::Channel(caller.owner(), id);
+    let secret = app.core.vault.make(&holder, now, &app.core.entropy).await?;
     let channel = Channel::new(NewChannel {
         id,
         owner: caller.owner(),
@@ -83,14 +89,21 @@ pub(crate) async fn regenerate(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let path = format!("{PATH}/{id}/regenerate");
+    let call = idempotency::of_call(&app, caller.owner(), &headers, &path, &Value::Null).await?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     let token = new_token(channel.id, &app.core.entropy);
-    let hash = token_hash(&token);
-    let channel = change(&app, channel, |it| Ok(it.regenerate(hash))).await?;
+    let (hash, now) = (token_hash(&token), app.core.now());
+    let channel = change(&app, channel, |it| Ok(it.regenerate(hash, call, now))).await?;
     audit(&caller, "regenerated the token of a channel", &channel);
-    let token = Some(token.expose_secret());
+    let is_new = channel.token_hash == hash;
+    let token = is_new.then(|| token.expose_secret());
     let view = CreatedChannelView { view: ChannelView::new(&channel), token, secret: None };
-    Ok(axum::Json(view).into_response())
+    let mut response = axum::Json(view).into_response();
+    if !is_new {
+        idempotency::mark_replayed(&mut response);
+    }
+    Ok(response)
 }
 
 /// Deletes a channel. Its token stops working at once.
@@ -114,15 +127,29 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
+    let path = format!("{PATH}/{id}/secret/rotate");
+    let call = RotateCall::read(&app, &headers, &path, body).await?;
+    let channel = find(&app.core.store, call.caller.owner(), &id).await?;
+    if call.is_repeated(channel.calls())? {
+        return call.replayed(channel.secrets(), app.core.now());
+    }
+    let new = call.make(&app, &Holder::Channel(channel.owner, channel.id)).await?;
+    let channel = change(&app, channel, |it| Ok(it.rotate(&new.rotation))).await?;
+    audit(&call.caller, "rotated the secret of a channel", &channel);
+    call.rotated(channel.secrets(), &new)
+}
+
+/// Ends the overlap of earlier secrets.
+pub(crate) async fn expire_previous(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
-    let overlap = secrets::overlap(body?)?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
-    let now = app.core.now();
-    let new = app.core.vault.make(caller.account(), now, &app.core.entropy).await?;
-    let step = |it: &Channel| it.rotate(&new.kept, overlap).map_err(secrets::too_many);
-    let channel = change(&app, channel, step).await?;
-    audit(&caller, "rotated the secret of a channel", &channel);
-    secrets::rotated(channel.secrets(), &new, now)
+    let channel = change(&app, channel, |it| Ok(it.expire_previous())).await?;
+    audit(&caller, "ended the overlap of the secrets of a channel", &channel);
+    secrets::show(channel.secrets(), app.core.now())
 }
 
 /// Takes `step` from a channel, unless it was deleted.
@@ -147,7 +174,7 @@ fn audit(caller: &Caller, did: &'static str, channel: &Channel) {
 /// The response to a repeated call, without token and secret.
 fn replayed(channel: &Channel) -> Result<Response, Problem> {
     if channel.is_deleted() {
-        return Err(Problem::not_found());
+        return Err(idempotency::gone());
     }
     let mut response = (StatusCode::CREATED, axum::Json(ChannelView::new(channel))).into_response();
     idempotency::mark_replayed(&mut response);

@@ -13,11 +13,11 @@ mod question;
 
 use answerback::{
     api::{Problem, body},
-    domain::{Question, request::RequestPolicy},
+    domain::{Question, Source, request::RequestPolicy},
 };
 use serde_json::Value;
 
-use crate::callback::{self, CallbackBody, Probe, Source};
+use crate::callback::{self, CallbackBody, Probe};
 
 /// A request as its sender describes it.
 pub(crate) struct NewRequestBody {
@@ -36,7 +36,7 @@ pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
         let mode = policy::mode(body);
         let quorum = policy::quorum(body, &question);
         let on_deadline = policy::on_deadline(body, &question);
-        let callback = callback::read(body, Source::Request);
+        let callback = callback::read(body, Source::Requests);
         let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);

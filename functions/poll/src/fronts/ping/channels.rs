@@ -2,7 +2,7 @@
 
 use answerback::{
     api::Problem,
-    domain::{Channel, Scope},
+    domain::{Channel, Scope, secret::Holder},
     fronts::ping::{ChannelView, find},
     store::{Listed, Listing},
 };
@@ -48,5 +48,6 @@ pub(crate) async fn show_secret(
     if reader.extent == Extent::Whole {
         reader.caller.audit("revealed the secret of a channel", &channel.id.to_string());
     }
-    reader.view(&app, channel.secrets()).await
+    let holder = Holder::Channel(channel.owner, channel.id);
+    reader.view(&app, &holder, channel.secrets()).await
 }

@@ -11,7 +11,7 @@ mod signature;
 
 use answerback::{
     api::http::header,
-    domain::{Account, AccountId, Channel, Owner, Webhook},
+    domain::{Account, AccountId, Channel, Owner, Secrets, Source, Webhook, secret::Holder},
     platform::{Clock, Vault},
     store::{Listed, Store, keys},
 };
@@ -112,12 +112,11 @@ impl Inbox {
             .items;
         let mut webhooks = self.store.webhooks(Owner::live(self.account)).await?;
         webhooks.extend(self.store.webhooks(Owner::test(self.account)).await?);
-        let secrets = account.iter().map(|it| &it.secrets);
-        let secrets = secrets.chain(channels.iter().map(Channel::secrets));
-        let secrets = secrets.chain(webhooks.iter().map(Webhook::secrets));
         let mut texts = Vec::new();
-        for secret in secrets.flat_map(|it| it.live(now)) {
-            texts.push(self.vault.open(self.account, secret, now).await?);
+        for (holder, secrets) in holders(account.as_ref(), &channels, &webhooks) {
+            for secret in secrets.live(now) {
+                texts.push(self.vault.open(&holder, secret, now).await?);
+            }
         }
         let secrets: Vec<_> = texts.iter().collect();
         let verified = signature::verify(&secrets, headers, body, now);
@@ -143,6 +142,25 @@ impl Inbox {
     fn received(&self) -> Vec<Arc<Callback>> {
         self.received.lock().expect("no holder panics").iter().cloned().collect()
     }
+}
+
+/// Everything whose secrets may sign a callback.
+fn holders<'a>(
+    account: Option<&'a Account>,
+    channels: &'a [Channel],
+    webhooks: &'a [Webhook],
+) -> Vec<(Holder, &'a Secrets)> {
+    let of_account = account.into_iter().flat_map(|account| {
+        let owners = [Owner::live(account.id), Owner::test(account.id)];
+        owners.into_iter().flat_map(|owner| {
+            [Source::Requests, Source::Events].map(|source| {
+                (Holder::Account(owner, source), account.secrets.of(owner.mode, source))
+            })
+        })
+    });
+    let channel = |it: &'a Channel| (Holder::Channel(it.owner, it.id), it.secrets());
+    let webhook = |it: &'a Webhook| (Holder::Webhook(it.owner, it.reference()), it.secrets());
+    of_account.chain(channels.iter().map(channel)).chain(webhooks.iter().map(webhook)).collect()
 }
 
 /// Responds to any call to the inbox.
