@@ -120,6 +120,7 @@ fn delivery(event: &Event, webhook: Webhook) -> Delivery {
         made_by: event.created_by,
         owner: event.owner,
         channel: None,
+        is_private: false,
     };
     let (reference, target) = (webhook.reference(), Target::Https(receiver));
     let delivery = Delivery::begin(origin, &reference.target(), target, body, event.created_at);

@@ -58,6 +58,12 @@ impl<'a> EventBody<'a> {
         }
     }
 
+    /// The event as people see it: without answers that only a reader of the result gets.
+    pub(crate) fn shown(request: &Request, event: &'a OutboxEvent) -> Self {
+        let data = to_raw_value(&ResultData::shown_of_event(request, event));
+        Self { data: data.expect("plain data serializes"), ..Self::new(request, event) }
+    }
+
     /// The body of a posted event.
     pub fn of_posted(event: &'a Event) -> Self {
         let data = RawValue::from_string(event.data.clone());

@@ -238,6 +238,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 failures: 0,
                 breaker_wait: Duration::ZERO,
                 redelivered_by: None,
+                is_private: false,
                 due_at: Some(now),
                 revision: 0,
             }
