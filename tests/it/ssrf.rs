@@ -73,7 +73,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: None,
+        expedited_by: None,
         due_at: Some(now),
         revision: 0,
     };

@@ -31,7 +31,7 @@ pub(crate) async fn redeliver(
         .core
         .advance(delivery, |it| match it.state {
             // This call's own write: the SDK repeated it after its answer was lost.
-            _ if it.redelivered_by == Some(op) => Ok(None),
+            _ if it.expedited_by == Some(op) => Ok(None),
             // In flight or due already.
             DeliveryState::Leased { .. } => Ok(None),
             DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),

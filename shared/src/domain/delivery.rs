@@ -79,8 +79,9 @@ pub struct Delivery {
     /// The time that it has waited, or is going to wait, for an open breaker. Counted since it was
     /// created or redelivered.
     pub breaker_wait: Duration,
-    /// The operation that redelivered it last.
-    pub redelivered_by: Option<OpId>,
+    /// The operation of the latest call that asked for it at once: a redelivery, or the trigger of a
+    /// test event.
+    pub expedited_by: Option<OpId>,
     /// The timer: when a sweep picks it up.
     pub due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -169,7 +170,7 @@ impl Delivery {
             starts: 0,
             failures: 0,
             breaker_wait: Duration::ZERO,
-            redelivered_by: None,
+            expedited_by: None,
             due_at: Some(now),
             revision: 0,
         }
@@ -195,7 +196,7 @@ impl Delivery {
         let mut next = self.next();
         next.state = DeliveryState::Waiting { not_before: now, reason: None };
         (next.starts, next.failures, next.breaker_wait) = (0, 0, Duration::ZERO);
-        next.redelivered_by = Some(op);
+        next.expedited_by = Some(op);
         next.due_at = Some(now);
         Some(next)
     }

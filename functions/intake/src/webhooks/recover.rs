@@ -110,7 +110,7 @@ async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
         Ok::<_, Problem>(next)
     };
     let delivery = app.core.advance(delivery, step).await?;
-    let is_ours = delivery.redelivered_by == Some(op);
+    let is_ours = delivery.expedited_by == Some(op);
     if is_ours {
         app.core.hints.send_for_delivery(&delivery, 0, now).await;
     }

@@ -44,7 +44,7 @@ fn delivery() -> Delivery {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: None,
+        expedited_by: None,
         due_at: Some(CREATED),
         revision: 0,
     }
@@ -214,7 +214,7 @@ fn redelivery_resets_the_counters_and_keeps_the_identifier() {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: Some(ME),
+        expedited_by: Some(ME),
         due_at: Some(at(2)),
         revision: done.revision + 1,
         ..done.clone()

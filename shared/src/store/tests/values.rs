@@ -226,7 +226,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 starts: 0,
                 failures: 0,
                 breaker_wait: Duration::ZERO,
-                redelivered_by: None,
+                expedited_by: None,
                 due_at: Some(now),
                 revision: 0,
             }

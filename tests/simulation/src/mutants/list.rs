@@ -321,8 +321,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a redelivery does not recognize its own write",
         file: "functions/intake/src/deliveries.rs",
-        before: "_ if it.redelivered_by == Some(op) =>",
-        after: "_ if !MUTANT && it.redelivered_by == Some(op) =>",
+        before: "_ if it.expedited_by == Some(op) =>",
+        after: "_ if !MUTANT && it.expedited_by == Some(op) =>",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
