@@ -161,7 +161,8 @@ fn log(record: &Attempt, subject: Subject, verdict: AttemptVerdict, end: Option<
         Result = result,
         Attempts = 1,
         FirstAttemptLatency = latency.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX)),
-        DeadLetters = is_dead.then_some(1),
+        // Of each delivery that ends, so that the average is their share.
+        DeadLetters = end.map(|_| u32::from(is_dead)),
         "attempted a delivery"
     );
 }

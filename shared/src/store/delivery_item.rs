@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Attempt, Delivery, EventType, OpId, Trace,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, WaitReason},
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Redeliveries, Target, WaitReason},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +140,8 @@ impl Item for Delivery {
             .number("failures", i64::from(self.failures))
             .number("breaker_wait_ms", breaker_wait_ms.filter(|it| *it > 0))
             .number("expedited_by", self.expedited_by.map(|it| it.0.cast_signed()))
+            .time("redelivered_since", self.redeliveries.map(|it| it.since))
+            .number("redeliveries", self.redeliveries.map(|it| i64::from(it.count)))
             // Only errors in a row count.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
@@ -180,10 +182,17 @@ impl Item for Delivery {
             expedited_by: item
                 .optional_number("expedited_by")?
                 .map(|it: i64| OpId(it.cast_unsigned())),
+            redeliveries: redeliveries(&mut item)?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         })
     }
+}
+
+fn redeliveries(item: &mut Reader) -> Result<Option<Redeliveries>, DecodeError> {
+    let since = item.optional_time("redelivered_since")?;
+    let count = item.optional_number("redeliveries")?;
+    Ok(since.zip(count).map(|(since, count)| Redeliveries { since, count }))
 }
 
 impl Delivery {

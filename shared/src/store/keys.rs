@@ -10,6 +10,7 @@
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
+//! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
@@ -135,6 +136,11 @@ pub fn api_key(id: KeyId) -> Key {
 /// The key of an API key's call count in the minute with this number.
 pub fn calls(key: KeyId, minute: i64) -> Key {
     Key::alone(format!("use#{key}#{minute}"))
+}
+
+/// The key of an account's count of probes in the minute with this number.
+pub fn probes(account: AccountId, minute: i64) -> Key {
+    Key::alone(format!("use#{account}#probes#{minute}"))
 }
 
 /// The partition of [`RELATED_INDEX`] with an account's pending, counted requests, live and test

@@ -7,10 +7,10 @@ use answerback::{
         Problem,
         body::{self, Object},
         http::{CalledHost, JsonText, trace},
-        views::EventView,
+        views::{AcceptedEventView, ProbeView},
     },
     domain::{
-        Event, EventId, EventType, Scope, Source, event::TYPE_CHARS_MAX, posted_event::NewEvent,
+        Event, EventId, EventType, IdempotentCall, Scope, Source, event::TYPE_CHARS_MAX, posted_event::NewEvent,
         question::REFERENCE_CHARS_MAX,
     },
     platform::{Group, Hint},
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::{
     App,
-    callback::{self, CallbackBody},
+    callback::{self, CallbackBody, PendingProbe, Submission},
     idempotency,
 };
 
@@ -63,9 +63,15 @@ pub(crate) async fn post(
     // The text, so that receivers get the bytes that were posted.
     let data = body.member("data").unwrap_or_default();
     let NewEventBody { event_type, external_reference_id, callback } = read(body.value)?;
-    if let Some(CallbackBody { receiver, probe, .. }) = &callback {
-        callback::check(&app, receiver, callback::URL, *probe, &host).await?;
-    }
+    let pending = match &callback {
+        None => PendingProbe::Done(None),
+        Some(CallbackBody { receiver, probe, .. }) => {
+            let (name, account) = (callback::URL, caller.owner().account);
+            let submission =
+                Submission { receiver, name, probe: *probe, account, host: &host };
+            callback::check(&app, submission).await?
+        }
+    };
     let event = Event::new(NewEvent {
         id,
         owner: caller.owner(),
@@ -79,27 +85,47 @@ pub(crate) async fn post(
         base_url: callback::base_url(&app, &headers, &host),
         callback: callback.map(|it| it.receiver),
     });
-    if let Some(found) = idempotency::create(&app, call, &event).await? {
-        return Ok(replayed(&app, &found).await);
+    let (probe, stored) = futures::join!(pending.finish(&app), store(&app, call, &event));
+    match stored? {
+        Some(found) => Ok(replayed(&app, &found).await),
+        None => Ok(accepted(&event, probe)),
     }
-    tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "accepted an event");
-    Ok(accepted(&app, &event).await)
 }
 
+/// Stores the event and sends its hint, or returns the event of a concurrent call that was faster.
+async fn store(
+    app: &App,
+    call: Option<IdempotentCall>,
+    event: &Event,
+) -> Result<Option<Event>, Problem> {
+    let found = idempotency::create(app, call, event).await?;
+    if found.is_none() {
+        tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "accepted an event");
+        send_hint(app, event).await;
+    }
+    Ok(found)
+}
+
+/// The response to a repeated call. The first one may have died before it sent its hint.
 async fn replayed(app: &App, event: &Event) -> Response {
-    let mut response = accepted(app, event).await;
+    send_hint(app, event).await;
+    let mut response = accepted(event, None);
     idempotency::mark_replayed(&mut response);
     response
 }
 
-/// The response to an event. Sends the hint to dispatch it; an earlier call may have died before.
-async fn accepted(app: &App, event: &Event) -> Response {
+/// Sends the hint to dispatch an event.
+async fn send_hint(app: &App, event: &Event) {
     if event.due_at().is_some() {
         let group = Group::Account(event.owner.account);
         let hint = Hint::event(event.id);
         app.core.hints.send(group, &hint, std::time::Duration::ZERO).await;
     }
-    (StatusCode::ACCEPTED, axum::Json(EventView::new(event))).into_response()
+}
+
+fn accepted(event: &Event, probe: Option<ProbeView>) -> Response {
+    let view = AcceptedEventView::new(event, probe);
+    (StatusCode::ACCEPTED, axum::Json(view)).into_response()
 }
 
 fn read(body: Value) -> Result<NewEventBody, Problem> {

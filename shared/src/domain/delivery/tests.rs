@@ -45,6 +45,7 @@ fn delivery() -> Delivery {
         failures: 0,
         breaker_wait: Duration::ZERO,
         expedited_by: None,
+        redeliveries: None,
         due_at: Some(CREATED),
         revision: 0,
     }

@@ -227,6 +227,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 failures: 0,
                 breaker_wait: Duration::ZERO,
                 expedited_by: None,
+        redeliveries: None,
                 due_at: Some(now),
                 revision: 0,
             }

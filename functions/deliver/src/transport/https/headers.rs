@@ -6,15 +6,13 @@ use answerback::{
         delivery::Receiver,
         profile::{Header, Spec},
     },
-    egress::{HeaderMap, HeaderName, HeaderValue},
+    egress::{HeaderMap, HeaderName, HeaderValue, USER_AGENT},
     signing::{self, Message, SigningKeys},
 };
 use jiff::Timestamp;
 
 use crate::Error;
 
-/// The `User-Agent`, unless the profile has another.
-const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 /// Shown in place of a secret value.
 const MASK: &str = "***";
 
