@@ -68,6 +68,7 @@ async fn webhook_is_created_with_defaults_shown_and_listed() {
     });
     assert_eq!(show(&world, "orders").await, expected);
     expected["secret"] = secret.clone().into();
+    expected["probe"] = json!({ "ok": true });
     assert_eq!(made, expected);
 
     world.system.clock.advance(std::time::Duration::from_secs(1));

@@ -170,6 +170,9 @@ impl Network {
         url: &CallbackUrl,
         addresses: &[SocketAddr],
     ) -> Result<Box<dyn Connection>, Failure> {
+        if !url.is_https() && !self.rules.is_development {
+            return Err(Failure::new(FailureKind::Protocol, "only https is allowed"));
+        }
         let ends_at = Instant::now() + CONNECT_TIMEOUT;
         let stream = connect_to_any(addresses, ends_at).await?;
         if !url.is_https() {
