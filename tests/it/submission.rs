@@ -250,11 +250,15 @@ async fn webhooks_and_events_report_their_probes() {
 #[tokio::test]
 async fn account_has_sixty_probes_a_minute() {
     let world = World::start().await;
-    for _ in 0..60 {
-        let request = world.create(asking(json!({ "callback_url": URL }))).await;
+    let url = |path: u32| json!({ "callback_url": format!("{URL}{path}") });
+    for path in 0..60 {
+        let request = world.create(asking(url(path))).await;
         assert_eq!(request["callback"]["probe"], json!({ "ok": true }));
     }
-    let request = world.create(asking(json!({ "callback_url": URL }))).await;
+    let known = json!({ "callback_url": format!("{URL}7?job=8") });
+    let request = world.create(asking(known)).await;
+    assert_eq!(request["callback"]["probe"], json!({ "ok": true }), "it has just responded");
+    let request = world.create(asking(url(60))).await;
     let limited = json!({ "ok": null, "kind": "rate_limited" });
     assert_eq!(request["callback"]["probe"], limited);
     let refused = ask_to_call(&world, URL, "require").await;

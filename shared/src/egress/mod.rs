@@ -126,6 +126,13 @@ pub enum FailureKind {
     TooLarge,
 }
 
+impl Checked {
+    /// The URL.
+    pub fn url(&self) -> &CallbackUrl {
+        &self.url
+    }
+}
+
 impl Client {
     /// A client for the network. TLS is set up at its first use.
     pub fn network(rules: CallbackRules, resolver: Resolver) -> Self {

@@ -25,7 +25,7 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use crate::App;
-pub use probe::ProbeCounts;
+pub use probe::Probes;
 pub(crate) use probe::{PendingProbe, Probe};
 use probe::Refusal;
 

@@ -6,8 +6,8 @@
 //!                                      └─ require: 5 s, before the write; refuses
 //! ```
 //!
-//! Each account has a budget of probes. A process probes a few times a minute without counting in the
-//! table, so that an ordinary submission costs no write.
+//! Each account has a budget of probes. A process makes a few per minute without counting in the table,
+//! and none for a URL that has just responded, so that an ordinary submission costs no write.
 
 use std::{
     collections::HashMap,
@@ -19,6 +19,7 @@ use answerback::{
     api::{Code, Problem, views::ProbeView},
     domain::{AccountId, attempt::ErrorKind, limits::PROBES_PER_MINUTE_MAX},
     egress::{Checked, Failure},
+    platform::Cache,
     store::Counted,
 };
 use jiff::Timestamp;
@@ -31,6 +32,10 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Probes of an account in a minute that a process does not count in the table.
 const UNCOUNTED_MAX: u32 = 5;
+/// Time for which a URL that responded is not probed again, unless it must respond.
+const RESPONDED_TTL: Duration = Duration::from_mins(1);
+/// Most URLs that a process remembers.
+const RESPONDED_MAX: usize = 1_000;
 /// Length of the window in which probes are counted.
 const WINDOW_SECONDS: i64 = 60;
 
@@ -53,9 +58,13 @@ pub(crate) enum PendingProbe {
     Due(Checked, AccountId),
 }
 
-/// A process's count of probes in the current minute. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct ProbeCounts(Arc<Mutex<Counts>>);
+/// A process's probes of the last minute. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Probes {
+    counts: Arc<Mutex<Counts>>,
+    /// URLs without query that responded, with their accounts.
+    responded: Cache<(AccountId, String), ()>,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -113,13 +122,23 @@ impl Refusal {
 impl PendingProbe {
     /// Makes the probe, unless that is done. Never refuses.
     pub(crate) async fn finish(self, app: &App) -> Option<ProbeView> {
-        match self {
-            Self::Done(view) => view,
-            Self::Due(_, account) if exhausted(app, account).await.is_some() => {
-                Some(ProbeView::RATE_LIMITED)
-            }
-            Self::Due(checked, _) => Some(view(&app.egress.probe(&checked, REPORT_TIMEOUT).await)),
+        let (checked, account) = match self {
+            Self::Done(view) => return view,
+            Self::Due(checked, account) => (checked, account),
+        };
+        let url = checked.url().as_str();
+        let key = (account, url.split('?').next().unwrap_or(url).to_owned());
+        if app.probes.responded.get(&key, app.core.now()).is_some() {
+            return Some(ProbeView::OK);
         }
+        if exhausted(app, account).await.is_some() {
+            return Some(ProbeView::RATE_LIMITED);
+        }
+        let view = view(&app.egress.probe(&checked, REPORT_TIMEOUT).await);
+        if view == ProbeView::OK {
+            app.probes.responded.insert(key, (), app.core.now());
+        }
+        Some(view)
     }
 }
 
@@ -157,10 +176,16 @@ fn seconds_left(minute: i64, now: Timestamp) -> u32 {
     u32::try_from(ends_at - now.as_second()).unwrap_or(1).max(1)
 }
 
-impl ProbeCounts {
+impl Default for Probes {
+    fn default() -> Self {
+        Self { counts: Arc::default(), responded: Cache::new(RESPONDED_TTL, RESPONDED_MAX) }
+    }
+}
+
+impl Probes {
     /// Counts a probe, and returns the number of this minute.
     fn count(&self, account: AccountId, minute: i64) -> u32 {
-        let mut counts = self.0.lock().expect("no holder panics");
+        let mut counts = self.counts.lock().expect("no holder panics");
         if counts.minute != minute {
             *counts = Counts { minute, by_account: HashMap::new() };
         }
@@ -176,7 +201,7 @@ mod tests {
 
     #[test]
     fn probes_are_counted_by_account_and_minute() {
-        let counts = ProbeCounts::default();
+        let counts = Probes::default();
         let (one, other) = (AccountId::from_bits(1), AccountId::from_bits(2));
         assert_eq!([counts.count(one, 7), counts.count(one, 7), counts.count(other, 7)], [1, 2, 1]);
         assert_eq!(counts.clone().count(one, 8), 1);
