@@ -1,7 +1,9 @@
 //! Callbacks that callers ask for: the receiver's settings, and the check of its URL.
 
-mod headers;
+mod credentials;
 mod probe;
+
+pub(crate) use credentials::NewCredentials;
 
 use answerback::{
     api::{
@@ -11,8 +13,7 @@ use answerback::{
     },
     domain::{
         AccountId, CallbackUrl, Profile, RequestEvent, Source,
-        delivery::{BearerToken, Receiver},
-        limits::BEARER_TOKEN_CHARS_MAX,
+        delivery::{Credentials, Receiver},
         request::Callback,
         retry::{
             DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, RETRIES_MAX, RetryPolicy,
@@ -36,7 +37,9 @@ const SETTINGS: &str = "callback";
 
 /// A callback as its sender describes it.
 pub(crate) struct CallbackBody {
+    /// Without its credentials.
     pub(crate) receiver: Receiver,
+    pub(crate) credentials: NewCredentials,
     /// The events to send, if not those of the profile.
     events: Option<Vec<RequestEvent>>,
     pub(crate) probe: Probe,
@@ -66,7 +69,8 @@ pub(crate) fn read(body: &mut Object<'_>, source: Source) -> Option<CallbackBody
         if !receiver.spec().serves(source) {
             settings.error(body_member(&receiver), must_serve(source));
         }
-        CallbackBody { receiver, events, probe }
+        let credentials = NewCredentials::read(settings);
+        CallbackBody { receiver, credentials, events, probe }
     });
     url.map(|_| callback)
 }
@@ -98,7 +102,7 @@ pub(crate) fn probe(settings: &mut Object<'_>) -> Probe {
     settings.word("probe", &Probe::WORDS).unwrap_or(Probe::Report)
 }
 
-/// Reads the settings of the receiver at `url`.
+/// Reads the settings of the receiver at `url`, except its credentials.
 pub(crate) fn receiver(settings: &mut Object<'_>, url: String) -> Receiver {
     let profiles = Profile::ALL.map(|it| (it.spec().name, it));
     let profile = settings.word("profile", &profiles).unwrap_or(Profile::Standard);
@@ -110,9 +114,8 @@ pub(crate) fn receiver(settings: &mut Object<'_>, url: String) -> Receiver {
         timeout_seconds: timeout.unwrap_or(spec.timeout_seconds),
         body: settings.word("body", &profiles),
         signature: settings.word("signature", &profiles),
-        headers: headers::read(settings),
         retry: retry(settings, spec.retry()),
-        bearer_token: bearer_token(settings),
+        credentials: Credentials::default(),
     }
 }
 
@@ -136,14 +139,6 @@ fn retry(settings: &mut Object<'_>, usual: RetryPolicy) -> RetryPolicy {
         }
         RetryPolicy { delays_seconds: delays.unwrap_or(usual.delays_seconds), jitter }
     })
-}
-
-fn bearer_token(settings: &mut Object<'_>) -> Option<BearerToken> {
-    let token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX)?;
-    if !token.bytes().all(|it| it.is_ascii_graphic()) {
-        settings.error("bearer_token", "must be ASCII without spaces");
-    }
-    Some(BearerToken(token))
 }
 
 /// A receiver that a client submits.

@@ -10,8 +10,9 @@ use answerback::{
         views::{AcceptedEventView, ProbeView},
     },
     domain::{
-        Event, EventId, EventType, IdempotentCall, Scope, Source, event::TYPE_CHARS_MAX, posted_event::NewEvent,
-        question::REFERENCE_CHARS_MAX,
+        Event, EventId, EventType, IdempotentCall, Owner, Scope, Source, delivery::Receiver,
+        event::TYPE_CHARS_MAX, posted_event::NewEvent, question::REFERENCE_CHARS_MAX,
+        secret::Holder,
     },
     platform::{Group, Hint},
     store::keys,
@@ -63,18 +64,12 @@ pub(crate) async fn post(
     // The text, so that receivers get the bytes that were posted.
     let data = body.member("data").unwrap_or_default();
     let NewEventBody { event_type, external_reference_id, callback } = read(body.value)?;
-    let pending = match &callback {
-        None => PendingProbe::Done(None),
-        Some(CallbackBody { receiver, probe, .. }) => {
-            let (name, account) = (callback::URL, caller.owner().account);
-            let submission =
-                Submission { receiver, name, probe: *probe, account, host: &host };
-            callback::check(&app, submission).await?
-        }
-    };
+    let owner = caller.owner();
+    let CheckedCallback { receiver, pending } =
+        check_callback(&app, callback, owner, id, &host).await?;
     let event = Event::new(NewEvent {
         id,
-        owner: caller.owner(),
+        owner,
         created_by: op,
         body_hash: call.map(|it| it.body_hash),
         created_at: app.core.now(),
@@ -83,13 +78,38 @@ pub(crate) async fn post(
         data,
         external_reference_id,
         base_url: callback::base_url(&app, &headers, &host),
-        callback: callback.map(|it| it.receiver),
+        callback: receiver,
     });
     let (probe, stored) = futures::join!(pending.finish(&app), store(&app, call, &event));
     match stored? {
         Some(found) => Ok(replayed(&app, &found).await),
         None => Ok(accepted(&event, probe)),
     }
+}
+
+/// The callback of an event, ready to be stored.
+struct CheckedCallback {
+    receiver: Option<Receiver>,
+    pending: PendingProbe,
+}
+
+/// Checks the URL of a callback, and seals its credentials for the event `id`.
+async fn check_callback(
+    app: &App,
+    callback: Option<CallbackBody>,
+    owner: Owner,
+    id: EventId,
+    host: &CalledHost,
+) -> Result<CheckedCallback, Problem> {
+    let Some(CallbackBody { receiver, credentials, probe, .. }) = callback else {
+        return Ok(CheckedCallback { receiver: None, pending: PendingProbe::Done(None) });
+    };
+    let (name, account) = (callback::URL, owner.account);
+    let submission = Submission { receiver: &receiver, name, probe, account, host };
+    let pending = callback::check(app, submission).await?;
+    let credentials = credentials.seal(app, &Holder::Event(owner, id)).await?;
+    let receiver = Some(Receiver { credentials, ..receiver });
+    Ok(CheckedCallback { receiver, pending })
 }
 
 /// Stores the event and sends its hint, or returns the event of a concurrent call that was faster.

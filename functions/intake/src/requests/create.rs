@@ -11,6 +11,7 @@ use answerback::{
     domain::{
         ChannelId, IdempotentCall, Owner, Request, RequestId, Scope,
         request::{Callback, LinkSecret, NewRequest, RequestState},
+        secret::Holder,
     },
     service::requests::{self, callback_delivery},
     store::keys,
@@ -96,13 +97,16 @@ pub(crate) async fn create_from(
         return replay(app, found).await;
     }
 
-    let NewRequestBody { question, policy, timeout_seconds, probe } = read(body)?;
+    let NewRequestBody { question, mut policy, timeout_seconds, probe, credentials } = read(body)?;
     let is_counted = app.core.accounts.check_pending_limit(owner).await?;
-    let pending = match &policy.callback {
+    let pending = match &mut policy.callback {
         None => PendingProbe::Done(None),
         Some(Callback { receiver, .. }) => {
             let (name, account) = (callback::URL, owner.account);
-            callback::check(app, Submission { receiver, name, probe, account, host }).await?
+            let submission = Submission { receiver, name, probe, account, host };
+            let pending = callback::check(app, submission).await?;
+            receiver.credentials = credentials.seal(app, &Holder::Request(owner, id)).await?;
+            pending
         }
     };
     // The time to answer starts after the check.
