@@ -47,6 +47,8 @@ pub enum Code {
     RateLimited,
     /// The account has the maximum number of pending requests.
     TooManyPendingRequests,
+    /// A callback of Answerback called Answerback.
+    LoopDetected,
     /// Too many concurrent changes of one object.
     TooBusy,
     /// The service failed.
@@ -74,6 +76,7 @@ impl Code {
             | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
             Self::RateLimited | Self::TooManyPendingRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -103,6 +106,7 @@ impl Code {
             Self::WebhookDisabled => "webhook_disabled",
             Self::RateLimited => "rate_limited",
             Self::TooManyPendingRequests => "too_many_pending_requests",
+            Self::LoopDetected => "loop_detected",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -130,6 +134,7 @@ impl Code {
             Self::WebhookDisabled => "Webhook disabled",
             Self::RateLimited => "Rate limit exceeded",
             Self::TooManyPendingRequests => "Too many pending requests",
+            Self::LoopDetected => "Callback called Answerback",
             Self::TooBusy => "Too many concurrent changes",
             Self::Internal => "Internal error",
         }
