@@ -17,7 +17,7 @@ use local::system::Function;
 use serde_json::{Value, json};
 use system_tests::{
     Setup, World,
-    template::{EVERYTHING, Right, Template},
+    template::{EVERYTHING, Limit, Right, Template},
 };
 
 use crate::canaries::Flow;
@@ -34,7 +34,8 @@ fn granted(template: &Template) -> BTreeSet<Right> {
 }
 
 fn right(function: Function, action: &str, resource: &str) -> Right {
-    Right { function, action: action.to_owned(), resource: resource.to_owned() }
+    let limit = Limit::None;
+    Right { function, action: action.to_owned(), resource: resource.to_owned(), limit }
 }
 
 async fn done(world: &World, method: Method, path: &str, body: Value) -> Value {
@@ -149,7 +150,9 @@ fn missing_and_unused_permissions_are_named() {
 
 #[tokio::test]
 async fn call_without_permission_fails_its_test() {
-    let put = right(Function::Intake, "dynamodb:PutItem", "Table");
+    let limit = Limit::Keys("req_".to_owned());
+    let put = Right { limit, ..right(Function::Intake, "dynamodb:PutItem", "Table") };
+    assert!(granted(&Template::of_the_project()).contains(&put));
     let mut copies = copies::with_one_less(&Template::of_the_project()).into_iter();
     let without = copies.find(|it| !granted(it).contains(&put)).expect("a copy");
     let world = World::start_with(Setup { template: without, ..<_>::default() }).await;
@@ -160,6 +163,40 @@ async fn call_without_permission_fails_its_test() {
     let panic = asked.await.expect_err("the template does not grant it").into_panic();
     let told = panic.downcast_ref::<String>().expect("a sentence");
     assert!(told.contains("does not allow intake: dynamodb:PutItem on Table"), "{told}");
+}
+
+/// The functions that face other systems reach no more of the table than they need.
+#[test]
+fn each_function_is_kept_to_its_kinds_of_items() {
+    let granted = granted(&Template::of_the_project());
+    let is_write = |it: &Right| ["dynamodb:PutItem", "dynamodb:UpdateItem"].contains(&&*it.action);
+    let reaches = |function: Function, prefix: &str, writes: bool| {
+        granted.iter().any(|it| {
+            let has_key = match &it.limit {
+                Limit::Keys(key) => key.starts_with(prefix) || prefix.starts_with(key),
+                // The indexes hold keys only.
+                Limit::None => it.action.starts_with("dynamodb:") && it.resource == "Table",
+                Limit::Context(..) => false,
+            };
+            it.function == function && has_key && (!writes || is_write(it))
+        })
+    };
+    assert!(!reaches(Function::Deliver, "key_", false), "a worker sees no API key");
+    assert!(reaches(Function::Deliver, "acct_", false), "an account has signing secrets");
+    assert!(!reaches(Function::Deliver, "acct_", true), "a worker changes no account");
+    for prefix in ["key_", "acct_", "ch_"] {
+        assert!(!reaches(Function::Poll, prefix, true), "a reader changes no {prefix}");
+        assert!(!reaches(Function::Sweep, prefix, false), "the sweep sees no {prefix}");
+    }
+}
+
+#[test]
+fn keys_of_secrets_are_for_signing_secrets_only() {
+    let granted = granted(&Template::of_the_project());
+    let of_kms: Vec<&Right> = granted.iter().filter(|it| it.action.starts_with("kms:")).collect();
+    assert_eq!(of_kms.len(), 3);
+    let context = Limit::Context("answerback".to_owned(), "signing-secrets".to_owned());
+    assert!(of_kms.iter().all(|it| it.limit == context), "{of_kms:?}");
 }
 
 #[test]
@@ -188,9 +225,15 @@ fn unsupported_policy_syntax_is_an_error() {
     for (statement, why) in [
         ("{Effect: Deny, Action: a:B, Resource: T}", "only what is allowed is read"),
         ("{Effect: Allow, NotAction: a:B, Resource: T}", "only what is allowed is read"),
+        ("{Effect: Allow, Action: a:B, Resource: T, Principal: P}", "only what is allowed is read"),
+        ("{Effect: Allow, Action: a:B, Resource: T, Condition: {}}", "it has not one member"),
         (
-            "{Effect: Allow, Action: a:B, Resource: T, Condition: {}}",
-            "only what is allowed is read",
+            "{Effect: Allow, Action: a:B, Resource: T, Condition: {StringEquals: {a:B: c}}}",
+            "it is not understood",
+        ),
+        (
+            "{Effect: Allow, Action: a:B, Resource: T, Condition: {'ForAllValues:StringLike': {'dynamodb:LeadingKeys': ['*']}}}",
+            "a key is no prefix",
         ),
         ("{Effect: Allow, Action: [], Resource: T}", "it allows nothing"),
         ("{Effect: Allow, Action: a:B, Resource: !Join ['', [T]]}", "`Fn::Join` is not understood"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::LazyLock};
 
-use answerback::platform::Clock;
+use answerback::{api::paths, platform::Clock};
 use axum::{
     Router,
     body::Bytes,
@@ -90,7 +90,7 @@ impl HttpFunction {
 /// `poll`.
 pub fn is_write(method: &Method, path: &str) -> bool {
     static ROUTES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| routes_of("IntakeFunction"));
-    ROUTES.iter().any(|(its, template)| *its == method.as_str() && matches(template, path))
+    ROUTES.iter().any(|(its, template)| *its == method.as_str() && paths::is_match(template, path))
 }
 
 /// The method and path of each `HttpApi` event of a function, one on a line.
@@ -102,13 +102,6 @@ fn routes_of(function: &str) -> Vec<(&'static str, &'static str)> {
         Some((method, path.trim_end_matches('}').trim_matches('\'')))
     });
     routes.collect()
-}
-
-/// True if `path` has the segments of `template`, where `{name}` stands for any.
-fn matches(template: &str, path: &str) -> bool {
-    let (mut expected, mut segments) = (template.split('/'), path.split('/'));
-    expected.by_ref().all(|it| segments.next().is_some_and(|has| it.starts_with('{') || it == has))
-        && segments.next().is_none()
 }
 
 /// The event that API Gateway sends for `request`.
