@@ -126,7 +126,7 @@ impl Contract {
             let methods = self.document.methods(&route);
             ensure!(allowed == Some(&methods), "`Allow` is {allowed:?} instead of {methods}");
             let name = Self::shared_problem("MethodNotAllowed", exchange);
-            return self.check_answer(&self.document.shared_response(&name)?, exchange);
+            return self.check_answer(&self.document.shared_response(name)?, exchange);
         };
         let responses =
             self.document.part(&operation, "responses").context("`responses` is missing")?;
@@ -152,13 +152,13 @@ impl Contract {
         }
         ensure!(exchange.status == StatusCode::NOT_FOUND, "the path is not documented");
         let name = Self::shared_problem("NotFound", exchange);
-        self.check_answer(&self.document.shared_response(&name)?, exchange)
+        self.check_answer(&self.document.shared_response(name)?, exchange)
     }
 
-    /// The name of a shared response: a page for people, else a problem.
-    fn shared_problem(name: &str, exchange: &Exchange<'_>) -> String {
+    /// The name of a shared response: a problem, or for people a page without details.
+    fn shared_problem<'a>(name: &'a str, exchange: &Exchange<'_>) -> &'a str {
         let is_page = media_type(exchange.response_headers).is_some_and(|it| it == "text/html");
-        if is_page { format!("Page{name}") } else { name.to_owned() }
+        if is_page { "PageNotFound" } else { name }
     }
 
     fn check_answer(&self, response: &Part<'_>, exchange: &Exchange<'_>) -> anyhow::Result<()> {

@@ -96,8 +96,8 @@ async fn byte_order_mark_is_skipped() {
     assert_eq!(answer.status(), StatusCode::CREATED);
     // The event keeps the text of its data.
     let event = "\u{feff}{\"type\":\"run.done\",\"data\":{\"n\":1}}";
-    let answer = world.system.http(&request(&Method::POST, "/v1/events", &headers, event.into()));
-    assert_eq!(answer.await.status(), StatusCode::ACCEPTED);
+    let call = request(&Method::POST, "/v1/events", &headers, event.into());
+    assert_eq!(world.system.http(&call).await.status(), StatusCode::ACCEPTED);
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
