@@ -15,6 +15,7 @@ mod edges;
 mod egress;
 mod emulator;
 mod events;
+mod forgery;
 mod fronts;
 mod histories;
 mod idempotency;

@@ -39,11 +39,25 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// The routes of a function, with the body limit, and problem responses for 404 and 405.
 pub fn service(routes: Router) -> Router {
-    routes
+    let routes = routes
         .fallback(|uri: Uri| async move { unrouted(uri.path()) })
         .method_not_allowed_fallback(|| async { method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn(finish));
+    // The outer router has no routes, so that its layer comes before the search for one.
+    Router::new().fallback_service(routes).layer(middleware::map_request(with_text_path))
+}
+
+/// Makes a path UTF-8, which handlers rely on.
+async fn with_text_path(mut request: Request) -> Request {
+    let Some(path) = paths::as_text(request.uri().path()) else { return request };
+    let mut parts = request.uri().clone().into_parts();
+    let query = request.uri().query().map_or_else(String::new, |it| format!("?{it}"));
+    parts.path_and_query = format!("{path}{query}").parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// The response for a path that this function has no route for. Another may serve the path with
@@ -94,12 +108,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reader = Reader::of(request.uri(), request.headers());
-    // No path of the API has other bytes, so no handler has to refuse them.
-    let mut response = if paths::is_text(&path) {
-        next.run(request).await
-    } else {
-        Problem::not_found().into_response()
-    };
+    let mut response = next.run(request).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }

@@ -2,6 +2,8 @@
 //!
 //! Two functions serve the methods of one path, so neither router knows all of them.
 
+use std::fmt::Write as _;
+
 /// A path of the API.
 struct Path {
     /// Its segments; `{name}` is any segment that is not empty.
@@ -28,10 +30,26 @@ pub fn is_match(template: &str, path: &str) -> bool {
         && segments.next().is_none()
 }
 
-/// True if the percent-encoded bytes of `path` are UTF-8. No path of the API has others.
-pub(super) fn is_text(path: &str) -> bool {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+/// `path` with characters in place of percent-encoded bytes that are not UTF-8. `None` if it has no
+/// such bytes. No id and no token contains the replacement, so a handler does not find it.
+pub(super) fn as_text(path: &str) -> Option<String> {
+    let decode = |segment: &str| match String::from_utf8(decoded(segment)) {
+        Ok(_) => segment.to_owned(),
+        Err(err) => String::from_utf8_lossy(err.as_bytes()).bytes().fold(
+            String::new(),
+            |mut text, byte| {
+                write!(text, "%{byte:02X}").expect("a string takes everything");
+                text
+            },
+        ),
+    };
+    let text = path.split('/').map(decode).collect::<Vec<_>>().join("/");
+    (text != path).then_some(text)
+}
+
+fn decoded(segment: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
     while let [first, tail @ ..] = rest {
         let escaped = match (first, tail) {
             (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
@@ -45,7 +63,7 @@ pub(super) fn is_text(path: &str) -> bool {
             rest = tail;
         }
     }
-    std::str::from_utf8(&bytes).is_ok()
+    bytes
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -77,12 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn escaped_bytes_of_a_path_are_utf_8() {
-        for path in ["/a", "/%c3%A9", "/%", "/%e", "/%zz", "/%25ff"] {
-            assert!(is_text(path), "{path}");
+    fn bytes_that_are_not_utf_8_are_replaced() {
+        for path in ["/a", "/%c3%A9", "/%", "/%e", "/%zz", "/%25ff", "/a%2Fb/"] {
+            assert_eq!(as_text(path), None, "{path}");
         }
-        for path in ["/%ff", "/a/%FFb", "/%c3", "/%C3%28", "/%ed%a0%80"] {
-            assert!(!is_text(path), "{path}");
+        for (path, expected) in [
+            ("/%ff", "/%EF%BF%BD"),
+            ("/a/%FFb", "/a/%EF%BF%BD%62"),
+            ("/%c3/x", "/%EF%BF%BD/x"),
+            ("/%41%2F%ff", "/%41%2F%EF%BF%BD"),
+        ] {
+            assert_eq!(as_text(path).as_deref(), Some(expected), "{path}");
         }
     }
 }

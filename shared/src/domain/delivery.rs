@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 pub use attempting::{AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision};
-pub use receiver::{BearerToken, Headers, Receiver};
+pub use receiver::{Auth, AuthKind, Credentials, Receiver, SealedHeader};
 pub use target::Target;
 pub use waiting::{Lane, WaitReason};
 

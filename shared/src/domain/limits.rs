@@ -12,7 +12,9 @@ pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
 pub const HOST_LABEL_BYTES_MAX: usize = 63;
 /// Highest `max_length` of a text field, in characters. The limit on answers is lower anyway.
 pub const FIELD_TEXT_CHARS_MAX: u32 = 2_048;
-/// Longest bearer token, in characters.
+/// Longest user name or password of a receiver, in characters.
+pub const CREDENTIAL_CHARS_MAX: usize = 255;
+/// Longest bearer token of a receiver, in characters.
 pub const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
 /// Most added headers of a receiver.
 pub const HEADERS_MAX: usize = 20;

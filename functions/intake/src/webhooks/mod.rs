@@ -11,11 +11,16 @@ pub(crate) use trigger::trigger;
 
 use answerback::{
     api::{
-        Code, Problem,
+        Code, FieldError, Problem,
         http::{CalledHost, Json, NoBody, OptionalJson},
         views::WebhookView,
     },
-    domain::{Scope, Webhook, WebhookId, secret::Holder, webhook::WebhookUpdate},
+    domain::{
+        Scope, Source, Webhook, WebhookId, WebhookRef,
+        delivery::Receiver,
+        secret::Holder,
+        webhook::{Settings, WebhookUpdate},
+    },
     service::Caller,
     store::keys,
 };
@@ -102,13 +107,8 @@ pub(crate) async fn rotate(
     let reference = webhook.reference();
     let new = call.make(&app, &Holder::Webhook(webhook.owner, reference.clone())).await?;
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
-        // The new secret opens for this webhook alone.
-        if it.reference() == reference {
-            Ok(it.rotate(&new.rotation))
-        } else {
-            Err(Problem::not_found())
-        }
+        refuse_other(it, &reference)?;
+        Ok(it.rotate(&new.rotation))
     };
     let webhook = app.core.advance(webhook, step).await?;
     call.caller.audit("rotated the secret of a webhook", &id);
@@ -125,8 +125,9 @@ pub(crate) async fn expire_previous(
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let NoBody = body?;
     let webhook = find_existing(&app, &caller, &id).await?;
+    let reference = webhook.reference();
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
+        refuse_other(it, &reference)?;
         Ok(it.expire_previous())
     };
     let webhook = app.core.advance(webhook, step).await?;
@@ -143,15 +144,21 @@ async fn change(
     webhook: Webhook,
     read: impl Fn(&Webhook) -> Result<WebhookBody, Problem>,
 ) -> Result<Webhook, Problem> {
-    let WebhookBody { settings, probe, .. } = read(&webhook)?;
+    let WebhookBody { settings, credentials, probe, .. } = read(&webhook)?;
     if settings.receiver.url != webhook.settings.receiver.url {
         callback::check(app, &settings.receiver, URL, probe, host).await?;
     }
+    let reference = webhook.reference();
+    let holder = Holder::Webhook(webhook.owner, reference.clone());
+    let new = credentials.new.seal(app, &holder).await?;
     let op = app.core.new_op();
     let now = app.core.now();
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
-        let WebhookBody { settings, is_enabled, .. } = read(it)?;
+        refuse_other(it, &reference)?;
+        let WebhookBody { mut settings, credentials, is_enabled, .. } = read(it)?;
+        refuse_other_source(it, &settings)?;
+        let url = &settings.receiver.url;
+        settings.receiver.credentials = credentials.apply(&it.settings.receiver, url, &new);
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
@@ -160,8 +167,25 @@ async fn change(
     Ok(webhook)
 }
 
-fn refuse_deleted(webhook: &Webhook) -> Result<(), Problem> {
-    if webhook.is_deleted() { Err(Problem::not_found()) } else { Ok(()) }
+/// Refuses a change to or from a body for posted events only.
+///
+/// Such a body is what the account posted, byte for byte. It must never be signed with a secret that
+/// a receiver trusts for results of requests.
+fn refuse_other_source(webhook: &Webhook, settings: &Settings) -> Result<(), Problem> {
+    let is_posted_only = |it: &Receiver| it.spec().body.source() == Some(Source::Events);
+    if is_posted_only(&webhook.settings.receiver) == is_posted_only(&settings.receiver) {
+        return Ok(());
+    }
+    let pointer = format!("/{}", callback::body_member(&settings.receiver));
+    let detail = "must not change to or from a body for posted events only; create another webhook";
+    Err(Problem::invalid(vec![FieldError::pointer(pointer, detail)]))
+}
+
+/// Refuses a webhook that was deleted, also if another one has its name by now: what was sealed for
+/// one does not open for the other.
+fn refuse_other(webhook: &Webhook, reference: &WebhookRef) -> Result<(), Problem> {
+    let is_same = !webhook.is_deleted() && webhook.reference() == *reference;
+    if is_same { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 /// The webhook with this id, deleted or not.

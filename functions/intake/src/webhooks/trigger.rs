@@ -110,7 +110,7 @@ fn accepted(delivery: &Delivery) -> Response {
 }
 
 fn delivery(event: &Event, webhook: Webhook) -> Delivery {
-    let receiver = webhook.settings.receiver.without_secrets();
+    let receiver = webhook.settings.receiver.without_credentials();
     let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, event);
     let origin = Origin {
         event: event.id,

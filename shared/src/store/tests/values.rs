@@ -8,7 +8,7 @@ use crate::domain::{
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
-    delivery::{self, BearerToken, Headers, Receiver, Target},
+    delivery::{self, Auth, AuthKind, Credentials, Receiver, SealedHeader, Target},
     id::Kind,
     idempotency::PastCall,
     posted_event::EventState,
@@ -117,14 +117,25 @@ fn receiver() -> impl Strategy<Value = Receiver> {
     let own = (vec(1_u32..=DELAY_SECONDS_MAX, 0..4), 0.0..=1.0_f64)
         .prop_map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
     let retry = prop_oneof![usual, own];
-    let others = (option::of(profiles()), option::of(profiles()), vec((text(), text()), 0..3));
-    (text(), profiles(), 1_u32..=20, retry, option::of(text()), others).prop_map(
-        |(url, profile, timeout_seconds, retry, bearer_token, (body, signature, headers))| {
-            let (bearer_token, headers) = (bearer_token.map(BearerToken), Headers(headers));
+    let others = (option::of(profiles()), option::of(profiles()));
+    (text(), profiles(), 1_u32..=20, retry, credentials(), others).prop_map(
+        |(url, profile, timeout_seconds, retry, credentials, (body, signature))| {
             let usual = Receiver::of(url, profile);
-            Receiver { timeout_seconds, retry, bearer_token, body, signature, headers, ..usual }
+            Receiver { timeout_seconds, retry, credentials, body, signature, ..usual }
         },
     )
+}
+
+fn credentials() -> impl Strategy<Value = Credentials> {
+    let sealed = || vec(any::<u8>(), 0..9).prop_map(Sealed);
+    let kind = prop_oneof![
+        Just(AuthKind::Bearer),
+        Just(AuthKind::Basic),
+        text().prop_map(AuthKind::Header)
+    ];
+    let auth = (kind, sealed()).prop_map(|(kind, value)| Auth { kind, value });
+    let header = (text(), sealed()).prop_map(|(name, value)| SealedHeader { name, value });
+    (option::of(auth), vec(header, 0..3)).prop_map(|(auth, headers)| Credentials { auth, headers })
 }
 
 fn callback() -> impl Strategy<Value = Callback> {

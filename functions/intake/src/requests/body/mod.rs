@@ -17,7 +17,7 @@ use answerback::{
 };
 use serde_json::Value;
 
-use crate::callback::{self, CallbackBody, Probe};
+use crate::callback::{self, CallbackBody, NewCredentials, Probe};
 
 /// A request as its sender describes it.
 pub(crate) struct NewRequestBody {
@@ -26,6 +26,8 @@ pub(crate) struct NewRequestBody {
     pub(crate) timeout_seconds: u32,
     /// Applies to the callback's URL.
     pub(crate) probe: Probe,
+    /// The credentials of the callback.
+    pub(crate) credentials: NewCredentials,
 }
 
 /// Reads the body, or lists all errors in it.
@@ -38,10 +40,11 @@ pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
         let on_deadline = policy::on_deadline(body, &question);
         let callback = callback::read(body, Source::Requests);
         let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
+        let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
         let policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
-        Some(NewRequestBody { question, policy, timeout_seconds, probe })
+        Some(NewRequestBody { question, policy, timeout_seconds, probe, credentials })
     })
 }
 
