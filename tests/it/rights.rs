@@ -16,7 +16,7 @@ use axum::http::{Method, StatusCode};
 use local::system::Function;
 use serde_json::{Value, json};
 use system_tests::{
-    Setup, World,
+    Setup, World, reply,
     template::{EVERYTHING, Limit, Right, Template},
 };
 
@@ -100,6 +100,55 @@ async fn slow_lane(world: &World) {
     world.follow_hints().await;
 }
 
+/// An event that is posted twice with its key and waits for the sweep, and a redelivery.
+async fn event(world: &World) {
+    let url = "https://hooks.example.com/";
+    let body = json!({ "type": "run.done", "data": {}, "callback_url": url });
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let key = [("idempotency-key", "run-1")];
+        let answer = world.call_with(Method::POST, "/v1/events", &key, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        ids.push(answer.json()["id"].as_str().expect("an id").to_owned());
+    }
+    done(world, Method::GET, &format!("/v1/events/{}", ids[0]), Value::Null).await;
+    world.system.clock.advance(Duration::from_mins(5));
+    assert!(world.system.sweep().await.n_hinted > 0, "no hint was followed");
+    world.follow_hints().await;
+    let path = format!("/v1/deliveries?event_id={}", ids[0]);
+    let delivery = done(world, Method::GET, &path, Value::Null).await["data"][0].clone();
+    let id = delivery["id"].as_str().expect("an id");
+    done(world, Method::GET, &format!("/v1/attempts?delivery_id={id}"), Value::Null).await;
+    done(world, Method::POST, &format!("/v1/deliveries/{id}/redeliver"), Value::Null).await;
+    world.follow_hints().await;
+}
+
+/// A key whose calls are counted.
+async fn limited_key(world: &World) {
+    let body = json!({ "scopes": ["requests:read", "events:write"], "rate_limit_per_minute": 9 });
+    let key = done(world, Method::POST, "/v1/keys", body).await;
+    let bearer = format!("Bearer {}", key["key"].as_str().expect("its text"));
+    let headers = [("authorization", bearer.as_str())];
+    let body = json!({ "type": "run.done", "data": {} });
+    for (method, path, body) in
+        [(Method::GET, "/v1/requests", Value::Null), (Method::POST, "/v1/events", body)]
+    {
+        let answer = world.call_with(method, path, &headers, body).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+}
+
+/// A receiver that is gone, which disables its webhook.
+async fn gone(world: &World) {
+    world.follow_hints().await;
+    world.egress.script().answer(reply(410));
+    let trigger = "/v1/webhooks/orders/trigger";
+    done(world, Method::POST, trigger, json!({})).await;
+    world.follow_hints().await;
+    let webhook = done(world, Method::GET, "/v1/webhooks/orders", Value::Null).await;
+    assert_eq!(webhook["enabled"], false);
+}
+
 #[tokio::test]
 async fn functions_use_exactly_the_granted_permissions() {
     let setup = Setup { bus: Some("events".to_owned()), ..<_>::default() };
@@ -111,6 +160,9 @@ async fn functions_use_exactly_the_granted_permissions() {
     read(&world).await;
     time_out(&world).await;
     slow_lane(&world).await;
+    event(&world).await;
+    limited_key(&world).await;
+    gone(&world).await;
 
     let template = Template::of_the_project();
     let mut used = world.judge.used();

@@ -35,13 +35,12 @@ pub fn is_match(template: &str, path: &str) -> bool {
 pub(super) fn as_text(path: &str) -> Option<String> {
     let decode = |segment: &str| match String::from_utf8(decoded(segment)) {
         Ok(_) => segment.to_owned(),
-        Err(err) => String::from_utf8_lossy(err.as_bytes()).bytes().fold(
-            String::new(),
-            |mut text, byte| {
+        Err(err) => {
+            String::from_utf8_lossy(err.as_bytes()).bytes().fold(String::new(), |mut text, byte| {
                 write!(text, "%{byte:02X}").expect("a string takes everything");
                 text
-            },
-        ),
+            })
+        }
     };
     let text = path.split('/').map(decode).collect::<Vec<_>>().join("/");
     (text != path).then_some(text)
