@@ -16,6 +16,7 @@ use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::Lambda
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::Service as _;
+use url::Url;
 
 /// API Gateway's limit on a function's run time.
 const FUNCTION_TIMEOUT_MILLISECONDS: i64 = 30_000;
@@ -53,11 +54,10 @@ impl HttpFunction {
 
     /// Invokes the function for `request`.
     pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
-        let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
-        if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
-            // API Gateway rejects such a request itself: its event would have no host.
-            let mut response =
-                Response::new(Bytes::from_static(b"Bad Request: missing or invalid Host header"));
+        // API Gateway rejects such a request itself: its event would have no host or no path.
+        if !has_address(request) {
+            let text = "Bad Request: the Host header or the path is missing or invalid";
+            let mut response = Response::new(Bytes::from_static(text.as_bytes()));
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
         }
@@ -84,6 +84,15 @@ impl HttpFunction {
         let output = output.await.map_err(|never: Infallible| match never {})?;
         response(serde_json::from_value(serde_json::to_value(&output)?)?)
     }
+}
+
+/// True if host and path make a URL, which the Lambda runtime relies on. `OPTIONS *` has no path.
+fn has_address(request: &Request<Bytes>) -> bool {
+    let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+    let path = request.uri().path();
+    host.filter(|it| it.parse::<Authority>().is_ok()).is_some_and(|host| {
+        path.starts_with('/') && Url::parse(&format!("http://{host}{path}")).is_ok()
+    })
 }
 
 /// True for the routes of `intake` in `template.yaml`. All other routes, and unknown ones, belong to
