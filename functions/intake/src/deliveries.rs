@@ -1,7 +1,7 @@
 //! `POST /v1/deliveries/{id}/redeliver`.
 
 use answerback::{
-    api::{Code, Problem, views::DeliveryView},
+    api::{Code, Problem, http::NoBody, views::DeliveryView},
     domain::{
         Delivery, DeliveryId, Scope,
         delivery::{DeliveryState, REDELIVERIES_MAX},
@@ -23,8 +23,10 @@ pub(crate) async fn redeliver(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
     let is_own = |it: &Delivery| it.owner == caller.owner();
@@ -57,6 +59,7 @@ pub(crate) async fn redeliver(
 fn check_limit(delivery: &Delivery, now: Timestamp) -> Result<(), Problem> {
     let Some(ends_at) = delivery.redelivery_limit_ends_at(now) else { return Ok(()) };
     let wait = u32::try_from(ends_at.duration_since(now).as_secs() + 1).unwrap_or(u32::MAX);
-    let detail = format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
+    let detail =
+        format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
     Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
 }
