@@ -237,7 +237,7 @@ def ask_answer_and_poll(sam, stack, base_url):
         "recipients": ["ada@example.com"],
         "options": [{"value": "yes", "label": "Yes"}, {"value": "no", "label": "No"}],
         "callback_url": f"https://{RECEIVER}/hook",
-        "callback": {"probe": False},
+        "callback": {"probe": "skip"},
     }
     status, asked = call("POST", f"{base_url}/v1/requests", question, key)
     check("created", (status, asked.get("status")), (201, "pending"))

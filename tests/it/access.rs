@@ -243,3 +243,27 @@ async fn answer_links_need_the_write_scope() {
         }
     }
 }
+
+/// Otherwise two webhooks could call each other's redelivery for ever.
+#[tokio::test]
+async fn calls_from_our_own_callbacks_are_refused() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.key);
+    let headers = [("authorization", bearer.as_str()), ("answerback-delivery", "dlv_1")];
+    for (method, path) in [
+        (Method::POST, "/v1/requests"),
+        (Method::POST, "/v1/events"),
+        (Method::POST, "/v1/deliveries/dlv_1/redeliver"),
+        (Method::POST, "/v1/webhooks/w/recover"),
+        (Method::POST, "/v1/answers/none"),
+        (Method::POST, "/v1/send/none"),
+        (Method::POST, "/api/notify"),
+        (Method::GET, "/v1/requests"),
+        (Method::GET, "/v1/health"),
+        (Method::GET, "/a/none"),
+    ] {
+        let refused = world.send(method.clone(), path, &headers, Bytes::new()).await;
+        assert_eq!(refused.status, StatusCode::LOOP_DETECTED, "{method} {path}");
+        assert_eq!(refused.code(), "loop_detected");
+    }
+}

@@ -8,6 +8,10 @@ mod copies;
 use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
+    domain::{
+        Breaker,
+        breaker::{Authority, Circuit},
+    },
     egress::{Failure, FailureKind},
     platform::Lane,
     store::Saved,
@@ -100,6 +104,28 @@ async fn slow_lane(world: &World) {
     world.follow_hints().await;
 }
 
+/// A redelivery passes an open breaker, and brings forward the delivery that it holds.
+async fn receiver_is_back(world: &World) {
+    const URL: &str = "https://ill.example.com/";
+    let until = world.system.clock.now() + Duration::from_hours(1);
+    let authority = Authority::of(URL).expect("a host");
+    let open = Breaker {
+        connection: Circuit::Open { until, n_openings: 1 },
+        revision: 1,
+        ..Breaker::unknown(world.account.id, authority)
+    };
+    assert!(matches!(world.system.store.create(&open).await, Ok(Saved::Saved)));
+    let held = world.create(asking(URL)).await;
+    assert_eq!(world.answer(&held, 0, json!({ "option": "yes" })).await.status, 200);
+    world.follow_hints().await;
+    let path = format!("/v1/deliveries?request_id={}", held["id"].as_str().expect("an id"));
+    let delivery = done(world, Method::GET, &path, Value::Null).await["data"][0].clone();
+    assert_eq!(delivery["state_reason"], "breaker_open");
+    let path = format!("/v1/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
+    done(world, Method::POST, &path, Value::Null).await;
+    world.follow_hints().await;
+}
+
 /// An event that is posted twice with its key and waits for the sweep, and a redelivery.
 async fn event(world: &World) {
     let url = "https://hooks.example.com/";
@@ -160,6 +186,7 @@ async fn functions_use_exactly_the_granted_permissions() {
     read(&world).await;
     time_out(&world).await;
     slow_lane(&world).await;
+    receiver_is_back(&world).await;
     event(&world).await;
     limited_key(&world).await;
     gone(&world).await;

@@ -73,7 +73,9 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: None,
+        expedited_by: None,
+        redeliveries: None,
+        is_private: false,
         due_at: Some(now),
         revision: 0,
     };

@@ -130,9 +130,9 @@ def alarm(name, *path):
 
 # The same outside the resources of template.yaml. A string instead of a path is a text to replace.
 BROKEN_ELSEWHERE = [
-    ("alarms", alarm("DeadLetters", "MetricName"), "DeadLetter", "no function emits DeadLetter"),
-    ("alarms", alarm("DeadLetters", "MetricName"), "Attempts", "Attempts is not emitted with"),
-    ("alarms", alarm("DeadLetters", "Dimensions", 0, "Value"), "answerback", "DeadLetters is not emitted with"),
+    ("alarms", alarm("CrashLoops", "MetricName"), "CrashLoop", "no function emits CrashLoop"),
+    ("alarms", alarm("CrashLoops", "MetricName"), "Attempts", "Attempts is not emitted with"),
+    ("alarms", alarm("CrashLoops", "Dimensions", 0, "Value"), "answerback", "CrashLoops is not emitted with"),
     ("alarms", alarm("OldHints", "MetricName"), "AgeOfOldestMessage", "AWS has no metric AWS/SQS AgeOfOldestMessage"),
     ("alarms", alarm("OldHints", "Dimensions", 0, "Name"), "Queue", "with ['Queue']"),
     ("alarms", alarm("OldHints", "Dimensions", 0, "Value", "Ref"), "SlowHintQueue", "of ${HintQueue} has no alarm"),

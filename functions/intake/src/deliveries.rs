@@ -2,7 +2,10 @@
 
 use answerback::{
     api::{Code, Problem, http::NoBody, views::DeliveryView},
-    domain::{Delivery, DeliveryId, Scope, delivery::DeliveryState},
+    domain::{
+        Delivery, DeliveryId, Scope,
+        delivery::{DeliveryState, REDELIVERIES_MAX},
+    },
     store::keys,
 };
 use axum::{
@@ -10,6 +13,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+
+use jiff::Timestamp;
 
 use crate::App;
 
@@ -33,11 +38,12 @@ pub(crate) async fn redeliver(
         .core
         .advance(delivery, |it| match it.state {
             // This call's own write: the SDK repeated it after its answer was lost.
-            _ if it.redelivered_by == Some(op) => Ok(None),
+            _ if it.expedited_by == Some(op) => Ok(None),
             // In flight or due already.
             DeliveryState::Leased { .. } => Ok(None),
             DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
             DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
+                check_limit(it, now)?;
                 it.redeliver(now, op).map(Some).ok_or_else(|| {
                     Problem::new(Code::NotRedeliverable, "the delivery's content was erased")
                 })
@@ -47,4 +53,13 @@ pub(crate) async fn redeliver(
     app.core.hints.send_for_delivery(&delivery, 0, now).await;
     tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "redelivered");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
+}
+
+/// Refuses to redeliver a delivery that was redelivered too often.
+fn check_limit(delivery: &Delivery, now: Timestamp) -> Result<(), Problem> {
+    let Some(ends_at) = delivery.redelivery_limit_ends_at(now) else { return Ok(()) };
+    let wait = u32::try_from(ends_at.duration_since(now).as_secs() + 1).unwrap_or(u32::MAX);
+    let detail =
+        format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
+    Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
 }

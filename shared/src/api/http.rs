@@ -37,6 +37,10 @@ use crate::{
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// A header of every callback. A call with it comes from a receiver that is Answerback, or that passes
+/// callbacks on to it, and may lead to the next callback. No route accepts it.
+const OWN_CALLBACK: &str = "answerback-delivery";
+
 /// The routes of a function, with the body limit, and problem responses for 404 and 405.
 pub fn service(routes: Router) -> Router {
     let routes = routes
@@ -108,7 +112,12 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reader = Reader::of(request.uri(), request.headers());
-    let mut response = next.run(request).await;
+    let mut response = if request.headers().contains_key(OWN_CALLBACK) {
+        let detail = "a callback of Answerback must not call Answerback";
+        Problem::new(Code::LoopDetected, detail).into_response()
+    } else {
+        next.run(request).await
+    };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }

@@ -62,7 +62,10 @@ pub const METRICS: &[Metric] = &[
     count("Attempts", Some("Result")),
     // Time from the event until the first attempt to deliver it.
     milliseconds("FirstAttemptLatency"),
+    // Of each delivery that ended: 1 if its retries are used up, or else 0.
     count("DeadLetters", None),
+    // Deliveries whose workers died in every attempt.
+    count("CrashLoops", None),
     count("BreakerOpenings", None),
     // From sweeps, each minute: due items that were left, and the age of the oldest.
     count("SweepBacklog", None),

@@ -3,13 +3,14 @@
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
-//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook, if it is a webhook's | yes |
+//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
 //! | a webhook  | `own#<account>#<mode>` | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
+//! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
@@ -35,13 +36,15 @@ pub const DUE_INDEX: &str = "due";
 pub const LIST_INDEX: &str = "list";
 /// The index of the deliveries of a request or event, and of an account's pending requests.
 pub const RELATED_INDEX: &str = "related";
-/// The index of a webhook's deliveries and attempts.
+/// The index of a webhook's deliveries and attempts, and of held callbacks.
 pub const WEBHOOK_INDEX: &str = "webhook";
 
 /// The sort key of an item that is alone in its partition.
 const ALONE: &str = "-";
 /// The prefix of the sort keys of a delivery's attempts.
 pub const ATTEMPTS: &str = "att#";
+/// The prefix, after the account and mode, of the partitions of held callbacks.
+const HELD: &str = "held#";
 /// The prefix of the sort keys of an account's webhooks.
 pub const WEBHOOKS: &str = "whk#";
 
@@ -80,6 +83,8 @@ pub enum Related {
     WebhookDeliveries(Owner, WebhookRef),
     /// The attempts of those deliveries.
     WebhookAttempts(Owner, WebhookRef),
+    /// The callbacks of this account and mode to a host that an open breaker holds.
+    HeldCallbacks(Owner, Authority),
 }
 
 /// A partition of an index.
@@ -141,6 +146,11 @@ pub fn calls(key: KeyId, minute: i64) -> Key {
     Key::alone(format!("use#{key}#{minute}"))
 }
 
+/// The key of an account's count of probes in the minute with this number.
+pub fn probes(account: AccountId, minute: i64) -> Key {
+    Key::alone(format!("use#{account}#probes#{minute}"))
+}
+
 /// The partition of [`RELATED_INDEX`] with an account's pending, counted requests, live and test
 /// together.
 pub fn pending(account: AccountId) -> String {
@@ -152,7 +162,7 @@ pub fn channel(id: ChannelId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// The key of the breaker of an account's receiver.
+/// The key of the breaker of an account's host and port, with all endpoints there.
 pub fn breaker(account: AccountId, authority: &Authority) -> Key {
     Key::alone(format!("brk#{account}#{authority}"))
 }
@@ -183,6 +193,10 @@ pub fn related(to: &Related) -> Partition {
         }
         Related::WebhookAttempts(of, id) => {
             let pk = format!("{}#{WEBHOOKS}{id}#att", owner(*of));
+            Partition { index: WEBHOOK_INDEX, pk }
+        }
+        Related::HeldCallbacks(of, authority) => {
+            let pk = format!("{}#{HELD}{authority}", owner(*of));
             Partition { index: WEBHOOK_INDEX, pk }
         }
     }

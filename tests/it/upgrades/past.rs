@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Breaker, Delivery, OpId,
-        breaker::{Authority, BreakerState},
+        breaker::{Authority, Circuit, Endpoint, EndpointHealth},
         delivery::{LEASE, StartDecision, Target},
     },
     egress::Reply,
@@ -226,16 +226,22 @@ impl Past {
         self.know("retried", again);
 
         let now = self.world.system.clock.now();
+        let endpoint = Endpoint::of_callback("https://tried.example.com/hook").expect("a URL");
+        let failing = EndpointHealth {
+            circuit: Circuit::Closed { failed: vec![OpId(5)] },
+            is_slow: false,
+            changed_at: now,
+        };
         let tried = Breaker {
             account: self.world.account.id,
             authority: Authority::from_text("tried.example.com:443".to_owned()),
-            state: BreakerState::Trial {
+            connection: Circuit::Trial {
                 by: OpId(7),
                 until: now + Duration::from_secs(30),
                 n_openings: 2,
             },
             is_slow: true,
-            recovered_by: Some(OpId(5)),
+            endpoints: [(endpoint, failing)].into(),
             changed_at: now,
             revision: 0,
         };

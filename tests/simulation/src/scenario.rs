@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     fault::Schedule,
     hooks::Hook,
-    receiver::{Behaviour, TOKEN},
+    receiver::{Behaviour, Hosts, TOKEN},
     world::Weather,
 };
 
@@ -20,6 +20,8 @@ pub struct Scenario {
     pub requests: Vec<Plan>,
     /// Webhooks.
     pub hooks: Vec<Hook>,
+    /// Hosts of their receivers.
+    pub hosts: Hosts,
     /// True if events are published on a bus.
     pub publishes: bool,
     /// Disturbances other than faults at calls.
@@ -39,6 +41,8 @@ pub struct Plan {
     pub body: Value,
     /// Behavior of its receiver, attempt by attempt.
     pub receiver: Vec<Behaviour>,
+    /// Behavior of the receiver of posted events, attempt by attempt.
+    pub events_receiver: Vec<Behaviour>,
     /// Actions, in the order of time.
     pub actions: Vec<Action>,
 }
@@ -83,7 +87,8 @@ impl Scenario {
         let publishes = chance.random_bool(0.25);
         let requests = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
         let hooks = Hook::random(seed);
-        Self { seed, requests, hooks, publishes, ..sky(&mut chance) }
+        let hosts = if seed % 3 == 0 { Hosts::Shared } else { Hosts::Each };
+        Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
     }
 
     /// The same scenario with its first `n` actions only.
@@ -133,6 +138,7 @@ fn sky(chance: &mut Pcg64Mcg) -> Scenario {
         seed: 0,
         requests: Vec::new(),
         hooks: Vec::new(),
+        hosts: Hosts::Each,
         publishes: false,
         weather,
         schedule: Schedule::Random { per_mille },
@@ -181,7 +187,9 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
         .collect();
     actions.sort_by_key(|it| it.at);
     let at = chance.random_range(0..60_000);
-    Plan { at, has_key: chance.random_bool(0.8), body, receiver, actions }
+    let has_key = chance.random_bool(0.8);
+    let events_receiver = (0..chance.random_range(0..4)).map(|_| spec(chance)).collect();
+    Plan { at, has_key, body, receiver, events_receiver, actions }
 }
 
 fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
@@ -209,15 +217,15 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
             callback["events"] = events.into();
         }
     }
-    if chance.random_bool(0.3) {
-        callback["probe"] = false.into();
+    if chance.random_bool(0.4) {
+        callback["probe"] = (*pick(chance, &["skip", "report", "require"])).into();
     }
     callback
 }
 
 /// Behavior of a receiver for one attempt.
 pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
-    match chance.random_range(0..14) {
+    match chance.random_range(0..15) {
         0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
         2 => Behaviour::Answers(200, chance.random_range(2_000..25_000)),
         3 | 4 => Behaviour::Answers(500, 5),
@@ -229,6 +237,7 @@ pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
         10 => Behaviour::Floods,
         11 => Behaviour::HasNoName,
         12 => Behaviour::IsPrivate,
+        13 => Behaviour::BreaksOffAfter(*pick(chance, &[200, 204, 500])),
         _ => Behaviour::Refuses,
     }
 }

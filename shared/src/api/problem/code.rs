@@ -39,12 +39,18 @@ pub enum Code {
     WebhookExists,
     /// The account has the maximum number of webhooks.
     TooManyWebhooks,
+    /// The account has its most keys.
+    TooManyKeys,
+    /// The account has its most channels.
+    TooManyChannels,
     /// The webhook is disabled.
     WebhookDisabled,
     /// The key has exceeded its rate limit.
     RateLimited,
     /// The account has the maximum number of pending requests.
     TooManyPendingRequests,
+    /// A callback of Answerback called Answerback.
+    LoopDetected,
     /// Too many concurrent changes of one object.
     TooBusy,
     /// The service failed.
@@ -68,9 +74,12 @@ impl Code {
             | Self::NotRedeliverable
             | Self::WebhookExists
             | Self::TooManyWebhooks
+            | Self::TooManyKeys
+            | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
             Self::RateLimited | Self::TooManyPendingRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -96,9 +105,12 @@ impl Code {
             Self::NotRedeliverable => "not_redeliverable",
             Self::WebhookExists => "webhook_exists",
             Self::TooManyWebhooks => "too_many_webhooks",
+            Self::TooManyKeys => "too_many_keys",
+            Self::TooManyChannels => "too_many_channels",
             Self::WebhookDisabled => "webhook_disabled",
             Self::RateLimited => "rate_limited",
             Self::TooManyPendingRequests => "too_many_pending_requests",
+            Self::LoopDetected => "loop_detected",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -122,9 +134,12 @@ impl Code {
             Self::NotRedeliverable => "Delivery cannot be redelivered",
             Self::WebhookExists => "Webhook exists",
             Self::TooManyWebhooks => "Too many webhooks",
+            Self::TooManyKeys => "Too many keys",
+            Self::TooManyChannels => "Too many channels",
             Self::WebhookDisabled => "Webhook disabled",
             Self::RateLimited => "Rate limit exceeded",
             Self::TooManyPendingRequests => "Too many pending requests",
+            Self::LoopDetected => "Callback called Answerback",
             Self::TooBusy => "Too many concurrent changes",
             Self::Internal => "Internal error",
         }

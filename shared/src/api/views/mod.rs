@@ -5,6 +5,7 @@ mod callback;
 mod delivery;
 mod event;
 mod key;
+mod probe;
 mod question;
 mod request;
 mod secret;
@@ -12,8 +13,9 @@ mod webhook;
 
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
-pub use event::EventView;
+pub use event::{AcceptedEventView, EventView};
 pub use key::KeyView;
+pub use probe::ProbeView;
 pub use question::{ChoiceView, FieldView, answer_fields};
 pub use request::{
     CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,

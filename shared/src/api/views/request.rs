@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{ChoiceView, FieldView, Time, answer_fields};
+use super::{ChoiceView, FieldView, ProbeView, Time, answer_fields};
 use crate::{
     domain::{
         Answer, OutboxEvent, Request, RequestEvent,
@@ -67,6 +67,8 @@ struct CallbackView<'a> {
     profile: &'static str,
     delivery_id: Option<String>,
     status: &'static str,
+    /// Only known to the call that creates the request.
+    probe: Option<ProbeView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,6 +153,7 @@ impl<'a> RequestView<'a> {
                 profile: it.receiver.profile.spec().name,
                 delivery_id: viewer.delivery.map(|it| it.id.to_string()),
                 status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
+                probe: None,
             }),
             read: ReadView {
                 mode: match policy.read.mode {
@@ -165,6 +168,17 @@ impl<'a> RequestView<'a> {
                 },
             },
         }
+    }
+}
+
+impl RequestView<'_> {
+    /// The view with the result of probing the callback's receiver.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Option<ProbeView>) -> Self {
+        if let Some(callback) = &mut self.callback {
+            callback.probe = probe;
+        }
+        self
     }
 }
 
@@ -236,6 +250,18 @@ impl<'a> ResultData<'a> {
     /// The state of `request` at `now`, without answers that its read policy hides.
     pub(crate) fn of_now(request: &'a Request, now: Timestamp) -> Self {
         Self::new(request, end(request), responses(request, Answers::at(request, now)))
+    }
+
+    /// The data of `event`, without answers if the request lets nobody read its result freely.
+    pub(crate) fn shown_of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
+        let is_free = request.policy.read.mode == ReadMode::Repeat;
+        let mut data = Self::of_event(request, event);
+        if !is_free {
+            for response in &mut data.responses {
+                response.answer = None;
+            }
+        }
+        data
     }
 
     /// The data of `event` of `request`. Later events do not change it.

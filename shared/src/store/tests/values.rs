@@ -4,7 +4,7 @@ use crate::domain::{
     Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
     Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
     RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
-    account::{AccountSecrets, IdKey, SourceSecrets},
+    account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
@@ -237,7 +237,9 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 starts: 0,
                 failures: 0,
                 breaker_wait: Duration::ZERO,
-                redelivered_by: None,
+                expedited_by: None,
+                redeliveries: None,
+                is_private: false,
                 due_at: Some(now),
                 revision: 0,
             }
@@ -370,10 +372,12 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
-    let made = (moment(), op(), option::of(any::<[u8; 16]>()), option::of(any::<u32>()));
+    let limit = (id(), any::<u32>()).prop_map(|(key, per_minute)| CallLimit { key, per_minute });
+    let family = (vec(id(), 0..3), vec(limit, 0..3), option::of(moment()));
+    let made = (moment(), op(), option::of(any::<[u8; 16]>()), family);
     (id(), id(), mode(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
         |(id, account, mode, scopes, hash, name, made)| {
-            let (created_at, created_by, body_hash, rate_limit_per_minute) = made;
+            let (created_at, created_by, body_hash, (makers, limits, expires_at)) = made;
             ApiKey {
                 id,
                 owner: Owner { account, mode },
@@ -383,7 +387,9 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
                 created_at,
                 created_by,
                 body_hash: body_hash.map(BodyHash),
-                rate_limit_per_minute,
+                makers,
+                limits,
+                expires_at,
                 revoked_at: None,
                 revision: 0,
             }

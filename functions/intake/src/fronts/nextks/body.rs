@@ -54,7 +54,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     ours.put("options", options, "/response_request/options");
     ours.put("mode", Some(mode.into()), "/response_request/disable");
     ours.put("timeout_seconds", Some(seconds.into()), "/response_request/timeout_minutes");
-    let callback = url.is_some().then(|| json!({ "profile": "nextks" }));
+    let callback = url.is_some().then(|| json!({ "profile": "nextks", "probe": "require" }));
     ours.put("callback", callback, "/response_request");
     ours.put("callback_url", url, "/response_request/callback_url");
     let reference = "external_reference_id";
