@@ -253,6 +253,7 @@ fn each_function_is_kept_to_its_kinds_of_items() {
         granted.iter().any(|it| {
             let has_key = match &it.limit {
                 Limit::Keys(key) => key.starts_with(prefix) || prefix.starts_with(key),
+                Limit::OtherKeys(keys) => !keys.iter().any(|it| prefix == it),
                 // The indexes hold keys only.
                 Limit::None => it.action.starts_with("dynamodb:") && it.resource == "Table",
                 Limit::Context(..) => false,
