@@ -141,14 +141,8 @@ impl HealthSample {
         let status = attempt.exchange.as_ref().and_then(response);
         let health = match (status, attempt.error.as_ref().map(|it| it.kind)) {
             // Once there is a status, it decides, whatever became of the body.
-            (Some(429 | 500..), _) => Health::Failing,
-            (Some(_), _) | (None, None) => Health::Up,
-            (None, Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls)) => {
-                Health::Unreachable
-            }
-            (None, Some(ErrorKind::Timeout)) => Health::TimedOut,
-            (None, Some(ErrorKind::BlockedAddress)) => Health::Unknown,
-            (
+            (Some(429 | 500..), _)
+            | (
                 None,
                 Some(
                     ErrorKind::Protocol
@@ -157,6 +151,12 @@ impl HealthSample {
                     | ErrorKind::Redirect,
                 ),
             ) => Health::Failing,
+            (Some(_), _) | (None, None) => Health::Up,
+            (None, Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls)) => {
+                Health::Unreachable
+            }
+            (None, Some(ErrorKind::Timeout)) => Health::TimedOut,
+            (None, Some(ErrorKind::BlockedAddress)) => Health::Unknown,
         };
         Self { health, duration: Duration::from_millis(attempt.duration_ms.into()) }
     }
