@@ -158,8 +158,7 @@ async fn callback_to_the_service_itself_is_refused() {
 #[tokio::test]
 async fn required_probe_refuses_an_unresponsive_url() {
     let world = World::start().await;
-    let kinds =
-        [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Timeout];
+    let kinds = [FailureKind::Dns, FailureKind::Connect, FailureKind::Tls, FailureKind::Timeout];
     for kind in kinds {
         let message = format!("no luck: {kind:?}");
         world.egress.script().refuse(Failure { kind, message: message.clone(), reply: None });
@@ -262,8 +261,12 @@ async fn account_has_sixty_probes_a_minute() {
     let limited = json!({ "ok": null, "kind": "rate_limited" });
     assert_eq!(request["callback"]["probe"], limited);
     let refused = ask_to_call(&world, URL, "require").await;
-    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned()));
-    let wait: u64 = refused.headers["retry-after"].to_str().expect("ASCII").parse().expect("a number");
+    assert_eq!(
+        (refused.status, refused.code()),
+        (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned())
+    );
+    let wait: u64 =
+        refused.headers["retry-after"].to_str().expect("ASCII").parse().expect("a number");
     assert_eq!(world.egress.script().probed().len(), 60);
     let skipped = ask_to_call(&world, URL, "skip").await;
     assert_eq!(skipped.status, StatusCode::CREATED);

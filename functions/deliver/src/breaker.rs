@@ -82,8 +82,7 @@ impl HostKey {
 impl ReceiverKey {
     /// `None`: the target has no circuit breaker, as the event bus.
     fn of(delivery: &Delivery) -> Option<Self> {
-        let host =
-            HostKey { account: delivery.owner.account, authority: delivery.authority()? };
+        let host = HostKey { account: delivery.owner.account, authority: delivery.authority()? };
         Some(Self { host, endpoint: delivery.endpoint()? })
     }
 }
@@ -197,10 +196,7 @@ pub(crate) async fn observe(app: &App, delivery: &Delivery, report: Option<Repor
     let Some(report) = report else { return };
     let ReceiverKey { host, endpoint } = &report.receiver;
     let known = app.breakers.last_known(host);
-    let holds = matches!(
-        known.route(endpoint, app.core.now(), report.op),
-        breaker::Route::Wait(_)
-    );
+    let holds = matches!(known.route(endpoint, app.core.now(), report.op), breaker::Route::Wait(_));
     record(app, host, report.observation()).await;
     if holds && report.sample.health == Health::Up {
         held::bring_forward(app, delivery, &report.receiver).await;

@@ -57,6 +57,7 @@ pub(crate) async fn redeliver(
 fn check_limit(delivery: &Delivery, now: Timestamp) -> Result<(), Problem> {
     let Some(ends_at) = delivery.redelivery_limit_ends_at(now) else { return Ok(()) };
     let wait = u32::try_from(ends_at.duration_since(now).as_secs() + 1).unwrap_or(u32::MAX);
-    let detail = format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
+    let detail =
+        format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
     Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
 }

@@ -200,8 +200,11 @@ impl Call<'_> {
         let host = HeaderValue::from_str(&url.host_and_port()).expect("a host is ASCII");
         request.headers_mut().insert(HOST, host);
         request.headers_mut().extend(headers);
-        let defaults: [(HeaderName, &str); 3] =
-            [(http::header::USER_AGENT, USER_AGENT), (ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")];
+        let defaults: [(HeaderName, &str); 3] = [
+            (http::header::USER_AGENT, USER_AGENT),
+            (ACCEPT, "*/*"),
+            (ACCEPT_ENCODING, "identity"),
+        ];
         for (name, value) in defaults {
             request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
         }

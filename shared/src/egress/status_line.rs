@@ -92,7 +92,8 @@ impl Reader {
 fn status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.0 ").or_else(|| line.strip_prefix(b"HTTP/1.1 "))?;
     let (digits, rest) = rest.split_at_checked(3)?;
-    let is_status = digits.iter().all(u8::is_ascii_digit) && matches!(rest.first(), None | Some(b' '));
+    let is_status =
+        digits.iter().all(u8::is_ascii_digit) && matches!(rest.first(), None | Some(b' '));
     let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (is_status && status >= 100).then_some(status)
 }
@@ -150,7 +151,10 @@ mod tests {
                 ("HTTP/1.1 200 OK\r\n", Some(200)),
                 ("HTTP/1.1 204\r\nX: HTTP/1.1 500 E\r\n\r\n", Some(204)),
                 ("HTTP/1.0 503 A very long reason phrase\nx", Some(503)),
-                ("HTTP/1.1 103 Early\r\nA: b\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 429 T\r\n", Some(429)),
+                (
+                    "HTTP/1.1 103 Early\r\nA: b\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 429 T\r\n",
+                    Some(429),
+                ),
                 ("HTTP/1.1 200 OK", None),
                 ("HTTP/1.1 103 Early\r\nHTTP/1.1 200 OK\r\n", None),
                 ("HTTP/1.1 2000 OK\r\n", None),

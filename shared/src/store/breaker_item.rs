@@ -67,7 +67,10 @@ impl Item for Breaker {
             .number("revision", self.revision.cast_signed())
             .json("connection", &CircuitItem::from(&self.connection))
             .flag("slow", self.is_slow)
-            .json_list("endpoints", &self.endpoints.iter().map(EndpointItem::from).collect::<Vec<_>>())
+            .json_list(
+                "endpoints",
+                &self.endpoints.iter().map(EndpointItem::from).collect::<Vec<_>>(),
+            )
             .time("changed_at", self.changed_at)
             .ttl(Some(self.changed_at + BREAKER_RETENTION))
     }
@@ -137,7 +140,9 @@ impl TryFrom<CircuitItem> for Circuit {
                 let failed = failed.into_iter().take(FAILURES_MAX - 1);
                 Self::Closed { failed: failed.map(OpId).collect() }
             }
-            CircuitItem::Open { until, n_openings } => Self::Open { until: time(until)?, n_openings },
+            CircuitItem::Open { until, n_openings } => {
+                Self::Open { until: time(until)?, n_openings }
+            }
             CircuitItem::Trial { by, until, n_openings } => {
                 Self::Trial { by: OpId(by), until: time(until)?, n_openings }
             }

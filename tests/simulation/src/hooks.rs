@@ -96,10 +96,7 @@ impl Hook {
             created_at: now,
             settings: Settings {
                 description: None,
-                receiver: Receiver {
-                    timeout_seconds: 5,
-                    ..Receiver::of(url, Profile::Standard)
-                },
+                receiver: Receiver { timeout_seconds: 5, ..Receiver::of(url, Profile::Standard) },
                 event_types: vec![Filter::parse(self.event_types).expect("a filter")],
                 max_payload_bytes: PAYLOAD_BYTES,
             },

@@ -46,14 +46,23 @@ pub(crate) struct Called {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Create,
-    Answer { row: usize, option: &'static str },
+    Answer {
+        row: usize,
+        option: &'static str,
+    },
     Cancel,
     Erase,
     View,
     Read,
-    Acknowledge { receipt: String },
-    Redeliver { delivery: String },
-    Post { key: String },
+    Acknowledge {
+        receipt: String,
+    },
+    Redeliver {
+        delivery: String,
+    },
+    Post {
+        key: String,
+    },
     /// A webhook's secret is rotated.
     Rotate,
     /// A webhook loses its event types.
@@ -138,7 +147,14 @@ impl Seen {
     ) -> usize {
         let attempt = attempt.parse().expect("a number");
         let delivery = delivery.to_owned();
-        self.posts.push(Sent { process, delivery, attempt, began_at, heard: None, asked_for: None });
+        self.posts.push(Sent {
+            process,
+            delivery,
+            attempt,
+            began_at,
+            heard: None,
+            asked_for: None,
+        });
         self.posts.len() - 1
     }
 

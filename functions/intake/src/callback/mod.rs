@@ -27,8 +27,8 @@ use serde_json::Value;
 
 use crate::App;
 pub use probe::Probes;
-pub(crate) use probe::{PendingProbe, Probe};
 use probe::Refusal;
+pub(crate) use probe::{PendingProbe, Probe};
 
 /// The member with a callback's URL.
 pub(crate) const URL: &str = "callback_url";
@@ -163,9 +163,8 @@ pub(crate) async fn check(app: &App, it: Submission<'_>) -> Result<PendingProbe,
     let url = CallbackUrl::parse(&receiver.url, &rules);
     let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
     let checked = app.egress.check(&url).await;
-    let checked = checked.map_err(|Failure { message, .. }| {
-        refused(format!("is not allowed: {message}"))
-    })?;
+    let checked =
+        checked.map_err(|Failure { message, .. }| refused(format!("is not allowed: {message}")))?;
     probe.begin(app, checked, account).await.map_err(|refusal| match refusal {
         Refusal::RateLimited { retry_seconds } => Refusal::rate_limited(retry_seconds),
         Refusal::Failed(Failure { message, .. }) => {

@@ -160,8 +160,7 @@ async fn change(
         settings.receiver.credentials = credentials.apply(&it.settings.receiver, url, &new);
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
-    let (probe, changed) =
-        futures::join!(pending.finish(app), app.core.advance(webhook, step));
+    let (probe, changed) = futures::join!(pending.finish(app), app.core.advance(webhook, step));
     let webhook = changed?;
     app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());

@@ -279,9 +279,8 @@ fn webhook_is_slow_if_its_own_latest_answer_was() {
 fn breaker_keeps_the_endpoints_that_changed_last() {
     let most = u64::try_from(ENDPOINTS_MAX).expect("few");
     let n_paths = most + 10;
-    let breaker = (0..n_paths).fold(unknown(), |it, op| {
-        after(&it, &path(&format!("/{op}")), FAILING, at(op), op)
-    });
+    let breaker = (0..n_paths)
+        .fold(unknown(), |it, op| after(&it, &path(&format!("/{op}")), FAILING, at(op), op));
     assert_eq!(breaker.endpoints.len(), ENDPOINTS_MAX);
     assert!(!breaker.endpoints.contains_key(&path("/9")));
     assert!(breaker.endpoints.contains_key(&path("/10")));

@@ -59,7 +59,10 @@ fn accepted_url_is_called_as_it_was_written() {
         ("https://8.8.8.8/%7e~", "8.8.8.8", "/%7e~"),
     ] {
         let url = CallbackUrl::parse(text, &CallbackRules::strict()).expect(text);
-        assert_eq!((url.as_str(), url.target(), url.host_and_port()), (text, target.to_owned(), host.to_owned()));
+        assert_eq!(
+            (url.as_str(), url.target(), url.host_and_port()),
+            (text, target.to_owned(), host.to_owned())
+        );
     }
 }
 
