@@ -342,6 +342,13 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
+        name: "posted events are signed as results of requests",
+        file: "functions/deliver/src/transport/https/endpoint.rs",
+        before: "let source = Source::of(delivery.event);",
+        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event) };",
+        breaks: Invariant::Genuine,
+    },
+    Mutant {
         name: "a held delivery has no timer, only a hint",
         file: WAITING,
         before: "self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
