@@ -2,10 +2,7 @@
 
 mod secrets;
 
-use answerback::{
-    domain::{Owner, Scope},
-    platform::Sdk,
-};
+use answerback::domain::{Owner, Scope};
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},
@@ -18,7 +15,7 @@ use crate::requests::{asking, path_of};
 
 /// All items in the table, as text.
 pub(crate) async fn stored(world: &World) -> String {
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let scanned = client.scan().table_name("answerback").send().await.expect("the table exists");
     assert!(scanned.last_evaluated_key().is_none(), "the table of a test fits on a page");
     scanned

@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
     domain::{Delivery, OpId, RequestId},
-    platform::{
-        Sdk,
-        telemetry::{self, METRICS, NAMESPACE},
-    },
+    platform::telemetry::{self, METRICS, NAMESPACE},
     store::{Saved, keys},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -108,7 +105,7 @@ async fn everything() {
     let failed = deliver::deliver(&world.system.deliver, hints, None).await;
     assert_eq!(failed.batch_item_failures.len(), 1, "one is no hint");
 
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let put = client.put_item().table_name("answerback");
     let broken = broken.map(|(name, value)| (name.to_owned(), value));
     put.set_item(Some(broken.into())).send().await.expect("put");

@@ -20,7 +20,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("egress", &["domain"]),
     ("platform", &["domain", "signing", "store"]),
-    ("api", &["domain", "signing", "store", "platform"]),
+    ("api", &["domain", "page", "signing", "store", "platform"]),
     ("fronts", &["domain", "signing", "store", "platform", "api"]),
     ("service", &["domain", "page", "signing", "store", "egress", "platform", "api", "fronts"]),
 ];

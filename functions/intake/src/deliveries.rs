@@ -1,7 +1,7 @@
 //! `POST /v1/deliveries/{id}/redeliver`.
 
 use answerback::{
-    api::{Code, Problem, views::DeliveryView},
+    api::{Code, Problem, http::NoBody, views::DeliveryView},
     domain::{
         Delivery, DeliveryId, Scope,
         delivery::{DeliveryState, REDELIVERIES_MAX},
@@ -23,8 +23,10 @@ pub(crate) async fn redeliver(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
     let is_own = |it: &Delivery| it.owner == caller.owner();

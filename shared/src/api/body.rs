@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{FieldError, Problem, pointer},
+    api::{FieldError, FieldErrors, Problem, pointer},
     domain::question::is_forbidden_character,
 };
 
@@ -28,18 +28,23 @@ pub fn read<T>(body: Value, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> 
     object.finish();
     match value {
         Some(value) if errors.is_empty() => Ok(value),
-        Some(_) | None => Err(Problem::invalid(errors.into_vec())),
+        Some(_) | None => Err(Problem::invalid(errors.into_found())),
     }
 }
 
 /// The errors found in a body so far.
 #[derive(Debug, Default)]
-pub struct Errors(RefCell<Vec<FieldError>>);
+pub struct Errors(RefCell<FieldErrors>);
 
 impl Errors {
     /// Adds that the value at `pointer` breaks a rule.
     pub fn add(&self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.0.borrow_mut().push(FieldError::pointer(pointer, detail));
+        self.add_at(|| pointer.into(), detail);
+    }
+
+    /// Like [`Self::add`], for a pointer that is made only if the error is kept.
+    fn add_at(&self, pointer: impl FnOnce() -> String, detail: impl Into<String>) {
+        self.0.borrow_mut().add(|| FieldError::pointer(pointer(), detail));
     }
 
     /// No error was found.
@@ -53,7 +58,7 @@ impl Errors {
     }
 
     /// The errors, in the order in which they were found.
-    pub fn into_vec(self) -> Vec<FieldError> {
+    pub fn into_found(self) -> FieldErrors {
         self.0.into_inner()
     }
 }
@@ -109,7 +114,7 @@ impl<'e> Object<'e> {
 
     /// Adds an error of the member called `name`.
     pub fn error(&self, name: &str, detail: impl Into<String>) {
-        self.errors.add(self.pointer(name), detail);
+        self.errors.add_at(|| self.pointer(name), detail);
     }
 
     /// Adds an error if there is no member called `name`.
@@ -292,7 +297,7 @@ impl<'e> Object<'e> {
 impl<'e> Item<'e> {
     /// Adds an error of this value.
     pub fn error(&self, detail: impl Into<String>) {
-        self.errors.add(self.pointer.clone(), detail);
+        self.errors.add_at(|| self.pointer.clone(), detail);
     }
 
     /// Its pointer.
@@ -311,7 +316,7 @@ impl<'e> Item<'e> {
             self.error("must be a string");
             return None;
         };
-        let error = |detail: String| self.errors.add(self.pointer.clone(), detail);
+        let error = |detail: String| self.errors.add_at(|| self.pointer.clone(), detail);
         if let Some(detail) = wrong_length(text.chars().count(), &chars) {
             error(detail);
             return None;

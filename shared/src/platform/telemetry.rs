@@ -143,7 +143,9 @@ where
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>();
             let fields = fields.and_then(|it| serde_json::from_str::<Map<_, _>>(it).ok());
-            line.0.extend(fields.unwrap_or_default());
+            for (name, value) in fields.unwrap_or_default() {
+                line.set(&name, value);
+            }
         }
         event.record(&mut line);
         if let Some(stack) = &self.stack {

@@ -2,10 +2,6 @@
 
 use std::borrow::Cow;
 
-use axum::{
-    http::{HeaderName, HeaderValue, StatusCode},
-    response::{IntoResponse as _, Response},
-};
 use jiff::Timestamp;
 
 use crate::{
@@ -236,13 +232,4 @@ fn field(field: &question::Field) -> page::Field<'_> {
             FieldValue::Toggle(toggle) => Cow::Owned(toggle.to_string()),
         }),
     }
-}
-
-/// A page with its headers.
-pub fn html(status: StatusCode, page: String) -> Response {
-    let headers = page::headers().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
-        (HeaderName::from_static(name), value)
-    });
-    (status, headers, page).into_response()
 }

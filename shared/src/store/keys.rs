@@ -6,7 +6,7 @@
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
-//! | a webhook  | account, mode | `whk#…`  |                         |                               |                        |     |
+//! | a webhook  | `own#<account>#<mode>` | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
@@ -17,6 +17,9 @@
 //! Lists are sorted by the time of creation and the identifier. `due_shard` and `due_at` are
 //! present only while an item has a timer, so the `due` index holds exactly the items with a timer.
 //! All indexes hold keys only.
+//!
+//! The prefix of `pk` names the kind of item. The roles in `template.yaml` limit each function to
+//! the kinds that it needs (`dynamodb:LeadingKeys`), so no kind begins like another.
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
@@ -115,10 +118,15 @@ pub fn attempt(id: AttemptId) -> Key {
 
 /// The key of a webhook, in the partition of its account and mode.
 pub fn webhook(of: Owner, id: &WebhookId) -> Key {
-    Key { pk: owner(of), sk: format!("{WEBHOOKS}{id}") }
+    Key { pk: webhooks(of), sk: format!("{WEBHOOKS}{id}") }
 }
 
-/// The partition key of an account and mode.
+/// The partition with the webhooks of an account and mode.
+pub fn webhooks(of: Owner) -> String {
+    format!("own#{}", owner(of))
+}
+
+/// The name of an account and mode, in keys and in the associated data of sealed secrets.
 pub fn owner(of: Owner) -> String {
     format!("{}#{}", of.account, of.mode.as_str())
 }

@@ -276,7 +276,7 @@ impl Store {
         let mut webhooks = Vec::new();
         let mut after = None;
         loop {
-            let pk = keys::owner(owner);
+            let pk = keys::webhooks(owner);
             let page = self.table.under(pk, keys::WEBHOOKS, WEBHOOKS_PAGE, after).await?;
             for item in page.items {
                 webhooks.push(read(item)?);

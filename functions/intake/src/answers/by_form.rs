@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use answerback::{
-    api::{Problem, http::read_body},
+    api::{Problem, browser::html, http::read_body},
     domain::{
         Answer, Question, Request,
         question::{FieldKind, FieldValue, Misfit},
         request::Refusal,
     },
     page,
-    service::answer_page::{OpenedLink, Submission, html},
+    service::answer_page::{OpenedLink, Submission},
     store::AdvanceError,
 };
 use axum::{

@@ -1,7 +1,7 @@
 //! `POST /v1/answers/{token}`.
 
 use answerback::{
-    api::{FieldError, Problem, body, http::Json, views},
+    api::{FieldError, FieldErrors, Problem, body, http::Json, views},
     service::answer_page::OpenedLink,
 };
 use axum::{
@@ -32,7 +32,7 @@ pub(crate) async fn answer_by_json(
         // A recipient who is too late gets that refusal, whatever else is wrong.
         match link.refusal(app.core.now()) {
             Some(refusal) => refused(&link.request, Some(row), &refusal),
-            None => Problem::invalid(misfits.iter().map(FieldError::from).collect()),
+            None => Problem::invalid(misfits.iter().map(FieldError::from).collect::<FieldErrors>()),
         }
     })?;
     let request =

@@ -7,7 +7,7 @@ pub(crate) mod nextks;
 pub(crate) mod nextmv;
 pub(crate) mod ping;
 
-use answerback::api::{FieldError, FieldLocation, Problem};
+use answerback::api::{FieldError, FieldErrors, FieldLocation, Problem};
 use serde_json::{Map, Value};
 
 use crate::requests::body::{self, NewRequestBody};
@@ -42,21 +42,18 @@ impl Translation {
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(mut self, mut errors: Vec<FieldError>) -> Result<NewRequestBody, Problem> {
+    fn read(mut self, mut errors: FieldErrors) -> Result<NewRequestBody, Problem> {
         let translated = Value::Object(std::mem::take(&mut self.members));
         let problem = match body::read(translated) {
             Ok(body) if errors.is_empty() => return Ok(body),
             Ok(_) => return Err(Problem::invalid(errors)),
             Err(problem) => problem,
         };
-        for error in problem.errors() {
-            let FieldLocation::Pointer(ours) = &error.location else { continue };
-            let error = FieldError::pointer(self.theirs(ours), &error.detail);
-            // One text may have become two members.
-            if !errors.contains(&error) {
-                errors.push(error);
-            }
-        }
+        // One text may have become two members, and then has the same error twice.
+        errors.merge(problem.errors(), |error| match &error.location {
+            FieldLocation::Pointer(ours) => FieldError::pointer(self.theirs(ours), &error.detail),
+            FieldLocation::Parameter(_) => error.clone(),
+        });
         Err(Problem::invalid(errors))
     }
 

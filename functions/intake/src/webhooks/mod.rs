@@ -12,7 +12,7 @@ pub(crate) use trigger::trigger;
 use answerback::{
     api::{
         Code, FieldError, Problem,
-        http::{CalledHost, Json, OptionalJson},
+        http::{CalledHost, Json, NoBody, OptionalJson},
         views::WebhookView,
     },
     domain::{
@@ -79,8 +79,10 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<StatusCode, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let webhook = find_existing(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
@@ -118,8 +120,10 @@ pub(crate) async fn expire_previous(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let webhook = find_existing(&app, &caller, &id).await?;
     let reference = webhook.reference();
     let step = |it: &Webhook| {

@@ -23,6 +23,8 @@ pub enum Code {
     MethodNotAllowed,
     /// The body is too large.
     BodyTooLarge,
+    /// The body is compressed, or not UTF-8.
+    UnsupportedMediaType,
     /// The request has already ended, so it cannot be canceled.
     AlreadyFinished,
     /// The recipient has already answered.
@@ -65,6 +67,7 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::AlreadyFinished
             | Self::AlreadyAnswered
             | Self::ReceiptUnknown
@@ -94,6 +97,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::AlreadyFinished => "already_finished",
             Self::AlreadyAnswered => "already_answered",
             Self::RequestEnded => "request_ended",
@@ -123,6 +127,7 @@ impl Code {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTooLarge => "Body too large",
+            Self::UnsupportedMediaType => "Unsupported encoding of the body",
             Self::AlreadyAnswered => "Already answered",
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
             Self::ReceiptUnknown => "Receipt unknown",

@@ -37,7 +37,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
         body.error("response_request", detail);
     }
     let Some(mut wanted) = wanted.filter(|_| errors.is_empty()) else {
-        return Err(Problem::invalid(errors.into_vec()));
+        return Err(Problem::invalid(errors.into_found()));
     };
 
     let minutes = 1..=TIMEOUT_SECONDS_MAX / SECONDS_PER_MINUTE;
@@ -59,7 +59,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     ours.put("callback_url", url, "/response_request/callback_url");
     let reference = "external_reference_id";
     ours.put(reference, body.take(reference), "/external_reference_id");
-    ours.read(errors.into_vec())
+    ours.read(errors.into_found())
 }
 
 /// The first line of a message that is not blank.

@@ -101,7 +101,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     let url = body.take("callback_url");
     ours.put("callback", url.is_some().then(|| json!({ "profile": "ping", "probe": "skip" })), "");
     ours.put("callback_url", url, "/callback_url");
-    ours.read(errors.into_vec())
+    ours.read(errors.into_found())
 }
 
 impl Actions {
