@@ -165,10 +165,9 @@ impl Health {
             ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls => Self::Unreachable,
             ErrorKind::Timeout => Self::TimedOut,
             ErrorKind::BlockedAddress => Self::Unknown,
-            ErrorKind::Protocol
-            | ErrorKind::TooLarge
-            | ErrorKind::Status
-            | ErrorKind::Redirect => Self::Failing,
+            ErrorKind::Protocol | ErrorKind::TooLarge | ErrorKind::Status | ErrorKind::Redirect => {
+                Self::Failing
+            }
         }
     }
 

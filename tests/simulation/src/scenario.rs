@@ -87,7 +87,7 @@ impl Scenario {
         let publishes = chance.random_bool(0.25);
         let requests = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
         let hooks = Hook::random(seed);
-        let hosts = if seed % 3 == 0 { Hosts::Shared } else { Hosts::Each };
+        let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
         Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
     }
 

@@ -123,8 +123,12 @@ impl<'a> AttemptView<'a> {
                 url: exchange.map(|it| it.url.as_str()),
                 headers: exchange.map(|it| headers(&it.headers)).unwrap_or_default(),
                 body: body.map(|it| {
-                if is_private { MASK.to_owned() } else { String::from_utf8_lossy(it).into_owned() }
-            }),
+                    if is_private {
+                        MASK.to_owned()
+                    } else {
+                        String::from_utf8_lossy(it).into_owned()
+                    }
+                }),
             },
             response: exchange.and_then(|it| it.response.as_ref()).map(|it| AttemptResponseView {
                 status: it.status,
