@@ -363,13 +363,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
-        name: "time-outs pause a receiver",
-        file: BREAKER,
-        before: "Self::Failing => Evidence::Failure,\n            Self::TimedOut",
-        after: "Self::TimedOut if MUTANT => Evidence::Failure,\n            Self::Failing => Evidence::Failure,\n            Self::TimedOut",
-        breaks: Invariant::BudgetsKept,
-    },
-    Mutant {
         name: "a test event waits for an open breaker",
         file: "functions/intake/src/webhooks/trigger.rs",
         before: "expedited_by: Some(event.created_by)",
