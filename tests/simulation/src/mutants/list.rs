@@ -363,13 +363,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
-        name: "a test event waits for an open breaker",
-        file: "functions/intake/src/webhooks/trigger.rs",
-        before: "expedited_by: Some(event.created_by)",
-        after: "expedited_by: Some(event.created_by).filter(|_| !MUTANT)",
-        breaks: Invariant::InTime,
-    },
-    Mutant {
         name: "Retry-After is ignored",
         file: "functions/deliver/src/transport/https/verdict.rs",
         before: "name.eq_ignore_ascii_case(\"retry-after\")",
