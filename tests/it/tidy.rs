@@ -28,7 +28,7 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// Names that the domain must not use: async code, AWS, HTTP and wire formats.
 const NOT_IN_DOMAIN: &[&str] =
-    &["async", "tokio", "axum", "http", "hyper", "aws_", "lambda_", "serde", "Serialize"];
+    &["async", "tokio", "axum", "http", "reqwest", "aws_", "lambda_", "serde", "Serialize"];
 
 /// A second URL parser, `http::Uri`; it is pure.
 const EXCEPTION: (&str, &str) = ("callback_url.rs", "use http::Uri;");
@@ -40,8 +40,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("aws-sdk-eventbridge", &["answerback", "system-tests"]),
     ("aws-sdk-kms", &["answerback", "system-tests"]),
     ("ring", &["answerback", "local-aws"]),
-    ("hyper", &["answerback"]),
-    ("tokio-rustls", &["answerback"]),
+    ("reqwest", &["answerback"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
     ("flate2", &["poll", "system-tests"]),

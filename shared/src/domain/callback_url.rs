@@ -7,7 +7,7 @@
 //! text       length, characters, https, two slashes, no fragment
 //! authority  no user info, no percent sign
 //! parsed     by `url`, which names the host, and by `http::Uri`: both see the same host and port
-//! path       as written: `url` has nothing to repair
+//! path       as written: `url` has nothing to repair, in the query neither
 //! host       a public address, or a name on the public Internet that is not this API's own
 //! port       443, or from 1024 on without those of other protocols
 //! ```
@@ -76,14 +76,6 @@ impl CallbackUrl {
         if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
     }
 
-    /// The host, and the port unless it is the scheme's: the `Host` of an HTTP request.
-    pub fn host_and_port(&self) -> String {
-        match self.parsed.port() {
-            Some(port) => format!("{}:{port}", self.host()),
-            None => self.host().to_owned(),
-        }
-    }
-
     /// The host in its canonical form. An IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         self.parsed.host_str().expect("checked when it was parsed")
@@ -99,15 +91,21 @@ impl CallbackUrl {
         self.parsed.scheme() == "https"
     }
 
-    /// Refuses a path that a parser changes, as one with `..`: servers and proxies disagree about it.
+    /// Refuses a path or query that a parser changes, and so would be called in another form. Servers
+    /// and proxies disagree about `..`.
     fn check_path_form(&self) -> Result<(), CallbackUrlError> {
         let target = self.target();
-        let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| {
-            // The parser escapes the apostrophe. It is sent as it was written.
-            (path, Some(query.replace('\'', "%27")))
-        });
-        let is_kept = self.parsed.path() == path && self.parsed.query() == query.as_deref();
-        if is_kept { Ok(()) } else { Err(CallbackUrlError::PathForm) }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&*target, None),
+        };
+        if self.parsed.path() != path {
+            return Err(CallbackUrlError::PathForm);
+        }
+        if self.parsed.query() != query {
+            return Err(CallbackUrlError::QueryForm);
+        }
+        Ok(())
     }
 
     /// The address, if the host is one.

@@ -14,7 +14,9 @@
 //! ```
 //!
 //! This module does not know deliveries. Every status is a [`Reply`], and callers decide what it
-//! means. A failure after the status line has a reply too: the receiver has decided. No message contains the URL, because its path may be a secret.
+//! means. A failure after the head has a reply too: the receiver has decided. Odd headers are passed
+//! over; a head that ends too early, has more than 1,000 headers, or frames its body in two ways is a
+//! failure without a reply. No message contains the URL, because its path may be a secret.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,15 +28,14 @@ use crate::{
     },
 };
 
-pub use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use network::Network;
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use resolver::{ParseAnswersError, Resolver};
 pub use script::Script;
 
 mod network;
 mod resolver;
 mod script;
-mod status_line;
 
 /// The `User-Agent` of every call, unless a profile has another.
 pub const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));

@@ -40,6 +40,9 @@ pub enum CallbackUrlError {
     /// Servers and proxies read the path differently.
     #[error("its path must be in normal form, without the segments . and ..")]
     PathForm,
+    /// A parser escapes the apostrophe, so that another query would be called.
+    #[error("its query must have %27 instead of an apostrophe")]
+    QueryForm,
     /// The host is not the full name of a public server.
     #[error(
         "its host name must have at least two labels of letters, digits and hyphens, the last one \
