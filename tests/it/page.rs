@@ -128,7 +128,7 @@ async fn opening_the_page_records_no_answer() {
 #[tokio::test]
 async fn invalid_or_late_link_shows_an_error_page() {
     let world = World::start().await;
-    let unknown = format!("/a/{}", "A".repeat(44));
+    let unknown = format!("/a/{}", "0".repeat(53));
     for method in [Method::GET, Method::POST] {
         let page = world.visit(method, &unknown, "option=approve").await;
         check_page(&page, StatusCode::NOT_FOUND);

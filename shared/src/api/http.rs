@@ -26,7 +26,7 @@ use serde_json::{Map, Value, value::RawValue};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{Code, FieldError, Problem, cors, trace},
+    api::{Code, FieldError, Problem, body::Sent, cors, trace},
     domain::Trace,
 };
 
@@ -108,12 +108,18 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     }
 }
 
-/// A JSON body whose members can be passed on byte for byte.
+/// A JSON body with its text, so that its members can be passed on byte for byte.
 #[derive(Debug)]
 pub struct JsonText {
     /// The parsed body.
     pub value: Value,
     text: Bytes,
+}
+
+impl From<JsonText> for Sent {
+    fn from(JsonText { value, text }: JsonText) -> Self {
+        Self::new(value, text)
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {

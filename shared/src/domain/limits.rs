@@ -10,8 +10,8 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
 /// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
 pub const HOST_LABEL_BYTES_MAX: usize = 63;
-/// Highest `max_length` of a text field, in characters. The limit on answers is lower anyway.
-pub const FIELD_TEXT_CHARS_MAX: u32 = 2_048;
+/// Highest `max_length` of a text field, in characters.
+pub const FIELD_TEXT_CHARS_MAX: u32 = 10_000;
 /// Longest bearer token, in characters.
 pub const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
 /// Most added headers of a receiver.

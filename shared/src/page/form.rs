@@ -82,9 +82,9 @@ pub enum FieldKind<'a> {
     /// A number.
     Number {
         /// The smallest.
-        min: Option<f64>,
+        min: Option<&'a str>,
         /// The largest.
-        max: Option<f64>,
+        max: Option<&'a str>,
     },
     /// One of several choices.
     Select {

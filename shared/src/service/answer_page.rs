@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     api::views,
     domain::{
-        Request,
+        Decimal, Request,
         question::{self, FieldValue},
         request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
     },
@@ -200,7 +200,7 @@ fn shown<'a>(field: &'a question::Field, value: &'a FieldValue) -> Cow<'a, str> 
             choice.map_or(text.as_str(), |it| &it.label).into()
         }
         (FieldValue::Text(text), _) => text.as_str().into(),
-        (FieldValue::Number(number), _) => number.to_string().into(),
+        (FieldValue::Number(number), _) => number.as_str().into(),
         (FieldValue::Toggle(true), _) => "Yes".into(),
         (FieldValue::Toggle(false), _) => "No".into(),
     }
@@ -223,7 +223,10 @@ fn field(field: &question::Field) -> page::Field<'_> {
         kind: match &field.kind {
             Kind::Text { max_length } => page::FieldKind::Text { max_length: *max_length },
             Kind::Textarea { max_length } => page::FieldKind::Textarea { max_length: *max_length },
-            Kind::Number { min, max } => page::FieldKind::Number { min: *min, max: *max },
+            Kind::Number { min, max } => page::FieldKind::Number {
+                min: min.as_ref().map(Decimal::as_str),
+                max: max.as_ref().map(Decimal::as_str),
+            },
             Kind::Select { choices } => page::FieldKind::Select {
                 choices: choices.iter().map(|it| (&*it.value, &*it.label)).collect(),
             },
@@ -232,7 +235,7 @@ fn field(field: &question::Field) -> page::Field<'_> {
         is_required: field.is_required,
         default: field.default.as_ref().map(|it| match it {
             FieldValue::Text(text) => Cow::Borrowed(text.as_str()),
-            FieldValue::Number(number) => Cow::Owned(number.to_string()),
+            FieldValue::Number(number) => Cow::Borrowed(number.as_str()),
             FieldValue::Toggle(toggle) => Cow::Owned(toggle.to_string()),
         }),
     }

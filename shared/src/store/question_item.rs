@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
-    Answer, Question, RequestEvent,
+    Answer, Decimal, Question, RequestEvent,
     consumption::{ReadMode, ReadPolicy},
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
@@ -69,7 +69,7 @@ struct FieldItem {
 enum FieldKindItem {
     Text { max_length: Option<u32> },
     Textarea { max_length: Option<u32> },
-    Number { min: Option<f64>, max: Option<f64> },
+    Number { min: Option<String>, max: Option<String> },
     Select { choices: Vec<ChoiceItem> },
     Toggle,
 }
@@ -78,8 +78,9 @@ enum FieldKindItem {
 #[serde(untagged)]
 enum FieldValueItem {
     Text(String),
-    Number(f64),
     Toggle(bool),
+    /// A number as text, because JSON parsers would read a float.
+    Number { n: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,9 +147,12 @@ impl From<&Question> for QuestionItem {
     }
 }
 
-impl From<QuestionItem> for Question {
-    fn from(item: QuestionItem) -> Self {
-        Self {
+impl TryFrom<QuestionItem> for Question {
+    type Error = DecodeError;
+
+    fn try_from(item: QuestionItem) -> Result<Self, DecodeError> {
+        let fields = item.fields.into_iter().map(Field::try_from);
+        Ok(Self {
             title: item.title,
             body: item.body,
             recipients: item
@@ -157,10 +161,10 @@ impl From<QuestionItem> for Question {
                 .map(|it| Recipient { email: it.email, name: it.name })
                 .collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
-            fields: item.fields.into_iter().map(Field::from).collect(),
+            fields: fields.collect::<Result<_, _>>()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
-        }
+        })
     }
 }
 
@@ -203,7 +207,10 @@ impl From<&Field> for FieldItem {
                 FieldKind::Textarea { max_length } => {
                     FieldKindItem::Textarea { max_length: *max_length }
                 }
-                FieldKind::Number { min, max } => FieldKindItem::Number { min: *min, max: *max },
+                FieldKind::Number { min, max } => FieldKindItem::Number {
+                    min: min.as_ref().map(Decimal::to_string),
+                    max: max.as_ref().map(Decimal::to_string),
+                },
                 FieldKind::Select { choices } => FieldKindItem::Select {
                     choices: choices.iter().map(ChoiceItem::from).collect(),
                 },
@@ -214,43 +221,53 @@ impl From<&Field> for FieldItem {
     }
 }
 
-impl From<FieldItem> for Field {
-    fn from(item: FieldItem) -> Self {
-        Self {
+impl TryFrom<FieldItem> for Field {
+    type Error = DecodeError;
+
+    fn try_from(item: FieldItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("question");
+        let bound = |it: Option<String>| it.map(|it| number(&it).ok_or_else(wrong)).transpose();
+        Ok(Self {
             key: item.key,
             label: item.label,
             is_required: item.required,
             kind: match item.kind {
                 FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
                 FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
-                FieldKindItem::Number { min, max } => FieldKind::Number { min, max },
+                FieldKindItem::Number { min, max } => {
+                    FieldKind::Number { min: bound(min)?, max: bound(max)? }
+                }
                 FieldKindItem::Select { choices } => {
                     FieldKind::Select { choices: choices.into_iter().map(Choice::from).collect() }
                 }
                 FieldKindItem::Toggle => FieldKind::Toggle,
             },
-            default: item.default.map(FieldValue::from),
-        }
+            default: item.default.map(|it| it.read().ok_or_else(wrong)).transpose()?,
+        })
     }
+}
+
+fn number(text: &str) -> Option<Decimal> {
+    Decimal::parse(text).filter(|it| it.as_str() == text)
 }
 
 impl From<&FieldValue> for FieldValueItem {
     fn from(value: &FieldValue) -> Self {
         match value {
             FieldValue::Text(text) => Self::Text(text.clone()),
-            FieldValue::Number(number) => Self::Number(*number),
+            FieldValue::Number(number) => Self::Number { n: number.to_string() },
             FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
         }
     }
 }
 
-impl From<FieldValueItem> for FieldValue {
-    fn from(item: FieldValueItem) -> Self {
-        match item {
-            FieldValueItem::Text(text) => Self::Text(text),
-            FieldValueItem::Number(number) => Self::Number(number),
-            FieldValueItem::Toggle(toggle) => Self::Toggle(toggle),
-        }
+impl FieldValueItem {
+    fn read(self) -> Option<FieldValue> {
+        Some(match self {
+            Self::Text(text) => FieldValue::Text(text),
+            Self::Number { n } => FieldValue::Number(number(&n)?),
+            Self::Toggle(toggle) => FieldValue::Toggle(toggle),
+        })
     }
 }
 
@@ -263,12 +280,11 @@ impl From<&Answer> for AnswerItem {
     }
 }
 
-impl From<AnswerItem> for Answer {
-    fn from(item: AnswerItem) -> Self {
-        Self {
-            option: item.option,
-            fields: item.fields.into_iter().map(|(key, it)| (key, it.into())).collect(),
-        }
+impl AnswerItem {
+    /// The answer, or `None` if it is malformed.
+    pub(crate) fn read(self) -> Option<Answer> {
+        let fields = self.fields.into_iter().map(|(key, it)| Some((key, it.read()?)));
+        Some(Answer { option: self.option, fields: fields.collect::<Option<_>>()? })
     }
 }
 

@@ -202,7 +202,7 @@ impl Item for Request {
             question: match state {
                 RequestState::Erased { .. } => Question::default(),
                 RequestState::Pending | RequestState::Ended(_) => {
-                    item.json::<QuestionItem>("question")?.into()
+                    item.json::<QuestionItem>("question")?.try_into()?
                 }
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,
@@ -233,7 +233,7 @@ impl Item for Request {
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
             let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
             *row = Some(Row {
-                answer: it.answer.into(),
+                answer: it.answer.read().ok_or(DecodeError::of("answers"))?,
                 at: time("answers", it.at)?,
                 op: OpId(it.op),
                 replaced: it.replaced.into_iter().map(OpId).collect(),
@@ -283,10 +283,17 @@ impl TryFrom<EventItem> for OutboxEvent {
             number: item.number,
             kind: RequestEvent::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
             at: time("outbox", item.at)?,
-            answered: item
-                .answered
-                .map(|it| RecordedAnswer { row: it.row, answer: it.answer.into() }),
+            answered: item.answered.map(RecordedAnswer::try_from).transpose()?,
         })
+    }
+}
+
+impl TryFrom<RecordedAnswerItem> for RecordedAnswer {
+    type Error = DecodeError;
+
+    fn try_from(item: RecordedAnswerItem) -> Result<Self, DecodeError> {
+        let answer = item.answer.read().ok_or(DecodeError::of("outbox"))?;
+        Ok(Self { row: item.row, answer })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use answerback::{
     api::{Problem, http::read_body},
     domain::{
-        Answer, Question, Request,
+        Answer, Decimal, Question, Request,
         question::{FieldKind, FieldValue, Misfit},
         request::Refusal,
     },
@@ -86,7 +86,7 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
                 FieldValue::Text(String::new())
             }
             Some(FieldKind::Number { .. }) => {
-                if let Ok(number) = text.trim().parse() {
+                if let Some(number) = Decimal::parse(text) {
                     FieldValue::Number(number)
                 } else {
                     let detail = "must be a number".to_owned();

@@ -1,7 +1,7 @@
 //! `POST /v1/answers/{token}`.
 
 use answerback::{
-    api::{FieldError, Problem, body, http::Json, views},
+    api::{FieldError, Problem, body, http::JsonText, views},
     service::answer_page::OpenedLink,
 };
 use axum::{
@@ -23,7 +23,7 @@ struct RecordedView<'a> {
 pub(crate) async fn answer_by_json(
     State(app): State<App>,
     Path(token): Path<String>,
-    Json(body): Json,
+    body: JsonText,
 ) -> Result<Response, Problem> {
     let link = app.core.open_link(&token).await?.ok_or_else(Problem::not_found)?;
     let answer = body::read(body, |it| Some(read(it)))?;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use answerback::{
     api::{
         Problem,
-        body::{Member, Object},
+        body::{Item, Member, Object},
     },
     domain::{
         Answer, Request,
@@ -71,21 +71,24 @@ pub(crate) fn read(body: &mut Object<'_>) -> Answer {
     let mut fields = BTreeMap::new();
     let members = body.item("fields").map(|it| it.into_object().into_members());
     for Member { name, item } in members.into_iter().flatten() {
-        match field_value(&item.value) {
-            Some(value) => _ = fields.insert(name, value),
-            None if item.value.is_null() => (),
-            None => item.error("must be a string, a number or a boolean"),
+        if !item.value.is_null()
+            && let Some(value) = field_value(&item)
+        {
+            fields.insert(name, value);
         }
     }
     Answer { option, fields }
 }
 
-/// A JSON value as a value of a field, if it can be one.
-pub(crate) fn field_value(value: &Value) -> Option<FieldValue> {
-    match value {
+/// A JSON value as a value of a field. Adds an error if it cannot be one.
+pub(crate) fn field_value(item: &Item<'_>) -> Option<FieldValue> {
+    match &item.value {
         Value::String(text) => Some(FieldValue::Text(text.clone())),
         Value::Bool(toggle) => Some(FieldValue::Toggle(*toggle)),
-        Value::Number(number) => number.as_f64().map(FieldValue::Number),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Number(_) => item.decimal().map(FieldValue::Number),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            item.error("must be a string, a number or a boolean");
+            None
+        }
     }
 }

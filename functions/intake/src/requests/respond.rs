@@ -1,7 +1,7 @@
 //! `POST /v1/requests/{id}/responses`: an answer that the sender's own application collected.
 
 use answerback::{
-    api::{FieldError, Problem, body, http::Json},
+    api::{FieldError, Problem, body, http::JsonText},
     domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX},
 };
 use axum::{
@@ -9,7 +9,6 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use serde_json::Value;
 
 use super::{find_settled, show};
 use crate::{App, answers};
@@ -32,10 +31,10 @@ pub(crate) async fn respond(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let Json(body) = body?;
+    let body = body?;
     let request = find_settled(&app, &caller, &id).await?;
     let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;
     // A result that may be read only once is not repeated in a refusal.
@@ -46,7 +45,7 @@ pub(crate) async fn respond(
     Ok(show(&app, &caller, &request).await)
 }
 
-fn read(body: Value) -> Result<ResponseBody, Problem> {
+fn read(body: JsonText) -> Result<ResponseBody, Problem> {
     body::read(body, |body| {
         let recipient = body.text("recipient", 1..=EMAIL_CHARS_MAX);
         Some(ResponseBody { recipient, answer: answers::read(body) })

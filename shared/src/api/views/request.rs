@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{ChoiceView, FieldView, Time, answer_fields};
+use super::{AnswerFields, ChoiceView, FieldView, Time, answer_fields};
 use crate::{
     domain::{
         Answer, OutboxEvent, Request, RequestEvent,
@@ -93,7 +93,7 @@ pub struct ResponseView<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct AnswerView<'a> {
     pub(crate) option: Option<&'a str>,
-    fields: Map<String, Value>,
+    fields: AnswerFields<'a>,
 }
 
 /// Visibility of answers in rows.

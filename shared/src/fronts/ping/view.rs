@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{
-    api::views::{Time, answer_fields},
+    api::views::{AnswerFields, Time, answer_fields},
     domain::{Answer, Channel, MessageId, OutboxEvent, Request},
 };
 
@@ -25,7 +24,7 @@ pub struct PingView<'a> {
     channel_id: Option<String>,
     timestamp: Time,
     triggered_by: Option<&'a str>,
-    responses: Map<String, Value>,
+    responses: AnswerFields<'a>,
 }
 
 impl<'a> ChannelView<'a> {

@@ -1,7 +1,7 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery, Event, EventType,
     Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
     RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
     account::{AccountSecrets, IdKey, SourceSecrets},
@@ -46,16 +46,21 @@ fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
     any::<u128>().prop_map(Id::from_bits)
 }
 
-fn number() -> impl Strategy<Value = f64> {
-    num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE
+fn number() -> impl Strategy<Value = Decimal> {
+    let floats = num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE;
+    let texts = prop_oneof![
+        floats.prop_map(|it| format!("{it:e}")),
+        // Numbers as people type them, and more digits than a float has.
+        "-?[0-9]{1,5}(\\.[0-9]{1,3})?",
+        "[1-9][0-9]{16,40}(\\.[0-9]{1,3})?",
+    ];
+    texts.prop_map(|it| Decimal::parse(&it).expect("a number"))
 }
 
 fn field_value() -> impl Strategy<Value = FieldValue> {
     prop_oneof![
         text().prop_map(FieldValue::Text),
         number().prop_map(FieldValue::Number),
-        // Numbers as people type them.
-        (-10_000_000..10_000_000_i32).prop_map(|it| FieldValue::Number(f64::from(it) / 1000.0)),
         any::<bool>().prop_map(FieldValue::Toggle),
     ]
 }

@@ -12,10 +12,12 @@ mod policy;
 mod question;
 
 use answerback::{
-    api::{Problem, body},
+    api::{
+        Problem,
+        body::{self, Sent},
+    },
     domain::{Question, Source, request::RequestPolicy},
 };
-use serde_json::Value;
 
 use crate::callback::{self, CallbackBody, Probe};
 
@@ -29,7 +31,7 @@ pub(crate) struct NewRequestBody {
 }
 
 /// Reads the body, or lists all errors in it.
-pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+pub(crate) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
     body::read(body, |body| {
         let question = question::read(body);
         let timeout_seconds = policy::timeout_seconds(body);

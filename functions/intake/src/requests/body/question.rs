@@ -103,14 +103,14 @@ fn is_email(text: &str) -> bool {
         })
 }
 
-/// The metadata as text: numbers keep their spelling.
+/// The metadata as it was sent: numbers keep their digits, and members their order.
 fn metadata(body: &mut Object<'_>) -> Option<String> {
     let item = body.item("metadata")?;
     let Value::Object(_) = item.value else {
         item.error("must be an object");
         return None;
     };
-    let text = item.value.to_string();
+    let text = item.text_as_sent();
     let n_bytes = text.len();
     if n_bytes > METADATA_BYTES_MAX {
         item.error(format!("must be at most {METADATA_BYTES_MAX} bytes (got {n_bytes})"));
