@@ -14,6 +14,7 @@ mod deliveries;
 mod egress;
 mod emulator;
 mod events;
+mod forgery;
 mod fronts;
 mod histories;
 mod idempotency;

@@ -5,8 +5,11 @@ mod nextks;
 
 use std::time::Duration;
 
-use answerback::signing::sha256;
-use axum::http::Method;
+use answerback::{
+    domain::{Mode, Source},
+    signing::sha256,
+};
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{START, World, reply};
 
@@ -48,6 +51,17 @@ async fn ask(world: &World, profile: &str) -> Value {
     world.create(question).await
 }
 
+/// Posts an event whose callback uses `profile`.
+async fn post_event(world: &World, profile: &str, event_type: &str, data: &Value) {
+    let event = json!({
+        "type": event_type, "data": data,
+        "callback_url": "https://hooks.example.com/told",
+        "callback": { "profile": profile, "bearer_token": "0123456789" },
+    });
+    let answer = world.call(Method::POST, "/v1/events", event).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+}
+
 /// The only delivery, and the seconds of its attempts.
 async fn attempts(world: &World) -> (Value, Vec<i64>) {
     let list = world.call(Method::GET, "/v1/deliveries", Value::Null).await.json();
@@ -80,8 +94,7 @@ fn assert_delays(seconds: &[i64], delays: &[i64]) {
 }
 
 /// The expected hexadecimal signature of a `t=…,v1=…` header.
-async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
-    let secret = &*world.secret().await;
+fn timed_signature(secret: &str, time: i64, body: &[u8]) -> String {
     let signed = [format!("{time}.").as_bytes(), body].concat();
     format!("t={time},v1={}", hmac_sha256(secret.as_bytes(), &signed))
 }
@@ -89,16 +102,15 @@ async fn timed_signature(world: &World, time: i64, body: &[u8]) -> String {
 #[tokio::test]
 async fn nextmv_receiver_gets_the_data_and_a_millisecond_signature() {
     let world = World::start_answering([reply(200)]).await;
-    let request = ask(&world, "nextmv").await;
-    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    let data = json!({ "application_id": "app", "run_id": "run", "status": "succeeded" });
+    post_event(&world, "nextmv", "run.status", &data).await;
     world.follow_hints().await;
 
     let [post] = &world.posts()[..] else { panic!("one callback") };
     assert_eq!(post.timeout, Duration::from_secs(15));
-    let body: Value = serde_json::from_slice(&post.body).expect("JSON");
-    assert_eq!(body["request_id"], request["id"]);
-    assert_eq!(body["outcome"], "completed");
-    let signature = timed_signature(&world, START * 1_000, &post.body).await;
+    assert_eq!(post.body, data.to_string().as_bytes());
+    let secret = world.secret_of(Mode::Live, Source::Events).await;
+    let signature = timed_signature(&secret, START * 1_000, &post.body);
     assert_eq!(post.headers["nextmv-signature"], signature);
     assert!(!post.headers.contains_key("webhook-signature"));
 }
@@ -106,8 +118,8 @@ async fn nextmv_receiver_gets_the_data_and_a_millisecond_signature() {
 #[tokio::test]
 async fn notify_receiver_gets_a_bearer_token_and_five_retries() {
     let world = World::start_answering((0..9).map(|_| reply(500))).await;
-    let request = ask(&world, "notify").await;
-    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    let data = json!({ "hello": "world" });
+    post_event(&world, "notify", "letter.printed", &data).await;
     live(&world, 60).await;
 
     let posts = world.posts();
@@ -115,8 +127,7 @@ async fn notify_receiver_gets_a_bearer_token_and_five_retries() {
         assert_eq!(post.timeout, Duration::from_secs(5));
         assert_eq!(post.headers["authorization"], "Bearer 0123456789");
         assert!(post.headers.keys().all(|it| !it.as_str().contains("signature")));
-        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
-        assert_eq!(body["request_id"], request["id"]);
+        assert_eq!(post.body, data.to_string().as_bytes());
     }
     let (delivery, seconds) = attempts(&world).await;
     assert_eq!(delivery["status"], "dead_lettered");
@@ -148,7 +159,7 @@ async fn ping_receiver_gets_one_callback_per_answer() {
         assert_eq!(post.timeout, Duration::from_secs(10));
         assert_eq!(
             post.headers["x-ping-signature"],
-            timed_signature(&world, START, &post.body).await
+            timed_signature(&world.secret().await, START, &post.body)
         );
         let body: Value = serde_json::from_slice(&post.body).expect("JSON");
         let id = request["id"].as_str().expect("an id").replace("req_", "msg_");
@@ -206,7 +217,7 @@ async fn noukai_receiver_gets_its_headers_and_payload() {
         assert_eq!(post.headers["x-noukai-timestamp"], time.to_string());
         assert_eq!(
             post.headers["x-noukai-signature"],
-            timed_signature(&world, time, &post.body).await
+            timed_signature(&world.secret().await, time, &post.body)
         );
         assert_eq!(post.headers["x-noukai-event"], "request.finished");
         assert_eq!(post.headers["user-agent"], "Noukai-Webhook/1.0");

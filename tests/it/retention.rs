@@ -49,7 +49,8 @@ fn expected(item: &Value) -> Option<i64> {
         ("dlv", "-") => at(&part(item, "state"), "at").map(|it| it + RETENTION),
         ("dlv", _) => after("started_at", RETENTION),
         ("evt", _) => {
-            item["dispatched"]["BOOL"].as_bool()?.then(|| after("created_at", RETENTION))?
+            let is_over = item["status"]["S"] == "dispatched";
+            is_over.then(|| after("created_at", RETENTION))?
         }
         ("use", _) => {
             let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;

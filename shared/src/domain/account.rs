@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountId, BodyHash, KeyId, OpId, PastCalls, Source,
+    AccountId, BodyHash, KeyId, Mode, OpId, Owner, PastCalls, Source,
     secret::{Rotation, Secrets},
 };
 
@@ -15,24 +15,6 @@ use super::{
 pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
 /// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
-
-/// The mode of a key, and of everything created with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mode {
-    /// For real questions.
-    Live,
-    /// For tests.
-    Test,
-}
-
-/// An account in one mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The account.
-    pub account: AccountId,
-    /// The mode.
-    pub mode: Mode,
-}
 
 /// A customer of Answerback, isolated from all others.
 #[derive(Clone, Debug)]
@@ -125,43 +107,6 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
-}
-
-impl Owner {
-    /// The account in live mode.
-    pub fn live(account: AccountId) -> Self {
-        Self { account, mode: Mode::Live }
-    }
-
-    /// The account in test mode.
-    pub fn test(account: AccountId) -> Self {
-        Self { account, mode: Mode::Test }
-    }
-}
-
-impl Mode {
-    /// The mode with this value of `livemode` in the API.
-    pub fn of_livemode(livemode: bool) -> Self {
-        if livemode { Self::Live } else { Self::Test }
-    }
-
-    /// The value of `livemode` in the API.
-    pub fn is_live(self) -> bool {
-        self == Self::Live
-    }
-
-    /// The mode in the text of keys, and in the table: `live` or `test`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
-
-    /// The mode with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Live, Self::Test].into_iter().find(|it| it.as_str() == text)
-    }
 }
 
 impl Account {

@@ -21,6 +21,7 @@ pub mod event;
 pub mod id;
 pub mod idempotency;
 pub mod limits;
+mod owner;
 pub mod posted_event;
 pub mod profile;
 pub mod question;
@@ -34,7 +35,7 @@ pub mod trace;
 pub mod webhook;
 mod webhook_id;
 
-pub use account::{Account, ApiKey, Mode, Owner, Scope};
+pub use account::{Account, ApiKey, Scope};
 pub use attempt::Attempt;
 pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
@@ -47,6 +48,7 @@ pub use id::{
     RequestId,
 };
 pub use idempotency::{BodyHash, IdempotentCall, PastCalls};
+pub use owner::{Mode, Owner};
 pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};

@@ -64,7 +64,7 @@ impl Item for Event {
         };
         let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
-            .text("state", state.to_owned())
+            .text("status", state.to_owned())
             // Only errors in a row count.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at(), layout)
@@ -80,14 +80,14 @@ impl Item for Event {
         let callback = receiver.map(|it| it.read().ok_or(DecodeError::of("callback")));
         let due_at = item.optional_time("due_at")?;
         let due_at = || due_at.ok_or(DecodeError::of("due_at"));
-        let state = item.text("state")?;
+        let state = item.text("status")?;
         let [conditional, waiting, dispatched, void] = STATES;
         let state = match &*state {
             it if it == conditional => EventState::Conditional { due_at: due_at()? },
             it if it == waiting => EventState::Waiting { due_at: due_at()? },
             it if it == dispatched => EventState::Dispatched,
             it if it == void => EventState::Void,
-            _ => return Err(DecodeError::of("state")),
+            _ => return Err(DecodeError::of("status")),
         };
         Ok(Self {
             id: item.parsed("pk")?,

@@ -125,7 +125,7 @@ async fn breaker_allows_one_trial_while_other_deliveries_wait() {
 #[tokio::test]
 async fn custom_retry_delays_ignore_the_breaker() {
     for (profile, wait, more) in
-        [("nextks", 60, json!({})), ("notify", 300, json!({ "bearer_token": "t" }))]
+        [("nextks", 60, json!({})), ("notify", 300, json!({ "body": "standard" }))]
     {
         let world = broken(|| reply(500)).await;
         for _ in 0..2 {

@@ -11,11 +11,16 @@ pub(crate) use trigger::trigger;
 
 use answerback::{
     api::{
-        Code, Problem,
+        Code, FieldError, Problem,
         http::{CalledHost, Json, OptionalJson},
         views::WebhookView,
     },
-    domain::{Scope, Webhook, WebhookId, secret::Holder, webhook::WebhookUpdate},
+    domain::{
+        Scope, Source, Webhook, WebhookId,
+        delivery::Receiver,
+        secret::Holder,
+        webhook::{Settings, WebhookUpdate},
+    },
     service::Caller,
     store::keys,
 };
@@ -148,12 +153,27 @@ async fn change(
     let step = |it: &Webhook| {
         refuse_deleted(it)?;
         let WebhookBody { settings, is_enabled, .. } = read(it)?;
+        refuse_other_source(it, &settings)?;
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
     app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(webhook)
+}
+
+/// Refuses a change to or from a body for posted events only.
+///
+/// Such a body is what the account posted, byte for byte. It must never be signed with a secret that
+/// a receiver trusts for results of requests.
+fn refuse_other_source(webhook: &Webhook, settings: &Settings) -> Result<(), Problem> {
+    let is_posted_only = |it: &Receiver| it.spec().body.source() == Some(Source::Events);
+    if is_posted_only(&webhook.settings.receiver) == is_posted_only(&settings.receiver) {
+        return Ok(());
+    }
+    let pointer = format!("/{}", callback::body_member(&settings.receiver));
+    let detail = "must not change to or from a body for posted events only; create another webhook";
+    Err(Problem::invalid(vec![FieldError::pointer(pointer, detail)]))
 }
 
 fn refuse_deleted(webhook: &Webhook) -> Result<(), Problem> {
