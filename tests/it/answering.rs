@@ -1,6 +1,8 @@
 //! Answers from programs that have a link and from the sender's own application.
 
 mod cors;
+mod exact;
+mod long;
 
 use std::time::Duration;
 
@@ -163,7 +165,7 @@ async fn poll_answers_can_change_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn answer_is_limited_to_2_kib() {
+async fn answer_is_limited_to_32_kib() {
     let world = World::start().await;
     let overhead = r#"{"comment":""}"#.len() + "approve".len();
     let answer = |n_bytes: usize| {
@@ -171,11 +173,12 @@ async fn answer_is_limited_to_2_kib() {
         json!({ "option": "approve", "fields": { "comment": comment } })
     };
     let request = world.create(question()).await;
-    let refused = world.answer(&request, 0, answer(2_049)).await;
+    let refused = world.answer(&request, 0, answer(32_769)).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(world.answer(&request, 0, answer(2_048)).await.status, StatusCode::OK);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/fields/comment");
+    assert_eq!(world.answer(&request, 0, answer(32_768)).await.status, StatusCode::OK);
     let kept = shown(&world, &request).await["responses"][0]["fields"]["comment"].to_string();
-    assert_eq!(kept.len(), 2_048 - overhead + r#""""#.len());
+    assert_eq!(kept.len(), 32_768 - overhead + r#""""#.len());
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl<'a> QuestionView<'a> {
             deadline: Time(request.deadline),
             status: views::request_status(request),
             recipient: recipient
-                .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
+                .map(|it| RecipientView { email: it.email.as_given(), name: it.name.as_deref() }),
             response: link.response(),
             livemode: request.owner.mode.is_live(),
         }

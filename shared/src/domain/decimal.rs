@@ -91,7 +91,8 @@ impl Decimal {
         }
         // An exponent of twenty digits is far outside of all numbers that are not zero.
         let limit = if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 };
-        let exponent = exponent.parse::<i64>().map_or(limit, |it| it.clamp(i64::MIN / 2, i64::MAX / 2));
+        let exponent =
+            exponent.parse::<i64>().map_or(limit, |it| it.clamp(i64::MIN / 2, i64::MAX / 2));
         let place = |n: usize| i64::try_from(n).expect("a short text");
         let magnitude = exponent + place(whole.len()) - 1 - place(n_leading);
         Parts { is_negative: self.0.starts_with('-'), digits, magnitude }
@@ -133,15 +134,29 @@ mod tests {
     #[test]
     fn number_keeps_its_text() {
         for text in [
-            "5", "5.0", "-0", "1.10", "98765432109876543210", "9007199254740993", "0.1", "1e5",
-            "-2.50E-3", "1E+2", "1000000000000000000001",
+            "5",
+            "5.0",
+            "-0",
+            "1.10",
+            "98765432109876543210",
+            "9007199254740993",
+            "0.1",
+            "1e5",
+            "-2.50E-3",
+            "1E+2",
+            "1000000000000000000001",
         ] {
             assert_eq!(decimal(text).as_str(), text);
         }
-        for (text, json) in [("+5", "5"), (".5", "0.5"), ("5.", "5"), ("007", "7"), (" 1 ", "1"), ("-.0", "-0.0")] {
+        for (text, json) in
+            [("+5", "5"), (".5", "0.5"), ("5.", "5"), ("007", "7"), (" 1 ", "1"), ("-.0", "-0.0")]
+        {
             assert_eq!(decimal(text).as_str(), json);
         }
-        for text in ["", "-", ".", "e5", "5e", "1,5", "0x10", "inf", "NaN", "1e400", "--1", "1 2", "１", "1_0"] {
+        for text in [
+            "", "-", ".", "e5", "5e", "1,5", "0x10", "inf", "NaN", "1e400", "--1", "1 2", "１",
+            "1_0",
+        ] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
         assert!(Decimal::parse(&"9".repeat(NUMBER_CHARS_MAX)).is_some());

@@ -17,6 +17,7 @@ pub mod channel;
 pub mod consumption;
 mod decimal;
 pub mod delivery;
+mod email;
 pub mod event;
 pub mod id;
 pub mod idempotency;
@@ -42,6 +43,7 @@ pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use decimal::{Decimal, NUMBER_CHARS_MAX};
 pub use delivery::Delivery;
+pub use email::EmailAddress;
 pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,

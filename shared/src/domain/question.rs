@@ -7,6 +7,8 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::EmailAddress;
+
 pub use fields::{Field, FieldKind, FieldValue};
 
 /// Longest title, in characters.
@@ -68,8 +70,8 @@ pub struct Question {
 /// A person who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// The e-mail address, in lower case, and unique within the request.
-    pub email: String,
+    /// The e-mail address, unique within the request.
+    pub email: EmailAddress,
     /// The name to address them by.
     pub name: Option<String>,
 }
@@ -125,7 +127,7 @@ impl Question {
         match email {
             None => self.recipients.is_empty().then_some(0),
             Some(email) => {
-                let email = fold_email(email);
+                let email = EmailAddress::parse(email.trim())?;
                 self.recipients.iter().position(|it| it.email == email)
             }
         }
@@ -197,10 +199,10 @@ impl Question {
 impl Answer {
     /// Both say the same.
     pub fn is_equal(&self, other: &Self) -> bool {
-        let is_same =
-            |((key, value), (other_key, other)): ((&String, &FieldValue), (&String, &FieldValue))| {
-                key == other_key && value.is_equal(other)
-            };
+        let is_same = |((key, value), (other_key, other)): (
+            (&String, &FieldValue),
+            (&String, &FieldValue),
+        )| { key == other_key && value.is_equal(other) };
         self.option == other.option
             && self.fields.len() == other.fields.len()
             && self.fields.iter().zip(&other.fields).all(is_same)
@@ -210,11 +212,6 @@ impl Answer {
     pub fn is_long(&self) -> bool {
         self.n_bytes() > ANSWER_INLINE_BYTES_MAX
     }
-}
-
-/// An e-mail address as it is compared: in lower case, without surrounding space.
-pub fn fold_email(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 impl Choice {

@@ -27,7 +27,7 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::Row;
+pub use answer::{LongAnswer, Row};
 pub use end::{DecidedBy, Outcome, RequestEnd};
 pub use outbox::{OutboxEvent, RecordedAnswer};
 pub use result::ResultRead;
@@ -91,6 +91,8 @@ pub struct Request {
     pub(crate) n_events: u32,
     /// The number of the latest event that the callback subscribes to.
     pub(crate) callback_event: Option<u32>,
+    /// It has left long answers behind, which a worker erases.
+    pub(crate) has_leftovers: bool,
     /// The timer: when a sweep picks it up.
     pub(crate) due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -237,6 +239,7 @@ impl Request {
             outbox: Vec::new(),
             n_events: 0,
             callback_event: None,
+            has_leftovers: false,
             due_at: None,
             revision: 0,
         };
@@ -268,6 +271,19 @@ impl Request {
     /// The timer: when a sweep picks it up.
     pub fn due_at(&self) -> Option<Timestamp> {
         self.due_at
+    }
+
+    /// A worker has work to do: events to dispatch, or content to erase.
+    pub fn has_work(&self) -> bool {
+        !self.outbox.is_empty()
+            || self.has_leftovers()
+            || matches!(self.state, RequestState::Erased { .. })
+    }
+
+    /// It has left long answers behind, which a worker erases. Not while it is pending: then the
+    /// worker could erase one that is about to be recorded.
+    pub fn has_leftovers(&self) -> bool {
+        self.has_leftovers && matches!(self.state, RequestState::Ended(_))
     }
 
     /// The number of writes after the first.
@@ -305,25 +321,30 @@ impl Request {
         self.policy.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
     }
 
+    /// Its result can no longer be read.
+    fn is_cleared(&self) -> bool {
+        matches!(&self.state, RequestState::Ended(end) if end.consumption.is_over())
+            // Callback bodies are made from the rows, so rows stay until the outbox is empty.
+            && self.outbox.is_empty()
+    }
+
     /// Sets the timer for the next step, and clears answers that may no longer be read.
     fn set_timer(&mut self, now: Timestamp) {
+        if self.is_cleared() {
+            for row in self.rows.iter_mut().flatten() {
+                self.has_leftovers |= row.answer.is_long();
+                row.answer = Answer::default();
+            }
+        }
         self.due_at = match &self.state {
             RequestState::Erased { .. } => Some(now),
             _ if !self.outbox.is_empty() => Some(now),
+            _ if self.has_leftovers() => Some(now),
             RequestState::Pending => Some(self.deadline + CLOCK_GUARD),
             RequestState::Ended(end) => {
                 end.consumption.timer(self.policy.read, end.at).map(|it| it + CLOCK_GUARD)
             }
         };
-        // Callback bodies are made from the rows, so rows stay until the outbox is empty.
-        if let RequestState::Ended(end) = &self.state
-            && end.consumption.is_over()
-            && self.outbox.is_empty()
-        {
-            for row in self.rows.iter_mut().flatten() {
-                row.answer = Answer::default();
-            }
-        }
     }
 }
 

@@ -30,7 +30,8 @@ impl Question {
 }
 
 fn of_recipient(recipient: &Recipient) -> usize {
-    recipient.email.len() + recipient.name.as_ref().map_or(0, String::len) + 2 * TEXT_OVERHEAD_BYTES
+    let email = recipient.email.as_given().len() + recipient.email.canonical().len();
+    email + recipient.name.as_ref().map_or(0, String::len) + 2 * TEXT_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

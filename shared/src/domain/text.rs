@@ -69,13 +69,29 @@ mod tests {
     #[test]
     fn text_without_anything_to_see_is_blank() {
         for blank in [
-            "", " ", "\t\n", "\u{200b}", "\u{3164}", "\u{2800}", "\u{a0}\u{ad}", "\u{202e} ",
-            "\u{feff}", "\u{ffa0}", "\u{115f}\u{1160}", "\u{fe0f}", "\u{e0041}", "\u{3000}", "\u{85}",
-            "\u{180e}", "\u{1d159}",
+            "",
+            " ",
+            "\t\n",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{a0}\u{ad}",
+            "\u{202e} ",
+            "\u{feff}",
+            "\u{ffa0}",
+            "\u{115f}\u{1160}",
+            "\u{fe0f}",
+            "\u{e0041}",
+            "\u{3000}",
+            "\u{85}",
+            "\u{180e}",
+            "\u{1d159}",
         ] {
             assert!(is_blank(blank), "{blank:?}");
         }
-        for visible in ["a", " a ", "\u{200b}0\u{200b}", "é", "한", "⠁", "\u{0600}", "❤\u{fe0f}", "-"] {
+        for visible in
+            ["a", " a ", "\u{200b}0\u{200b}", "é", "한", "⠁", "\u{0600}", "❤\u{fe0f}", "-"]
+        {
             assert!(!is_blank(visible), "{visible:?}");
         }
     }

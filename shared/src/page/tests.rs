@@ -40,7 +40,10 @@ fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
         fields: vec![
             field(text, FieldKind::Text { max_length: Some(200) }),
             field("several", FieldKind::Textarea { max_length: None }),
-            field("number", FieldKind::Number { min: Some("0.5"), max: Some("1000000000000000000000") }),
+            field(
+                "number",
+                FieldKind::Number { min: Some("0.5"), max: Some("1000000000000000000000") },
+            ),
             field("choice", FieldKind::Select { choices: vec![("a", "A"), (text, text)] }),
             field("toggle", FieldKind::Toggle),
         ],

@@ -118,7 +118,7 @@ impl OpenedLink {
             recipient_name: question
                 .recipients
                 .get(self.row)
-                .map(|it| it.name.as_deref().unwrap_or(&it.email)),
+                .map(|it| it.name.as_deref().unwrap_or(it.email.as_given())),
             is_test: !self.request.owner.mode.is_live(),
             deadline: self.request.deadline,
             now,

@@ -3,6 +3,7 @@
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
+//! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook, if it is a webhook's | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
@@ -18,7 +19,7 @@
 //! All indexes hold keys only.
 
 use crate::domain::{
-    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, OpId, Owner, RequestId, WebhookId,
     WebhookRef, breaker::Authority,
 };
 use std::collections::HashMap;
@@ -39,6 +40,8 @@ pub const WEBHOOK_INDEX: &str = "webhook";
 const ALONE: &str = "-";
 /// The prefix of the sort keys of a delivery's attempts.
 pub const ATTEMPTS: &str = "att#";
+/// The prefix of the sort keys of a request's long answers.
+pub const LONG_ANSWERS: &str = "ans#";
 /// The prefix of the sort keys of an account's webhooks.
 pub const WEBHOOKS: &str = "whk#";
 
@@ -91,6 +94,11 @@ pub struct Partition {
 /// The key of a request.
 pub fn request(id: RequestId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// The key of the long answer of a row that `op` records, in the partition of its request.
+pub fn long_answer(request: RequestId, row: usize, op: OpId) -> Key {
+    Key { pk: request.to_string(), sk: format!("{LONG_ANSWERS}{row:03}#{:016x}", op.0) }
 }
 
 /// The key of a delivery.

@@ -19,6 +19,7 @@ mod dynamodb;
 mod idempotency_item;
 mod item;
 pub mod keys;
+mod long_answer_item;
 mod posted_event_item;
 mod question_item;
 mod receiver_item;
@@ -36,10 +37,12 @@ pub use keys::{Key, Listed, Partition, Related};
 pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 
 use crate::domain::{
-    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
+    AccountId, Answer, Attempt, AttemptId, DeliveryId, EventId, KeyId, OpId, Owner, Request,
+    RequestId, Webhook, request::LongAnswer,
 };
 use std::{fmt, sync::Arc};
 
+use futures::future::join_all;
 use jiff::Timestamp;
 
 use self::item::Reader;
@@ -48,6 +51,8 @@ use self::item::Reader;
 const ERRORS_MAX: u32 = 5;
 /// Time from the end of a minute to the deletion of its call count. Clocks differ.
 const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
+/// Reads of an item whose parts are erased at the same time.
+const PARTS_READS_MAX: u32 = 5;
 /// Page size for webhooks: one more than an account may have, so one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
@@ -166,15 +171,72 @@ impl Store {
 
     /// The item at `key`. The read is strongly consistent.
     pub async fn get<T: Item>(&self, key: Key) -> Result<Option<T>, Error> {
-        self.table.get(key).await?.map(read).transpose()
+        match self.table.get(key).await? {
+            Some(item) => self.whole(item).await,
+            None => Ok(None),
+        }
+    }
+
+    /// An item with all its parts. `None` if it was deleted in the meantime.
+    async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
+        for _ in 0..PARTS_READS_MAX {
+            let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
+            let mut is_whole = true;
+            let loaded = join_all(parts.iter().map(|key| self.table.get(key.clone()))).await;
+            for (key, part) in parts.into_iter().zip(loaded) {
+                is_whole &= long_answer_item::insert(&mut item, key, part?);
+            }
+            if is_whole {
+                return read(item).map(Some);
+            }
+            // A later step has erased a part, so there is a newer item.
+            let Some(key) = Key::of(&item) else { break };
+            let Some(newer) = self.table.get(key).await? else { return Ok(None) };
+            item = newer;
+        }
+        read(item).map(Some)
+    }
+
+    /// The item that another writer left, if there is one.
+    async fn superseded<T: Item>(&self, current: Option<Attributes>) -> Result<Saved<T>, Error> {
+        let Some(current) = current else { return Ok(Saved::Gone) };
+        Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
+    }
+
+    /// Writes the item of a long answer that `op` is about to record in `request`. Returns it, if
+    /// the answer is long.
+    pub async fn keep_long_answer(
+        &self,
+        request: &Request,
+        row: usize,
+        answer: &Answer,
+        op: OpId,
+    ) -> Result<Option<LongAnswer>, Error> {
+        // The request ends at its deadline or before.
+        let expires_at = request.expires_at(request.deadline, &self.layout);
+        let Some(long) = request.long_answer(row, answer, op, expires_at) else { return Ok(None) };
+        // If it exists already, this is the repetition of our own write.
+        let _: Saved<LongAnswer> = self.create(&long).await?;
+        Ok(Some(long))
+    }
+
+    /// The long answers of a request, up to `limit`, from the position `after` on.
+    pub async fn long_answers(
+        &self,
+        request: RequestId,
+        limit: i32,
+        after: Option<String>,
+    ) -> Result<Listing<LongAnswer>, Error> {
+        let page = self.table.under(request.to_string(), keys::LONG_ANSWERS, limit, after).await?;
+        let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { items, next: page.next })
     }
 
     /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
         match self.table.put_new(item::created(first, &self.layout)).await? {
             Put::Done => Ok(Saved::Saved),
-            Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
-            Put::Refused(None) => Ok(Saved::Gone),
+            Put::Refused(current) => self.superseded(current).await,
         }
     }
 
@@ -186,8 +248,7 @@ impl Store {
         let mutable = item::mutable(next, &self.layout);
         match self.table.update(next.key(), mutable, previous).await? {
             Put::Done => Ok(Saved::Saved),
-            Put::Refused(Some(current)) => read(current).map(Saved::Superseded),
-            Put::Refused(None) => Ok(Saved::Gone),
+            Put::Refused(current) => self.superseded(current).await,
         }
     }
 
@@ -306,8 +367,10 @@ impl Store {
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
         let mut found = self.table.get_many(keys.clone()).await?;
-        let items =
-            keys.iter().filter_map(|key| found.remove(key)).map(read).collect::<Result<_, _>>()?;
+        let mut items = Vec::with_capacity(found.len());
+        for item in keys.iter().filter_map(|key| found.remove(key)) {
+            items.extend(self.whole(item).await?);
+        }
         Ok(Listing { items, next: page.next })
     }
 }
@@ -358,6 +421,13 @@ fn due(row: Attributes) -> Option<Due> {
         .or_else(|| key.pk.parse().ok().map(DueItem::Event))
         .unwrap_or(DueItem::Unknown(key));
     Some(Due { item, due_at })
+}
+
+/// Written by a version with another encoding. [`read()`] reports it.
+fn is_newer<T: Item>(item: &Attributes) -> bool {
+    item.get(item::VERSION)
+        .and_then(|it| it.as_n().ok())
+        .is_some_and(|it| it.parse::<u32>().is_ok_and(|it| it > T::VERSION))
 }
 
 fn read<T: Item>(attributes: Attributes) -> Result<T, Error> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
-    Answer, Decimal, Question, RequestEvent,
+    Answer, Decimal, EmailAddress, Question, RequestEvent,
     consumption::{ReadMode, ReadPolicy},
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
@@ -33,6 +33,9 @@ pub(crate) struct QuestionItem {
 #[derive(Serialize, Deserialize)]
 struct RecipientItem {
     email: String,
+    /// The form that is compared, if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    canonical: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -80,7 +83,9 @@ enum FieldValueItem {
     Text(String),
     Toggle(bool),
     /// A number as text, because JSON parsers would read a float.
-    Number { n: String },
+    Number {
+        n: String,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,11 +139,7 @@ impl From<&Question> for QuestionItem {
         Self {
             title: question.title.clone(),
             body: question.body.clone(),
-            recipients: question
-                .recipients
-                .iter()
-                .map(|it| RecipientItem { email: it.email.clone(), name: it.name.clone() })
-                .collect(),
+            recipients: question.recipients.iter().map(RecipientItem::from).collect(),
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
             reference: question.external_reference_id.clone(),
@@ -155,16 +156,30 @@ impl TryFrom<QuestionItem> for Question {
         Ok(Self {
             title: item.title,
             body: item.body,
-            recipients: item
-                .recipients
-                .into_iter()
-                .map(|it| Recipient { email: it.email, name: it.name })
-                .collect(),
+            recipients: item.recipients.into_iter().map(Recipient::from).collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
             fields: fields.collect::<Result<_, _>>()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
         })
+    }
+}
+
+impl From<&Recipient> for RecipientItem {
+    fn from(recipient: &Recipient) -> Self {
+        let (given, canonical) = (recipient.email.as_given(), recipient.email.canonical());
+        Self {
+            email: given.to_owned(),
+            canonical: (canonical != given).then(|| canonical.to_owned()),
+            name: recipient.name.clone(),
+        }
+    }
+}
+
+impl From<RecipientItem> for Recipient {
+    fn from(item: RecipientItem) -> Self {
+        let canonical = item.canonical.unwrap_or_else(|| item.email.clone());
+        Self { email: EmailAddress::stored(item.email, canonical), name: item.name }
     }
 }
 
@@ -281,6 +296,14 @@ impl From<&Answer> for AnswerItem {
 }
 
 impl AnswerItem {
+    /// The answer as it is in its request's item: the option of a long one, and all of another.
+    pub(crate) fn short(answer: &Answer) -> Self {
+        if answer.is_long() {
+            return Self { option: answer.option.clone(), fields: BTreeMap::new() };
+        }
+        Self::from(answer)
+    }
+
     /// The answer, or `None` if it is malformed.
     pub(crate) fn read(self) -> Option<Answer> {
         let fields = self.fields.into_iter().map(|(key, it)| Some((key, it.read()?)));

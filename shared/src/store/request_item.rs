@@ -1,15 +1,17 @@
 //! The encoding of requests.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
     question_item::{AnswerItem, PolicyItem, QuestionItem},
 };
 use crate::domain::{
-    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
+    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, RequestId, Trace,
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
     request::{DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
@@ -22,6 +24,9 @@ const CALLBACK_RETENTION: std::time::Duration = std::time::Duration::from_hours(
 /// lives.
 const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(48);
 
+/// The attribute that says that some answers have items of their own.
+const LONG: &str = "long";
+
 #[derive(Serialize, Deserialize)]
 struct RowItem {
     row: usize,
@@ -29,6 +34,9 @@ struct RowItem {
     op: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<u64>,
+    /// The answer is in an item next to this one, but for its option.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    long: bool,
     #[serde(flatten)]
     answer: AnswerItem,
 }
@@ -45,6 +53,10 @@ struct EventItem {
 #[derive(Serialize, Deserialize)]
 struct RecordedAnswerItem {
     row: usize,
+    op: u64,
+    /// As in a row.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    long: bool,
     #[serde(flatten)]
     answer: AnswerItem,
 }
@@ -147,14 +159,19 @@ impl Item for Request {
                 at: it.at.as_millisecond(),
                 op: it.op.0,
                 replaced: it.replaced.iter().map(|it| it.0).collect(),
-                answer: AnswerItem::from(&it.answer),
+                long: it.answer.is_long(),
+                answer: AnswerItem::short(&it.answer),
             })
             .collect();
         let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
+        let is_long = rows.iter().any(|it| it.long)
+            || outbox.iter().flat_map(|it| &it.answered).any(|it| it.long);
         let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
+            .optional_flag(LONG, is_long)
+            .optional_flag("leftovers", self.has_leftovers)
             .number("n_events", i64::from(self.n_events))
             // Only errors in a row count.
             .number("n_errors", None)
@@ -168,7 +185,7 @@ impl Item for Request {
         match &self.state {
             RequestState::Pending => encoded,
             RequestState::Ended(end) => {
-                let expires_at = self.expires_at(end, layout);
+                let expires_at = self.expires_at(end.at, layout);
                 encoded.json("ended", &EndItem::from(end)).ttl(Some(expires_at))
             }
             RequestState::Erased { at, n_searches } => encoded
@@ -182,6 +199,11 @@ impl Item for Request {
         }
     }
 
+    fn parts(item: &Attributes) -> Vec<Key> {
+        // A malformed list is reported when it is read.
+        if item.get(LONG).is_none() { Vec::new() } else { long_answers(item).unwrap_or_default() }
+    }
+
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         let ended: Option<EndItem> = item.optional_json("ended")?;
         let erased: Option<ErasedItem> = item.optional_json("erased")?;
@@ -192,8 +214,13 @@ impl Item for Request {
             (None, Some(ended)) => RequestState::Ended(RequestEnd::try_from(ended)?),
             (None, None) => RequestState::Pending,
         };
+        item.is_flagged(LONG)?;
+        let id: RequestId = item.parsed("pk")?;
+        let events: Vec<EventItem> = item.optional_json("outbox")?.unwrap_or_default();
+        let outbox = events.into_iter().map(|it| it.read(id, &mut item));
+        let outbox = outbox.collect::<Result<_, _>>()?;
         let mut request = Self {
-            id: item.parsed("pk")?,
+            id,
             owner: item.owner()?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
@@ -216,14 +243,10 @@ impl Item for Request {
             is_published: item.flag("published")?,
             rows: Vec::new(),
             state,
-            outbox: item
-                .optional_json::<Vec<EventItem>>("outbox")?
-                .unwrap_or_default()
-                .into_iter()
-                .map(OutboxEvent::try_from)
-                .collect::<Result<_, _>>()?,
+            outbox,
             n_events: item.number("n_events")?,
             callback_event: item.optional_number("callback_event")?,
+            has_leftovers: item.is_flagged("leftovers")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         };
@@ -232,8 +255,13 @@ impl Item for Request {
         }
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
             let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
+            let answer = if it.long {
+                item.part(&keys::long_answer(id, it.row, OpId(it.op)), "answers")?
+            } else {
+                it.answer
+            };
             *row = Some(Row {
-                answer: it.answer.read().ok_or(DecodeError::of("answers"))?,
+                answer: answer.read().ok_or(DecodeError::of("answers"))?,
                 at: time("answers", it.at)?,
                 op: OpId(it.op),
                 replaced: it.replaced.into_iter().map(OpId).collect(),
@@ -246,12 +274,11 @@ impl Item for Request {
 impl Request {
     /// The time from which an ended request may be deleted. A result may be readable for longer than
     /// the retention, and a callback may be retried for longer than that.
-    fn expires_at(&self, end: &RequestEnd, layout: &Layout) -> Timestamp {
-        let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
-        let called_back =
-            self.policy.callback.as_ref().map(|it| {
-                end.at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
-            });
+    pub(super) fn expires_at(&self, ended_at: Timestamp, layout: &Layout) -> Timestamp {
+        let over_at = self.policy.read.expires_at(ended_at).unwrap_or(ended_at);
+        let called_back = self.policy.callback.as_ref().map(|it| {
+            ended_at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
+        });
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
     }
@@ -261,39 +288,58 @@ fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeEr
     Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }
 
+/// The keys of all long answers that a request's item refers to.
+fn long_answers(item: &Attributes) -> Option<Vec<Key>> {
+    let id: RequestId = Key::of(item)?.pk.parse().ok()?;
+    let text = |name| item.get(name).and_then(|it| it.as_s().ok());
+    let rows: Vec<RowItem> =
+        text("answers").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
+    let events: Vec<EventItem> =
+        text("outbox").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
+    let rows = rows.iter().filter(|it| it.long).map(|it| (it.row, it.op));
+    let answered = events.iter().flat_map(|it| &it.answered);
+    let all = rows.chain(answered.filter(|it| it.long).map(|it| (it.row, it.op)));
+    let keys: BTreeSet<Key> = all.map(|(row, op)| keys::long_answer(id, row, OpId(op))).collect();
+    Some(keys.into_iter().collect())
+}
+
 impl From<&OutboxEvent> for EventItem {
     fn from(event: &OutboxEvent) -> Self {
         Self {
             number: event.number,
             kind: event.kind.as_str().to_owned(),
             at: event.at.as_millisecond(),
-            answered: event
-                .answered
-                .as_ref()
-                .map(|it| RecordedAnswerItem { row: it.row, answer: AnswerItem::from(&it.answer) }),
+            answered: event.answered.as_ref().map(|it| RecordedAnswerItem {
+                row: it.row,
+                op: it.op.0,
+                long: it.answer.is_long(),
+                answer: AnswerItem::short(&it.answer),
+            }),
         }
     }
 }
 
-impl TryFrom<EventItem> for OutboxEvent {
-    type Error = DecodeError;
-
-    fn try_from(item: EventItem) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: item.number,
-            kind: RequestEvent::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
-            at: time("outbox", item.at)?,
-            answered: item.answered.map(RecordedAnswer::try_from).transpose()?,
+impl EventItem {
+    fn read(self, request: RequestId, item: &mut Reader) -> Result<OutboxEvent, DecodeError> {
+        Ok(OutboxEvent {
+            number: self.number,
+            kind: RequestEvent::parse(&self.kind).ok_or(DecodeError::of("outbox"))?,
+            at: time("outbox", self.at)?,
+            answered: self.answered.map(|it| it.read(request, item)).transpose()?,
         })
     }
 }
 
-impl TryFrom<RecordedAnswerItem> for RecordedAnswer {
-    type Error = DecodeError;
-
-    fn try_from(item: RecordedAnswerItem) -> Result<Self, DecodeError> {
-        let answer = item.answer.read().ok_or(DecodeError::of("outbox"))?;
-        Ok(Self { row: item.row, answer })
+impl RecordedAnswerItem {
+    fn read(self, request: RequestId, item: &mut Reader) -> Result<RecordedAnswer, DecodeError> {
+        let op = OpId(self.op);
+        let answer = if self.long {
+            item.part(&keys::long_answer(request, self.row, op), "outbox")?
+        } else {
+            self.answer
+        };
+        let answer = answer.read().ok_or(DecodeError::of("outbox"))?;
+        Ok(RecordedAnswer { row: self.row, op, answer })
     }
 }
 

@@ -98,13 +98,13 @@ async fn all_errors_of_an_answer_are_named() {
 }
 
 #[tokio::test]
-async fn sender_answer_is_limited_to_2_kib() {
+async fn sender_answer_is_limited_to_32_kib() {
     let world = World::start().await;
     let fields = json!([{ "key": "why", "type": "textarea", "label": "Why" }]);
     let n_bytes_around = r#"{"why":""}"#.len() + "yes".len();
     for (more, status) in [(0, StatusCode::OK), (1, StatusCode::UNPROCESSABLE_ENTITY)] {
         let request = world.create(asking(json!({ "fields": fields }))).await;
-        let why = "x".repeat(2_048 - n_bytes_around + more);
+        let why = "x".repeat(32_768 - n_bytes_around + more);
         let body = json!({ "option": "yes", "fields": { "why": why } });
         let answer = respond(&world, &request, body).await;
         assert_eq!(answer.status, status, "{}", answer.text());

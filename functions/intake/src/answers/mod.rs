@@ -17,7 +17,7 @@ use answerback::{
     domain::{
         Answer, Request,
         question::{FieldValue, VALUE_CHARS_MAX},
-        request::Refusal,
+        request::{LongAnswer, Refusal},
     },
     store::AdvanceError,
 };
@@ -48,16 +48,35 @@ pub(crate) async fn record(
     let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let now = app.core.now();
-    let request = app
-        .core
-        .advance(request, |it| {
-            it.answer(row, answer, subscriptions, now, op)
-                .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
-        })
-        .await?;
+    let step = |it: &Request| {
+        it.answer(row, answer, subscriptions, now, op)
+            .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
+    };
+    // A long answer is written first, so that a recorded one is complete.
+    let long = if answer.is_long() && step(&request).is_ok_and(|it| it.is_some()) {
+        let kept = app.core.store.keep_long_answer(&request, row, answer, op).await;
+        kept.map_err(NotRecorded::Store)?
+    } else {
+        None
+    };
+    let request = match (app.core.advance(request, step).await, long) {
+        (Err(err @ AdvanceError::Refused(_)), Some(long)) => {
+            forget(app, long).await;
+            return Err(err);
+        }
+        (recorded, _) => recorded?,
+    };
     app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "recorded an answer");
     Ok(request)
+}
+
+/// Erases a long answer that was not recorded. If that fails, it is deleted with its request.
+async fn forget(app: &App, long: LongAnswer) {
+    if let Err(err) = app.core.step(long, LongAnswer::erase).await {
+        let error = &err as &(dyn std::error::Error + 'static);
+        tracing::warn!(error, "could not erase an answer that was refused");
+    }
 }
 
 /// The problem of an answer that was not recorded. It shows the recorded answer of `shown_row`.

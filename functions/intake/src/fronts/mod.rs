@@ -37,11 +37,7 @@ impl Translation {
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(
-        self,
-        source: Source,
-        mut errors: Vec<FieldError>,
-    ) -> Result<NewRequestBody, Problem> {
+    fn read(self, source: Source, mut errors: Vec<FieldError>) -> Result<NewRequestBody, Problem> {
         let Self { members, moves } = self;
         let translated = Sent::translated(source, members.into(), moves.clone());
         let problem = match body::read(translated) {

@@ -37,7 +37,9 @@ impl<'e> Item<'e> {
         if let Some(index) = text.chars().position(is_forbidden_character) {
             let character = text.chars().nth(index).unwrap_or_default().escape_unicode();
             let place = index + 1;
-            error(format!("must not contain the control character {character} (character {place})"));
+            error(format!(
+                "must not contain the control character {character} (character {place})"
+            ));
             return None;
         }
         Some(text)

@@ -93,8 +93,7 @@ fn members(object: &RawValue) -> Option<Texts<'_>> {
 
 /// The place of the part at `pointer` before the moves. The nearest part that was moved decides.
 pub fn moved(moves: &[Move], pointer: &str) -> String {
-    let rest =
-        |it: &str| pointer.strip_prefix(it).map(str::len).filter(|_| is_whole(pointer, it));
+    let rest = |it: &str| pointer.strip_prefix(it).map(str::len).filter(|_| is_whole(pointer, it));
     let nearest = moves
         .iter()
         .filter_map(|it| Some((&it.from, rest(&it.to)?)))
@@ -121,7 +120,8 @@ mod tests {
 
     #[test]
     fn part_has_the_text_that_was_sent() {
-        let source = source(r#"{"m": {"z": 1.10, "a":[ 98765432109876543210 ]}, "a/b":[{"\u007e":5.0}]}"#);
+        let source =
+            source(r#"{"m": {"z": 1.10, "a":[ 98765432109876543210 ]}, "a/b":[{"\u007e":5.0}]}"#);
         let at = |pointer| source.at(pointer).map(RawValue::get);
         assert_eq!(at("/m"), Some(r#"{"z": 1.10, "a":[ 98765432109876543210 ]}"#));
         assert_eq!(at("/m/a/0"), Some("98765432109876543210"));

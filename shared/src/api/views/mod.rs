@@ -14,7 +14,9 @@ pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::EventView;
 pub use key::KeyView;
-pub use question::{AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields};
+pub use question::{
+    AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
+};
 pub use request::{
     CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,
     request_status,

@@ -328,7 +328,7 @@ fn end(request: &Request) -> Option<&RequestEnd> {
 }
 
 fn email(request: &Request, number: usize) -> Option<&str> {
-    request.question.recipients.get(number).map(|it| it.email.as_str())
+    request.question.recipients.get(number).map(|it| it.email.as_given())
 }
 
 /// The shortest spelling of the quorum.

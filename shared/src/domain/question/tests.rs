@@ -197,9 +197,7 @@ fn answers(question: &Question) -> impl Strategy<Value = Answer> + use<> {
             FieldKind::Text { .. } | FieldKind::Textarea { .. } => {
                 "[aé]{1,3}".prop_map(FieldValue::Text).boxed()
             }
-            FieldKind::Number { .. } => {
-                numbers(-3.0..3.0_f64).prop_map(FieldValue::Number).boxed()
-            },
+            FieldKind::Number { .. } => numbers(-3.0..3.0_f64).prop_map(FieldValue::Number).boxed(),
             FieldKind::Select { .. } => select(vec!["a", "yes"]).prop_map(text).boxed(),
             FieldKind::Toggle => any::<bool>().prop_map(FieldValue::Toggle).boxed(),
         };

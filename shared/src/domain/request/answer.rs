@@ -10,7 +10,9 @@ use super::{
     end::{DecidedBy, Outcome, RequestEnd},
     outbox::{EVENTS_MAX, OUTBOX_MAX, RecordedAnswer},
 };
-use crate::domain::{OpId, RequestEvent, Subscriptions, question::Answer, quorum::QuorumVerdict};
+use crate::domain::{
+    OpId, RequestEvent, RequestId, Subscriptions, question::Answer, quorum::QuorumVerdict,
+};
 
 /// Operations that a row remembers: more answers of one recipient than fit into the few seconds in
 /// which the SDK repeats a write.
@@ -30,7 +32,74 @@ pub struct Row {
     pub replaced: Vec<OpId>,
 }
 
+/// A long answer, which has an item next to its request's.
+///
+/// It is written before the step that records it, and found by the step's operation. A step that
+/// replaces or clears it leaves it behind, and a worker erases it after the end of the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LongAnswer {
+    /// The request.
+    pub request: RequestId,
+    /// The recipient's row.
+    pub row: usize,
+    /// The operation that records it.
+    pub op: OpId,
+    /// The answer. `None` after its erasure.
+    pub(crate) answer: Option<Answer>,
+    /// The time from which it may be deleted: when its request may be.
+    pub expires_at: Timestamp,
+    /// Counts the writes. The store refuses a write based on an older revision.
+    pub(crate) revision: u64,
+}
+
+impl LongAnswer {
+    /// The erased answer, or `None` if it was erased before.
+    pub fn erase(&self) -> Option<Self> {
+        let next = Self { answer: None, revision: self.revision + 1, ..self.clone() };
+        self.answer.is_some().then_some(next)
+    }
+}
+
 impl Request {
+    /// The item for an answer that `op` is about to record. `None`: the request's item has room.
+    pub fn long_answer(
+        &self,
+        row: usize,
+        answer: &Answer,
+        op: OpId,
+        expires_at: Timestamp,
+    ) -> Option<LongAnswer> {
+        answer.is_long().then(|| LongAnswer {
+            request: self.id,
+            row,
+            op,
+            answer: Some(answer.clone()),
+            expires_at,
+            revision: 0,
+        })
+    }
+
+    /// `answer` is one that the request or its outbox still holds.
+    pub fn holds(&self, answer: &LongAnswer) -> bool {
+        let is_in_row =
+            self.rows.get(answer.row).and_then(Option::as_ref).is_some_and(|it| it.op == answer.op);
+        let answered = self.outbox.iter().filter_map(|it| it.answered.as_ref());
+        is_in_row && !self.is_cleared()
+            || answered.into_iter().any(|it| it.row == answer.row && it.op == answer.op)
+    }
+
+    /// The request after the long answers that it no longer holds were erased. `None` if it has
+    /// changed since it was looked at, in revision `revision`.
+    pub fn erased_leftovers(&self, revision: u64, now: Timestamp) -> Option<Self> {
+        if !self.has_leftovers() || self.revision != revision {
+            return None;
+        }
+        let mut next = self.next();
+        next.has_leftovers = false;
+        next.set_timer(now);
+        Some(next)
+    }
+
     /// The request after the recipient of `row` has answered.
     pub fn answer(
         &self,
@@ -62,10 +131,11 @@ impl Request {
 
         let mut next = self.next();
         let mut replaced = recorded.as_ref().map_or_else(Vec::new, |it| it.replaced.clone());
+        next.has_leftovers |= recorded.as_ref().is_some_and(|it| it.answer.is_long());
         replaced.extend(recorded.as_ref().map(|it| it.op));
         replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
         next.rows[row] = Some(Row { answer: answer.clone(), at: now, op, replaced });
-        let answered = RecordedAnswer { row, answer: answer.clone() };
+        let answered = RecordedAnswer { row, op, answer: answer.clone() };
         next.emit(RequestEvent::RequestAnswered, now, Some(answered), subscriptions);
         if is_final {
             let (outcome, decision) = match next.verdict() {

@@ -25,6 +25,7 @@ impl Request {
         next.question = Question::default();
         next.rows.clear();
         next.outbox.clear();
+        next.has_leftovers = false;
         next.policy.callback = None;
         next.policy.on_deadline = OnDeadline::Expire;
         next.policy.quorum = Quorum::ALL;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::Request;
 use crate::domain::{
-    EventId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
+    EventId, OpId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
 };
 
 /// Most events in an outbox. While it is full, answers are refused.
@@ -39,6 +39,8 @@ pub struct OutboxEvent {
 pub struct RecordedAnswer {
     /// The recipient's row.
     pub row: usize,
+    /// The operation that recorded it.
+    pub op: OpId,
     /// The answer.
     pub answer: Answer,
 }

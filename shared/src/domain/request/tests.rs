@@ -5,7 +5,7 @@ mod outbox;
 
 use super::*;
 use crate::domain::{
-    AccountId, Mode, Profile,
+    AccountId, EmailAddress, Mode, Profile,
     consumption::{ReadMode, ReadOutcome, UnknownReceipt},
     question::Recipient,
     quorum::Count,
@@ -25,7 +25,8 @@ fn at(seconds: u64) -> Timestamp {
 
 /// A request to `n_recipients` without subscribers, after `change`.
 fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
-    let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
+    let email = |n| EmailAddress::parse(&format!("{n}@example.com")).expect("an address");
+    let recipient = |n| Recipient { email: email(n), name: None };
     let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },

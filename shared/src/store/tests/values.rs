@@ -1,9 +1,9 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery, Event, EventType,
-    Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
-    RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery, EmailAddress,
+    Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question,
+    Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
     account::{AccountSecrets, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -96,7 +96,10 @@ fn field() -> impl Strategy<Value = Field> {
 
 fn question() -> impl Strategy<Value = Question> {
     let recipient =
-        (text(), option::of(text())).prop_map(|(email, name)| Recipient { email, name });
+        (text(), option::of(text()), option::of(text())).prop_map(|(given, canonical, name)| {
+            let canonical = canonical.unwrap_or_else(|| given.clone());
+            Recipient { email: EmailAddress::stored(given, canonical), name }
+        });
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
