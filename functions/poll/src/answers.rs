@@ -6,10 +6,10 @@ use answerback::{
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
     page,
-    service::answer_page::{OpenedLink, Submission, html},
+    service::answer_page::{OpenedLink, PageFor, html},
 };
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -37,10 +37,11 @@ struct RecipientView<'a> {
     name: Option<&'a str>,
 }
 
-/// Shows the answer page.
+/// Shows the answer page. `?option=` chooses an option, and decides nothing.
 pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Some(link) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
@@ -48,7 +49,9 @@ pub(crate) async fn page(
     let now = app.core.now();
     let is_gone = !link.is_open(now) && link.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-    Ok(html(status, link.page(&Submission::default(), now)))
+    let pairs = query.map(|Query(it)| it).unwrap_or_default();
+    let chosen = pairs.iter().find(|(name, _)| name == "option").map(|(_, value)| value.as_str());
+    Ok(html(status, link.page(PageFor::Visit { chosen }, now)))
 }
 
 /// Shows the question as JSON.

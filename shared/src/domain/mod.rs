@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod address;
+pub mod assurance;
 pub mod attempt;
 pub mod breaker;
 pub mod callback_url;
@@ -37,6 +38,7 @@ pub mod webhook;
 mod webhook_id;
 
 pub use account::{Account, ApiKey, Scope};
+pub use assurance::Assurance;
 pub use attempt::Attempt;
 pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};

@@ -8,7 +8,7 @@
 //!        └─ erase ────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The steps are in the modules below: [`answer`], [`end`], [`outbox`], [`result`], [`erasure`].
+//! The steps are in the modules below: [`answer`], [`code`], [`end`], [`outbox`], [`result`], [`erasure`].
 //! Three rules hold for all of them:
 //!
 //! - An outcome never changes.
@@ -18,22 +18,24 @@
 //!   recognizes its own earlier write.
 
 pub mod answer;
+pub mod code;
 pub mod end;
 pub mod erasure;
 pub mod outbox;
 pub mod result;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{LongAnswer, Row};
+pub use answer::{AnswerVia, CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
+pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
-pub use outbox::{OutboxEvent, RecordedAnswer};
+pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
 pub use result::ResultRead;
 
 use super::{
-    BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    Assurance, BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -83,6 +85,8 @@ pub struct Request {
     pub is_published: bool,
     /// The answers, one row for each recipient.
     pub(crate) rows: Vec<Option<Row>>,
+    /// The codes of rows whose code was tried or issued again.
+    pub(crate) codes: BTreeMap<usize, CodeState>,
     /// Its place in its life.
     pub(crate) state: RequestState,
     /// The events that have not been dispatched yet.
@@ -145,6 +149,8 @@ pub struct RequestPolicy {
     pub callback: Option<Callback>,
     /// The ways in which the result may be read.
     pub read: ReadPolicy,
+    /// How sure it must be that a person answers.
+    pub assurance: Assurance,
 }
 
 /// Final answers, or answers that may change until the deadline.
@@ -206,6 +212,18 @@ pub enum Refusal {
     /// It has ended, so it cannot be cancelled.
     #[error("this request has already ended")]
     AlreadyFinished,
+    /// It is too soon for another answer of the recipient.
+    #[error("an answer can change once a second; try again")]
+    ChangedTooSoon,
+    /// The recipient has used up all changes.
+    #[error("this answer has changed {CHANGES_MAX} times; the last one counts")]
+    ChangedTooOften {
+        /// The time that is left to answer.
+        left: Duration,
+    },
+    /// The code was wrong too often.
+    #[error("the code was wrong too often; this link is locked until a new code is issued")]
+    LinkLocked,
     /// Its outbox is full.
     #[error("too many answers are arriving at once; try again")]
     TooBusy,
@@ -235,6 +253,7 @@ impl Request {
             is_counted: new.is_counted,
             base_url: new.base_url,
             is_published: new.is_published,
+            codes: BTreeMap::new(),
             state: RequestState::Pending,
             outbox: Vec::new(),
             n_events: 0,
@@ -243,7 +262,7 @@ impl Request {
             due_at: None,
             revision: 0,
         };
-        request.emit(RequestEvent::RequestCreated, at, None, subscriptions);
+        request.emit(RequestEvent::RequestCreated, at, EventDetail::None, subscriptions);
         request.set_timer(at);
         request
     }

@@ -12,6 +12,7 @@
 
 mod account_item;
 mod advance;
+mod answer_item;
 mod breaker_item;
 mod channel_item;
 mod delivery_item;
@@ -37,12 +38,10 @@ pub use keys::{Key, Listed, Partition, Related};
 pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 
 use crate::domain::{
-    AccountId, Answer, Attempt, AttemptId, DeliveryId, EventId, KeyId, OpId, Owner, Request,
-    RequestId, Webhook, request::LongAnswer,
+    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
 };
 use std::{fmt, sync::Arc};
 
-use futures::future::join_all;
 use jiff::Timestamp;
 
 use self::item::Reader;
@@ -51,8 +50,6 @@ use self::item::Reader;
 const ERRORS_MAX: u32 = 5;
 /// Time from the end of a minute to the deletion of its call count. Clocks differ.
 const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
-/// Reads of an item whose parts are erased at the same time.
-const PARTS_READS_MAX: u32 = 5;
 /// Page size for webhooks: one more than an account may have, so one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
@@ -175,61 +172,6 @@ impl Store {
             Some(item) => self.whole(item).await,
             None => Ok(None),
         }
-    }
-
-    /// An item with all its parts. `None` if it was deleted in the meantime.
-    async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
-        for _ in 0..PARTS_READS_MAX {
-            let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
-            let mut is_whole = true;
-            let loaded = join_all(parts.iter().map(|key| self.table.get(key.clone()))).await;
-            for (key, part) in parts.into_iter().zip(loaded) {
-                is_whole &= long_answer_item::insert(&mut item, key, part?);
-            }
-            if is_whole {
-                return read(item).map(Some);
-            }
-            // A later step has erased a part, so there is a newer item.
-            let Some(key) = Key::of(&item) else { break };
-            let Some(newer) = self.table.get(key).await? else { return Ok(None) };
-            item = newer;
-        }
-        read(item).map(Some)
-    }
-
-    /// The item that another writer left, if there is one.
-    async fn superseded<T: Item>(&self, current: Option<Attributes>) -> Result<Saved<T>, Error> {
-        let Some(current) = current else { return Ok(Saved::Gone) };
-        Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
-    }
-
-    /// Writes the item of a long answer that `op` is about to record in `request`. Returns it, if
-    /// the answer is long.
-    pub async fn keep_long_answer(
-        &self,
-        request: &Request,
-        row: usize,
-        answer: &Answer,
-        op: OpId,
-    ) -> Result<Option<LongAnswer>, Error> {
-        // The request ends at its deadline or before.
-        let expires_at = request.expires_at(request.deadline, &self.layout);
-        let Some(long) = request.long_answer(row, answer, op, expires_at) else { return Ok(None) };
-        // If it exists already, this is the repetition of our own write.
-        let _: Saved<LongAnswer> = self.create(&long).await?;
-        Ok(Some(long))
-    }
-
-    /// The long answers of a request, up to `limit`, from the position `after` on.
-    pub async fn long_answers(
-        &self,
-        request: RequestId,
-        limit: i32,
-        after: Option<String>,
-    ) -> Result<Listing<LongAnswer>, Error> {
-        let page = self.table.under(request.to_string(), keys::LONG_ANSWERS, limit, after).await?;
-        let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, next: page.next })
     }
 
     /// Writes a new item, unless one with its key exists.

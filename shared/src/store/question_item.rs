@@ -1,14 +1,16 @@
 //! The encoding of questions, answers and policies.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{item::DecodeError, receiver_item::ReceiverItem};
+use super::{
+    answer_item::{FieldValueItem, number},
+    item::DecodeError,
+    receiver_item::ReceiverItem,
+};
 use crate::domain::{
-    Answer, Decimal, EmailAddress, Question, RequestEvent,
+    Assurance, Decimal, EmailAddress, Question, RequestEvent,
     consumption::{ReadMode, ReadPolicy},
-    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    question::{Choice, Field, FieldKind, Recipient, Style},
     quorum::{Count, Quorum},
     request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
 };
@@ -77,25 +79,6 @@ enum FieldKindItem {
     Toggle,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum FieldValueItem {
-    Text(String),
-    Toggle(bool),
-    /// A number as text, because JSON parsers would read a float.
-    Number {
-        n: String,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct AnswerItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    option: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    fields: BTreeMap<String, FieldValueItem>,
-}
-
 /// The version of this encoding. A new type of field raises it, and with it that of requests.
 pub(super) const VERSION: u32 = 1;
 
@@ -118,6 +101,15 @@ pub(crate) struct PolicyItem {
     read: Option<ReadModeItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assurance: Option<AssuranceItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AssuranceItem {
+    Confirm,
+    Code,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,55 +254,6 @@ impl TryFrom<FieldItem> for Field {
     }
 }
 
-fn number(text: &str) -> Option<Decimal> {
-    Decimal::parse(text).filter(|it| it.as_str() == text)
-}
-
-impl From<&FieldValue> for FieldValueItem {
-    fn from(value: &FieldValue) -> Self {
-        match value {
-            FieldValue::Text(text) => Self::Text(text.clone()),
-            FieldValue::Number(number) => Self::Number { n: number.to_string() },
-            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
-        }
-    }
-}
-
-impl FieldValueItem {
-    fn read(self) -> Option<FieldValue> {
-        Some(match self {
-            Self::Text(text) => FieldValue::Text(text),
-            Self::Number { n } => FieldValue::Number(number(&n)?),
-            Self::Toggle(toggle) => FieldValue::Toggle(toggle),
-        })
-    }
-}
-
-impl From<&Answer> for AnswerItem {
-    fn from(answer: &Answer) -> Self {
-        Self {
-            option: answer.option.clone(),
-            fields: answer.fields.iter().map(|(key, it)| (key.clone(), it.into())).collect(),
-        }
-    }
-}
-
-impl AnswerItem {
-    /// The answer as it is in its request's item: the option of a long one, and all of another.
-    pub(crate) fn short(answer: &Answer) -> Self {
-        if answer.is_long() {
-            return Self { option: answer.option.clone(), fields: BTreeMap::new() };
-        }
-        Self::from(answer)
-    }
-
-    /// The answer, or `None` if it is malformed.
-    pub(crate) fn read(self) -> Option<Answer> {
-        let fields = self.fields.into_iter().map(|(key, it)| Some((key, it.read()?)));
-        Some(Answer { option: self.option, fields: fields.collect::<Option<_>>()? })
-    }
-}
-
 impl From<&RequestPolicy> for PolicyItem {
     fn from(policy: &RequestPolicy) -> Self {
         Self {
@@ -332,6 +275,11 @@ impl From<&RequestPolicy> for PolicyItem {
                 ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
             },
             ttl_seconds: policy.read.ttl_seconds,
+            assurance: match policy.assurance {
+                Assurance::Link => None,
+                Assurance::Confirm => Some(AssuranceItem::Confirm),
+                Assurance::Code => Some(AssuranceItem::Code),
+            },
         }
     }
 }
@@ -356,6 +304,11 @@ impl TryFrom<PolicyItem> for RequestPolicy {
                     Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
                 },
                 ttl_seconds: item.ttl_seconds,
+            },
+            assurance: match item.assurance {
+                None => Assurance::Link,
+                Some(AssuranceItem::Confirm) => Assurance::Confirm,
+                Some(AssuranceItem::Code) => Assurance::Code,
             },
         })
     }

@@ -1,20 +1,19 @@
 //! The encoding of requests.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    answer_item::{CodeItem, EventItem, LONG, RowItem, long_answers},
     item::{Attributes, DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
-    question_item::{AnswerItem, PolicyItem, QuestionItem},
+    question_item::{PolicyItem, QuestionItem},
 };
 use crate::domain::{
-    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, RequestId, Trace,
+    BodyHash, OpId, Question, Request, RequestId, Trace,
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
-    request::{DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
+    request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState},
 };
 
 /// Time from the last possible attempt of its callback to the deletion of a request.
@@ -23,43 +22,6 @@ const CALLBACK_RETENTION: std::time::Duration = std::time::Duration::from_hours(
 /// Time from an erasure to the deletion of the tombstone. It is longer than an idempotency key
 /// lives.
 const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(48);
-
-/// The attribute that says that some answers have items of their own.
-const LONG: &str = "long";
-
-#[derive(Serialize, Deserialize)]
-struct RowItem {
-    row: usize,
-    at: i64,
-    op: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    replaced: Vec<u64>,
-    /// The answer is in an item next to this one, but for its option.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    long: bool,
-    #[serde(flatten)]
-    answer: AnswerItem,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EventItem {
-    number: u32,
-    kind: String,
-    at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    answered: Option<RecordedAnswerItem>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RecordedAnswerItem {
-    row: usize,
-    op: u64,
-    /// As in a row.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    long: bool,
-    #[serde(flatten)]
-    answer: AnswerItem,
-}
 
 #[derive(Serialize, Deserialize)]
 struct EndItem {
@@ -154,22 +116,16 @@ impl Item for Request {
             .iter()
             .enumerate()
             .filter_map(|(row, it)| Some((row, it.as_ref()?)))
-            .map(|(row, it)| RowItem {
-                row,
-                at: it.at.as_millisecond(),
-                op: it.op.0,
-                replaced: it.replaced.iter().map(|it| it.0).collect(),
-                long: it.answer.is_long(),
-                answer: AnswerItem::short(&it.answer),
-            })
+            .map(|(row, it)| RowItem::new(row, it))
             .collect();
         let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
-        let is_long = rows.iter().any(|it| it.long)
-            || outbox.iter().flat_map(|it| &it.answered).any(|it| it.long);
+        let codes: Vec<CodeItem> = self.codes.iter().map(CodeItem::from).collect();
+        let is_long = rows.iter().any(RowItem::is_long) || outbox.iter().any(EventItem::is_long);
         let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
+            .json_list("codes", &codes)
             .optional_flag(LONG, is_long)
             .optional_flag("leftovers", self.has_leftovers)
             .number("n_events", i64::from(self.n_events))
@@ -217,7 +173,7 @@ impl Item for Request {
         item.is_flagged(LONG)?;
         let id: RequestId = item.parsed("pk")?;
         let events: Vec<EventItem> = item.optional_json("outbox")?.unwrap_or_default();
-        let outbox = events.into_iter().map(|it| it.read(id, &mut item));
+        let outbox = events.into_iter().map(|it| it.read(id, &item));
         let outbox = outbox.collect::<Result<_, _>>()?;
         let mut request = Self {
             id,
@@ -242,6 +198,12 @@ impl Item for Request {
             base_url: item.text("base_url")?,
             is_published: item.flag("published")?,
             rows: Vec::new(),
+            codes: item
+                .optional_json::<Vec<CodeItem>>("codes")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(CodeItem::read)
+                .collect(),
             state,
             outbox,
             n_events: item.number("n_events")?,
@@ -255,17 +217,7 @@ impl Item for Request {
         }
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
             let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
-            let answer = if it.long {
-                item.part(&keys::long_answer(id, it.row, OpId(it.op)), "answers")?
-            } else {
-                it.answer
-            };
-            *row = Some(Row {
-                answer: answer.read().ok_or(DecodeError::of("answers"))?,
-                at: time("answers", it.at)?,
-                op: OpId(it.op),
-                replaced: it.replaced.into_iter().map(OpId).collect(),
-            });
+            *row = Some(it.read(id, &item)?);
         }
         Ok(request)
     }
@@ -284,63 +236,8 @@ impl Request {
     }
 }
 
-fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
+pub(super) fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
     Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
-}
-
-/// The keys of all long answers that a request's item refers to.
-fn long_answers(item: &Attributes) -> Option<Vec<Key>> {
-    let id: RequestId = Key::of(item)?.pk.parse().ok()?;
-    let text = |name| item.get(name).and_then(|it| it.as_s().ok());
-    let rows: Vec<RowItem> =
-        text("answers").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
-    let events: Vec<EventItem> =
-        text("outbox").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
-    let rows = rows.iter().filter(|it| it.long).map(|it| (it.row, it.op));
-    let answered = events.iter().flat_map(|it| &it.answered);
-    let all = rows.chain(answered.filter(|it| it.long).map(|it| (it.row, it.op)));
-    let keys: BTreeSet<Key> = all.map(|(row, op)| keys::long_answer(id, row, OpId(op))).collect();
-    Some(keys.into_iter().collect())
-}
-
-impl From<&OutboxEvent> for EventItem {
-    fn from(event: &OutboxEvent) -> Self {
-        Self {
-            number: event.number,
-            kind: event.kind.as_str().to_owned(),
-            at: event.at.as_millisecond(),
-            answered: event.answered.as_ref().map(|it| RecordedAnswerItem {
-                row: it.row,
-                op: it.op.0,
-                long: it.answer.is_long(),
-                answer: AnswerItem::short(&it.answer),
-            }),
-        }
-    }
-}
-
-impl EventItem {
-    fn read(self, request: RequestId, item: &mut Reader) -> Result<OutboxEvent, DecodeError> {
-        Ok(OutboxEvent {
-            number: self.number,
-            kind: RequestEvent::parse(&self.kind).ok_or(DecodeError::of("outbox"))?,
-            at: time("outbox", self.at)?,
-            answered: self.answered.map(|it| it.read(request, item)).transpose()?,
-        })
-    }
-}
-
-impl RecordedAnswerItem {
-    fn read(self, request: RequestId, item: &mut Reader) -> Result<RecordedAnswer, DecodeError> {
-        let op = OpId(self.op);
-        let answer = if self.long {
-            item.part(&keys::long_answer(request, self.row, op), "outbox")?
-        } else {
-            self.answer
-        };
-        let answer = answer.read().ok_or(DecodeError::of("outbox"))?;
-        Ok(RecordedAnswer { row: self.row, op, answer })
-    }
 }
 
 impl From<&RequestEnd> for EndItem {

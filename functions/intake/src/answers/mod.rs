@@ -17,8 +17,9 @@ use answerback::{
     domain::{
         Answer, Request,
         question::{FieldValue, VALUE_CHARS_MAX},
-        request::{LongAnswer, Refusal},
+        request::{AnswerVia, LongAnswer, Refusal},
     },
+    service::answer_page::OpenedLink,
     store::AdvanceError,
 };
 use serde_json::Value;
@@ -44,12 +45,13 @@ pub(crate) async fn record(
     request: Request,
     row: usize,
     answer: &Answer,
+    via: AnswerVia,
 ) -> Result<Request, NotRecorded> {
     let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let now = app.core.now();
     let step = |it: &Request| {
-        it.answer(row, answer, subscriptions, now, op)
+        it.answer(row, answer, via, subscriptions, now, op)
             .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
     };
     // A long answer is written first, so that a recorded one is complete.
@@ -66,9 +68,58 @@ pub(crate) async fn record(
         }
         (recorded, _) => recorded?,
     };
-    app.core.hints.send_for_request(&request).await;
-    log_step(&request, op, "recorded an answer");
+    if request.was_answered_by(row, op) {
+        app.core.hints.send_for_request(&request).await;
+        log_step(&request, op, "recorded an answer");
+    }
     Ok(request)
+}
+
+/// A link whose code was checked.
+pub(crate) enum CheckedCode {
+    /// The code is right, or none is needed.
+    Right(OpenedLink),
+    /// The code is missing.
+    Missing(OpenedLink),
+    /// The code is wrong, which was counted.
+    Wrong(OpenedLink),
+    /// The code was wrong too often.
+    Locked(OpenedLink),
+}
+
+/// Checks the code of a link, and counts a wrong one.
+pub(crate) async fn check_code(
+    app: &App,
+    link: OpenedLink,
+    code: Option<&str>,
+) -> Result<CheckedCode, Problem> {
+    let OpenedLink { request, row } = &link;
+    let row = *row;
+    if !request.needs_code() || !link.is_open(app.core.now()) {
+        return Ok(CheckedCode::Right(link));
+    }
+    if request.is_link_locked(row) {
+        return Ok(CheckedCode::Locked(link));
+    }
+    let Some(code) = code.filter(|it| !it.trim().is_empty()) else {
+        return Ok(CheckedCode::Missing(link));
+    };
+    if link.place().is_code(request.code_issue(row), code) {
+        return Ok(CheckedCode::Right(link));
+    }
+    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let (op, now) = (app.core.new_op(), app.core.now());
+    let step = |it: &Request| match it.try_wrong_code(row, subscriptions, now, op) {
+        // Another call locked it, or the request has ended in the meantime.
+        Err(_) => Ok::<_, Problem>(None),
+        Ok(next) => Ok(next),
+    };
+    let request = app.core.advance(link.request, step).await?;
+    app.core.hints.send_for_request(&request).await;
+    log_step(&request, op, "refused a wrong code");
+    let is_locked = request.is_link_locked(row);
+    let link = OpenedLink { request, row };
+    Ok(if is_locked { CheckedCode::Locked(link) } else { CheckedCode::Wrong(link) })
 }
 
 /// Erases a long answer that was not recorded. If that fails, it is deleted with its request.

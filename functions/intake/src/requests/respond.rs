@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{FieldError, Problem, body, http::JsonText},
-    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX},
+    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::AnswerVia},
 };
 use axum::{
     extract::{Path, State},
@@ -39,7 +39,7 @@ pub(crate) async fn respond(
     let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;
     // A result that may be read only once is not repeated in a refusal.
     let shown_row = (!request.policy.read.is_private()).then_some(row);
-    let request = answers::record(&app, request, row, &answer)
+    let request = answers::record(&app, request, row, &answer, AnswerVia::Sender)
         .await
         .map_err(|err| answers::problem(err, shown_row))?;
     Ok(show(&app, &caller, &request).await)

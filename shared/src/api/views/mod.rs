@@ -7,6 +7,7 @@ mod event;
 mod key;
 mod question;
 mod request;
+mod response;
 mod secret;
 mod webhook;
 
@@ -18,9 +19,9 @@ pub use question::{
     AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
 };
 pub use request::{
-    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,
-    request_status,
+    CallbackStatus, RequestView, ResultData, Viewer, answer_mode, request_outcome, request_status,
 };
+pub use response::ResponseView;
 pub use secret::SecretView;
 pub use webhook::{WebhookDetails, WebhookView, disabled_reason};
 

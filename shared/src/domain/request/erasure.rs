@@ -24,6 +24,7 @@ impl Request {
         let mut next = self.next();
         next.question = Question::default();
         next.rows.clear();
+        next.codes.clear();
         next.outbox.clear();
         next.has_leftovers = false;
         next.policy.callback = None;

@@ -48,7 +48,7 @@ impl<'a> PingView<'a> {
 
     /// The callback body of `event` of `request`.
     pub fn of_event(request: &Request, event: &'a OutboxEvent) -> Self {
-        Self::new(request, event.at, event.answered.as_ref().map(|it| &it.answer))
+        Self::new(request, event.at, event.answered().map(|it| &it.answer))
     }
 
     fn new(request: &Request, at: Timestamp, answer: Option<&'a Answer>) -> Self {

@@ -3,7 +3,7 @@
 //! ```text
 //!   question.rs  title, body, recipients, external_reference_id, metadata
 //!   form.rs      options, fields
-//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read
+//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read, assurance
 //!   ../../callback/   callback_url, callback
 //! ```
 
@@ -42,7 +42,8 @@ pub(crate) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
         let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
-        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
+        let assurance = policy::assurance(body);
+        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
         Some(NewRequestBody { question, policy, timeout_seconds, probe })
     })
 }
