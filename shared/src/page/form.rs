@@ -240,7 +240,7 @@ impl Form<'_> {
     pub(super) fn element_of(&self, error: &FieldError<'_>) -> Option<String> {
         let key = match error.part {
             FormPart::Options => return Some("options".to_owned()),
-            FormPart::Code => return Some("code".to_owned()),
+            FormPart::Code => return self.code.map(|_| "code".to_owned()),
             FormPart::Field(key) => key,
         };
         let index = self.fields.iter().position(|it| it.key == key)?;

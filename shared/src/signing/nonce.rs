@@ -141,7 +141,8 @@ mod tests {
             let place = LinkPlace { request: RequestId::from_bits(bits), row, secret: &secret };
             let code = place.code(issue);
             prop_assert!(code.len() == CODE_DIGITS && code.bytes().all(|it| it.is_ascii_digit()));
-            prop_assert!(place.is_code(issue, &format!(" {}-{} ", &code[..3], &code[3..])));
+            let spaced = format!(" {}-{} ", &code[..3], &code[3..]);
+            prop_assert!(place.is_code(issue, &spaced));
             let next = place.code(issue.wrapping_add(1));
             prop_assert_eq!(place.is_code(issue, &next), next == code);
             prop_assert!(!place.is_code(issue, "") && !place.is_code(issue, &code[1..]));

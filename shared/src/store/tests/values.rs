@@ -1,9 +1,10 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery, EmailAddress,
-    Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question,
-    Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
+    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls,
+    Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook,
+    WebhookId, WebhookRef,
     account::{AccountSecrets, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -14,7 +15,9 @@ use crate::domain::{
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
+    request::{
+        AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, RequestPolicy,
+    },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
@@ -155,14 +158,29 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         prop_oneof![Just(OnDeadline::Expire), default],
         option::of(callback()),
         read,
+        select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read)| RequestPolicy {
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance)| RequestPolicy {
             mode,
             quorum,
             on_deadline,
             callback,
             read,
+            assurance,
         })
+}
+
+pub(super) fn long_answer() -> impl Strategy<Value = LongAnswer> {
+    (id(), 0_usize..100, op(), answer(), 0_i64..4_000_000_000).prop_map(
+        |(request, row, op, answer, second)| LongAnswer {
+            request,
+            row,
+            op,
+            answer: Some(answer),
+            expires_at: Timestamp::from_second(second).expect("in range"),
+            revision: 0,
+        },
+    )
 }
 
 pub(super) fn request() -> impl Strategy<Value = Request> {
