@@ -183,7 +183,7 @@ async fn attempts_record_the_exchange_without_secrets() {
         world.egress.script().answer(failure(kind));
     }
     let callback = json!({
-        "bearer_token": "s3cr3t-token",
+        "auth": { "type": "bearer", "token": "s3cr3t-token" },
         "retry": { "delays_seconds": [1, 1, 1, 1, 1, 1, 1, 1], "jitter": 0 },
     });
     let request = answered(&world, question(&callback)).await;

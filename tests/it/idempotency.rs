@@ -208,3 +208,91 @@ async fn key_costs_no_extra_write_and_a_repeated_call_none() {
     }
     assert_eq!(count(), 0);
 }
+
+/// A call with the key `k`.
+async fn keyed(world: &World, path: &str, body: &Value) -> Answer {
+    world.call_with(Method::POST, path, &[("idempotency-key", "k")], body.clone()).await
+}
+
+#[tokio::test]
+async fn repeated_call_makes_nothing_once_its_object_is_gone() {
+    let world = World::start().await;
+    for (path, body) in [
+        ("/v1/requests", asking(json!({}))),
+        ("/v1/keys", json!({ "scopes": ["requests:read"] })),
+        ("/v1/channels", json!({ "name": "n" })),
+        ("/v1/webhooks", json!({ "url": "https://hooks.example.com/" })),
+        ("/v1/webhooks", json!({ "id": "named", "url": "https://hooks.example.com/" })),
+    ] {
+        let key = [("idempotency-key", body["id"].as_str().unwrap_or("k"))];
+        let made = world.call_with(Method::POST, path, &key, body.clone()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{path}: {}", made.text());
+        let made = made.json();
+        let own = format!("{path}/{}", made["id"].as_str().expect("an id"));
+        world.call(Method::DELETE, &own, Value::Null).await;
+        let again = world.call_with(Method::POST, path, &key, body.clone()).await;
+        assert_eq!((again.status, &*again.code()), (StatusCode::NOT_FOUND, "not_found"), "{path}");
+        assert_eq!(again.headers["idempotency-replayed"], "true", "{path}");
+    }
+    // The name is free for another call, and the first one's key still makes nothing.
+    let named = json!({ "id": "named", "url": "https://hooks.example.com/" });
+    let other = world.call(Method::POST, "/v1/webhooks", named.clone()).await;
+    assert_eq!(other.status, StatusCode::CREATED, "{}", other.text());
+    world.call(Method::DELETE, "/v1/webhooks/named", Value::Null).await;
+    let headers = [("idempotency-key", "named")];
+    let first = world.call_with(Method::POST, "/v1/webhooks", &headers, named).await;
+    assert_eq!(first.status, StatusCode::NOT_FOUND, "{}", first.text());
+}
+
+#[tokio::test]
+async fn key_makes_a_rotation_happen_once() {
+    let world = World::start().await;
+    let channel = world.call(Method::POST, "/v1/channels", json!({ "name": "n" })).await.json();
+    let webhook = json!({ "id": "orders", "url": "https://hooks.example.com/" });
+    world.call(Method::POST, "/v1/webhooks", webhook).await;
+    let channel = format!("/v1/channels/{}/secret", channel["id"].as_str().expect("an id"));
+    for secret in ["/v1/secret", "/v1/events/secret", "/v1/webhooks/orders/secret", &channel] {
+        let path = format!("{secret}/rotate");
+        let body = json!({ "overlap_seconds": 60 });
+        let (one, two) = (keyed(&world, &path, &body).await, keyed(&world, &path, &body).await);
+        assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK), "{}", two.text());
+        assert!(one.json()["secret"].is_string() && two.json()["secret"].is_null());
+        assert_eq!(two.headers["idempotency-replayed"], "true");
+        assert_eq!(one.json()["preview"], two.json()["preview"], "{path}");
+        let other = keyed(&world, &path, &json!({ "overlap_seconds": 0 })).await;
+        assert_eq!(&*other.code(), "idempotency_key_reused", "{path}");
+        for _ in 0..4 {
+            world.call(Method::POST, &path, Value::Null).await;
+        }
+        let latest = world.call(Method::GET, secret, Value::Null).await.json();
+        let three = keyed(&world, &path, &body).await;
+        assert_eq!(three.json()["preview"], latest["preview"], "the call is remembered for a day");
+    }
+}
+
+#[tokio::test]
+async fn key_makes_a_test_event_and_a_token_once() {
+    let world = World::start().await;
+    let webhook = json!({ "id": "orders", "url": "https://hooks.example.com/" });
+    world.call(Method::POST, "/v1/webhooks", webhook.clone()).await;
+    let path = "/v1/webhooks/orders/trigger";
+    let one = keyed(&world, path, &json!({})).await;
+    world.follow_hints().await;
+    let two = keyed(&world, path, &json!({})).await;
+    world.follow_hints().await;
+    assert_eq!((one.status, two.status), (StatusCode::ACCEPTED, StatusCode::ACCEPTED));
+    assert_eq!(one.json()["id"], two.json()["id"]);
+    assert_eq!(two.headers["idempotency-replayed"], "true");
+    assert_eq!(world.posts().len(), 1);
+    world.call(Method::DELETE, "/v1/webhooks/orders", Value::Null).await;
+    world.call(Method::POST, "/v1/webhooks", webhook).await;
+    let gone = keyed(&world, path, &json!({})).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND, "it was for the deleted webhook");
+
+    let channel = world.call(Method::POST, "/v1/channels", json!({ "name": "n" })).await.json();
+    let path = format!("/v1/channels/{}/regenerate", channel["id"].as_str().expect("an id"));
+    let (one, two) =
+        (keyed(&world, &path, &Value::Null).await, keyed(&world, &path, &Value::Null).await);
+    assert!(one.json()["token"].is_string() && two.json()["token"].is_null());
+    assert_eq!(two.headers["idempotency-replayed"], "true");
+}

@@ -69,7 +69,7 @@ fn everything() -> Value {
             "probe": false,
             "timeout_seconds": 5,
             "retry": { "delays_seconds": [1, 2], "jitter": 0.5 },
-            "bearer_token": "t",
+            "auth": { "type": "bearer", "token": "t" },
         },
     })
 }

@@ -46,7 +46,7 @@ async fn ask(world: &World, profile: &str) -> Value {
         "timeout_seconds": 5,
         "external_reference_id": "deploy-7",
         "callback_url": "https://hooks.example.com/told",
-        "callback": { "profile": profile, "bearer_token": "0123456789" },
+        "callback": { "profile": profile, "auth": { "type": "bearer", "token": "0123456789" } },
     });
     world.create(question).await
 }
@@ -56,7 +56,7 @@ async fn post_event(world: &World, profile: &str, event_type: &str, data: &Value
     let event = json!({
         "type": event_type, "data": data,
         "callback_url": "https://hooks.example.com/told",
-        "callback": { "profile": profile, "bearer_token": "0123456789" },
+        "callback": { "profile": profile, "auth": { "type": "bearer", "token": "0123456789" } },
     });
     let answer = world.call(Method::POST, "/v1/events", event).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());

@@ -87,7 +87,7 @@ async fn created_request_is_shown_as_sent() {
         "timeout_seconds": 60,
         "on_deadline": { "kind": "default", "option": "reject" },
         "callback_url": "https://hooks.example.com/cb",
-        "callback": { "profile": "nextks", "bearer_token": "not-to-be-shown" },
+        "callback": { "profile": "nextks", "auth": { "type": "bearer", "token": "not-to-be-shown" } },
         "read": { "mode": "repeat", "ttl_seconds": 60 },
         "external_reference_id": "deploy-v2.4.1",
         "metadata": { "sha": "c0ffee", "deep": [1, { "er": null }] },

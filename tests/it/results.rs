@@ -112,6 +112,38 @@ async fn callback_is_complete_after_an_earlier_single_read() {
     }
 }
 
+/// The scope `webhooks:read` shows no result that only a reader of the result gets.
+#[tokio::test]
+async fn private_results_are_masked_in_attempts_and_events() {
+    for mode in ["once", "lease", "repeat"] {
+        let world = World::start().await;
+        let webhook = json!({ "id": "all", "url": "https://hooks.example.com/all" });
+        world.call(Method::POST, "/v1/webhooks", webhook).await;
+        let mut asked = question(&json!({ "mode": mode }));
+        asked["callback_url"] = "https://hooks.example.com/".into();
+        let request = answered(&world, asked).await;
+        world.follow_hints().await;
+        let get = async |path: String| world.call(Method::GET, &path, Value::Null).await;
+        let id = request["id"].as_str().expect("an id");
+        let deliveries = get(format!("/v1/deliveries?request_id={id}")).await.json();
+        let deliveries = deliveries["data"].as_array().expect("a list").clone();
+        let text = |it: &Value, name: &str| it[name].as_str().expect("text").to_owned();
+        let mut shown = vec![get("/v1/webhooks/all/attempts".to_owned()).await.text()];
+        for delivery in &deliveries {
+            let path = format!("/v1/attempts?delivery_id={}", text(delivery, "id"));
+            let attempts = get(path).await;
+            let one = format!("/v1/attempts/{}", text(&attempts.json()["data"][0], "id"));
+            shown.extend([attempts.text(), get(one).await.text()]);
+            shown.push(get(format!("/v1/events/{}", text(delivery, "event_id"))).await.text());
+        }
+        let is_shown = shown.iter().any(|it| it.contains("tested"));
+        assert_eq!(is_shown, mode == "repeat", "{mode}: {shown:#?}");
+        let received =
+            world.posts().iter().any(|it| String::from_utf8_lossy(&it.body).contains("tested"));
+        assert!(received, "receivers get all of it");
+    }
+}
+
 #[tokio::test]
 async fn lease_passes_between_readers_until_acknowledged() {
     let world = World::start().await;

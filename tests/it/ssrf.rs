@@ -74,6 +74,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         failures: 0,
         breaker_wait: Duration::ZERO,
         redelivered_by: None,
+        is_private: false,
         due_at: Some(now),
         revision: 0,
     };

@@ -59,8 +59,8 @@ async fn webhook_is_created_with_defaults_shown_and_listed() {
             "delays_seconds": [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
             "jitter": 0.2,
         },
-        "headers": {},
-        "has_bearer_token": false,
+        "header_names": [],
+        "auth": null,
         "max_payload_bytes": 65536,
         "livemode": true,
         "created_at": "2026-01-01T00:00:00.000Z",
@@ -95,7 +95,7 @@ async fn all_errors_of_a_webhook_are_reported() {
             "Authorization": "x", "Content-Type": "x", "webhook-id": "x", "a b": "x", "x-fine": 1,
             "connection": "close",
         },
-        "bearer_token": "not one",
+        "auth": { "type": "bearer", "token": "not one" },
         "max_payload_bytes": 8191,
         "timeout_seconds": 21,
         "name": "x",
@@ -105,7 +105,7 @@ async fn all_errors_of_a_webhook_are_reported() {
     let mut faults = faults(&answer);
     faults.sort();
     let expected = [
-        "/bearer_token",
+        "/auth/token",
         "/description",
         "/event_types/1",
         "/event_types/2",
@@ -171,7 +171,7 @@ async fn concurrent_patches_keep_all_changes() {
     }
     let shown = show(&world, "orders").await;
     assert_eq!((&shown["description"], &shown["timeout_seconds"]), (&json!("Orders"), &json!(7)));
-    assert_eq!(shown["headers"], json!({ "x-a": "1", "x-b": "2" }));
+    assert_eq!(shown["header_names"], json!(["x-a", "x-b"]));
     assert_eq!(shown["event_types"], json!(["job.*"]));
 }
 
@@ -180,10 +180,10 @@ async fn patch_changes_named_members_and_put_replaces_all() {
     let world = World::start().await;
     let mut first = hook("orders");
     first["headers"] = json!({ "X-Team": "payments", "x-other": "1" });
-    first["bearer_token"] = "the-receivers-token".into();
+    first["auth"] = json!({ "type": "bearer", "token": "the-receivers-token" });
     first["timeout_seconds"] = 7.into();
     let made = make(&world, first).await;
-    assert_eq!(made["headers"], json!({ "x-team": "payments", "x-other": "1" }));
+    assert_eq!(made["header_names"], json!(["x-other", "x-team"]));
 
     world.system.clock.advance(std::time::Duration::from_mins(1));
     let change = json!({
@@ -192,12 +192,12 @@ async fn patch_changes_named_members_and_put_replaces_all() {
     let patched = patch(&world, "orders", change).await;
     assert_eq!(patched.status, StatusCode::OK, "{}", patched.text());
     let patched = patched.json();
-    assert_eq!(patched["headers"], json!({ "x-team": "payments", "x-new": "2" }));
+    assert_eq!(patched["header_names"], json!(["x-new", "x-team"]));
     assert_eq!(patched["event_types"], json!(["job.*"]), "as the profile has it");
     assert_eq!(patched["retry"]["delays_seconds"], json!([60, 300, 1800, 7200, 18000]));
     assert_eq!(
-        (&patched["timeout_seconds"], &patched["has_bearer_token"]),
-        (&json!(7), &json!(true))
+        (&patched["timeout_seconds"], &patched["auth"]),
+        (&json!(7), &json!({ "type": "bearer" }))
     );
     assert_eq!(patched["updated_at"], "2026-01-01T00:01:00.000Z");
     assert_eq!(show(&world, "orders").await, patched);
@@ -206,11 +206,8 @@ async fn patch_changes_named_members_and_put_replaces_all() {
     let answer = world.call(Method::PUT, "/v1/webhooks/orders", put.clone()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let replaced = answer.json();
-    assert_eq!(replaced["headers"], json!({}));
-    assert_eq!(
-        (&replaced["timeout_seconds"], &replaced["has_bearer_token"]),
-        (&json!(20), &json!(false))
-    );
+    assert_eq!(replaced["header_names"], json!([]));
+    assert_eq!((&replaced["timeout_seconds"], &replaced["auth"]), (&json!(20), &Value::Null));
     assert_eq!(
         (&replaced["event_types"], &replaced["created_at"]),
         (&json!(["*"]), &made["created_at"])

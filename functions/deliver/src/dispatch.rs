@@ -16,6 +16,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Delivery, Event, OpId, Request,
+        consumption::ReadMode,
         delivery::{DeliveryState, Origin},
         posted_event::EventState,
         request::RequestState,
@@ -54,6 +55,7 @@ pub(crate) async fn dispatch(
             made_by: request.created_by,
             owner: request.owner,
             channel: request.channel,
+            is_private: request.policy.read.mode != ReadMode::Repeat,
         };
         let all = notification::of_request(&request, event, &webhooks).into_iter();
         planned.extend(all.map(|it| Planned {
@@ -100,6 +102,7 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         made_by: event.created_by,
         owner: event.owner,
         channel: None,
+        is_private: false,
     };
     let all = notification::of_posted(&event, &webhooks).into_iter();
     let planned = all

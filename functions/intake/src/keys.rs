@@ -2,22 +2,25 @@
 
 use answerback::{
     api::{
-        Problem,
+        Code, Problem,
         body::{self, Object, must_be_one_of},
         http::Json,
         views::KeyView,
     },
     domain::{
-        ApiKey, KeyId, Mode, Owner, Scope, account::CALLS_PER_MINUTE_MAX, limits::NAME_CHARS_MAX,
+        AccountId, ApiKey, KeyId, Mode, Owner, Scope,
+        account::{CALLS_PER_MINUTE_MAX, KEY_MAKERS_MAX, KEYS_MAX, KeyWishes},
+        limits::NAME_CHARS_MAX,
     },
     service::{Caller, NewKey},
-    store::keys,
+    store::{Listed, Listing, keys},
 };
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -25,13 +28,15 @@ use serde_json::Value;
 use crate::{App, idempotency};
 
 const PATH: &str = "/v1/keys";
+/// Keys that are read at a time.
+const PAGE_LEN: i32 = 100;
 
 /// A key as its creator describes it.
 struct NewKeyBody {
     name: Option<String>,
     scopes: Vec<Scope>,
     mode: Mode,
-    rate_limit_per_minute: Option<u32>,
+    wishes: KeyWishes,
 }
 
 /// A key as it is shown to its creator; its text is shown once.
@@ -60,11 +65,22 @@ pub(crate) async fn create(
     if let Some(found) = idempotency::find(&app, call, keys::api_key(id)).await? {
         return replayed(&found);
     }
-    let NewKeyBody { name, scopes, mode, rate_limit_per_minute } = read(body, &caller)?;
+    let NewKeyBody { name, scopes, mode, wishes } = read(body, &caller, now)?;
+    if caller.api_key().makers.len() >= KEY_MAKERS_MAX {
+        let detail =
+            format!("this key descends from {KEY_MAKERS_MAX} others and cannot create keys");
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
+    if of_account(&app, caller.account()).await?.iter().filter(|it| it.is_valid(now)).count()
+        >= KEYS_MAX
+    {
+        let detail = format!("limit of {KEYS_MAX} keys reached; revoke one first");
+        return Err(Problem::new(Code::TooManyKeys, detail));
+    }
     let owner = Owner { account: caller.account(), mode };
     let NewKey { key, text } = NewKey::make_as(id, owner, scopes, now, &app.core.entropy);
     let body_hash = call.map(|it| it.body_hash);
-    let key = ApiKey { name, body_hash, rate_limit_per_minute, ..key };
+    let key = ApiKey { name, body_hash, ..key }.made_by(caller.api_key(), &wishes);
     if let Some(found) = idempotency::create(&app, call, &key).await? {
         return replayed(&found);
     }
@@ -72,7 +88,7 @@ pub(crate) async fn create(
     Ok(created(&key, Some(&text)))
 }
 
-/// Revokes a key. Functions that cached it refuse it within seconds.
+/// Revokes a key and its descendants. Functions that cached one refuse it within seconds.
 pub(crate) async fn revoke(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -86,11 +102,38 @@ pub(crate) async fn revoke(
             && (it.owner.mode == caller.owner().mode || caller.owner().mode.is_live())
     };
     let key = key.filter(is_own).ok_or_else(Problem::not_found)?;
+    if !key.is_within(caller.api_key()) {
+        let detail = "the key to revoke has a scope that this key lacks";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
     let now = app.core.now();
     app.core.advance(key, |it| Ok::<_, Problem>(it.revoke(now))).await?;
     app.core.accounts.evict(id);
     caller.audit("revoked a key", &id.to_string());
+    // Its descendants have no rights from now on. This only shows it in lists.
+    let all = of_account(&app, caller.account()).await?;
+    for key in all.into_iter().filter(|it| it.makers.contains(&id)) {
+        app.core.advance(key, |it| Ok::<_, Problem>(it.revoke(now))).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The keys of an account, live and test.
+async fn of_account(app: &App, account: AccountId) -> Result<Vec<ApiKey>, Problem> {
+    let mut keys = Vec::new();
+    for owner in [Owner::live(account), Owner::test(account)] {
+        let mut cursor = None;
+        loop {
+            let Listing { items, next } =
+                app.core.store.list(owner, Listed::Keys, PAGE_LEN, cursor.as_ref()).await?;
+            keys.extend(items);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(keys)
 }
 
 /// The response to a creation.
@@ -110,13 +153,16 @@ fn replayed(key: &ApiKey) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn read(body: Value, caller: &Caller) -> Result<NewKeyBody, Problem> {
+fn read(body: Value, caller: &Caller, now: Timestamp) -> Result<NewKeyBody, Problem> {
     body::read(body, |body| {
         Some(NewKeyBody {
             name: body.optional_text("name", NAME_CHARS_MAX),
             mode: mode(body, caller),
             scopes: scopes(body, caller),
-            rate_limit_per_minute: rate_limit_per_minute(body, caller),
+            wishes: KeyWishes {
+                rate_limit_per_minute: rate_limit_per_minute(body, caller),
+                expires_at: expires_at(body, now),
+            },
         })
     })
 }
@@ -142,9 +188,18 @@ fn scopes(body: &mut Object<'_>, caller: &Caller) -> Vec<Scope> {
     scopes.unwrap_or_default()
 }
 
+/// Reads the end. It comes no later than that of the calling key.
+fn expires_at(body: &mut Object<'_>, now: Timestamp) -> Option<Timestamp> {
+    let end = body.time("expires_at")?;
+    if end <= now {
+        body.error("expires_at", "must be in the future");
+    }
+    Some(end)
+}
+
 /// Reads the rate limit: at most that of the calling key, which is also the default.
 fn rate_limit_per_minute(body: &mut Object<'_>, caller: &Caller) -> Option<u32> {
     let own = caller.rate_limit_per_minute();
     let calls = 1..=own.unwrap_or(CALLS_PER_MINUTE_MAX);
-    body.integer("rate_limit_per_minute", calls).or(own)
+    body.integer("rate_limit_per_minute", calls)
 }

@@ -82,8 +82,7 @@ pub(crate) async fn list_attempts(
     let delivery = find(&app, &caller, id).await?;
     let after = cursor.as_ref().map(|it| it.at.as_str());
     let Listing { items, next } = app.core.store.attempts(id, limit, after).await?;
-    let body = delivery.body.as_deref();
-    let data = items.iter().map(|it| AttemptView::new(it, body)).collect();
+    let data = items.iter().map(|it| AttemptView::new(it, Some(&delivery))).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
 }
 
@@ -98,7 +97,7 @@ pub(crate) async fn show_attempt(
     let delivery = find(&app, &caller, id.delivery()).await?;
     let attempt: Option<Attempt> = app.core.store.get(keys::attempt(id)).await?;
     let attempt = attempt.ok_or_else(Problem::not_found)?;
-    Ok(axum::Json(AttemptView::new(&attempt, delivery.body.as_deref())).into_response())
+    Ok(axum::Json(AttemptView::new(&attempt, Some(&delivery))).into_response())
 }
 
 impl Filters<WebhookId> {

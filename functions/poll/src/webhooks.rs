@@ -95,11 +95,11 @@ pub(crate) async fn list_attempts(
     let related = Related::WebhookAttempts(caller.owner(), webhook.reference());
     let Listing { items, mut next } =
         app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
-    let bodies = bodies(&app, &items).await?;
+    let deliveries = deliveries(&app, &items).await?;
     let mut builder = PageBuilder::default();
     for attempt in &items {
-        let body = bodies.get(&attempt.id.delivery()).and_then(Option::as_deref);
-        if builder.push(&AttemptView::new(attempt, body))? == Room::None {
+        let delivery = deliveries.get(&attempt.id.delivery());
+        if builder.push(&AttemptView::new(attempt, delivery))? == Room::None {
             next = Some(Cursor::after_attempt(attempt.id, attempt.started_at));
             break;
         }
@@ -107,11 +107,11 @@ pub(crate) async fn list_attempts(
     Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
 }
 
-/// The bodies that these attempts sent, by delivery.
-async fn bodies(
+/// The deliveries of these attempts.
+async fn deliveries(
     app: &App,
     attempts: &[Attempt],
-) -> Result<HashMap<DeliveryId, Option<Vec<u8>>>, Problem> {
+) -> Result<HashMap<DeliveryId, Delivery>, Problem> {
     let mut ids: Vec<DeliveryId> = Vec::new();
     for attempt in attempts {
         let id = attempt.id.delivery();
@@ -119,11 +119,11 @@ async fn bodies(
             ids.push(id);
         }
     }
-    let body = async |id: DeliveryId| -> Result<_, Problem> {
-        let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
-        Ok((id, delivery.and_then(|it| it.body)))
+    let load = async |id: DeliveryId| -> Result<Option<Delivery>, Problem> {
+        Ok(app.core.store.get(keys::delivery(id)).await?)
     };
-    Ok(try_join_all(ids.into_iter().map(body)).await?.into_iter().collect())
+    let found = try_join_all(ids.into_iter().map(load)).await?;
+    Ok(found.into_iter().flatten().map(|it| (it.id, it)).collect())
 }
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {

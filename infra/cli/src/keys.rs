@@ -1,7 +1,7 @@
 //! `answerback keys create`: the only way to the first key, which the API needs.
 
 use answerback::{
-    domain::{AccountId, ApiKey, Mode, Scope, account::CALLS_PER_MINUTE_MAX},
+    domain::{AccountId, Mode, Scope, account::CALLS_PER_MINUTE_MAX},
     platform::{Clock, Entropy},
     service::{NewKey, new_account},
 };
@@ -81,7 +81,7 @@ async fn create_in(target: &Target, create: &Create) -> anyhow::Result<()> {
         now,
         &entropy,
     );
-    let key = ApiKey { rate_limit_per_minute: create.rate_limit, ..key };
+    let key = key.limited(create.rate_limit);
     let _ = target.store.create(&key).await?;
 
     let scopes: Vec<_> = create.scopes.iter().map(|it| it.as_str()).collect();

@@ -13,6 +13,10 @@ use super::{
 /// Highest rate limit of a key. One item counts its calls, and DynamoDB allows a thousand writes
 /// per second to one item.
 pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
+/// Most keys of an account that work, live and test together.
+pub const KEYS_MAX: usize = 200;
+/// Most keys that a key descends from. Each is looked up when the key is used.
+pub const KEY_MAKERS_MAX: usize = 4;
 /// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
@@ -82,6 +86,24 @@ pub enum Scope {
     Admin,
 }
 
+/// A limit of the calls that a key and its descendants make together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimit {
+    /// The key whose limit it is.
+    pub key: KeyId,
+    /// The most calls in a minute.
+    pub per_minute: u32,
+}
+
+/// The wishes of a key's maker.
+#[derive(Clone, Debug)]
+pub struct KeyWishes {
+    /// Its limit of calls per minute, if it is to be lower than its maker's.
+    pub rate_limit_per_minute: Option<u32>,
+    /// Its end, if it is to be earlier than its maker's.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// An API key. Only a hash of its text is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -101,8 +123,12 @@ pub struct ApiKey {
     pub created_by: OpId,
     /// The hash of the body, if the call had an idempotency key.
     pub body_hash: Option<BodyHash>,
-    /// Its rate limit, if it has one.
-    pub rate_limit_per_minute: Option<u32>,
+    /// The keys that it descends from, its maker first. It has rights only while they all have.
+    pub makers: Vec<KeyId>,
+    /// The limits of its calls: its own, and those of the keys that it descends from.
+    pub limits: Vec<CallLimit>,
+    /// The time from which it has no rights, if it has an end.
+    pub expires_at: Option<Timestamp>,
     /// The time of its revocation. A revoked key has no rights.
     pub revoked_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -205,6 +231,39 @@ impl Scope {
 }
 
 impl ApiKey {
+    /// The key, made by `maker`: it ends with its maker, and its calls count as its maker's, too.
+    #[must_use]
+    pub fn made_by(self, maker: &Self, wishes: &KeyWishes) -> Self {
+        let makers = [maker.id].into_iter().chain(maker.makers.iter().copied()).collect();
+        let ends = [wishes.expires_at, maker.expires_at].into_iter().flatten();
+        Self { makers, limits: maker.limits.clone(), expires_at: ends.min(), ..self }
+            .limited(wishes.rate_limit_per_minute)
+    }
+
+    /// The key with a limit of calls per minute, unless it has one as low.
+    #[must_use]
+    pub fn limited(mut self, per_minute: Option<u32>) -> Self {
+        let is_lower = |it: &u32| self.rate_limit_per_minute().is_none_or(|now| *it < now);
+        let own = per_minute.filter(is_lower);
+        self.limits.extend(own.map(|per_minute| CallLimit { key: self.id, per_minute }));
+        self
+    }
+
+    /// The most calls per minute, if there is a limit.
+    pub fn rate_limit_per_minute(&self) -> Option<u32> {
+        self.limits.iter().map(|it| it.per_minute).min()
+    }
+
+    /// It is neither revoked nor at its end. Its makers are not considered.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|it| now < it)
+    }
+
+    /// It has no right that `other` lacks.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.scopes.iter().all(|it| other.allows(*it))
+    }
+
     /// The key has the right `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|it| *it == scope || *it == Scope::Admin)

@@ -9,6 +9,9 @@ use super::{
 };
 use jiff::Timestamp;
 
+/// Most channels of an account, in each mode.
+pub const CHANNELS_MAX: usize = 100;
+
 /// An inbound token of the Ping front. Only a hash of it is stored.
 #[derive(Clone, Debug)]
 pub struct Channel {

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 pub use attempting::{AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision};
-pub use receiver::{BearerToken, Headers, Receiver};
+pub use receiver::{Auth, AuthKind, Credentials, Receiver, SealedHeader};
 pub use target::Target;
 pub use waiting::{Lane, WaitReason};
 
@@ -81,6 +81,8 @@ pub struct Delivery {
     pub breaker_wait: Duration,
     /// The operation that redelivered it last.
     pub redelivered_by: Option<OpId>,
+    /// Its bodies are shown to nobody: its request lets nobody read the result freely.
+    pub is_private: bool,
     /// The timer: when a sweep picks it up.
     pub due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -104,6 +106,9 @@ pub struct Origin {
     pub owner: Owner,
     /// The channel that its request was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// Its bodies are for its receiver only, because its request lets nobody else read the result
+    /// freely.
+    pub is_private: bool,
 }
 
 /// A delivery's place in its life.
@@ -170,6 +175,7 @@ impl Delivery {
             failures: 0,
             breaker_wait: Duration::ZERO,
             redelivered_by: None,
+            is_private: of.is_private,
             due_at: Some(now),
             revision: 0,
         }

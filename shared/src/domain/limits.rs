@@ -10,7 +10,9 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
 /// Highest `max_length` of a text field, in characters.
 pub const FIELD_TEXT_CHARS_MAX: u32 = 10_000;
-/// Longest bearer token, in characters.
+/// Longest user name or password of a receiver, in characters.
+pub const CREDENTIAL_CHARS_MAX: usize = 255;
+/// Longest bearer token of a receiver, in characters.
 pub const BEARER_TOKEN_CHARS_MAX: usize = 1_024;
 /// Most added headers of a receiver.
 pub const HEADERS_MAX: usize = 20;

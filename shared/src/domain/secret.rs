@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{AccountId, ChannelId, IdempotentCall, Owner, PastCalls, Source, WebhookRef};
+use super::{
+    AccountId, ChannelId, EventId, IdempotentCall, Owner, PastCalls, RequestId, Source, WebhookRef,
+};
 
 /// Default overlap of a rotation: a day.
 pub const OVERLAP_SECONDS: u32 = 86_400;
@@ -39,8 +41,8 @@ pub struct Secret {
     pub expires_at: Option<Timestamp>,
 }
 
-/// The holder of a secret: the thing whose callbacks it signs. A sealed secret opens for its holder
-/// alone.
+/// The holder of a secret: the thing whose callbacks it signs or authorizes. A sealed secret opens for
+/// its holder alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// An account, for callbacks about one source.
@@ -49,16 +51,27 @@ pub enum Holder {
     Webhook(Owner, WebhookRef),
     /// A channel of the Ping front.
     Channel(Owner, ChannelId),
+    /// A request, for the credentials of its callback.
+    Request(Owner, RequestId),
+    /// A posted event, for the credentials of its callback.
+    Event(Owner, EventId),
 }
 
 impl Holder {
     /// The account that the holder belongs to.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Account(owner, _) | Self::Webhook(owner, _) | Self::Channel(owner, _) => {
-                owner.account
-            }
+            Self::Account(owner, _)
+            | Self::Webhook(owner, _)
+            | Self::Channel(owner, _)
+            | Self::Request(owner, _)
+            | Self::Event(owner, _) => owner.account,
         }
+    }
+
+    /// The holder of the credentials of a callback about `event`.
+    pub fn of_callback(owner: Owner, event: EventId) -> Self {
+        event.request().map_or(Self::Event(owner, event), |it| Self::Request(owner, it))
     }
 }
 

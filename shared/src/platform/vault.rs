@@ -1,5 +1,5 @@
-//! The vault seals signing secrets before they are stored. A reader of the table or of a backup
-//! cannot sign in our name.
+//! The vault seals signing secrets, and what receivers are called with, before they are stored. A
+//! reader of the table or of a backup cannot sign in our name.
 //!
 //! A secret is encrypted under a data key (envelope encryption). KMS generates the data key, and
 //! its wrapped form is stored in front of each secret. A process asks KMS once to generate a key,
@@ -139,7 +139,7 @@ impl Vault {
         entropy: &Entropy,
     ) -> Result<NewSecret, VaultError> {
         let text = signing::new_secret(entropy.next_secret());
-        let sealed = self.seal(holder, &text).await?;
+        let sealed = self.seal(context(holder), &text).await?;
         let whole = text.expose_secret();
         let end =
             whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
@@ -153,14 +153,42 @@ impl Vault {
         secret: &Secret,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
-        let parts = SealedParts::split(&secret.sealed).ok_or(VaultError::DoesNotOpen)?;
+        self.unseal(context(holder), &secret.sealed, now).await
+    }
+
+    /// Seals a credential that the receiver of `holder` expects.
+    pub async fn seal_credential(
+        &self,
+        holder: &Holder,
+        text: &SecretString,
+    ) -> Result<Sealed, VaultError> {
+        self.seal(credential_context(holder), text).await
+    }
+
+    /// Opens a credential of `holder`.
+    pub async fn open_credential(
+        &self,
+        holder: &Holder,
+        sealed: &Sealed,
+        now: Timestamp,
+    ) -> Result<SecretString, VaultError> {
+        self.unseal(credential_context(holder), sealed, now).await
+    }
+
+    async fn unseal(
+        &self,
+        context: String,
+        sealed: &Sealed,
+        now: Timestamp,
+    ) -> Result<SecretString, VaultError> {
+        let parts = SealedParts::split(sealed).ok_or(VaultError::DoesNotOpen)?;
         let key = self.0.unwrap(parts.wrapped_key, now).await?;
         let mut text = parts.ciphertext.to_vec();
         let nonce =
             Nonce::try_assume_unique_for_key(parts.nonce).map_err(|_| VaultError::DoesNotOpen)?;
         let text = key
             .cipher()
-            .open_in_place(nonce, Aad::from(context(holder)), &mut text)
+            .open_in_place(nonce, Aad::from(context), &mut text)
             .map_err(|_| VaultError::DoesNotOpen)?;
         let text = str::from_utf8(text).map_err(|_| VaultError::DoesNotOpen)?;
         Ok(text.into())
@@ -193,9 +221,8 @@ impl Vault {
         SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)
     }
 
-    async fn seal(&self, holder: &Holder, text: &SecretString) -> Result<Sealed, VaultError> {
+    async fn seal(&self, context: String, text: &SecretString) -> Result<Sealed, VaultError> {
         let WrappedKey { wrapped, key } = self.0.current().await?;
-        let context = context(holder);
         let nonce = key.nonce(&context, text);
         let mut sealed = text.expose_secret().as_bytes().to_vec();
         key.cipher()
@@ -218,7 +245,14 @@ fn context(holder: &Holder) -> String {
         Holder::Account(owner, Source::Events) => format!("{}#events", keys::owner(*owner)),
         Holder::Webhook(owner, webhook) => format!("{}#webhook#{webhook}", keys::owner(*owner)),
         Holder::Channel(owner, channel) => format!("{}#channel#{channel}", keys::owner(*owner)),
+        Holder::Request(owner, request) => format!("{}#{request}", keys::owner(*owner)),
+        Holder::Event(owner, event) => format!("{}#{event}", keys::owner(*owner)),
     }
+}
+
+/// The associated data of a holder's credentials, which is that of no signing secret.
+fn credential_context(holder: &Holder) -> String {
+    format!("{}#credential", context(holder))
 }
 
 impl KeySource {
@@ -357,6 +391,8 @@ mod tests {
         ] {
             assert_eq!(open(&vault, &other, &kept), None, "{other:?}");
         }
+        let as_credential = vault.open_credential(&holder, &kept.sealed, Timestamp::UNIX_EPOCH);
+        assert!(as_credential.now_or_never().expect("nothing waits").is_err());
         let of_webhook = sealed(&vault, &webhook(1), &entropy).kept;
         assert!(open(&vault, &webhook(1), &of_webhook).is_some());
         assert_eq!(open(&vault, &webhook(2), &of_webhook), None);

@@ -73,15 +73,22 @@ impl Accounts {
     }
 
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let refused = || Problem::new(Code::Unauthorized, "unknown or revoked API key");
+        let refused = || Problem::new(Code::Unauthorized, "unknown, expired or revoked API key");
         let text = presented_key(headers).ok_or_else(|| {
             let detail = "send an API key as `Authorization: Bearer …` or `X-API-Key: …`";
             Problem::new(Code::Unauthorized, detail)
         })?;
         let id = key_id(text).ok_or_else(refused)?;
-        let key = self.key(id).await?.filter(|it| it.revoked_at.is_none()).ok_or_else(refused)?;
+        let now = self.clock.now();
+        let key = self.key(id).await?.filter(|it| it.is_valid(now)).ok_or_else(refused)?;
         if !signing::same_hash(&key.hash, &signing::sha256(text.as_bytes())) {
             return Err(refused());
+        }
+        for maker in &key.makers {
+            let maker = self.key(*maker).await?;
+            if !maker.is_some_and(|it| it.is_valid(now)) {
+                return Err(refused());
+            }
         }
         Ok(Caller { key })
     }
@@ -149,7 +156,12 @@ impl Caller {
 
     /// The rate limit of the key, if it has one.
     pub fn rate_limit_per_minute(&self) -> Option<u32> {
-        self.key.rate_limit_per_minute
+        self.key.rate_limit_per_minute()
+    }
+
+    /// The key of the caller.
+    pub fn api_key(&self) -> &ApiKey {
+        &self.key
     }
 
     /// The key has the right `scope`.
@@ -201,7 +213,9 @@ impl NewKey {
             created_at: now,
             created_by: OpId::new(entropy.next()),
             body_hash: None,
-            rate_limit_per_minute: None,
+            makers: Vec::new(),
+            limits: Vec::new(),
+            expires_at: None,
             revoked_at: None,
             revision: 0,
         };

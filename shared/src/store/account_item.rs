@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     Account, ApiKey, BodyHash, OpId, Scope,
-    account::{AccountSecrets, IdKey, SourceSecrets},
+    account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,25 @@ impl Item for Account {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct LimitItem {
+    key: String,
+    per_minute: u32,
+}
+
+impl From<&CallLimit> for LimitItem {
+    fn from(limit: &CallLimit) -> Self {
+        Self { key: limit.key.to_string(), per_minute: limit.per_minute }
+    }
+}
+
+impl LimitItem {
+    fn read(self) -> Result<CallLimit, DecodeError> {
+        let key = self.key.parse().map_err(|_| DecodeError::of("limits"))?;
+        Ok(CallLimit { key, per_minute: self.per_minute })
+    }
+}
+
 impl From<&AccountSecrets> for SecretsItem {
     fn from(secrets: &AccountSecrets) -> Self {
         Self { live: (&secrets.live).into(), test: (&secrets.test).into() }
@@ -104,6 +123,8 @@ impl Item for ApiKey {
     }
 
     fn immutable(&self, _: &Layout) -> Encoded {
+        let makers: Vec<String> = self.makers.iter().map(ToString::to_string).collect();
+        let limits: Vec<LimitItem> = self.limits.iter().map(LimitItem::from).collect();
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
         Encoded::default()
             .owner(self.owner)
@@ -113,7 +134,9 @@ impl Item for ApiKey {
             .time("created_at", self.created_at)
             .number("created_by", self.created_by.0.cast_signed())
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
-            .number("rate_limit", self.rate_limit_per_minute.map(i64::from))
+            .optional_json("makers", Some(&makers).filter(|it| !it.is_empty()))
+            .optional_json("limits", Some(&limits).filter(|it| !it.is_empty()))
+            .time("expires_at", self.expires_at)
             .text("list_pk", keys::list(self.owner, keys::Listed::Keys))
             .text("list_sk", keys::by_time(self.created_at, self.id))
     }
@@ -122,7 +145,7 @@ impl Item for ApiKey {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
             .time("revoked_at", self.revoked_at)
-            .ttl(self.revoked_at.map(|it| it + layout.retention))
+            .ttl(self.revoked_at.or(self.expires_at).map(|it| it + layout.retention))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -140,7 +163,19 @@ impl Item for ApiKey {
             created_at: item.time("created_at")?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
-            rate_limit_per_minute: item.optional_number("rate_limit")?,
+            makers: item
+                .optional_json::<Vec<String>>("makers")?
+                .unwrap_or_default()
+                .iter()
+                .map(|it| it.parse().map_err(|_| DecodeError::of("makers")))
+                .collect::<Result<_, _>>()?,
+            limits: item
+                .optional_json::<Vec<LimitItem>>("limits")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(LimitItem::read)
+                .collect::<Result<_, _>>()?,
+            expires_at: item.optional_time("expires_at")?,
             revoked_at: item.optional_time("revoked_at")?,
             revision: item.number("revision")?,
         })

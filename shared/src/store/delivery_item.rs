@@ -116,6 +116,7 @@ impl Item for Delivery {
             .text("trace", self.trace.map(Trace::to_text))
             .json("target", &TargetItem::from(&self.target))
             .bytes("body", self.body.clone())
+            .number("private", self.is_private.then_some(1))
             .time("created_at", self.created_at)
             .text("list_pk", keys::list(self.owner, keys::Listed::Deliveries))
             .text("list_sk", by_time.clone())
@@ -175,6 +176,7 @@ impl Item for Delivery {
             redelivered_by: item
                 .optional_number("redelivered_by")?
                 .map(|it: i64| OpId(it.cast_unsigned())),
+            is_private: item.optional_number::<u32>("private")?.is_some(),
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         })

@@ -1,11 +1,13 @@
 //! The encoding of receivers.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Profile,
-    delivery::{BearerToken, Headers, Receiver},
+    delivery::{Auth, AuthKind, Credentials, Receiver, SealedHeader},
     retry::RetryPolicy,
+    secret::Sealed,
 };
 
 /// The version of this encoding. A new profile raises it, and with it the items that hold receivers.
@@ -21,13 +23,37 @@ pub(crate) struct ReceiverItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<RetryItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    bearer_token: Option<String>,
+    auth: Option<AuthItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    headers: Vec<(String, String)>,
+    headers: Vec<HeaderItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AuthItem {
+    kind: AuthKindItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Base64.
+    sealed: String,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AuthKindItem {
+    Bearer,
+    Basic,
+    Header,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderItem {
+    name: String,
+    /// Base64.
+    sealed: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,10 +75,10 @@ impl From<&Receiver> for ReceiverItem {
                 delays_seconds: it.delays_seconds.clone(),
                 jitter: it.jitter,
             }),
-            bearer_token: receiver.bearer_token.as_ref().map(|it| it.0.clone()),
+            auth: receiver.credentials.auth.as_ref().map(AuthItem::from),
             body: receiver.body.map(|it| it.spec().name.to_owned()),
             signature: receiver.signature.map(|it| it.spec().name.to_owned()),
-            headers: receiver.headers.0.clone(),
+            headers: receiver.credentials.headers.iter().map(HeaderItem::from).collect(),
         }
     }
 }
@@ -65,15 +91,58 @@ impl ReceiverItem {
         let own_retry = self
             .retry
             .map(|RetryItem { delays_seconds, jitter }| RetryPolicy { delays_seconds, jitter });
+        let auth = match self.auth {
+            Some(auth) => Some(auth.read()?),
+            None => None,
+        };
+        let headers: Option<_> = self.headers.into_iter().map(HeaderItem::read).collect();
+        let headers = headers?;
         Some(Receiver {
             url: self.url,
             profile,
             timeout_seconds: self.timeout_seconds.unwrap_or(spec.timeout_seconds),
             retry: own_retry.unwrap_or_else(|| spec.retry()),
-            bearer_token: self.bearer_token.map(BearerToken),
             body: self.body.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
             signature: self.signature.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
-            headers: Headers(self.headers),
+            credentials: Credentials { auth, headers },
         })
     }
+}
+
+impl From<&Auth> for AuthItem {
+    fn from(auth: &Auth) -> Self {
+        let (kind, name) = match &auth.kind {
+            AuthKind::Bearer => (AuthKindItem::Bearer, None),
+            AuthKind::Basic => (AuthKindItem::Basic, None),
+            AuthKind::Header(name) => (AuthKindItem::Header, Some(name.clone())),
+        };
+        Self { kind, name, sealed: STANDARD.encode(&auth.value.0) }
+    }
+}
+
+impl AuthItem {
+    fn read(self) -> Option<Auth> {
+        let kind = match self.kind {
+            AuthKindItem::Bearer => AuthKind::Bearer,
+            AuthKindItem::Basic => AuthKind::Basic,
+            AuthKindItem::Header => AuthKind::Header(self.name?),
+        };
+        Some(Auth { kind, value: sealed(&self.sealed)? })
+    }
+}
+
+impl From<&SealedHeader> for HeaderItem {
+    fn from(header: &SealedHeader) -> Self {
+        Self { name: header.name.clone(), sealed: STANDARD.encode(&header.value.0) }
+    }
+}
+
+impl HeaderItem {
+    fn read(self) -> Option<SealedHeader> {
+        Some(SealedHeader { name: self.name, value: sealed(&self.sealed)? })
+    }
+}
+
+fn sealed(text: &str) -> Option<Sealed> {
+    STANDARD.decode(text).ok().map(Sealed)
 }

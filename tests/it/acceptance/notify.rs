@@ -164,7 +164,7 @@ fn letter(row: Option<u32>) -> Value {
 async fn start(receiver: Messages, token: &str) -> (World, Arc<Host<Messages>>) {
     let (world, host) = Host::start(receiver).await;
     let messages = json!({
-        "id": "messages", "profile": "notify", "bearer_token": token,
+        "id": "messages", "profile": "notify", "auth": { "type": "bearer", "token": token },
         "url": "https://notify.example.com/callback",
     });
     webhook(&world, messages).await;

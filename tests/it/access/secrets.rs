@@ -75,7 +75,7 @@ async fn other_responses_hold_no_secret() {
     let world = World::start().await;
     let body = asking(json!({
         "callback_url": "https://hooks.example.com/cb",
-        "callback": { "bearer_token": "the-receivers-token" },
+        "callback": { "auth": { "type": "bearer", "token": "the-receivers-token" } },
     }));
     let request = world.create(body).await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;

@@ -111,21 +111,21 @@ impl Flow {
 
     async fn account(&mut self) {
         self.secret("/v1/secret").await;
-        self.noted("revealed", "the account's secret");
-        self.noted("rotated", "the account's secret");
+        self.noted("revealed", "the account's secret for requests");
+        self.noted("rotated", "the account's secret for requests");
     }
 
     async fn webhook(&mut self) {
         let webhook = json!({
             "id": "orders", "url": format!("https://hooks.example.com/{PATH}"),
-            "description": "of orders", "headers": { "x-team": HEADER }, "bearer_token": BEARER,
+            "description": "of orders", "headers": { "x-team": HEADER }, "auth": { "type": "bearer", "token": BEARER },
             "event_types": ["build.*"],
         });
         let made = self.done(Method::POST, "/v1/webhooks", webhook.clone()).await;
         self.keep("a webhook's secret", &text(&made["secret"]));
         let again = self.call(Method::POST, "/v1/webhooks", webhook).await;
         assert_eq!(again.status, StatusCode::CONFLICT);
-        let wrong = json!({ "headers": { "bad name": HEADER }, "bearer_token": [BEARER] });
+        let wrong = json!({ "headers": { "bad name": HEADER }, "auth": { "type": "bearer", "token": [BEARER] } });
         let wrong = self.call(Method::PATCH, "/v1/webhooks/orders", wrong).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         self.secret("/v1/webhooks/orders/secret").await;
@@ -206,7 +206,7 @@ impl Flow {
             "recipients": ["a@example.com", "b@example.com"],
             "options": [{ "value": "yes", "label": "Yes" }],
             "callback_url": format!("https://callbacks.example.com/{PATH}"),
-            "callback": { "bearer_token": BEARER },
+            "callback": { "auth": { "type": "bearer", "token": BEARER } },
         });
         let ends: [(Method, &str); 3] =
             [(Method::GET, ""), (Method::POST, "/cancel"), (Method::DELETE, "")];

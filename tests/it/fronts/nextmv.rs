@@ -76,9 +76,9 @@ async fn put_and_patch_default_to_the_profile_nextmv() {
         assert_eq!(answer.status, status, "{}", answer.text());
         answer.json()
     };
-    let body = json!({ "endpoint_url": URL, "profile": "standard" });
+    let body = json!({ "endpoint_url": URL, "profile": "notify" });
     let created = put(body, StatusCode::CREATED).await;
-    assert!(created["secret"].is_string() && created["profile"] == "standard");
+    assert!(created["secret"].is_string() && created["profile"] == "notify");
     let replaced = put(json!({ "endpoint_url": URL }), StatusCode::OK).await;
     assert_eq!(replaced["profile"], "nextmv");
 
@@ -88,15 +88,12 @@ async fn put_and_patch_default_to_the_profile_nextmv() {
         answer.json()
     };
     let moved = "https://nextmv.example.com/moved";
-    let patched = patch(json!({ "endpoint_url": moved, "profile": "standard" })).await;
-    assert_eq!(
-        (&patched["endpoint_url"], &patched["profile"]),
-        (&json!(moved), &json!("standard"))
-    );
+    let patched = patch(json!({ "endpoint_url": moved, "profile": "notify" })).await;
+    assert_eq!((&patched["endpoint_url"], &patched["profile"]), (&json!(moved), &json!("notify")));
     let untouched = patch(json!({ "description": "Runs" })).await;
     assert_eq!(
         (&untouched["endpoint_url"], &untouched["profile"]),
-        (&json!(moved), &json!("standard"))
+        (&json!(moved), &json!("notify"))
     );
     assert_eq!(patch(json!({ "profile": null })).await["profile"], "nextmv");
 

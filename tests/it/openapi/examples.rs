@@ -104,7 +104,9 @@ async fn prepare(
         | "nextmvUpdateWebhook"
         | "nextmvTriggerWebhook"
         | "nextmvRotateWebhookSecret" => {
-            let webhook = json!({ "id": "runs", "url": "https://hooks.example.com/" });
+            let profile = if operation.id.starts_with("nextmv") { "nextmv" } else { "standard" };
+            let url = "https://hooks.example.com/";
+            let webhook = json!({ "id": "runs", "url": url, "profile": profile });
             world.call(Method::POST, "/v1/webhooks", webhook).await;
             path.replace("{id}", "runs")
         }

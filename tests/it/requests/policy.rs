@@ -171,8 +171,8 @@ async fn callback_settings_are_accepted_within_limits() {
         json!({ "retry": { "delays_seconds": vec![1; 20], "jitter": 0 } }),
         json!({ "retry": { "delays_seconds": [172_800], "jitter": 1 } }),
         json!({ "retry": { "delays_seconds": null, "jitter": 0.5 } }),
-        json!({ "bearer_token": "a:b\"{c}=" }),
-        json!({ "bearer_token": "t".repeat(1024) }),
+        json!({ "auth": { "type": "bearer", "token": "a:b\"{c}=" } }),
+        json!({ "auth": { "type": "bearer", "token": "t".repeat(1024) } }),
     ] {
         world.create(asking(json!({ "callback_url": URL, "callback": good }))).await;
     }
@@ -203,10 +203,30 @@ async fn callback_settings_are_accepted_within_limits() {
             json!({ "retry": { "delays_seconds": 5, "jitter": 1.1 } }),
             &["/retry/delays_seconds", "/retry/jitter"],
         ),
-        (json!({ "bearer_token": "" }), &["/bearer_token"]),
-        (json!({ "bearer_token": "t".repeat(1025) }), &["/bearer_token"]),
-        (json!({ "bearer_token": "two words" }), &["/bearer_token"]),
-        (json!({ "bearer_token": "a\r\nX: y" }), &["/bearer_token"]),
+        (json!({ "auth": { "type": "bearer", "token": "" } }), &["/auth/token"]),
+        (json!({ "auth": { "type": "digest" } }), &["/auth/type"]),
+        (json!({ "auth": { "token": "t" } }), &["/auth/type", "/auth/token"]),
+        (
+            json!({ "auth": { "type": "basic", "username": "a:b", "password": "" } }),
+            &["/auth/username"],
+        ),
+        (json!({ "auth": { "type": "basic", "username": "a" } }), &["/auth/password"]),
+        (
+            json!({ "auth": { "type": "header", "name": "webhook_id", "value": "1" } }),
+            &["/auth/name"],
+        ),
+        (json!({ "auth": { "type": "header", "name": "x-key" } }), &["/auth/value"]),
+        (
+            json!({ "auth": { "type": "header", "name": "x-a", "value": "1" }, "headers": { "X-A": "2" } }),
+            &["/auth"],
+        ),
+        (
+            json!({ "headers": { "answerback_event": "x", "content_length": "1" } }),
+            &["/headers/answerback_event", "/headers/content_length"],
+        ),
+        (json!({ "auth": { "type": "bearer", "token": "t".repeat(1025) } }), &["/auth/token"]),
+        (json!({ "auth": { "type": "bearer", "token": "two words" } }), &["/auth/token"]),
+        (json!({ "auth": { "type": "bearer", "token": "a\r\nX: y" } }), &["/auth/token"]),
     ] {
         let places: Vec<_> = places.iter().map(|it| format!("/callback{it}")).collect();
         let places: Vec<_> = places.iter().map(String::as_str).collect();

@@ -130,7 +130,7 @@ impl Past {
             "timeout_seconds": 7,
             "retry": { "delays_seconds": [60, 600], "jitter": 0.5 },
             "headers": { "x-team": "A team" },
-            "bearer_token": "T0ken",
+            "auth": { "type": "bearer", "token": "T0ken" },
             "max_payload_bytes": 8192,
         });
         self.post_once("/v1/webhooks", jobs).await;

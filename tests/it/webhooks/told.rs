@@ -143,7 +143,7 @@ async fn webhook_delivery_has_its_secret_headers_and_token() {
     let world = World::start().await;
     let mut webhook = hook("orders");
     webhook["headers"] = json!({ "X-Team": "payments" });
-    webhook["bearer_token"] = "the-receivers-token".into();
+    webhook["auth"] = json!({ "type": "bearer", "token": "the-receivers-token" });
     let made = make(&world, webhook).await;
     let triggered = world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
     assert_eq!(triggered.status, StatusCode::ACCEPTED, "{}", triggered.text());
@@ -264,7 +264,7 @@ async fn webhook_change_applies_to_the_next_attempt() {
     let world = World::start_answering([reply(500)]).await;
     make(&world, hook("old")).await;
     post(&world, json!({ "type": "build.done", "data": {} })).await;
-    let moved = json!({ "url": "https://hooks.example.com/new", "bearer_token": "fresh" });
+    let moved = json!({ "url": "https://hooks.example.com/new", "auth": { "type": "bearer", "token": "fresh" } });
     assert_eq!(patch(&world, "old", moved).await.status, StatusCode::OK);
     world.pass(Duration::from_secs(10)).await;
     let posts = world.posts();
@@ -273,6 +273,66 @@ async fn webhook_change_applies_to_the_next_attempt() {
     assert_eq!(second.headers["authorization"], "Bearer fresh");
     assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"]);
     assert_eq!(first.body, second.body);
+}
+
+/// A webhook's credentials cannot be redirected: they belong to the scheme, host and port that they
+/// were set for.
+#[tokio::test]
+async fn credentials_stay_with_their_origin() {
+    let world = World::start().await;
+    let mut webhook = hook("orders");
+    webhook["headers"] = json!({ "x-team": "payments" });
+    webhook["auth"] = json!({ "type": "basic", "username": "ab", "password": "päss" });
+    make(&world, webhook).await;
+    let sent = async |change: Value| {
+        let patched = patch(&world, "orders", change).await;
+        assert_eq!(patched.status, StatusCode::OK, "{}", patched.text());
+        post(&world, json!({ "type": "build.done", "data": {} })).await;
+        let post = world.posts().pop().expect("the event was delivered");
+        let header = |name| post.headers.get(name).map(|it| it.to_str().expect("text").to_owned());
+        (header("authorization"), header("x-team"))
+    };
+    let (basic, team) = (Some("Basic YWI6cMOkc3M=".to_owned()), Some("payments".to_owned()));
+    let path = json!({ "url": "https://hooks.example.com/moved" });
+    assert_eq!(sent(path).await, (basic, team.clone()));
+    let replaced = json!({ "auth": { "type": "bearer", "token": "t0ken" } });
+    assert_eq!(sent(replaced).await, (Some("Bearer t0ken".to_owned()), team.clone()));
+    assert_eq!(sent(json!({ "auth": null })).await, (None, team));
+    let along = json!({
+        "url": "https://other.example.com/", "auth": { "type": "bearer", "token": "new" },
+    });
+    assert_eq!(sent(along).await, (Some("Bearer new".to_owned()), None));
+    for url in ["https://other.example.com:8443/", "https://third.example.com/"] {
+        patch(&world, "orders", json!({ "headers": { "x-team": "a" } })).await;
+        assert_eq!(sent(json!({ "url": url })).await, (None, None), "{url}");
+    }
+}
+
+/// A webhook that is created again under its id is another one.
+#[tokio::test]
+async fn recreated_webhook_gets_nothing_of_the_deleted_one() {
+    let world = World::start_answering([reply(500)]).await;
+    make(&world, hook("orders")).await;
+    let event =
+        post(&world, json!({ "type": "build.done", "data": { "for": "the old one" } })).await;
+    world.call(Method::DELETE, "/v1/webhooks/orders", Value::Null).await;
+    let mut second = hook("orders");
+    second["event_types"] = json!(["invoice.sent"]);
+    make(&world, second).await;
+    let of_webhook = "/v1/deliveries?webhook_id=orders";
+    for path in ["/v1/webhooks/orders/attempts", of_webhook] {
+        assert_eq!(get(&world, path).await["data"], json!([]), "{path}");
+    }
+    let since = json!({ "since": "2025-01-01T00:00:00Z" });
+    let recovered = world.call(Method::POST, "/v1/webhooks/orders/recover", since).await;
+    assert_eq!(recovered.json()["redelivered"], 0);
+    world.pass(Duration::from_hours(24)).await;
+    assert_eq!(world.posts().len(), 1, "the old one's delivery is not sent to the new one");
+    let path = format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("an id"));
+    assert_eq!(get(&world, &path).await["data"][0]["status"], "cancelled");
+
+    post(&world, json!({ "type": "invoice.sent", "data": {} })).await;
+    assert_eq!(get(&world, of_webhook).await["data"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]

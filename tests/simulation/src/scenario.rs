@@ -190,7 +190,9 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
     let mut callback = match chance.random_range(0..5) {
         0 => match seed % 5 {
             0 => json!({ "profile": "nextmv", "body": "standard" }),
-            1 => json!({ "profile": "notify", "body": "standard", "bearer_token": TOKEN }),
+            1 => {
+                json!({ "profile": "notify", "body": "standard", "auth": { "type": "bearer", "token": TOKEN } })
+            }
             2 => json!({ "profile": "ping" }),
             3 => json!({ "profile": "nextks" }),
             _ => json!({ "profile": "noukai" }),

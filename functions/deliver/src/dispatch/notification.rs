@@ -36,7 +36,7 @@ impl Notification {
     }
 
     fn webhook(webhook: &Webhook, body: Vec<u8>) -> Self {
-        let receiver = webhook.settings.receiver.without_secrets();
+        let receiver = webhook.settings.receiver.without_credentials();
         let (reference, target) = (webhook.reference(), Target::Https(receiver));
         Self { target_name: reference.target(), target, webhook: Some(reference), body }
     }

@@ -1,6 +1,8 @@
 //! Callbacks that callers ask for: the receiver's settings, and the check of its URL.
 
-mod headers;
+mod credentials;
+
+pub(crate) use credentials::NewCredentials;
 
 use answerback::{
     api::{
@@ -10,8 +12,7 @@ use answerback::{
     },
     domain::{
         CallbackUrl, Profile, RequestEvent, Source,
-        delivery::{BearerToken, Receiver},
-        limits::BEARER_TOKEN_CHARS_MAX,
+        delivery::{Credentials, Receiver},
         request::Callback,
         retry::{
             DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, RETRIES_MAX, RetryPolicy,
@@ -41,7 +42,9 @@ pub(crate) enum Probe {
 
 /// A callback as its sender describes it.
 pub(crate) struct CallbackBody {
+    /// Without its credentials.
     pub(crate) receiver: Receiver,
+    pub(crate) credentials: NewCredentials,
     /// The events to send, if not those of the profile.
     events: Option<Vec<RequestEvent>>,
     pub(crate) probe: Probe,
@@ -71,7 +74,8 @@ pub(crate) fn read(body: &mut Object<'_>, source: Source) -> Option<CallbackBody
         if !receiver.spec().serves(source) {
             settings.error(body_member(&receiver), must_serve(source));
         }
-        CallbackBody { receiver, events, probe }
+        let credentials = NewCredentials::read(settings);
+        CallbackBody { receiver, credentials, events, probe }
     });
     url.map(|_| callback)
 }
@@ -103,7 +107,7 @@ pub(crate) fn probe(settings: &mut Object<'_>) -> Probe {
     if settings.flag("probe").unwrap_or(true) { Probe::Run } else { Probe::Skip }
 }
 
-/// Reads the settings of the receiver at `url`.
+/// Reads the settings of the receiver at `url`, except its credentials.
 pub(crate) fn receiver(settings: &mut Object<'_>, url: String) -> Receiver {
     let profiles = Profile::ALL.map(|it| (it.spec().name, it));
     let profile = settings.word("profile", &profiles).unwrap_or(Profile::Standard);
@@ -115,9 +119,8 @@ pub(crate) fn receiver(settings: &mut Object<'_>, url: String) -> Receiver {
         timeout_seconds: timeout.unwrap_or(spec.timeout_seconds),
         body: settings.word("body", &profiles),
         signature: settings.word("signature", &profiles),
-        headers: headers::read(settings),
         retry: retry(settings, spec.retry()),
-        bearer_token: bearer_token(settings),
+        credentials: Credentials::default(),
     }
 }
 
@@ -141,14 +144,6 @@ fn retry(settings: &mut Object<'_>, usual: RetryPolicy) -> RetryPolicy {
         }
         RetryPolicy { delays_seconds: delays.unwrap_or(usual.delays_seconds), jitter }
     })
-}
-
-fn bearer_token(settings: &mut Object<'_>) -> Option<BearerToken> {
-    let token = settings.text("bearer_token", 1..=BEARER_TOKEN_CHARS_MAX)?;
-    if !token.bytes().all(|it| it.is_ascii_graphic()) {
-        settings.error("bearer_token", "must be ASCII without spaces");
-    }
-    Some(BearerToken(token))
 }
 
 /// Refuses a receiver if its URL, the member called `name`, breaks a rule, or if the probe fails.

@@ -10,8 +10,8 @@ use answerback::{
         views::EventView,
     },
     domain::{
-        Event, EventId, EventType, Scope, Source, event::TYPE_CHARS_MAX, posted_event::NewEvent,
-        question::REFERENCE_CHARS_MAX,
+        Event, EventId, EventType, Scope, Source, delivery::Receiver, event::TYPE_CHARS_MAX,
+        posted_event::NewEvent, question::REFERENCE_CHARS_MAX, secret::Holder,
     },
     platform::{Group, Hint},
     store::keys,
@@ -63,9 +63,15 @@ pub(crate) async fn post(
     // The text, so that receivers get the bytes that were posted.
     let data = body.member("data").unwrap_or_default();
     let NewEventBody { event_type, external_reference_id, callback } = read(body.value)?;
-    if let Some(CallbackBody { receiver, probe, .. }) = &callback {
-        callback::check(&app, receiver, callback::URL, *probe, &host).await?;
-    }
+    let receiver = match callback {
+        Some(CallbackBody { receiver, credentials, probe, .. }) => {
+            callback::check(&app, &receiver, callback::URL, probe, &host).await?;
+            let holder = Holder::Event(caller.owner(), id);
+            let credentials = credentials.seal(&app, &holder).await?;
+            Some(Receiver { credentials, ..receiver })
+        }
+        None => None,
+    };
     let event = Event::new(NewEvent {
         id,
         owner: caller.owner(),
@@ -77,7 +83,7 @@ pub(crate) async fn post(
         data,
         external_reference_id,
         base_url: callback::base_url(&app, &headers, &host),
-        callback: callback.map(|it| it.receiver),
+        callback: receiver,
     });
     if let Some(found) = idempotency::create(&app, call, &event).await? {
         return Ok(replayed(&app, &found).await);

@@ -11,6 +11,7 @@ use answerback::{
     domain::{
         ChannelId, Owner, Request, RequestId, Scope,
         request::{LinkSecret, NewRequest, RequestState},
+        secret::Holder,
     },
     service::requests::{self, callback_delivery},
     store::keys,
@@ -88,10 +89,14 @@ pub(crate) async fn create_from(
         return replay(app, found).await;
     }
 
-    let NewRequestBody { question, policy, timeout_seconds, probe } = read(body)?;
+    let NewRequestBody { question, mut policy, timeout_seconds, probe, credentials } = read(body)?;
     let is_counted = app.core.accounts.check_pending_limit(owner).await?;
     if let Some(callback) = &policy.callback {
         callback::check(app, &callback.receiver, callback::URL, probe, host).await?;
+    }
+    if let Some(callback) = &mut policy.callback {
+        let holder = Holder::Request(owner, id);
+        callback.receiver.credentials = credentials.seal(app, &holder).await?;
     }
     // The time to answer starts after the probe.
     let now = app.core.now();

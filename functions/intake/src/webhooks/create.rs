@@ -144,13 +144,15 @@ async fn store(
     let reference = WebhookRef { id: free.id.clone(), created_by: op };
     let holder = Holder::Webhook(caller.owner(), reference);
     let secret = app.core.vault.make(&holder, now, &app.core.entropy).await?;
+    let mut settings = body.settings;
+    settings.receiver.credentials = body.credentials.new.seal(app, &holder).await?;
     let first = Webhook::new(NewWebhook {
         id: free.id,
         owner: caller.owner(),
         created_by: op,
         call,
         created_at: now,
-        settings: body.settings,
+        settings,
         is_enabled: body.is_enabled,
         secret: secret.kept,
     });

@@ -16,7 +16,7 @@ use answerback::{
         views::WebhookView,
     },
     domain::{
-        Scope, Source, Webhook, WebhookId,
+        Scope, Source, Webhook, WebhookId, WebhookRef,
         delivery::Receiver,
         secret::Holder,
         webhook::{Settings, WebhookUpdate},
@@ -105,13 +105,8 @@ pub(crate) async fn rotate(
     let reference = webhook.reference();
     let new = call.make(&app, &Holder::Webhook(webhook.owner, reference.clone())).await?;
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
-        // The new secret opens for this webhook alone.
-        if it.reference() == reference {
-            Ok(it.rotate(&new.rotation))
-        } else {
-            Err(Problem::not_found())
-        }
+        refuse_other(it, &reference)?;
+        Ok(it.rotate(&new.rotation))
     };
     let webhook = app.core.advance(webhook, step).await?;
     call.caller.audit("rotated the secret of a webhook", &id);
@@ -126,8 +121,9 @@ pub(crate) async fn expire_previous(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
     let webhook = find_existing(&app, &caller, &id).await?;
+    let reference = webhook.reference();
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
+        refuse_other(it, &reference)?;
         Ok(it.expire_previous())
     };
     let webhook = app.core.advance(webhook, step).await?;
@@ -144,16 +140,21 @@ async fn change(
     webhook: Webhook,
     read: impl Fn(&Webhook) -> Result<WebhookBody, Problem>,
 ) -> Result<Webhook, Problem> {
-    let WebhookBody { settings, probe, .. } = read(&webhook)?;
+    let WebhookBody { settings, credentials, probe, .. } = read(&webhook)?;
     if settings.receiver.url != webhook.settings.receiver.url {
         callback::check(app, &settings.receiver, URL, probe, host).await?;
     }
+    let reference = webhook.reference();
+    let holder = Holder::Webhook(webhook.owner, reference.clone());
+    let new = credentials.new.seal(app, &holder).await?;
     let op = app.core.new_op();
     let now = app.core.now();
     let step = |it: &Webhook| {
-        refuse_deleted(it)?;
-        let WebhookBody { settings, is_enabled, .. } = read(it)?;
+        refuse_other(it, &reference)?;
+        let WebhookBody { mut settings, credentials, is_enabled, .. } = read(it)?;
         refuse_other_source(it, &settings)?;
+        let url = &settings.receiver.url;
+        settings.receiver.credentials = credentials.apply(&it.settings.receiver, url, &new);
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let webhook = app.core.advance(webhook, step).await?;
@@ -176,8 +177,11 @@ fn refuse_other_source(webhook: &Webhook, settings: &Settings) -> Result<(), Pro
     Err(Problem::invalid(vec![FieldError::pointer(pointer, detail)]))
 }
 
-fn refuse_deleted(webhook: &Webhook) -> Result<(), Problem> {
-    if webhook.is_deleted() { Err(Problem::not_found()) } else { Ok(()) }
+/// Refuses a webhook that was deleted, also if another one has its name by now: what was sealed for
+/// one does not open for the other.
+fn refuse_other(webhook: &Webhook, reference: &WebhookRef) -> Result<(), Problem> {
+    let is_same = !webhook.is_deleted() && webhook.reference() == *reference;
+    if is_same { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 /// The webhook with this id, deleted or not.

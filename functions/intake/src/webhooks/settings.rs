@@ -7,7 +7,7 @@ use answerback::{
     },
     domain::{
         Filter, Source, WEBHOOK_ID_CHARS_MAX, Webhook, WebhookId,
-        delivery::{BearerToken, Receiver},
+        delivery::{Credentials, Receiver},
         event::TYPE_CHARS_MAX,
         limits::{DESCRIPTION_CHARS_MAX, EVENT_TYPES_MAX, WEBHOOK_URL_CHARS_MAX},
         webhook::{PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
@@ -15,7 +15,7 @@ use answerback::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::callback::{self, Probe};
+use crate::callback::{self, NewCredentials, Probe};
 
 /// The member with the URL.
 pub(super) const URL: &str = "url";
@@ -23,10 +23,27 @@ pub(super) const URL: &str = "url";
 /// A webhook as its owner describes it.
 #[derive(Clone)]
 pub(super) struct WebhookBody {
+    /// Without credentials.
     pub(super) settings: Settings,
+    pub(super) credentials: CredentialsUpdate,
     pub(super) is_enabled: bool,
     /// Applies to the URL.
     pub(super) probe: Probe,
+}
+
+/// A change of a webhook's credentials.
+#[derive(Clone)]
+pub(super) struct CredentialsUpdate {
+    pub(super) new: NewCredentials,
+    keeps_auth: bool,
+    kept_headers: KeptHeaders,
+}
+
+/// The earlier headers that remain, unless they are set again.
+#[derive(Clone)]
+enum KeptHeaders {
+    None,
+    AllExcept(Vec<String>),
 }
 
 /// A webhook to be created.
@@ -51,10 +68,13 @@ impl WebhookBody {
 
     /// The settings of `webhook` after `patch` (RFC 7396: null resets a member to its default).
     pub(super) fn patch(webhook: &Webhook, patch: Value) -> Result<Self, Problem> {
-        let Value::Object(patch) = patch else { return Self::read(patch) };
+        let Value::Object(mut patch) = patch else { return Self::read(patch) };
+        let kept = CredentialsUpdate::of_patch(&mut patch);
         let mut whole = body_of(webhook);
         merge(&mut whole, patch);
-        Self::read(Value::Object(whole))
+        let body = Self::read(Value::Object(whole))?;
+        let credentials = CredentialsUpdate { new: body.credentials.new, ..kept };
+        Ok(Self { credentials, ..body })
     }
 
     fn of(body: &mut Object<'_>) -> Self {
@@ -70,8 +90,59 @@ impl WebhookBody {
         let event_types = event_types.unwrap_or_else(|| usual().collect());
         check_event_types(body, &receiver, &event_types);
         let settings = Settings { description, event_types, max_payload_bytes, receiver };
-        Self { settings, is_enabled, probe }
+        let credentials = CredentialsUpdate::replacing(NewCredentials::read(body));
+        Self { settings, credentials, is_enabled, probe }
     }
+}
+
+impl CredentialsUpdate {
+    /// All of the credentials are replaced.
+    fn replacing(new: NewCredentials) -> Self {
+        Self { new, keeps_auth: false, kept_headers: KeptHeaders::None }
+    }
+
+    /// What `patch` keeps, with no new credentials. Takes the names that it removes out of it.
+    fn of_patch(patch: &mut Map<String, Value>) -> Self {
+        let keeps_auth = !patch.get("auth").is_some_and(Value::is_null);
+        let kept_headers = match patch.get_mut("headers") {
+            Some(Value::Null) => KeptHeaders::None,
+            Some(Value::Object(headers)) => {
+                let removed = headers.iter().filter(|it| it.1.is_null());
+                let removed = removed.map(|it| it.0.to_ascii_lowercase()).collect();
+                headers.retain(|_, value| !value.is_null());
+                KeptHeaders::AllExcept(removed)
+            }
+            _ => KeptHeaders::AllExcept(Vec::new()),
+        };
+        Self { new: NewCredentials::default(), keeps_auth, kept_headers }
+    }
+
+    /// The credentials of the receiver at `url` after the update, of which `new` are new. It keeps
+    /// none of those for another scheme, host or port.
+    pub(super) fn apply(&self, before: &Receiver, url: &str, new: &Credentials) -> Credentials {
+        if origin(&before.url) != origin(url) {
+            return new.clone();
+        }
+        let mut after = new.clone();
+        if self.keeps_auth && after.auth.is_none() {
+            after.auth.clone_from(&before.credentials.auth);
+        }
+        if let KeptHeaders::AllExcept(removed) = &self.kept_headers {
+            let is_set = |name: &str| new.headers.iter().any(|it| it.name == name);
+            let kept = before.credentials.headers.iter();
+            let kept = kept.filter(|it| !removed.contains(&it.name) && !is_set(&it.name));
+            after.headers.extend(kept.cloned());
+            after.headers.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        after
+    }
+}
+
+/// The scheme, host and port of a URL.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |it| it + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |it| start + it);
+    &url[..end]
 }
 
 /// The body that describes `webhook`.
@@ -79,15 +150,11 @@ fn body_of(webhook: &Webhook) -> Map<String, Value> {
     let Settings { description, receiver, event_types, max_payload_bytes } = &webhook.settings;
     let spec = receiver.profile.spec();
     let event_types: Vec<&str> = event_types.iter().map(Filter::as_str).collect();
-    let headers = receiver.headers.0.iter();
-    let headers: Map<String, Value> =
-        headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let mut whole = Map::new();
     let mut set = |name: &str, value: Value| _ = whole.insert(name.to_owned(), value);
     set(URL, receiver.url.as_str().into());
     set("description", description.clone().into());
     set("enabled", webhook.disabled().is_none().into());
-    set("headers", headers.into());
     set("max_payload_bytes", (*max_payload_bytes).into());
     set("profile", spec.name.into());
     if let Some(body) = receiver.body {
@@ -106,9 +173,6 @@ fn body_of(webhook: &Webhook) -> Map<String, Value> {
     if receiver.retry != spec.retry() {
         let (delays, jitter) = (&receiver.retry.delays_seconds, receiver.retry.jitter);
         set("retry", json!({ "delays_seconds": delays, "jitter": jitter }));
-    }
-    if let Some(BearerToken(token)) = &receiver.bearer_token {
-        set("bearer_token", token.as_str().into());
     }
     whole
 }

@@ -110,7 +110,7 @@ fn accepted(delivery: &Delivery) -> Response {
 }
 
 fn delivery(event: &Event, webhook: Webhook) -> Delivery {
-    let receiver = webhook.settings.receiver.without_secrets();
+    let receiver = webhook.settings.receiver.without_credentials();
     let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, event);
     let origin = Origin {
         event: event.id,
@@ -120,6 +120,7 @@ fn delivery(event: &Event, webhook: Webhook) -> Delivery {
         made_by: event.created_by,
         owner: event.owner,
         channel: None,
+        is_private: false,
     };
     let (reference, target) = (webhook.reference(), Target::Https(receiver));
     let delivery = Delivery::begin(origin, &reference.target(), target, body, event.created_at);

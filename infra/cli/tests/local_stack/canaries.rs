@@ -37,7 +37,7 @@ async fn use_secrets(stack: &Stack, receiver: &Receiver) -> Vec<String> {
 
     let webhook = json!({
         "id": "orders", "url": receiver.url,
-        "headers": { "x-team": HEADER }, "bearer_token": BEARER,
+        "headers": { "x-team": HEADER }, "auth": { "type": "bearer", "token": BEARER },
     });
     keep(&succeed(stack, Method::POST, "/v1/webhooks", webhook).await["secret"]);
     let channel = json!({ "name": "Deploys" });
@@ -60,7 +60,7 @@ async fn use_secrets(stack: &Stack, receiver: &Receiver) -> Vec<String> {
             "title": "Deploy?",
             "options": [{ "value": "yes", "label": "Yes" }],
             "callback_url": receiver.url,
-            "callback": { "bearer_token": BEARER },
+            "callback": { "auth": { "type": "bearer", "token": BEARER } },
         }))
         .await;
     let link = &request["recipients"][0]["answer_url"];

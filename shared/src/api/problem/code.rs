@@ -43,6 +43,10 @@ pub enum Code {
     WebhookExists,
     /// The account has the maximum number of webhooks.
     TooManyWebhooks,
+    /// The account has its most keys.
+    TooManyKeys,
+    /// The account has its most channels.
+    TooManyChannels,
     /// The webhook is disabled.
     WebhookDisabled,
     /// The key has exceeded its rate limit.
@@ -71,6 +75,8 @@ impl Code {
             | Self::NotRedeliverable
             | Self::WebhookExists
             | Self::TooManyWebhooks
+            | Self::TooManyKeys
+            | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
             Self::TooManyChanges | Self::RateLimited | Self::TooManyPendingRequests => {
@@ -103,6 +109,8 @@ impl Code {
             Self::NotRedeliverable => "not_redeliverable",
             Self::WebhookExists => "webhook_exists",
             Self::TooManyWebhooks => "too_many_webhooks",
+            Self::TooManyKeys => "too_many_keys",
+            Self::TooManyChannels => "too_many_channels",
             Self::WebhookDisabled => "webhook_disabled",
             Self::RateLimited => "rate_limited",
             Self::TooManyPendingRequests => "too_many_pending_requests",
@@ -131,6 +139,8 @@ impl Code {
             Self::NotRedeliverable => "Delivery cannot be redelivered",
             Self::WebhookExists => "Webhook exists",
             Self::TooManyWebhooks => "Too many webhooks",
+            Self::TooManyKeys => "Too many keys",
+            Self::TooManyChannels => "Too many channels",
             Self::WebhookDisabled => "Webhook disabled",
             Self::RateLimited => "Rate limit exceeded",
             Self::TooManyPendingRequests => "Too many pending requests",

@@ -13,6 +13,8 @@ pub struct EventBody<'a> {
     pub(crate) r#type: &'a str,
     timestamp: Time,
     livemode: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) test: bool,
     /// Posted data, or the state of the request.
@@ -26,6 +28,8 @@ pub struct TruncatedEventBody<'a> {
     r#type: &'a str,
     timestamp: Time,
     livemode: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
     #[serde(flatten)]
@@ -48,9 +52,16 @@ impl<'a> EventBody<'a> {
             r#type: event.kind.as_str(),
             timestamp: Time(event.at),
             livemode: request.owner.mode.is_live(),
+            sequence: Some(event.number),
             test: false,
             data: data.expect("plain data serializes"),
         }
+    }
+
+    /// The event as people see it: without answers that only a reader of the result gets.
+    pub(crate) fn shown(request: &Request, event: &'a OutboxEvent) -> Self {
+        let data = to_raw_value(&ResultData::shown_of_event(request, event));
+        Self { data: data.expect("plain data serializes"), ..Self::new(request, event) }
     }
 
     /// The body of a posted event.
@@ -61,6 +72,7 @@ impl<'a> EventBody<'a> {
             r#type: event.event_type.as_str(),
             timestamp: Time(event.created_at),
             livemode: event.owner.mode.is_live(),
+            sequence: None,
             test: event.is_test(),
             data: data.expect("posted data is valid JSON"),
         }
@@ -73,6 +85,7 @@ impl<'a> EventBody<'a> {
             r#type: self.r#type,
             timestamp: self.timestamp,
             livemode: self.livemode,
+            sequence: self.sequence,
             test: self.test,
             data,
         }

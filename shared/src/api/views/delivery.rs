@@ -8,6 +8,9 @@ use crate::domain::{
     delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, waiting::WaitReason},
 };
 
+/// Shown instead of a body that is for its receiver only.
+const MASK: &str = "***";
+
 /// A delivery.
 #[derive(Debug, Serialize)]
 pub struct DeliveryView<'a> {
@@ -105,9 +108,11 @@ impl<'a> DeliveryView<'a> {
 }
 
 impl<'a> AttemptView<'a> {
-    /// The view of `attempt` at a delivery with this `body`.
-    pub fn new(attempt: &'a Attempt, body: Option<&[u8]>) -> Self {
+    /// The view of `attempt` at `delivery`. The bodies of a private delivery are masked.
+    pub fn new(attempt: &'a Attempt, delivery: Option<&Delivery>) -> Self {
         let exchange = attempt.exchange.as_ref();
+        let is_private = delivery.is_some_and(|it| it.is_private);
+        let body = delivery.and_then(|it| it.body.as_deref());
         Self {
             id: attempt.id.to_string(),
             delivery_id: attempt.id.delivery().to_string(),
@@ -117,12 +122,15 @@ impl<'a> AttemptView<'a> {
             request: AttemptRequestView {
                 url: exchange.map(|it| it.url.as_str()),
                 headers: exchange.map(|it| headers(&it.headers)).unwrap_or_default(),
-                body: body.map(|it| String::from_utf8_lossy(it).into_owned()),
+                body: body.map(|it| match is_private {
+                    true => MASK.to_owned(),
+                    false => String::from_utf8_lossy(it).into_owned(),
+                }),
             },
             response: exchange.and_then(|it| it.response.as_ref()).map(|it| AttemptResponseView {
                 status: it.status,
                 headers: headers(&it.headers),
-                body: &it.body,
+                body: if is_private { MASK } else { &it.body },
             }),
             error: attempt
                 .error

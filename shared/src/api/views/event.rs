@@ -23,6 +23,6 @@ impl<'a> EventView<'a> {
     /// The view of an event of `request`.
     pub fn of_request(request: &'a Request, event: &'a OutboxEvent) -> Self {
         let external_reference_id = request.question.external_reference_id.as_deref();
-        Self { body: EventBody::new(request, event), external_reference_id }
+        Self { body: EventBody::shown(request, event), external_reference_id }
     }
 }

@@ -14,6 +14,8 @@ pub struct KeyView<'a> {
     livemode: bool,
     rate_limit_per_minute: Option<u32>,
     created_at: Time,
+    created_by: Option<String>,
+    expires_at: Option<Time>,
     revoked_at: Option<Time>,
 }
 
@@ -25,8 +27,10 @@ impl<'a> KeyView<'a> {
             name: key.name.as_deref(),
             scopes: key.scopes.iter().copied().map(Scope::as_str).collect(),
             livemode: key.owner.mode.is_live(),
-            rate_limit_per_minute: key.rate_limit_per_minute,
+            rate_limit_per_minute: key.rate_limit_per_minute(),
             created_at: Time(key.created_at),
+            created_by: key.makers.first().map(ToString::to_string),
+            expires_at: key.expires_at.map(Time),
             revoked_at: key.revoked_at.map(Time),
         }
     }

@@ -182,6 +182,18 @@ impl<'a> ResultData<'a> {
         Self::new(request, end(request), responses(request, Answers::at(request, now)))
     }
 
+    /// The data of `event`, without answers if the request lets nobody read its result freely.
+    pub(crate) fn shown_of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
+        let is_free = request.policy.read.mode == ReadMode::Repeat;
+        let mut data = Self::of_event(request, event);
+        if !is_free {
+            for response in &mut data.responses {
+                response.answer = None;
+            }
+        }
+        data
+    }
+
     /// The data of `event` of `request`. Later events do not change it.
     pub fn of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
         match (event.kind, &event.detail) {

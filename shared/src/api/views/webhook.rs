@@ -1,10 +1,11 @@
 //! Webhooks.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::Time;
-use crate::domain::{Filter, Webhook, retry::RetryPolicy, webhook::DisableReason};
+use crate::domain::{
+    Filter, Webhook, delivery::AuthKind, retry::RetryPolicy, webhook::DisableReason,
+};
 
 /// A webhook, without its secrets.
 #[derive(Debug, Serialize)]
@@ -29,18 +30,36 @@ pub struct WebhookDetails<'a> {
     signature: Option<&'static str>,
     timeout_seconds: u32,
     retry: RetryView<'a>,
-    headers: Map<String, Value>,
-    has_bearer_token: bool,
+    header_names: Vec<&'a str>,
+    auth: Option<AuthView<'a>>,
     max_payload_bytes: u32,
     livemode: bool,
     created_at: Time,
     updated_at: Time,
 }
 
+/// An authorization, without its secret.
+#[derive(Debug, Serialize)]
+struct AuthView<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
 #[derive(Debug, Serialize)]
 struct RetryView<'a> {
     delays_seconds: &'a [u32],
     jitter: f64,
+}
+
+impl<'a> AuthView<'a> {
+    fn new(kind: &'a AuthKind) -> Self {
+        match kind {
+            AuthKind::Bearer => Self { r#type: "bearer", name: None },
+            AuthKind::Basic => Self { r#type: "basic", name: None },
+            AuthKind::Header(name) => Self { r#type: "header", name: Some(name) },
+        }
+    }
 }
 
 impl<'a> WebhookView<'a> {
@@ -58,6 +77,7 @@ impl<'a> WebhookDetails<'a> {
     /// The details of `webhook`.
     pub fn new(webhook: &'a Webhook) -> Self {
         let settings = &webhook.settings;
+        let credentials = &settings.receiver.credentials;
         let RetryPolicy { delays_seconds, jitter } = &settings.receiver.retry;
         Self {
             description: settings.description.as_deref(),
@@ -71,14 +91,8 @@ impl<'a> WebhookDetails<'a> {
             signature: settings.receiver.signature.map(|it| it.spec().name),
             timeout_seconds: settings.receiver.timeout_seconds,
             retry: RetryView { delays_seconds, jitter: *jitter },
-            headers: settings
-                .receiver
-                .headers
-                .0
-                .iter()
-                .map(|(name, value)| (name.clone(), value.as_str().into()))
-                .collect(),
-            has_bearer_token: settings.receiver.bearer_token.is_some(),
+            header_names: credentials.headers.iter().map(|it| &*it.name).collect(),
+            auth: credentials.auth.as_ref().map(|it| AuthView::new(&it.kind)),
             max_payload_bytes: settings.max_payload_bytes,
             livemode: webhook.owner.mode.is_live(),
             created_at: Time(webhook.created_at),

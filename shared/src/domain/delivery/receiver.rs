@@ -1,8 +1,6 @@
 //! A receiver: the HTTP server that callbacks go to, and what it expects.
 
-use std::fmt;
-
-use crate::domain::{Profile, profile::Spec, retry::RetryPolicy};
+use crate::domain::{Profile, profile::Spec, retry::RetryPolicy, secret::Sealed};
 
 /// A receiver of the sender's choice.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,24 +13,52 @@ pub struct Receiver {
     pub timeout_seconds: u32,
     /// The retries of a failed attempt.
     pub retry: RetryPolicy,
-    /// Sent as `Authorization: Bearer …`.
-    pub bearer_token: Option<BearerToken>,
     /// The profile that the body follows, if it is another one.
     pub body: Option<Profile>,
     /// The profile that the signature follows, if it is another one.
     pub signature: Option<Profile>,
-    /// Headers that are sent in addition to ours.
-    pub headers: Headers,
+    /// Headers that are sent in addition to ours, and authorize us.
+    pub credentials: Credentials,
 }
 
-/// Headers that are sent in addition to ours, by name. Some values are passwords, so values cannot
-/// be printed.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(pub Vec<(String, String)>);
+/// Headers that are sent in addition to ours. Some are passwords, so all values are sealed: they can
+/// be written, but not read by anybody except a worker that sends them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The authorization.
+    pub auth: Option<Auth>,
+    /// Other headers.
+    pub headers: Vec<SealedHeader>,
+}
 
-/// A receiver's bearer token. It cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BearerToken(pub String);
+/// An authorization: one header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Its kind.
+    pub kind: AuthKind,
+    /// The value of the header, sealed.
+    pub value: Sealed,
+}
+
+/// The kind of an authorization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthKind {
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer,
+    /// `Authorization: Basic …` (RFC 7617).
+    Basic,
+    /// A header with this name, in lower case.
+    Header(String),
+}
+
+/// A header whose value is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its value.
+    pub value: Sealed,
+}
 
 impl Receiver {
     /// The receiver at `url`, with the timeout and retries of its profile.
@@ -43,18 +69,17 @@ impl Receiver {
             profile,
             timeout_seconds: spec.timeout_seconds,
             retry: spec.retry(),
-            bearer_token: None,
             body: None,
             signature: None,
-            headers: Headers::default(),
+            credentials: Credentials::default(),
         }
     }
 
-    /// The receiver without token and headers. A delivery does not store these: each attempt reads
-    /// them from the request or webhook.
+    /// The receiver without credentials. The delivery of a webhook does not store these: each attempt
+    /// reads them from the webhook.
     #[must_use]
-    pub fn without_secrets(&self) -> Self {
-        Self { bearer_token: None, headers: Headers::default(), ..self.clone() }
+    pub fn without_credentials(&self) -> Self {
+        Self { credentials: Credentials::default(), ..self.clone() }
     }
 
     /// The rules for its callbacks: those of its profile, with the other body and signature.
@@ -71,14 +96,12 @@ impl Receiver {
     }
 }
 
-impl fmt::Debug for Headers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
-}
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerToken(…)")
+impl AuthKind {
+    /// The name of the header.
+    pub fn header(&self) -> &str {
+        match self {
+            Self::Bearer | Self::Basic => "authorization",
+            Self::Header(name) => name,
+        }
     }
 }

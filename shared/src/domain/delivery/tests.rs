@@ -45,6 +45,7 @@ fn delivery() -> Delivery {
         failures: 0,
         breaker_wait: Duration::ZERO,
         redelivered_by: None,
+        is_private: false,
         due_at: Some(CREATED),
         revision: 0,
     }

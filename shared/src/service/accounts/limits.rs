@@ -2,7 +2,7 @@
 //!
 //! | limit            | of                         | is counted by                                |
 //! |------------------|----------------------------|----------------------------------------------|
-//! | calls per minute | a key                      | one item per key and minute                  |
+//! | calls per minute | a key and its descendants  | one item per key and minute                  |
 //! | pending requests | an account, live and test  | rows of an index, which end with the request |
 //!
 //! Limits protect other accounts from a caller that has run wild. They are not locks: if the table
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::Accounts;
 use crate::{
     api::{Code, Problem},
-    domain::{ApiKey, Owner},
+    domain::{ApiKey, Owner, account::CallLimit},
     store::Counted,
 };
 
@@ -23,21 +23,28 @@ const WINDOW_SECONDS: i64 = 60;
 const PENDING_RETRY_SECONDS: u32 = 60;
 
 impl Accounts {
-    /// Counts a call with `key`, and refuses it if the key has used up this minute.
+    /// Counts a call with `key`, and refuses it if the key, or one that it descends from, has used up
+    /// this minute.
     pub(super) async fn count(&self, key: &ApiKey) -> Result<(), Problem> {
-        let Some(max) = key.rate_limit_per_minute else { return Ok(()) };
+        for limit in &key.limits {
+            self.count_in(*limit).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_in(&self, CallLimit { key, per_minute: max }: CallLimit) -> Result<(), Problem> {
         let now = self.clock.now();
         let minute = now.as_second().div_euclid(WINDOW_SECONDS);
         let ends_at = Timestamp::from_second((minute + 1) * WINDOW_SECONDS).unwrap_or(now);
         // A caller that ignores 429 causes no more writes to the one item that counts.
-        let is_limited = self.limited.get(&key.id, now) == Some(ends_at);
+        let is_limited = self.limited.get(&key, now) == Some(ends_at);
         if is_limited {
             return Err(rate_limited(max, ends_at, now));
         }
-        match self.store.count_call(key.id, minute, max).await {
+        match self.store.count_call(key, minute, max).await {
             Ok(Counted::Counted) => Ok(()),
             Ok(Counted::Full) => {
-                self.limited.insert(key.id, ends_at, now);
+                self.limited.insert(key, ends_at, now);
                 Err(rate_limited(max, ends_at, now))
             }
             Err(err) => {

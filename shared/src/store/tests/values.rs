@@ -5,11 +5,11 @@ use crate::domain::{
     EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls,
     Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook,
     WebhookId, WebhookRef,
-    account::{AccountSecrets, IdKey, SourceSecrets},
+    account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
-    delivery::{self, BearerToken, Headers, Receiver, Target},
+    delivery::{self, Auth, AuthKind, Credentials, Receiver, SealedHeader, Target},
     id::Kind,
     idempotency::PastCall,
     posted_event::EventState,
@@ -128,14 +128,25 @@ fn receiver() -> impl Strategy<Value = Receiver> {
     let own = (vec(1_u32..=DELAY_SECONDS_MAX, 0..4), 0.0..=1.0_f64)
         .prop_map(|(delays_seconds, jitter)| RetryPolicy { delays_seconds, jitter });
     let retry = prop_oneof![usual, own];
-    let others = (option::of(profiles()), option::of(profiles()), vec((text(), text()), 0..3));
-    (text(), profiles(), 1_u32..=20, retry, option::of(text()), others).prop_map(
-        |(url, profile, timeout_seconds, retry, bearer_token, (body, signature, headers))| {
-            let (bearer_token, headers) = (bearer_token.map(BearerToken), Headers(headers));
+    let others = (option::of(profiles()), option::of(profiles()));
+    (text(), profiles(), 1_u32..=20, retry, credentials(), others).prop_map(
+        |(url, profile, timeout_seconds, retry, credentials, (body, signature))| {
             let usual = Receiver::of(url, profile);
-            Receiver { timeout_seconds, retry, bearer_token, body, signature, headers, ..usual }
+            Receiver { timeout_seconds, retry, credentials, body, signature, ..usual }
         },
     )
+}
+
+fn credentials() -> impl Strategy<Value = Credentials> {
+    let sealed = || vec(any::<u8>(), 0..9).prop_map(Sealed);
+    let kind = prop_oneof![
+        Just(AuthKind::Bearer),
+        Just(AuthKind::Basic),
+        text().prop_map(AuthKind::Header)
+    ];
+    let auth = (kind, sealed()).prop_map(|(kind, value)| Auth { kind, value });
+    let header = (text(), sealed()).prop_map(|(name, value)| SealedHeader { name, value });
+    (option::of(auth), vec(header, 0..3)).prop_map(|(auth, headers)| Credentials { auth, headers })
 }
 
 fn callback() -> impl Strategy<Value = Callback> {
@@ -253,6 +264,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 failures: 0,
                 breaker_wait: Duration::ZERO,
                 redelivered_by: None,
+                is_private: false,
                 due_at: Some(now),
                 revision: 0,
             }
@@ -385,10 +397,12 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
     let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
-    let made = (moment(), op(), option::of(any::<[u8; 16]>()), option::of(any::<u32>()));
+    let limit = (id(), any::<u32>()).prop_map(|(key, per_minute)| CallLimit { key, per_minute });
+    let family = (vec(id(), 0..3), vec(limit, 0..3), option::of(moment()));
+    let made = (moment(), op(), option::of(any::<[u8; 16]>()), family);
     (id(), id(), mode(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
         |(id, account, mode, scopes, hash, name, made)| {
-            let (created_at, created_by, body_hash, rate_limit_per_minute) = made;
+            let (created_at, created_by, body_hash, (makers, limits, expires_at)) = made;
             ApiKey {
                 id,
                 owner: Owner { account, mode },
@@ -398,7 +412,9 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
                 created_at,
                 created_by,
                 body_hash: body_hash.map(BodyHash),
-                rate_limit_per_minute,
+                makers,
+                limits,
+                expires_at,
                 revoked_at: None,
                 revision: 0,
             }

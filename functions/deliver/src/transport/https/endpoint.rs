@@ -14,6 +14,8 @@ use crate::{App, Error};
 /// A receiver, with its signer.
 pub(super) struct Endpoint {
     pub(super) receiver: Receiver,
+    /// The holder of the receiver's credentials.
+    pub(super) credentials_of: Holder,
     pub(super) signer: Signer,
     /// `None`: it is a callback.
     pub(super) webhook: Option<Webhook>,
@@ -38,7 +40,9 @@ impl Endpoint {
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(reference) = &delivery.webhook else {
             let signer = callback_signer(app, delivery).await?;
-            return Ok(Ok(Self { receiver: receiver.clone(), signer, webhook: None }));
+            let credentials_of = Holder::of_callback(delivery.owner, delivery.event);
+            let receiver = receiver.clone();
+            return Ok(Ok(Self { receiver, credentials_of, signer, webhook: None }));
         };
         let key = keys::webhook(delivery.owner, &reference.id);
         let webhook = app.core.store.get::<Webhook>(key).await?;
@@ -50,13 +54,12 @@ impl Endpoint {
         if !webhook.is_enabled() {
             return Ok(Err(DeliveryEnd::Failed(FailureReason::Disabled)));
         }
-        let Receiver { url, bearer_token, headers, .. } = webhook.settings.receiver.clone();
+        let Receiver { url, credentials, .. } = webhook.settings.receiver.clone();
+        let holder = Holder::Webhook(delivery.owner, reference.clone());
         Ok(Ok(Self {
-            receiver: Receiver { url, bearer_token, headers, ..receiver.clone() },
-            signer: Signer {
-                holder: Holder::Webhook(delivery.owner, reference.clone()),
-                secrets: webhook.secrets().clone(),
-            },
+            receiver: Receiver { url, credentials, ..receiver.clone() },
+            credentials_of: holder.clone(),
+            signer: Signer { holder, secrets: webhook.secrets().clone() },
             webhook: Some(webhook),
         }))
     }

@@ -3,20 +3,34 @@
 use answerback::{
     domain::{
         Delivery,
-        delivery::Receiver,
+        delivery::{Credentials, Receiver, SealedHeader},
         profile::{Header, Spec},
+        secret::Sealed,
     },
     egress::{HeaderMap, HeaderName, HeaderValue},
     signing::{self, Message, SigningKeys},
 };
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
-use crate::Error;
+use super::endpoint::Endpoint;
+use crate::{App, Error};
 
 /// The `User-Agent`, unless the profile has another.
 const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 /// Shown in place of a secret value.
 const MASK: &str = "***";
+
+/// The headers that the receiver wants in addition to ours.
+pub(super) struct AddedHeaders {
+    auth: Option<SecretHeader>,
+    headers: Vec<SecretHeader>,
+}
+
+struct SecretHeader {
+    name: HeaderName,
+    value: HeaderValue,
+}
 
 /// A header that we generate, which is always ASCII.
 struct OwnHeader {
@@ -26,35 +40,55 @@ struct OwnHeader {
 
 /// The headers of one attempt at `at`, signed with `keys`.
 ///
-/// Ours replace the customer's of the same name, and a profile's replace ours.
+/// Ours replace the receiver's `added` ones of the same name, and a profile's replace ours.
 pub(super) fn signed(
     keys: &SigningKeys,
     delivery: &Delivery,
     receiver: &Receiver,
+    added: AddedHeaders,
     body: &[u8],
     at: Timestamp,
 ) -> Result<HeaderMap, Error> {
     let spec = receiver.spec();
-    let custom = &receiver.headers.0;
     let mut own = own_headers(delivery);
     own.extend(profile_headers(&spec, delivery, at));
     let message = Message { id: &delivery.id.to_string(), sent_at: at, body };
     let signatures = signing::sign(spec.signature, keys, &message).into_iter();
     own.extend(signatures.map(|it| OwnHeader { name: it.name, value: it.value }));
 
-    let mut map = HeaderMap::with_capacity(own.len() + custom.len() + 1);
-    for (name, value) in custom {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::Header)?;
-        map.insert(name, secret(value)?);
-    }
+    let mut map = HeaderMap::with_capacity(own.len() + added.headers.len() + 1);
+    map.extend(added.headers.into_iter().map(|it| (Some(it.name), it.value)));
     for OwnHeader { name, value } in own {
         let value = HeaderValue::from_str(&value).expect("our own values are ASCII");
         map.insert(HeaderName::from_static(name), value);
     }
-    if let Some(token) = &receiver.bearer_token {
-        map.insert("authorization", secret(&format!("Bearer {}", token.0))?);
+    if let Some(SecretHeader { name, value }) = added.auth {
+        map.insert(name, value);
     }
     Ok(map)
+}
+
+/// Opens the credentials of the receiver.
+pub(super) async fn open(
+    app: &App,
+    endpoint: &Endpoint,
+    at: Timestamp,
+) -> Result<AddedHeaders, Error> {
+    let Credentials { auth, headers } = &endpoint.receiver.credentials;
+    let open = async |name: &str, value: &Sealed| -> Result<SecretHeader, Error> {
+        let vault = &app.core.vault;
+        let value = vault.open_credential(&endpoint.credentials_of, value, at).await?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::Header)?;
+        Ok(SecretHeader { name, value: secret(value.expose_secret())? })
+    };
+    let mut added = AddedHeaders { auth: None, headers: Vec::with_capacity(headers.len()) };
+    if let Some(auth) = auth {
+        added.auth = Some(open(auth.kind.header(), &auth.value).await?);
+    }
+    for SealedHeader { name, value } in headers {
+        added.headers.push(open(name, value).await?);
+    }
+    Ok(added)
 }
 
 /// The headers for an attempt's record, with secret values masked.

@@ -2,15 +2,18 @@
 
 use answerback::{
     api::{
-        Problem, body,
+        Code, Problem, body,
         http::{Json, OptionalJson},
     },
     domain::{
-        Channel, ChannelId, Scope, channel::NewChannel, limits::NAME_CHARS_MAX, secret::Holder,
+        Channel, ChannelId, Owner, Scope,
+        channel::{CHANNELS_MAX, NewChannel},
+        limits::NAME_CHARS_MAX,
+        secret::Holder,
     },
     fronts::ping::{ChannelView, find, new_token, token_hash},
     service::Caller,
-    store::keys,
+    store::{Listed, Listing, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -57,6 +60,7 @@ pub(crate) async fn create(
         return replayed(&found);
     }
     let name = read(body)?;
+    refuse_too_many(&app, caller.owner()).await?;
     let token = new_token(id, &app.core.entropy);
     let holder = Holder::Channel(caller.owner(), id);
     let secret = app.core.vault.make(&holder, now, &app.core.entropy).await?;
@@ -80,6 +84,18 @@ pub(crate) async fn create(
         secret: Some(secret.text.expose_secret()),
     };
     Ok((StatusCode::CREATED, axum::Json(view)).into_response())
+}
+
+/// Refuses another channel if the account has reached its limit in this mode. Calls at the same
+/// moment do not see each other, so the limit may be exceeded by a few.
+async fn refuse_too_many(app: &App, owner: Owner) -> Result<(), Problem> {
+    let max = i32::try_from(CHANNELS_MAX).unwrap_or(i32::MAX);
+    let all: Listing<Channel> = app.core.store.list(owner, Listed::Channels, max, None).await?;
+    if all.items.len() < CHANNELS_MAX {
+        return Ok(());
+    }
+    let detail = format!("limit of {CHANNELS_MAX} channels reached; delete one first");
+    Err(Problem::new(Code::TooManyChannels, detail))
 }
 
 /// Gives a channel a new token. The previous one stops working at once.

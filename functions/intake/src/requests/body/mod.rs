@@ -19,7 +19,7 @@ use answerback::{
     domain::{Question, Source, request::RequestPolicy},
 };
 
-use crate::callback::{self, CallbackBody, Probe};
+use crate::callback::{self, CallbackBody, NewCredentials, Probe};
 
 /// A request as its sender describes it.
 pub(crate) struct NewRequestBody {
@@ -28,6 +28,8 @@ pub(crate) struct NewRequestBody {
     pub(crate) timeout_seconds: u32,
     /// Applies to the callback's URL.
     pub(crate) probe: Probe,
+    /// The credentials of the callback.
+    pub(crate) credentials: NewCredentials,
 }
 
 /// Reads the body, or lists all errors in it.
@@ -40,11 +42,12 @@ pub(crate) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
         let on_deadline = policy::on_deadline(body, &question);
         let callback = callback::read(body, Source::Requests);
         let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
+        let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
         let assurance = policy::assurance(body);
         let policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
-        Some(NewRequestBody { question, policy, timeout_seconds, probe })
+        Some(NewRequestBody { question, policy, timeout_seconds, probe, credentials })
     })
 }
 
