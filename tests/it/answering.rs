@@ -1,6 +1,8 @@
 //! Answers from programs that have a link and from the sender's own application.
 
+mod changes;
 mod cors;
+mod emails;
 mod exact;
 mod long;
 
@@ -51,6 +53,10 @@ async fn first_answer_is_recorded_and_kept_after_the_end() {
 
     world.system.clock.advance(Duration::from_secs(1));
     let check_second = async |status: &str| {
+        // An answer that is equal to the recorded one is accepted.
+        let equal = json!({ "option": "approve", "fields": { "comment": "Go!" } });
+        let equal = world.answer(&request, 0, equal).await;
+        assert_eq!((equal.status, &equal.json()["response"]), (StatusCode::OK, &recorded));
         for body in [json!({ "option": "reject" }), json!({ "option": "no such option" })] {
             let again = world.answer(&request, 0, body).await;
             assert_eq!(again.status, StatusCode::CONFLICT);
@@ -138,8 +144,9 @@ async fn poll_answers_can_change_until_the_deadline() {
         let answer = world.answer(&request, 0, json!({ "option": option })).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.json()["response"]["option"], option);
+        clock.advance(Duration::from_secs(1));
     }
-    clock.advance(Duration::from_millis(59_999));
+    clock.advance(Duration::from_millis(56_999));
     let last = world.answer(&request, 0, json!({ "option": "reject" })).await;
     assert_eq!(last.status, StatusCode::OK);
     let late = "2026-01-01T00:00:59.999Z";
@@ -230,7 +237,9 @@ async fn sender_records_answers_for_its_recipients() {
     let answered = respond(&request, known.clone()).await;
     assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
     assert_eq!(answered.json()["responses"][1]["option"], "approve");
-    let again = respond(&request, known).await;
+    assert_eq!(respond(&request, known).await.status, StatusCode::OK, "an equal answer");
+    let other = json!({ "recipient": "b@example.com", "option": "reject" });
+    let again = respond(&request, other).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "already_answered"));
     let by_link = world.answer(&request, 1, json!({ "option": "reject" })).await;
     assert_eq!(by_link.status, StatusCode::CONFLICT);

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{Attributes, DecodeError, Reader},
+    item::{Attributes, DecodeError, Reader, time},
     keys::{self, Key},
-    request_item::time,
 };
 use crate::domain::{
     Answer, Decimal, OpId, OutboxEvent, RequestEvent, RequestId,

@@ -322,3 +322,8 @@ impl DecodeError {
         Self { attribute, position: None }
     }
 }
+
+/// A time inside of the JSON of an attribute, in milliseconds since the epoch.
+pub(super) fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
+    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
+}

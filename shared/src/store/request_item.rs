@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer_item::{CodeItem, EventItem, LONG, RowItem, long_answers},
-    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader},
+    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader, time},
     keys::{self, Key},
     question_item::{PolicyItem, QuestionItem},
 };
@@ -234,10 +234,6 @@ impl Request {
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
     }
-}
-
-pub(super) fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
-    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }
 
 impl From<&RequestEnd> for EndItem {

@@ -141,7 +141,12 @@ async fn read_once_answer_is_not_in_the_response_to_the_sender() {
         assert_eq!(show(&world, &request).await["responses"], row);
         let list = world.call(Method::GET, "/v1/requests?limit=1", Value::Null).await.json();
         assert_eq!(list["data"][0]["responses"], row);
-        let second = respond(&world, &request, body).await;
+        assert_eq!(
+            respond(&world, &request, body).await.json()["responses"],
+            row,
+            "an equal answer"
+        );
+        let second = respond(&world, &request, json!({ "option": "yes" })).await;
         assert_eq!(second.code(), "already_answered");
         assert!(second.json()["response"].is_null(), "{}", second.text());
     }

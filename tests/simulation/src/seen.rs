@@ -2,6 +2,8 @@
 
 use answerback::{domain::profile::Unit, egress::FailureKind};
 
+use crate::page::SCANNED;
+
 /// Everything that was observed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -44,14 +46,35 @@ pub(crate) struct Called {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Create,
-    Answer { row: usize, option: &'static str },
+    Answer {
+        row: usize,
+        option: &'static str,
+    },
+    /// A person's form.
+    Form {
+        row: usize,
+        option: &'static str,
+    },
+    /// A scanner's form, which decides nothing if it is judged before `until`.
+    Scan {
+        row: usize,
+        until: i64,
+    },
+    /// A visit of the answer page.
+    Open,
     Cancel,
     Erase,
     View,
     Read,
-    Acknowledge { receipt: String },
-    Redeliver { delivery: String },
-    Post { key: String },
+    Acknowledge {
+        receipt: String,
+    },
+    Redeliver {
+        delivery: String,
+    },
+    Post {
+        key: String,
+    },
 }
 
 /// A post, as its sender saw it.
@@ -157,6 +180,17 @@ impl Seen {
                 && (it.began_at..=it.ended_at).contains(&sent.began_at)
                 && it.is_whole
         })
+    }
+}
+
+impl Want {
+    /// The purpose, for forms the answer that they record.
+    pub(crate) fn effect(&self) -> Self {
+        match self {
+            Self::Form { row, option } => Self::Answer { row: *row, option },
+            Self::Scan { row, .. } => Self::Answer { row: *row, option: SCANNED },
+            other => other.clone(),
+        }
     }
 }
 

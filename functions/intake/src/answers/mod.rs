@@ -61,13 +61,15 @@ pub(crate) async fn record(
     } else {
         None
     };
-    let request = match (app.core.advance(request, step).await, long) {
-        (Err(err @ AdvanceError::Refused(_)), Some(long)) => {
-            forget(app, long).await;
-            return Err(err);
-        }
-        (recorded, _) => recorded?,
+    let recorded = app.core.advance(request, step).await;
+    let is_left = match &recorded {
+        Ok(request) => !request.was_answered_by(row, op),
+        Err(err) => matches!(err, AdvanceError::Refused(_)),
     };
+    if let Some(long) = long.filter(|_| is_left) {
+        forget(app, long).await;
+    }
+    let request = recorded?;
     if request.was_answered_by(row, op) {
         app.core.hints.send_for_request(&request).await;
         log_step(&request, op, "recorded an answer");

@@ -48,7 +48,7 @@ impl Left<'_> {
 
     /// No question and no recipient of an erased request is left in the table.
     fn check_traces(&mut self, number: usize) {
-        let traces = [caller::title(number), receiver::url(number)];
+        let traces = [caller::title(number), caller::reasons(number), receiver::url(number)];
         let mut left = Vec::new();
         for (key, value) in self.over.world.state().table.values() {
             let text = match value {
