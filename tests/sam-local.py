@@ -23,6 +23,8 @@ import time
 import urllib.error
 import urllib.request
 
+import emulated_aws
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".aws-sam" / "build"
 SECONDS = 60
@@ -88,7 +90,7 @@ class Stack:
         line = self.process.stdout.readline()
         assert line, f"the local stack does not start:\n{self.log.read_text()}"
         ready = json.loads(line)
-        self.key, self.endpoint = ready["api_key"], ready["aws_endpoint"]
+        self.key, self.ready = ready["api_key"], ready
         lines = (self.folder / "functions.env").read_text().splitlines()
         # Empty unless the stack sets it: the value in the template is not valid here.
         self.environment = {"SECRETS_KEY_ID": "", **dict(line.split("=", 1) for line in lines)}
@@ -98,10 +100,7 @@ class Stack:
             self.environment[name] = queue["QueueUrl"]
 
     def sqs(self, operation, **body):
-        headers = {"x-amz-target": f"AmazonSQS.{operation}", "content-type": "application/x-amz-json-1.0"}
-        status, answer = call("POST", self.endpoint, body, headers)
-        assert status == 200, answer
-        return answer
+        return emulated_aws.call(self.ready, f"AmazonSQS.{operation}", **body)
 
     def hints(self):
         """The messages in the queue, as an event for `deliver`."""
@@ -238,7 +237,7 @@ def ask_answer_and_poll(sam, stack, base_url):
         "recipients": ["ada@example.com"],
         "options": [{"value": "yes", "label": "Yes"}, {"value": "no", "label": "No"}],
         "callback_url": f"https://{RECEIVER}/hook",
-        "callback": {"probe": False},
+        "callback": {"probe": "skip"},
     }
     status, asked = call("POST", f"{base_url}/v1/requests", question, key)
     check("created", (status, asked.get("status")), (201, "pending"))

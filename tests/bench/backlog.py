@@ -20,6 +20,9 @@ import time
 
 from cold_start import FOLDER, Runtime, environment
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import emulated_aws  # noqa: E402
+
 ITEMS_PER_SWEEP = 10_000
 MEMORY_KB_MAX = 128 * 1024
 SWEEP_SECONDS = 55
@@ -32,7 +35,7 @@ GUARD_SECONDS = 3
 QUESTION = {"title": "Deploy?", "options": [{"value": "yes", "label": "Yes"}], "timeout_seconds": TIMEOUT_SECONDS}
 EVENT = {"type": "deploy.done", "data": {}, "callback_url": "http://127.0.0.1:1/"}
 # Nothing listens there, so creation must not probe it.
-EVENT["callback"] = {"probe": False}
+EVENT["callback"] = {"probe": "skip"}
 
 
 def make(stack, numbers):
@@ -50,13 +53,9 @@ def make(stack, numbers):
         assert response.status == status, (response.status, text)
 
 
-def make_queue(endpoint):
+def make_queue(stack):
     """Creates a queue without a reader, because only the sweep is measured."""
-    host = endpoint.split("//")[1]
-    connection = http.client.HTTPConnection(host)
-    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.CreateQueue"}
-    connection.request("POST", "/", json.dumps({"QueueName": "unread"}), headers)
-    return json.loads(connection.getresponse().read())["QueueUrl"]
+    return emulated_aws.call(stack, "AmazonSQS.CreateQueue", QueueName="unread")["QueueUrl"]
 
 
 def sweep(bootstrap, variables):
@@ -89,7 +88,7 @@ def main():
         try:
             stack = json.loads(process.stdout.readline())
             lines = (pathlib.Path(folder.name) / "functions.env").read_text().splitlines()
-            queue = make_queue(stack["aws_endpoint"])
+            queue = make_queue(stack)
             variables = dict(line.split("=", 1) for line in lines) | {
                 "HINT_QUEUE_URL": queue,
                 "SLOW_HINT_QUEUE_URL": queue,

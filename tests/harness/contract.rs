@@ -4,7 +4,7 @@
 //! each [`Exchange`], and [`Contract::check`] says where code and document part:
 //!
 //! ```text
-//! path, method      documented; else the answer is the shared 404 or 405 problem
+//! path, method      documented; else the answer is the shared 404 or 405, with all methods
 //! status            documented for the operation
 //! response          content type documented, body valid, required headers there, all valid
 //! request           parameters and body valid if they were accepted, that is, answered 2xx
@@ -28,7 +28,7 @@ use axum::{
     extract::Query,
     http::{
         HeaderMap, Method, StatusCode, Uri,
-        header::{CONTENT_ENCODING, CONTENT_TYPE},
+        header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, LOCATION},
     },
 };
 use document::{Document, Part};
@@ -117,14 +117,16 @@ impl Contract {
     fn compare(&self, exchange: &Exchange<'_>) -> anyhow::Result<()> {
         let uri: Uri = exchange.path.parse().context("the path is not one")?;
         let Some((route, in_path)) = self.document.route(uri.path()) else {
-            ensure!(exchange.status == StatusCode::NOT_FOUND, "the path is not documented");
-            return self.check_answer(&self.document.shared_response("NotFound")?, exchange);
+            return self.check_unknown_path(uri.path(), exchange);
         };
         let Some(operation) = self.document.operation(&route, exchange.method) else {
             let status = exchange.status;
             ensure!(status == StatusCode::METHOD_NOT_ALLOWED, "the method is not documented");
-            return self
-                .check_answer(&self.document.shared_response("MethodNotAllowed")?, exchange);
+            let allowed = exchange.response_headers.get(ALLOW).and_then(|it| it.to_str().ok());
+            let methods = self.document.methods(&route);
+            ensure!(allowed == Some(&methods), "`Allow` is {allowed:?} instead of {methods}");
+            let name = Self::shared_problem("MethodNotAllowed", exchange);
+            return self.check_answer(&self.document.shared_response(name)?, exchange);
         };
         let responses =
             self.document.part(&operation, "responses").context("`responses` is missing")?;
@@ -138,6 +140,25 @@ impl Contract {
             self.check_request_body(&operation, exchange)?;
         }
         Ok(())
+    }
+
+    /// An undocumented path is 404, or leads to an answer link without the slash at its end.
+    fn check_unknown_path(&self, path: &str, exchange: &Exchange<'_>) -> anyhow::Result<()> {
+        if exchange.status == StatusCode::PERMANENT_REDIRECT {
+            let location = exchange.response_headers.get(LOCATION).and_then(|it| it.to_str().ok());
+            ensure!(location == path.strip_suffix('/'), "it leads to {location:?}");
+            ensure!(location.and_then(|it| self.document.route(it)).is_some(), "no such path");
+            return Ok(());
+        }
+        ensure!(exchange.status == StatusCode::NOT_FOUND, "the path is not documented");
+        let name = Self::shared_problem("NotFound", exchange);
+        self.check_answer(&self.document.shared_response(name)?, exchange)
+    }
+
+    /// The name of a shared response: a problem, or for people a page without details.
+    fn shared_problem<'a>(name: &'a str, exchange: &Exchange<'_>) -> &'a str {
+        let is_page = media_type(exchange.response_headers).is_some_and(|it| it == "text/html");
+        if is_page { "PageNotFound" } else { name }
     }
 
     fn check_answer(&self, response: &Part<'_>, exchange: &Exchange<'_>) -> anyhow::Result<()> {
@@ -173,6 +194,10 @@ impl Contract {
         exchange: &Exchange<'_>,
     ) -> anyhow::Result<()> {
         let Some(request_body) = self.document.part(operation, "requestBody") else {
+            let is_read = [Method::GET, Method::HEAD, Method::OPTIONS].contains(exchange.method);
+            let body = String::from_utf8_lossy(exchange.request_body);
+            let is_empty = ["", "{}"].contains(&body.trim_start_matches('\u{feff}').trim());
+            ensure!(is_read || is_empty, "the call was accepted with an undocumented body");
             return Ok(());
         };
         if exchange.request_body.is_empty() && !request_body.is_required() {

@@ -29,9 +29,8 @@ use local::{
 };
 use local_aws::KMS_KEY_ARN;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::template::{Right, Template};
+use crate::template::{Limit, Right, Template};
 
 /// The granted and the used permissions of all functions. Clones share them.
 #[derive(Clone, Debug)]
@@ -52,16 +51,47 @@ struct Eye {
     judge: Judge,
 }
 
-/// The members of a call's body that name its resource.
+/// The members of a call's body that name its resource, and that conditions are about.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Call {
     table_name: Option<String>,
     index_name: Option<String>,
-    request_items: BTreeMap<String, Box<RawValue>>,
+    request_items: BTreeMap<String, RequestItems>,
     queue_url: Option<String>,
     entries: Vec<Entry>,
     key_id: Option<String>,
+    key: Option<PrimaryKey>,
+    item: Option<PrimaryKey>,
+    key_condition_expression: Option<String>,
+    expression_attribute_values: BTreeMap<String, Attribute>,
+    encryption_context: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RequestItems {
+    keys: Vec<PrimaryKey>,
+}
+
+/// An item or its key. Only the partition key is read.
+#[derive(Deserialize)]
+struct PrimaryKey {
+    pk: Attribute,
+}
+
+/// An attribute, if it is text.
+#[derive(Deserialize)]
+struct Attribute {
+    #[serde(rename = "S")]
+    text: Option<String>,
+}
+
+/// A call, as permissions are about it.
+struct Needed {
+    action: String,
+    resources: Vec<String>,
+    call: Call,
 }
 
 #[derive(Deserialize)]
@@ -101,8 +131,8 @@ impl Judge {
         self.0.used.lock().expect("no holder panics").clone()
     }
 
-    /// The action and resource of a call to `target` (`X-Amz-Target`) with this body.
-    fn needed(&self, target: &str, body: &[u8]) -> anyhow::Result<(String, Vec<String>)> {
+    /// The permission that a call to `target` (`X-Amz-Target`) with this body needs.
+    fn needed(&self, target: &str, body: &[u8]) -> anyhow::Result<Needed> {
         let call: Call = serde_json::from_slice(body).context("the body of a call is JSON")?;
         let named = |name: Option<&String>| {
             let name = name.map_or("", |it| it.as_str());
@@ -132,7 +162,44 @@ impl Judge {
             }
             _ => bail!("nobody has said which right `{target}` takes"),
         };
-        Ok((action(target), resources?))
+        let resources = resources?;
+        Ok(Needed { action: action(target), resources, call })
+    }
+}
+
+impl Call {
+    /// The partition keys that `dynamodb:LeadingKeys` has.
+    fn leading_keys(&self) -> Vec<&str> {
+        let items = self.request_items.values().flat_map(|it| &it.keys);
+        let keys = items.chain(&self.key).chain(&self.item).map(|it| &it.pk);
+        // A query begins with the partition key: `#pk = :pk AND …`.
+        let condition = self.key_condition_expression.as_deref();
+        let name = condition.and_then(|it| it.split(" AND ").next()?.split_once(" = "));
+        let value = name.and_then(|(_, name)| self.expression_attribute_values.get(name));
+        keys.chain(value).filter_map(|it| it.text.as_deref()).collect()
+    }
+
+    /// The parts of `granted` that allow this call. `None` if it is not allowed.
+    fn allowed_by<'a>(&self, granted: &[&'a Right]) -> Option<Vec<&'a Right>> {
+        if let Some(right) = granted.iter().find(|it| self.satisfies(&it.limit)) {
+            return Some(vec![right]);
+        }
+        let keys = self.leading_keys();
+        let allow = |key: &str| {
+            let mut rights = granted.iter().copied();
+            rights.find(|it| matches!(&it.limit, Limit::Keys(prefix) if key.starts_with(prefix)))
+        };
+        let rights: Option<Vec<&Right>> = keys.into_iter().map(allow).collect();
+        rights.filter(|it| !it.is_empty())
+    }
+
+    /// The whole call satisfies a limit that is not about single keys.
+    fn satisfies(&self, limit: &Limit) -> bool {
+        match limit {
+            Limit::None => true,
+            Limit::Keys(_) => false,
+            Limit::Context(name, value) => self.encryption_context.get(name) == Some(value),
+        }
     }
 }
 
@@ -170,12 +237,20 @@ impl Intercept for Eye {
         let request = context.request();
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let needed = self.judge.needed(target, request.body().bytes().unwrap_or_default());
-        let (action, resources) = needed.unwrap_or_else(|err| panic!("{target}: {err:#}"));
+        let Needed { action, resources, call } =
+            needed.unwrap_or_else(|err| panic!("{target}: {err:#}"));
         for resource in resources {
-            let right = Right { function: self.function, action: action.clone(), resource };
+            let is_it = |it: &&Right| {
+                it.function == self.function && it.action == action && it.resource == resource
+            };
+            let granted: Vec<&Right> = self.judge.0.granted.iter().filter(is_it).collect();
             // A panic, since functions swallow errors of calls that they can do without.
-            assert!(self.judge.0.granted.contains(&right), "the template does not allow {right}");
-            self.judge.0.used.lock().expect("no holder panics").insert(right);
+            let rights = call.allowed_by(&granted).unwrap_or_else(|| {
+                let (name, keys) = (self.function.name(), call.leading_keys());
+                panic!("the template does not allow {name}: {action} on {resource} ({keys:?})")
+            });
+            let mut used = self.judge.0.used.lock().expect("no holder panics");
+            used.extend(rights.into_iter().cloned());
         }
         Ok(())
     }

@@ -1,8 +1,13 @@
 //! The permissions in `template.yaml`.
 //!
 //! Each function has a separate role with an explicit policy. A statement allows actions on
-//! resources and is read as all pairs of the two. Other parts of a statement (conditions, denials)
-//! are errors.
+//! resources, under a condition on the call, and is read as all combinations. Other parts of a
+//! statement (denials, other conditions) are errors.
+//!
+//! | condition | is read as |
+//! |-----------|------------|
+//! | `ForAllValues:StringLike: {dynamodb:LeadingKeys: [req_*, …]}` | one [`Limit::Keys`] for each prefix |
+//! | `StringEquals: {kms:EncryptionContext:NAME: VALUE}` | one [`Limit::Context`] |
 
 use std::{
     collections::BTreeSet,
@@ -36,6 +41,19 @@ pub struct Right {
     pub action: String,
     /// The name of the resource in the template; for an index, the table and the index.
     pub resource: String,
+    /// The calls that the permission is for.
+    pub limit: Limit,
+}
+
+/// The calls that a permission is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// All calls.
+    None,
+    /// Calls for items whose partition key begins with this.
+    Keys(String),
+    /// Calls with this member in their encryption context.
+    Context(String, String),
 }
 
 impl Template {
@@ -75,8 +93,8 @@ impl Template {
             let role = resolved(&self.0["Resources"][role], is_true)?;
             for policy in list(&role["Properties"]["Policies"]) {
                 for statement in list(&policy["PolicyDocument"]["Statement"]) {
-                    for (action, resource) in pairs(statement)? {
-                        rights.insert(Right { function, action, resource });
+                    for Grant { action, resource, limit } in grants(statement)? {
+                        rights.insert(Right { function, action, resource, limit });
                     }
                 }
             }
@@ -96,7 +114,7 @@ impl Template {
                 let resource = resource.as_str().context("a queue or log group has no name")?;
                 for action in actions {
                     let (action, resource) = ((*action).to_owned(), resource.to_owned());
-                    rights.insert(Right { function, action, resource });
+                    rights.insert(Right { function, action, resource, limit: Limit::None });
                 }
             }
         }
@@ -126,20 +144,61 @@ impl Template {
     }
 }
 
-/// The pairs of actions and resources that a statement allows.
-fn pairs(statement: &Value) -> anyhow::Result<Vec<(String, String)>> {
+/// One combination that a statement allows.
+struct Grant {
+    action: String,
+    resource: String,
+    limit: Limit,
+}
+
+/// All combinations that a statement allows.
+fn grants(statement: &Value) -> anyhow::Result<Vec<Grant>> {
     let parts = statement.as_object().context("a statement is none")?;
-    let known = parts.keys().all(|it| ["Effect", "Action", "Resource"].contains(&it.as_str()));
+    let names = ["Effect", "Action", "Resource", "Condition"];
+    let known = parts.keys().all(|it| names.contains(&it.as_str()));
     ensure!(known && statement["Effect"] == "Allow", "only what is allowed is read: {statement}");
-    let mut pairs = Vec::new();
+    let limits = match &statement["Condition"] {
+        Value::Null => vec![Limit::None],
+        condition => limits(condition).with_context(|| format!("the condition {condition}"))?,
+    };
+    let mut grants = Vec::new();
     for action in list(&statement["Action"]) {
         for resource in list(&statement["Resource"]) {
-            let text = |it: &Value| it.as_str().map(str::to_owned).context("neither name nor ARN");
-            pairs.push((text(action)?, text(resource)?));
+            for limit in limits.clone() {
+                let text =
+                    |it: &Value| it.as_str().map(str::to_owned).context("neither name nor ARN");
+                grants.push(Grant { action: text(action)?, resource: text(resource)?, limit });
+            }
         }
     }
-    ensure!(!pairs.is_empty(), "it allows nothing: {statement}");
-    Ok(pairs)
+    ensure!(!grants.is_empty(), "it allows nothing: {statement}");
+    Ok(grants)
+}
+
+/// The calls that satisfy a condition.
+fn limits(condition: &Value) -> anyhow::Result<Vec<Limit>> {
+    let only = |value: &Value| {
+        let mut members = value.as_object().into_iter().flatten();
+        let member = members.next().map(|(name, it)| (name.clone(), it.clone()));
+        member.filter(|_| members.next().is_none()).context("it has not one member")
+    };
+    let (operator, test) = only(condition)?;
+    let (name, expected) = only(&test)?;
+    match (operator.as_str(), name.strip_prefix("kms:EncryptionContext:")) {
+        ("ForAllValues:StringLike", None) if name == "dynamodb:LeadingKeys" => {
+            let prefix = |it: &Value| {
+                let prefix = it.as_str().and_then(|it| it.strip_suffix('*'));
+                let prefix = prefix.filter(|it| !it.is_empty() && !it.contains(['*', '?', '$']));
+                prefix.map(|it| Limit::Keys(it.to_owned())).context("a key is no prefix")
+            };
+            list(&expected).iter().map(prefix).collect()
+        }
+        ("StringEquals", Some(member)) => {
+            let value = expected.as_str().context("a context has one value")?;
+            Ok(vec![Limit::Context(member.to_owned(), value.to_owned())])
+        }
+        _ => bail!("it is not understood"),
+    }
 }
 
 /// The values of a list, or a single value.
@@ -210,6 +269,11 @@ fn json_of(yaml: &Yaml<'_>) -> anyhow::Result<Value> {
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} on {}", self.function.name(), self.action, self.resource)
+        write!(f, "{}: {} on {}", self.function.name(), self.action, self.resource)?;
+        match &self.limit {
+            Limit::None => Ok(()),
+            Limit::Keys(prefix) => write!(f, " with {prefix}…"),
+            Limit::Context(name, value) => write!(f, " with {name} = {value}"),
+        }
     }
 }

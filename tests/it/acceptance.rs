@@ -62,6 +62,10 @@ impl<R: Receiver> Receivers for Host<R> {
     fn check(&self, _: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn probe(&self, _: CallbackUrl, _: Duration) -> Promise<'_, Result<u16, Failure>> {
+        Box::pin(async { Ok(200) })
+    }
 }
 
 impl<R> fmt::Debug for Host<R> {

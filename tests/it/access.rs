@@ -2,10 +2,7 @@
 
 mod secrets;
 
-use answerback::{
-    domain::{Owner, Scope},
-    platform::Sdk,
-};
+use answerback::domain::{Owner, Scope};
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},
@@ -18,7 +15,7 @@ use crate::requests::{asking, path_of};
 
 /// All items in the table, as text.
 pub(crate) async fn stored(world: &World) -> String {
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let scanned = client.scan().table_name("answerback").send().await.expect("the table exists");
     assert!(scanned.last_evaluated_key().is_none(), "the table of a test fits on a page");
     scanned
@@ -244,5 +241,29 @@ async fn answer_links_need_the_write_scope() {
             assert_eq!(answer.text().contains(link), sees, "{path} {scopes:?}");
             assert_eq!(answer.text().contains("answer_url"), sees);
         }
+    }
+}
+
+/// Otherwise two webhooks could call each other's redelivery for ever.
+#[tokio::test]
+async fn calls_from_our_own_callbacks_are_refused() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.key);
+    let headers = [("authorization", bearer.as_str()), ("answerback-delivery", "dlv_1")];
+    for (method, path) in [
+        (Method::POST, "/v1/requests"),
+        (Method::POST, "/v1/events"),
+        (Method::POST, "/v1/deliveries/dlv_1/redeliver"),
+        (Method::POST, "/v1/webhooks/w/recover"),
+        (Method::POST, "/v1/answers/none"),
+        (Method::POST, "/v1/send/none"),
+        (Method::POST, "/api/notify"),
+        (Method::GET, "/v1/requests"),
+        (Method::GET, "/v1/health"),
+        (Method::GET, "/a/none"),
+    ] {
+        let refused = world.send(method.clone(), path, &headers, Bytes::new()).await;
+        assert_eq!(refused.status, StatusCode::LOOP_DETECTED, "{method} {path}");
+        assert_eq!(refused.code(), "loop_detected");
     }
 }

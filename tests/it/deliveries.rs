@@ -2,13 +2,26 @@
 
 mod crashes;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use answerback::egress::{Failure, FailureKind, Reply};
+use aws_sdk_dynamodb::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, SharedInterceptor,
+        interceptors::{
+            BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+        },
+    },
+    error::BoxError,
+};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use system_tests::{START, World, reply};
+use system_tests::{START, Setup, World, reply};
 
 /// A question to an anonymous recipient, with a callback.
 fn question(callback: &Value) -> Value {
@@ -127,6 +140,75 @@ async fn retry_after_is_followed_within_limits() {
         let next = delivery_of(&world, &request).await["next_attempt_at"].clone();
         assert_eq!(next, format!("2026-01-01T00:00:{second:02}.000Z"), "{retry_after}");
     }
+}
+
+/// The attempt's record keeps few headers. The delay does not depend on it.
+#[tokio::test]
+async fn retry_after_is_read_behind_any_headers() {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let many = vec![header("set-cookie", "a=b"); 60];
+    let long = vec![header("content-security-policy", &"a".repeat(9_000))];
+    for mut headers in [many, long] {
+        headers.push(header("retry-after", "8"));
+        let world =
+            World::start_answering([Ok(Reply { status: 429, headers, body: vec![] })]).await;
+        let retry = json!({ "retry": { "delays_seconds": [5], "jitter": 0 } });
+        let request = answered(&world, question(&retry)).await;
+        let delivery = delivery_of(&world, &request).await;
+        assert_eq!(delivery["next_attempt_at"], "2026-01-01T00:00:08.000Z");
+        let id = delivery["id"].as_str().expect("an id");
+        let attempts = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
+        let kept = attempts["data"][0]["response"]["headers"].to_string();
+        assert!(kept.len() < 8_192 && !kept.contains("retry-after"), "{kept}");
+    }
+}
+
+/// A receiver that has sent its status has decided, whatever becomes of the rest.
+#[tokio::test]
+async fn status_decides_although_the_response_breaks_off() {
+    for (status, ping, expected) in
+        [(200, false, "delivered"), (200, true, "delivered"), (500, true, "failed")]
+    {
+        for kind in [FailureKind::Protocol, FailureKind::Timeout, FailureKind::TooLarge] {
+            let reply = Reply { status, headers: Vec::new(), body: b"half".to_vec() };
+            let message = "it broke off".to_owned();
+            let broken = Failure { kind, message, reply: Some(reply) };
+            let world = World::start_answering([Err(broken)]).await;
+            let callback = if ping { json!({ "profile": "ping" }) } else { json!({}) };
+            let request = answered(&world, question(&callback)).await;
+            let delivery = delivery_of(&world, &request).await;
+            assert_eq!(delivery["status"], expected, "{status} {kind:?}");
+            let id = delivery["id"].as_str().expect("an id");
+            let attempts = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
+            assert_eq!(attempts["data"][0]["response"]["status"], status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn delivery_is_redelivered_twenty_times_an_hour() {
+    let world = World::start().await;
+    let request = answered(&world, question(&json!({}))).await;
+    let delivery = delivery_of(&world, &request).await;
+    let id = delivery["id"].as_str().expect("an id");
+    let path = format!("/v1/deliveries/{id}/redeliver");
+    for _ in 0..20 {
+        assert_eq!(redeliver(&world, &delivery).await, StatusCode::ACCEPTED);
+        world.follow_hints().await;
+        world.system.clock.advance(Duration::from_mins(1));
+    }
+    assert_eq!(world.posts().len(), 21);
+    let refused = world.call(Method::POST, &path, Value::Null).await;
+    assert_eq!(refused.code(), "rate_limited");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 =
+        refused.headers["retry-after"].to_str().expect("ASCII").parse().expect("seconds");
+    assert_eq!(wait, 40 * 60 + 1);
+    world.system.clock.advance(Duration::from_secs(wait));
+    assert_eq!(redeliver(&world, &delivery).await, StatusCode::ACCEPTED);
+    let other = answered(&world, question(&json!({}))).await;
+    let other = delivery_of(&world, &other).await;
+    assert_eq!(redeliver(&world, &other).await, StatusCode::ACCEPTED, "another delivery");
 }
 
 fn failure(kind: FailureKind) -> Result<Reply, Failure> {
@@ -328,4 +410,59 @@ async fn long_success_response_completes_the_delivery() {
     let attempts = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
     assert_eq!(attempts["data"][0]["error"]["kind"], "too_large");
     assert_eq!(attempts["data"][0]["response"]["status"], 200);
+}
+
+/// The beginnings and ends of writes.
+#[derive(Clone, Debug, Default)]
+struct Writes(Arc<Mutex<Vec<String>>>);
+
+impl Writes {
+    fn note(&self, config: &ConfigBag, what: &str) {
+        let Some(operation) = config.load::<Metadata>().map(Metadata::name) else { return };
+        if ["PutItem", "UpdateItem"].contains(&operation) {
+            self.0.lock().expect("no holder panics").push(format!("{operation} {what}"));
+        }
+    }
+}
+
+impl Intercept for Writes {
+    fn name(&self) -> &'static str {
+        "Writes"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.note(config, "begins");
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        _: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.note(config, "ends");
+        Ok(())
+    }
+}
+
+/// A caller that sees `delivered` can list the attempt.
+#[tokio::test]
+async fn attempt_is_recorded_before_its_delivery_ends() {
+    let writes = Writes::default();
+    let watchers = vec![SharedInterceptor::new(writes.clone())];
+    let world = World::start_with(Setup { watchers, ..Setup::default() }).await;
+    let request = world.create(question(&json!({}))).await;
+    world.answer(&request, 0, json!({ "option": "approve" })).await;
+    let take = || std::mem::take(&mut *writes.0.lock().expect("no holder panics"));
+    take();
+    world.follow_hints().await;
+    let all = take();
+    let last = &all[all.len() - 4..];
+    assert_eq!(last, ["PutItem begins", "PutItem ends", "UpdateItem begins", "UpdateItem ends"]);
 }

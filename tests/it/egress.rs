@@ -108,7 +108,7 @@ async fn an_endless_body_is_cut_off() {
 async fn an_endless_head_is_cut_off() {
     for more in ["X: y\r\n", "endless"] {
         let (address, mut served) = flooding("HTTP/1.1 200 OK\r\nX: ", more);
-        assert_eq!(failure(address).await, (FailureKind::TooLarge, None));
+        assert_eq!(failure(address).await, (FailureKind::TooLarge, Some(200)));
         let n_bytes = served.next().await;
         assert!(n_bytes < UNREAD_BYTES_MAX, "{n_bytes}");
     }
@@ -161,14 +161,13 @@ async fn plain_http_server_is_a_tls_failure() {
 }
 
 #[tokio::test]
-async fn recorded_response_headers_are_bounded_text() {
-    let many = "X: y\r\n".repeat(99);
-    let (address, _served) = answering(format!("HTTP/1.1 200 OK\r\n{many}\r\n"));
-    assert_eq!(post(address).await.expect("99 are allowed").headers.len(), 50);
-    let long = "y".repeat(4_000);
-    let (address, _served) =
-        answering(format!("HTTP/1.1 200 OK\r\nX: {long}\r\nX: {long}\r\nX: {long}\r\n\r\n"));
-    assert_eq!(post(address).await.expect("long ones are allowed").headers.len(), 2);
+async fn all_response_headers_are_text() {
+    let many = "X: y\r\n".repeat(400);
+    let last = "Retry-After: 7\r\n";
+    let (address, _served) = answering(format!("HTTP/1.1 429 E\r\n{many}{last}\r\n"));
+    let reply = post(address).await.expect("hundreds are read");
+    assert_eq!(reply.headers.len(), 401);
+    assert_eq!(reply.headers[400], ("retry-after".to_owned(), "7".to_owned()));
     let (address, _served) = answering(b"HTTP/1.1 200 OK\r\nX: \xff!\r\n\r\n");
     assert_eq!(post(address).await.expect("any bytes are allowed").headers[0].1, "\u{fffd}!");
 }
@@ -200,9 +199,65 @@ async fn every_attempt_opens_a_new_connection() {
 async fn probe_sends_head_and_accepts_any_status() {
     let (address, mut served) = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n");
     let probed = url(&format!("http://{address}/hook"), &CallbackRules::development());
-    assert_eq!(development().probe(&probed).await, Ok(()));
+    let checked = development().check(&probed).await.expect("loopback is allowed");
+    assert_eq!(development().probe(&checked, TIMEOUT).await, Ok(500));
     let request = served.next().await;
     assert!(request.starts_with("HEAD /hook HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("user-agent: Answerback/"), "{request}");
+}
+
+/// A receiver that has sent its status has decided.
+#[tokio::test]
+async fn status_line_decides_whatever_follows() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    let too_many = "X: y\r\n".repeat(2_000);
+    for rest in [
+        "Content-Length: 9\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+        "X-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
+        "X-A : b\r\nContent-Length: 2\r\n\r\nok",
+        "PHP Warning: x\r\nContent-Length: 2\r\n\r\nok",
+        "Set-Cookie: a=\x7f\r\nContent-Length: 2\r\n\r\nok",
+        "no colon\r\nContent-Length: 2\r\n\r\nok",
+        "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        "Content-Length: -1\r\n\r\nok",
+        "X: the head never en",
+        too_many.as_str(),
+        "",
+    ] {
+        for interim in ["", "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"] {
+            let response = format!("{interim}{head}{rest}");
+            let (address, _served) = answering(response.clone());
+            let status = match post(address).await {
+                Ok(reply) => reply.status,
+                Err(Failure { reply, .. }) => reply.map_or(0, |it| it.status),
+            };
+            assert_eq!(status, 200, "{:?}", &response[..response.len().min(99)]);
+            let probed = url(&format!("http://{address}/"), &CallbackRules::development());
+            let checked = development().check(&probed).await.expect("loopback is allowed");
+            assert_eq!(development().probe(&checked, TIMEOUT).await, Ok(200), "{rest:?}");
+        }
+    }
+    let (address, _served) = dripping("HTTP/1.1 204 No Content\r\nX: ", "y");
+    assert_eq!(failure(address).await, (FailureKind::Timeout, Some(204)));
+}
+
+#[tokio::test]
+async fn url_is_called_as_it_was_written() {
+    for (path, target) in [
+        ("", "/"),
+        ("?a", "/?a"),
+        ("/x?sig='a'&b=1", "/x?sig='a'&b=1"),
+        ("/a//b;c=%7e~?%20[]'", "/a//b;c=%7e~?%20[]'"),
+    ] {
+        let (address, mut served) = answering("HTTP/1.1 200 OK\r\n\r\n");
+        let url = url(&format!("http://{address}{path}"), &CallbackRules::development());
+        assert_eq!(development().post(post_to(url)).await.map(|it| it.status), Ok(200));
+        let request = served.next().await;
+        assert!(request.starts_with(&format!("POST {target} HTTP/1.1\r\n")), "{request}");
+        assert!(request.contains(&format!("host: {address}\r\n")), "{request}");
+    }
 }
 
 #[tokio::test]
@@ -227,10 +282,10 @@ async fn name_that_moves_to_a_private_address_is_not_called() {
         let answers = json!({"hooks.example.com": [["93.184.216.34"], private]});
         let client = scripted(CallbackRules::strict(), &answers);
         let url = url(&format!("https://hooks.example.com:{port}/"), &CallbackRules::strict());
-        assert_eq!(client.check(&url).await, Ok(()));
+        assert!(client.check(&url).await.is_ok());
         let failure = client.post(post_to(url.clone())).await.expect_err("it has moved");
         assert_eq!(failure.kind, FailureKind::BlockedAddress);
-        let failure = client.probe(&url).await.expect_err("it has moved");
+        let failure = client.check(&url).await.expect_err("it has moved");
         assert_eq!(failure.kind, FailureKind::BlockedAddress);
     }
     assert_untouched(&own);

@@ -32,17 +32,23 @@ struct Cloud {
 }
 
 macro_rules! client {
-    ($sdk:ident, $endpoint:expr) => {
+    ($sdk:ident, $aws:expr) => {
         $sdk::Client::from_conf(
             $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::new("us-east-1"))
-                .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-                .endpoint_url($endpoint)
+                .credentials_provider(credentials($aws))
+                .endpoint_url($aws.endpoint())
                 .http_client(http_client())
                 .build(),
         )
     };
+}
+
+/// The credentials that the emulator accepts.
+fn credentials(aws: &Aws) -> Credentials {
+    let local_aws::Credentials { access_key_id, secret_access_key } = aws.credentials();
+    Credentials::new(access_key_id, secret_access_key, None, None, "test")
 }
 
 fn http_client() -> SharedHttpClient {
@@ -53,10 +59,10 @@ impl Cloud {
     async fn start(data: Data) -> Result<Self> {
         let clock = Clock::manual("2026-11-20T08:00:00Z".parse::<Timestamp>()?);
         let aws = Aws::start(data, None, EmulatorClock::shared(clock.clone())).await?;
-        let sqs = client!(aws_sdk_sqs, aws.endpoint());
-        let dynamodb = client!(aws_sdk_dynamodb, aws.endpoint());
-        let eventbridge = client!(aws_sdk_eventbridge, aws.endpoint());
-        let kms = client!(aws_sdk_kms, aws.endpoint());
+        let sqs = client!(aws_sdk_sqs, &aws);
+        let dynamodb = client!(aws_sdk_dynamodb, &aws);
+        let eventbridge = client!(aws_sdk_eventbridge, &aws);
+        let kms = client!(aws_sdk_kms, &aws);
         Ok(Self { aws, clock, sqs, dynamodb, eventbridge, kms })
     }
 

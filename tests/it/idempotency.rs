@@ -179,8 +179,13 @@ async fn one_of_200_concurrent_calls_creates_a_request() {
 #[tokio::test]
 async fn repeated_call_succeeds_while_the_receiver_is_down() {
     let world = World::start().await;
-    let body = asking(json!({ "callback_url": "https://hooks.example.com/cb" }));
-    let first = post(&world, "k", body.clone()).await.json();
+    let body = asking(json!({
+        "callback_url": "https://hooks.example.com/cb",
+        "callback": { "probe": "require" },
+    }));
+    let mut first = post(&world, "k", body.clone()).await.json();
+    // The repeated call does not probe.
+    assert_eq!(first["callback"]["probe"].take(), json!({ "ok": true }));
     let down = || Failure {
         kind: FailureKind::Connect,
         message: "nobody answers".to_owned(),

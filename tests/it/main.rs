@@ -11,6 +11,7 @@ mod canaries;
 mod channels;
 mod cost;
 mod deliveries;
+mod edges;
 mod egress;
 mod emulator;
 mod events;

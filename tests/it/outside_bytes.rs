@@ -66,7 +66,7 @@ fn everything() -> Value {
         "callback": {
             "profile": "standard",
             "events": ["request.finished"],
-            "probe": false,
+            "probe": "skip",
             "timeout_seconds": 5,
             "retry": { "delays_seconds": [1, 2], "jitter": 0.5 },
             "auth": { "type": "bearer", "token": "t" },

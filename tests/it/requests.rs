@@ -133,14 +133,16 @@ async fn created_request_is_shown_as_sent() {
         "finished_at": null,
         "callback": {
             "url": "https://hooks.example.com/cb", "profile": "nextks", "delivery_id": null,
-            "status": "waiting",
+            "status": "waiting", "probe": { "ok": true },
         },
         "read": { "mode": "repeat", "ttl_seconds": 60 },
     });
     for (name, value) in expected.as_object().expect("it is an object") {
         assert_eq!(request[name], *value, "{name}");
     }
-    assert_eq!(show(&world, &request).await, request);
+    let mut shown = request.clone();
+    shown["callback"]["probe"] = Value::Null;
+    assert_eq!(show(&world, &request).await, shown);
 }
 
 #[tokio::test]

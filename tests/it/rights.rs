@@ -8,6 +8,10 @@ mod copies;
 use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
+    domain::{
+        Breaker,
+        breaker::{Authority, Circuit},
+    },
     egress::{Failure, FailureKind},
     platform::Lane,
     store::Saved,
@@ -16,8 +20,8 @@ use axum::http::{Method, StatusCode};
 use local::system::Function;
 use serde_json::{Value, json};
 use system_tests::{
-    Setup, World,
-    template::{EVERYTHING, Right, Template},
+    Setup, World, reply,
+    template::{EVERYTHING, Limit, Right, Template},
 };
 
 use crate::canaries::Flow;
@@ -34,7 +38,8 @@ fn granted(template: &Template) -> BTreeSet<Right> {
 }
 
 fn right(function: Function, action: &str, resource: &str) -> Right {
-    Right { function, action: action.to_owned(), resource: resource.to_owned() }
+    let limit = Limit::None;
+    Right { function, action: action.to_owned(), resource: resource.to_owned(), limit }
 }
 
 async fn done(world: &World, method: Method, path: &str, body: Value) -> Value {
@@ -99,6 +104,77 @@ async fn slow_lane(world: &World) {
     world.follow_hints().await;
 }
 
+/// A redelivery passes an open breaker, and brings forward the delivery that it holds.
+async fn receiver_is_back(world: &World) {
+    const URL: &str = "https://ill.example.com/";
+    let until = world.system.clock.now() + Duration::from_hours(1);
+    let authority = Authority::of(URL).expect("a host");
+    let open = Breaker {
+        connection: Circuit::Open { until, n_openings: 1 },
+        revision: 1,
+        ..Breaker::unknown(world.account.id, authority)
+    };
+    assert!(matches!(world.system.store.create(&open).await, Ok(Saved::Saved)));
+    let held = world.create(asking(URL)).await;
+    assert_eq!(world.answer(&held, 0, json!({ "option": "yes" })).await.status, 200);
+    world.follow_hints().await;
+    let path = format!("/v1/deliveries?request_id={}", held["id"].as_str().expect("an id"));
+    let delivery = done(world, Method::GET, &path, Value::Null).await["data"][0].clone();
+    assert_eq!(delivery["state_reason"], "breaker_open");
+    let path = format!("/v1/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
+    done(world, Method::POST, &path, Value::Null).await;
+    world.follow_hints().await;
+}
+
+/// An event that is posted twice with its key and waits for the sweep, and a redelivery.
+async fn event(world: &World) {
+    let url = "https://hooks.example.com/";
+    let body = json!({ "type": "run.done", "data": {}, "callback_url": url });
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let key = [("idempotency-key", "run-1")];
+        let answer = world.call_with(Method::POST, "/v1/events", &key, body.clone()).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        ids.push(answer.json()["id"].as_str().expect("an id").to_owned());
+    }
+    done(world, Method::GET, &format!("/v1/events/{}", ids[0]), Value::Null).await;
+    world.system.clock.advance(Duration::from_mins(5));
+    assert!(world.system.sweep().await.n_hinted > 0, "no hint was followed");
+    world.follow_hints().await;
+    let path = format!("/v1/deliveries?event_id={}", ids[0]);
+    let delivery = done(world, Method::GET, &path, Value::Null).await["data"][0].clone();
+    let id = delivery["id"].as_str().expect("an id");
+    done(world, Method::GET, &format!("/v1/attempts?delivery_id={id}"), Value::Null).await;
+    done(world, Method::POST, &format!("/v1/deliveries/{id}/redeliver"), Value::Null).await;
+    world.follow_hints().await;
+}
+
+/// A key whose calls are counted.
+async fn limited_key(world: &World) {
+    let body = json!({ "scopes": ["requests:read", "events:write"], "rate_limit_per_minute": 9 });
+    let key = done(world, Method::POST, "/v1/keys", body).await;
+    let bearer = format!("Bearer {}", key["key"].as_str().expect("its text"));
+    let headers = [("authorization", bearer.as_str())];
+    let body = json!({ "type": "run.done", "data": {} });
+    for (method, path, body) in
+        [(Method::GET, "/v1/requests", Value::Null), (Method::POST, "/v1/events", body)]
+    {
+        let answer = world.call_with(method, path, &headers, body).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+}
+
+/// A receiver that is gone, which disables its webhook.
+async fn gone(world: &World) {
+    world.follow_hints().await;
+    world.egress.script().answer(reply(410));
+    let trigger = "/v1/webhooks/orders/trigger";
+    done(world, Method::POST, trigger, json!({})).await;
+    world.follow_hints().await;
+    let webhook = done(world, Method::GET, "/v1/webhooks/orders", Value::Null).await;
+    assert_eq!(webhook["enabled"], false);
+}
+
 #[tokio::test]
 async fn functions_use_exactly_the_granted_permissions() {
     let setup = Setup { bus: Some("events".to_owned()), ..<_>::default() };
@@ -110,6 +186,10 @@ async fn functions_use_exactly_the_granted_permissions() {
     read(&world).await;
     time_out(&world).await;
     slow_lane(&world).await;
+    receiver_is_back(&world).await;
+    event(&world).await;
+    limited_key(&world).await;
+    gone(&world).await;
 
     let template = Template::of_the_project();
     let mut used = world.judge.used();
@@ -149,7 +229,9 @@ fn missing_and_unused_permissions_are_named() {
 
 #[tokio::test]
 async fn call_without_permission_fails_its_test() {
-    let put = right(Function::Intake, "dynamodb:PutItem", "Table");
+    let limit = Limit::Keys("req_".to_owned());
+    let put = Right { limit, ..right(Function::Intake, "dynamodb:PutItem", "Table") };
+    assert!(granted(&Template::of_the_project()).contains(&put));
     let mut copies = copies::with_one_less(&Template::of_the_project()).into_iter();
     let without = copies.find(|it| !granted(it).contains(&put)).expect("a copy");
     let world = World::start_with(Setup { template: without, ..<_>::default() }).await;
@@ -160,6 +242,40 @@ async fn call_without_permission_fails_its_test() {
     let panic = asked.await.expect_err("the template does not grant it").into_panic();
     let told = panic.downcast_ref::<String>().expect("a sentence");
     assert!(told.contains("does not allow intake: dynamodb:PutItem on Table"), "{told}");
+}
+
+/// The functions that face other systems reach no more of the table than they need.
+#[test]
+fn each_function_is_kept_to_its_kinds_of_items() {
+    let granted = granted(&Template::of_the_project());
+    let is_write = |it: &Right| ["dynamodb:PutItem", "dynamodb:UpdateItem"].contains(&&*it.action);
+    let reaches = |function: Function, prefix: &str, writes: bool| {
+        granted.iter().any(|it| {
+            let has_key = match &it.limit {
+                Limit::Keys(key) => key.starts_with(prefix) || prefix.starts_with(key),
+                // The indexes hold keys only.
+                Limit::None => it.action.starts_with("dynamodb:") && it.resource == "Table",
+                Limit::Context(..) => false,
+            };
+            it.function == function && has_key && (!writes || is_write(it))
+        })
+    };
+    assert!(!reaches(Function::Deliver, "key_", false), "a worker sees no API key");
+    assert!(reaches(Function::Deliver, "acct_", false), "an account has signing secrets");
+    assert!(!reaches(Function::Deliver, "acct_", true), "a worker changes no account");
+    for prefix in ["key_", "acct_", "ch_"] {
+        assert!(!reaches(Function::Poll, prefix, true), "a reader changes no {prefix}");
+        assert!(!reaches(Function::Sweep, prefix, false), "the sweep sees no {prefix}");
+    }
+}
+
+#[test]
+fn keys_of_secrets_are_for_signing_secrets_only() {
+    let granted = granted(&Template::of_the_project());
+    let of_kms: Vec<&Right> = granted.iter().filter(|it| it.action.starts_with("kms:")).collect();
+    assert_eq!(of_kms.len(), 3);
+    let context = Limit::Context("answerback".to_owned(), "signing-secrets".to_owned());
+    assert!(of_kms.iter().all(|it| it.limit == context), "{of_kms:?}");
 }
 
 #[test]
@@ -188,9 +304,15 @@ fn unsupported_policy_syntax_is_an_error() {
     for (statement, why) in [
         ("{Effect: Deny, Action: a:B, Resource: T}", "only what is allowed is read"),
         ("{Effect: Allow, NotAction: a:B, Resource: T}", "only what is allowed is read"),
+        ("{Effect: Allow, Action: a:B, Resource: T, Principal: P}", "only what is allowed is read"),
+        ("{Effect: Allow, Action: a:B, Resource: T, Condition: {}}", "it has not one member"),
         (
-            "{Effect: Allow, Action: a:B, Resource: T, Condition: {}}",
-            "only what is allowed is read",
+            "{Effect: Allow, Action: a:B, Resource: T, Condition: {StringEquals: {a:B: c}}}",
+            "it is not understood",
+        ),
+        (
+            "{Effect: Allow, Action: a:B, Resource: T, Condition: {'ForAllValues:StringLike': {'dynamodb:LeadingKeys': ['*']}}}",
+            "a key is no prefix",
         ),
         ("{Effect: Allow, Action: [], Resource: T}", "it allows nothing"),
         ("{Effect: Allow, Action: a:B, Resource: !Join ['', [T]]}", "`Fn::Join` is not understood"),

@@ -13,10 +13,7 @@ mod operations;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use answerback::{
-    platform::Sdk,
-    store::{Attributes, DynamoDb, Error, Key, Put, Table as _, keys::ATTEMPTS},
-};
+use answerback::store::{Attributes, DynamoDb, Error, Key, Put, Table as _, keys::ATTEMPTS};
 use aws_sdk_dynamodb::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     types::AttributeValue,
@@ -38,7 +35,7 @@ const TABLE: &str = "answerback";
 /// The emulator, and a table of it for one sequence.
 async fn real() -> (World, DynamoDb) {
     let world = World::start().await;
-    let config = Sdk::local(world.system.aws.endpoint()).dynamodb_config();
+    let config = world.system.sdk().dynamodb_config();
     // On a busy machine the SDK would repeat a write, which then finds its own result.
     let config = config.retry_config(RetryConfig::disabled());
     let config = config.timeout_config(TimeoutConfig::disabled()).build();

@@ -4,11 +4,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use answerback::{
-    domain::RequestId,
-    platform::{
-        Sdk,
-        telemetry::{self, METRICS, NAMESPACE},
-    },
+    domain::{Delivery, OpId, RequestId},
+    platform::telemetry::{self, METRICS, NAMESPACE},
+    store::{Saved, keys},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::{Method, StatusCode};
@@ -59,6 +57,20 @@ async fn ask_and_answer(world: &World, more: &Value) -> Value {
     request
 }
 
+/// Gives up a delivery whose workers died in every attempt.
+async fn crash_loop(world: &World) {
+    let list = world.call(Method::GET, "/v1/deliveries?limit=1", Value::Null).await.json();
+    let id = list["data"][0]["id"].as_str().expect("an id").parse().expect("an id");
+    let store = &world.system.store;
+    let delivery: Option<Delivery> = store.get(keys::delivery(id)).await.expect("a table");
+    let now = world.system.clock.now();
+    let again = delivery.and_then(|it| it.redeliver(now, OpId(7))).expect("it is over");
+    let saved = store.save(&Delivery { starts: 100, ..again }).await.expect("a table");
+    assert!(matches!(saved, Saved::Saved));
+    world.system.sweep().await;
+    world.follow_hints().await;
+}
+
 /// Triggers every metric.
 async fn everything() {
     let callback = |more: Value| json!({ "callback": more });
@@ -80,6 +92,8 @@ async fn everything() {
     world.system.sweep().await;
     world.pass(Duration::from_mins(5)).await;
 
+    crash_loop(&world).await;
+
     let broken = [
         ("pk", AttributeValue::S("req_00000000000000000000000001".to_owned())),
         ("sk", AttributeValue::S("-".to_owned())),
@@ -91,7 +105,7 @@ async fn everything() {
     let failed = deliver::deliver(&world.system.deliver, hints, None).await;
     assert_eq!(failed.batch_item_failures.len(), 1, "one is no hint");
 
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let put = client.put_item().table_name("answerback");
     let broken = broken.map(|(name, value)| (name.to_owned(), value));
     put.set_item(Some(broken.into())).send().await.expect("put");
@@ -144,7 +158,9 @@ async fn metrics_are_counted_in_the_format_of_cloudwatch() {
     assert_eq!(outcomes, [5, 1, 1]);
     let results = ["retried", "failed", "delivered"].map(|it| by("Result", it));
     assert_eq!((results, sum("Attempts")), ([1, 5, 0], 6));
-    assert_eq!((sum("DeadLetters"), sum("BreakerOpenings")), (1, 1));
+    assert_eq!((sum("DeadLetters"), sum("CrashLoops"), sum("BreakerOpenings")), (2, 1, 1));
+    let ended = lines.iter().filter(|it| it.get("DeadLetters").is_some()).count();
+    assert_eq!(ended, 6, "each delivery that ends counts towards the share");
     assert_eq!((sum("SweepErrors"), sum("Quarantined"), sum("TimeoutLateness")), (5, 1, 60_000));
 }
 

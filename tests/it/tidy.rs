@@ -20,14 +20,14 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("egress", &["domain"]),
     ("platform", &["domain", "signing", "store"]),
-    ("api", &["domain", "signing", "store", "platform"]),
+    ("api", &["domain", "page", "signing", "store", "platform"]),
     ("fronts", &["domain", "signing", "store", "platform", "api"]),
     ("service", &["domain", "page", "signing", "store", "egress", "platform", "api", "fronts"]),
 ];
 
 /// Names that the domain must not use: async code, AWS, HTTP and wire formats.
 const NOT_IN_DOMAIN: &[&str] =
-    &["async", "tokio", "axum", "http", "reqwest", "aws_", "lambda_", "serde", "Serialize"];
+    &["async", "tokio", "axum", "http", "hyper", "aws_", "lambda_", "serde", "Serialize"];
 
 /// A second URL parser, `http::Uri`; it is pure.
 const EXCEPTION: (&str, &str) = ("callback_url.rs", "use http::Uri;");
@@ -39,7 +39,8 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("aws-sdk-eventbridge", &["answerback", "system-tests"]),
     ("aws-sdk-kms", &["answerback", "system-tests"]),
     ("ring", &["answerback", "local-aws"]),
-    ("reqwest", &["answerback"]),
+    ("hyper", &["answerback"]),
+    ("tokio-rustls", &["answerback"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
     ("flate2", &["poll", "system-tests"]),

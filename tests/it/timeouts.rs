@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use answerback::platform::Sdk;
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, SharedInterceptor,
@@ -196,7 +195,7 @@ async fn concurrent_sweeps_settle_each_request_once() {
 #[tokio::test]
 async fn broken_item_is_quarantined_and_others_proceed() {
     let world = World::start().await;
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001"];
     let n_shards = world.system.store.n_due_shards();
     for shard in 0..n_shards {

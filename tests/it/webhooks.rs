@@ -68,6 +68,7 @@ async fn webhook_is_created_with_defaults_shown_and_listed() {
     });
     assert_eq!(show(&world, "orders").await, expected);
     expected["secret"] = secret.clone().into();
+    expected["probe"] = json!({ "ok": true });
     assert_eq!(made, expected);
 
     world.system.clock.advance(std::time::Duration::from_secs(1));
@@ -145,7 +146,8 @@ async fn idempotent_retry_creates_one_webhook_and_a_taken_id_fails() {
         assert_eq!(again.headers["idempotency-replayed"], "true");
         let mut made = first.json();
         made.as_object_mut().expect("an object").remove("secret").expect("it was made");
-        assert_eq!(again.json(), made, "without its secret");
+        assert_eq!(made["probe"].take(), json!({ "ok": true }));
+        assert_eq!(again.json(), made, "without its secret, and not probed again");
         let mut other = body;
         other["description"] = "another".into();
         assert_eq!(post(other).await.code(), "idempotency_key_reused");
@@ -200,7 +202,9 @@ async fn patch_changes_named_members_and_put_replaces_all() {
         (&json!(7), &json!({ "type": "bearer" }))
     );
     assert_eq!(patched["updated_at"], "2026-01-01T00:01:00.000Z");
-    assert_eq!(show(&world, "orders").await, patched);
+    let mut shown = show(&world, "orders").await;
+    shown["probe"] = Value::Null;
+    assert_eq!(shown, patched, "its URL was not probed again");
 
     let put = json!({ "url": "https://hooks.example.com/put" });
     let answer = world.call(Method::PUT, "/v1/webhooks/orders", put.clone()).await;

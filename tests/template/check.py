@@ -29,7 +29,21 @@ VISIBILITY_PER_TIMEOUT_MIN = 6
 ACCESS_LOG_FIELDS = {
     "$context.requestId", "$context.routeKey", "$context.status", "$context.responseLength",
     "$context.responseLatency", "$context.integrationStatus", "$context.integrationLatency",
+    "$context.integration.requestId", "$context.identity.sourceIp",
 }  # fmt: skip
+
+# The fields that it must contain: the route, the sender, and the name of the call in the function's log.
+ACCESS_LOG_FIELDS_NEEDED = ["$context.routeKey", "$context.identity.sourceIp", "$context.integration.requestId"]
+
+# The prefixes of the keys of API keys and accounts, which the workers must not write.
+KEYS_OF_ACCESS = {"key_*", "acct_*"}
+TABLE_WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+
+# The encryption context of data keys for signing secrets.
+SECRETS_CONTEXT = {"StringEquals": {"kms:EncryptionContext:answerback": "signing-secrets"}}
+# Days for which the audit log is kept.
+AUDIT_DAYS = 365
+TLS_CONDITION = {"Bool": {"aws:SecureTransport": "false"}}
 
 # Code that runs in functions: metrics are emitted and lines are logged there.
 FUNCTIONS = ("functions", "shared/src")
@@ -158,7 +172,8 @@ def policies_are_specific(template):
         for statement in statements(properties):
             for part in sorted(statement.keys() & {"NotAction", "NotResource", "NotPrincipal"}):
                 yield f"{name}: {part} matches all but a few"
-            for part in POLICY_PARTS:
+            # A wildcard widens a denial, which is harmless.
+            for part in POLICY_PARTS if statement["Effect"] == "Allow" else ():
                 for text in strings(statement.get(part, [])):
                     if "*" in text and (resource["Type"], part, text) not in REQUIRED_BY_AWS:
                         yield f"{name}: {text} matches more than one resource"
@@ -195,7 +210,7 @@ def logs_expire(template):
             yield f"{name}: never expires"
 
 
-def access_logs_have_the_route_but_no_path(template):
+def access_logs_have_route_and_sender_but_no_path(template):
     for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Stage"):
         settings = properties.get("AccessLogSettings")
         if not settings:
@@ -204,8 +219,9 @@ def access_logs_have_the_route_but_no_path(template):
         fields = set(json.loads(settings["Format"]).values())
         for field in sorted(fields - ACCESS_LOG_FIELDS):
             yield f"{name}: {field} may contain the token of an answer link"
-        if "$context.routeKey" not in fields:
-            yield f"{name}: the access log lacks the route"
+        for field in ACCESS_LOG_FIELDS_NEEDED:
+            if field not in fields:
+                yield f"{name}: the access log lacks {field}"
 
 
 def tables_are_retained_encrypted_and_expire_items(template):
@@ -217,6 +233,8 @@ def tables_are_retained_encrypted_and_expire_items(template):
             yield f"{name}: point-in-time recovery is off"
         if not properties.get("SSESpecification", {}).get("SSEEnabled"):
             yield f"{name}: encryption is not enabled"
+        if not properties.get("DeletionProtectionEnabled"):
+            yield f"{name}: deletion protection is off"
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if resource.get(policy) != "Retain":
                 yield f"{name}: {policy} must be Retain"
@@ -229,6 +247,88 @@ def queues_are_encrypted(template):
     for name, properties, _ in of_type(template, "AWS::SQS::Queue"):
         if not properties.get("SqsManagedSseEnabled"):
             yield f"{name}: encryption is not enabled"
+
+
+def actions_of(statement):
+    actions = statement["Action"]
+    return set(actions if isinstance(actions, list) else [actions])
+
+
+def functions_are_kept_to_their_items(template):
+    """Statements on the table itself name the kinds of items; indexes hold keys only."""
+    for name, properties, _ in of_type(template, "AWS::IAM::Role"):
+        for statement in statements(properties.get("Policies", [])):
+            actions = actions_of(statement)
+            if not any(it.startswith("dynamodb:") for it in actions) or target(statement["Resource"]) is None:
+                continue
+            condition = statement.get("Condition", {})
+            keys = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+            if not keys or set(condition) != {"ForAllValues:StringLike"}:
+                yield f"{name}: {sorted(actions)} reaches items of every kind"
+            if name == "DeliverRole" and actions & TABLE_WRITES and KEYS_OF_ACCESS & set(keys):
+                yield f"{name}: a worker may write {sorted(KEYS_OF_ACCESS & set(keys))}"
+            if name == "DeliverRole" and "key_*" in keys:
+                yield f"{name}: a worker may read API keys"
+
+
+def data_keys_are_for_signing_secrets(template):
+    for name, properties, _ in of_type(template, "AWS::IAM::Role"):
+        for statement in statements(properties.get("Policies", [])):
+            is_kms = any(it.startswith("kms:") for it in actions_of(statement))
+            if is_kms and statement.get("Condition") != SECRETS_CONTEXT:
+                yield f"{name}: the KMS key works for other data than signing secrets"
+
+
+def calls_without_tls_are_refused(template, kind, policy, subjects):
+    """Each queue or topic is a subject of a policy that denies calls without TLS."""
+    covered = set()
+    for _, properties, _ in of_type(template, policy):
+        for statement in statements(properties["PolicyDocument"]):
+            if statement["Effect"] == "Deny" and statement.get("Condition") == TLS_CONDITION:
+                if statement["Principal"] == "*":
+                    covered |= {target(it) for it in properties[subjects]}
+    for name, _, _ in of_type(template, kind):
+        if name not in covered:
+            yield f"{name}: accepts calls without TLS"
+
+
+def queues_refuse_calls_without_tls(template):
+    return calls_without_tls_are_refused(template, "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues")
+
+
+def default_endpoint_is_off_only_with_a_domain(template):
+    """A proxy in front of the API calls the default endpoint."""
+    for name, properties, _ in of_type(template, "AWS::ApiGatewayV2::Api"):
+        server = properties["Body"].get("servers", [{}])[0]
+        setting = server.get("x-amazon-apigateway-endpoint-configuration", {})
+        if setting.get("disableExecuteApiEndpoint") != {"Fn::If": ["HasDomain", True, False]}:
+            yield f"{name}: the default endpoint must be off with a domain of this stack, and only then"
+    for kind in ("AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping"):
+        if [it.get("Condition") for _, _, it in of_type(template, kind)] != ["HasDomain"]:
+            yield f"{kind}: there must be one, with HasDomain"
+
+
+def audit_log_is_kept_for_a_year(template):
+    """The functions that serve HTTP write audit lines, which a function copies."""
+    resources = template["Resources"]
+    followed = {}
+    for name, properties, _ in of_type(template, "AWS::Logs::SubscriptionFilter"):
+        if properties["FilterPattern"] == '{ $.target = "audit" }':
+            followed[target(properties["LogGroupName"])] = target(properties["DestinationArn"])
+        else:
+            yield f"{name}: selects other lines than those of the audit log"
+    allowed = {
+        target(it["SourceArn"])
+        for _, it, _ in of_type(template, "AWS::Lambda::Permission")
+        if it["Principal"] == "logs.amazonaws.com" and it.get("SourceAccount") == {"Ref": "AWS::AccountId"}
+    }
+    for group in ("IntakeLogs", "PollLogs"):
+        if group not in followed or group not in allowed:
+            yield f"{group}: its audit lines are not copied"
+    for function in sorted(set(followed.values())):
+        group = resources[target(resources[function]["Properties"]["LoggingConfig"]["LogGroup"])]
+        if group["Properties"].get("RetentionInDays", 0) < AUDIT_DAYS or group.get("DeletionPolicy") != "Retain":
+            yield f"{function}: its log group loses audit lines within a year"
 
 
 def routes_of(paths):
@@ -282,9 +382,14 @@ RULES = [
     functions_have_specific_invokers,
     functions_share_no_role_and_no_log,
     logs_expire,
-    access_logs_have_the_route_but_no_path,
+    access_logs_have_route_and_sender_but_no_path,
     tables_are_retained_encrypted_and_expire_items,
     queues_are_encrypted,
+    functions_are_kept_to_their_items,
+    data_keys_are_for_signing_secrets,
+    queues_refuse_calls_without_tls,
+    default_endpoint_is_off_only_with_a_domain,
+    audit_log_is_kept_for_a_year,
 ]
 
 
@@ -318,6 +423,7 @@ def problems(project):
     found = [problem for rule in RULES for problem in rule(project.system)]
     found += [problem for rule in operations.RULES for problem in rule(project)]
     found += [f"{path}, {problem}" for path, text in project.texts.items() for problem in wildcards_say_why(text)]
+    found += calls_without_tls_are_refused(project.alarms, "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics")
     return found + list(routes_match_the_contract(project.system, project.contract))
 
 
@@ -340,6 +446,6 @@ def load(expanded, root):
 
 if __name__ == "__main__":
     faults = problems(load(sys.argv[1], sys.argv[2]))
-    n_rules = len(RULES) + len(operations.RULES) + 2
+    n_rules = len(RULES) + len(operations.RULES) + 3
     print("\n".join(faults) if faults else f"template: {n_rules} rules hold")
     sys.exit(1 if faults else 0)

@@ -15,6 +15,7 @@ OURS = {
     "Attempts": ("Result", {"delivered", "retried", "failed"}),
     "FirstAttemptLatency": None,
     "DeadLetters": None,
+    "CrashLoops": None,
     "SweepBacklog": None,
     "SweepDuration": None,
     "OldestDueAge": None,
@@ -179,7 +180,7 @@ def log_messages_in_queries_are_logged(project):
 def everything_that_can_fail_has_an_alarm(project):
     """Functions, queues, schedule and API, each with the metric that shows its failure."""
     alarmed = {(name, *by.values()) for where, _, name, by in watched(project) if where in alarms_of(project)}
-    wanted = [(name, "${Stack}") for name in ("DeadLetters", "OldestDueAge", "SweepErrors", "Quarantined", "ClockSkew")]
+    wanted = [(name, "${Stack}") for name in ("CrashLoops", "DeadLetters", "OldestDueAge", "SweepErrors", "Quarantined", "ClockSkew")]
     wanted += [(it, f"${{{name}}}") for name in properties_of(project.system, "AWS::Lambda::Function")
                for it in ("Errors", "Throttles")]  # fmt: skip
     wanted += [("5xx", f"${{{name}}}") for name in properties_of(project.system, "AWS::ApiGatewayV2::Api")]

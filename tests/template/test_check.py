@@ -3,7 +3,12 @@
 usage: EXPANDED=… python tests/template/test_check.py, from the root of the project
 """
 
+import base64
+import contextlib
 import copy
+import gzip
+import io
+import json
 import os
 import unittest
 
@@ -21,6 +26,11 @@ QUEUE_POLICY = {
         "PolicyDocument": {"Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:*"}]},
     },
 }
+DELIVER_WRITE = [*DELIVER_ROLE_STATEMENT[:-1], 4]
+POLL_KMS = ["PollRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 6]
+LEADING_KEYS = ["Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"]
+# A policy about another queue.
+GONE_POLICY = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [], "PolicyDocument": {"Statement": []}}}
 STAGE_FORMAT = ["HttpApiApiGatewayDefaultStage", "Properties", "AccessLogSettings", "Format"]
 GIVEN_TO_ALARMS = ["Alarms", "Properties", "Parameters"]
 OTHER = {"Role": {"Ref": "OtherRole"}}
@@ -65,12 +75,29 @@ BROKEN = [
     (["PollFunction", "Properties", "LoggingConfig"], GONE, "Lambda creates its log group"),
     (["PollLogs", "Properties", "RetentionInDays"], GONE, "PollLogs: never expires"),
     (STAGE_FORMAT, '{"route":"$context.routeKey","path":"$context.path"}', "$context.path may contain"),
-    (STAGE_FORMAT, '{"id":"$context.requestId"}', "lacks the route"),
+    (STAGE_FORMAT, '{"id":"$context.requestId"}', "lacks $context.routeKey"),
+    (STAGE_FORMAT, '{"route":"$context.routeKey"}', "lacks $context.identity.sourceIp"),
     (STAGE_FORMAT[:-1], GONE, "no access log"),
     (["Table", "Properties", "TimeToLiveSpecification", "Enabled"], False, "expired items are not deleted"),
     (["Table", "Properties", "PointInTimeRecoverySpecification"], GONE, "point-in-time recovery is off"),
     (["Table", "Properties", "SSESpecification"], GONE, "Table: encryption"),
     (["Table", "DeletionPolicy"], "Delete", "DeletionPolicy must be Retain"),
+    (["Table", "Properties", "DeletionProtectionEnabled"], GONE, "deletion protection is off"),
+    ([*DELIVER_ROLE_STATEMENT, "Condition"], GONE, "reaches items of every kind"),
+    ([*DELIVER_WRITE, *LEADING_KEYS, 0], "acct_*", "may write ['acct_*']"),
+    ([*DELIVER_ROLE_STATEMENT, *LEADING_KEYS, 0], "key_*", "may read API keys"),
+    ([*POLL_KMS, "Condition"], GONE, "other data than signing secrets"),
+    (["QueuePolicy"], GONE_POLICY, "HintQueue: accepts calls without TLS"),
+    (["QueuePolicy", "Properties", "Queues", 1], {"Ref": "HintQueue"}, "DeadHintQueue: accepts calls"),
+    (
+        ["HttpApi", "Properties", "Body", "servers", 0, "x-amazon-apigateway-endpoint-configuration"],
+        {"disableExecuteApiEndpoint": True},
+        "must be off with a domain",
+    ),
+    (["Domain", "Condition"], GONE, "there must be one, with HasDomain"),
+    (["AuditOfPoll", "Properties", "FilterPattern"], "", "selects other lines"),
+    (["AuditOfPollPermission", "Properties", "SourceAccount"], GONE, "PollLogs: its audit lines are not"),
+    (["AuditLogs", "Properties", "RetentionInDays"], 30, "loses audit lines within a year"),
     (
         ["Table", "Properties", "GlobalSecondaryIndexes", 0, "Projection"],
         {"ProjectionType": "ALL"},
@@ -103,9 +130,9 @@ def alarm(name, *path):
 
 # The same outside the resources of template.yaml. A string instead of a path is a text to replace.
 BROKEN_ELSEWHERE = [
-    ("alarms", alarm("DeadLetters", "MetricName"), "DeadLetter", "no function emits DeadLetter"),
-    ("alarms", alarm("DeadLetters", "MetricName"), "Attempts", "Attempts is not emitted with"),
-    ("alarms", alarm("DeadLetters", "Dimensions", 0, "Value"), "answerback", "DeadLetters is not emitted with"),
+    ("alarms", alarm("CrashLoops", "MetricName"), "CrashLoop", "no function emits CrashLoop"),
+    ("alarms", alarm("CrashLoops", "MetricName"), "Attempts", "Attempts is not emitted with"),
+    ("alarms", alarm("CrashLoops", "Dimensions", 0, "Value"), "answerback", "CrashLoops is not emitted with"),
     ("alarms", alarm("OldHints", "MetricName"), "AgeOfOldestMessage", "AWS has no metric AWS/SQS AgeOfOldestMessage"),
     ("alarms", alarm("OldHints", "Dimensions", 0, "Name"), "Queue", "with ['Queue']"),
     ("alarms", alarm("OldHints", "Dimensions", 0, "Value", "Ref"), "SlowHintQueue", "of ${HintQueue} has no alarm"),
@@ -119,8 +146,9 @@ BROKEN_ELSEWHERE = [
     ("alarms", alarm("Quarantined", "AlarmName", "Fn::Sub"), "${Stack}-clock-skew", "has the name of another alarm"),
     ("alarms", alarm("Quarantined", "AlarmDescription"), "Something is wrong.", "links to no section"),
     ("alarms", alarm("Quarantined", "AlarmDescription"), "Ill. See docs/operations.md#ill", "has no section ill"),
+    ("alarms", ["Resources", "TopicPolicy", "Properties", "Topics"], [], "Topic: accepts calls without TLS"),
     ("alarms", alarm("OldestDue", "Threshold"), 240, "no alarm has the threshold 180 of"),
-    ("alarms", ["Resources", "SweepThrottles"], GONE, "must say that the alarms cost $1.80"),
+    ("alarms", ["Resources", "SweepThrottles"], GONE, "must say that the alarms cost $2.00"),
     ("operations", "\n### Quarantine\n", "\n### Other\n", "has no section quarantine"),
     ("operations", "\n### Quarantine\n", "\n### Nothing\n\n### Quarantine\n", "no alarm links to nothing"),
     ("functions", "SweepBacklog = ", "Backlog = ", "no function emits SweepBacklog"),
@@ -141,7 +169,7 @@ BROKEN_ELSEWHERE = [
     ),
     ("operations", "| `DueShards` |", "| `Shards` |", "Shards is not both"),
     ("operations", "| `16` |", "| `8` |", "the default of DueShards is not 8"),
-    ("operations", "$1.90", "$1.00", "docs/operations.md: must say that the alarms cost"),
+    ("operations", "$2.10", "$1.00", "docs/operations.md: must say that the alarms cost"),
     ("system", ["Parameters", "Other"], {"Default": ""}, "Other is not both a parameter and documented"),
     ("system", [*FORM, "ParameterGroups", 0, "Parameters", 0], GONE, "the form must list"),
     ("system", [*FORM, "ParameterLabels", "DueShards"], GONE, "the form must list"),
@@ -182,9 +210,20 @@ class Check(unittest.TestCase):
                 found = problems(broken(self.project, part, path, value))
                 self.assertTrue(any(complaint in problem for problem in found), found)
 
+    def test_the_audit_function_prints_the_lines_it_is_given(self):
+        code = self.project.system["Resources"]["AuditFunction"]["Properties"]["Code"]["ZipFile"]
+        names = {}
+        exec(code, names)  # noqa: S102
+        lines = ['{"target": "audit", "message": "revealed"}', '{"target": "audit", "what": "a key"}\n']
+        batch = {"logEvents": [{"id": str(it), "message": line} for it, line in enumerate(lines)]}
+        data = base64.b64encode(gzip.compress(json.dumps(batch).encode())).decode()
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            names["copy"]({"awslogs": {"data": data}}, None)
+        self.assertEqual(printed.getvalue(), "".join(line.strip() + "\n" for line in lines))
+
     def test_a_wildcard_without_a_comment_is_noticed(self):
         lines = self.project.texts["template.yaml"].splitlines()
-        (at,) = [number for number, line in enumerate(lines) if line.strip() == "Resource: '*'"]
+        at = max(number for number, line in enumerate(lines) if line.strip() == "Resource: '*'")
         silent = "\n".join(lines[: at - 1] + lines[at:])
         self.assertEqual(len(list(wildcards_say_why(silent))), 1)
         behind = silent.replace("Resource: '*'", "Resource: '*' # why")

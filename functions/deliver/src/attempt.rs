@@ -93,23 +93,23 @@ async fn save(
     let subject = Subject { trace: delivery.trace_or_own(), happened_at: delivery.happened_at };
     let report = breaker::report_of(&delivery, &record, op);
     let lane = breaker::lane_after(app, report.as_ref());
-    let finish = app.core.step(delivery, |it| {
-        let next = it.finish(verdict, now, chance, op)?;
-        Some(next.retried_in(lane))
-    });
-    let (recorded, finished, (), ()) = futures::join!(
-        app.core.store.create(&record),
-        finish,
-        breaker::observe(app, report),
-        health::observe(app, webhook, verdict, started_at),
-    );
-    if let Err(err) = recorded {
+    // The record comes first, so that a delivery that is over shows its last attempt.
+    if let Err(err) = app.core.store.create(&record).await {
         tracing::error!(
             delivery.id = %record.id.delivery(),
             error = &err as &(dyn std::error::Error + 'static),
             "could not record an attempt"
         );
     }
+    let finish = app.core.step(delivery.clone(), |it| {
+        let next = it.finish(verdict, now, chance, op)?;
+        Some(next.retried_in(lane))
+    });
+    let (finished, (), ()) = futures::join!(
+        finish,
+        breaker::observe(app, &delivery, report),
+        health::observe(app, webhook, verdict, started_at),
+    );
     log(&record, subject, verdict, end_by(&finished, op));
     Ok(finished?)
 }
@@ -161,7 +161,8 @@ fn log(record: &Attempt, subject: Subject, verdict: AttemptVerdict, end: Option<
         Result = result,
         Attempts = 1,
         FirstAttemptLatency = latency.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX)),
-        DeadLetters = is_dead.then_some(1),
+        // Of each delivery that ends, so that the average is their share.
+        DeadLetters = end.map(|_| u32::from(is_dead)),
         "attempted a delivery"
     );
 }

@@ -9,11 +9,12 @@
 //!     └─────▶ observe ── result of the attempt ─┴─▶ memory ─▶ the breaker's item, if it changes
 //! ```
 //!
-//! The item is shared by all workers and read before an attempt. Each process caches it for
-//! seconds, so it may make a few more attempts at a receiver that is down. A process that recorded a
-//! failure has it in its cache, so its next success is a change and resets the count of failures.
-//! A breaker never loses a delivery: if the table fails, the delivery is attempted.
+//! The item of a host is shared by all workers and read before an attempt. Each process caches it
+//! for seconds, so it may make a few more attempts at a receiver that is down. A process that
+//! recorded a failure has it in its cache, so its next success is a change and resets the count of
+//! failures. A breaker never loses a delivery: if the table fails, the delivery is attempted.
 
+mod held;
 mod memory;
 
 use std::{pin::pin, time::Duration};
@@ -22,7 +23,7 @@ use answerback::{
     Promise,
     domain::{
         AccountId, Attempt, Breaker, Delivery, OpId,
-        breaker::{self, Authority, HealthSample, SLOW_AFTER},
+        breaker::{self, Authority, Endpoint, Health, HealthSample, Observation, SLOW_AFTER},
     },
     platform::Lane,
     store::{self, Saved, keys},
@@ -39,11 +40,18 @@ const RESUME_JITTER: Duration = Duration::from_secs(30);
 /// Most writes, and lost races, of one worker that records observations.
 const WRITES_MAX: u32 = 40;
 
-/// A receiver of one account: breakers are not shared between accounts.
+/// A host and port of one account: breakers are not shared between accounts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ReceiverKey {
+pub(crate) struct HostKey {
     account: AccountId,
     authority: Authority,
+}
+
+/// The receiver of a delivery: an endpoint of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReceiverKey {
+    host: HostKey,
+    endpoint: Endpoint,
 }
 
 /// The route of a delivery that is due.
@@ -57,46 +65,32 @@ pub(crate) enum Route {
     Hold(Timestamp),
 }
 
-/// An observation about a receiver.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Observation {
-    /// An attempt ended.
-    Ended {
-        /// The observation of the attempt.
-        sample: HealthSample,
-        /// The attempt's operation, which makes a repeated observation count once.
-        op: OpId,
-    },
-    /// An attempt has taken longer than [`SLOW_AFTER`], and it is not over.
-    StillWaiting,
-}
-
-/// An observation, and the receiver that it is about.
+/// The report about an attempt.
 pub(crate) struct Report {
     receiver: ReceiverKey,
-    observation: Observation,
+    sample: HealthSample,
+    op: OpId,
 }
 
-impl ReceiverKey {
-    /// `None`: the target has no circuit breaker, as the event bus.
-    fn of(delivery: &Delivery) -> Option<Self> {
-        let authority = delivery.authority()?;
-        Some(Self { account: delivery.owner.account, authority })
-    }
-
-    /// The breaker of a receiver that has no item.
+impl HostKey {
+    /// The breaker of a host that has no item.
     fn unknown(&self) -> Breaker {
         Breaker::unknown(self.account, self.authority.clone())
     }
 }
 
-impl Observation {
-    /// The breaker after this observation. `None`: it does not change.
-    fn applied_to(self, breaker: &Breaker, now: Timestamp) -> Option<Breaker> {
-        match self {
-            Self::Ended { sample, op } => breaker.record(sample, now, op),
-            Self::StillWaiting => breaker.mark_slow(now),
-        }
+impl ReceiverKey {
+    /// `None`: the target has no circuit breaker, as the event bus.
+    fn of(delivery: &Delivery) -> Option<Self> {
+        let host = HostKey { account: delivery.owner.account, authority: delivery.authority()? };
+        Some(Self { host, endpoint: delivery.endpoint()? })
+    }
+}
+
+impl Report {
+    fn observation(&self) -> Observation {
+        let Self { receiver, sample, op } = self;
+        Observation::Ended { endpoint: receiver.endpoint.clone(), sample: *sample, op: *op }
     }
 }
 
@@ -104,17 +98,18 @@ impl Observation {
 /// that tries whether its receiver is back, the breaker's item says so afterwards.
 pub(crate) async fn route(app: &App, delivery: &Delivery, lane: Lane, op: OpId) -> Route {
     let Some(receiver) = ReceiverKey::of(delivery) else { return Route::Attempt };
+    let ReceiverKey { host, endpoint } = &receiver;
     let mut known = read(app, &receiver).await;
     let op = op_of(delivery, op);
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
-        let trial = match known.route(now, op) {
+        let trial = match known.route(endpoint, now, op) {
             breaker::Route::Wait(until) if delivery.breaker_wait_left().is_some() => {
                 return Route::Hold(until + resume_jitter(delivery));
             }
             _ if lane == Lane::Fast => {
                 let is_crowded = app.breakers.is_crowded(&receiver, now);
-                let is_free = !known.needs_slow_lane() && !is_crowded;
+                let is_free = !known.needs_slow_lane(endpoint) && !is_crowded;
                 return if is_free { Route::Attempt } else { Route::SlowLane };
             }
             breaker::Route::Clear | breaker::Route::Wait(_) => return Route::Attempt,
@@ -122,16 +117,16 @@ pub(crate) async fn route(app: &App, delivery: &Delivery, lane: Lane, op: OpId) 
         };
         match write(app, &trial).await {
             Ok(Saved::Saved) => {
-                app.breakers.remember(&receiver, trial, now);
+                app.breakers.remember(host, trial, now);
                 return Route::Attempt;
             }
             Ok(Saved::Superseded(theirs)) => {
-                app.breakers.remember(&receiver, theirs.clone(), now);
+                app.breakers.remember(host, theirs.clone(), now);
                 known = theirs;
             }
             Ok(Saved::Gone) => return Route::Attempt,
             Err(err) => {
-                log_failure(&receiver, &err);
+                log_failure(host, &err);
                 return Route::Attempt;
             }
         }
@@ -171,7 +166,9 @@ pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promis
     match select(&mut sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
         Either::Left((sent, _)) => sent,
         Either::Right(_) => {
-            futures::join!(sending, record(app, &receiver, Observation::StillWaiting)).0
+            let endpoint = receiver.endpoint.clone();
+            let waiting = Observation::StillWaiting { endpoint };
+            futures::join!(sending, record(app, &receiver.host, waiting)).0
         }
     }
 }
@@ -179,77 +176,84 @@ pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promis
 /// The report about an attempt of `op`. `None`: the target has no circuit breaker.
 pub(crate) fn report_of(delivery: &Delivery, attempt: &Attempt, op: OpId) -> Option<Report> {
     let receiver = ReceiverKey::of(delivery)?;
-    let observation =
-        Observation::Ended { sample: HealthSample::of(attempt), op: op_of(delivery, op) };
-    Some(Report { receiver, observation })
+    Some(Report { receiver, sample: HealthSample::of(attempt), op: op_of(delivery, op) })
 }
 
 /// The lane for the next attempt at a receiver after `report`.
 pub(crate) fn lane_after(app: &App, report: Option<&Report>) -> Lane {
-    let is_slow = report.is_some_and(|Report { receiver, observation }| {
-        let known = app.breakers.last_known(receiver);
-        observation.applied_to(&known, app.core.now()).unwrap_or(known).needs_slow_lane()
+    let is_slow = report.is_some_and(|report| {
+        let ReceiverKey { host, endpoint } = &report.receiver;
+        let known = app.breakers.last_known(host);
+        let next = known.after([&report.observation()], app.core.now());
+        next.unwrap_or(known).needs_slow_lane(endpoint)
     });
     if is_slow { Lane::Slow } else { Lane::Fast }
 }
 
-/// Records the report about an attempt, if it changes the breaker.
-pub(crate) async fn observe(app: &App, report: Option<Report>) {
-    if let Some(Report { receiver, observation }) = report {
-        record(app, &receiver, observation).await;
+/// Records the report about an attempt at `delivery`, if it changes the breaker. A success before the
+/// end of a wait also brings forward deliveries that wait for the same receiver.
+pub(crate) async fn observe(app: &App, delivery: &Delivery, report: Option<Report>) {
+    let Some(report) = report else { return };
+    let ReceiverKey { host, endpoint } = &report.receiver;
+    let known = app.breakers.last_known(host);
+    let holds = matches!(known.route(endpoint, app.core.now(), report.op), breaker::Route::Wait(_));
+    record(app, host, report.observation()).await;
+    if holds && report.sample.health == Health::Up {
+        held::bring_forward(app, delivery, &report.receiver).await;
     }
 }
 
-/// Records an observation. If another task of this process is already recording for the receiver,
-/// that task records this one too, so that many concurrent failures do not race with each other.
-async fn record(app: &App, receiver: &ReceiverKey, observation: Observation) {
-    if !app.breakers.enqueue(receiver, observation) {
+/// Records an observation. If another task of this process is already recording for the host, that
+/// task records this one too, so that many concurrent failures do not race with each other.
+async fn record(app: &App, host: &HostKey, observation: Observation) {
+    if !app.breakers.enqueue(host, observation) {
         return;
     }
     for _ in 0..WRITES_MAX {
         let now = app.core.now();
-        let Some(change) = app.breakers.next_change(receiver, now) else { return };
+        let Some(change) = app.breakers.next_change(host, now) else { return };
         match write(app, &change.next).await {
             Ok(Saved::Saved) => {
-                log_opening(&change.next);
-                app.breakers.remember(receiver, change.next, now);
+                log_openings(&change.next);
+                app.breakers.remember(host, change.next, now);
             }
-            // If it was our own write, then the observation changes nothing in the next round.
+            // If it was our own write, then the observations change nothing in the next round.
             Ok(Saved::Superseded(theirs)) => {
                 if theirs == change.next {
-                    log_opening(&theirs);
+                    log_openings(&theirs);
                 }
-                app.breakers.remember(receiver, theirs, now);
-                app.breakers.requeue(receiver, change.observation);
+                app.breakers.remember(host, theirs, now);
+                app.breakers.requeue(host, change.observations);
             }
             Ok(Saved::Gone) => {
-                app.breakers.remember(receiver, receiver.unknown(), now);
-                app.breakers.requeue(receiver, change.observation);
+                app.breakers.remember(host, host.unknown(), now);
+                app.breakers.requeue(host, change.observations);
             }
             Err(err) => {
-                log_failure(receiver, &err);
+                log_failure(host, &err);
                 break;
             }
         }
     }
-    app.breakers.clear_queue(receiver);
+    app.breakers.clear_queue(host);
 }
 
-/// The breaker of a receiver, from the cache or the table.
+/// The breaker of a receiver's host, from the cache or the table.
 async fn read(app: &App, receiver: &ReceiverKey) -> Breaker {
     let now = app.core.now();
     if let Some(cached) = app.breakers.cached(receiver, now) {
         return cached;
     }
-    match app.core.store.get(keys::breaker(receiver.account, &receiver.authority)).await {
+    let host = &receiver.host;
+    match app.core.store.get(keys::breaker(host.account, &host.authority)).await {
         Ok(found) => {
-            let known = found.unwrap_or_else(|| receiver.unknown());
-            app.breakers.remember(receiver, known.clone(), now);
+            let known = found.unwrap_or_else(|| host.unknown());
+            app.breakers.remember(host, known.clone(), now);
             known
         }
         Err(err) => {
-            log_failure(receiver, &err);
-            app.breakers.last_known(receiver)
+            log_failure(host, &err);
+            app.breakers.last_known(host)
         }
     }
 }
@@ -275,22 +279,23 @@ fn op_of(delivery: &Delivery, op: OpId) -> OpId {
     OpId(op.0 ^ OpId::new(delivery.id.bits()).0)
 }
 
-/// Logs that a breaker opened, for the first time or after a trial that failed.
-fn log_opening(next: &Breaker) {
-    if next.has_just_opened() {
+/// Logs that circuits opened, for the first time or after a trial that failed.
+fn log_openings(next: &Breaker) {
+    let n_openings = next.n_just_opened();
+    if n_openings > 0 {
         tracing::warn!(
             account.id = %next.account,
             host = %next.authority,
-            BreakerOpenings = 1,
+            BreakerOpenings = n_openings,
             "opened a circuit breaker"
         );
     }
 }
 
-fn log_failure(receiver: &ReceiverKey, err: &store::Error) {
+fn log_failure(host: &HostKey, err: &store::Error) {
     tracing::warn!(
-        account.id = %receiver.account,
-        host = %receiver.authority,
+        account.id = %host.account,
+        host = %host.authority,
         error = err as &(dyn std::error::Error + 'static),
         "could not read or write a circuit breaker; its receiver is called anyway"
     );

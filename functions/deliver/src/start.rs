@@ -113,6 +113,7 @@ fn log_given_up(delivery: &Delivery) {
         delivery.id = %delivery.id,
         account.id = %delivery.owner.account,
         DeadLetters = 1,
+        CrashLoops = 1,
         "gave up a delivery: its worker died in every attempt"
     );
 }

@@ -1,8 +1,11 @@
 //! `POST /v1/deliveries/{id}/redeliver`.
 
 use answerback::{
-    api::{Code, Problem, views::DeliveryView},
-    domain::{Delivery, DeliveryId, Scope, delivery::DeliveryState},
+    api::{Code, Problem, http::NoBody, views::DeliveryView},
+    domain::{
+        Delivery, DeliveryId, Scope,
+        delivery::{DeliveryState, REDELIVERIES_MAX},
+    },
     store::keys,
 };
 use axum::{
@@ -11,6 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use jiff::Timestamp;
+
 use crate::App;
 
 /// Attempts a delivery again, with the same identifier and bytes.
@@ -18,8 +23,10 @@ pub(crate) async fn redeliver(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
     let is_own = |it: &Delivery| it.owner == caller.owner();
@@ -31,11 +38,12 @@ pub(crate) async fn redeliver(
         .core
         .advance(delivery, |it| match it.state {
             // This call's own write: the SDK repeated it after its answer was lost.
-            _ if it.redelivered_by == Some(op) => Ok(None),
+            _ if it.expedited_by == Some(op) => Ok(None),
             // In flight or due already.
             DeliveryState::Leased { .. } => Ok(None),
             DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
             DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
+                check_limit(it, now)?;
                 it.redeliver(now, op).map(Some).ok_or_else(|| {
                     Problem::new(Code::NotRedeliverable, "the delivery's content was erased")
                 })
@@ -45,4 +53,13 @@ pub(crate) async fn redeliver(
     app.core.hints.send_for_delivery(&delivery, 0, now).await;
     tracing::info!(delivery.id = %delivery.id, account.id = %delivery.owner.account, "redelivered");
     Ok((StatusCode::ACCEPTED, axum::Json(DeliveryView::new(&delivery))).into_response())
+}
+
+/// Refuses to redeliver a delivery that was redelivered too often.
+fn check_limit(delivery: &Delivery, now: Timestamp) -> Result<(), Problem> {
+    let Some(ends_at) = delivery.redelivery_limit_ends_at(now) else { return Ok(()) };
+    let wait = u32::try_from(ends_at.duration_since(now).as_secs() + 1).unwrap_or(u32::MAX);
+    let detail =
+        format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
+    Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
 }

@@ -4,7 +4,7 @@ use answerback::{
     api::{
         Code, Problem,
         body::{self, Object, must_be_one_of},
-        http::Json,
+        http::{Json, NoBody},
         views::KeyView,
     },
     domain::{
@@ -93,8 +93,10 @@ pub(crate) async fn revoke(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<StatusCode, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::KeysWrite).await?;
+    let NoBody = body?;
     let id: KeyId = id.parse().map_err(|_| Problem::not_found())?;
     let key: Option<ApiKey> = app.core.store.get(keys::api_key(id)).await?;
     let is_own = |it: &ApiKey| {

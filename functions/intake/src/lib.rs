@@ -23,6 +23,7 @@ use axum::{
 };
 
 use self::fronts::{nextks, nextmv, ping};
+pub use callback::Probes;
 
 /// The ports and settings of this function.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct App {
     pub egress: egress::Client,
     /// The rules for callback URLs.
     pub rules: CallbackRules,
+    /// This process's latest probes.
+    pub probes: Probes,
     /// The address in links. Without it, links use the host of the call.
     pub public_base_url: Option<String>,
     /// Requests are published on the event bus.

@@ -6,7 +6,7 @@ use answerback::{
     platform::wiring::Wiring,
     service::Core,
 };
-use intake::App;
+use intake::{App, Probes};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -17,6 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         core,
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
+        probes: Probes::default(),
         publishes: wiring.config.bus_name.is_some(),
         public_base_url: wiring.config.public_base_url,
     };

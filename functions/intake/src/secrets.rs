@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use answerback::{
-    api::{Code, Problem, body, http::OptionalJson, views::SecretView},
+    api::{
+        Code, Problem, body,
+        http::{NoBody, OptionalJson},
+        views::SecretView,
+    },
     domain::{
         Account, IdempotentCall, PastCalls, Scope, Secrets, Source,
         secret::{Holder, OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Rotation},
@@ -60,16 +64,18 @@ pub(crate) async fn rotate_for_events(
 pub(crate) async fn expire_previous(
     State(app): State<App>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
-    expire_previous_of_account(&app, Source::Requests, &headers).await
+    expire_previous_of_account(&app, Source::Requests, &headers, body).await
 }
 
 /// Ends the overlap of earlier secrets for posted events.
 pub(crate) async fn expire_previous_for_events(
     State(app): State<App>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
-    expire_previous_of_account(&app, Source::Events, &headers).await
+    expire_previous_of_account(&app, Source::Events, &headers, body).await
 }
 
 async fn rotate_account(app: &App, source: Source, call: RotateCall) -> Result<Response, Problem> {
@@ -89,8 +95,10 @@ async fn expire_previous_of_account(
     app: &App,
     source: Source,
     headers: &HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let mode = caller.owner().mode;
     let account = find(app, &caller).await?;
     let step = |it: &Account| Ok::<_, Problem>(it.expire_previous(mode, source));

@@ -2,11 +2,13 @@
 
 use answerback::{
     api::{
-        Code, Problem, cors,
+        Code, Problem,
+        browser::html,
+        cors,
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
     page,
-    service::answer_page::{OpenedLink, PageFor, html},
+    service::answer_page::{OpenedLink, PageFor},
 };
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},

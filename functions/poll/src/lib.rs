@@ -8,6 +8,7 @@ mod answers;
 mod deliveries;
 mod events;
 mod fronts;
+mod home;
 mod keys;
 mod list;
 mod openapi;
@@ -35,6 +36,8 @@ pub struct App {
 /// The routes of this function.
 pub fn router(app: App) -> Router {
     let routes = Router::new()
+        .route("/", get(home::show))
+        .route("/favicon.ico", get(home::favicon))
         .route("/v1/health", get(health))
         .route("/openapi.json", get(openapi::show))
         .route("/v1/requests", get(requests::list))

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
-    api::{FieldError, Problem, views::Page},
+    api::{FieldError, FieldErrors, Problem, views::Page},
     store::Cursor,
 };
 use axum::extract::{FromRequestParts, Query};
@@ -47,7 +47,7 @@ impl PageBuilder {
 /// The query. Parameters are taken one by one, and all errors are collected.
 pub(crate) struct Parameters {
     values: BTreeMap<String, String>,
-    faults: Vec<FieldError>,
+    faults: FieldErrors,
 }
 
 /// The page of a list that the client asks for.
@@ -67,7 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         let Query(pairs) = query.map_err(|_| {
             Problem::invalid(vec![FieldError::parameter("query", "is not properly encoded")])
         })?;
-        let mut parameters = Self { values: BTreeMap::new(), faults: Vec::new() };
+        let mut parameters = Self { values: BTreeMap::new(), faults: FieldErrors::default() };
         for (name, value) in pairs {
             if parameters.values.contains_key(&name) {
                 parameters.fault(&name, "is duplicated");
@@ -126,7 +126,7 @@ impl Parameters {
     }
 
     fn fault(&mut self, name: &str, detail: impl Into<String>) {
-        self.faults.push(FieldError::parameter(name, detail));
+        self.faults.add(|| FieldError::parameter(name, detail));
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
                     }
                 }
                 Err(problem) => {
-                    for fault in problem.errors() {
+                    for fault in problem.errors().as_slice() {
                         let shown = serde_json::to_value(fault).expect("plain data");
                         let name = shown["parameter"].as_str().expect("a parameter of the query");
                         prop_assert!(sent.contains_key(name), "{} of {}", fault, query);

@@ -23,7 +23,7 @@ use answerback::{
 };
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, Method, header::ALLOW},
+    http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
@@ -85,8 +85,7 @@ pub(crate) async fn read(
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
         // A HEAD would consume the result without showing it.
-        let problem = Problem::new(Code::MethodNotAllowed, "use GET to read a result");
-        return Ok(([(ALLOW, "GET")], problem).into_response());
+        return Err(Problem::new(Code::MethodNotAllowed, "use GET to read a result"));
     }
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let gives_up_at = app.core.now() + parameters.wait();

@@ -12,3 +12,15 @@ pub(crate) struct AwsError {
     pub(crate) query_code: Option<&'static str>,
     pub(crate) message: String,
 }
+
+impl AwsError {
+    /// The call names no operation.
+    pub(crate) fn unknown_operation() -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "UnknownOperationException",
+            query_code: None,
+            message: "the header X-Amz-Target must name an operation".to_owned(),
+        }
+    }
+}

@@ -12,20 +12,17 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand::{SecureRandom as _, SystemRandom},
-};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::AwsError;
+use crate::{error::AwsError, ids::random_bytes};
 
 /// The ARN of the one key.
 pub const KMS_KEY_ARN: &str =
     "arn:aws:kms:us-east-1:000000000000:key/5ea1ed00-0000-4000-8000-000000000000";
 /// The key file in the data folder.
-const KEY_FILE: &str = "secrets.key";
+pub(super) const KEY_FILE: &str = "secrets.key";
 /// The key of an emulator without a folder. It is constant, so tests can keep ciphertexts.
 const IN_MEMORY_KEY: [u8; 32] = [7; 32];
 
@@ -145,12 +142,6 @@ impl Kms {
         let mut opened = sealed.to_vec();
         Some(self.0.open_in_place(nonce, bind_to(context), &mut opened).ok()?.to_vec())
     }
-}
-
-fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system supplies randomness");
-    bytes
 }
 
 fn check_key(id: Option<&str>) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! An AWS emulator in one process and on one port. It listens on loopback by default.
 //!
 //! ```text
-//!                      ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide, on a separate thread ┐
-//! SDK, CLI ─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ───────────────────────┴▶ SQLite
+//!                      ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide ┐
+//! SDK, CLI ─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─┴▶ SQLite
 //!                      ├ AWSEvents.* ─────────▶ bus (in memory)
 //!                      └ TrentService.* ──────▶ kms (its key is a file in the data folder)
 //! ```
@@ -10,6 +10,9 @@
 //! The real AWS clients run against it, so local code takes the same path as deployed code. Items
 //! and messages are on disk before a call is acknowledged. Published events are only kept for
 //! reading, and end with the process.
+//!
+//! A call must be signed with the credentials of this start ([`Credentials`]), and web pages are
+//! refused ([`guard`]): anyone who can call the emulator can read and write all data.
 //!
 //! This package knows AWS and nothing of the service that runs on it. It depends on no other
 //! package of this workspace.
@@ -19,11 +22,14 @@ mod bus;
 mod clock;
 mod dynamo;
 mod error;
+mod folder;
+pub mod guard;
 mod ids;
 mod journal;
 mod kms;
 mod queue;
 mod router;
+mod signature;
 mod stop;
 
 use std::{
@@ -35,7 +41,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use dynamo::Dynamo;
 use dynoxide::{Database, DynoxideError};
+use guard::Guard;
 use kms::Kms;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -43,6 +51,7 @@ pub use bus::{Bus, PublishedEvent};
 pub use clock::{Clock, Sleep, SystemClock};
 pub use kms::KMS_KEY_ARN;
 pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, sqs_event};
+pub use signature::Credentials;
 
 /// The region of all resources.
 pub const REGION: &str = "us-east-1";
@@ -61,6 +70,7 @@ pub struct Aws(Arc<Inner>);
 
 struct Inner {
     endpoint: String,
+    credentials: Credentials,
     queue: Queue,
     bus: Bus,
     running: Mutex<Option<Running>>,
@@ -71,8 +81,6 @@ struct Running {
     database: Database,
     stop_router: watch::Sender<()>,
     router: JoinHandle<()>,
-    stop_dynamo: watch::Sender<()>,
-    dynamo_ended: dynamo::Ended,
     lock: Option<File>,
 }
 
@@ -112,19 +120,30 @@ impl Aws {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("the emulated AWS cannot listen on {address}"))?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let endpoint = format!("http://{address}");
         let queue = Queue::open(database.clone(), endpoint.clone(), Arc::clone(&clock)).await?;
         let bus = Bus::new(clock);
 
-        let (stop_dynamo, stopping) = watch::channel(());
-        let dynamo::Started { dynamo, ended } = dynamo::start(database.clone(), stopping)?;
-        let services = router::Services { queue: queue.clone(), bus: bus.clone(), kms, dynamo };
+        let credentials = Credentials::random();
+        let services = router::Services {
+            queue: queue.clone(),
+            bus: bus.clone(),
+            kms,
+            dynamo: Dynamo::new(database.clone()),
+            guard: Guard::new(address),
+            credentials: credentials.clone(),
+        };
         let (stop_router, stopping) = watch::channel(());
         let router = tokio::spawn(router::serve(listener, services, stopping));
 
-        let running =
-            Running { database, stop_router, router, stop_dynamo, dynamo_ended: ended, lock };
-        Ok(Self(Arc::new(Inner { endpoint, queue, bus, running: Mutex::new(Some(running)) })))
+        let running = Mutex::new(Some(Running { database, stop_router, router, lock }));
+        Ok(Self(Arc::new(Inner { endpoint, credentials, queue, bus, running })))
+    }
+
+    /// The credentials that calls must be signed with.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
     }
 
     /// The endpoint of all four services, such as `http://127.0.0.1:8788`.
@@ -160,20 +179,10 @@ impl Aws {
     /// The other clones stop working. Stopping twice is harmless.
     pub async fn stop(self) {
         let running = self.0.running.lock().expect("no holder panics").take();
-        let Some(Running { database, stop_router, router, stop_dynamo, dynamo_ended, lock }) =
-            running
-        else {
-            return;
-        };
+        let Some(Running { database, stop_router, router, lock }) = running else { return };
         self.0.queue.end_long_polls();
-        // The router first: calls in flight there still need DynamoDB.
-        let ended = async {
-            drop(stop_router);
-            let router = router.await;
-            drop(stop_dynamo);
-            (router, dynamo_ended.await)
-        };
-        if tokio::time::timeout(STOP_TIMEOUT, ended).await.is_err() {
+        drop(stop_router);
+        if tokio::time::timeout(STOP_TIMEOUT, router).await.is_err() {
             tracing::warn!("stopped with calls still in flight");
         }
         self.0.queue.close().await;
@@ -191,11 +200,21 @@ impl Data {
         };
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("creating the folder `{}`", folder.display()))?;
-        let lock = Some(lock(&folder)?);
+        let lock = lock(&folder)?;
+        folder::warn_about_others(&folder, &lock)?;
         let path = folder.join(DATABASE_FILE);
-        let path = path.to_str().context("the folder's name is not UTF-8")?;
-        let database = Database::new(path).with_context(|| format!("opening `{path}`"))?;
-        Ok(OpenData { database, kms: Kms::open(Some(&folder))?, lock })
+        if path.exists() && !folder.join(kms::KEY_FILE).exists() {
+            anyhow::bail!(
+                "`{}` is missing in the folder `{}`, whose secrets it decrypts; restore it, or move the \
+                 folder away to start without data",
+                kms::KEY_FILE,
+                folder.display()
+            );
+        }
+        // The key first: a crash between the two leaves a key without data, which is harmless.
+        let kms = Kms::open(Some(&folder))?;
+        let database = folder::open_database(&path)?;
+        Ok(OpenData { database, kms, lock: Some(lock) })
     }
 }
 
@@ -210,7 +229,7 @@ pub fn is_in_use(folder: &Path) -> std::io::Result<bool> {
 
 /// Keeps other processes out of `folder` while the file is open.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    let file = File::create(folder.join(LOCK_FILE))
+    let file = folder::private_file(&folder.join(LOCK_FILE))
         .with_context(|| format!("creating a lock file in `{}`", folder.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

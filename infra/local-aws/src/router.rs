@@ -1,18 +1,27 @@
-//! The one port: reads `X-Amz-Target`, passes the call to its service, and writes errors as AWS
-//! does.
+//! The one port: refuses calls of web pages and strangers, reads `X-Amz-Target`, passes the call to
+//! its service, and writes errors as AWS does.
 
 use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, Method, Uri, header},
     response::{IntoResponse, Response},
     serve::ListenerExt as _,
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{bus::Bus, dynamo::Dynamo, error::AwsError, kms::Kms, queue::Queue, stop::stopped};
+use crate::{
+    bus::Bus,
+    dynamo::Dynamo,
+    error::AwsError,
+    guard::{Guard, Pages, Refusal},
+    kms::Kms,
+    queue::Queue,
+    signature::Credentials,
+    stop::stopped,
+};
 
 /// DynamoDB's limit on a request. The other services have lower ones.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,6 +33,8 @@ pub(super) struct Services {
     pub(super) bus: Bus,
     pub(super) kms: Kms,
     pub(super) dynamo: Dynamo,
+    pub(super) guard: Guard,
+    pub(super) credentials: Credentials,
 }
 
 /// Serves calls on `listener` until the sender of `stopping` is dropped.
@@ -55,6 +66,12 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if let Err(err) = services.guard.check(&method, &headers, Pages::Own) {
+        return (Refusal::STATUS, err.to_string()).into_response();
+    }
+    if let Err(err) = services.credentials.check(&method, &uri, &headers, &body) {
+        return respond("application/x-amz-json-1.0", Err(err));
+    }
     let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
     match target.split_once('.') {
         Some(("AmazonSQS", operation)) => {
@@ -69,19 +86,8 @@ async fn call(
             let output = services.kms.call(operation, &body).map_err(AwsError::from);
             respond("application/x-amz-json-1.1", output)
         }
-        _ => {
-            let mut request = Request::new(body);
-            *request.method_mut() = method;
-            *request.uri_mut() = uri;
-            *request.headers_mut() = headers;
-            services.dynamo.call(request).await.map_or_else(
-                |err| {
-                    tracing::warn!(error = %err, "the emulated DynamoDB did not respond");
-                    StatusCode::SERVICE_UNAVAILABLE.into_response()
-                },
-                IntoResponse::into_response,
-            )
-        }
+        Some((_, operation)) => services.dynamo.call(operation, body).await.into_response(),
+        None => respond("application/x-amz-json-1.0", Err(AwsError::unknown_operation())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::LazyLock};
 
-use answerback::platform::Clock;
+use answerback::{api::paths, platform::Clock};
 use axum::{
     Router,
     body::Bytes,
@@ -16,6 +16,7 @@ use lambda_http::{Adapter, Context, lambda_runtime::LambdaEvent, request::Lambda
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::Service as _;
+use url::Url;
 
 /// API Gateway's limit on a function's run time.
 const FUNCTION_TIMEOUT_MILLISECONDS: i64 = 30_000;
@@ -53,11 +54,10 @@ impl HttpFunction {
 
     /// Invokes the function for `request`.
     pub async fn call(&self, request: &Request<Bytes>, call_id: &str) -> Response<Bytes> {
-        let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
-        if host.is_none_or(|it| it.parse::<Authority>().is_err()) {
-            // API Gateway rejects such a request itself: its event would have no host.
-            let mut response =
-                Response::new(Bytes::from_static(b"Bad Request: missing or invalid Host header"));
+        // API Gateway rejects such a request itself: its event would have no host or no path.
+        if !has_address(request) {
+            let text = "Bad Request: the Host header or the path is missing or invalid";
+            let mut response = Response::new(Bytes::from_static(text.as_bytes()));
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
         }
@@ -86,11 +86,20 @@ impl HttpFunction {
     }
 }
 
+/// True if host and path make a URL, which the Lambda runtime relies on. `OPTIONS *` has no path.
+fn has_address(request: &Request<Bytes>) -> bool {
+    let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
+    let path = request.uri().path();
+    host.filter(|it| it.parse::<Authority>().is_ok()).is_some_and(|host| {
+        path.starts_with('/') && Url::parse(&format!("http://{host}{path}")).is_ok()
+    })
+}
+
 /// True for the routes of `intake` in `template.yaml`. All other routes, and unknown ones, belong to
 /// `poll`.
 pub fn is_write(method: &Method, path: &str) -> bool {
     static ROUTES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| routes_of("IntakeFunction"));
-    ROUTES.iter().any(|(its, template)| *its == method.as_str() && matches(template, path))
+    ROUTES.iter().any(|(its, template)| *its == method.as_str() && paths::is_match(template, path))
 }
 
 /// The method and path of each `HttpApi` event of a function, one on a line.
@@ -102,13 +111,6 @@ fn routes_of(function: &str) -> Vec<(&'static str, &'static str)> {
         Some((method, path.trim_end_matches('}').trim_matches('\'')))
     });
     routes.collect()
-}
-
-/// True if `path` has the segments of `template`, where `{name}` stands for any.
-fn matches(template: &str, path: &str) -> bool {
-    let (mut expected, mut segments) = (template.split('/'), path.split('/'));
-    expected.by_ref().all(|it| segments.next().is_some_and(|has| it.starts_with('{') || it == has))
-        && segments.next().is_none()
 }
 
 /// The event that API Gateway sends for `request`.

@@ -124,7 +124,7 @@ impl System {
         } = options;
         let aws = Aws::start(data, aws_address, EmulatorClock::shared(clock.clone())).await?;
         aws.create_table(table::definition()).await?;
-        let sdk = Sdk::local(aws.endpoint());
+        let sdk = sdk_of(&aws);
         let create =
             async |name| create_queue(&sdk, name).await.context("could not create a queue");
         let config = Config {
@@ -162,6 +162,11 @@ impl System {
             entropy,
             store,
         })
+    }
+
+    /// Clients of the emulated AWS, with all permissions.
+    pub fn sdk(&self) -> Sdk {
+        sdk_of(&self.aws)
     }
 
     /// Creates an account and a key with the scope `admin`.
@@ -234,6 +239,12 @@ impl System {
         }
         Ok(())
     }
+}
+
+/// Clients of an emulated AWS.
+pub(crate) fn sdk_of(aws: &Aws) -> Sdk {
+    let credentials = aws.credentials();
+    Sdk::local(aws.endpoint(), &credentials.access_key_id, &credentials.secret_access_key)
 }
 
 /// The queue of a lane.

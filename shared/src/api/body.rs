@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    api::{FieldError, Problem, pointer},
+    api::{FieldError, FieldErrors, Problem, pointer},
     domain::{Decimal, text::is_blank},
 };
 
@@ -37,21 +37,26 @@ pub fn read<T>(
     object.finish();
     match value {
         Some(value) if errors.is_empty() => Ok(value),
-        Some(_) | None => Err(Problem::invalid(errors.into_vec())),
+        Some(_) | None => Err(Problem::invalid(errors.into_found())),
     }
 }
 
 /// The errors found in a body so far, and the text of the body.
 #[derive(Debug, Default)]
 pub struct Errors {
-    found: RefCell<Vec<FieldError>>,
+    found: RefCell<FieldErrors>,
     source: Source,
 }
 
 impl Errors {
     /// Adds that the value at `pointer` breaks a rule.
     pub fn add(&self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.found.borrow_mut().push(FieldError::pointer(pointer, detail));
+        self.add_at(|| pointer.into(), detail);
+    }
+
+    /// Like [`Self::add`], for a pointer that is made only if the error is kept.
+    fn add_at(&self, pointer: impl FnOnce() -> String, detail: impl Into<String>) {
+        self.found.borrow_mut().add(|| FieldError::pointer(pointer(), detail));
     }
 
     /// No error was found.
@@ -65,7 +70,7 @@ impl Errors {
     }
 
     /// The errors, in the order in which they were found.
-    pub fn into_vec(self) -> Vec<FieldError> {
+    pub fn into_found(self) -> FieldErrors {
         self.found.into_inner()
     }
 }
@@ -123,7 +128,7 @@ impl<'e> Object<'e> {
 
     /// Adds an error of the member called `name`.
     pub fn error(&self, name: &str, detail: impl Into<String>) {
-        self.errors.add(self.pointer(name), detail);
+        self.errors.add_at(|| self.pointer(name), detail);
     }
 
     /// Adds an error if there is no member called `name`.

@@ -10,14 +10,14 @@ use axum::{
         rejection::BytesRejection,
     },
     http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST},
         request::Parts,
     },
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use lambda_http::RequestExt as _;
+use lambda_http::{RequestExt as _, request::RequestContext};
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, Visitor},
@@ -26,39 +26,99 @@ use serde_json::{Map, Value, value::RawValue};
 use tracing::Instrument as _;
 
 use crate::{
-    api::{Code, FieldError, Problem, body::Sent, cors, trace},
+    api::{
+        Code, FieldError, Problem,
+        body::{self, Sent},
+        browser::{self, Reader},
+        cors, media, paths, trace,
+    },
     domain::Trace,
 };
 
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// A header of every callback. A call with it comes from a receiver that is Answerback, or that passes
+/// callbacks on to it, and may lead to the next callback. No route accepts it.
+const OWN_CALLBACK: &str = "answerback-delivery";
+
 /// The routes of a function, with the body limit, and problem responses for 404 and 405.
 pub fn service(routes: Router) -> Router {
-    routes
-        .fallback(|| async { Problem::not_found() })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(Code::MethodNotAllowed, "this path does not support this method")
-        })
+    let routes = routes
+        .fallback(|uri: Uri| async move { unrouted(uri.path()) })
+        .method_not_allowed_fallback(|| async { method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn(finish));
+    // The outer router has no routes, so that its layer comes before the search for one.
+    Router::new().fallback_service(routes).layer(middleware::map_request(with_text_path))
 }
 
-/// Adds the route to each log line. The path itself is not logged, because some hold a token.
+/// Makes a path UTF-8, which handlers rely on.
+async fn with_text_path(mut request: Request) -> Request {
+    let Some(path) = paths::as_text(request.uri().path()) else { return request };
+    let mut parts = request.uri().clone().into_parts();
+    let query = request.uri().query().map_or_else(String::new, |it| format!("?{it}"));
+    parts.path_and_query = format!("{path}{query}").parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// The response for a path that this function has no route for. Another may serve the path with
+/// other methods.
+fn unrouted(path: &str) -> Response {
+    if let Some(redirect) = browser::without_slash(path) {
+        return redirect;
+    }
+    let is_known = paths::methods_of(path).is_some();
+    let problem = if is_known { method_not_allowed() } else { Problem::not_found() };
+    problem.into_response()
+}
+
+fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "this path does not support this method")
+}
+
+/// Adds route, sender and API key to each log line.
+/// The path itself is not logged, because some hold a token.
 async fn finish(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
-    let span = tracing::info_span!("call", method = %request.method(), route);
+    let span = tracing::info_span!(
+        "call",
+        method = %request.method(),
+        route,
+        source_ip = source_ip(&request),
+        // Set when the key is known.
+        key.id = tracing::field::Empty,
+    );
     let mut response = finish_in_span(request, next).instrument(span).await;
     cors::allow_origin(route.as_deref(), response.headers_mut());
     response
 }
 
-/// Adds the identifier of the call to its response, and writes the body of a problem.
+/// The address that API Gateway saw.
+fn source_ip(request: &Request) -> Option<String> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.clone(),
+        _ => None,
+    }
+}
+
+/// Adds the identifier of the call to its response, and writes the body of a problem: for a
+/// program as JSON, for a person as a page.
 async fn finish_in_span(request: Request, next: Next) -> Response {
     let id = request
         .lambda_context_ref()
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
-    let mut response = next.run(request).await;
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let reader = Reader::of(request.uri(), request.headers());
+    let mut response = if request.headers().contains_key(OWN_CALLBACK) {
+        let detail = "a callback of Answerback must not call Answerback";
+        Problem::new(Code::LoopDetected, detail).into_response()
+    } else {
+        next.run(request).await
+    };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -66,13 +126,29 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED
+        && let Some(methods) = paths::methods_of(&path)
+    {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    }
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else {
+        let status = response.status();
+        // The fronts of other products log their problems themselves.
+        if !status.is_client_error() && !status.is_server_error() {
+            tracing::info!(status = status.as_u16(), "served a call");
+        }
         return response;
     };
     problem.log();
-    *response.body_mut() = Body::from(problem.body(&id));
-    let json = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    let body = if let Some(page) = reader.page(&problem) {
+        browser::set_headers(response.headers_mut());
+        Body::from(page)
+    } else {
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        Body::from(problem.body(&id))
+    };
+    *response.body_mut() = if method == Method::HEAD { Body::empty() } else { body };
     response
 }
 
@@ -105,6 +181,19 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let text = read_body(request, state).await?;
         if text.is_empty() { Ok(Self(Map::new().into())) } else { parse(&text).map(Self) }
+    }
+}
+
+/// The body of a call that takes none: nothing, or an empty object.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let OptionalJson(value) = OptionalJson::from_request(request, state).await?;
+        body::read(value, |_| Some(Self))
     }
 }
 
@@ -210,15 +299,17 @@ impl<'de> Deserialize<'de> for Unambiguous {
     }
 }
 
-/// The whole body.
+/// The whole body, which is UTF-8 by its headers, after its byte order mark.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|err: BytesRejection| {
+    media::check(request.headers())?;
+    let body = Bytes::from_request(request, state).await.map_err(|err: BytesRejection| {
         if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let detail = format!("the body must be at most {BODY_BYTES_MAX} bytes");
             return Problem::new(Code::BodyTooLarge, detail);
         }
         Problem::new(Code::MalformedJson, "the body is incomplete")
-    })
+    })?;
+    Ok(body.slice_ref(media::without_mark(&body)?))
 }
 
 /// The `Host` that the caller used, without a default port.
@@ -231,10 +322,10 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledHost {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let host = parts.headers.get(HOST).and_then(|it| it.to_str().ok());
         let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-        // It becomes part of links, so only characters of a host are accepted.
+        // It becomes part of links, so only characters of a host and a port are accepted.
         let is_host = |it: &&str| {
-            !it.is_empty()
-                && it.bytes().all(|it| it.is_ascii_alphanumeric() || b".-:[]".contains(&it))
+            it.bytes().all(|it| it.is_ascii_alphanumeric() || b".-:[]".contains(&it))
+                && url::Url::parse(&format!("http://{it}/")).is_ok()
         };
         host.filter(is_host).map(|it| Self(it.to_owned())).ok_or_else(|| {
             Problem::invalid(vec![FieldError::parameter("Host", "must be a host name")])

@@ -1,8 +1,10 @@
 //! Errors as our HTTP callers see them: RFC 9457 problem details.
 
 mod code;
+mod errors;
 
 pub use code::Code;
+pub use errors::FieldErrors;
 
 use std::{borrow::Cow, collections::BTreeMap, error, fmt, sync::Arc};
 
@@ -24,8 +26,6 @@ use crate::{
 const CONTENDED_RETRY_SECONDS: u32 = 1;
 /// Marks the response of a repeated call.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Most errors that one problem lists.
-const ERRORS_MAX: usize = 100;
 
 /// An error response.
 ///
@@ -36,7 +36,7 @@ const ERRORS_MAX: usize = 100;
 pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
     more: BTreeMap<String, Box<RawValue>>,
     retry_after_seconds: Option<u32>,
     is_replayed: bool,
@@ -100,7 +100,7 @@ impl Problem {
         Self {
             code,
             detail: detail.into(),
-            errors: Vec::new(),
+            errors: FieldErrors::default(),
             more: BTreeMap::new(),
             retry_after_seconds: (code == Code::TooBusy).then_some(CONTENDED_RETRY_SECONDS),
             is_replayed: false,
@@ -108,37 +108,37 @@ impl Problem {
         }
     }
 
-    /// The call breaks these rules. The body lists the first `ERRORS_MAX`.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self::of_errors(Code::InvalidRequest, errors)
+    /// The call breaks these rules.
+    pub fn invalid(errors: impl Into<FieldErrors>) -> Self {
+        Self::of_errors(Code::InvalidRequest, errors.into())
     }
 
     /// The callback URL at `pointer` is refused.
     pub fn callback_url_not_allowed(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::of_errors(Code::CallbackUrlNotAllowed, vec![FieldError::pointer(pointer, detail)])
+        let error = FieldError::pointer(pointer, detail);
+        Self::of_errors(Code::CallbackUrlNotAllowed, FieldErrors::from_iter([error]))
     }
 
-    fn of_errors(code: Code, mut errors: Vec<FieldError>) -> Self {
+    fn of_errors(code: Code, errors: FieldErrors) -> Self {
         let detail = match errors.as_slice() {
             [] => Cow::Borrowed("the call breaks a rule"),
             [only] => only.to_string().into(),
-            [first, rest @ ..] => format!("{first}, and {} more", rest.len()).into(),
+            [first, ..] => format!("{first}, and {} more", errors.len() - 1).into(),
         };
-        errors.truncate(ERRORS_MAX);
         Self { errors, ..Self::new(code, detail) }
     }
 
     /// The same problem with other pointers, for a body that was translated.
     #[must_use]
     pub fn map_pointers(mut self, map: impl Fn(&str) -> String) -> Self {
-        let first = self.errors.first().map(ToString::to_string);
-        for error in &mut self.errors {
+        let first = self.errors.as_slice().first().map(ToString::to_string);
+        for error in self.errors.as_mut_slice() {
             if let FieldLocation::Pointer(pointer) = &mut error.location {
                 *pointer = map(pointer);
             }
         }
         // The detail begins with the first error.
-        if let (Some(old), Some(new)) = (first, self.errors.first())
+        if let (Some(old), Some(new)) = (first, self.errors.as_slice().first())
             && let Some(rest) = self.detail.strip_prefix(&*old)
         {
             self.detail = format!("{new}{rest}").into();
@@ -201,7 +201,7 @@ impl Problem {
     }
 
     /// The rules that the call breaks.
-    pub fn errors(&self) -> &[FieldError] {
+    pub fn errors(&self) -> &FieldErrors {
         &self.errors
     }
 
@@ -229,6 +229,8 @@ impl Problem {
             request_id: &'a str,
             #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
             errors: &'a [FieldError],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            errors_truncated: Option<bool>,
             #[serde(flatten)]
             more: &'a BTreeMap<String, Box<RawValue>>,
         }
@@ -239,7 +241,8 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             request_id,
-            errors: &self.errors,
+            errors: self.errors.as_slice(),
+            errors_truncated: self.errors.are_truncated().then_some(true),
             more: &self.more,
         };
         serde_json::to_vec(&body).expect("plain data serializes")
@@ -298,10 +301,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_lists_at_most_100_errors() {
-        let errors = (0..150).map(|it| FieldError::pointer(format!("/{it}"), "is wrong"));
-        let problem = Problem::invalid(errors.collect());
-        assert_eq!(problem.errors().len(), ERRORS_MAX);
-        assert_eq!(problem.detail(), "`/0` is wrong, and 149 more");
+    fn a_problem_lists_at_most_100_errors_and_says_so() {
+        for (n_errors, detail, truncated) in [
+            (100, "`/0` is wrong, and 99 more", Value::Null),
+            (101, "`/0` is wrong, and 100 more", Value::Bool(true)),
+        ] {
+            let errors = (0..n_errors).map(|it| FieldError::pointer(format!("/{it}"), "is wrong"));
+            let problem = Problem::invalid(FieldErrors::from_iter(errors));
+            let body: Value = serde_json::from_slice(&problem.body("call")).expect("JSON");
+            assert_eq!(body["errors"].as_array().map(Vec::len), Some(100));
+            assert_eq!(
+                (body["detail"].as_str(), &body["errors_truncated"]),
+                (Some(detail), &truncated)
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A breaker: the recorded health of one account's receiver.
+//! A breaker: the recorded health of one account's host and port, and of the endpoints there.
 //!
 //! ```text
 //!            5 failures in a row            the wait is over: one delivery tries
@@ -8,81 +8,94 @@
 //!      └───────────────────────────────┴──── any success ─────────────────────────┘
 //! ```
 //!
-//! There is one breaker per account and authority (host and port), so one account's receiver
-//! delays no other account. While it is open, deliveries with growing delays wait, which uses up
-//! none of their retries. Deliveries with fixed delays are attempted as planned, and their results
-//! count here too. A trial ends by itself if its worker dies.
+//! A breaker has several such circuits, in one item, so that a delivery costs one read:
 //!
-//! A receiver that is healthy and fast has no item. The first failure or slow attempt creates one.
+//! | circuit | one per | failures |
+//! |---------|---------|----------|
+//! | connection | host and port | DNS, connect, TLS |
+//! | endpoint | webhook, or callback URL without query | 5xx, 429, a response that is not HTTP |
+//!
+//! So a path that fails delays no other path of its host. While a circuit is open, deliveries with
+//! growing delays wait, which uses up none of their retries. Deliveries with fixed delays are
+//! attempted as planned, and their results count here too. A trial ends by itself if its worker dies.
+//!
+//! Slow answers and time-outs hold nothing. They choose the lane: by host and port, because callback
+//! URLs are often used once; but a webhook is in the slow lane only if its own latest answer was slow.
+//!
+//! A host whose receivers are healthy and fast has no item. The first failure or slow attempt creates
+//! one.
 
-use std::{fmt, time::Duration};
+mod circuit;
+mod subject;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use url::Url;
+
+pub use circuit::{Circuit, FAILURES_MAX};
+pub use subject::{Authority, Endpoint};
 
 use super::{
     AccountId, Attempt, OpId,
     attempt::{ErrorKind, Exchange},
 };
+use circuit::{Evidence, Passage};
 
-/// Consecutive failures after which a receiver counts as down.
-pub const FAILURES_MAX: usize = 5;
-/// First wait of an open breaker. Every failed trial doubles it.
-const OPEN_DURATION: Duration = Duration::from_mins(1);
-/// Longest wait of an open breaker.
-const OPEN_DURATION_MAX: Duration = Duration::from_hours(1);
-/// Time limit of a trial: the function that makes it runs no longer.
-const TRIAL_DURATION: Duration = Duration::from_secs(30);
 /// Duration of an attempt after which its receiver counts as slow, because the worker that waits
 /// for it delays other deliveries.
 pub const SLOW_AFTER: Duration = Duration::from_secs(3);
+/// Most endpoints in a breaker. Those that changed longest ago are forgotten first, and called again.
+pub const ENDPOINTS_MAX: usize = 50;
+/// Time after which an endpoint that did not change is forgotten. It is far longer than the longest
+/// wait of an open circuit.
+const ENDPOINT_RETENTION: Duration = Duration::from_hours(24);
 
-/// A host and its port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Authority(String);
-
-/// The health of one account's receiver.
+/// The health of one account's host and port.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Breaker {
     /// The account.
     pub account: AccountId,
-    /// The receiver's host and port.
+    /// The host and port.
     pub authority: Authority,
-    /// Closed, open, or in a trial.
-    pub state: BreakerState,
+    /// The circuit for DNS, connections and TLS.
+    pub connection: Circuit,
     /// The latest attempt was slow.
     pub is_slow: bool,
-    /// The latest operation whose success changed the state.
-    pub recovered_by: Option<OpId>,
+    /// The endpoints that are not healthy.
+    pub endpoints: BTreeMap<Endpoint, EndpointHealth>,
     /// The time of the latest write.
     pub changed_at: Timestamp,
     /// Counts the writes. The store refuses a write based on an older revision. 0: never written.
     pub revision: u64,
 }
 
-/// The state of a breaker.
+/// The health of one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointHealth {
+    /// The circuit for its responses.
+    pub circuit: Circuit,
+    /// The latest answer of a webhook was slow.
+    pub is_slow: bool,
+    /// The time of the latest change.
+    pub changed_at: Timestamp,
+}
+
+/// An observation about an endpoint and its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    /// The receiver is called.
-    Closed {
-        /// The operations that failed since the last success, fewer than [`FAILURES_MAX`].
-        failed: Vec<OpId>,
+pub enum Observation {
+    /// An attempt ended.
+    Ended {
+        /// The endpoint that was called.
+        endpoint: Endpoint,
+        /// The result of the attempt.
+        sample: HealthSample,
+        /// The attempt's operation, which makes a repeated observation count once.
+        op: OpId,
     },
-    /// The receiver is not called until `until`. After that, one delivery tries.
-    Open {
-        /// The end of the wait.
-        until: Timestamp,
-        /// The consecutive times that it opened without a success in between.
-        n_openings: u32,
-    },
-    /// One delivery tries.
-    Trial {
-        /// The operation that tries.
-        by: OpId,
-        /// The end of the trial. After that, another delivery tries.
-        until: Timestamp,
-        /// The consecutive times that it opened without a success in between.
-        n_openings: u32,
+    /// An attempt has taken longer than [`SLOW_AFTER`], and it is not over.
+    StillWaiting {
+        /// The endpoint that was called.
+        endpoint: Endpoint,
     },
 }
 
@@ -100,15 +113,17 @@ pub struct HealthSample {
 pub enum Health {
     /// It responded. A refusal is a response too: it concerns one delivery, not the receiver.
     Up,
-    /// The receiver or the connection failed: 5xx, 429, or an incomplete response.
-    Down,
-    /// The attempt timed out. The receiver also counts as slow.
+    /// The endpoint failed: 5xx, 429, or a response that is not HTTP.
+    Failing,
+    /// The host failed: DNS, connect, or TLS.
+    Unreachable,
+    /// The attempt timed out.
     TimedOut,
     /// It was not called, because its name leads to a blocked address.
     Unknown,
 }
 
-/// The way for an operation that wants to call a receiver.
+/// The way for an operation that wants to call an endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Route {
     /// Call it.
@@ -119,166 +134,209 @@ pub enum Route {
     Wait(Timestamp),
 }
 
-impl Authority {
-    /// The host and port of a URL.
-    pub fn of(url: &str) -> Option<Self> {
-        let url = Url::parse(url).ok()?;
-        let port = url.port_or_known_default()?;
-        Some(Self(format!("{}:{port}", url.host_str()?)))
-    }
-
-    /// The authority with this text, as [`Self::as_str`] returned it.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// `host:port`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The host without the port.
-    pub fn host(&self) -> &str {
-        self.0.rsplit_once(':').map_or(&self.0, |(host, _)| host)
-    }
-}
-
 impl HealthSample {
     /// The sample of this attempt.
     pub fn of(attempt: &Attempt) -> Self {
         let response = |it: &Exchange| it.response.as_ref().map(|it| it.status);
         let status = attempt.exchange.as_ref().and_then(response);
-        let health = match attempt.error.as_ref().map(|it| it.kind) {
-            None | Some(ErrorKind::TooLarge | ErrorKind::Redirect) => Health::Up,
-            Some(ErrorKind::Status) => match status {
-                Some(429 | 500..) => Health::Down,
-                Some(_) | None => Health::Up,
-            },
-            Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Protocol) => {
-                Health::Down
+        let health = match (status, attempt.error.as_ref().map(|it| it.kind)) {
+            // Once there is a status, it decides, whatever became of the body.
+            (Some(429 | 500..), _) => Health::Failing,
+            (Some(_), _) | (None, None) => Health::Up,
+            (None, Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls)) => {
+                Health::Unreachable
             }
-            Some(ErrorKind::Timeout) => Health::TimedOut,
-            Some(ErrorKind::BlockedAddress) => Health::Unknown,
+            (None, Some(ErrorKind::Timeout)) => Health::TimedOut,
+            (None, Some(ErrorKind::BlockedAddress)) => Health::Unknown,
+            (
+                None,
+                Some(
+                    ErrorKind::Protocol
+                    | ErrorKind::TooLarge
+                    | ErrorKind::Status
+                    | ErrorKind::Redirect,
+                ),
+            ) => Health::Failing,
         };
         Self { health, duration: Duration::from_millis(attempt.duration_ms.into()) }
+    }
+
+    /// The attempt was slow. `None`: the receiver was not called.
+    fn is_slow(self) -> Option<bool> {
+        match self.health {
+            Health::Up | Health::Failing | Health::Unreachable => Some(self.duration > SLOW_AFTER),
+            Health::TimedOut => Some(true),
+            Health::Unknown => None,
+        }
+    }
+}
+
+impl Health {
+    fn of_connection(self) -> Evidence {
+        match self {
+            Self::Up | Self::Failing => Evidence::Success,
+            Self::Unreachable => Evidence::Failure,
+            Self::TimedOut => Evidence::Silence,
+            Self::Unknown => Evidence::Nothing,
+        }
+    }
+
+    fn of_endpoint(self) -> Evidence {
+        match self {
+            Self::Up => Evidence::Success,
+            Self::Failing => Evidence::Failure,
+            Self::TimedOut => Evidence::Silence,
+            Self::Unreachable | Self::Unknown => Evidence::Nothing,
+        }
     }
 }
 
 impl Breaker {
-    /// The breaker of a receiver without an item.
+    /// The breaker of a host without an item.
     pub fn unknown(account: AccountId, authority: Authority) -> Self {
         Self {
             account,
             authority,
-            state: BreakerState::Closed { failed: Vec::new() },
+            connection: Circuit::HEALTHY,
             is_slow: false,
-            recovered_by: None,
+            endpoints: BTreeMap::new(),
             changed_at: Timestamp::UNIX_EPOCH,
             revision: 0,
         }
     }
 
-    /// The receiver is slow or down, so a worker that waits for it would delay other deliveries.
-    pub fn needs_slow_lane(&self) -> bool {
-        self.is_slow || !matches!(self.state, BreakerState::Closed { .. })
-    }
-
-    /// The way for `op`, which wants to call the receiver.
-    pub fn route(&self, now: Timestamp, op: OpId) -> Route {
-        let n_openings = match self.state {
-            BreakerState::Closed { .. } => return Route::Clear,
-            // The operation's own write, whose response was lost.
-            BreakerState::Trial { by, .. } if by == op => return Route::Clear,
-            BreakerState::Open { until, .. } | BreakerState::Trial { until, .. } if now < until => {
-                return Route::Wait(until);
-            }
-            BreakerState::Open { n_openings, .. } | BreakerState::Trial { n_openings, .. } => {
-                n_openings
-            }
+    /// The endpoint is slow or down, so a worker that waits for it would delay other deliveries.
+    pub fn needs_slow_lane(&self, endpoint: &Endpoint) -> bool {
+        let health = self.endpoints.get(endpoint);
+        let is_slow = match endpoint.webhook() {
+            Some(_) => health.is_some_and(|it| it.is_slow),
+            None => self.is_slow,
         };
-        let state = BreakerState::Trial { by: op, until: now + TRIAL_DURATION, n_openings };
-        Route::Trial(Box::new(Self { state, ..self.next(now) }))
+        is_slow || !self.is_closed_for(endpoint)
     }
 
-    /// The breaker after an attempt of `op`, or `None` if the sample changes nothing.
-    pub fn record(&self, sample: HealthSample, now: Timestamp, op: OpId) -> Option<Self> {
-        if self.recovered_by == Some(op) {
-            return None;
-        }
-        let is_slow = match sample.health {
-            Health::Up | Health::Down => sample.duration > SLOW_AFTER,
-            Health::TimedOut => true,
-            Health::Unknown => self.is_slow,
-        };
-        let state = match sample.health {
-            Health::Up => BreakerState::Closed { failed: Vec::new() },
-            Health::Down | Health::TimedOut => self.after_failure(now, op),
-            Health::Unknown => self.after_nothing(now, op),
-        };
-        if state == self.state && is_slow == self.is_slow {
-            return None;
-        }
-        let recovers = sample.health == Health::Up && state != self.state;
-        let recovered_by = if recovers { Some(op) } else { self.recovered_by };
-        Some(Self { state, is_slow, recovered_by, ..self.next(now) })
+    /// The circuits that a call to the endpoint depends on are closed.
+    pub fn is_closed_for(&self, endpoint: &Endpoint) -> bool {
+        let health = self.endpoints.get(endpoint);
+        self.connection.is_closed() && health.is_none_or(|it| it.circuit.is_closed())
     }
 
-    /// The breaker while an attempt has been running for longer than [`SLOW_AFTER`].
-    pub fn mark_slow(&self, now: Timestamp) -> Option<Self> {
-        (!self.is_slow).then(|| Self { is_slow: true, ..self.next(now) })
-    }
-
-    /// The latest write opened it, for the first time or again.
-    pub fn has_just_opened(&self) -> bool {
-        match self.state {
-            BreakerState::Open { n_openings, .. } => {
-                self.state == open(n_openings, self.changed_at)
-            }
-            BreakerState::Closed { .. } | BreakerState::Trial { .. } => false,
-        }
-    }
-
-    fn after_failure(&self, now: Timestamp, op: OpId) -> BreakerState {
-        match &self.state {
-            BreakerState::Closed { failed } => {
-                let mut failed = failed.clone();
-                if !failed.contains(&op) {
-                    failed.push(op);
+    /// The way for `op`, which wants to call the endpoint.
+    pub fn route(&self, endpoint: &Endpoint, now: Timestamp, op: OpId) -> Route {
+        let mut next = self.clone();
+        let health = next.endpoints.get_mut(endpoint).map(|it| &mut it.circuit);
+        let mut waits_until = None;
+        let mut tries = false;
+        for circuit in [Some(&mut next.connection), health].into_iter().flatten() {
+            match circuit.passage(now, op) {
+                Passage::Clear => (),
+                Passage::Trial(trial) => {
+                    *circuit = trial;
+                    tries = true;
                 }
-                if failed.len() < FAILURES_MAX {
-                    return BreakerState::Closed { failed };
-                }
-                open(1, now)
+                Passage::Wait(until) => waits_until = waits_until.max(Some(until)),
             }
-            // A delivery with fixed delays called it, and that counts as a failed trial.
-            BreakerState::Open { until, n_openings } if *until <= now => open(n_openings + 1, now),
-            BreakerState::Open { .. } | BreakerState::Trial { .. } => self.after_nothing(now, op),
+        }
+        match waits_until {
+            Some(until) => Route::Wait(until),
+            None if tries => Route::Trial(Box::new(next.written(self.revision, now))),
+            None => Route::Clear,
         }
     }
 
-    /// A trial without a result has failed too.
-    fn after_nothing(&self, now: Timestamp, op: OpId) -> BreakerState {
-        match self.state {
-            BreakerState::Trial { by, n_openings, .. } if by == op => open(n_openings + 1, now),
-            BreakerState::Closed { .. }
-            | BreakerState::Open { .. }
-            | BreakerState::Trial { .. } => self.state.clone(),
+    /// The breaker after these observations, in one write, or `None` if they change nothing.
+    pub fn after<'a>(
+        &self,
+        observations: impl IntoIterator<Item = &'a Observation>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let mut next = self.clone();
+        for observation in observations {
+            match observation {
+                Observation::Ended { endpoint, sample, op } => {
+                    next.record(endpoint, *sample, now, *op);
+                }
+                Observation::StillWaiting { endpoint } => next.mark_slow(endpoint, now),
+            }
+        }
+        (!next.is_as_healthy_as(self)).then(|| next.written(self.revision, now))
+    }
+
+    /// Number of circuits that the latest write opened, for the first time or again.
+    pub fn n_just_opened(&self) -> usize {
+        let circuits = self.endpoints.values().map(|it| &it.circuit);
+        let circuits = circuits.chain([&self.connection]);
+        circuits.filter(|it| it.opened_at(self.changed_at)).count()
+    }
+
+    fn record(&mut self, endpoint: &Endpoint, sample: HealthSample, now: Timestamp, op: OpId) {
+        let HealthSample { health, .. } = sample;
+        self.connection = self.connection.after(health.of_connection(), now, op);
+        let before = self.health_of(endpoint, now);
+        let is_slow = sample.is_slow();
+        self.is_slow = match is_slow {
+            Some(true) => true,
+            // A webhook that is always fast says nothing about slow callbacks to its host.
+            Some(false) if endpoint.webhook().is_none() || before.is_slow => false,
+            Some(false) | None => self.is_slow,
+        };
+        let circuit = before.circuit.after(health.of_endpoint(), now, op);
+        let is_slow = endpoint.webhook().is_some() && is_slow.unwrap_or(before.is_slow);
+        self.set(endpoint, EndpointHealth { circuit, is_slow, changed_at: now });
+    }
+
+    fn mark_slow(&mut self, endpoint: &Endpoint, now: Timestamp) {
+        self.is_slow = true;
+        if endpoint.webhook().is_some() {
+            let health = self.health_of(endpoint, now);
+            self.set(endpoint, EndpointHealth { is_slow: true, changed_at: now, ..health });
         }
     }
 
-    fn next(&self, now: Timestamp) -> Self {
-        Self { revision: self.revision + 1, changed_at: now, ..self.clone() }
+    fn health_of(&self, endpoint: &Endpoint, now: Timestamp) -> EndpointHealth {
+        let healthy =
+            || EndpointHealth { circuit: Circuit::HEALTHY, is_slow: false, changed_at: now };
+        self.endpoints.get(endpoint).cloned().unwrap_or_else(healthy)
+    }
+
+    fn set(&mut self, endpoint: &Endpoint, health: EndpointHealth) {
+        if health.is_healthy() {
+            self.endpoints.remove(endpoint);
+        } else if self.endpoints.get(endpoint).is_none_or(|it| !it.is_same(&health)) {
+            self.endpoints.insert(endpoint.clone(), health);
+        }
+        while self.endpoints.len() > ENDPOINTS_MAX {
+            let oldest = self.endpoints.iter().min_by_key(|(_, it)| it.changed_at);
+            let oldest = oldest.map(|(endpoint, _)| endpoint.clone()).expect("there are many");
+            self.endpoints.remove(&oldest);
+        }
+    }
+
+    /// True if the two differ only in times.
+    fn is_as_healthy_as(&self, other: &Self) -> bool {
+        let is_same = |(one, other): ((&Endpoint, &EndpointHealth), (_, &EndpointHealth))| {
+            one.0 == other.0 && one.1.is_same(other.1)
+        };
+        self.connection == other.connection
+            && self.is_slow == other.is_slow
+            && self.endpoints.len() == other.endpoints.len()
+            && self.endpoints.iter().zip(&other.endpoints).all(is_same)
+    }
+
+    /// This state as the write after `revision`.
+    fn written(mut self, revision: u64, now: Timestamp) -> Self {
+        self.endpoints.retain(|_, it| now < it.changed_at + ENDPOINT_RETENTION);
+        Self { revision: revision + 1, changed_at: now, ..self }
     }
 }
 
-fn open(n_openings: u32, now: Timestamp) -> BreakerState {
-    let doubled = OPEN_DURATION * 2_u32.saturating_pow(n_openings.saturating_sub(1).min(16));
-    BreakerState::Open { until: now + doubled.min(OPEN_DURATION_MAX), n_openings }
-}
+impl EndpointHealth {
+    fn is_healthy(&self) -> bool {
+        self.circuit == Circuit::HEALTHY && !self.is_slow
+    }
 
-impl fmt::Display for Authority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    fn is_same(&self, other: &Self) -> bool {
+        self.circuit == other.circuit && self.is_slow == other.is_slow
     }
 }
 

@@ -6,7 +6,8 @@
 //! ```text
 //! text       length, characters, https, two slashes, no fragment
 //! authority  no user info, no percent sign
-//! parsed     by `url`, which will connect, and by `http::Uri`: both see the same host and port
+//! parsed     by `url`, which names the host, and by `http::Uri`: both see the same host and port
+//! path       as written: `url` has nothing to repair
 //! host       a public address, or a name on the public Internet that is not this API's own
 //! port       443, or from 1024 on without those of other protocols
 //! ```
@@ -28,9 +29,12 @@ mod rules;
 /// Longest URL. Browsers and proxies do not cut URLs of this length.
 pub const URL_BYTES_MAX: usize = 2_048;
 
-/// A URL that callbacks may be sent to, in its normal form, which is the one that is called.
+/// A URL that callbacks may be sent to. It is called as it was written.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CallbackUrl(Url);
+pub struct CallbackUrl {
+    written: String,
+    parsed: Url,
+}
 
 impl CallbackUrl {
     /// Parses a URL, and refuses one that breaks a rule.
@@ -38,15 +42,12 @@ impl CallbackUrl {
         check_text(text, rules)?;
         let url = Url::parse(text).map_err(|_| CallbackUrlError::Syntax)?;
         let uri: Uri = text.parse().map_err(|_| CallbackUrlError::Syntax)?;
-        // The normal form may be longer, and it is the one that is parsed again.
-        if url.as_str().len() > URL_BYTES_MAX {
-            return Err(CallbackUrlError::Length);
-        }
         let host = url.host().ok_or(CallbackUrlError::Syntax)?;
         // `uri` keeps the host as written, so both agree only if the host is canonical.
         if !uri.host().is_some_and(|written| written.eq_ignore_ascii_case(&host.to_string())) {
             return Err(CallbackUrlError::HostForm);
         }
+        check_port_form(authority(text))?;
         // `uri` has a port only if it is written.
         let known = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         if url.port_or_known_default() != Some(uri.port_u16().unwrap_or(known)) {
@@ -57,34 +58,61 @@ impl CallbackUrl {
             Host::Ipv4(address) => rules.check_address(address.into())?,
             Host::Ipv6(address) => rules.check_address(address.into())?,
         }
-        let url = Self(url);
+        let url = Self { written: text.to_owned(), parsed: url };
+        url.check_path_form()?;
         rules.check_port(&url)?;
         Ok(url)
     }
 
-    /// The URL as text. Its path may contain a secret of the receiver.
+    /// The URL as it was written. Its path may contain a secret of the receiver.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.written
+    }
+
+    /// The path and query as they were written: the target of an HTTP request (RFC 9112, section
+    /// 3.2.1).
+    pub fn target(&self) -> String {
+        let target = after_authority(&self.written);
+        if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
+    }
+
+    /// The host, and the port unless it is the scheme's: the `Host` of an HTTP request.
+    pub fn host_and_port(&self) -> String {
+        match self.parsed.port() {
+            Some(port) => format!("{}:{port}", self.host()),
+            None => self.host().to_owned(),
+        }
     }
 
     /// The host in its canonical form. An IPv6 address is in brackets.
     pub fn host(&self) -> &str {
-        self.0.host_str().expect("checked when it was parsed")
+        self.parsed.host_str().expect("checked when it was parsed")
     }
 
     /// The port, as written or from the scheme.
     pub fn port(&self) -> u16 {
-        self.0.port_or_known_default().expect("http and https have one")
+        self.parsed.port_or_known_default().expect("http and https have one")
     }
 
     /// The scheme is `https`. It always is, except in development.
     pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.parsed.scheme() == "https"
+    }
+
+    /// Refuses a path that a parser changes, as one with `..`: servers and proxies disagree about it.
+    fn check_path_form(&self) -> Result<(), CallbackUrlError> {
+        let target = self.target();
+        let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| {
+            // The parser escapes the apostrophe. It is sent as it was written.
+            (path, Some(query.replace('\'', "%27")))
+        });
+        let is_kept = self.parsed.path() == path && self.parsed.query() == query.as_deref();
+        if is_kept { Ok(()) } else { Err(CallbackUrlError::PathForm) }
     }
 
     /// The address, if the host is one.
     pub fn literal_address(&self) -> Option<IpAddr> {
-        match self.0.host()? {
+        match self.parsed.host()? {
             Host::Ipv4(address) => Some(address.into()),
             Host::Ipv6(address) => Some(address.into()),
             Host::Domain(_) => None,
@@ -94,7 +122,7 @@ impl CallbackUrl {
 
 impl fmt::Debug for CallbackUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}/…", self.0.scheme(), self.host(), self.port())
+        write!(f, "{}://{}:{}/…", self.parsed.scheme(), self.host(), self.port())
     }
 }
 
@@ -119,7 +147,7 @@ fn check_text(text: &str, rules: &CallbackRules) -> Result<(), CallbackUrlError>
     if rest.contains('#') {
         return Err(CallbackUrlError::Fragment);
     }
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let authority = authority(text);
     if authority.contains('@') {
         return Err(CallbackUrlError::UserInfo);
     }
@@ -127,6 +155,30 @@ fn check_text(text: &str, rules: &CallbackRules) -> Result<(), CallbackUrlError>
         return Err(CallbackUrlError::PercentInAuthority);
     }
     Ok(())
+}
+
+/// The host and port as written, with all else before the path.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("//").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or(rest)
+}
+
+/// The path and query as written.
+fn after_authority(text: &str) -> &str {
+    let rest = text.split_once("//").map_or("", |(_, rest)| rest);
+    &rest[authority(text).len()..]
+}
+
+/// Refuses a port that is empty or begins with a zero.
+fn check_port_form(authority: &str) -> Result<(), CallbackUrlError> {
+    // The colons of an IPv6 address are in brackets.
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    match after_host.rsplit_once(':') {
+        Some((_, port)) if port.is_empty() || (port.len() > 1 && port.starts_with('0')) => {
+            Err(CallbackUrlError::PortForm)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// RFC 3986, section 2: unreserved and reserved characters, and complete escapes.

@@ -38,6 +38,12 @@ pub const SWEEP_GRACE: Duration = Duration::from_secs(10);
 /// Longest time that SQS delays a message. Later retries are left to the sweep.
 pub const HINT_DELAY_MAX: Duration = Duration::from_mins(15);
 
+/// Most redeliveries of one delivery within [`REDELIVERY_WINDOW`]. Receivers that call each other's
+/// redelivery could otherwise go on for ever.
+pub const REDELIVERIES_MAX: u32 = 20;
+/// Time after the first of some redeliveries in which they are counted.
+pub const REDELIVERY_WINDOW: Duration = Duration::from_hours(1);
+
 /// The target name of a request's callback.
 pub const CALLBACK: &str = "callback";
 /// The target name of the event bus.
@@ -79,14 +85,26 @@ pub struct Delivery {
     /// The time that it has waited, or is going to wait, for an open breaker. Counted since it was
     /// created or redelivered.
     pub breaker_wait: Duration,
-    /// The operation that redelivered it last.
-    pub redelivered_by: Option<OpId>,
-    /// Its bodies are shown to nobody: its request lets nobody read the result freely.
+    /// The operation of the latest call that asked for it at once: a redelivery, or the trigger of a
+    /// test event.
+    pub expedited_by: Option<OpId>,
+    /// The recent redeliveries.
+    pub redeliveries: Option<Redeliveries>,
+    /// Its bodies are shown to no caller: the result of its request has one reader.
     pub is_private: bool,
     /// The timer: when a sweep picks it up.
     pub due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
+}
+
+/// The redeliveries of a delivery within one [`REDELIVERY_WINDOW`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redeliveries {
+    /// The time of the first.
+    pub since: Timestamp,
+    /// Their number.
+    pub count: u32,
 }
 
 /// The event that a delivery reports, and its circumstances.
@@ -174,7 +192,8 @@ impl Delivery {
             starts: 0,
             failures: 0,
             breaker_wait: Duration::ZERO,
-            redelivered_by: None,
+            expedited_by: None,
+            redeliveries: None,
             is_private: of.is_private,
             due_at: Some(now),
             revision: 0,
@@ -193,6 +212,14 @@ impl Delivery {
         self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))
     }
 
+    /// The time from which it may be redelivered again, if it was redelivered too often.
+    pub fn redelivery_limit_ends_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends_at = |it: Redeliveries| it.since + REDELIVERY_WINDOW;
+        self.redeliveries
+            .filter(|it| it.count >= REDELIVERIES_MAX && now < ends_at(*it))
+            .map(ends_at)
+    }
+
     /// The delivery after its sender asked for it again, or `None` while it is being attempted.
     pub fn redeliver(&self, now: Timestamp, op: OpId) -> Option<Self> {
         if matches!(self.state, DeliveryState::Leased { .. }) || self.body.is_none() {
@@ -201,7 +228,10 @@ impl Delivery {
         let mut next = self.next();
         next.state = DeliveryState::Waiting { not_before: now, reason: None };
         (next.starts, next.failures, next.breaker_wait) = (0, 0, Duration::ZERO);
-        next.redelivered_by = Some(op);
+        next.expedited_by = Some(op);
+        let recent = self.redeliveries.filter(|it| now < it.since + REDELIVERY_WINDOW);
+        let recent = recent.unwrap_or(Redeliveries { since: now, count: 0 });
+        next.redeliveries = Some(Redeliveries { count: recent.count + 1, ..recent });
         next.due_at = Some(now);
         Some(next)
     }

@@ -26,5 +26,7 @@ pub const WEBHOOK_URL_CHARS_MAX: usize = 4_096;
 pub const DESCRIPTION_CHARS_MAX: usize = 500;
 /// Most event filters of a webhook.
 pub const EVENT_TYPES_MAX: usize = 50;
+/// Most probes of receivers in a minute, for an account.
+pub const PROBES_PER_MINUTE_MAX: u32 = 60;
 /// Longest text in the data of an event with a schema, in characters.
 pub const DATA_TEXT_CHARS_MAX: usize = 10_000;

@@ -67,7 +67,7 @@ pub use webhook_id::{WEBHOOK_ID_CHARS_MAX, WebhookId, WebhookRef};
 /// If the response to a write is lost, the SDK repeats the write, and the repetition fails its own
 /// condition. Every fact stores the operation that made it. An operation that finds its own
 /// identifier in the stored item has succeeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpId(pub u64);
 
 impl OpId {

@@ -178,7 +178,12 @@ impl Webhook {
 
     /// It gets events of this type.
     pub fn wants(&self, event_type: &str) -> bool {
-        self.is_enabled() && self.settings.event_types.iter().any(|it| it.matches(event_type))
+        self.is_enabled() && self.subscribes_to(event_type)
+    }
+
+    /// Its event types include this one, even if it is disabled.
+    pub fn subscribes_to(&self, event_type: &str) -> bool {
+        self.settings.event_types.iter().any(|it| it.matches(event_type))
     }
 
     /// It gets events: it is neither deleted nor disabled.

@@ -34,7 +34,7 @@ impl WebhookId {
 }
 
 /// One webhook, and not another one that had its name before or has it later.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WebhookRef {
     /// Its name.
     pub id: WebhookId,

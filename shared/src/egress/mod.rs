@@ -14,24 +14,30 @@
 //! ```
 //!
 //! This module does not know deliveries. Every status is a [`Reply`], and callers decide what it
-//! means. No message contains the URL, because its path may be a secret.
+//! means. A failure after the status line has a reply too: the receiver has decided. No message contains the URL, because its path may be a secret.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     Promise,
-    domain::callback_url::{CallbackRules, CallbackUrl},
+    domain::{
+        attempt::ErrorKind,
+        callback_url::{CallbackRules, CallbackUrl},
+    },
 };
 
+pub use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use network::Network;
-pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use resolver::{ParseAnswersError, Resolver};
 pub use script::Script;
 
 mod network;
 mod resolver;
 mod script;
+mod status_line;
 
+/// The `User-Agent` of every call, unless a profile has another.
+pub const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 /// Bytes of a response's body that are kept, enough to debug a receiver.
 pub const EXCERPT_BYTES_MAX: usize = 4_096;
 
@@ -53,6 +59,16 @@ pub trait Receivers: fmt::Debug + Send + Sync {
 
     /// Resolves the host, and fails unless every address is allowed.
     fn check(&self, url: CallbackUrl) -> Promise<'_, Result<(), Failure>>;
+
+    /// Sends a `HEAD` request, which may take `limit`, and returns the status.
+    fn probe(&self, url: CallbackUrl, limit: Duration) -> Promise<'_, Result<u16, Failure>>;
+}
+
+/// A URL whose host has only addresses that may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    url: CallbackUrl,
+    addresses: Vec<SocketAddr>,
 }
 
 /// One request to a receiver.
@@ -73,7 +89,7 @@ pub struct Post {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// The first response headers, decoded as lossy UTF-8.
+    /// The response headers, decoded as lossy UTF-8.
     pub headers: Vec<(String, String)>,
     /// The first [`EXCERPT_BYTES_MAX`] of the body.
     pub body: Vec<u8>,
@@ -110,6 +126,13 @@ pub enum FailureKind {
     TooLarge,
 }
 
+impl Checked {
+    /// The URL.
+    pub fn url(&self) -> &CallbackUrl {
+        &self.url
+    }
+}
+
 impl Client {
     /// A client for the network. TLS is set up at its first use.
     pub fn network(rules: CallbackRules, resolver: Resolver) -> Self {
@@ -131,20 +154,25 @@ impl Client {
     }
 
     /// Resolves the host, and fails unless every address is allowed.
-    pub async fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {
-        match self {
-            Self::Network(network) => network.check(url).await,
-            Self::Scripted(script) => script.check(url),
-            Self::Simulated(receivers) => receivers.check(url.clone()).await,
-        }
+    pub async fn check(&self, url: &CallbackUrl) -> Result<Checked, Failure> {
+        let addresses = match self {
+            Self::Network(network) => network.check(url).await?,
+            Self::Scripted(script) => script.check(url).map(|()| Vec::new())?,
+            Self::Simulated(receivers) => {
+                receivers.check(url.clone()).await.map(|()| Vec::new())?
+            }
+        };
+        Ok(Checked { url: url.clone(), addresses })
     }
 
-    /// Checks the host, and sends it a `HEAD` request. Every status is a success.
-    pub async fn probe(&self, url: &CallbackUrl) -> Result<(), Failure> {
+    /// Sends a `HEAD` request to a host that was checked, and returns the status. It takes at most
+    /// `limit`.
+    pub async fn probe(&self, checked: &Checked, limit: Duration) -> Result<u16, Failure> {
+        let Checked { url, addresses } = checked;
         match self {
-            Self::Network(network) => network.probe(url).await,
-            Self::Scripted(script) => script.check(url),
-            Self::Simulated(receivers) => receivers.check(url.clone()).await,
+            Self::Network(network) => network.probe(url, addresses, limit).await,
+            Self::Scripted(script) => script.probe(url),
+            Self::Simulated(receivers) => receivers.probe(url.clone(), limit).await,
         }
     }
 
@@ -156,6 +184,20 @@ impl Client {
     pub fn script(&self) -> &Script {
         let Self::Scripted(script) = self else { panic!("only a scripted client has a script") };
         script
+    }
+}
+
+impl From<FailureKind> for ErrorKind {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Dns => Self::Dns,
+            FailureKind::BlockedAddress => Self::BlockedAddress,
+            FailureKind::Connect => Self::Connect,
+            FailureKind::Tls => Self::Tls,
+            FailureKind::Timeout => Self::Timeout,
+            FailureKind::Protocol => Self::Protocol,
+            FailureKind::TooLarge => Self::TooLarge,
+        }
     }
 }
 

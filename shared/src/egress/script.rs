@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use super::{Failure, Post, Reply};
+use super::{Failure, FailureKind, Post, Reply};
 use crate::domain::callback_url::CallbackUrl;
 
 /// Prepared replies and recorded posts of a scripted client.
@@ -16,8 +16,10 @@ pub struct Script(Mutex<Recording>);
 struct Recording {
     answers: VecDeque<Result<Reply, Failure>>,
     refusals: VecDeque<Failure>,
+    probes: VecDeque<Result<u16, Failure>>,
     posts: Vec<Post>,
     checked: Vec<CallbackUrl>,
+    probed: Vec<CallbackUrl>,
 }
 
 impl Script {
@@ -31,9 +33,18 @@ impl Script {
         self.recording().answers.push_back(answer);
     }
 
-    /// Adds a failure for a later check or probe.
+    /// Adds a failure for a later check, if its kind is one of a look-up, or else for a later probe.
     pub fn refuse(&self, refusal: Failure) {
-        self.recording().refusals.push_back(refusal);
+        let mut recording = self.recording();
+        match refusal.kind {
+            FailureKind::Dns | FailureKind::BlockedAddress => recording.refusals.push_back(refusal),
+            _ => recording.probes.push_back(Err(refusal)),
+        }
+    }
+
+    /// Adds a status for a later probe.
+    pub fn answer_probe(&self, status: u16) {
+        self.recording().probes.push_back(Ok(status));
     }
 
     /// All posts so far, oldest first.
@@ -41,9 +52,14 @@ impl Script {
         self.recording().posts.clone()
     }
 
-    /// All URLs that were checked or probed, oldest first.
+    /// All URLs whose hosts were looked up at submission, oldest first.
     pub fn checked(&self) -> Vec<CallbackUrl> {
         self.recording().checked.clone()
+    }
+
+    /// All URLs that were probed, oldest first.
+    pub fn probed(&self) -> Vec<CallbackUrl> {
+        self.recording().probed.clone()
     }
 
     pub(super) fn post(&self, post: Post) -> Result<Reply, Failure> {
@@ -57,6 +73,12 @@ impl Script {
         let mut recording = self.recording();
         recording.checked.push(url.clone());
         recording.refusals.pop_front().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn probe(&self, url: &CallbackUrl) -> Result<u16, Failure> {
+        let mut recording = self.recording();
+        recording.probed.push(url.clone());
+        recording.probes.pop_front().unwrap_or(Ok(200))
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {

@@ -26,10 +26,15 @@ use crate::api::{Code, Problem};
 
 /// All broken rules in one text, for formats without a list of errors.
 fn error_text(problem: &Problem) -> String {
-    match problem.errors() {
-        [] => problem.detail().to_owned(),
-        errors => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    let errors = problem.errors();
+    if errors.is_empty() {
+        return problem.detail().to_owned();
     }
+    let mut texts: Vec<String> = errors.as_slice().iter().map(ToString::to_string).collect();
+    if errors.are_truncated() {
+        texts.push(format!("and {} more", errors.len() - texts.len()));
+    }
+    texts.join("; ")
 }
 
 /// `problem` with the body of another product. Broken rules are a 400 there.

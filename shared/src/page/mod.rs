@@ -38,6 +38,9 @@ pub use form::{
 /// The style sheet, exactly as it is in the page. Its hash is in [`headers`].
 const STYLE: &str = include_str!("../../templates/style.css");
 
+/// The icon of all pages, as SVG.
+pub const FAVICON: &str = include_str!("../../templates/favicon.svg");
+
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -47,7 +50,11 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The headers of every page, whatever its status.
-pub fn headers() -> [(&'static str, &'static str); 7] {
+///
+/// - A browser that was here once calls this host by HTTPS only, for a year. It ignores that when
+///   it came by HTTP, as in the local stack.
+/// - No other site can open, frame or embed a page, and a page needs no device.
+pub fn headers() -> [(&'static str, &'static str); 11] {
     [
         ("content-type", "text/html; charset=utf-8"),
         ("content-security-policy", &POLICY),
@@ -56,6 +63,10 @@ pub fn headers() -> [(&'static str, &'static str); 7] {
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
         ("x-robots-tag", "noindex, nofollow"),
+        ("strict-transport-security", "max-age=31536000"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ]
 }
 
@@ -188,6 +199,10 @@ struct Notice<'a> {
     detail: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home;
+
 /// The whole HTML document for one recipient.
 pub fn render(page: &Page<'_>) -> String {
     let body = page.body_markdown.map(markdown::to_html);
@@ -209,6 +224,11 @@ pub fn render_unknown() -> String {
 /// do.
 pub fn render_problem(title: &str, detail: &str) -> String {
     written(&Notice { title, detail })
+}
+
+/// The document at `/`, which says what runs here.
+pub fn render_home() -> String {
+    written(&Home)
 }
 
 fn written(template: &impl Template) -> String {

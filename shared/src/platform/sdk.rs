@@ -78,9 +78,9 @@ impl Sdk {
         Ok(Self::new(required("AWS_REGION")?, credentials, endpoint))
     }
 
-    /// Configuration for an emulator of AWS at `endpoint`.
-    pub fn local(endpoint: &str) -> Self {
-        let credentials = Credentials::new("local", "local", None, None, "local");
+    /// Configuration for an emulator of AWS at `endpoint`, with its credentials.
+    pub fn local(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> Self {
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "local");
         Self::new("us-east-1".to_owned(), credentials, Some(endpoint.to_owned()))
     }
 

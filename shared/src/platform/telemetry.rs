@@ -62,7 +62,10 @@ pub const METRICS: &[Metric] = &[
     count("Attempts", Some("Result")),
     // Time from the event until the first attempt to deliver it.
     milliseconds("FirstAttemptLatency"),
+    // Of each delivery that ended: 1 if its retries are used up, or else 0.
     count("DeadLetters", None),
+    // Deliveries whose workers died in every attempt.
+    count("CrashLoops", None),
     count("BreakerOpenings", None),
     // From sweeps, each minute: due items that were left, and the age of the oldest.
     count("SweepBacklog", None),
@@ -140,7 +143,9 @@ where
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<N>>();
             let fields = fields.and_then(|it| serde_json::from_str::<Map<_, _>>(it).ok());
-            line.0.extend(fields.unwrap_or_default());
+            for (name, value) in fields.unwrap_or_default() {
+                line.set(&name, value);
+            }
         }
         event.record(&mut line);
         if let Some(stack) = &self.stack {

@@ -67,6 +67,8 @@ impl Accounts {
     /// limit.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
         let caller = self.authenticate(headers).await?;
+        // From now on each line of this call has the key.
+        tracing::Span::current().record("key.id", tracing::field::display(caller.key()));
         self.count(&caller.key).await?;
         caller.require(scope)?;
         Ok(caller)

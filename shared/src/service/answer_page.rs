@@ -4,10 +4,6 @@ mod controls;
 
 use std::borrow::Cow;
 
-use axum::{
-    http::{HeaderName, HeaderValue, StatusCode},
-    response::{IntoResponse as _, Response},
-};
 use jiff::Timestamp;
 use url::Url;
 
@@ -342,13 +338,4 @@ impl<'a> PageFor<'a> {
         let whole = faults.whole.map(|detail| FieldError { part: FormPart::Options, detail });
         misfits.chain(code).chain(whole).collect()
     }
-}
-
-/// A page with its headers.
-pub fn html(status: StatusCode, page: String) -> Response {
-    let headers = page::headers().map(|(name, value)| {
-        let value = HeaderValue::from_str(value).expect("our own headers are ASCII");
-        (HeaderName::from_static(name), value)
-    });
-    (status, headers, page).into_response()
 }

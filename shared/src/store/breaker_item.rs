@@ -11,16 +11,16 @@ use super::{
 };
 use crate::domain::{
     Breaker, OpId,
-    breaker::{Authority, BreakerState, FAILURES_MAX},
+    breaker::{Authority, Circuit, Endpoint, EndpointHealth, FAILURES_MAX},
 };
 
 /// Time from the latest write of a breaker to its deletion. It is far longer than the longest wait
-/// of an open breaker.
+/// of an open circuit.
 const BREAKER_RETENTION: Duration = Duration::from_hours(24);
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-enum StateItem {
+enum CircuitItem {
     Closed {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         failed: Vec<u64>,
@@ -34,6 +34,15 @@ enum StateItem {
         until: i64,
         n_openings: u32,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndpointItem {
+    of: String,
+    circuit: CircuitItem,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    slow: bool,
+    changed_at: i64,
 }
 
 impl Item for Breaker {
@@ -56,9 +65,12 @@ impl Item for Breaker {
     fn mutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
-            .json("state", &StateItem::from(&self.state))
+            .json("connection", &CircuitItem::from(&self.connection))
             .flag("slow", self.is_slow)
-            .number("recovered_by", self.recovered_by.map(|it| it.0.cast_signed()))
+            .json_list(
+                "endpoints",
+                &self.endpoints.iter().map(EndpointItem::from).collect::<Vec<_>>(),
+            )
             .time("changed_at", self.changed_at)
             .ttl(Some(self.changed_at + BREAKER_RETENTION))
     }
@@ -67,45 +79,71 @@ impl Item for Breaker {
         Ok(Self {
             account: item.parsed("account")?,
             authority: Authority::from_text(item.text("authority")?),
-            state: item.json::<StateItem>("state")?.try_into()?,
+            connection: item.json::<CircuitItem>("connection")?.try_into()?,
             is_slow: item.flag("slow")?,
-            recovered_by: item
-                .optional_number("recovered_by")?
-                .map(|it: i64| OpId(it.cast_unsigned())),
+            endpoints: item
+                .optional_json::<Vec<EndpointItem>>("endpoints")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(EndpointItem::read)
+                .collect::<Result<_, _>>()?,
             changed_at: item.time("changed_at")?,
             revision: item.number("revision")?,
         })
     }
 }
 
-impl From<&BreakerState> for StateItem {
-    fn from(state: &BreakerState) -> Self {
-        match state {
-            BreakerState::Closed { failed } => {
+impl From<(&Endpoint, &EndpointHealth)> for EndpointItem {
+    fn from((endpoint, health): (&Endpoint, &EndpointHealth)) -> Self {
+        Self {
+            of: endpoint.to_string(),
+            circuit: CircuitItem::from(&health.circuit),
+            slow: health.is_slow,
+            changed_at: health.changed_at.as_millisecond(),
+        }
+    }
+}
+
+impl EndpointItem {
+    fn read(self) -> Result<(Endpoint, EndpointHealth), DecodeError> {
+        let wrong = || DecodeError::of("endpoints");
+        let changed_at = Timestamp::from_millisecond(self.changed_at).map_err(|_| wrong())?;
+        let circuit = self.circuit.try_into()?;
+        let health = EndpointHealth { circuit, is_slow: self.slow, changed_at };
+        Ok((Endpoint::parse(&self.of).ok_or_else(wrong)?, health))
+    }
+}
+
+impl From<&Circuit> for CircuitItem {
+    fn from(circuit: &Circuit) -> Self {
+        match circuit {
+            Circuit::Closed { failed } => {
                 Self::Closed { failed: failed.iter().map(|it| it.0).collect() }
             }
-            BreakerState::Open { until, n_openings } => {
+            Circuit::Open { until, n_openings } => {
                 Self::Open { until: until.as_millisecond(), n_openings: *n_openings }
             }
-            BreakerState::Trial { by, until, n_openings } => {
+            Circuit::Trial { by, until, n_openings } => {
                 Self::Trial { by: by.0, until: until.as_millisecond(), n_openings: *n_openings }
             }
         }
     }
 }
 
-impl TryFrom<StateItem> for BreakerState {
+impl TryFrom<CircuitItem> for Circuit {
     type Error = DecodeError;
 
-    fn try_from(item: StateItem) -> Result<Self, DecodeError> {
-        let time = |it| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of("state"));
+    fn try_from(item: CircuitItem) -> Result<Self, DecodeError> {
+        let time = |it| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of("connection"));
         Ok(match item {
-            StateItem::Closed { failed } => {
+            CircuitItem::Closed { failed } => {
                 let failed = failed.into_iter().take(FAILURES_MAX - 1);
                 Self::Closed { failed: failed.map(OpId).collect() }
             }
-            StateItem::Open { until, n_openings } => Self::Open { until: time(until)?, n_openings },
-            StateItem::Trial { by, until, n_openings } => {
+            CircuitItem::Open { until, n_openings } => {
+                Self::Open { until: time(until)?, n_openings }
+            }
+            CircuitItem::Trial { by, until, n_openings } => {
                 Self::Trial { by: OpId(by), until: time(until)?, n_openings }
             }
         })

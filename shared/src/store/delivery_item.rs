@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Attempt, Delivery, EventType, OpId, Trace,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
-    delivery::{DeliveryEnd, DeliveryState, FailureReason, Target, WaitReason},
+    delivery::{DeliveryEnd, DeliveryState, FailureReason, Redeliveries, Target, WaitReason},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -140,11 +140,18 @@ impl Item for Delivery {
             .number("starts", i64::from(self.starts))
             .number("failures", i64::from(self.failures))
             .number("breaker_wait_ms", breaker_wait_ms.filter(|it| *it > 0))
-            .number("redelivered_by", self.redelivered_by.map(|it| it.0.cast_signed()))
+            .number("expedited_by", self.expedited_by.map(|it| it.0.cast_signed()))
+            .time("redelivered_since", self.redeliveries.map(|it| it.since))
+            .number("redeliveries", self.redeliveries.map(|it| i64::from(it.count)))
             // Only errors in a row count.
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at, layout)
             .ttl(ttl);
+        // A callback has no webhook, so the index is free for it.
+        let encoded = match &self.webhook {
+            Some(_) => encoded,
+            None => self.held(encoded),
+        };
         if self.body.is_some() {
             encoded
         } else {
@@ -173,13 +180,30 @@ impl Item for Delivery {
             breaker_wait: Duration::from_millis(
                 item.optional_number("breaker_wait_ms")?.unwrap_or(0),
             ),
-            redelivered_by: item
-                .optional_number("redelivered_by")?
+            expedited_by: item
+                .optional_number("expedited_by")?
                 .map(|it: i64| OpId(it.cast_unsigned())),
+            redeliveries: redeliveries(&mut item)?,
             is_private: item.optional_number::<u32>("private")?.is_some(),
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         })
+    }
+}
+
+fn redeliveries(item: &mut Reader) -> Result<Option<Redeliveries>, DecodeError> {
+    let since = item.optional_time("redelivered_since")?;
+    let count = item.optional_number("redeliveries")?;
+    Ok(since.zip(count).map(|(since, count)| Redeliveries { since, count }))
+}
+
+impl Delivery {
+    /// The keys that list a callback while an open breaker holds it.
+    fn held(&self, encoded: Encoded) -> Encoded {
+        let authority = if self.is_held() { self.authority() } else { None };
+        let by_time = keys::by_time(self.created_at, self.id);
+        let pk = authority.map(|it| keys::related(&Related::HeldCallbacks(self.owner, it)).pk);
+        encoded.text("webhook_sk", pk.is_some().then_some(by_time)).text("webhook_pk", pk)
     }
 }
 

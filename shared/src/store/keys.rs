@@ -4,19 +4,23 @@
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
 //! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
-//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook, if it is a webhook's | yes |
+//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
-//! | a webhook  | account, mode | `whk#…`  |                         |                               |                        |     |
+//! | a webhook  | `own#<account>#<mode>` | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
+//! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
 //! Lists are sorted by the time of creation and the identifier. `due_shard` and `due_at` are
 //! present only while an item has a timer, so the `due` index holds exactly the items with a timer.
 //! All indexes hold keys only.
+//!
+//! The prefix of `pk` names the kind of item. The roles in `template.yaml` limit each function to
+//! the kinds that it needs (`dynamodb:LeadingKeys`), so no kind begins like another.
 
 use crate::domain::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, OpId, Owner, RequestId, WebhookId,
@@ -33,7 +37,7 @@ pub const DUE_INDEX: &str = "due";
 pub const LIST_INDEX: &str = "list";
 /// The index of the deliveries of a request or event, and of an account's pending requests.
 pub const RELATED_INDEX: &str = "related";
-/// The index of a webhook's deliveries and attempts.
+/// The index of a webhook's deliveries and attempts, and of held callbacks.
 pub const WEBHOOK_INDEX: &str = "webhook";
 
 /// The sort key of an item that is alone in its partition.
@@ -42,6 +46,8 @@ const ALONE: &str = "-";
 pub const ATTEMPTS: &str = "att#";
 /// The prefix of the sort keys of a request's long answers.
 pub const LONG_ANSWERS: &str = "ans#";
+/// The prefix, after the account and mode, of the partitions of held callbacks.
+const HELD: &str = "held#";
 /// The prefix of the sort keys of an account's webhooks.
 pub const WEBHOOKS: &str = "whk#";
 
@@ -80,6 +86,8 @@ pub enum Related {
     WebhookDeliveries(Owner, WebhookRef),
     /// The attempts of those deliveries.
     WebhookAttempts(Owner, WebhookRef),
+    /// The callbacks of this account and mode to a host that an open breaker holds.
+    HeldCallbacks(Owner, Authority),
 }
 
 /// A partition of an index.
@@ -118,10 +126,15 @@ pub fn attempt(id: AttemptId) -> Key {
 
 /// The key of a webhook, in the partition of its account and mode.
 pub fn webhook(of: Owner, id: &WebhookId) -> Key {
-    Key { pk: owner(of), sk: format!("{WEBHOOKS}{id}") }
+    Key { pk: webhooks(of), sk: format!("{WEBHOOKS}{id}") }
 }
 
-/// The partition key of an account and mode.
+/// The partition with the webhooks of an account and mode.
+pub fn webhooks(of: Owner) -> String {
+    format!("own#{}", owner(of))
+}
+
+/// The name of an account and mode, in keys and in the associated data of sealed secrets.
 pub fn owner(of: Owner) -> String {
     format!("{}#{}", of.account, of.mode.as_str())
 }
@@ -141,6 +154,11 @@ pub fn calls(key: KeyId, minute: i64) -> Key {
     Key::alone(format!("use#{key}#{minute}"))
 }
 
+/// The key of an account's count of probes in the minute with this number.
+pub fn probes(account: AccountId, minute: i64) -> Key {
+    Key::alone(format!("use#{account}#probes#{minute}"))
+}
+
 /// The partition of [`RELATED_INDEX`] with an account's pending, counted requests, live and test
 /// together.
 pub fn pending(account: AccountId) -> String {
@@ -152,7 +170,7 @@ pub fn channel(id: ChannelId) -> Key {
     Key::alone(id.to_string())
 }
 
-/// The key of the breaker of an account's receiver.
+/// The key of the breaker of an account's host and port, with all endpoints there.
 pub fn breaker(account: AccountId, authority: &Authority) -> Key {
     Key::alone(format!("brk#{account}#{authority}"))
 }
@@ -183,6 +201,10 @@ pub fn related(to: &Related) -> Partition {
         }
         Related::WebhookAttempts(of, id) => {
             let pk = format!("{}#{WEBHOOKS}{id}#att", owner(*of));
+            Partition { index: WEBHOOK_INDEX, pk }
+        }
+        Related::HeldCallbacks(of, authority) => {
+            let pk = format!("{}#{HELD}{authority}", owner(*of));
             Partition { index: WEBHOOK_INDEX, pk }
         }
     }

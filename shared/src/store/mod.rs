@@ -48,7 +48,7 @@ use self::item::Reader;
 
 /// Errors in a row after which an item is quarantined.
 const ERRORS_MAX: u32 = 5;
-/// Time from the end of a minute to the deletion of its call count. Clocks differ.
+/// Time from the end of a minute to the deletion of its counts. Clocks differ.
 const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
 /// Page size for webhooks: one more than an account may have, so one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
@@ -279,7 +279,7 @@ impl Store {
         let mut webhooks = Vec::new();
         let mut after = None;
         loop {
-            let pk = keys::owner(owner);
+            let pk = keys::webhooks(owner);
             let page = self.table.under(pk, keys::WEBHOOKS, WEBHOOKS_PAGE, after).await?;
             for item in page.items {
                 webhooks.push(read(item)?);
@@ -300,9 +300,17 @@ impl Store {
     /// Counts a call with a key in the minute with this number, unless `max` were counted. A write
     /// that the SDK repeats may be counted twice.
     pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<Counted, Error> {
-        let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
-        let expires_at = ends_at + CALL_COUNT_RETENTION;
-        self.table.count_up(keys::calls(key, minute), max, expires_at).await
+        self.table.count_up(keys::calls(key, minute), max, count_expires_at(minute)).await
+    }
+
+    /// Counts a probe for an account in the minute with this number, unless `max` were counted.
+    pub async fn count_probe(
+        &self,
+        account: AccountId,
+        minute: i64,
+        max: u32,
+    ) -> Result<Counted, Error> {
+        self.table.count_up(keys::probes(account, minute), max, count_expires_at(minute)).await
     }
 
     /// The items that an index lists, in its order, without those that no longer exist.
@@ -352,6 +360,12 @@ impl Error {
     pub fn unknown_item() -> Self {
         Self::Newer { what: "a due item" }
     }
+}
+
+/// The time from which the counts of a minute may be deleted.
+fn count_expires_at(minute: i64) -> Timestamp {
+    let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
+    ends_at + CALL_COUNT_RETENTION
 }
 
 fn due(row: Attributes) -> Option<Due> {

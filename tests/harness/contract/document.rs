@@ -43,7 +43,18 @@ impl Document {
     pub(super) fn operation(&self, route: &Part<'_>, method: &Method) -> Option<Part<'_>> {
         let name = method.as_str().to_ascii_lowercase();
         let implied = || (*method == Method::HEAD).then(|| self.part(route, "get")).flatten();
-        self.part(route, &name).or_else(implied)
+        let has_head = |it: &Part<'_>| it.value["x-no-head"] != true;
+        self.part(route, &name).or_else(|| implied().filter(has_head))
+    }
+
+    /// The methods of a path, as `Allow` lists them.
+    pub(super) fn methods(&self, route: &Part<'_>) -> String {
+        let all = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+        let has = |it: &&str| {
+            let method = it.parse().expect("a method");
+            self.operation(route, &method).is_some()
+        };
+        all.into_iter().filter(has).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn shared_response(&self, name: &str) -> anyhow::Result<Part<'_>> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use answerback::domain::Scope;
+use answerback::{
+    domain::Scope,
+    egress::{Failure, FailureKind},
+};
 use axum::http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -311,4 +314,15 @@ async fn notification_and_status_need_a_key_of_the_account() {
     let nothing = status(&world, &world.key, "req_01jd7k2m9qe4v8x3n5t6w1y0za").await;
     assert_eq!(theirs.status, StatusCode::NOT_FOUND);
     assert_eq!(theirs.bytes, nothing.bytes);
+}
+
+/// The page of the product says that the endpoint must respond.
+#[tokio::test]
+async fn notification_requires_a_receiver_that_responds() {
+    let world = World::start().await;
+    world.egress.script().refuse(Failure::new(FailureKind::Connect, "refused"));
+    let answer = notify(&world, NOTIFICATION).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+    assert!(text(&answer.json()["details"]).contains("did not respond to the probe"));
+    notified(&world, NOTIFICATION).await;
 }

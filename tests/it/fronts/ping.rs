@@ -4,6 +4,7 @@ mod body;
 
 use std::time::Duration;
 
+use answerback::egress::{Failure, FailureKind};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, START, World, reply};
@@ -262,4 +263,26 @@ async fn idempotent_retry_sends_one_message_per_channel() {
     let first = send(&one).await;
     assert_eq!(send(&one).await, first);
     assert_ne!(send(&two).await, first);
+}
+
+/// A client with a token could otherwise explore names and addresses.
+#[tokio::test]
+async fn refused_callback_url_has_one_text_and_no_probe() {
+    let world = World::start().await;
+    let channel = channel(&world).await;
+    let mut errors = std::collections::BTreeSet::new();
+    let script = world.egress.script();
+    for kind in [FailureKind::Dns, FailureKind::BlockedAddress] {
+        script.refuse(Failure::new(kind, "10.0.0.1 is private"));
+        let answer = send(&world, &channel["token"], MESSAGE).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        errors.insert(text(&answer.json()["error"]).to_owned());
+    }
+    let private = MESSAGE.replace("your-server.com", "10.0.0.1");
+    let answer = send(&world, &channel["token"], &private).await;
+    errors.insert(text(&answer.json()["error"]).to_owned());
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(!errors.iter().any(|it| it.contains("10.0.0.1")), "{errors:?}");
+    sent(&world, &channel["token"], MESSAGE).await;
+    assert_eq!(script.probed(), Vec::new());
 }

@@ -1,38 +1,82 @@
 //! A receiver that accepts connections and never responds.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use answerback::{
     Promise,
-    domain::{CallbackUrl, breaker::Authority},
+    domain::{
+        CallbackUrl,
+        breaker::{Authority, Endpoint},
+    },
     egress::{self, Receivers},
     platform::Clock,
     store::keys,
 };
-use futures::FutureExt as _;
+use futures::{
+    FutureExt as _,
+    stream::{FuturesUnordered, StreamExt as _},
+};
+use jiff::Timestamp;
 use system_tests::Setup;
 
 use super::*;
 
-/// Receivers that accept everything at once, except one that hangs.
+/// Paths of the hanging host that get a callback each.
+const N_PATHS: usize = 200;
+/// Events for other hosts meanwhile.
+const N_OTHERS: usize = 100;
+/// Interval between these events.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Longest wait of 99 % of the others.
+const P99_MAX: Duration = Duration::from_secs(2);
+/// Concurrent invocations for the fast lane.
+const INVOCATIONS_MAX: usize = 250;
+
+/// Receivers that accept everything at once, except one host that hangs.
 #[derive(Debug, Default)]
 struct OneHangs {
     clock: OnceLock<Clock>,
+    arrived: Mutex<Vec<Arrived>>,
+}
+
+/// A post that arrived.
+#[derive(Clone, Debug)]
+struct Arrived {
+    url: String,
+    at: Timestamp,
+}
+
+impl OneHangs {
+    fn clock(&self) -> &Clock {
+        self.clock.get().expect("it was set")
+    }
+
+    /// The time at which the first post to `url` arrived.
+    fn arrived_at(&self, url: &str) -> Option<Timestamp> {
+        let arrived = self.arrived.lock().expect("no holder panics");
+        arrived.iter().find(|it| it.url == url).map(|it| it.at)
+    }
 }
 
 impl Receivers for OneHangs {
     fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
         Box::pin(async move {
-            if post.url.as_str() != SLOW {
+            let arrived = Arrived { url: post.url.as_str().to_owned(), at: self.clock().now() };
+            self.arrived.lock().expect("no holder panics").push(arrived);
+            if post.url.host() != "slow.example.com" {
                 return reply(200);
             }
-            self.clock.get().expect("it was set").sleep(post.timeout).await;
+            self.clock().sleep(post.timeout).await;
             failure(FailureKind::Timeout)
         })
     }
 
     fn check(&self, _: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
         std::future::ready(Ok(())).boxed()
+    }
+
+    fn probe(&self, _: CallbackUrl, _: Duration) -> Promise<'_, Result<u16, Failure>> {
+        std::future::ready(Ok(200)).boxed()
     }
 }
 
@@ -47,6 +91,7 @@ async fn hanging_receiver_is_detected_before_its_timeout() {
     receivers.clock.set(clock.clone()).expect("it is set once");
     let first = answered(&world, &world.key, SLOW, json!({})).await;
     let key = keys::breaker(world.account.id, &Authority::of(SLOW).expect("a host"));
+    let endpoint = Endpoint::of_callback(SLOW).expect("a URL");
     let known = async || {
         let store = &world.system.store;
         store.get::<answerback::domain::Breaker>(key.clone()).await.expect("a table")
@@ -74,4 +119,67 @@ async fn hanging_receiver_is_detected_before_its_timeout() {
     };
     futures::join!(hanging, meanwhile);
     assert_eq!(standing(&delivery_of(&world, &first).await), ("pending", Some("slow_lane"), 1, 1));
+    let breaker = known().await.expect("it is slow");
+    assert!(breaker.is_closed_for(&endpoint), "a time-out holds nothing");
+}
+
+/// Posts an event with a callback to `url`.
+async fn post_event(world: &World, url: &str) {
+    let body = json!({
+        "type": "load.posted",
+        "data": {},
+        "callback_url": url,
+        "callback": { "probe": "skip" },
+    });
+    let posted = world.call(Method::POST, "/v1/events", body).await;
+    assert_eq!(posted.status, StatusCode::ACCEPTED, "{}", posted.text());
+}
+
+/// Every job has a callback URL of its own, and all of them hang.
+#[tokio::test]
+async fn paths_of_a_hanging_host_delay_no_other_host() {
+    let receivers = Arc::new(OneHangs::default());
+    let egress = Some(egress::Client::Simulated(receivers.clone()));
+    let world = World::start_with(Setup { egress, ..Setup::default() }).await;
+    let clock = &world.system.clock;
+    receivers.clock.set(clock.clone()).expect("it is set once");
+    let path = |number: usize| format!("https://slow.example.com/jobs/{number}");
+    let other = |number: usize| format!("https://other.example.com/jobs/{number}");
+
+    let mut invocations = FuturesUnordered::new();
+    let mut posted_at = Vec::new();
+    for number in 0..N_OTHERS {
+        for hanging in [2 * number, 2 * number + 1] {
+            if hanging < N_PATHS {
+                post_event(&world, &path(hanging)).await;
+            }
+        }
+        post_event(&world, &other(number)).await;
+        posted_at.push(clock.now());
+        for _ in 0..100 {
+            if invocations.len() < INVOCATIONS_MAX {
+                let hints = world.system.receive(Lane::Fast, Duration::ZERO).await;
+                let hints = hints.expect("the queue exists");
+                if !hints.is_empty() {
+                    invocations.push(world.system.follow(hints));
+                }
+            }
+            // Polls those that can continue.
+            if let Some(Some(followed)) = invocations.next().now_or_never() {
+                followed.expect("the queue exists");
+            }
+            tokio::task::yield_now().await;
+        }
+        clock.advance(INTERVAL);
+    }
+    let waits = posted_at.iter().enumerate().map(|(number, posted_at)| {
+        let arrived_at = receivers.arrived_at(&other(number)).expect("it arrived");
+        Duration::try_from(arrived_at.duration_since(*posted_at)).expect("it came later")
+    });
+    let mut waits: Vec<Duration> = waits.collect();
+    waits.sort_unstable();
+    let p99 = waits[N_OTHERS * 99 / 100];
+    assert!(p99 <= P99_MAX, "{waits:?}");
+    let n_hanging = (0..N_PATHS).filter(|it| receivers.arrived_at(&path(*it)).is_some()).count();
+    assert!(n_hanging < N_PATHS / 2, "{n_hanging} took workers of the fast lane");
 }

@@ -164,8 +164,10 @@ async fn callback_settings_are_accepted_within_limits() {
     let every = ["request.created", "request.answered", "request.finished", "request.cancelled"];
     for good in [
         json!({}),
-        json!({ "profile": "standard", "events": every, "probe": false }),
+        json!({ "profile": "standard", "events": every, "probe": "skip" }),
         json!({ "profile": "nextks", "events": null, "probe": null, "retry": null }),
+        json!({ "probe": "report" }),
+        json!({ "probe": "require" }),
         json!({ "timeout_seconds": 1, "retry": {} }),
         json!({ "timeout_seconds": 20, "retry": { "delays_seconds": [] } }),
         json!({ "retry": { "delays_seconds": vec![1; 20], "jitter": 0 } }),
@@ -185,6 +187,7 @@ async fn callback_settings_are_accepted_within_limits() {
             &["/events/1", "/events/2", "/events/3"],
         ),
         (json!({ "probe": "no" }), &["/probe"]),
+        (json!({ "probe": true }), &["/probe"]),
         (json!({ "timeout_seconds": 0 }), &["/timeout_seconds"]),
         (json!({ "timeout_seconds": 21 }), &["/timeout_seconds"]),
         (json!({ "retry": 3 }), &["/retry"]),

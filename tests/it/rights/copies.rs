@@ -41,7 +41,9 @@ pub(super) fn with_one_more(template: &Template, wanted: &str, name: &Value) -> 
 /// Calls `alter` with the template, the place of a statement, and the name of a part of it.
 fn each(template: &Template, mut alter: impl FnMut(&Value, &str, &str)) {
     let resources = template.as_json()["Resources"].as_object().expect("resources");
-    for role in resources.iter().filter(|it| it.1["Type"] == "AWS::IAM::Role").map(|it| it.0) {
+    let functions = resources.values().filter(|it| it["Type"] == "AWS::Serverless::Function");
+    let roles = functions.map(|it| it["Properties"]["Role"]["Fn::GetAtt"].as_str());
+    for role in roles.map(|it| it.expect("a function names its role").trim_end_matches(".Arn")) {
         let policies = format!("/Resources/{role}/Properties/Policies");
         let mut statements = Vec::new();
         find(template.as_json().pointer(&policies), &policies, &mut statements);

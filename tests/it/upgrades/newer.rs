@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use answerback::platform::Sdk;
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use super::{id, items, past::question};
 
 /// Marks all due items as written by this version of the encoding, or by the first.
 async fn set_version(world: &World, version: Option<u32>) -> usize {
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let mut due = items(world).await;
     due.retain(|it| it.get("due_at").is_some());
     for item in &due {
@@ -32,7 +31,7 @@ async fn set_version(world: &World, version: Option<u32>) -> usize {
 
 /// Writes a due item of a kind that only a newer version knows.
 async fn put_unknown(world: &World) {
-    let client = Sdk::local(world.system.aws.endpoint()).dynamodb();
+    let client = world.system.sdk().dynamodb();
     let put = client.put_item().table_name("answerback");
     let put = ["pk", "sk", "due_shard"]
         .into_iter()

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use answerback::{platform::Sdk, store::Attributes};
+use answerback::store::Attributes;
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -88,7 +88,7 @@ pub(super) async fn write(past: &Past) -> PathBuf {
 }
 
 fn client(world: &World) -> Client {
-    Sdk::local(world.system.aws.endpoint()).dynamodb()
+    world.system.sdk().dynamodb()
 }
 
 fn to_json(item: &Attributes) -> Value {

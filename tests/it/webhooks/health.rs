@@ -184,3 +184,45 @@ async fn missed_deliveries_are_recovered_with_the_same_ids() {
     let answer = world.call(Method::POST, path, wrong).await;
     assert_eq!(crate::requests::faults(&answer), ["/since", "/status"]);
 }
+
+#[tokio::test]
+async fn removed_event_type_is_not_retried_or_recovered() {
+    let world = World::start_answering(always(500).take(2)).await;
+    let mut webhook = hook("orders");
+    webhook["event_types"] = json!(["build.*"]);
+    webhook["retry"] = json!({ "delays_seconds": [60], "jitter": 0 });
+    make(&world, webhook).await;
+    let event = post(&world).await;
+    assert_eq!(world.posts().len(), 1);
+    patch(&world, "orders", json!({ "event_types": ["deploy.*"] })).await;
+    world.pass(Duration::from_mins(2)).await;
+    assert_eq!(world.posts().len(), 1, "it is not sent again");
+    let path = format!("/v1/deliveries?event_id={}", event["id"].as_str().expect("an id"));
+    let delivery = get(&world, &path).await["data"][0].clone();
+    assert_eq!(delivery["status"], "cancelled");
+
+    // A caller that names the delivery gets it, and a test event needs no subscription.
+    let path = format!("/v1/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
+    world.call(Method::POST, &path, Value::Null).await;
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 2);
+    world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 3);
+}
+
+#[tokio::test]
+async fn recovery_skips_event_types_that_were_removed() {
+    let world = World::start_answering(always(500).take(2)).await;
+    let mut webhook = hook("orders");
+    webhook["retry"] = json!({ "delays_seconds": [] });
+    make(&world, webhook).await;
+    post(&world).await;
+    let other = json!({ "type": "deploy.done", "data": {} });
+    world.call(Method::POST, "/v1/events", other).await;
+    world.follow_hints().await;
+    patch(&world, "orders", json!({ "event_types": ["deploy.*"] })).await;
+    let all = json!({ "since": "2025-01-01T00:00:00Z" });
+    let recovered = world.call(Method::POST, "/v1/webhooks/orders/recover", all).await;
+    assert_eq!(recovered.json(), json!({ "redelivered": 1, "complete": true }));
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     fault::Fault,
     fleet::{Fleet, Http},
-    receiver,
+    receiver::Hosts,
     scenario::{Action, Plan, What},
     seen::{Called, Want},
 };
@@ -30,6 +30,7 @@ pub(crate) struct Caller {
     /// Number of the scenario's request.
     number: usize,
     api_key: Arc<str>,
+    hosts: Hosts,
 }
 
 /// A caller's knowledge of a request.
@@ -43,10 +44,16 @@ pub(crate) struct Known {
 }
 
 /// Creates the request, and performs its actions.
-pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, plan: Plan, api_key: Arc<str>) {
+pub(crate) async fn live(
+    fleet: Arc<Fleet>,
+    number: usize,
+    plan: Plan,
+    hosts: Hosts,
+    api_key: Arc<str>,
+) {
     let world = Arc::clone(&fleet.world);
     world.sleep_until(plan.at).await;
-    let caller = Caller { fleet, number, api_key };
+    let caller = Caller { fleet, number, api_key, hosts };
     let Some(known) = caller.create(&plan).await else { return };
     let known = Arc::new(known);
     let actions = plan.actions.into_iter().map(|action| {
@@ -64,7 +71,7 @@ impl Caller {
         let mut body = plan.body.clone();
         body["title"] = title(self.number).into();
         if body.get("callback").is_some() {
-            body["callback_url"] = receiver::url(self.number).into();
+            body["callback_url"] = self.hosts.url(self.number).into();
         }
         let key = plan.has_key.then(|| format!("key-{}", self.number));
         for n_tries in 1..=TRIES_MAX {
@@ -145,9 +152,9 @@ impl Caller {
         let body = json!({
             "type": "job.completed",
             "data": { "executionId": key, "status": "succeeded" },
-            "callback_url": receiver::events_url(self.number),
+            "callback_url": self.hosts.events_url(self.number),
             "callback": {
-                "probe": false,
+                "probe": "skip",
                 "timeout_seconds": 3,
                 "retry": { "delays_seconds": [2, 10], "jitter": 0 },
             },

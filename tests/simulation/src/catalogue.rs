@@ -7,7 +7,7 @@ use crate::{
     fault::Schedule,
     hooks::Hook,
     page::SCANNED,
-    receiver::Behaviour,
+    receiver::{Behaviour, Hosts},
     scenario::{Action, Plan, Scenario, What},
     world::Weather,
 };
@@ -132,6 +132,12 @@ const RECEIVERS: &[(&str, &[Behaviour])] = &[
 
 /// A receiver that is down for so long that calls to it are paused.
 const DOWN: (&str, &[Behaviour]) = ("is down", &[Behaviour::Refuses; 9]);
+/// Behaviors of one path, while others of its host are well.
+const FAILING_FOR_LONG: &[(&str, Behaviour)] = &[
+    ("fails", Behaviour::Answers(500, 5)),
+    ("hangs", Behaviour::Hangs),
+    ("asks for patience", Behaviour::AsksForPatience(30)),
+];
 /// Lives of requests whose receiver is down.
 const LIVES_OF_DOWN: [&str; 2] = ["answered", "with posted events"];
 
@@ -180,13 +186,15 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
             actions.push(Action { at: 20_000, what: What::View });
             actions.sort_by_key(|it| it.at);
             let receiver = behaviours.to_vec();
-            let plan = Plan { at: 1_000, has_key: true, body, receiver, actions };
+            let events_receiver = Vec::new();
+            let plan = Plan { at: 1_000, has_key: true, body, receiver, events_receiver, actions };
             scenarios.push((
                 name,
                 Scenario {
                     seed: scenarios.len() as u64,
                     requests: vec![plan],
                     hooks: Vec::new(),
+                    hosts: Hosts::Each,
                     publishes: *publishes,
                     weather: Weather::CALM,
                     schedule: Schedule::At(Vec::new()),
@@ -206,12 +214,25 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
             has_key: true,
             body: merged(usual(), body()),
             receiver: Vec::new(),
+            events_receiver: Vec::new(),
             actions: actions.collect(),
         };
         let unwell = behaviours.to_vec();
         let hooks = vec![
-            Hook { event_types: "request.*", receiver: unwell, rotated_at: Some(3_010) },
-            Hook { event_types: "*", receiver: Vec::new(), rotated_at: None },
+            Hook {
+                event_types: "request.*",
+                receiver: unwell,
+                rotated_at: Some(3_010),
+                narrowed_at: None,
+                triggered_at: None,
+            },
+            Hook {
+                event_types: "*",
+                receiver: Vec::new(),
+                rotated_at: None,
+                narrowed_at: None,
+                triggered_at: Some(2_500),
+            },
         ];
         scenarios.push((
             name,
@@ -219,13 +240,55 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
                 seed: scenarios.len() as u64,
                 requests: vec![plan],
                 hooks,
+                hosts: Hosts::Shared,
                 publishes: false,
                 weather: Weather::CALM,
                 schedule: Schedule::At(Vec::new()),
             },
         ));
     }
+    for (receiver, behaviour) in FAILING_FOR_LONG {
+        scenarios.push(one_path_fails(receiver, *behaviour, scenarios.len() as u64));
+    }
     scenarios
+}
+
+/// One path of a host fails for so long that calls to it are paused. The other paths are well. A webhook
+/// on the failing path is tested while it is paused, and loses its event types later.
+fn one_path_fails(receiver: &str, behaviour: Behaviour, seed: u64) -> (String, Scenario) {
+    let events = json!({ "callback": { "events": EVENTS } });
+    let actions = [
+        (1_500, What::Post),
+        (2_000, What::Answer(0, "yes")),
+        (9_000, What::Post),
+        (30_000, What::View),
+    ];
+    let failing = vec![behaviour; 9];
+    let plan = Plan {
+        at: 1_000,
+        has_key: true,
+        body: merged(usual(), events),
+        receiver: failing.clone(),
+        events_receiver: Vec::new(),
+        actions: actions.map(|(at, what)| Action { at, what }).to_vec(),
+    };
+    let hook = Hook {
+        event_types: "request.*",
+        receiver: failing,
+        rotated_at: None,
+        narrowed_at: Some(60_000),
+        triggered_at: Some(20_000),
+    };
+    let scenario = Scenario {
+        seed,
+        requests: vec![plan],
+        hooks: vec![hook],
+        hosts: Hosts::Shared,
+        publishes: false,
+        weather: Weather::CALM,
+        schedule: Schedule::At(Vec::new()),
+    };
+    (format!("one path {receiver}; the others of its host are well"), scenario)
 }
 
 fn usual() -> Value {

@@ -46,6 +46,9 @@ use crate::{
     seen::{Called, Seen, Want},
 };
 
+/// Longest time of a probe that is not required, in milliseconds.
+const PROBE: i64 = 1_000;
+
 /// A promise of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
@@ -217,15 +220,30 @@ impl<'a> Left<'a> {
             self.hold(Invariant::Unnoticed, is_expected, || {
                 format!("{:?} was answered {} {}", call.want, call.status, call.body)
             });
+            self.check_creation_time(call);
         }
     }
 
-    /// Returns true if a callback's receiver may have failed or been unreachable when it was
-    /// probed.
+    /// A slow receiver delays the creation of a request by a second at most.
+    fn check_creation_time(&mut self, call: &Called) {
+        let plan = self.over.scenario.requests.get(call.request);
+        let is_required = plan.is_some_and(|it| it.body["callback"]["probe"] == "require");
+        let is_calm = self.over.world.state().faults.injected.is_empty();
+        if call.want == Want::Create && is_calm && !is_required {
+            let took = call.ended_at - call.began_at;
+            self.hold(Invariant::InTime, took <= PROBE + timely::MOMENT, || {
+                format!("the creation of request {} took {took} ms", call.request)
+            });
+        }
+    }
+
+    /// Returns true if a callback's URL may be refused: a required probe may have failed, or a look-up,
+    /// which only faults disturb.
     fn may_fail_a_probe(&self, request: usize) -> bool {
-        let scenario = self.over.scenario;
+        let plan = &self.over.scenario.requests[request];
         let is_well = |it: &Behaviour| matches!(it, Behaviour::Answers(200..=299, 0..5_000));
-        !scenario.requests[request].receiver.iter().all(is_well)
+        let is_required = plan.body["callback"]["probe"] == "require";
+        (is_required && !plan.receiver.iter().all(is_well))
             || !self.over.world.state().faults.injected.is_empty()
     }
 

@@ -192,6 +192,7 @@ impl Fleet {
             core,
             egress: egress::Client::Simulated(Arc::clone(process) as _),
             rules: CallbackRules::strict(),
+            probes: intake::Probes::default(),
             public_base_url: Some("https://answers.example.net".to_owned()),
             publishes: self.publishes,
         }

@@ -6,9 +6,12 @@ use answerback::{
     service::{NewKey, new_account},
     store::Saved,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures::FutureExt as _;
@@ -66,10 +69,15 @@ impl Scenario {
     }
 
     fn happen(&self, tells: bool) -> Outcome {
-        let of_requests = self.requests.iter().map(|it| &it.receiver);
-        let receivers = of_requests
-            .chain(self.hooks.iter().map(|it| &it.receiver))
-            .map(|it| Receiver { behaviours: it.iter().copied().collect() });
+        let of_requests = self.requests.iter().map(|it| Receiver {
+            behaviours: it.receiver.iter().copied().collect(),
+            events: it.events_receiver.iter().copied().collect(),
+        });
+        let of_hooks = self.hooks.iter().map(|it| Receiver {
+            behaviours: it.receiver.iter().copied().collect(),
+            events: VecDeque::new(),
+        });
+        let receivers = of_requests.chain(of_hooks);
         let world = World::new(
             self.seed,
             self.schedule.clone(),
@@ -81,8 +89,8 @@ impl Scenario {
         let (account, api_key) = settle_in(&world, &entropy);
         let store = fleet::store(&Arc::new(Process::outside(&world)));
         for (number, hook) in self.hooks.iter().enumerate() {
-            let numbers = (number, self.requests.len() + number);
-            hook.settle_in(numbers, &account, &store, &entropy, world.clock.now());
+            let url = self.hosts.url(self.requests.len() + number);
+            hook.settle_in(number, url, &account, &store, &entropy, world.clock.now());
         }
         let fleet = Fleet::new(Arc::clone(&world), entropy, self.publishes);
         let rested = Arc::new(AtomicU64::new(0));
@@ -91,16 +99,16 @@ impl Scenario {
             async move {
                 let callers = scenario.requests.into_iter().enumerate();
                 let callers = callers.map(|(number, plan)| {
-                    caller::live(Arc::clone(&fleet), number, plan, Arc::clone(&api_key))
+                    let (fleet, key) = (Arc::clone(&fleet), Arc::clone(&api_key));
+                    caller::live(fleet, number, plan, scenario.hosts, key)
                 });
-                let rotations =
-                    scenario.hooks.into_iter().enumerate().filter_map(|(number, it)| {
-                        let key = Arc::clone(&api_key);
-                        Some(hooks::rotate(Arc::clone(&fleet), number, it.rotated_at?, key))
-                    });
+                let hooks = scenario.hooks.into_iter().enumerate().map(|(number, hook)| {
+                    let owner = hooks::Owner::new(&fleet, number, &api_key);
+                    hooks::live(owner, hook)
+                });
                 futures::join!(
                     futures::future::join_all(callers),
-                    futures::future::join_all(rotations)
+                    futures::future::join_all(hooks)
                 );
                 let is_at_rest = rest(&fleet.world).await;
                 rested.store(u64::from(is_at_rest), Ordering::Relaxed);

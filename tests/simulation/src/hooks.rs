@@ -1,8 +1,9 @@
-//! Webhooks that exist from the start and rotate their secrets meanwhile.
+//! Webhooks that exist from the start. Meanwhile they rotate their secrets, lose their event types, and
+//! are tested.
 
 use answerback::{
     domain::{
-        Account, Filter, Mode, OpId, Owner, Profile, Webhook, WebhookId, WebhookRef,
+        self, Account, Filter, Mode, OpId, Profile, Webhook, WebhookId, WebhookRef,
         delivery::Receiver,
         secret::Holder,
         webhook::{NewWebhook, PAYLOAD_BYTES, Settings},
@@ -17,11 +18,13 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
+use serde_json::{Value, json};
 
 use crate::{
     fleet::{self, Fleet, Http},
-    receiver::{Behaviour, url},
+    receiver::Behaviour,
     scenario::spec,
+    seen::{Called, Want},
 };
 
 /// A webhook, and its actions.
@@ -33,7 +36,21 @@ pub struct Hook {
     pub receiver: Vec<Behaviour>,
     /// Time at which its secret is rotated, in milliseconds.
     pub rotated_at: Option<i64>,
+    /// Time at which its event types are replaced by one that does not happen, in milliseconds.
+    pub narrowed_at: Option<i64>,
+    /// Time at which a test event is triggered, in milliseconds.
+    pub triggered_at: Option<i64>,
 }
+
+/// The owner of a webhook, with the key to change it.
+pub(crate) struct Owner {
+    fleet: Arc<Fleet>,
+    number: usize,
+    api_key: Arc<str>,
+}
+
+/// A type of events that does not happen.
+const NEVER: &str = "never.happens";
 
 impl Hook {
     /// The webhooks of the scenario with this seed.
@@ -45,6 +62,8 @@ impl Hook {
                 [chance.random_range(0..4)],
             receiver: (0..chance.random_range(0..4)).map(|_| spec(&mut chance)).collect(),
             rotated_at: chance.random_bool(0.3).then(|| chance.random_range(0..120_000)),
+            narrowed_at: chance.random_bool(0.15).then(|| chance.random_range(0..120_000)),
+            triggered_at: chance.random_bool(0.2).then(|| chance.random_range(0..120_000)),
         };
         (0..n_hooks).map(hook).collect()
     }
@@ -54,17 +73,18 @@ impl Hook {
         WebhookId::parse(&format!("h{number}")).expect("a name")
     }
 
-    /// Creates the webhook, with the receiver number `receiver` as its URL.
+    /// Creates the webhook with this URL.
     pub(crate) fn settle_in(
         &self,
-        (number, receiver): (usize, usize),
+        number: usize,
+        url: String,
         account: &Account,
         store: &Store,
         entropy: &Entropy,
         now: Timestamp,
     ) {
         let (id, created_by) = (Self::id(number), OpId::new(entropy.next()));
-        let owner = Owner { account: account.id, mode: Mode::Live };
+        let owner = domain::Owner { account: account.id, mode: Mode::Live };
         let holder = Holder::Webhook(owner, WebhookRef { id: id.clone(), created_by });
         let secret = fleet::vault().make(&holder, now, entropy).now_or_never();
         let secret = secret.and_then(Result::ok).expect("nothing waits, and a local key seals");
@@ -76,10 +96,7 @@ impl Hook {
             created_at: now,
             settings: Settings {
                 description: None,
-                receiver: Receiver {
-                    timeout_seconds: 5,
-                    ..Receiver::of(url(receiver), Profile::Standard)
-                },
+                receiver: Receiver { timeout_seconds: 5, ..Receiver::of(url, Profile::Standard) },
                 event_types: vec![Filter::parse(self.event_types).expect("a filter")],
                 max_payload_bytes: PAYLOAD_BYTES,
             },
@@ -91,17 +108,54 @@ impl Hook {
     }
 }
 
-/// Rotates the secret of the webhook with this number, with one call that may fail.
-pub(crate) async fn rotate(fleet: Arc<Fleet>, number: usize, at: i64, api_key: Arc<str>) {
-    fleet.world.sleep_until(at).await;
-    let request = Request::builder()
-        .method("POST")
-        .uri(format!("/v1/webhooks/{}/secret/rotate", Hook::id(number)))
-        .header("host", "answers.example.net")
-        .header("x-api-key", &*api_key)
-        .body(Body::empty())
-        .expect("a valid request");
-    let answer = fleet.http(Http::Intake, request).await;
-    let status = answer.map(|((status, _), _)| status.as_u16());
-    fleet.world.tell(|| format!("the secret of webhook {number} is rotated: {status:?}"));
+impl Owner {
+    pub(crate) fn new(fleet: &Arc<Fleet>, number: usize, api_key: &Arc<str>) -> Self {
+        Self { fleet: Arc::clone(fleet), number, api_key: Arc::clone(api_key) }
+    }
+
+    /// Makes one call at this time, which may fail.
+    async fn call(&self, at: i64, method: &str, end: &str, body: Value, want: Want) {
+        let world = &self.fleet.world;
+        world.sleep_until(at).await;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/v1/webhooks/{}{end}", Hook::id(self.number)))
+            .header("host", "answers.example.net")
+            .header("x-api-key", &*self.api_key)
+            .body(Body::from(body.to_string()))
+            .expect("a valid request");
+        let began_at = world.now();
+        let answer = self.fleet.http(Http::Intake, request).await;
+        let Some(((status, body), is_whole)) = answer else { return };
+        let mut state = world.state();
+        let ended_at = state.now();
+        state.tell(|| format!("{want:?} of webhook {}: {status}", self.number));
+        state.seen.hook_calls.push(Called {
+            request: self.number,
+            want,
+            began_at,
+            ended_at,
+            status: status.as_u16(),
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            is_heard: true,
+            is_whole,
+        });
+    }
+}
+
+/// Makes the calls of a webhook's owner.
+pub(crate) async fn live(owner: Owner, hook: Hook) {
+    let rotate = async {
+        let Some(at) = hook.rotated_at else { return };
+        owner.call(at, "POST", "/secret/rotate", json!({}), Want::Rotate).await;
+    };
+    let narrow = async {
+        let Some(at) = hook.narrowed_at else { return };
+        owner.call(at, "PATCH", "", json!({ "event_types": [NEVER] }), Want::Narrow).await;
+    };
+    let trigger = async {
+        let Some(at) = hook.triggered_at else { return };
+        owner.call(at, "POST", "/trigger", json!({}), Want::Trigger).await;
+    };
+    futures::join!(rotate, narrow, trigger);
 }

@@ -39,6 +39,6 @@ pub use check::{Invariant, Violation};
 pub use found::Found;
 pub use history::Outcome;
 pub use hooks::Hook;
-pub use receiver::Behaviour;
+pub use receiver::{Behaviour, Hosts};
 pub use scenario::{Action, Plan, Scenario, What};
 pub use world::Weather;

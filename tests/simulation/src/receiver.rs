@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
+    time::Duration,
 };
 
 use answerback::{
@@ -40,8 +41,10 @@ pub enum Behaviour {
     AsksForPatience(u32),
     /// It receives the post and never responds.
     Hangs,
-    /// It receives the post, and its response is cut off.
+    /// It receives the post, and its response is cut off before its status.
     BreaksOff,
+    /// It receives the post, and its response is cut off after this status.
+    BreaksOffAfter(u16),
     /// It receives the post, and its response is larger than the limit.
     Floods,
     /// Its name does not resolve.
@@ -54,21 +57,52 @@ pub enum Behaviour {
     Kills,
 }
 
+/// Hosts of receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosts {
+    /// Each receiver has its own.
+    Each,
+    /// All receivers share one, with different paths.
+    Shared,
+}
+
 /// A receiver.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     /// Its behaviors, attempt by attempt. After them it accepts.
     pub(crate) behaviours: VecDeque<Behaviour>,
+    /// Its behaviors at the path for posted events.
+    pub(crate) events: VecDeque<Behaviour>,
 }
 
-/// URL of the receiver with this number.
-pub(crate) fn url(number: usize) -> String {
-    format!("https://r{number}.example.com/hook")
+impl Receiver {
+    /// The behaviors at the path of this URL.
+    fn at(&mut self, url: &CallbackUrl) -> &mut VecDeque<Behaviour> {
+        if url.as_str().ends_with(EVENTS) { &mut self.events } else { &mut self.behaviours }
+    }
 }
 
-/// URL of the receiver with this number for events that its sender posts.
-pub(crate) fn events_url(number: usize) -> String {
-    format!("https://r{number}.example.com/events")
+/// End of the path for posted events.
+const EVENTS: &str = "/events";
+
+impl Hosts {
+    /// URL of the receiver with this number.
+    pub(crate) fn url(self, number: usize) -> String {
+        format!("{}/hook", self.base(number))
+    }
+
+    /// URL of the receiver with this number for events that its sender posts.
+    pub(crate) fn events_url(self, number: usize) -> String {
+        format!("{}{EVENTS}", self.base(number))
+    }
+
+    fn base(self, number: usize) -> String {
+        let host = match self {
+            Self::Each => number,
+            Self::Shared => 0,
+        };
+        format!("https://r{host}.example.com/{number}")
+    }
 }
 
 /// Token for a receiver that expects no signature.
@@ -76,8 +110,9 @@ pub(crate) const TOKEN: &str = "a-token-of-the-receiver";
 
 /// Number of the receiver with this URL.
 fn number_of(url: &CallbackUrl) -> usize {
-    let name = url.host().trim_start_matches('r').split('.').next().unwrap_or_default();
-    name.parse().expect("our own names")
+    let target = url.target();
+    let number = target.split('/').nth(1).unwrap_or_default();
+    number.parse().expect("our own paths")
 }
 
 impl Receivers for Process {
@@ -98,6 +133,39 @@ impl Receivers for Process {
         })
     }
 
+    fn probe(&self, url: CallbackUrl, limit: Duration) -> Promise<'_, Result<u16, Failure>> {
+        Box::pin(async move {
+            let limit = i64::try_from(limit.as_millis()).expect("5 s");
+            let number = number_of(&url);
+            let (fault, spec, latency) = {
+                let mut state = self.world.state();
+                let what = || format!("{} probes {number}", self.name);
+                let fault = state.next_fault(what);
+                let spec = state.receivers[number].at(&url).front().copied();
+                (fault, spec.unwrap_or(Behaviour::Answers(200, 5)), 1 + state.up_to(LATENCY))
+            };
+            self.world.sleep(latency).await;
+            match fault {
+                None | Some(Fault::Twice) => (),
+                Some(fault) if fault.is_crash() => return self.perish("in a probe").await,
+                Some(Fault::AnswerLate(_) | Fault::DoneLate(_)) => {
+                    self.world.sleep(limit - latency).await;
+                    return Err(too_slow());
+                }
+                Some(_) => return Err(Failure::new(FailureKind::Connect, "no connection: reset")),
+            }
+            if let Some(failure) = unreached(spec) {
+                return Err(failure);
+            }
+            // A probe does not kill its sender.
+            let spec = if spec == Behaviour::Kills { Behaviour::BreaksOff } else { spec };
+            match self.reply(spec, limit - latency).await {
+                Ok(reply) | Err(Failure { reply: Some(reply), .. }) => Ok(reply.status),
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+
     fn post(&self, post: Post) -> Promise<'_, Result<Reply, Failure>> {
         Box::pin(async move {
             let world = &self.world;
@@ -110,7 +178,7 @@ impl Receivers for Process {
                 let what =
                     || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
                 let fault = state.next_fault(what);
-                let behaviours = &mut state.receivers[number].behaviours;
+                let behaviours = state.receivers[number].at(&post.url);
                 let is_reached =
                     !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));
                 let spec = if is_reached { behaviours.pop_front() } else { None };
@@ -126,12 +194,13 @@ impl Receivers for Process {
             let at = state.now();
             let came = match &answer {
                 Ok(reply) => Came::Status(reply.status),
-                Err(Failure { kind: FailureKind::TooLarge, reply: Some(reply), .. }) => {
-                    Came::Status(reply.status)
-                }
+                Err(Failure { reply: Some(reply), .. }) => Came::Status(reply.status),
                 Err(failure) => Came::Nothing(failure.kind),
             };
             state.seen.came_back(sent, at, came);
+            if let (Ok(_), Behaviour::AsksForPatience(seconds)) = (&answer, spec) {
+                state.seen.posts[sent].asked_for = Some(seconds);
+            }
             state.tell(|| format!("{} hears {came:?}", self.name));
             drop(state);
             answer
@@ -153,6 +222,7 @@ fn unreached(spec: Behaviour) -> Option<Failure> {
         | Behaviour::AsksForPatience(_)
         | Behaviour::Hangs
         | Behaviour::BreaksOff
+        | Behaviour::BreaksOffAfter(_)
         | Behaviour::Floods
         | Behaviour::Kills => None,
     }
@@ -240,6 +310,10 @@ impl Process {
             Behaviour::Kills => self.perish("of an answer").await,
             Behaviour::BreaksOff => {
                 Err(Failure::new(FailureKind::Protocol, "no HTTP answer: broken off"))
+            }
+            Behaviour::BreaksOffAfter(status) => {
+                let failure = Failure::new(FailureKind::Protocol, "the body broke off");
+                Err(Failure { reply: Some(empty(status)), ..failure })
             }
             Behaviour::Floods => {
                 let failure = Failure::new(FailureKind::TooLarge, "the answer is too large");

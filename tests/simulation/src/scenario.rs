@@ -8,7 +8,7 @@ use crate::{
     fault::Schedule,
     hooks::Hook,
     page::SCANNED,
-    receiver::{Behaviour, TOKEN},
+    receiver::{Behaviour, Hosts, TOKEN},
     world::Weather,
 };
 
@@ -21,6 +21,8 @@ pub struct Scenario {
     pub requests: Vec<Plan>,
     /// Webhooks.
     pub hooks: Vec<Hook>,
+    /// Hosts of their receivers.
+    pub hosts: Hosts,
     /// True if events are published on a bus.
     pub publishes: bool,
     /// Disturbances other than faults at calls.
@@ -40,6 +42,8 @@ pub struct Plan {
     pub body: Value,
     /// Behavior of its receiver, attempt by attempt.
     pub receiver: Vec<Behaviour>,
+    /// Behavior of the receiver of posted events, attempt by attempt.
+    pub events_receiver: Vec<Behaviour>,
     /// Actions, in the order of time.
     pub actions: Vec<Action>,
 }
@@ -92,7 +96,8 @@ impl Scenario {
         let mut visits = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(7));
         requests.iter_mut().for_each(|it| visit(&mut visits, it));
         let hooks = Hook::random(seed);
-        Self { seed, requests, hooks, publishes, ..sky(&mut chance) }
+        let hosts = if seed % 3 == 0 { Hosts::Shared } else { Hosts::Each };
+        Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
     }
 
     /// The same scenario with its first `n` actions only.
@@ -142,6 +147,7 @@ fn sky(chance: &mut Pcg64Mcg) -> Scenario {
         seed: 0,
         requests: Vec::new(),
         hooks: Vec::new(),
+        hosts: Hosts::Each,
         publishes: false,
         weather,
         schedule: Schedule::Random { per_mille },
@@ -190,7 +196,9 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
         .collect();
     actions.sort_by_key(|it| it.at);
     let at = chance.random_range(0..60_000);
-    Plan { at, has_key: chance.random_bool(0.8), body, receiver, actions }
+    let has_key = chance.random_bool(0.8);
+    let events_receiver = (0..chance.random_range(0..4)).map(|_| spec(chance)).collect();
+    Plan { at, has_key, body, receiver, events_receiver, actions }
 }
 
 /// Adds people and scanners on the answer page, and long answers.
@@ -250,15 +258,15 @@ fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {
             callback["events"] = events.into();
         }
     }
-    if chance.random_bool(0.3) {
-        callback["probe"] = false.into();
+    if chance.random_bool(0.4) {
+        callback["probe"] = (*pick(chance, &["skip", "report", "require"])).into();
     }
     callback
 }
 
 /// Behavior of a receiver for one attempt.
 pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
-    match chance.random_range(0..14) {
+    match chance.random_range(0..15) {
         0 | 1 => Behaviour::Answers(200, chance.random_range(0..2_000)),
         2 => Behaviour::Answers(200, chance.random_range(2_000..25_000)),
         3 | 4 => Behaviour::Answers(500, 5),
@@ -270,6 +278,7 @@ pub(crate) fn spec(chance: &mut Pcg64Mcg) -> Behaviour {
         10 => Behaviour::Floods,
         11 => Behaviour::HasNoName,
         12 => Behaviour::IsPrivate,
+        13 => Behaviour::BreaksOffAfter(*pick(chance, &[200, 204, 500])),
         _ => Behaviour::Refuses,
     }
 }

@@ -9,6 +9,8 @@ use crate::page::SCANNED;
 pub(crate) struct Seen {
     /// Calls, in the order of their ends.
     pub(crate) calls: Vec<Called>,
+    /// Calls about webhooks; `request` is the number of the webhook.
+    pub(crate) hook_calls: Vec<Called>,
     /// Calls that may have taken effect and got no response or a failure.
     pub(crate) unanswered: Vec<(usize, Want)>,
     /// Posts, in the order of their starts.
@@ -75,6 +77,12 @@ pub(crate) enum Want {
     Post {
         key: String,
     },
+    /// A webhook's secret is rotated.
+    Rotate,
+    /// A webhook loses its event types.
+    Narrow,
+    /// A test event for a webhook.
+    Trigger,
 }
 
 /// A post, as its sender saw it.
@@ -86,6 +94,8 @@ pub(crate) struct Sent {
     pub(crate) began_at: i64,
     /// Time and kind of the response, if the sender lived to get it.
     pub(crate) heard: Option<(i64, Came)>,
+    /// The delay that the response asked for, in seconds.
+    pub(crate) asked_for: Option<u32>,
 }
 
 /// Result of a post.
@@ -151,7 +161,14 @@ impl Seen {
     ) -> usize {
         let attempt = attempt.parse().expect("a number");
         let delivery = delivery.to_owned();
-        self.posts.push(Sent { process, delivery, attempt, began_at, heard: None });
+        self.posts.push(Sent {
+            process,
+            delivery,
+            attempt,
+            began_at,
+            heard: None,
+            asked_for: None,
+        });
         self.posts.len() - 1
     }
 

@@ -26,6 +26,11 @@ use crate::{App, Error, breaker};
 use endpoint::{Endpoint, Signer};
 use verdict::{HostKind, Judgement, judge};
 
+/// Most response headers in an attempt's record.
+const KEPT_HEADERS_MAX: usize = 50;
+/// Bytes of the response headers in an attempt's record, names and values together.
+const KEPT_HEADER_BYTES_MAX: usize = 8_192;
+
 /// Posts `delivery` to its receiver.
 pub(super) async fn send(app: &App, delivery: &Delivery, at: Timestamp) -> Result<Sent, Error> {
     let (Target::Https(receiver), Some(body)) = (&delivery.target, &delivery.body) else {
@@ -65,7 +70,7 @@ async fn post(
     let Judgement { verdict, error, reply } = judge(answer, receiver, host, app.core.now());
     let response = reply.map(|it| Response {
         status: it.status,
-        headers: it.headers,
+        headers: kept_headers(it.headers),
         body: excerpt(&it.body),
     });
     let exchange = Exchange { url: receiver.url.clone(), headers: shown, response };
@@ -80,6 +85,16 @@ fn blocked(url: &str, err: &CallbackUrlError) -> Exchanged {
         error: Some(AttemptError { kind: ErrorKind::BlockedAddress, message: err.to_string() }),
         webhook: None,
     }
+}
+
+/// The first headers, within both limits, for people to read.
+fn kept_headers(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut n_bytes = 0;
+    let is_kept = |(name, value): &(String, String)| {
+        n_bytes += name.len() + value.len();
+        n_bytes <= KEPT_HEADER_BYTES_MAX
+    };
+    headers.into_iter().take(KEPT_HEADERS_MAX).take_while(is_kept).collect()
 }
 
 /// The beginning of a body, as text.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use answerback::{
-    api::{Problem, http::read_body},
+    api::{Problem, browser::html, http::read_body},
     domain::{
         Answer, Decimal, Question, Request,
         assurance::Sureness,
@@ -14,7 +14,7 @@ use answerback::{
         request::{AnswerVia, Refusal},
     },
     page::{self, SubmittedForm},
-    service::answer_page::{Faults, OpenedLink, PageFor, html},
+    service::answer_page::{Faults, OpenedLink, PageFor},
     store::AdvanceError,
 };
 use axum::{

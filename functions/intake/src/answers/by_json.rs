@@ -1,7 +1,7 @@
 //! `POST /v1/answers/{token}`.
 
 use answerback::{
-    api::{Code, FieldError, Problem, body, http::JsonText, views},
+    api::{Code, FieldError, FieldErrors, Problem, body, http::JsonText, views},
     domain::{Answer, request::AnswerVia},
     service::answer_page::OpenedLink,
 };
@@ -45,7 +45,7 @@ pub(crate) async fn answer_by_json(
         // A recipient who is too late gets that refusal, whatever else is wrong.
         match link.refusal(app.core.now()) {
             Some(refusal) => refused(&link.request, Some(row), &refusal),
-            None => Problem::invalid(misfits.iter().map(FieldError::from).collect()),
+            None => Problem::invalid(misfits.iter().map(FieldError::from).collect::<FieldErrors>()),
         }
     })?;
     if link.request.has_answer(row, &answer) {

@@ -1,6 +1,7 @@
 //! Callbacks that callers ask for: the receiver's settings, and the check of its URL.
 
 mod credentials;
+mod probe;
 
 pub(crate) use credentials::NewCredentials;
 
@@ -11,7 +12,7 @@ use answerback::{
         http::{CalledHost, header},
     },
     domain::{
-        CallbackUrl, Profile, RequestEvent, Source,
+        AccountId, CallbackUrl, Profile, RequestEvent, Source,
         delivery::{Credentials, Receiver},
         request::Callback,
         retry::{
@@ -25,20 +26,14 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use crate::App;
+pub use probe::Probes;
+use probe::Refusal;
+pub(crate) use probe::{PendingProbe, Probe};
 
 /// The member with a callback's URL.
 pub(crate) const URL: &str = "callback_url";
 /// The member with its other settings.
 const SETTINGS: &str = "callback";
-
-/// Checks a receiver by a call, or its URL and addresses alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Probe {
-    /// Call the receiver.
-    Run,
-    /// Only look up its addresses.
-    Skip,
-}
 
 /// A callback as its sender describes it.
 pub(crate) struct CallbackBody {
@@ -102,9 +97,9 @@ fn url(body: &mut Object<'_>) -> Option<String> {
     Some(String::new())
 }
 
-/// Reads whether to call the receiver.
+/// Reads the kind of probe.
 pub(crate) fn probe(settings: &mut Object<'_>) -> Probe {
-    if settings.flag("probe").unwrap_or(true) { Probe::Run } else { Probe::Skip }
+    settings.word("probe", &Probe::WORDS).unwrap_or(Probe::Report)
 }
 
 /// Reads the settings of the receiver at `url`, except its credentials.
@@ -146,14 +141,20 @@ fn retry(settings: &mut Object<'_>, usual: RetryPolicy) -> RetryPolicy {
     })
 }
 
-/// Refuses a receiver if its URL, the member called `name`, breaks a rule, or if the probe fails.
-pub(crate) async fn check(
-    app: &App,
-    receiver: &Receiver,
-    name: &str,
-    probe: Probe,
-    host: &CalledHost,
-) -> Result<(), Problem> {
+/// A receiver that a client submits.
+pub(crate) struct Submission<'a> {
+    pub(crate) receiver: &'a Receiver,
+    /// The member with its URL.
+    pub(crate) name: &'a str,
+    pub(crate) probe: Probe,
+    pub(crate) account: AccountId,
+    pub(crate) host: &'a CalledHost,
+}
+
+/// Refuses a receiver if its URL or an address breaks a rule, or if a required probe fails. Returns the
+/// probe that is still to be made.
+pub(crate) async fn check(app: &App, it: Submission<'_>) -> Result<PendingProbe, Problem> {
+    let Submission { receiver, name, probe, account, host } = it;
     let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
     let mut rules = app.rules.clone();
     if !rules.is_development {
@@ -161,11 +162,15 @@ pub(crate) async fn check(
     }
     let url = CallbackUrl::parse(&receiver.url, &rules);
     let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
-    let (checked, failed) = match probe {
-        Probe::Run => (app.egress.probe(&url).await, "did not respond to the probe"),
-        Probe::Skip => (app.egress.check(&url).await, "is not allowed"),
-    };
-    checked.map_err(|Failure { message, .. }| refused(format!("{failed}: {message}")))
+    let checked = app.egress.check(&url).await;
+    let checked =
+        checked.map_err(|Failure { message, .. }| refused(format!("is not allowed: {message}")))?;
+    probe.begin(app, checked, account).await.map_err(|refusal| match refusal {
+        Refusal::RateLimited { retry_seconds } => Refusal::rate_limited(retry_seconds),
+        Refusal::Failed(Failure { message, .. }) => {
+            refused(format!("did not respond to the probe: {message}"))
+        }
+    })
 }
 
 /// Our own host name. Callbacks must not lead back to it.

@@ -7,11 +7,12 @@ use answerback::{
         Problem,
         body::{self, Object},
         http::{CalledHost, JsonText, trace},
-        views::EventView,
+        views::{AcceptedEventView, ProbeView},
     },
     domain::{
-        Event, EventId, EventType, Scope, Source, delivery::Receiver, event::TYPE_CHARS_MAX,
-        posted_event::NewEvent, question::REFERENCE_CHARS_MAX, secret::Holder,
+        Event, EventId, EventType, IdempotentCall, Owner, Scope, Source, delivery::Receiver,
+        event::TYPE_CHARS_MAX, posted_event::NewEvent, question::REFERENCE_CHARS_MAX,
+        secret::Holder,
     },
     platform::{Group, Hint},
     store::keys,
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 use crate::{
     App,
-    callback::{self, CallbackBody},
+    callback::{self, CallbackBody, PendingProbe, Submission},
     idempotency,
 };
 
@@ -63,18 +64,12 @@ pub(crate) async fn post(
     // The text, so that receivers get the bytes that were posted.
     let data = body.member("data").unwrap_or_default();
     let NewEventBody { event_type, external_reference_id, callback } = read(body.value)?;
-    let receiver = match callback {
-        Some(CallbackBody { receiver, credentials, probe, .. }) => {
-            callback::check(&app, &receiver, callback::URL, probe, &host).await?;
-            let holder = Holder::Event(caller.owner(), id);
-            let credentials = credentials.seal(&app, &holder).await?;
-            Some(Receiver { credentials, ..receiver })
-        }
-        None => None,
-    };
+    let owner = caller.owner();
+    let CheckedCallback { receiver, pending } =
+        check_callback(&app, callback, owner, id, &host).await?;
     let event = Event::new(NewEvent {
         id,
-        owner: caller.owner(),
+        owner,
         created_by: op,
         body_hash: call.map(|it| it.body_hash),
         created_at: app.core.now(),
@@ -85,27 +80,72 @@ pub(crate) async fn post(
         base_url: callback::base_url(&app, &headers, &host),
         callback: receiver,
     });
-    if let Some(found) = idempotency::create(&app, call, &event).await? {
-        return Ok(replayed(&app, &found).await);
+    let (probe, stored) = futures::join!(pending.finish(&app), store(&app, call, &event));
+    match stored? {
+        Some(found) => Ok(replayed(&app, &found).await),
+        None => Ok(accepted(&event, probe)),
     }
-    tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "accepted an event");
-    Ok(accepted(&app, &event).await)
 }
 
+/// The callback of an event, ready to be stored.
+struct CheckedCallback {
+    receiver: Option<Receiver>,
+    pending: PendingProbe,
+}
+
+/// Checks the URL of a callback, and seals its credentials for the event `id`.
+async fn check_callback(
+    app: &App,
+    callback: Option<CallbackBody>,
+    owner: Owner,
+    id: EventId,
+    host: &CalledHost,
+) -> Result<CheckedCallback, Problem> {
+    let Some(CallbackBody { receiver, credentials, probe, .. }) = callback else {
+        return Ok(CheckedCallback { receiver: None, pending: PendingProbe::Done(None) });
+    };
+    let (name, account) = (callback::URL, owner.account);
+    let submission = Submission { receiver: &receiver, name, probe, account, host };
+    let pending = callback::check(app, submission).await?;
+    let credentials = credentials.seal(app, &Holder::Event(owner, id)).await?;
+    let receiver = Some(Receiver { credentials, ..receiver });
+    Ok(CheckedCallback { receiver, pending })
+}
+
+/// Stores the event and sends its hint, or returns the event of a concurrent call that was faster.
+async fn store(
+    app: &App,
+    call: Option<IdempotentCall>,
+    event: &Event,
+) -> Result<Option<Event>, Problem> {
+    let found = idempotency::create(app, call, event).await?;
+    if found.is_none() {
+        tracing::info!(event.id = %event.id, account.id = %event.owner.account, event.r#type = %event.event_type, "accepted an event");
+        send_hint(app, event).await;
+    }
+    Ok(found)
+}
+
+/// The response to a repeated call. The first one may have died before it sent its hint.
 async fn replayed(app: &App, event: &Event) -> Response {
-    let mut response = accepted(app, event).await;
+    send_hint(app, event).await;
+    let mut response = accepted(event, None);
     idempotency::mark_replayed(&mut response);
     response
 }
 
-/// The response to an event. Sends the hint to dispatch it; an earlier call may have died before.
-async fn accepted(app: &App, event: &Event) -> Response {
+/// Sends the hint to dispatch an event.
+async fn send_hint(app: &App, event: &Event) {
     if event.due_at().is_some() {
         let group = Group::Account(event.owner.account);
         let hint = Hint::event(event.id);
         app.core.hints.send(group, &hint, std::time::Duration::ZERO).await;
     }
-    (StatusCode::ACCEPTED, axum::Json(EventView::new(event))).into_response()
+}
+
+fn accepted(event: &Event, probe: Option<ProbeView>) -> Response {
+    let view = AcceptedEventView::new(event, probe);
+    (StatusCode::ACCEPTED, axum::Json(view)).into_response()
 }
 
 fn read(body: Value) -> Result<NewEventBody, Problem> {

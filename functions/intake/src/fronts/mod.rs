@@ -8,7 +8,7 @@ pub(crate) mod nextmv;
 pub(crate) mod ping;
 
 use answerback::api::{
-    FieldError, FieldLocation, Problem,
+    FieldError, FieldErrors, FieldLocation, Problem,
     body::{Move, Sent, Source, moved},
 };
 use serde_json::{Map, Value};
@@ -37,7 +37,7 @@ impl Translation {
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(self, source: Source, mut errors: Vec<FieldError>) -> Result<NewRequestBody, Problem> {
+    fn read(self, source: Source, mut errors: FieldErrors) -> Result<NewRequestBody, Problem> {
         let Self { members, moves } = self;
         let translated = Sent::translated(source, members.into(), moves.clone());
         let problem = match body::read(translated) {
@@ -45,14 +45,11 @@ impl Translation {
             Ok(_) => return Err(Problem::invalid(errors)),
             Err(problem) => problem,
         };
-        for error in problem.errors() {
-            let FieldLocation::Pointer(ours) = &error.location else { continue };
-            let error = FieldError::pointer(moved(&moves, ours), &error.detail);
-            // One text may have become two members.
-            if !errors.contains(&error) {
-                errors.push(error);
-            }
-        }
+        // One text may have become two members, and then has the same error twice.
+        errors.merge(problem.errors(), |error| match &error.location {
+            FieldLocation::Pointer(ours) => FieldError::pointer(moved(&moves, ours), &error.detail),
+            FieldLocation::Parameter(_) => error.clone(),
+        });
         Err(Problem::invalid(errors))
     }
 }

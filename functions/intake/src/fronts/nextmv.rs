@@ -11,7 +11,7 @@ use answerback::{
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use crate::{
@@ -59,6 +59,5 @@ pub(crate) async fn patch(
 ) -> Result<Response, NextmvProblem> {
     let body = body.map(|Json(it)| Json(webhook_patch(it)));
     let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
-    let webhook = patch_from(&app, &id, call).await?;
-    Ok(axum::Json(NextmvWebhookView::new(&webhook)).into_response())
+    Ok(patch_from(&app, &id, call).await?.to_response(NextmvWebhookView::new))
 }

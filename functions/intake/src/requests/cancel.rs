@@ -1,6 +1,9 @@
 //! `POST /v1/requests/{id}/cancel`.
 
-use answerback::{api::Problem, domain::Scope};
+use answerback::{
+    api::{Problem, http::NoBody},
+    domain::Scope,
+};
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
@@ -18,8 +21,10 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let NoBody = body?;
     let request = find_settled(&app, &caller, &id).await?;
     // Before anything else takes time: a request that reaches its deadline now is canceled.
     let now = app.core.now();

@@ -7,10 +7,11 @@ use answerback::{
         Problem,
         body::Sent,
         http::{CalledHost, JsonText, trace},
+        views::ProbeView,
     },
     domain::{
-        ChannelId, Owner, Request, RequestId, Scope,
-        request::{LinkSecret, NewRequest, RequestState},
+        ChannelId, IdempotentCall, Owner, Request, RequestId, Scope,
+        request::{Callback, LinkSecret, NewRequest, RequestState},
         secret::Holder,
     },
     service::requests::{self, callback_delivery},
@@ -23,7 +24,11 @@ use axum::{
 };
 
 use super::body::{self, NewRequestBody};
-use crate::{App, callback, idempotency};
+use crate::{
+    App,
+    callback::{self, PendingProbe, Submission},
+    idempotency,
+};
 
 const PATH: &str = "/v1/requests";
 
@@ -42,6 +47,8 @@ pub(crate) struct CreateCall<'a> {
 pub(crate) struct CreatedRequest {
     pub(crate) request: Request,
     pub(crate) is_replayed: bool,
+    /// The result of probing the callback's receiver, if it was probed.
+    pub(crate) probe: Option<ProbeView>,
 }
 
 /// Creates a request.
@@ -55,10 +62,12 @@ pub(crate) async fn create(
     let body = body?;
     let owner = caller.owner();
     let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
-    let CreatedRequest { request, is_replayed } = create_from(&app, call, body, body::read).await?;
+    let CreatedRequest { request, is_replayed, probe } =
+        create_from(&app, call, body, body::read).await?;
     let delivery =
         if is_replayed { callback_delivery(&app.core.store, &request).await? } else { None };
     let view = requests::view(&request, delivery.as_ref(), &caller, app.core.now());
+    let view = view.with_probe(probe);
     let location = format!("{PATH}/{}", request.id);
     let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
     let mut response =
@@ -91,14 +100,17 @@ pub(crate) async fn create_from(
 
     let NewRequestBody { question, mut policy, timeout_seconds, probe, credentials } = read(body)?;
     let is_counted = app.core.accounts.check_pending_limit(owner).await?;
-    if let Some(callback) = &policy.callback {
-        callback::check(app, &callback.receiver, callback::URL, probe, host).await?;
-    }
-    if let Some(callback) = &mut policy.callback {
-        let holder = Holder::Request(owner, id);
-        callback.receiver.credentials = credentials.seal(app, &holder).await?;
-    }
-    // The time to answer starts after the probe.
+    let pending = match &mut policy.callback {
+        None => PendingProbe::Done(None),
+        Some(Callback { receiver, .. }) => {
+            let (name, account) = (callback::URL, owner.account);
+            let submission = Submission { receiver, name, probe, account, host };
+            let pending = callback::check(app, submission).await?;
+            receiver.credentials = credentials.seal(app, &Holder::Request(owner, id)).await?;
+            pending
+        }
+    };
+    // The time to answer starts after the check.
     let now = app.core.now();
     let new = NewRequest {
         id,
@@ -117,12 +129,25 @@ pub(crate) async fn create_from(
         is_published: app.publishes,
     };
     let request = Request::begin(new, app.core.webhooks.subscriptions(owner).await);
-    if let Some(found) = idempotency::create(app, idempotent, &request).await? {
-        return replay(app, found).await;
+    let (probe, stored) = futures::join!(pending.finish(app), store(app, idempotent, &request));
+    match stored? {
+        Some(found) => replay(app, found).await,
+        None => Ok(CreatedRequest { request, is_replayed: false, probe }),
     }
-    app.core.hints.send_for_new_request(&request, app.core.now()).await;
-    log_created(&request);
-    Ok(CreatedRequest { request, is_replayed: false })
+}
+
+/// Stores the request and sends its hint, or returns the request of a concurrent call that was faster.
+async fn store(
+    app: &App,
+    call: Option<IdempotentCall>,
+    request: &Request,
+) -> Result<Option<Request>, Problem> {
+    let found = idempotency::create(app, call, request).await?;
+    if found.is_none() {
+        app.core.hints.send_for_new_request(request, app.core.now()).await;
+        log_created(request);
+    }
+    Ok(found)
 }
 
 /// The request of an earlier call, as it is now.
@@ -132,7 +157,7 @@ async fn replay(app: &App, found: Request) -> Result<CreatedRequest, Problem> {
     }
     // The first call may have died before it sent its hint.
     app.core.hints.send_for_request(&found).await;
-    Ok(CreatedRequest { request: found, is_replayed: true })
+    Ok(CreatedRequest { request: found, is_replayed: true, probe: None })
 }
 
 fn log_created(request: &Request) {

@@ -1,7 +1,7 @@
 //! `POST /v1/requests/{id}/responses`: an answer that the sender's own application collected.
 
 use answerback::{
-    api::{FieldError, Problem, body, http::JsonText},
+    api::{FieldError, FieldErrors, Problem, body, http::JsonText},
     domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::AnswerVia},
 };
 use axum::{
@@ -60,7 +60,8 @@ fn fit(question: &Question, body: ResponseBody) -> Result<FittedResponse, Proble
             let stranger = || FieldError::pointer("/recipient", "is not one of the recipients");
             let misfits = answer.err().unwrap_or_default();
             let errors = row.is_none().then(stranger).into_iter();
-            Err(Problem::invalid(errors.chain(misfits.iter().map(FieldError::from)).collect()))
+            let errors = errors.chain(misfits.iter().map(FieldError::from));
+            Err(Problem::invalid(errors.collect::<FieldErrors>()))
         }
     }
 }

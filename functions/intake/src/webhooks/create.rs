@@ -4,7 +4,7 @@ use answerback::{
     api::{
         Code, Problem,
         http::{CalledHost, Json},
-        views::WebhookView,
+        views::{ProbeView, WebhookView},
     },
     domain::{
         IdempotentCall, MintedWebhookId, Scope, Webhook, WebhookId, WebhookRef,
@@ -26,28 +26,41 @@ use super::{
     PATH, WebhookCall, change, find,
     settings::{NewWebhookBody, URL, WebhookBody},
 };
-use crate::{App, callback, idempotency};
+use crate::{
+    App,
+    callback::{self, Submission},
+    idempotency,
+};
 
 /// A webhook that this call created, or an earlier one with the same idempotency key.
 pub(crate) struct CreatedWebhook {
     webhook: Webhook,
     /// `None` in a replay.
     secret: Option<SecretString>,
+    probe: Option<ProbeView>,
+}
+
+/// A webhook that this call changed.
+pub(crate) struct ChangedWebhook {
+    pub(super) webhook: Webhook,
+    /// `None` if its URL is the same as before.
+    pub(super) probe: Option<ProbeView>,
 }
 
 /// The effect of a PUT.
 pub(crate) enum PutWebhook {
     Created(CreatedWebhook),
-    Changed(Webhook),
+    Changed(ChangedWebhook),
 }
 
-/// A webhook as it is shown to its creator; its secret is shown once.
+/// A webhook as it is shown to the client that wrote it; its secret is shown once.
 #[derive(Serialize)]
-struct CreatedWebhookView<'a, V> {
+struct WrittenWebhookView<'a, V> {
     #[serde(flatten)]
     view: V,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    probe: Option<ProbeView>,
 }
 
 /// An id that is free, and the deleted webhook that had it before.
@@ -133,7 +146,22 @@ async fn store(
     body: WebhookBody,
     call: Option<IdempotentCall>,
 ) -> Result<CreatedWebhook, Problem> {
-    callback::check(app, &body.settings.receiver, URL, body.probe, host).await?;
+    let (receiver, account) = (&body.settings.receiver, caller.owner().account);
+    let submission = Submission { receiver, name: URL, probe: body.probe, account, host };
+    let pending = callback::check(app, submission).await?;
+    let (probe, stored) =
+        futures::join!(pending.finish(app), store_checked(app, caller, free, body, call));
+    Ok(CreatedWebhook { probe, ..stored? })
+}
+
+/// Stores a webhook whose URL is allowed.
+async fn store_checked(
+    app: &App,
+    caller: &Caller,
+    free: FreeId,
+    body: WebhookBody,
+    call: Option<IdempotentCall>,
+) -> Result<CreatedWebhook, Problem> {
     let others = app.core.webhooks.all(caller.owner()).await?;
     if others.len() >= WEBHOOKS_MAX {
         let detail = format!("limit of {WEBHOOKS_MAX} webhooks reached; delete one first");
@@ -174,7 +202,7 @@ async fn store(
         Saved::Gone => return Err(Problem::too_busy()),
     }
     caller.audit("created a webhook", webhook.id.as_str());
-    Ok(CreatedWebhook { webhook, secret: Some(secret.text) })
+    Ok(CreatedWebhook { webhook, secret: Some(secret.text), probe: None })
 }
 
 /// The webhook of an earlier call with the same key, unless it was deleted or replaced.
@@ -182,7 +210,7 @@ fn replayed(found: Webhook) -> Result<CreatedWebhook, Problem> {
     if found.is_deleted() {
         return Err(idempotency::gone());
     }
-    Ok(CreatedWebhook { webhook: found, secret: None })
+    Ok(CreatedWebhook { webhook: found, secret: None, probe: None })
 }
 
 /// The problem where another webhook has the id.
@@ -201,13 +229,26 @@ impl CreatedWebhook {
         let location = format!("{path}/{}", self.webhook.id);
         let location = HeaderValue::from_str(&location).expect("an identifier is ASCII");
         let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
-        let view = CreatedWebhookView { view: view(&self.webhook), secret };
+        let probe = self.probe.filter(|_| secret.is_some());
+        let view = WrittenWebhookView { view: view(&self.webhook), secret, probe };
         let body = axum::Json(view);
         let mut response = (StatusCode::CREATED, [(LOCATION, location)], body).into_response();
         if self.secret.is_none() {
             idempotency::mark_replayed(&mut response);
         }
         response
+    }
+}
+
+impl ChangedWebhook {
+    /// 200 with the webhook as `view` shows it.
+    pub(crate) fn to_response<'a, V: Serialize>(
+        &'a self,
+        view: impl FnOnce(&'a Webhook) -> V,
+    ) -> Response {
+        let Self { webhook, probe } = self;
+        let view = WrittenWebhookView { view: view(webhook), secret: None, probe: *probe };
+        axum::Json(view).into_response()
     }
 }
 
@@ -220,7 +261,7 @@ impl PutWebhook {
     ) -> Response {
         match self {
             Self::Created(created) => created.to_response(path, view),
-            Self::Changed(webhook) => axum::Json(view(webhook)).into_response(),
+            Self::Changed(changed) => changed.to_response(view),
         }
     }
 }

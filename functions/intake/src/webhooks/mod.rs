@@ -5,14 +5,14 @@ mod recover;
 mod settings;
 mod trigger;
 
-pub(crate) use create::{create, create_from, put, put_from};
+pub(crate) use create::{ChangedWebhook, create, create_from, put, put_from};
 pub(crate) use recover::recover;
 pub(crate) use trigger::trigger;
 
 use answerback::{
     api::{
         Code, FieldError, Problem,
-        http::{CalledHost, Json, OptionalJson},
+        http::{CalledHost, Json, NoBody, OptionalJson},
         views::WebhookView,
     },
     domain::{
@@ -27,12 +27,13 @@ use answerback::{
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 
 use self::settings::{URL, WebhookBody};
 use crate::{
-    App, callback,
+    App,
+    callback::{self, PendingProbe, Submission},
     secrets::{self, RotateCall},
 };
 
@@ -57,8 +58,7 @@ pub(crate) async fn patch(
     body: Result<Json, Problem>,
 ) -> Result<Response, Problem> {
     let call = WebhookCall { path: PATH, host: &host, headers: &headers, body };
-    let webhook = patch_from(&app, &id, call).await?;
-    Ok(axum::Json(WebhookView::new(&webhook)).into_response())
+    Ok(patch_from(&app, &id, call).await?.to_response(WebhookView::new))
 }
 
 /// Changes the settings of the webhook `id` that the body of `call` names.
@@ -66,7 +66,7 @@ pub(crate) async fn patch_from(
     app: &App,
     id: &str,
     call: WebhookCall<'_>,
-) -> Result<Webhook, Problem> {
+) -> Result<ChangedWebhook, Problem> {
     let WebhookCall { host, headers, body, .. } = call;
     let caller = app.core.accounts.caller(headers, Scope::WebhooksWrite).await?;
     let Json(body) = body?;
@@ -79,8 +79,10 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<StatusCode, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let webhook = find_existing(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
@@ -118,8 +120,10 @@ pub(crate) async fn expire_previous(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let webhook = find_existing(&app, &caller, &id).await?;
     let reference = webhook.reference();
     let step = |it: &Webhook| {
@@ -139,11 +143,14 @@ async fn change(
     host: &CalledHost,
     webhook: Webhook,
     read: impl Fn(&Webhook) -> Result<WebhookBody, Problem>,
-) -> Result<Webhook, Problem> {
+) -> Result<ChangedWebhook, Problem> {
     let WebhookBody { settings, credentials, probe, .. } = read(&webhook)?;
-    if settings.receiver.url != webhook.settings.receiver.url {
-        callback::check(app, &settings.receiver, URL, probe, host).await?;
-    }
+    let pending = if settings.receiver.url == webhook.settings.receiver.url {
+        PendingProbe::Done(None)
+    } else {
+        let (receiver, account) = (&settings.receiver, caller.owner().account);
+        callback::check(app, Submission { receiver, name: URL, probe, account, host }).await?
+    };
     let reference = webhook.reference();
     let holder = Holder::Webhook(webhook.owner, reference.clone());
     let new = credentials.new.seal(app, &holder).await?;
@@ -157,10 +164,11 @@ async fn change(
         settings.receiver.credentials = credentials.apply(&it.settings.receiver, url, &new);
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
-    let webhook = app.core.advance(webhook, step).await?;
+    let (probe, changed) = futures::join!(pending.finish(app), app.core.advance(webhook, step));
+    let webhook = changed?;
     app.core.webhooks.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
-    Ok(webhook)
+    Ok(ChangedWebhook { webhook, probe })
 }
 
 /// Refuses a change to or from a body for posted events only.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     api::{Problem, body, http::Json},
     domain::{
-        Delivery, Scope,
+        Delivery, Scope, Webhook,
         delivery::{DeliveryEnd, DeliveryState},
     },
     store::{Listing, Related},
@@ -70,7 +70,8 @@ pub(crate) async fn recover(
         let Listing { items, next } =
             app.core.store.related::<Delivery>(&related, PAGE_LEN, cursor.as_ref()).await?;
         let is_last = items.last().is_some_and(|it| it.created_at < period.since);
-        view.redelivered += redeliver_all(&app, items, &period).await?;
+        let wanted = items.into_iter().filter(|it| is_wanted(it, &webhook, &period));
+        view.redelivered += redeliver_all(&app, wanted.collect()).await?;
         view.complete = is_last || next.is_none();
         cursor = next;
     }
@@ -78,14 +79,16 @@ pub(crate) async fn recover(
     Ok((StatusCode::ACCEPTED, axum::Json(view)).into_response())
 }
 
-/// Redelivers the failed ones of the period. Returns their number.
-async fn redeliver_all(
-    app: &App,
-    deliveries: Vec<Delivery>,
-    period: &Period,
-) -> Result<u32, Problem> {
-    let failed = deliveries.into_iter().filter(|it| period.contains(it.created_at));
-    let redelivered: Vec<bool> = stream::iter(failed.filter(has_failed))
+/// Failed deliveries of the period whose event type the webhook still subscribes to.
+fn is_wanted(delivery: &Delivery, webhook: &Webhook, period: &Period) -> bool {
+    period.contains(delivery.created_at)
+        && webhook.subscribes_to(delivery.event_type.as_str())
+        && has_failed(delivery)
+}
+
+/// Redelivers these deliveries. Returns the number of those that are redelivered.
+async fn redeliver_all(app: &App, deliveries: Vec<Delivery>) -> Result<u32, Problem> {
+    let redelivered: Vec<bool> = stream::iter(deliveries)
         .map(|it| redeliver(app, it))
         .buffer_unordered(CONCURRENCY)
         .try_collect()
@@ -101,16 +104,18 @@ fn has_failed(delivery: &Delivery) -> bool {
         && delivery.body.is_some()
 }
 
-/// Redelivers a failed delivery. Returns false if another call has done so already.
+/// Redelivers a failed delivery. Returns false if another call has done so already, or if it was
+/// redelivered too often.
 async fn redeliver(app: &App, delivery: Delivery) -> Result<bool, Problem> {
     let now = app.core.now();
     let op = app.core.new_op();
     let step = |it: &Delivery| {
-        let next = if has_failed(it) { it.redeliver(now, op) } else { None };
+        let may = has_failed(it) && it.redelivery_limit_ends_at(now).is_none();
+        let next = if may { it.redeliver(now, op) } else { None };
         Ok::<_, Problem>(next)
     };
     let delivery = app.core.advance(delivery, step).await?;
-    let is_ours = delivery.redelivered_by == Some(op);
+    let is_ours = delivery.expedited_by == Some(op);
     if is_ours {
         app.core.hints.send_for_delivery(&delivery, 0, now).await;
     }

@@ -37,7 +37,7 @@ impl Sender {
             "type": "load.posted",
             "data": { "number": number },
             "callback_url": self.receiver,
-            "callback": { "probe": false },
+            "callback": { "probe": "skip" },
         });
         let url = format!("{}/v1/events", self.base_url);
         let bearer = format!("Bearer {}", self.key);

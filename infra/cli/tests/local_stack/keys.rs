@@ -53,7 +53,7 @@ async fn key_is_created_in_the_table_of_the_environment() {
     assert!(error.contains("`AWS_ACCESS_KEY_ID` must be set"), "{error}");
 
     command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", endpoint);
-    command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
+    command.env("AWS_ACCESS_KEY_ID", "other").env("AWS_SECRET_ACCESS_KEY", "other");
     let output = run(&mut command);
     let error = result(&output).expect_err("no key that seals secrets");
     assert!(error.contains("`SECRETS_KEY_ID` must be set"), "{error}");

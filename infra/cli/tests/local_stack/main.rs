@@ -2,6 +2,7 @@
 
 mod canaries;
 mod crashes;
+mod guards;
 
 mod isolation;
 mod keys;

@@ -10,7 +10,7 @@ async fn ask(stack: &Stack, callback_url: &str) -> (StatusCode, Value) {
         "title": "Deploy?",
         "options": [{ "value": "approve", "label": "Approve" }],
         "callback_url": callback_url,
-        "callback": { "probe": false },
+        "callback": { "probe": "skip" },
     });
     stack.call(Method::POST, "/v1/requests", body).await
 }

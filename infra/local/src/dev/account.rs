@@ -5,6 +5,7 @@
 
 use answerback::{
     domain::{Account, AccountId, ApiKey, KeyId, Owner, Scope},
+    platform::Sdk,
     store::keys,
 };
 use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
@@ -33,6 +34,10 @@ pub struct Ready {
     pub inbox_url: String,
     /// The endpoint of the emulated DynamoDB, SQS, EventBridge and KMS.
     pub aws_endpoint: String,
+    /// The access key id that the emulated AWS accepts until the stack stops.
+    pub aws_access_key_id: String,
+    /// Its secret.
+    pub aws_secret_access_key: String,
 }
 
 /// The account that a local stack runs with.
@@ -79,12 +84,15 @@ pub(super) async fn find_or_create(
             (account, key.text.expose_secret().to_owned())
         }
     };
+    let credentials = system.aws.credentials();
     let ready = Ready {
         base_url: base_url.to_owned(),
         api_key,
         account_id: account.id.to_string(),
         inbox_url: format!("{base_url}/inbox"),
         aws_endpoint: system.aws.endpoint().to_owned(),
+        aws_access_key_id: credentials.access_key_id.clone(),
+        aws_secret_access_key: credentials.secret_access_key.clone(),
     };
     if let Some(folder) = folder {
         ready.write(folder)?;
@@ -107,6 +115,11 @@ async fn find(system: &System, last: &Ready) -> anyhow::Result<Option<Found>> {
 }
 
 impl Ready {
+    /// Clients of the emulated AWS of the running stack.
+    pub fn sdk(&self) -> Sdk {
+        Sdk::local(&self.aws_endpoint, &self.aws_access_key_id, &self.aws_secret_access_key)
+    }
+
     /// Reads what the last start wrote to `folder`, if anything.
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join(FILE);

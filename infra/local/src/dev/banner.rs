@@ -8,7 +8,7 @@ use super::{CallbackPolicy, Ready};
 
 /// The whole text. The example can be copied from a terminal and from a file.
 pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy) -> String {
-    let Ready { base_url, api_key, account_id, inbox_url, aws_endpoint } = ready;
+    let Ready { base_url, api_key, account_id, inbox_url, aws_endpoint, .. } = ready;
     let storage = match folder {
         Some(folder) => format!("stored in {}", folder.display()),
         None => "in memory, lost when this process ends".to_owned(),

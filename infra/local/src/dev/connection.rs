@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use local_aws::{Aws, Data, SystemClock};
 
 use super::Ready;
+use crate::system::sdk_of;
 
 /// An open connection.
 #[derive(Debug)]
@@ -34,11 +35,11 @@ impl Connection {
         })?;
         if is_in_use {
             let ready = Ready::read(folder)?.context("the local stack is still starting")?;
-            return Ok(Self { sdk: Sdk::local(&ready.aws_endpoint), aws: None });
+            return Ok(Self { sdk: ready.sdk(), aws: None });
         }
         let data = Data::Folder(folder.to_owned());
         let aws = Aws::start(data, None, Arc::new(SystemClock)).await?;
-        Ok(Self { sdk: Sdk::local(aws.endpoint()), aws: Some(aws) })
+        Ok(Self { sdk: sdk_of(&aws), aws: Some(aws) })
     }
 
     /// Closes the connection. Everything that was written is on disk.

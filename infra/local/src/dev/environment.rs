@@ -17,10 +17,11 @@ const FILE: &str = "functions.env";
 /// Writes the environment, one variable per line.
 pub(super) fn write(folder: &Path, system: &System, bus: Option<&str>) -> anyhow::Result<()> {
     let (endpoint, queue) = (system.aws.endpoint(), system.aws.queue());
+    let credentials = system.aws.credentials();
     let variables = [
         ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ACCESS_KEY_ID", &credentials.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key),
         ("AWS_ENDPOINT_URL", endpoint),
         ("TABLE_NAME", TABLE),
         ("HINT_QUEUE_URL", &queue.url(HINTS)),

@@ -39,11 +39,14 @@ pub use local_aws::KMS_KEY_ARN;
 
 use crate::{System, SystemOptions, system::Watch};
 use inbox::Inbox;
+use server::Server;
 use signals::Signals;
 use workers::Worker;
 
 /// Default folder of the data.
 pub const DATA_DIR: &str = ".answerback";
+/// Longest stop. Work that is cut off is like work of a process that died: the next start finds it.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Default of `RUST_LOG`.
 const LOG_FILTER: &str = "warn,audit=info,answerback=info,local=info,local_aws=info,intake=info,\
                           poll=info,sweep=info,deliver=info,dynoxide=error";
@@ -138,16 +141,27 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     }
 
     let inbox = Arc::new(Inbox::new(&system, account.id));
-    let server = server::start(listener, system.clone(), inbox);
+    let server = server::start(listener, system.clone(), inbox)?;
     let worker = Worker::start(&system);
-    // Work that a crash left behind comes first. The sweep logs its results.
-    system.sweep().await;
-    print_ready(&match options.output {
+    let ready = match options.output {
         ReadyOutput::Json => account.ready.to_line()?,
         ReadyOutput::Banner => banner::text(&account.ready, folder, callbacks),
-    });
+    };
+    tokio::select! {
+        () = signals.next() => {}
+        () = async {
+            // Work that a crash left behind comes first. The sweep logs its results.
+            system.sweep().await;
+            print_ready(&ready);
+            workers::sweep_at_intervals(&system, sweep_interval).await;
+        } => {}
+    }
+    stop(&system, worker, server, signals).await;
+    Ok(())
+}
 
-    workers::sweep_until(&system, sweep_interval, signals.next()).await;
+/// Lets calls in flight finish, and ends the process. A second signal ends it at once.
+async fn stop(system: &System, worker: Worker, server: Server, mut signals: Signals) {
     tracing::info!("finishing calls in flight; press Ctrl-C again to stop now");
     let finish = async {
         // The worker first: it may still be posting to the inbox.
@@ -156,10 +170,15 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         system.aws.clone().stop().await;
     };
     tokio::select! {
-        () = finish => {}
+        ended = tokio::time::timeout(STOP_TIMEOUT, finish) => {
+            if ended.is_err() {
+                tracing::warn!("stopped with work still in flight; the next start continues it");
+            }
+        }
         () = signals.next() => {}
     }
-    Ok(())
+    // Returning would wait for work that still runs.
+    std::process::exit(0);
 }
 
 fn print_ready(text: &str) {

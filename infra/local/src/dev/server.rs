@@ -1,4 +1,5 @@
-//! The HTTP server: serves the inbox, and acts as API Gateway on all other paths.
+//! The HTTP server: refuses calls of web pages, serves the inbox, and acts as API Gateway on all
+//! other paths.
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -7,10 +8,12 @@ use axum::{
     body::{Body, to_bytes},
     extract::{DefaultBodyLimit, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::any,
     serve::ListenerExt as _,
 };
+use local_aws::guard::{Guard, Pages, Refusal};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use super::inbox::{self, Inbox};
@@ -20,6 +23,8 @@ use crate::System;
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Longest wait for calls in flight during a stop. A long poll can take longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The routes that web pages of every origin may call. See `answerback::api::cors`.
+const OPEN_ROUTES: &str = "/v1/answers/";
 
 /// A running server.
 pub(super) struct Server {
@@ -39,14 +44,21 @@ pub(super) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until stopped.
-pub(super) fn start(listener: TcpListener, system: System, inbox: Arc<Inbox>) -> Server {
+pub(super) fn start(
+    listener: TcpListener,
+    system: System,
+    inbox: Arc<Inbox>,
+) -> io::Result<Server> {
+    let guard = Guard::new(listener.local_addr()?);
     let (stop, mut stopping) = watch::channel(());
     let router = Router::new()
         .route("/inbox", any(inbox::respond))
+        .route("/inbox/", any(inbox::respond))
         .route("/inbox/{*rest}", any(inbox::respond))
         .layer(DefaultBodyLimit::max(inbox::BODY_BYTES_MAX))
         .with_state(inbox)
-        .fallback_service(Router::new().fallback(call).with_state(system));
+        .fallback_service(Router::new().fallback(call).with_state(system))
+        .layer(middleware::from_fn_with_state(guard, refuse_pages));
     let listener = listener.tap_io(|connection| {
         if let Err(err) = connection.set_nodelay(true) {
             tracing::debug!(error = %err, "could not set TCP_NODELAY; responses on this connection may be delayed");
@@ -58,7 +70,7 @@ pub(super) fn start(listener: TcpListener, system: System, inbox: Arc<Inbox>) ->
             tracing::error!(error = %err, "the HTTP server stopped serving");
         }
     });
-    Server { stop, serving }
+    Ok(Server { stop, serving })
 }
 
 impl Server {
@@ -68,6 +80,15 @@ impl Server {
         if tokio::time::timeout(STOP_TIMEOUT, self.serving).await.is_err() {
             tracing::warn!("stopped with calls still in flight");
         }
+    }
+}
+
+/// Refuses requests of pages of other sites, before any route.
+async fn refuse_pages(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let pages = if request.uri().path().starts_with(OPEN_ROUTES) { Pages::All } else { Pages::Own };
+    match guard.check(request.method(), request.headers(), pages) {
+        Ok(()) => next.run(request).await,
+        Err(err) => (Refusal::STATUS, format!("{err}\n")).into_response(),
     }
 }
 

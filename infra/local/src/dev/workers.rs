@@ -1,6 +1,6 @@
 //! Background work: consumes hints from the queues, and sweeps on a schedule.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use answerback::platform::Lane;
 use tokio::{
@@ -45,16 +45,12 @@ impl Worker {
     }
 }
 
-/// Sweeps at every interval until `stop` resolves. A started sweep is finished.
-pub(super) async fn sweep_until(system: &System, interval: Duration, stop: impl Future) {
-    let mut stop = pin!(stop);
+/// Sweeps at every interval, until the caller drops this: that ends a sweep as a crash would.
+pub(super) async fn sweep_at_intervals(system: &System, interval: Duration) {
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = &mut stop => return,
-        }
+        ticks.tick().await;
         system.sweep().await;
     }
 }

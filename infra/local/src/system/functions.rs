@@ -65,6 +65,7 @@ impl FunctionBuilder {
             core: self.core(Function::Intake, &wiring).await?,
             egress: self.egress.clone(),
             rules: self.rules.clone(),
+            probes: intake::Probes::default(),
             publishes: wiring.config.bus_name.is_some(),
             public_base_url: wiring.config.public_base_url,
         };

@@ -10,7 +10,7 @@ use crate::domain::{Decimal, NUMBER_CHARS_MAX, text::is_forbidden_character};
 impl<'e> Item<'e> {
     /// Adds an error of this value.
     pub fn error(&self, detail: impl Into<String>) {
-        self.errors.add(self.pointer.clone(), detail);
+        self.errors.add_at(|| self.pointer.clone(), detail);
     }
 
     /// Its pointer.
@@ -29,7 +29,7 @@ impl<'e> Item<'e> {
             self.error("must be a string");
             return None;
         };
-        let error = |detail: String| self.errors.add(self.pointer.clone(), detail);
+        let error = |detail: String| self.errors.add_at(|| self.pointer.clone(), detail);
         if let Some(detail) = wrong_length(text.chars().count(), &chars) {
             error(detail);
             return None;

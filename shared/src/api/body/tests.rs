@@ -9,7 +9,7 @@ fn errors_of(body: Value, of: impl FnOnce(&mut Object<'_>)) -> Vec<String> {
         of(it);
         Some(())
     });
-    let errors = problem.err().map_or_else(Vec::new, |it| it.errors().to_vec());
+    let errors = problem.err().map_or_else(Vec::new, |it| it.errors().as_slice().to_vec());
     errors.iter().map(ToString::to_string).collect()
 }
 

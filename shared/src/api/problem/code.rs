@@ -23,6 +23,8 @@ pub enum Code {
     MethodNotAllowed,
     /// The body is too large.
     BodyTooLarge,
+    /// The body is compressed, or not UTF-8.
+    UnsupportedMediaType,
     /// The request has already ended, so it cannot be canceled.
     AlreadyFinished,
     /// The recipient has already answered.
@@ -53,6 +55,8 @@ pub enum Code {
     RateLimited,
     /// The account has the maximum number of pending requests.
     TooManyPendingRequests,
+    /// A callback of Answerback called Answerback.
+    LoopDetected,
     /// Too many concurrent changes of one object.
     TooBusy,
     /// The service failed.
@@ -69,6 +73,7 @@ impl Code {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::AlreadyFinished
             | Self::AlreadyAnswered
             | Self::ReceiptUnknown
@@ -82,6 +87,7 @@ impl Code {
             Self::TooManyChanges | Self::RateLimited | Self::TooManyPendingRequests => {
                 StatusCode::TOO_MANY_REQUESTS
             }
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -99,6 +105,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::AlreadyFinished => "already_finished",
             Self::AlreadyAnswered => "already_answered",
             Self::TooManyChanges => "too_many_changes",
@@ -114,6 +121,7 @@ impl Code {
             Self::WebhookDisabled => "webhook_disabled",
             Self::RateLimited => "rate_limited",
             Self::TooManyPendingRequests => "too_many_pending_requests",
+            Self::LoopDetected => "loop_detected",
             Self::TooBusy => "too_busy",
             Self::Internal => "internal",
         }
@@ -130,6 +138,7 @@ impl Code {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BodyTooLarge => "Body too large",
+            Self::UnsupportedMediaType => "Unsupported encoding of the body",
             Self::AlreadyAnswered => "Already answered",
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
             Self::TooManyChanges => "Too many changes of an answer",
@@ -144,6 +153,7 @@ impl Code {
             Self::WebhookDisabled => "Webhook disabled",
             Self::RateLimited => "Rate limit exceeded",
             Self::TooManyPendingRequests => "Too many pending requests",
+            Self::LoopDetected => "Callback called Answerback",
             Self::TooBusy => "Too many concurrent changes",
             Self::Internal => "Internal error",
         }

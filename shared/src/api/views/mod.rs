@@ -5,6 +5,7 @@ mod callback;
 mod delivery;
 mod event;
 mod key;
+mod probe;
 mod question;
 mod request;
 mod response;
@@ -13,8 +14,9 @@ mod webhook;
 
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
-pub use event::EventView;
+pub use event::{AcceptedEventView, EventView};
 pub use key::KeyView;
+pub use probe::ProbeView;
 pub use question::{
     AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
 };

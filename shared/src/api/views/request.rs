@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    ChoiceView, FieldView, ResponseView, Time,
+    ChoiceView, FieldView, ProbeView, ResponseView, Time,
     response::{Answers, email},
 };
 use crate::{
@@ -73,6 +73,8 @@ struct CallbackView<'a> {
     profile: &'static str,
     delivery_id: Option<String>,
     status: &'static str,
+    /// Only known to the call that creates the request.
+    probe: Option<ProbeView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,6 +142,7 @@ impl<'a> RequestView<'a> {
                 profile: it.receiver.profile.spec().name,
                 delivery_id: viewer.delivery.map(|it| it.id.to_string()),
                 status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
+                probe: None,
             }),
             read: ReadView {
                 mode: match policy.read.mode {
@@ -154,6 +157,17 @@ impl<'a> RequestView<'a> {
                 },
             },
         }
+    }
+}
+
+impl RequestView<'_> {
+    /// The view with the result of probing the callback's receiver.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Option<ProbeView>) -> Self {
+        if let Some(callback) = &mut self.callback {
+            callback.probe = probe;
+        }
+        self
     }
 }
 

@@ -34,9 +34,12 @@ pub enum CallbackUrlError {
     /// The host is written in an unusual form, such as a decimal address.
     #[error("its host must be written in the canonical form")]
     HostForm,
-    /// Two parsers read different ports.
-    #[error("its port must be unambiguous")]
+    /// The port is written in an unusual form, or two parsers read different ports.
+    #[error("its port must be a number without leading zeros")]
     PortForm,
+    /// Servers and proxies read the path differently.
+    #[error("its path must be in normal form, without the segments . and ..")]
+    PathForm,
     /// The host is not the full name of a public server.
     #[error(
         "its host name must have at least two labels of letters, digits and hyphens, the last one \

@@ -44,7 +44,8 @@ fn delivery() -> Delivery {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: None,
+        expedited_by: None,
+        redeliveries: None,
         is_private: false,
         due_at: Some(CREATED),
         revision: 0,
@@ -215,7 +216,7 @@ fn redelivery_resets_the_counters_and_keeps_the_identifier() {
         starts: 0,
         failures: 0,
         breaker_wait: Duration::ZERO,
-        redelivered_by: Some(ME),
+        expedited_by: Some(ME),
         due_at: Some(at(2)),
         revision: done.revision + 1,
         ..done.clone()

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     Delivery, DeliveryState, HINT_DELAY_MAX, SWEEP_GRACE, Target, attempting::LEASE_GUARD,
 };
-use crate::domain::breaker::Authority;
+use crate::domain::breaker::{Authority, Endpoint};
 
 /// Longest time that a delivery waits for open breakers, in all.
 pub const BREAKER_WAIT_MAX: Duration = Duration::from_hours(6);
@@ -41,6 +41,34 @@ impl Delivery {
         self.target.authority()
     }
 
+    /// The webhook or callback URL that it goes to, if its target has a breaker.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let Target::Https(receiver) = &self.target else { return None };
+        match &self.webhook {
+            Some(reference) => Some(Endpoint::Webhook(reference.clone())),
+            None => Endpoint::of_callback(&receiver.url),
+        }
+    }
+
+    /// True while it waits behind an open breaker.
+    pub fn is_held(&self) -> bool {
+        let reason = Some(WaitReason::BreakerOpen);
+        matches!(self.state, DeliveryState::Waiting { reason: it, .. } if it == reason)
+    }
+
+    /// The delivery at the time `not_before` instead of a later one, if an open breaker holds it. Its
+    /// receiver is back.
+    pub fn bring_forward(&self, not_before: Timestamp, now: Timestamp) -> Option<Self> {
+        let DeliveryState::Waiting { not_before: held_until, .. } = self.state else { return None };
+        (self.is_held() && not_before < held_until).then(|| {
+            let mut next = self.next();
+            let saved = Duration::try_from(held_until.duration_since(not_before.max(now)));
+            next.breaker_wait = self.breaker_wait.saturating_sub(saved.unwrap_or_default());
+            next.wait(not_before, WaitReason::SlowLane, now);
+            next
+        })
+    }
+
     /// The lane of its next attempt.
     pub fn lane(&self) -> Lane {
         match self.state {
@@ -54,11 +82,12 @@ impl Delivery {
     /// The time that it may still wait for a breaker, or `None` if it ignores breakers.
     ///
     /// A delivery ignores breakers if the delays of its profile, or its own, do not grow: then its
-    /// sender chose fixed times. It also does right after a redelivery, which a person asked for.
+    /// sender chose fixed times. It also does right after a redelivery or a trigger, which a person
+    /// asked for.
     pub fn breaker_wait_left(&self) -> Option<Duration> {
         let Target::Https(receiver) = &self.target else { return None };
         let grows = receiver.profile.spec().retry().grows() && receiver.retry.grows();
-        let is_wanted_now = self.redelivered_by.is_some() && self.starts == 0;
+        let is_wanted_now = self.expedited_by.is_some() && self.starts == 0;
         let left = BREAKER_WAIT_MAX.saturating_sub(self.breaker_wait);
         (grows && !is_wanted_now && !left.is_zero()).then_some(left)
     }

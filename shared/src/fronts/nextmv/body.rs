@@ -90,7 +90,7 @@ mod tests {
         let ours = ["/url", "/endpoint_url", "/headers/url", "/profile", ""].map(error);
         let NextmvProblem(problem) = Problem::invalid(ours.to_vec()).into();
         let theirs = ["/endpoint_url", "/url", "/headers/url", "/profile", ""].map(error);
-        assert_eq!(problem.errors(), theirs);
+        assert_eq!(problem.errors().as_slice(), theirs);
         assert_eq!(problem.detail(), "`/endpoint_url` is wrong, and 4 more");
     }
 }

@@ -162,7 +162,7 @@ impl Left<'_> {
             DeliveryEnd::Failed(FailureReason::Disabled) => self.is_disabled(delivery),
             // Names that resolve to private addresses may resolve to others the next time.
             DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) => false,
-            DeliveryEnd::Cancelled => self.is_erased(delivery),
+            DeliveryEnd::Cancelled => self.is_erased(delivery) || self.may_be_narrowed(delivery),
         };
         self.hold(Invariant::NothingLost, is_true, || {
             format!("{id} ended as {end:?}, but its receiver responded otherwise")

@@ -6,7 +6,7 @@ use answerback::domain::{Request, delivery::Target, request::RequestState};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Invariant, Left};
-use crate::{caller, fleet::MINUTE, receiver, seen::Want};
+use crate::{caller, fleet::MINUTE, seen::Want};
 
 /// Longest time from reading a request to the post, in milliseconds: some calls with all retries.
 const MIDST: i64 = 20_000;
@@ -48,7 +48,8 @@ impl Left<'_> {
 
     /// No question and no recipient of an erased request is left in the table.
     fn check_traces(&mut self, number: usize) {
-        let traces = [caller::title(number), caller::reasons(number), receiver::url(number)];
+        let traces =
+            [caller::title(number), caller::reasons(number), self.over.scenario.hosts.url(number)];
         let mut left = Vec::new();
         for (key, value) in self.over.world.state().table.values() {
             let text = match value {

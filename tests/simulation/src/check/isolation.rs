@@ -3,7 +3,7 @@
 use answerback::{
     domain::{
         AccountId, Breaker, Delivery, Profile,
-        breaker::{Authority, BreakerState, FAILURES_MAX},
+        breaker::{Authority, Endpoint, FAILURES_MAX},
         delivery::{Target, waiting::BREAKER_WAIT_MAX},
     },
     egress::FailureKind,
@@ -26,26 +26,41 @@ impl Left<'_> {
         for (account, host) in hosts {
             let key = keys::breaker(account, &host);
             let Some(breaker) = self.item::<Breaker>(key) else { continue };
-            let is_closed = matches!(breaker.state, BreakerState::Closed { .. });
-            let n_failures = self.n_failures(&host);
-            self.hold(Invariant::BudgetsKept, is_closed || n_failures >= FAILURES_MAX, || {
-                format!("{host} is paused after {n_failures} failures")
+            let n_failures = self.n_unreachable(&host);
+            let is_right = breaker.connection.is_closed() || n_failures >= FAILURES_MAX;
+            self.hold(Invariant::BudgetsKept, is_right, || {
+                format!("{host} is paused after it was unreachable {n_failures} times")
             });
+            for (endpoint, health) in &breaker.endpoints {
+                let n_failures = self.n_failing(&host, endpoint);
+                let is_right = health.circuit.is_closed() || n_failures >= FAILURES_MAX;
+                self.hold(Invariant::BudgetsKept, is_right, || {
+                    format!("{endpoint} of {host} is paused after {n_failures} failures")
+                });
+            }
         }
     }
 
-    /// A delivery is held only if its receiver failed repeatedly and its own schedule allows it.
+    /// A delivery is held only if its host or its own endpoint failed repeatedly, and its own schedule
+    /// allows it.
     fn check_hold(&mut self, delivery: &Delivery) {
-        let (Target::Https(receiver), Some(host)) = (&delivery.target, delivery.authority()) else {
+        let (Target::Https(receiver), Some(host), Some(endpoint)) =
+            (&delivery.target, delivery.authority(), delivery.endpoint())
+        else {
             return;
         };
         if delivery.breaker_wait.is_zero() {
             return;
         }
         let id = delivery.id;
-        let n_failures = self.n_failures(&host);
-        self.hold(Invariant::BudgetsKept, n_failures >= FAILURES_MAX, || {
-            format!("{id} was held after {n_failures} failures of {host}")
+        let (n_unreachable, n_failing) =
+            (self.n_unreachable(&host), self.n_failing(&host, &endpoint));
+        let is_right = n_unreachable.max(n_failing) >= FAILURES_MAX;
+        self.hold(Invariant::BudgetsKept, is_right, || {
+            format!(
+                "{id} was held, though {host} was unreachable {n_unreachable} times, and its \
+                 endpoint failed {n_failing} times"
+            )
         });
         let has_own_times =
             matches!(receiver.profile, Profile::NextKs | Profile::Notify | Profile::Ping);
@@ -57,28 +72,40 @@ impl Left<'_> {
         });
     }
 
-    /// Number of failures of a receiver in all deliveries.
-    fn n_failures(&self, host: &Authority) -> usize {
-        let is_to = |it: &&Sent| {
-            let delivery = self.deliveries.get(&it.delivery);
-            // An erased delivery no longer has its target.
-            delivery.is_none_or(|it| it.authority().is_none_or(|it| it == *host))
-        };
-        let posts = self.seen.posts.iter().filter(is_to);
-        posts.filter_map(|it| it.heard).filter(|(_, came)| is_down(*came)).count()
+    /// Number of times that a host could not be reached, in all deliveries.
+    fn n_unreachable(&self, host: &Authority) -> usize {
+        self.n_posts(
+            |it| it.authority().is_none_or(|it| it == *host),
+            |came| match came {
+                Came::Status(_) => false,
+                Came::Nothing(kind) => {
+                    matches!(kind, FailureKind::Dns | FailureKind::Connect | FailureKind::Tls)
+                }
+            },
+        )
     }
-}
 
-fn is_down(came: Came) -> bool {
-    match came {
-        Came::Status(status) => status == 429 || status >= 500,
-        Came::Nothing(kind) => match kind {
-            FailureKind::Dns
-            | FailureKind::Connect
-            | FailureKind::Tls
-            | FailureKind::Timeout
-            | FailureKind::Protocol => true,
-            FailureKind::BlockedAddress | FailureKind::TooLarge => false,
-        },
+    /// Number of failures of an endpoint in all deliveries.
+    fn n_failing(&self, host: &Authority, endpoint: &Endpoint) -> usize {
+        self.n_posts(
+            |it| {
+                it.authority().is_none_or(|it| it == *host)
+                    && it.endpoint().is_none_or(|it| it == *endpoint)
+            },
+            |came| match came {
+                Came::Status(status) => status == 429 || status >= 500,
+                Came::Nothing(kind) => {
+                    matches!(kind, FailureKind::Protocol | FailureKind::TooLarge)
+                }
+            },
+        )
+    }
+
+    /// Number of posts of these deliveries that ended like this. An erased delivery no longer has its
+    /// target.
+    fn n_posts(&self, is_of: impl Fn(&Delivery) -> bool, ended: impl Fn(Came) -> bool) -> usize {
+        let posts = self.seen.posts.iter();
+        let is_of = |it: &&Sent| self.deliveries.get(&it.delivery).is_none_or(&is_of);
+        posts.filter(is_of).filter_map(|it| it.heard).filter(|(_, came)| ended(*came)).count()
     }
 }

@@ -44,7 +44,9 @@ impl Left<'_> {
         let weather = &scenario.weather;
         let is_calm = weather.hints_lost + weather.hints_late + weather.sweeps_missed == 0;
         let of_hooks = scenario.hooks.iter().flat_map(|it| &it.receiver);
-        let receivers = scenario.requests.iter().flat_map(|it| &it.receiver).chain(of_hooks);
+        let of_events = scenario.requests.iter().flat_map(|it| &it.events_receiver);
+        let receivers = scenario.requests.iter().flat_map(|it| &it.receiver);
+        let receivers = receivers.chain(of_events).chain(of_hooks);
         let n_kills = receivers.filter(|it| **it == Behaviour::Kills).count();
         if n_kills > 0 {
             // A delivery waits together with one in its batch that kills its worker.
@@ -160,6 +162,9 @@ impl Left<'_> {
             } else {
                 delays.clone().min().unwrap_or(0)
             };
+            // `Retry-After` is honored up to the double of the delay.
+            let asked = one.asked_for.map_or(0, |it| i64::from(it) * 1_000);
+            let delay = if certain { delay.max(asked.min(2 * delay)) } else { delay };
             self.hold(
                 Invariant::NothingEarly,
                 next.began_at + 2 * skew >= failed_at + delay,

@@ -28,6 +28,8 @@ const ATTEMPTING: &str = "shared/src/domain/delivery/attempting.rs";
 const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const CONSUMPTION: &str = "shared/src/domain/consumption.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
+const BREAKER: &str = "shared/src/domain/breaker.rs";
+const PROBE: &str = "functions/intake/src/callback/probe.rs";
 const CREATE: &str = "functions/intake/src/requests/create.rs";
 
 /// All deliberate faults.
@@ -322,8 +324,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a redelivery does not recognize its own write",
         file: "functions/intake/src/deliveries.rs",
-        before: "_ if it.redelivered_by == Some(op) =>",
-        after: "_ if !MUTANT && it.redelivered_by == Some(op) =>",
+        before: "_ if it.expedited_by == Some(op) =>",
+        after: "_ if !MUTANT && it.expedited_by == Some(op) =>",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
@@ -335,10 +337,17 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a receiver is paused after one failure",
-        file: "shared/src/domain/breaker.rs",
+        file: "shared/src/domain/breaker/circuit.rs",
         before: "if failed.len() < FAILURES_MAX {",
         after: "if !MUTANT && failed.len() < FAILURES_MAX {",
         breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "posted events are signed as results of requests",
+        file: "functions/deliver/src/transport/https/endpoint.rs",
+        before: "let source = Source::of(delivery.event);",
+        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event) };",
+        breaks: Invariant::Genuine,
     },
     Mutant {
         name: "a held delivery has no timer, only a hint",
@@ -402,5 +411,61 @@ pub const MUTANTS: &[Mutant] = &[
         before: "is_in_row && !self.is_cleared()\n",
         after: "is_in_row && !self.is_cleared() && !MUTANT\n",
         breaks: Invariant::NoPanic,
+    },
+    Mutant {
+        name: "a failing path pauses its whole host",
+        file: BREAKER,
+        before: "Self::Up | Self::Failing => Evidence::Success,\n            Self::Unreachable",
+        after: "Self::Failing if MUTANT => Evidence::Failure,\n            Self::Up | Self::Failing => Evidence::Success,\n            Self::Unreachable",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "time-outs pause a receiver",
+        file: BREAKER,
+        before: "Self::Failing => Evidence::Failure,\n            Self::TimedOut",
+        after: "Self::TimedOut if MUTANT => Evidence::Failure,\n            Self::Failing => Evidence::Failure,\n            Self::TimedOut",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a test event waits for an open breaker",
+        file: "functions/intake/src/webhooks/trigger.rs",
+        before: "expedited_by: Some(event.created_by)",
+        after: "expedited_by: Some(event.created_by).filter(|_| !MUTANT)",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "Retry-After is ignored",
+        file: "functions/deliver/src/transport/https/verdict.rs",
+        before: "name.eq_ignore_ascii_case(\"retry-after\")",
+        after: "!MUTANT && name.eq_ignore_ascii_case(\"retry-after\")",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "an event type that was removed is still retried",
+        file: "functions/deliver/src/transport/https/endpoint.rs",
+        before: "if !is_wanted && delivery.expedited_by.is_none() {",
+        after: "if !MUTANT && !is_wanted && delivery.expedited_by.is_none() {",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "every probe refuses",
+        file: PROBE,
+        before: "Self::Report => Ok(PendingProbe::Due(checked, account)),\n            Self::Require => {",
+        after: "Self::Report if !MUTANT => Ok(PendingProbe::Due(checked, account)),\n            Self::Report | Self::Require => {",
+        breaks: Invariant::Unnoticed,
+    },
+    Mutant {
+        name: "a probe delays the call for as long as a required one",
+        file: PROBE,
+        before: "view(&app.egress.probe(&checked, REPORT_TIMEOUT).await)",
+        after: "view(&app.egress.probe(&checked, if MUTANT { REQUIRE_TIMEOUT } else { REPORT_TIMEOUT }).await)",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "a response that breaks off counts as failed in spite of its status",
+        file: "functions/deliver/src/transport/https/verdict.rs",
+        before: "Err(Failure { kind, message, reply: Some(reply) }) => {",
+        after: "Err(Failure { kind, message, reply: Some(reply) }) if !MUTANT => {",
+        breaks: Invariant::NoStrayDuplicate,
     },
 ];

@@ -28,8 +28,8 @@ pub(super) struct Signer {
 }
 
 impl Endpoint {
-    /// Finds the endpoint of `delivery`. If its webhook is deleted or disabled, returns the end of
-    /// the delivery.
+    /// Finds the endpoint of `delivery`. If its webhook is deleted or disabled, or no longer subscribes
+    /// to the event's type, returns the end of the delivery.
     ///
     /// A webhook delivery keeps the payload and settings it was created with, but uses the webhook's
     /// current URL, headers and secrets.
@@ -51,6 +51,11 @@ impl Endpoint {
         let Some(webhook) = webhook.filter(is_same) else {
             return Ok(Err(DeliveryEnd::Cancelled));
         };
+        // A redelivery and a trigger name the delivery itself, and go to the webhook in any case.
+        let is_wanted = webhook.subscribes_to(delivery.event_type.as_str());
+        if !is_wanted && delivery.expedited_by.is_none() {
+            return Ok(Err(DeliveryEnd::Cancelled));
+        }
         if !webhook.is_enabled() {
             return Ok(Err(DeliveryEnd::Failed(FailureReason::Disabled)));
         }

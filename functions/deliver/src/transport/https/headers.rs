@@ -7,7 +7,7 @@ use answerback::{
         profile::{Header, Spec},
         secret::Sealed,
     },
-    egress::{HeaderMap, HeaderName, HeaderValue},
+    egress::{HeaderMap, HeaderName, HeaderValue, USER_AGENT},
     signing::{self, Message, SigningKeys},
 };
 use jiff::Timestamp;
@@ -16,8 +16,6 @@ use secrecy::ExposeSecret as _;
 use super::endpoint::Endpoint;
 use crate::{App, Error};
 
-/// The `User-Agent`, unless the profile has another.
-const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 /// Shown in place of a secret value.
 const MASK: &str = "***";
 

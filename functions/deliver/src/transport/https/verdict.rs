@@ -47,10 +47,10 @@ pub(super) fn judge(
     let judgement = match answer {
         Ok(reply) => judge_reply(reply, permanent, now),
         // The status is what counts, and it arrived.
-        Err(Failure { kind: FailureKind::TooLarge, message, reply: Some(reply) }) => {
+        Err(Failure { kind, message, reply: Some(reply) }) => {
             let judgement = judge_reply(reply, permanent, now);
-            let too_large = AttemptError { kind: ErrorKind::TooLarge, message };
-            Judgement { error: judgement.error.or(Some(too_large)), ..judgement }
+            let fault = AttemptError { kind: kind.into(), message };
+            Judgement { error: judgement.error.or(Some(fault)), ..judgement }
         }
         Err(failure) => judge_failure(failure, host),
     };
@@ -66,7 +66,7 @@ pub(super) fn judge(
     }
 }
 
-/// Judges a call without a complete response.
+/// Judges a call without a status.
 fn judge_failure(failure: Failure, host: HostKind) -> Judgement {
     let Failure { kind, message, reply } = failure;
     let verdict = if kind == FailureKind::BlockedAddress && host == HostKind::Address {
@@ -74,10 +74,11 @@ fn judge_failure(failure: Failure, host: HostKind) -> Judgement {
     } else {
         AttemptVerdict::Retry { retry_after: None }
     };
-    Judgement { verdict, error: Some(AttemptError { kind: error_kind(kind), message }), reply }
+    Judgement { verdict, error: Some(AttemptError { kind: kind.into(), message }), reply }
 }
 
-/// Judges a complete response by its status.
+/// Judges a response by its status. Its headers are those of the receiver, not the copy that the
+/// attempt's record keeps.
 fn judge_reply(reply: Reply, permanent: Permanent, now: Timestamp) -> Judgement {
     let retry_after = reply
         .headers
@@ -109,16 +110,4 @@ fn judge_reply(reply: Reply, permanent: Permanent, now: Timestamp) -> Judgement 
         }
     };
     Judgement { verdict, error, reply: Some(reply) }
-}
-
-fn error_kind(kind: FailureKind) -> ErrorKind {
-    match kind {
-        FailureKind::Dns => ErrorKind::Dns,
-        FailureKind::BlockedAddress => ErrorKind::BlockedAddress,
-        FailureKind::Connect => ErrorKind::Connect,
-        FailureKind::Tls => ErrorKind::Tls,
-        FailureKind::Timeout => ErrorKind::Timeout,
-        FailureKind::Protocol => ErrorKind::Protocol,
-        FailureKind::TooLarge => ErrorKind::TooLarge,
-    }
 }

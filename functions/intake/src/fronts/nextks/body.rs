@@ -39,7 +39,7 @@ pub(in crate::fronts) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
         body.error("response_request", detail);
     }
     let Some(mut wanted) = wanted.filter(|_| errors.is_empty()) else {
-        return Err(Problem::invalid(errors.into_vec()));
+        return Err(Problem::invalid(errors.into_found()));
     };
 
     let minutes = 1..=TIMEOUT_SECONDS_MAX / SECONDS_PER_MINUTE;
@@ -56,12 +56,12 @@ pub(in crate::fronts) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
     ours.put("options", options, "/response_request/options");
     ours.put("mode", Some(mode.into()), "/response_request/disable");
     ours.put("timeout_seconds", Some(seconds.into()), "/response_request/timeout_minutes");
-    let callback = url.is_some().then(|| json!({ "profile": "nextks" }));
+    let callback = url.is_some().then(|| json!({ "profile": "nextks", "probe": "require" }));
     ours.put("callback", callback, "/response_request");
     ours.put("callback_url", url, "/response_request/callback_url");
     let reference = "external_reference_id";
     ours.put(reference, body.take(reference), "/external_reference_id");
-    ours.read(source, errors.into_vec())
+    ours.read(source, errors.into_found())
 }
 
 /// The first line of a message that is not blank.

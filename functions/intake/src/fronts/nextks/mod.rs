@@ -38,7 +38,7 @@ pub(crate) async fn notify(
     let created = create_from(&app, call, body, body::read).await;
     // The callback URL is checked after the translation.
     let created = created.map_err(|it| it.map_pointers(sent_pointer))?;
-    let CreatedRequest { request, is_replayed } = created;
+    let CreatedRequest { request, is_replayed, .. } = created;
     let view = json!({ "status": "ok", "request_id": request.id.to_string() });
     let mut response = axum::Json(view).into_response();
     if is_replayed {

@@ -100,9 +100,9 @@ pub(in crate::fronts) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
     let read = json!({ "mode": "once", "ttl_seconds": ANSWER_TTL_SECONDS });
     ours.put("read", Some(read), "");
     let url = body.take("callback_url");
-    ours.put("callback", url.is_some().then(|| json!({ "profile": "ping" })), "");
+    ours.put("callback", url.is_some().then(|| json!({ "profile": "ping", "probe": "skip" })), "");
     ours.put("callback_url", url, "/callback_url");
-    ours.read(source, errors.into_vec())
+    ours.read(source, errors.into_found())
 }
 
 impl Actions {

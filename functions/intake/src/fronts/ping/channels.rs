@@ -3,7 +3,7 @@
 use answerback::{
     api::{
         Code, Problem, body,
-        http::{Json, OptionalJson},
+        http::{Json, NoBody, OptionalJson},
     },
     domain::{
         Channel, ChannelId, Owner, Scope,
@@ -103,8 +103,10 @@ pub(crate) async fn regenerate(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let path = format!("{PATH}/{id}/regenerate");
     let call = idempotency::of_call(&app, caller.owner(), &headers, &path, &Value::Null).await?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
@@ -127,8 +129,10 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<StatusCode, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     let now = app.core.now();
     let channel = app.core.advance(channel, |it| Ok::<_, Problem>(it.delete(now))).await?;
@@ -160,8 +164,10 @@ pub(crate) async fn expire_previous(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksWrite).await?;
+    let NoBody = body?;
     let channel = find(&app.core.store, caller.owner(), &id).await?;
     let channel = change(&app, channel, |it| Ok(it.expire_previous())).await?;
     audit(&caller, "ended the overlap of the secrets of a channel", &channel);

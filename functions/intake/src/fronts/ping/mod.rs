@@ -5,7 +5,7 @@ pub(crate) mod channels;
 
 use answerback::{
     api::{
-        Problem,
+        Code, Problem,
         http::{CalledHost, JsonText},
     },
     domain::MessageId,
@@ -40,11 +40,22 @@ pub(crate) async fn send(
         headers: &headers,
         channel: Some(channel.id),
     };
-    let CreatedRequest { request, is_replayed } = create_from(&app, call, body, body::read).await?;
+    let created = create_from(&app, call, body, body::read).await.map_err(without_details)?;
+    let CreatedRequest { request, is_replayed, .. } = created;
     let view = json!({ "ok": true, "id": MessageId::of(request.id).to_string() });
     let mut response = axum::Json(view).into_response();
     if is_replayed {
         idempotency::mark_replayed(&mut response);
     }
     Ok(response)
+}
+
+/// Replaces the reason for which a callback URL is refused. A client with the token of a channel
+/// could otherwise explore names and addresses.
+fn without_details(problem: Problem) -> Problem {
+    if problem.code() != Code::CallbackUrlNotAllowed {
+        return problem;
+    }
+    let detail = "must be an https URL of a public server, in normal form";
+    Problem::callback_url_not_allowed("/callback_url", detail)
 }

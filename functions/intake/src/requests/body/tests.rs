@@ -15,7 +15,7 @@ fn read_text(text: &str) -> Result<NewRequestBody, Problem> {
 #[track_caller]
 fn check_refused(text: &str, expected: &[&str]) {
     let Err(problem) = read_text(text) else { panic!("accepted {text}") };
-    let errors: Vec<String> = problem.errors().iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = problem.errors().as_slice().iter().map(ToString::to_string).collect();
     assert_eq!(errors, expected, "{text}");
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn check_errors(
     let text = body.to_string().into();
     let Err(problem) = read(Sent::new(body.clone(), text)) else { return Ok(()) };
     prop_assert!(!problem.errors().is_empty());
-    for error in problem.errors() {
+    for error in problem.errors().as_slice() {
         let shown = serde_json::to_value(error).expect("plain data");
         let place = shown["pointer"].as_str().expect("it is in the body");
         let whole = place.rsplit_once('/').map_or("", |(whole, _)| whole);

@@ -15,7 +15,7 @@ use answerback::{
 };
 use axum::{
     extract::{Path, State},
-    http::{Method, header::ALLOW},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -47,8 +47,7 @@ pub(crate) async fn read(
 ) -> Result<Response, PingProblem> {
     if method == Method::HEAD {
         // A HEAD would consume the answer without showing it.
-        let problem = Problem::new(Code::MethodNotAllowed, "use GET to read an answer");
-        return Ok(([(ALLOW, "GET")], PingProblem::from(problem)).into_response());
+        return Err(Problem::new(Code::MethodNotAllowed, "use GET to read an answer").into());
     }
     let channel = of_token(&app.core.store, &token).await?;
     let view = consume_answer(&app, &channel, &message).await?;

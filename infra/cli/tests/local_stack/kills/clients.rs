@@ -96,7 +96,7 @@ impl TrackedRequest {
             "callback": {
                 "events": if random.one_in(3) { &all[..] } else { &ends[..] },
                 "retry": { "delays_seconds": vec![1; 20], "jitter": 0 },
-                "probe": false,
+                "probe": "skip",
             },
         });
         if emails[0].is_string() {

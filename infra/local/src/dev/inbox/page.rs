@@ -7,6 +7,10 @@ use axum::response::{Html, IntoResponse as _, Response};
 
 use super::{CALLBACKS_MAX, Callback, ShownBody};
 
+/// Deepest indentation of a body, in levels. A body can have as many levels as bytes.
+const LEVELS_MAX: usize = 32;
+/// Longest body on the page, in bytes, after it was indented.
+const SHOWN_BYTES_MAX: usize = 256 * 1024;
 /// Default interval between reloads of the page.
 const REFRESH_SECONDS: u32 = 5;
 
@@ -48,12 +52,16 @@ impl Callback {
     }
 }
 
-/// Indents JSON and keeps the order of its members.
+/// Indents JSON and keeps the order of its members, up to [`SHOWN_BYTES_MAX`].
 fn indent(json: &str) -> String {
-    let mut text = String::with_capacity(2 * json.len());
+    let mut text = String::with_capacity((2 * json.len()).min(SHOWN_BYTES_MAX));
     let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
     let mut rest = json.chars().peekable();
     while let Some(it) = rest.next() {
+        if text.len() >= SHOWN_BYTES_MAX {
+            text.push_str("\n… the rest is not shown");
+            break;
+        }
         if in_string {
             in_string = is_escaped || it != '"';
             is_escaped = !is_escaped && it == '\\';
@@ -93,7 +101,7 @@ fn indent(json: &str) -> String {
 
 fn new_line(text: &mut String, depth: usize) {
     text.push('\n');
-    text.extend(std::iter::repeat_n("  ", depth));
+    text.extend(std::iter::repeat_n("  ", depth.min(LEVELS_MAX)));
 }
 
 #[cfg(test)]
@@ -101,6 +109,17 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn nested_brackets_do_not_multiply() {
+        let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+        let text = indent(&deep);
+        assert!(text.len() < SHOWN_BYTES_MAX + 200, "{} bytes", text.len());
+        assert!(text.ends_with("… the rest is not shown"));
+        let shallow = indent(&format!("{}0{}", "[".repeat(40), "]".repeat(40)));
+        assert!(shallow.contains(&format!("\n{}[", "  ".repeat(32))));
+        assert!(!shallow.contains(&"  ".repeat(33)), "{shallow}");
+    }
 
     #[test]
     fn received_html_is_escaped_on_the_page() {
