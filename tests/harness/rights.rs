@@ -198,6 +198,11 @@ impl Call {
         match limit {
             Limit::None => true,
             Limit::Keys(_) => false,
+            Limit::OtherKeys(prefixes) => {
+                let keys = self.leading_keys();
+                let is_other = |key: &&str| !prefixes.iter().any(|it| key.starts_with(&**it));
+                !keys.is_empty() && keys.iter().all(is_other)
+            }
             Limit::Context(name, value) => self.encryption_context.get(name) == Some(value),
         }
     }

@@ -7,6 +7,7 @@
 //! | condition | is read as |
 //! |-----------|------------|
 //! | `ForAllValues:StringLike: {dynamodb:LeadingKeys: [req_*, …]}` | one [`Limit::Keys`] for each prefix |
+//! | `ForAllValues:StringNotLike`, the same | one [`Limit::OtherKeys`] |
 //! | `StringEquals: {kms:EncryptionContext:NAME: VALUE}` | one [`Limit::Context`] |
 
 use std::{
@@ -52,6 +53,8 @@ pub enum Limit {
     None,
     /// Calls for items whose partition key begins with this.
     Keys(String),
+    /// Calls for items whose partition key begins with none of these.
+    OtherKeys(Vec<String>),
     /// Calls with this member in their encryption context.
     Context(String, String),
 }
@@ -186,12 +189,10 @@ fn limits(condition: &Value) -> anyhow::Result<Vec<Limit>> {
     let (name, expected) = only(&test)?;
     match (operator.as_str(), name.strip_prefix("kms:EncryptionContext:")) {
         ("ForAllValues:StringLike", None) if name == "dynamodb:LeadingKeys" => {
-            let prefix = |it: &Value| {
-                let prefix = it.as_str().and_then(|it| it.strip_suffix('*'));
-                let prefix = prefix.filter(|it| !it.is_empty() && !it.contains(['*', '?', '$']));
-                prefix.map(|it| Limit::Keys(it.to_owned())).context("a key is no prefix")
-            };
-            list(&expected).iter().map(prefix).collect()
+            Ok(prefixes(&expected)?.into_iter().map(Limit::Keys).collect())
+        }
+        ("ForAllValues:StringNotLike", None) if name == "dynamodb:LeadingKeys" => {
+            Ok(vec![Limit::OtherKeys(prefixes(&expected)?)])
         }
         ("StringEquals", Some(member)) => {
             let value = expected.as_str().context("a context has one value")?;
@@ -199,6 +200,16 @@ fn limits(condition: &Value) -> anyhow::Result<Vec<Limit>> {
         }
         _ => bail!("it is not understood"),
     }
+}
+
+/// Patterns that are prefixes: `req_*`.
+fn prefixes(patterns: &Value) -> anyhow::Result<Vec<String>> {
+    let prefix = |it: &Value| {
+        let prefix = it.as_str().and_then(|it| it.strip_suffix('*'));
+        let prefix = prefix.filter(|it| !it.is_empty() && !it.contains(['*', '?', '$']));
+        prefix.map(str::to_owned).context("a key is no prefix")
+    };
+    list(patterns).iter().map(prefix).collect()
 }
 
 /// The values of a list, or a single value.
@@ -273,6 +284,7 @@ impl fmt::Display for Right {
         match &self.limit {
             Limit::None => Ok(()),
             Limit::Keys(prefix) => write!(f, " with {prefix}…"),
+            Limit::OtherKeys(prefixes) => write!(f, " without {}…", prefixes.join("…, ")),
             Limit::Context(name, value) => write!(f, " with {name} = {value}"),
         }
     }

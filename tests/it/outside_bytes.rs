@@ -123,6 +123,11 @@ fn damaged_request_is_stored_exactly_or_refused_with_its_place() {
         let made = answer.json();
         let path = format!("/v1/requests/{}", made["id"].as_str().expect("an id"));
         let shown = world.call(Method::GET, &path, Value::Null).await.json();
+        // Only the call that probes shows the result of the probe.
+        let mut made = made;
+        if let Some(callback) = made["callback"].as_object_mut() {
+            callback.insert("probe".to_owned(), Value::Null);
+        }
         prop_assert_eq!(&shown, &made);
         prop_assert_eq!(&made["title"], &body["title"]);
         let metadata = body.get("metadata").filter(|it| !it.is_null()).cloned();

@@ -33,8 +33,8 @@ fn expected(item: &Value) -> Option<i64> {
     let after = |name, length| second(item, name).map(|it| it + length);
     let kind = key("pk").split(['_', '#']).next().unwrap_or_default();
     match (kind, key("sk")) {
-        ("acct", "-") => None,
-        ("acct", _) => after("deleted_at", DAY),
+        ("acct", _) => None,
+        ("own", _) => after("deleted_at", DAY),
         ("key", _) => after("revoked_at", RETENTION),
         ("ch", _) => after("deleted_at", RETENTION),
         ("brk", _) => after("changed_at", DAY),

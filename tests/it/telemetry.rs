@@ -175,9 +175,15 @@ async fn log_lines_have_identifiers_and_no_user_content() {
     }))
     .await;
     let said: Vec<&str> = lines.iter().filter_map(|it| it["message"].as_str()).collect();
-    let told =
-        ["created a request", "recorded an answer", "attempted a delivery", "refused a call"];
-    assert_eq!(said, told);
+    let expected = [
+        "created a request",
+        "served a call",
+        "recorded an answer",
+        "served a call",
+        "attempted a delivery",
+        "refused a call",
+    ];
+    assert_eq!(said, expected);
     for line in &lines {
         let text = line.to_string();
         assert!(!text.contains("nobody reads"), "{text}");
@@ -187,7 +193,13 @@ async fn log_lines_have_identifiers_and_no_user_content() {
         let time = line["timestamp"].as_str().expect("a text").parse::<jiff::Timestamp>();
         assert!(time.is_ok(), "{text}");
     }
-    let [created, answered, attempted, refused] = &lines[..] else { panic!("four lines") };
+    let [created, served, answered, _, attempted, refused] = &lines[..] else {
+        panic!("six lines")
+    };
+    // Who called: with a key, or with a link.
+    assert!(created["key"]["id"].as_str().is_some_and(|it| it.starts_with("key_")), "{created}");
+    assert_eq!((&served["key"], &served["source_ip"]), (&created["key"], &json!("127.0.0.1")));
+    assert_eq!((&served["status"], &answered["key"]), (&json!(201), &Value::Null));
     assert_eq!((&created["method"], &created["route"]), (&json!("POST"), &json!("/v1/requests")));
     assert_eq!(answered["request"], created["request"]);
     assert_eq!(answered["account"], attempted["account"]);

@@ -1,6 +1,7 @@
 //! Rules about the code that the compiler does not check: the directions of dependencies.
 
 mod modules;
+mod security;
 
 use std::{
     collections::BTreeSet,

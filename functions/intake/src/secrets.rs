@@ -82,7 +82,7 @@ async fn rotate_account(app: &App, source: Source, call: RotateCall) -> Result<R
     let owner = call.caller.owner();
     let account = find(app, &call.caller).await?;
     if call.is_repeated(&account.calls)? {
-        return call.replayed(account.secrets.of(owner.mode, source), app.core.now());
+        return replayed(account.secrets.of(owner.mode, source), app.core.now());
     }
     let new = call.make(app, &Holder::Account(owner, source)).await?;
     let step = |it: &Account| Ok::<_, Problem>(it.rotate(owner.mode, source, &new.rotation));
@@ -159,18 +159,18 @@ impl RotateCall {
         let now = new.rotation.new.created_at;
         if secrets.live(now).next() != Some(&new.rotation.new) && self.call.is_some() {
             // A concurrent call with the same key was faster.
-            return self.replayed(secrets, now);
+            return replayed(secrets, now);
         }
         let text = self.caller.may(Scope::SecretsRead).then_some(&new.new.text);
         Ok(axum::Json(view(secrets, now, text)?).into_response())
     }
+}
 
-    /// The response to a repeated call.
-    pub(crate) fn replayed(&self, secrets: &Secrets, now: Timestamp) -> Result<Response, Problem> {
-        let mut response = show(secrets, now)?;
-        idempotency::mark_replayed(&mut response);
-        Ok(response)
-    }
+/// The response to a repeated call.
+pub(crate) fn replayed(secrets: &Secrets, now: Timestamp) -> Result<Response, Problem> {
+    let mut response = show(secrets, now)?;
+    idempotency::mark_replayed(&mut response);
+    Ok(response)
 }
 
 /// The response with a preview of the current secret.

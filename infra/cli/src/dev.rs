@@ -67,8 +67,8 @@ pub(crate) struct Flags {
     /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; 0 means any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     aws_port: u16,
-    /// Address on which the emulated services listen. They require no credentials: anyone who can
-    /// connect can read and write all data
+    /// Address on which the emulated services listen. They accept the credentials in functions.env
+    /// only, over plain HTTP
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST)]
     aws_host: Ipv4Addr,
     /// Lease of a delivery, from 1s to 24h. With a lease shorter than a callback's timeout, two

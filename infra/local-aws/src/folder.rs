@@ -14,6 +14,8 @@ use dynoxide::Database;
 const PRIVATE: u32 = 0o600;
 /// Permissions of all other users.
 const OTHERS: u32 = 0o077;
+/// Their permissions to write.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Opens a file, or creates it. Other users may not read it, whatever they could before.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
@@ -48,18 +50,14 @@ fn is_damaged(error: &str) -> bool {
         .any(|it| error.contains(it))
 }
 
-/// Warns if other users can list the folder, or own it. `ours` is a file in it that we opened.
+/// Warns if other users can replace the files in the folder. `ours` is one that we opened.
 pub(super) fn warn_about_others(folder: &Path, ours: &File) -> io::Result<()> {
     let (of_folder, of_file) = (fs::metadata(folder)?, ours.metadata()?);
-    if of_folder.uid() != of_file.uid() {
+    let is_writable = of_folder.permissions().mode() & OTHERS_WRITE != 0;
+    if is_writable || of_folder.uid() != of_file.uid() {
         tracing::warn!(
             folder = %folder.display(),
-            "the data folder belongs to another user, who can replace its files"
-        );
-    } else if of_folder.permissions().mode() & OTHERS != 0 {
-        tracing::warn!(
-            folder = %folder.display(),
-            "other users can open the data folder; its files are private"
+            "other users can replace the files in the data folder; use a folder of your own"
         );
     }
     Ok(())

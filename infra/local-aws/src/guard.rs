@@ -72,9 +72,8 @@ impl Guard {
         match (site, text(ORIGIN.as_str())) {
             (Some("cross-site" | "same-site"), None) if is_link => Ok(()),
             (Some(site), _) if !["same-origin", "none"].contains(&site) => Err(Refusal::Page),
-            (_, None) => Ok(()),
-            // A form on a page that sends no referrer.
-            (Some("same-origin"), Some("null")) => Ok(()),
+            // `null` comes from a form on a page that sends no referrer.
+            (_, None) | (Some("same-origin"), Some("null")) => Ok(()),
             (_, Some(origin)) if origin == format!("http://{host}") => Ok(()),
             (_, Some(_)) => Err(Refusal::Page),
         }

@@ -5,7 +5,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header::AUTHORIZATION};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -90,9 +90,9 @@ impl Credentials {
             if values.is_empty() {
                 return None;
             }
-            canonical += &format!("{name}:{}\n", values.join(","));
+            canonical.extend([name, ":", &values.join(","), "\n"]);
         }
-        canonical += &format!("\n{}\n{}", authorization.signed_headers, hash(body));
+        canonical.extend(["\n", authorization.signed_headers, "\n", &hash(body)]);
         let scope = authorization.scope.join("/");
         let text = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hash(canonical.as_bytes()));
         let mut key = format!("AWS4{}", self.secret_access_key).into_bytes();
@@ -139,7 +139,7 @@ fn escaped(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
             text.push(byte.into());
         } else {
-            text += &format!("%{byte:02X}");
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text
@@ -168,7 +168,10 @@ fn keyed(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

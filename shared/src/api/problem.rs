@@ -307,7 +307,7 @@ mod tests {
             (101, "`/0` is wrong, and 100 more", Value::Bool(true)),
         ] {
             let errors = (0..n_errors).map(|it| FieldError::pointer(format!("/{it}"), "is wrong"));
-            let problem = Problem::invalid(FieldErrors::from_iter(errors));
+            let problem = Problem::invalid(errors.collect::<FieldErrors>());
             let body: Value = serde_json::from_slice(&problem.body("call")).expect("JSON");
             assert_eq!(body["errors"].as_array().map(Vec::len), Some(100));
             assert_eq!(

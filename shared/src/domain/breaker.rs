@@ -139,24 +139,11 @@ impl HealthSample {
     pub fn of(attempt: &Attempt) -> Self {
         let response = |it: &Exchange| it.response.as_ref().map(|it| it.status);
         let status = attempt.exchange.as_ref().and_then(response);
-        let health = match (status, attempt.error.as_ref().map(|it| it.kind)) {
-            // Once there is a status, it decides, whatever became of the body.
-            (Some(429 | 500..), _) => Health::Failing,
-            (Some(_), _) | (None, None) => Health::Up,
-            (None, Some(ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls)) => {
-                Health::Unreachable
-            }
-            (None, Some(ErrorKind::Timeout)) => Health::TimedOut,
-            (None, Some(ErrorKind::BlockedAddress)) => Health::Unknown,
-            (
-                None,
-                Some(
-                    ErrorKind::Protocol
-                    | ErrorKind::TooLarge
-                    | ErrorKind::Status
-                    | ErrorKind::Redirect,
-                ),
-            ) => Health::Failing,
+        // Once there is a status, it decides, whatever became of the body.
+        let health = match status {
+            Some(429 | 500..) => Health::Failing,
+            Some(_) => Health::Up,
+            None => attempt.error.as_ref().map_or(Health::Up, |it| Health::of_error(it.kind)),
         };
         Self { health, duration: Duration::from_millis(attempt.duration_ms.into()) }
     }
@@ -172,6 +159,18 @@ impl HealthSample {
 }
 
 impl Health {
+    /// The health of a receiver whose attempt failed without a status.
+    fn of_error(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Tls => Self::Unreachable,
+            ErrorKind::Timeout => Self::TimedOut,
+            ErrorKind::BlockedAddress => Self::Unknown,
+            ErrorKind::Protocol | ErrorKind::TooLarge | ErrorKind::Status | ErrorKind::Redirect => {
+                Self::Failing
+            }
+        }
+    }
+
     fn of_connection(self) -> Evidence {
         match self {
             Self::Up | Self::Failing => Evidence::Success,

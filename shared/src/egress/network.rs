@@ -305,7 +305,7 @@ fn failure(error: &hyper::Error) -> Failure {
 
 /// Classifies an error of a TLS handshake. One that the network broke off is not TLS's fault.
 fn tls_failure(error: &io::Error) -> Failure {
-    let is_tls = error.get_ref().is_some_and(|it| it.is::<rustls::Error>());
+    let is_tls = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()).is_some();
     let (kind, what) = if is_tls {
         (FailureKind::Tls, "the TLS handshake failed")
     } else {

@@ -20,7 +20,7 @@ use crate::domain::{
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum TargetItem {
-    Https(ReceiverItem),
+    Https(Box<ReceiverItem>),
     Bus,
     Erased,
 }
@@ -270,7 +270,7 @@ impl Item for Attempt {
 impl From<&Target> for TargetItem {
     fn from(target: &Target) -> Self {
         match target {
-            Target::Https(receiver) => Self::Https(ReceiverItem::from(receiver)),
+            Target::Https(receiver) => Self::Https(Box::new(ReceiverItem::from(receiver))),
             Target::Bus => Self::Bus,
             Target::Erased => Self::Erased,
         }

@@ -162,7 +162,6 @@ async fn largest_bodies_are_refused_in_linear_time() {
     let key = format!("Bearer {}", open.world.key);
     let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
     let bodies = worst_bodies();
-    let mut slowest = (Duration::ZERO, String::new());
     let mut n_truncated = 0;
     for Operation { method, path, description } in operations() {
         let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&method);
@@ -176,11 +175,8 @@ async fn largest_bodies_are_refused_in_linear_time() {
             let call = request(&method, &path, headers, Bytes::from(body.clone()));
             let before = cpu_time();
             let answer = open.world.system.http(&call).await;
-            let taken = cpu_time() - before;
+            let taken = cpu_time().saturating_sub(before);
             assert!(taken < CALL_CPU_MAX, "{method} {path} took {taken:?} for {what}");
-            if taken > slowest.0 {
-                slowest = (taken, format!("{method} {path}, {what}"));
-            }
             let status = answer.status();
             assert!(!status.is_server_error(), "{method} {path}: {status} for {what}");
             let Ok(problem) = serde_json::from_slice::<Value>(answer.body()) else { continue };
@@ -189,7 +185,6 @@ async fn largest_bodies_are_refused_in_linear_time() {
             n_truncated += u32::from(problem["errors_truncated"] == true);
         }
     }
-    println!("the slowest call took {:?}: {}", slowest.0, slowest.1);
     assert!(n_truncated > 20, "only {n_truncated} had more errors than a response lists");
 }
 
@@ -209,7 +204,7 @@ async fn largest_form_is_refused_in_linear_time() {
         let call = request(&Method::POST, &path, &[("content-type", FORM)], Bytes::from(form));
         let before = cpu_time();
         let answer = open.world.system.http(&call).await;
-        let taken = cpu_time() - before;
+        let taken = cpu_time().saturating_sub(before);
         assert!(taken < CALL_CPU_MAX, "{taken:?}");
         assert!(!answer.status().is_server_error(), "{}", answer.status());
     }

@@ -158,6 +158,46 @@ async fn read_policy_limits_are_checked() {
     }
 }
 
+/// Checks that the callback `bad` is refused at these places.
+async fn check_callback(world: &World, bad: Value, places: &[&str]) {
+    let places: Vec<_> = places.iter().map(|it| format!("/callback{it}")).collect();
+    let places: Vec<_> = places.iter().map(String::as_str).collect();
+    check_refused(world, asking(json!({ "callback_url": URL, "callback": bad })), &places).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_of_a_callback_are_refused() {
+    let world = World::start().await;
+    for (bad, places) in [
+        (json!({ "auth": { "type": "bearer", "token": "" } }), &["/auth/token"] as &[&str]),
+        (json!({ "auth": { "type": "digest" } }), &["/auth/type"]),
+        (json!({ "auth": { "token": "t" } }), &["/auth/type", "/auth/token"]),
+        (
+            json!({ "auth": { "type": "basic", "username": "a:b", "password": "" } }),
+            &["/auth/username"],
+        ),
+        (json!({ "auth": { "type": "basic", "username": "a" } }), &["/auth/password"]),
+        (
+            json!({ "auth": { "type": "header", "name": "webhook_id", "value": "1" } }),
+            &["/auth/name"],
+        ),
+        (json!({ "auth": { "type": "header", "name": "x-key" } }), &["/auth/value"]),
+        (
+            json!({ "auth": { "type": "header", "name": "x-a", "value": "1" }, "headers": { "X-A": "2" } }),
+            &["/auth"],
+        ),
+        (
+            json!({ "headers": { "answerback_event": "x", "content_length": "1" } }),
+            &["/headers/answerback_event", "/headers/content_length"],
+        ),
+        (json!({ "auth": { "type": "bearer", "token": "t".repeat(1025) } }), &["/auth/token"]),
+        (json!({ "auth": { "type": "bearer", "token": "two words" } }), &["/auth/token"]),
+        (json!({ "auth": { "type": "bearer", "token": "a\r\nX: y" } }), &["/auth/token"]),
+    ] {
+        check_callback(&world, bad, places).await;
+    }
+}
+
 #[tokio::test]
 async fn callback_settings_are_accepted_within_limits() {
     let world = World::start().await;
@@ -206,35 +246,8 @@ async fn callback_settings_are_accepted_within_limits() {
             json!({ "retry": { "delays_seconds": 5, "jitter": 1.1 } }),
             &["/retry/delays_seconds", "/retry/jitter"],
         ),
-        (json!({ "auth": { "type": "bearer", "token": "" } }), &["/auth/token"]),
-        (json!({ "auth": { "type": "digest" } }), &["/auth/type"]),
-        (json!({ "auth": { "token": "t" } }), &["/auth/type", "/auth/token"]),
-        (
-            json!({ "auth": { "type": "basic", "username": "a:b", "password": "" } }),
-            &["/auth/username"],
-        ),
-        (json!({ "auth": { "type": "basic", "username": "a" } }), &["/auth/password"]),
-        (
-            json!({ "auth": { "type": "header", "name": "webhook_id", "value": "1" } }),
-            &["/auth/name"],
-        ),
-        (json!({ "auth": { "type": "header", "name": "x-key" } }), &["/auth/value"]),
-        (
-            json!({ "auth": { "type": "header", "name": "x-a", "value": "1" }, "headers": { "X-A": "2" } }),
-            &["/auth"],
-        ),
-        (
-            json!({ "headers": { "answerback_event": "x", "content_length": "1" } }),
-            &["/headers/answerback_event", "/headers/content_length"],
-        ),
-        (json!({ "auth": { "type": "bearer", "token": "t".repeat(1025) } }), &["/auth/token"]),
-        (json!({ "auth": { "type": "bearer", "token": "two words" } }), &["/auth/token"]),
-        (json!({ "auth": { "type": "bearer", "token": "a\r\nX: y" } }), &["/auth/token"]),
     ] {
-        let places: Vec<_> = places.iter().map(|it| format!("/callback{it}")).collect();
-        let places: Vec<_> = places.iter().map(String::as_str).collect();
-        check_refused(&world, asking(json!({ "callback_url": URL, "callback": bad })), &places)
-            .await;
+        check_callback(&world, bad, places).await;
     }
     check_refused(&world, asking(json!({ "callback": {} })), &["/callback_url"]).await;
     check_refused(&world, asking(json!({ "callback_url": 1, "callback": {} })), &["/callback_url"])

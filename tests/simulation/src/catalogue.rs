@@ -202,7 +202,15 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
             ));
         }
     }
-    // Two webhooks in addition to the callback. One has a faulty receiver and rotates its secret.
+    add_hooks(&mut scenarios);
+    for (receiver, behaviour) in FAILING_FOR_LONG {
+        scenarios.push(one_path_fails(receiver, *behaviour, scenarios.len() as u64));
+    }
+    scenarios
+}
+
+/// Adds two webhooks to the callback. One has a faulty receiver and rotates its secret.
+fn add_hooks(scenarios: &mut Vec<(String, Scenario)>) {
     let has_hooks = |it: &&Life| LIVES_WITH_HOOKS.contains(&it.0);
     for ((life, body, actions), (receiver, behaviours)) in
         LIVES.iter().filter(has_hooks).flat_map(|life| RECEIVERS.iter().map(move |it| (life, it)))
@@ -247,10 +255,6 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
             },
         ));
     }
-    for (receiver, behaviour) in FAILING_FOR_LONG {
-        scenarios.push(one_path_fails(receiver, *behaviour, scenarios.len() as u64));
-    }
-    scenarios
 }
 
 /// One path of a host fails for so long that calls to it are paused. The other paths are well. A webhook

@@ -193,8 +193,7 @@ impl Receivers for Process {
             let mut state = world.state();
             let at = state.now();
             let came = match &answer {
-                Ok(reply) => Came::Status(reply.status),
-                Err(Failure { reply: Some(reply), .. }) => Came::Status(reply.status),
+                Ok(reply) | Err(Failure { reply: Some(reply), .. }) => Came::Status(reply.status),
                 Err(failure) => Came::Nothing(failure.kind),
             };
             state.seen.came_back(sent, at, came);

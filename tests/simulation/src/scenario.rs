@@ -96,7 +96,7 @@ impl Scenario {
         let mut visits = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(7));
         requests.iter_mut().for_each(|it| visit(&mut visits, it));
         let hooks = Hook::random(seed);
-        let hosts = if seed % 3 == 0 { Hosts::Shared } else { Hosts::Each };
+        let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
         Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
     }
 

@@ -61,7 +61,7 @@ async fn post(
     let Signer { holder, secrets } = &endpoint.signer;
     let keys = app.core.vault.signing_keys(holder, secrets, at).await?;
     let added = headers::open(app, endpoint, at).await?;
-    let headers = headers::signed(&keys, delivery, receiver, added, body, at)?;
+    let headers = headers::signed(&keys, delivery, receiver, added, body, at);
     let shown = headers::masked(&headers);
     let host = HostKind::of(&url);
     let timeout = delivery.timeout();

@@ -151,13 +151,9 @@ fn auth(auth: &mut Object<'_>) -> Option<NewAuth> {
         }
         Type::Header => {
             let name = auth.required_text("name", 1..=HEADER_NAME_CHARS_MAX);
-            let text = match auth.item("value") {
-                Some(item) => value(&item).map_err(|detail| item.error(detail)).ok(),
-                None => {
-                    auth.require("value");
-                    None
-                }
-            };
+            auth.require("value");
+            let text = auth.item("value");
+            let text = text.and_then(|it| value(&it).map_err(|detail| it.error(detail)).ok());
             let name = name?.to_ascii_lowercase();
             if let Err(detail) = check_name(&name) {
                 auth.error("name", detail);

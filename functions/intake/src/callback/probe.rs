@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn probes_are_counted_by_account_and_minute() {
         let counts = Probes::default();
-        let (one, other) = (AccountId::from_bits(1), AccountId::from_bits(2));
+        let (one, other) = (AccountId::from_bits(1 << 30), AccountId::from_bits(1 << 40));
         assert_eq!([counts.count(one, 7), counts.count(one, 7), counts.count(other, 7)], [1, 2, 1]);
         assert_eq!(counts.clone().count(one, 8), 1);
         assert_eq!(seconds_left(0, Timestamp::UNIX_EPOCH + Duration::from_secs(18)), 42);

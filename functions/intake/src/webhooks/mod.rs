@@ -102,7 +102,7 @@ pub(crate) async fn rotate(
     let call = RotateCall::read(&app, &headers, &path, body).await?;
     let webhook = find_existing(&app, &call.caller, &id).await?;
     if call.is_repeated(webhook.calls())? {
-        return call.replayed(webhook.secrets(), app.core.now());
+        return secrets::replayed(webhook.secrets(), app.core.now());
     }
     let reference = webhook.reference();
     let new = call.make(&app, &Holder::Webhook(webhook.owner, reference.clone())).await?;

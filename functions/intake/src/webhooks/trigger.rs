@@ -96,7 +96,7 @@ async fn replay(app: &App, event: &Event) -> Result<Response, Problem> {
 
 /// Creates the delivery of `event`, or finds it, and sends the hint to attempt it.
 async fn deliver(app: &App, event: &Event, webhook: Webhook) -> Result<Delivery, Problem> {
-    let delivery = delivery(event, webhook);
+    let delivery = delivery(event, &webhook);
     let delivery = match app.core.store.create(&delivery).await? {
         Saved::Superseded(found) => found,
         Saved::Saved | Saved::Gone => delivery,
@@ -109,7 +109,7 @@ fn accepted(delivery: &Delivery) -> Response {
     (StatusCode::ACCEPTED, axum::Json(DeliveryView::new(delivery))).into_response()
 }
 
-fn delivery(event: &Event, webhook: Webhook) -> Delivery {
+fn delivery(event: &Event, webhook: &Webhook) -> Delivery {
     let receiver = webhook.settings.receiver.without_credentials();
     let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, event);
     let origin = Origin {

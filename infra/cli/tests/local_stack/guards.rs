@@ -163,7 +163,7 @@ async fn busy_stack_ends_within_seconds() {
     let stack = Stack::start(folder.path(), &[]);
     let slow = || Reaction { status: 204, delay: Duration::from_mins(1) };
     let receiver = Receiver::reacting(slow).await;
-    let callback = json!({ "probe": false, "timeout_seconds": 20 });
+    let callback = json!({ "probe": "skip", "timeout_seconds": 20 });
     for _ in 0..20 {
         let event = json!({
             "type": "run.done",

@@ -5,7 +5,7 @@ use super::FieldError;
 /// Most errors that one problem lists. A body of 256 KiB has room for tens of thousands.
 const ERRORS_MAX: usize = 100;
 
-/// Errors in the order in which they were found. Only the first [`ERRORS_MAX`] are kept.
+/// Errors in the order in which they were found. Only the first 100 are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldErrors {
     first: Vec<FieldError>,

@@ -122,9 +122,12 @@ impl<'a> AttemptView<'a> {
             request: AttemptRequestView {
                 url: exchange.map(|it| it.url.as_str()),
                 headers: exchange.map(|it| headers(&it.headers)).unwrap_or_default(),
-                body: body.map(|it| match is_private {
-                    true => MASK.to_owned(),
-                    false => String::from_utf8_lossy(it).into_owned(),
+                body: body.map(|it| {
+                    if is_private {
+                        MASK.to_owned()
+                    } else {
+                        String::from_utf8_lossy(it).into_owned()
+                    }
                 }),
             },
             response: exchange.and_then(|it| it.response.as_ref()).map(|it| AttemptResponseView {

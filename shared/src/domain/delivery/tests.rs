@@ -217,6 +217,7 @@ fn redelivery_resets_the_counters_and_keeps_the_identifier() {
         failures: 0,
         breaker_wait: Duration::ZERO,
         expedited_by: Some(ME),
+        redeliveries: Some(Redeliveries { since: at(2), count: 1 }),
         due_at: Some(at(2)),
         revision: done.revision + 1,
         ..done.clone()

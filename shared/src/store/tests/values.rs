@@ -132,7 +132,7 @@ fn receiver() -> impl Strategy<Value = Receiver> {
     (text(), profiles(), 1_u32..=20, retry, credentials(), others).prop_map(
         |(url, profile, timeout_seconds, retry, credentials, (body, signature))| {
             let usual = Receiver::of(url, profile);
-            Receiver { timeout_seconds, retry, credentials, body, signature, ..usual }
+            Receiver { timeout_seconds, retry, body, signature, credentials, ..usual }
         },
     )
 }

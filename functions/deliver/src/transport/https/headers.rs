@@ -46,7 +46,7 @@ pub(super) fn signed(
     added: AddedHeaders,
     body: &[u8],
     at: Timestamp,
-) -> Result<HeaderMap, Error> {
+) -> HeaderMap {
     let spec = receiver.spec();
     let mut own = own_headers(delivery);
     own.extend(profile_headers(&spec, delivery, at));
@@ -63,7 +63,7 @@ pub(super) fn signed(
     if let Some(SecretHeader { name, value }) = added.auth {
         map.insert(name, value);
     }
-    Ok(map)
+    map
 }
 
 /// Opens the credentials of the receiver.

@@ -151,7 +151,7 @@ pub(crate) async fn rotate(
     let call = RotateCall::read(&app, &headers, &path, body).await?;
     let channel = find(&app.core.store, call.caller.owner(), &id).await?;
     if call.is_repeated(channel.calls())? {
-        return call.replayed(channel.secrets(), app.core.now());
+        return secrets::replayed(channel.secrets(), app.core.now());
     }
     let new = call.make(&app, &Holder::Channel(channel.owner, channel.id)).await?;
     let channel = change(&app, channel, |it| Ok(it.rotate(&new.rotation))).await?;

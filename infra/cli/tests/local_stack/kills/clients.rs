@@ -202,7 +202,7 @@ impl TrackedRequest {
     /// Cancels the request. Returns false if it ended differently.
     async fn cancel(&self, endpoint: &Endpoint) -> bool {
         let path = format!("/v1/requests/{}/cancel", self.id);
-        let (status, response) = endpoint.call(Method::POST, &path, &[], &Value::Null).await;
+        let (status, response) = endpoint.call(Method::POST, &path, &[], &json!({})).await;
         match (status, response["code"].as_str()) {
             (StatusCode::OK, _) => true,
             // Possibly by this call, if its response was lost.
