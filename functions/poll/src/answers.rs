@@ -8,10 +8,10 @@ use answerback::{
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
     page,
-    service::answer_page::{OpenedLink, Submission},
+    service::answer_page::{OpenedLink, PageFor},
 };
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -39,10 +39,11 @@ struct RecipientView<'a> {
     name: Option<&'a str>,
 }
 
-/// Shows the answer page.
+/// Shows the answer page. `?option=` chooses an option, and decides nothing.
 pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Some(link) = app.core.open_link(&token).await? else {
         return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
@@ -50,7 +51,9 @@ pub(crate) async fn page(
     let now = app.core.now();
     let is_gone = !link.is_open(now) && link.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-    Ok(html(status, link.page(&Submission::default(), now)))
+    let pairs = query.map(|Query(it)| it).unwrap_or_default();
+    let chosen = pairs.iter().find(|(name, _)| name == "option").map(|(_, value)| value.as_str());
+    Ok(html(status, link.page(PageFor::Visit { chosen }, now)))
 }
 
 /// Shows the question as JSON.
@@ -86,7 +89,7 @@ impl<'a> QuestionView<'a> {
             deadline: Time(request.deadline),
             status: views::request_status(request),
             recipient: recipient
-                .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
+                .map(|it| RecipientView { email: it.email.as_given(), name: it.name.as_deref() }),
             response: link.response(),
             livemode: request.owner.mode.is_live(),
         }

@@ -27,7 +27,8 @@ use tracing::Instrument as _;
 
 use crate::{
     api::{
-        Code, FieldError, Problem, body,
+        Code, FieldError, Problem,
+        body::{self, Sent},
         browser::{self, Reader},
         cors, media, paths, trace,
     },
@@ -196,12 +197,18 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     }
 }
 
-/// A JSON body whose members can be passed on byte for byte.
+/// A JSON body with its text, so that its members can be passed on byte for byte.
 #[derive(Debug)]
 pub struct JsonText {
     /// The parsed body.
     pub value: Value,
     text: Bytes,
+}
+
+impl From<JsonText> for Sent {
+    fn from(JsonText { value, text }: JsonText) -> Self {
+        Self::new(value, text)
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {

@@ -8,10 +8,8 @@ pub const RECIPIENT_NAME_CHARS_MAX: usize = 200;
 pub const EMAIL_CHARS_MAX: usize = 254;
 /// Longest part before the at sign, in bytes (RFC 5321, section 4.5.3.1.1).
 pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
-/// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
-pub const HOST_LABEL_BYTES_MAX: usize = 63;
-/// Highest `max_length` of a text field, in characters. The limit on answers is lower anyway.
-pub const FIELD_TEXT_CHARS_MAX: u32 = 2_048;
+/// Highest `max_length` of a text field, in characters.
+pub const FIELD_TEXT_CHARS_MAX: u32 = 10_000;
 /// Longest user name or password of a receiver, in characters.
 pub const CREDENTIAL_CHARS_MAX: usize = 255;
 /// Longest bearer token of a receiver, in characters.

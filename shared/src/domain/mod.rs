@@ -10,12 +10,15 @@
 
 pub mod account;
 pub mod address;
+pub mod assurance;
 pub mod attempt;
 pub mod breaker;
 pub mod callback_url;
 pub mod channel;
 pub mod consumption;
+mod decimal;
 pub mod delivery;
+mod email;
 pub mod event;
 pub mod id;
 pub mod idempotency;
@@ -29,16 +32,20 @@ pub mod request;
 pub mod retry;
 pub mod secret;
 mod size;
+pub mod text;
 pub mod trace;
 pub mod webhook;
 mod webhook_id;
 
 pub use account::{Account, ApiKey, Scope};
+pub use assurance::Assurance;
 pub use attempt::Attempt;
 pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
+pub use decimal::{Decimal, NUMBER_CHARS_MAX};
 pub use delivery::Delivery;
+pub use email::EmailAddress;
 pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,

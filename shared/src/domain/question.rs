@@ -7,6 +7,8 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::EmailAddress;
+
 pub use fields::{Field, FieldKind, FieldValue};
 
 /// Longest title, in characters.
@@ -31,9 +33,12 @@ pub const CHOICES_MAX: usize = 50;
 pub const REFERENCE_CHARS_MAX: usize = 200;
 /// Largest metadata, in bytes of JSON.
 pub const METADATA_BYTES_MAX: usize = 4 * 1024;
-/// Largest answer, in bytes of JSON. A hundred of them leave a request far below DynamoDB's limit
-/// of 400 KB per item.
-pub const ANSWER_BYTES_MAX: usize = 2 * 1024;
+/// Largest answer, in bytes of JSON: room for a field of 10,000 characters in every language.
+pub const ANSWER_BYTES_MAX: usize = 32 * 1024;
+/// Largest answer that is stored in the item of its request, in bytes of JSON. A hundred of them
+/// leave a request far below DynamoDB's limit of 400 KB per item. Longer answers have items of
+/// their own.
+pub const ANSWER_INLINE_BYTES_MAX: usize = 2 * 1024;
 /// Largest question as a whole, in bytes of JSON, for the same reason.
 pub const QUESTION_BYTES_MAX: usize = 64 * 1024;
 
@@ -65,8 +70,8 @@ pub struct Question {
 /// A person who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// The e-mail address, in lower case, and unique within the request.
-    pub email: String,
+    /// The e-mail address, unique within the request.
+    pub email: EmailAddress,
     /// The name to address them by.
     pub name: Option<String>,
 }
@@ -122,7 +127,7 @@ impl Question {
         match email {
             None => self.recipients.is_empty().then_some(0),
             Some(email) => {
-                let email = fold_email(email);
+                let email = EmailAddress::parse(email.trim())?;
                 self.recipients.iter().position(|it| it.email == email)
             }
         }
@@ -151,7 +156,8 @@ impl Question {
             misfits.push(Misfit { field: Some(key.clone()), detail });
         }
 
-        let mut given = answer.fields;
+        let mut given: BTreeMap<String, FieldValue> =
+            answer.fields.into_iter().map(|(key, value)| (key, value.cleaned())).collect();
         let mut fields = BTreeMap::new();
         for field in &self.fields {
             match field.fit(given.remove(&field.key)) {
@@ -166,9 +172,12 @@ impl Question {
         let answer = Answer { option, fields };
         let n_bytes = answer.n_bytes();
         if n_bytes > ANSWER_BYTES_MAX {
-            let detail =
-                format!("the answer must be at most {ANSWER_BYTES_MAX} bytes (got {n_bytes})");
-            return Err(vec![Misfit { field: None, detail }]);
+            let longest = answer.fields.iter().max_by_key(|(_, value)| value.n_bytes());
+            let detail = format!(
+                "must be shorter: an answer must be at most {ANSWER_BYTES_MAX} bytes in all (got \
+                 {n_bytes})"
+            );
+            return Err(vec![Misfit { field: longest.map(|(key, _)| key.clone()), detail }]);
         }
         Ok(answer)
     }
@@ -187,15 +196,22 @@ impl Question {
     }
 }
 
-/// Texts must not contain this character. Control characters mean nothing to people, and mislead
-/// terminals and databases. Line breaks and tabs are allowed.
-pub fn is_forbidden_character(character: char) -> bool {
-    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
-}
+impl Answer {
+    /// Both say the same.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        let is_same = |((key, value), (other_key, other)): (
+            (&String, &FieldValue),
+            (&String, &FieldValue),
+        )| { key == other_key && value.is_equal(other) };
+        self.option == other.option
+            && self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(is_same)
+    }
 
-/// An e-mail address as it is compared: in lower case, without surrounding space.
-pub fn fold_email(email: &str) -> String {
-    email.trim().to_lowercase()
+    /// Too long for the item of its request.
+    pub fn is_long(&self) -> bool {
+        self.n_bytes() > ANSWER_INLINE_BYTES_MAX
+    }
 }
 
 impl Choice {

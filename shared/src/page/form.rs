@@ -1,7 +1,8 @@
 //! The form: fields become controls, and submitted controls become an answer again.
 //!
 //! A button is named `option` and has the option's value. A control is named `field.<key>`. The
-//! prefix distinguishes a field with the key `option` from the buttons.
+//! prefix distinguishes a field with the key `option` from the buttons. A hidden `nonce` says which
+//! page the form comes from.
 
 use std::borrow::Cow;
 
@@ -9,6 +10,12 @@ use super::Answered;
 
 /// The name of every button.
 const OPTION: &str = "option";
+/// The name of the hidden nonce.
+const NONCE: &str = "nonce";
+/// The name of the control for the code of the link.
+const CODE: &str = "code";
+/// The name of the button that issues a new code.
+const NEW_CODE: &str = "new_code";
 /// The prefix of a control's name.
 const FIELD_PREFIX: &str = "field.";
 
@@ -26,6 +33,19 @@ pub struct Form<'a> {
     pub values: Option<&'a [(String, String)]>,
     /// The faults of the submitted form.
     pub errors: Vec<FieldError<'a>>,
+    /// The option of the link, if it has one. Only its button is shown.
+    pub chosen: Option<&'a str>,
+    /// Says which page the form comes from.
+    pub nonce: String,
+    /// The control for the code of the link, if it has one.
+    pub code: Option<CodeInput<'a>>,
+}
+
+/// The control for the code of the link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CodeInput<'a> {
+    /// Its initial text.
+    pub value: &'a str,
 }
 
 /// A button, or a choice of a select control.
@@ -82,9 +102,9 @@ pub enum FieldKind<'a> {
     /// A number.
     Number {
         /// The smallest.
-        min: Option<f64>,
+        min: Option<&'a str>,
         /// The largest.
-        max: Option<f64>,
+        max: Option<&'a str>,
     },
     /// One of several choices.
     Select {
@@ -98,10 +118,21 @@ pub enum FieldKind<'a> {
 /// A fault of a submitted form.
 #[derive(Clone, Debug)]
 pub struct FieldError<'a> {
-    /// The key of the field. `None` is the option.
-    pub key: Option<&'a str>,
+    /// The part of the form that has it.
+    pub part: FormPart<'a>,
     /// The fault, without subject and period: `is required`.
     pub detail: &'a str,
+}
+
+/// A part of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormPart<'a> {
+    /// The buttons, or the form as a whole.
+    Options,
+    /// The field with this key.
+    Field(&'a str),
+    /// The code of the link.
+    Code,
 }
 
 /// A submitted form.
@@ -111,6 +142,12 @@ pub struct SubmittedForm {
     pub option: Option<String>,
     /// The texts of the controls, by key.
     pub fields: Vec<(String, String)>,
+    /// The nonce of the page that it comes from.
+    pub nonce: Option<String>,
+    /// The code of the link.
+    pub code: Option<String>,
+    /// The button that issues a new code was pressed.
+    pub wants_new_code: bool,
 }
 
 /// Parses the names and texts that a browser submitted.
@@ -125,13 +162,23 @@ pub struct SubmittedForm {
 /// - Only the first key that is not a field is kept, which is enough to refuse the answer. A body
 ///   has room for thousands.
 pub fn parse_form(pairs: &[(String, String)], is_field: impl Fn(&str) -> bool) -> SubmittedForm {
-    let mut option = None;
-    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut form = SubmittedForm::default();
+    let fields = &mut form.fields;
     let mut has_unknown = false;
     for (name, text) in pairs {
         let Some(key) = name.strip_prefix(FIELD_PREFIX) else {
-            if name == OPTION && !text.is_empty() {
-                option.get_or_insert_with(|| text.clone());
+            let slot = match name.as_str() {
+                OPTION => &mut form.option,
+                NONCE => &mut form.nonce,
+                CODE => &mut form.code,
+                NEW_CODE => {
+                    form.wants_new_code = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            if !text.is_empty() {
+                slot.get_or_insert_with(|| text.clone());
             }
             continue;
         };
@@ -146,7 +193,7 @@ pub fn parse_form(pairs: &[(String, String)], is_field: impl Fn(&str) -> bool) -
             }
         }
     }
-    SubmittedForm { option, fields }
+    form
 }
 
 impl Form<'_> {
@@ -156,15 +203,29 @@ impl Form<'_> {
         values.iter().find(|(key, _)| key == field.key).map_or("", |(_, text)| text)
     }
 
-    /// The faults of a field, or of the option, in sentences.
-    pub(super) fn errors_of(&self, key: Option<&str>) -> Vec<String> {
-        self.errors.iter().filter(|it| it.key == key).map(|it| self.sentence(it)).collect()
+    /// The faults of a field, in sentences.
+    pub(super) fn field_errors(&self, key: &str) -> Vec<String> {
+        self.errors_of(FormPart::Field(key))
+    }
+
+    /// The faults of the option, or of the form as a whole, in sentences.
+    pub(super) fn option_errors(&self) -> Vec<String> {
+        self.errors_of(FormPart::Options)
+    }
+
+    /// The faults of the code, in sentences.
+    pub(super) fn code_errors(&self) -> Vec<String> {
+        self.errors_of(FormPart::Code)
+    }
+
+    fn errors_of(&self, part: FormPart<'_>) -> Vec<String> {
+        self.errors.iter().filter(|it| it.part == part).map(|it| self.sentence(it)).collect()
     }
 
     /// The fault with its subject, as a sentence.
     pub(super) fn sentence(&self, error: &FieldError<'_>) -> String {
         let detail = error.detail;
-        if let Some(key) = error.key {
+        if let FormPart::Field(key) = error.part {
             let field = self.fields.iter().find(|it| it.key == key);
             // U+2068 and U+2069 isolate a label that is written from right to left.
             return format!("“\u{2068}{}\u{2069}” {detail}.", field.map_or(key, |it| it.label));
@@ -177,7 +238,11 @@ impl Form<'_> {
     /// The id of the element with this fault, if the page has it. A key may contain anything, so ids
     /// are numbers.
     pub(super) fn element_of(&self, error: &FieldError<'_>) -> Option<String> {
-        let Some(key) = error.key else { return Some("options".to_owned()) };
+        let key = match error.part {
+            FormPart::Options => return Some("options".to_owned()),
+            FormPart::Code => return self.code.map(|_| "code".to_owned()),
+            FormPart::Field(key) => key,
+        };
         let index = self.fields.iter().position(|it| it.key == key)?;
         Some(format!("field-{index}"))
     }

@@ -30,7 +30,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use form::{Choice, Field, FieldError, FieldKind, Form, Style, SubmittedForm, parse_form};
+pub use form::{
+    Choice, CodeInput, Field, FieldError, FieldKind, Form, FormPart, Style, SubmittedForm,
+    parse_form,
+};
 
 /// The style sheet, exactly as it is in the page. Its hash is in [`headers`].
 const STYLE: &str = include_str!("../../templates/style.css");
@@ -91,17 +94,68 @@ pub struct Page<'a> {
 pub enum Content<'a> {
     /// The recipient may answer, or change the answer.
     Form(Form<'a>),
+    /// The second step: the recipient confirms an answer.
+    Confirmation(Confirmation<'a>),
+    /// The code was wrong too often.
+    Locked {
+        /// The recipient can have a new code.
+        can_renew: bool,
+    },
     /// The recipient has answered, and the answer is final.
     Answered(Answered<'a>),
     /// The recipient tried to answer again, but the first answer is final.
-    AlreadyAnswered(Answered<'a>),
+    AlreadyAnswered {
+        /// The first answer.
+        own: Answered<'a>,
+        /// The other one.
+        written: Option<Written<'a>>,
+    },
     /// The request has ended.
     Ended {
         /// Its end.
         ending: Ending<'a>,
         /// The recipient's answer, if there is one.
         own: Option<Answered<'a>>,
+        /// The answer that came too late, if there is one.
+        written: Option<Written<'a>>,
     },
+}
+
+/// The second step: the answer that a press of the button records.
+#[derive(Clone, Debug)]
+pub struct Confirmation<'a> {
+    /// The answer.
+    pub written: Written<'a>,
+    /// The style of the chosen option.
+    pub style: Style,
+    /// The value of the chosen option.
+    pub option: &'a str,
+    /// The texts of the controls, by key.
+    pub values: &'a [(String, String)],
+    /// The recorded answer, if answers may change.
+    pub current: Option<Answered<'a>>,
+    /// The recorded answer has changed since the recipient opened the page.
+    pub is_outdated: bool,
+    /// Says which page the form comes from.
+    pub nonce: String,
+    /// The code of the link, as it was typed.
+    pub code: Option<&'a str>,
+}
+
+/// An answer that is not recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Written<'a> {
+    /// The label of the chosen option, if the question has options.
+    pub option: Option<&'a str>,
+    /// The label and text of every field that was filled in.
+    pub fields: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl Written<'_> {
+    /// There is nothing to show.
+    fn is_empty(&self) -> bool {
+        self.option.is_none() && self.fields.is_empty()
+    }
 }
 
 /// The end of a request, as far as a recipient may know.
@@ -182,13 +236,20 @@ fn written(template: &impl Template) -> String {
 }
 
 impl Page<'_> {
+    /// The recipient may answer, or change the answer.
+    fn is_open(&self) -> bool {
+        matches!(self.content, Content::Form(_) | Content::Confirmation(_) | Content::Locked { .. })
+    }
+
     /// The prefix of the title, which a tab shows and a screen reader says first.
     fn status(&self) -> &'static str {
         match &self.content {
             Content::Form(form) if !form.errors.is_empty() => "Error: ",
             Content::Form(Form { current: None, .. }) => "",
             Content::Form(Form { current: Some(_), .. }) | Content::Answered(_) => "Recorded: ",
-            Content::AlreadyAnswered(_) => "Already answered: ",
+            Content::Confirmation(_) => "Confirm: ",
+            Content::Locked { .. } => "Locked: ",
+            Content::AlreadyAnswered { .. } => "Already answered: ",
             Content::Ended { .. } => "Closed: ",
         }
     }

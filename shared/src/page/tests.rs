@@ -40,32 +40,69 @@ fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
         fields: vec![
             field(text, FieldKind::Text { max_length: Some(200) }),
             field("several", FieldKind::Textarea { max_length: None }),
-            field("number", FieldKind::Number { min: Some(0.5), max: Some(1e21) }),
+            field(
+                "number",
+                FieldKind::Number { min: Some("0.5"), max: Some("1000000000000000000000") },
+            ),
             field("choice", FieldKind::Select { choices: vec![("a", "A"), (text, text)] }),
             field("toggle", FieldKind::Toggle),
         ],
         current: None,
         values: None,
         errors: errors.to_vec(),
+        chosen: None,
+        nonce: "0".repeat(44),
+        code: None,
+    }
+}
+
+fn written(text: &str) -> Written<'_> {
+    Written { option: Some(text), fields: vec![(text, text.into())] }
+}
+
+/// The second step for an answer with `text` in place of all texts that people write.
+fn confirmation<'a>(text: &'a str, values: &'a [(String, String)]) -> Confirmation<'a> {
+    Confirmation {
+        written: written(text),
+        style: Style::Destructive,
+        option: text,
+        values,
+        current: Some(answered(text)),
+        is_outdated: true,
+        nonce: "0".repeat(44),
+        code: Some(text),
     }
 }
 
 /// All kinds of pages, with `text` in them.
 fn all_pages(text: &str) -> Vec<String> {
-    let errors = [Some(text), Some("toggle"), Some("unknown"), None]
-        .map(|key| FieldError { key, detail: text });
+    let fields = [text, "toggle", "unknown"].map(FormPart::Field);
+    let errors: Vec<_> = fields
+        .into_iter()
+        .chain([FormPart::Options, FormPart::Code])
+        .map(|part| FieldError { part, detail: text })
+        .collect();
+    let values = [(text.to_owned(), text.to_owned())];
+    let code = Some(CodeInput { value: text });
     let endings =
         [Ending::Decided, Ending::Cancelled, Ending::TimedOut, Ending::Defaulted { option: text }];
     let mut contents = vec![
         Content::Form(full_form(text, &[])),
         Content::Form(full_form(text, &errors)),
         Content::Form(Form { current: Some(answered(text)), ..Form::default() }),
+        Content::Form(Form { code, ..full_form(text, &errors) }),
+        Content::Form(Form { code, chosen: Some(text), ..full_form(text, &[]) }),
+        Content::Confirmation(confirmation(text, &values)),
+        Content::Confirmation(Confirmation { current: None, ..confirmation(text, &[]) }),
+        Content::Locked { can_renew: true },
+        Content::Locked { can_renew: false },
         Content::Answered(answered(text)),
-        Content::AlreadyAnswered(answered(text)),
+        Content::AlreadyAnswered { own: answered(text), written: Some(written(text)) },
     ];
     for ending in endings {
-        contents.push(Content::Ended { ending: ending.clone(), own: None });
-        contents.push(Content::Ended { ending, own: Some(answered(text)) });
+        let written = Some(written(text));
+        contents.push(Content::Ended { ending: ending.clone(), own: None, written });
+        contents.push(Content::Ended { ending, own: Some(answered(text)), written: None });
     }
     let mut pages: Vec<_> =
         contents.into_iter().map(|content| render(&page(text, content))).collect();
@@ -111,7 +148,7 @@ proptest! {
     fn submitted_form_is_parsed(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
         let pairs = texts.iter().map(|(key, text)| (format!("field.{key}"), text.replace('\n', "\r\n")));
         let pairs: Vec<_> = pairs.chain([("option".to_owned(), "approve".to_owned())]).collect();
-        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields, .. } = parse_form(&pairs, |_| true);
         prop_assert_eq!(option.as_deref(), Some("approve"));
         prop_assert_eq!(fields, texts.into_iter().collect::<Vec<_>>());
     }
@@ -129,7 +166,7 @@ proptest! {
     ) {
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(&bytes.concat()).into_owned().collect();
-        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields, .. } = parse_form(&pairs, |_| true);
         let named = |it: &str| -> Vec<&str> {
             pairs.iter().filter(|pair| pair.0 == it).map(|it| it.1.as_str()).collect()
         };
@@ -147,7 +184,8 @@ proptest! {
         let again: Vec<_> = again.chain(option_again).collect();
         // A CR before a CR LF becomes another CR LF. No browser submits that.
         if !again.iter().any(|it| it.1.contains("\r\n")) {
-            prop_assert_eq!(parse_form(&again, |_| true), SubmittedForm { option, fields });
+            let parsed = SubmittedForm { option, fields, ..SubmittedForm::default() };
+            prop_assert_eq!(parse_form(&again, |_| true), parsed);
         }
     }
 
@@ -184,7 +222,10 @@ fn pages_load_and_run_nothing_and_have_no_foreign_links() {
             assert!(!is_active, "{element:?}");
         }
         if let Some(href) = element.attribute("href") {
-            assert!(href.starts_with('#') || href == "https://example.com/plan", "{href}");
+            assert!(
+                href.starts_with('#') || href == "?" || href == "https://example.com/plan",
+                "{href}"
+            );
         }
     }
 }
@@ -249,6 +290,31 @@ fn enter_in_a_field_chooses_no_option() {
     assert_eq!(submitted.option, None);
 }
 
+/// In the second step, Enter is pressed on a control only if the button has the focus.
+#[test]
+fn second_step_has_one_button_and_no_control() {
+    let values = [("why".to_owned(), "a\nb".to_owned())];
+    let content = Content::Confirmation(confirmation("x", &values));
+    let elements = read(&render(&page("Deploy?", content)));
+    let buttons = named(&elements, "button");
+    assert_eq!(buttons.len(), 1);
+    assert_eq!(buttons[0].attribute("name"), None);
+    let inputs = named(&elements, "input");
+    assert!(inputs.iter().all(|it| it.attribute("type") == Some("hidden")));
+    let sent: Vec<_> = inputs
+        .iter()
+        .map(|it| {
+            [it.attribute("name"), it.attribute("value")]
+                .map(|it| it.expect("it is there").to_owned())
+        })
+        .map(|[name, value]| (name, value))
+        .collect();
+    let form = parse_form(&sent, |_| true);
+    assert_eq!((form.option.as_deref(), form.code.as_deref()), (Some("x"), Some("x")));
+    assert_eq!(form.nonce, Some("0".repeat(44)));
+    assert_eq!(form.fields, values);
+}
+
 #[test]
 fn form_without_options_has_one_submit_button() {
     let elements = form_page(Form::default());
@@ -281,7 +347,7 @@ fn submitted_texts_replace_the_defaults() {
 fn checked_box_wins_over_the_hidden_one_before_it() {
     let sent = [("field.t", "false"), ("field.t", "true"), ("field.u", "false"), ("option", "")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let SubmittedForm { option, fields } = parse_form(&sent, |_| true);
+    let SubmittedForm { option, fields, .. } = parse_form(&sent, |_| true);
     assert_eq!(option, None);
     let fields: Vec<_> = fields.iter().map(|(key, text)| (&**key, &**text)).collect();
     assert_eq!(fields, [("t", "true"), ("u", "false")]);
@@ -290,8 +356,8 @@ fn checked_box_wins_over_the_hidden_one_before_it() {
 #[test]
 fn refused_form_says_what_to_correct() {
     let errors = [
-        FieldError { key: Some("several"), detail: "is required" },
-        FieldError { key: None, detail: "choose one of the options" },
+        FieldError { part: FormPart::Field("several"), detail: "is required" },
+        FieldError { part: FormPart::Options, detail: "choose one of the options" },
     ];
     let html = render(&page("Deploy?", Content::Form(full_form("Comment", &errors))));
     let main = html.split_once("<main>").and_then(|(_, rest)| rest.split_once("</main>"));

@@ -1,14 +1,16 @@
 //! The encoding of questions, answers and policies.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{item::DecodeError, receiver_item::ReceiverItem};
+use super::{
+    answer_item::{FieldValueItem, number},
+    item::DecodeError,
+    receiver_item::ReceiverItem,
+};
 use crate::domain::{
-    Answer, Question, RequestEvent,
+    Assurance, Decimal, EmailAddress, Question, RequestEvent,
     consumption::{ReadMode, ReadPolicy},
-    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    question::{Choice, Field, FieldKind, Recipient, Style},
     quorum::{Count, Quorum},
     request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
 };
@@ -33,6 +35,9 @@ pub(crate) struct QuestionItem {
 #[derive(Serialize, Deserialize)]
 struct RecipientItem {
     email: String,
+    /// The form that is compared, if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    canonical: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -69,25 +74,9 @@ struct FieldItem {
 enum FieldKindItem {
     Text { max_length: Option<u32> },
     Textarea { max_length: Option<u32> },
-    Number { min: Option<f64>, max: Option<f64> },
+    Number { min: Option<String>, max: Option<String> },
     Select { choices: Vec<ChoiceItem> },
     Toggle,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum FieldValueItem {
-    Text(String),
-    Number(f64),
-    Toggle(bool),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct AnswerItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    option: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    fields: BTreeMap<String, FieldValueItem>,
 }
 
 /// The version of this encoding. A new type of field raises it, and with it that of requests.
@@ -112,6 +101,15 @@ pub(crate) struct PolicyItem {
     read: Option<ReadModeItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assurance: Option<AssuranceItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AssuranceItem {
+    Confirm,
+    Code,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,11 +131,7 @@ impl From<&Question> for QuestionItem {
         Self {
             title: question.title.clone(),
             body: question.body.clone(),
-            recipients: question
-                .recipients
-                .iter()
-                .map(|it| RecipientItem { email: it.email.clone(), name: it.name.clone() })
-                .collect(),
+            recipients: question.recipients.iter().map(RecipientItem::from).collect(),
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
             reference: question.external_reference_id.clone(),
@@ -146,21 +140,38 @@ impl From<&Question> for QuestionItem {
     }
 }
 
-impl From<QuestionItem> for Question {
-    fn from(item: QuestionItem) -> Self {
-        Self {
+impl TryFrom<QuestionItem> for Question {
+    type Error = DecodeError;
+
+    fn try_from(item: QuestionItem) -> Result<Self, DecodeError> {
+        let fields = item.fields.into_iter().map(Field::try_from);
+        Ok(Self {
             title: item.title,
             body: item.body,
-            recipients: item
-                .recipients
-                .into_iter()
-                .map(|it| Recipient { email: it.email, name: it.name })
-                .collect(),
+            recipients: item.recipients.into_iter().map(Recipient::from).collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
-            fields: item.fields.into_iter().map(Field::from).collect(),
+            fields: fields.collect::<Result<_, _>>()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
+        })
+    }
+}
+
+impl From<&Recipient> for RecipientItem {
+    fn from(recipient: &Recipient) -> Self {
+        let (given, canonical) = (recipient.email.as_given(), recipient.email.canonical());
+        Self {
+            email: given.to_owned(),
+            canonical: (canonical != given).then(|| canonical.to_owned()),
+            name: recipient.name.clone(),
         }
+    }
+}
+
+impl From<RecipientItem> for Recipient {
+    fn from(item: RecipientItem) -> Self {
+        let canonical = item.canonical.unwrap_or_else(|| item.email.clone());
+        Self { email: EmailAddress::stored(item.email, canonical), name: item.name }
     }
 }
 
@@ -203,7 +214,10 @@ impl From<&Field> for FieldItem {
                 FieldKind::Textarea { max_length } => {
                     FieldKindItem::Textarea { max_length: *max_length }
                 }
-                FieldKind::Number { min, max } => FieldKindItem::Number { min: *min, max: *max },
+                FieldKind::Number { min, max } => FieldKindItem::Number {
+                    min: min.as_ref().map(Decimal::to_string),
+                    max: max.as_ref().map(Decimal::to_string),
+                },
                 FieldKind::Select { choices } => FieldKindItem::Select {
                     choices: choices.iter().map(ChoiceItem::from).collect(),
                 },
@@ -214,61 +228,29 @@ impl From<&Field> for FieldItem {
     }
 }
 
-impl From<FieldItem> for Field {
-    fn from(item: FieldItem) -> Self {
-        Self {
+impl TryFrom<FieldItem> for Field {
+    type Error = DecodeError;
+
+    fn try_from(item: FieldItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("question");
+        let bound = |it: Option<String>| it.map(|it| number(&it).ok_or_else(wrong)).transpose();
+        Ok(Self {
             key: item.key,
             label: item.label,
             is_required: item.required,
             kind: match item.kind {
                 FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
                 FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
-                FieldKindItem::Number { min, max } => FieldKind::Number { min, max },
+                FieldKindItem::Number { min, max } => {
+                    FieldKind::Number { min: bound(min)?, max: bound(max)? }
+                }
                 FieldKindItem::Select { choices } => {
                     FieldKind::Select { choices: choices.into_iter().map(Choice::from).collect() }
                 }
                 FieldKindItem::Toggle => FieldKind::Toggle,
             },
-            default: item.default.map(FieldValue::from),
-        }
-    }
-}
-
-impl From<&FieldValue> for FieldValueItem {
-    fn from(value: &FieldValue) -> Self {
-        match value {
-            FieldValue::Text(text) => Self::Text(text.clone()),
-            FieldValue::Number(number) => Self::Number(*number),
-            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
-        }
-    }
-}
-
-impl From<FieldValueItem> for FieldValue {
-    fn from(item: FieldValueItem) -> Self {
-        match item {
-            FieldValueItem::Text(text) => Self::Text(text),
-            FieldValueItem::Number(number) => Self::Number(number),
-            FieldValueItem::Toggle(toggle) => Self::Toggle(toggle),
-        }
-    }
-}
-
-impl From<&Answer> for AnswerItem {
-    fn from(answer: &Answer) -> Self {
-        Self {
-            option: answer.option.clone(),
-            fields: answer.fields.iter().map(|(key, it)| (key.clone(), it.into())).collect(),
-        }
-    }
-}
-
-impl From<AnswerItem> for Answer {
-    fn from(item: AnswerItem) -> Self {
-        Self {
-            option: item.option,
-            fields: item.fields.into_iter().map(|(key, it)| (key, it.into())).collect(),
-        }
+            default: item.default.map(|it| it.read().ok_or_else(wrong)).transpose()?,
+        })
     }
 }
 
@@ -293,6 +275,11 @@ impl From<&RequestPolicy> for PolicyItem {
                 ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
             },
             ttl_seconds: policy.read.ttl_seconds,
+            assurance: match policy.assurance {
+                Assurance::Link => None,
+                Assurance::Confirm => Some(AssuranceItem::Confirm),
+                Assurance::Code => Some(AssuranceItem::Code),
+            },
         }
     }
 }
@@ -317,6 +304,11 @@ impl TryFrom<PolicyItem> for RequestPolicy {
                     Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
                 },
                 ttl_seconds: item.ttl_seconds,
+            },
+            assurance: match item.assurance {
+                None => Assurance::Link,
+                Some(AssuranceItem::Confirm) => Assurance::Confirm,
+                Some(AssuranceItem::Code) => Assurance::Code,
             },
         })
     }

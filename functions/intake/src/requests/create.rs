@@ -5,7 +5,8 @@ use std::time::Duration;
 use answerback::{
     api::{
         Problem,
-        http::{CalledHost, Json, trace},
+        body::Sent,
+        http::{CalledHost, JsonText, trace},
         views::ProbeView,
     },
     domain::{
@@ -21,7 +22,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use serde_json::Value;
 
 use super::body::{self, NewRequestBody};
 use crate::{
@@ -56,10 +56,10 @@ pub(crate) async fn create(
     State(app): State<App>,
     host: CalledHost,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let Json(body) = body?;
+    let body = body?;
     let owner = caller.owner();
     let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
     let CreatedRequest { request, is_replayed, probe } =
@@ -82,13 +82,14 @@ pub(crate) async fn create(
 pub(crate) async fn create_from(
     app: &App,
     call: CreateCall<'_>,
-    body: Value,
-    read: impl FnOnce(Value) -> Result<NewRequestBody, Problem>,
+    body: impl Into<Sent>,
+    read: impl FnOnce(Sent) -> Result<NewRequestBody, Problem>,
 ) -> Result<CreatedRequest, Problem> {
     let CreateCall { owner, path, host, headers, channel } = call;
+    let body = body.into();
     let op = app.core.new_op();
     let now = app.core.now();
-    let idempotent = idempotency::of_call(app, owner, headers, path, &body).await?;
+    let idempotent = idempotency::of_call(app, owner, headers, path, &body.value).await?;
     let id = match idempotent {
         Some(it) => RequestId::from_bits(it.id_bits),
         None => RequestId::mint(now, app.core.entropy.next()),

@@ -8,6 +8,7 @@ mod key;
 mod probe;
 mod question;
 mod request;
+mod response;
 mod secret;
 mod webhook;
 
@@ -16,11 +17,13 @@ pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};
 pub use key::KeyView;
 pub use probe::ProbeView;
-pub use question::{ChoiceView, FieldView, answer_fields};
-pub use request::{
-    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,
-    request_status,
+pub use question::{
+    AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
 };
+pub use request::{
+    CallbackStatus, RequestView, ResultData, Viewer, answer_mode, request_outcome, request_status,
+};
+pub use response::ResponseView;
 pub use secret::SecretView;
 pub use webhook::{WebhookDetails, WebhookView, disabled_reason};
 

@@ -1,10 +1,12 @@
 //! Questions and answers.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::domain::{
-    Answer,
+    Answer, Decimal,
     question::{Choice, Field, FieldKind, FieldValue, Style},
 };
 
@@ -27,13 +29,40 @@ pub struct FieldView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<Vec<ChoiceView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<Value>,
+    default: Option<FieldValueView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    min: Option<Value>,
+    min: Option<NumberView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    max: Option<Value>,
+    max: Option<NumberView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<u32>,
+}
+
+/// The values of an answer, by key of the field.
+pub type AnswerFields<'a> = BTreeMap<&'a str, FieldValueView<'a>>;
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub enum FieldValueView<'a> {
+    /// Of a text, a textarea or a select.
+    Text(&'a str),
+    /// Of a number.
+    Number(NumberView<'a>),
+    /// Of a toggle.
+    Toggle(bool),
+}
+
+/// A number with its own digits.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberView<'a>(&'a Decimal);
+
+impl Serialize for NumberView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text: &RawValue =
+            serde_json::from_str(self.0.as_str()).expect("a number's text is JSON");
+        text.serialize(serializer)
+    }
 }
 
 impl<'a> ChoiceView<'a> {
@@ -57,7 +86,7 @@ impl<'a> FieldView<'a> {
             label: &field.label,
             required: field.is_required,
             choices: None,
-            default: field.default.as_ref().map(value),
+            default: field.default.as_ref().map(FieldValueView::new),
             min: None,
             max: None,
             max_length: None,
@@ -71,7 +100,7 @@ impl<'a> FieldView<'a> {
             }
             FieldKind::Number { min, max } => {
                 view.r#type = "number";
-                (view.min, view.max) = (min.map(number), max.map(number));
+                (view.min, view.max) = (min.as_ref().map(NumberView), max.as_ref().map(NumberView));
             }
             FieldKind::Select { choices } => {
                 view.r#type = "select";
@@ -83,26 +112,17 @@ impl<'a> FieldView<'a> {
     }
 }
 
+impl<'a> FieldValueView<'a> {
+    fn new(value: &'a FieldValue) -> Self {
+        match value {
+            FieldValue::Text(text) => Self::Text(text),
+            FieldValue::Number(number) => Self::Number(NumberView(number)),
+            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
+        }
+    }
+}
+
 /// Field values of `answer` by key.
-pub fn answer_fields(answer: &Answer) -> Map<String, Value> {
-    answer.fields.iter().map(|(key, it)| (key.clone(), value(it))).collect()
-}
-
-fn value(value: &FieldValue) -> Value {
-    match value {
-        FieldValue::Text(text) => text.as_str().into(),
-        FieldValue::Number(float) => number(*float),
-        FieldValue::Toggle(toggle) => (*toggle).into(),
-    }
-}
-
-/// Whole numbers have no decimal point: `5`, not `5.0`.
-fn number(float: f64) -> Value {
-    /// Largest whole number below which every whole number has its own float.
-    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
-    if float.fract() == 0.0 && float.abs() <= EXACT_MAX {
-        #[expect(clippy::cast_possible_truncation, reason = "checked")]
-        return (float as i64).into();
-    }
-    float.into()
+pub fn answer_fields(answer: &Answer) -> AnswerFields<'_> {
+    answer.fields.iter().map(|(key, it)| (key.as_str(), FieldValueView::new(it))).collect()
 }

@@ -1,6 +1,12 @@
 //! Form fields, and the values that fit them.
 
-use super::{Choice, TEXT_OVERHEAD_BYTES, is_forbidden_character, json_bytes};
+use std::cmp::Ordering;
+
+use super::{Choice, TEXT_OVERHEAD_BYTES, json_bytes};
+use crate::domain::{
+    Decimal,
+    text::{cleaned, is_blank, is_forbidden_character},
+};
 
 /// A form field.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +39,9 @@ pub enum FieldKind {
     /// A number.
     Number {
         /// The smallest.
-        min: Option<f64>,
+        min: Option<Decimal>,
         /// The largest.
-        max: Option<f64>,
+        max: Option<Decimal>,
     },
     /// One of several choices.
     Select {
@@ -52,7 +58,7 @@ pub enum FieldValue {
     /// Of a text, a textarea or a select.
     Text(String),
     /// Of a number.
-    Number(f64),
+    Number(Decimal),
     /// Of a toggle.
     Toggle(bool),
 }
@@ -62,8 +68,24 @@ impl FieldValue {
     pub fn n_bytes(&self) -> usize {
         match self {
             Self::Text(text) => json_bytes(text),
-            Self::Number(number) => format!("{number:?}").len(),
+            Self::Number(number) => number.as_str().len(),
             Self::Toggle(toggle) => toggle.to_string().len(),
+        }
+    }
+
+    /// The value as it is recorded. See [`text::cleaned`](crate::domain::text::cleaned).
+    pub(super) fn cleaned(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(cleaned(&text)),
+            Self::Number(_) | Self::Toggle(_) => self,
+        }
+    }
+
+    /// Both say the same: `5` and `5.0` do.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one.compare(other) == Ordering::Equal,
+            (Self::Text(_) | Self::Number(_) | Self::Toggle(_), _) => self == other,
         }
     }
 }
@@ -73,14 +95,15 @@ impl Field {
     pub fn n_bytes(&self) -> usize {
         let choices = match &self.kind {
             FieldKind::Select { choices } => choices.iter().map(Choice::n_bytes).sum(),
-            FieldKind::Text { .. }
-            | FieldKind::Textarea { .. }
-            | FieldKind::Number { .. }
-            | FieldKind::Toggle => 0,
+            FieldKind::Number { min, max } => {
+                min.iter().chain(max).map(|it| it.as_str().len()).sum()
+            }
+            FieldKind::Text { .. } | FieldKind::Textarea { .. } | FieldKind::Toggle => 0,
         };
         let default = match &self.default {
             Some(FieldValue::Text(text)) => text.len(),
-            Some(FieldValue::Number(_) | FieldValue::Toggle(_)) | None => 0,
+            Some(FieldValue::Number(number)) => number.as_str().len(),
+            Some(FieldValue::Toggle(_)) | None => 0,
         };
         self.key.len() + self.label.len() + choices + default + 6 * TEXT_OVERHEAD_BYTES
     }
@@ -96,6 +119,9 @@ impl Field {
                 (_, false) => Ok(None),
             };
         };
+        if self.is_required && matches!(&value, FieldValue::Text(text) if is_blank(text)) {
+            return Err("is required".to_owned());
+        }
         self.check(&value)?;
         Ok(Some(value))
     }
@@ -118,9 +144,12 @@ impl Field {
                 Err("must be one line".to_owned())
             }
             (FieldKind::Number { min, max }, FieldValue::Number(number)) => match (min, max) {
-                (Some(min), _) if number < min => Err(format!("must be at least {min}")),
-                (_, Some(max)) if number > max => Err(format!("must be at most {max}")),
-                _ if !number.is_finite() => Err("must be a number".to_owned()),
+                (Some(min), _) if number.compare(min) == Ordering::Less => {
+                    Err(format!("must be at least {min}"))
+                }
+                (_, Some(max)) if number.compare(max) == Ordering::Greater => {
+                    Err(format!("must be at most {max}"))
+                }
                 _ => Ok(()),
             },
             (FieldKind::Select { choices }, FieldValue::Text(text)) => {

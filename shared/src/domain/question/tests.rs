@@ -3,6 +3,10 @@
 use proptest::{prelude::*, sample::select};
 
 use super::*;
+use crate::domain::{
+    Decimal,
+    text::{is_blank, is_forbidden_character},
+};
 
 fn choice(value: &str) -> Choice {
     Choice { value: value.to_owned(), label: value.to_owned(), style: None }
@@ -14,6 +18,14 @@ fn field(kind: FieldKind, is_required: bool) -> Field {
 
 fn text(text: &str) -> FieldValue {
     FieldValue::Text(text.to_owned())
+}
+
+fn decimal(text: &str) -> Decimal {
+    Decimal::parse(text).expect("a number")
+}
+
+fn number(text: &str) -> FieldValue {
+    FieldValue::Number(decimal(text))
 }
 
 #[test]
@@ -52,12 +64,16 @@ fn all_misfits_are_reported() {
 
 #[test]
 fn value_must_fit_its_field() {
-    let number = field(FieldKind::Number { min: Some(1.0), max: Some(2.0) }, false);
-    assert_eq!(number.fit(None), Ok(None));
-    assert!(number.fit(Some(FieldValue::Number(1.5))).is_ok());
-    assert!(number.fit(Some(FieldValue::Number(0.0))).is_err());
-    assert!(number.fit(Some(FieldValue::Number(f64::NAN))).is_err());
-    assert!(number.fit(Some(text("1.5"))).is_err());
+    let (min, max) = (Some(decimal("1")), Some(decimal("9007199254740993")));
+    let amount = field(FieldKind::Number { min, max }, false);
+    assert_eq!(amount.fit(None), Ok(None));
+    for fitting in ["1.5", "1.0", "9007199254740993", "1e3"] {
+        assert_eq!(amount.fit(Some(number(fitting))), Ok(Some(number(fitting))));
+    }
+    for outside in ["0", "0.99999999999999999999", "9007199254740994"] {
+        assert!(amount.fit(Some(number(outside))).is_err(), "{outside}");
+    }
+    assert!(amount.fit(Some(text("1.5"))).is_err());
 
     let select = field(FieldKind::Select { choices: vec![choice("a")] }, true);
     assert!(select.fit(Some(text("a"))).is_ok());
@@ -75,6 +91,61 @@ fn value_must_fit_its_field() {
     assert!(toggle.fit(None).is_err());
 }
 
+#[test]
+fn blank_text_does_not_satisfy_required() {
+    let required = |kind| field(kind, true);
+    for blank in ["", "   ", "\u{200b}", "\u{3164}", "\u{2800}\n"] {
+        for kind in [FieldKind::Text { max_length: None }, FieldKind::Textarea { max_length: None }]
+        {
+            let refused = required(kind).fit(Some(text(blank)));
+            assert_eq!(refused, Err("is required".to_owned()), "{blank:?}");
+        }
+    }
+    let kept = required(FieldKind::Text { max_length: None }).fit(Some(text(" a ")));
+    assert_eq!(kept, Ok(Some(text(" a "))));
+}
+
+#[test]
+fn pasted_control_characters_are_left_out_of_an_answer() {
+    let textarea = field(FieldKind::Textarea { max_length: Some(9) }, true);
+    let question = Question { fields: vec![textarea], ..<_>::default() };
+    let answer = |it: &str| Answer {
+        option: Some(SUBMIT.to_owned()),
+        fields: [("f".to_owned(), text(it))].into(),
+    };
+    assert_eq!(question.fit(answer("1\u{b}2\r\n\t3\u{92}")), Ok(answer("12\n\t3")));
+    assert!(question.fit(answer("\u{7f}\u{1b}")).is_err(), "nothing is left");
+}
+
+#[test]
+fn too_long_answer_names_its_longest_field() {
+    let mut long = field(FieldKind::Textarea { max_length: None }, false);
+    let short = Field { key: "a".to_owned(), ..long.clone() };
+    long.key = "b".to_owned();
+    let question = Question { fields: vec![short, long], ..<_>::default() };
+    let answer = |n: usize| Answer {
+        option: None,
+        fields: [("a".to_owned(), text("x")), ("b".to_owned(), text(&"y".repeat(n)))].into(),
+    };
+    assert!(question.fit(answer(32_000)).is_ok_and(|it| it.is_long()));
+    let refused = question.fit(answer(33_000)).expect_err("too long");
+    assert_eq!(refused[0].field.as_deref(), Some("b"));
+}
+
+#[test]
+fn equal_answers_have_equal_values() {
+    let answer = |value: FieldValue| Answer {
+        option: Some("yes".to_owned()),
+        fields: [("n".to_owned(), value)].into(),
+    };
+    assert!(answer(number("5")).is_equal(&answer(number("5.0"))));
+    assert!(!answer(number("9007199254740993")).is_equal(&answer(number("9007199254740992"))));
+    assert!(!answer(number("5")).is_equal(&answer(text("5"))));
+    assert!(!answer(number("5")).is_equal(&Answer { option: None, ..answer(number("5")) }));
+    let more = Answer { fields: BTreeMap::new(), ..answer(number("5")) };
+    assert!(!answer(number("5")).is_equal(&more));
+}
+
 fn words() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => select(vec!["", "a", "b", "yes", "no", SUBMIT]).prop_map(str::to_owned),
@@ -82,17 +153,21 @@ fn words() -> impl Strategy<Value = String> {
     ]
 }
 
+fn numbers(floats: impl Strategy<Value = f64>) -> impl Strategy<Value = Decimal> {
+    floats.prop_map(|it| decimal(&format!("{it:e}")))
+}
+
 fn values() -> impl Strategy<Value = FieldValue> {
     prop_oneof![
         3 => words().prop_map(FieldValue::Text),
-        2 => prop_oneof![-3.0..3.0_f64, any::<f64>()].prop_map(FieldValue::Number),
+        2 => numbers(prop_oneof![-3.0..3.0_f64, prop::num::f64::NORMAL]).prop_map(FieldValue::Number),
         1 => any::<bool>().prop_map(FieldValue::Toggle),
     ]
 }
 
 fn questions() -> impl Strategy<Value = Question> {
     let length = || prop::option::of(1_u32..4);
-    let bound = || prop::option::of(-2.0..2.0_f64);
+    let bound = || prop::option::of(numbers(-2.0..2.0_f64));
     let choices = || select(vec![vec!["yes", "no"], vec!["a"], vec![]]);
     let choices = || choices().prop_map(|it| it.into_iter().map(choice).collect::<Vec<_>>());
     let kind = prop_oneof![
@@ -122,7 +197,7 @@ fn answers(question: &Question) -> impl Strategy<Value = Answer> + use<> {
             FieldKind::Text { .. } | FieldKind::Textarea { .. } => {
                 "[aé]{1,3}".prop_map(FieldValue::Text).boxed()
             }
-            FieldKind::Number { .. } => (-3.0..3.0_f64).prop_map(FieldValue::Number).boxed(),
+            FieldKind::Number { .. } => numbers(-3.0..3.0_f64).prop_map(FieldValue::Number).boxed(),
             FieldKind::Select { .. } => select(vec!["a", "yes"]).prop_map(text).boxed(),
             FieldKind::Toggle => any::<bool>().prop_map(FieldValue::Toggle).boxed(),
         };
@@ -150,9 +225,9 @@ fn fits(field: &Field, value: &FieldValue) -> bool {
             max_length.is_none_or(|it| text.chars().count() <= it as usize)
         }
         (FieldKind::Number { min, max }, FieldValue::Number(number)) => {
-            number.is_finite()
-                && min.is_none_or(|it| it <= *number)
-                && max.is_none_or(|it| *number <= it)
+            let float = |it: &Decimal| it.as_str().parse::<f64>().expect("a number");
+            min.as_ref().is_none_or(|it| float(it) <= float(number))
+                && max.as_ref().is_none_or(|it| float(number) <= float(it))
         }
         (FieldKind::Select { choices }, FieldValue::Text(text)) => {
             choices.iter().any(|it| it.value == *text)
@@ -191,6 +266,7 @@ proptest! {
                     prop_assert!(fits(field, value), "{:?} in {:?}", value, field);
                     if let FieldValue::Text(text) = value {
                         prop_assert!(!text.is_empty());
+                        prop_assert!(!field.is_required || !is_blank(text));
                         prop_assert!(!text.contains(is_forbidden_character));
                     }
                 }

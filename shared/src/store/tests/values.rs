@@ -1,9 +1,10 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
-    Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
-    RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
+    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls,
+    Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook,
+    WebhookId, WebhookRef,
     account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -14,7 +15,9 @@ use crate::domain::{
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
     quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
+    request::{
+        AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, RequestPolicy,
+    },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
@@ -46,16 +49,21 @@ fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
     any::<u128>().prop_map(Id::from_bits)
 }
 
-fn number() -> impl Strategy<Value = f64> {
-    num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE
+fn number() -> impl Strategy<Value = Decimal> {
+    let floats = num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE;
+    let texts = prop_oneof![
+        floats.prop_map(|it| format!("{it:e}")),
+        // Numbers as people type them, and more digits than a float has.
+        "-?[0-9]{1,5}(\\.[0-9]{1,3})?",
+        "[1-9][0-9]{16,40}(\\.[0-9]{1,3})?",
+    ];
+    texts.prop_map(|it| Decimal::parse(&it).expect("a number"))
 }
 
 fn field_value() -> impl Strategy<Value = FieldValue> {
     prop_oneof![
         text().prop_map(FieldValue::Text),
         number().prop_map(FieldValue::Number),
-        // Numbers as people type them.
-        (-10_000_000..10_000_000_i32).prop_map(|it| FieldValue::Number(f64::from(it) / 1000.0)),
         any::<bool>().prop_map(FieldValue::Toggle),
     ]
 }
@@ -91,7 +99,10 @@ fn field() -> impl Strategy<Value = Field> {
 
 fn question() -> impl Strategy<Value = Question> {
     let recipient =
-        (text(), option::of(text())).prop_map(|(email, name)| Recipient { email, name });
+        (text(), option::of(text()), option::of(text())).prop_map(|(given, canonical, name)| {
+            let canonical = canonical.unwrap_or_else(|| given.clone());
+            Recipient { email: EmailAddress::stored(given, canonical), name }
+        });
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
@@ -158,14 +169,29 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         prop_oneof![Just(OnDeadline::Expire), default],
         option::of(callback()),
         read,
+        select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read)| RequestPolicy {
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance)| RequestPolicy {
             mode,
             quorum,
             on_deadline,
             callback,
             read,
+            assurance,
         })
+}
+
+pub(super) fn long_answer() -> impl Strategy<Value = LongAnswer> {
+    (id(), 0_usize..100, op(), answer(), 0_i64..4_000_000_000).prop_map(
+        |(request, row, op, answer, second)| LongAnswer {
+            request,
+            row,
+            op,
+            answer: Some(answer),
+            expires_at: Timestamp::from_second(second).expect("in range"),
+            revision: 0,
+        },
+    )
 }
 
 pub(super) fn request() -> impl Strategy<Value = Request> {

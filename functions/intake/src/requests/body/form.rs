@@ -99,10 +99,7 @@ fn read_field(entry: &mut Object<'_>, seen: &mut BTreeSet<String>) -> Option<Fie
 }
 
 fn set_default(field: &mut Field, item: &Item<'_>) {
-    let Some(value) = field_value(&item.value) else {
-        item.error("must be a string, a number or a boolean");
-        return;
-    };
+    let Some(value) = field_value(item) else { return };
     // The default of a required toggle may be off.
     let optional = Field { is_required: false, ..field.clone() };
     match optional.fit(Some(value)) {
@@ -127,8 +124,10 @@ fn kind(entry: &mut Object<'_>) -> Option<FieldKind> {
             FieldKind::Textarea { max_length: entry.integer("max_length", max_length) }
         }
         FieldType::Number => {
-            let (min, max) = (entry.number("min"), entry.number("max"));
-            if min.zip(max).is_some_and(|(min, max)| min > max) {
+            let (min, max) = (entry.decimal("min"), entry.decimal("max"));
+            let is_reversed =
+                min.as_ref().zip(max.as_ref()).is_some_and(|(min, max)| min.compare(max).is_gt());
+            if is_reversed {
                 entry.error("max", "must not be less than `min`");
             }
             FieldKind::Number { min, max }

@@ -3,7 +3,7 @@
 //! ```text
 //!   question.rs  title, body, recipients, external_reference_id, metadata
 //!   form.rs      options, fields
-//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read
+//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read, assurance
 //!   ../../callback/   callback_url, callback
 //! ```
 
@@ -12,10 +12,12 @@ mod policy;
 mod question;
 
 use answerback::{
-    api::{Problem, body},
+    api::{
+        Problem,
+        body::{self, Sent},
+    },
     domain::{Question, Source, request::RequestPolicy},
 };
-use serde_json::Value;
 
 use crate::callback::{self, CallbackBody, NewCredentials, Probe};
 
@@ -31,7 +33,7 @@ pub(crate) struct NewRequestBody {
 }
 
 /// Reads the body, or lists all errors in it.
-pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+pub(crate) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
     body::read(body, |body| {
         let question = question::read(body);
         let timeout_seconds = policy::timeout_seconds(body);
@@ -43,7 +45,8 @@ pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
         let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
-        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
+        let assurance = policy::assurance(body);
+        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
         Some(NewRequestBody { question, policy, timeout_seconds, probe, credentials })
     })
 }

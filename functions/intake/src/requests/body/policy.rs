@@ -3,7 +3,7 @@
 use answerback::{
     api::body::Object,
     domain::{
-        Question,
+        Assurance, Question,
         consumption::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
@@ -30,6 +30,11 @@ pub(super) fn mode(body: &mut Object<'_>) -> AnswerMode {
     const MODES: [(&str, AnswerMode); 2] =
         [("on_user_action", AnswerMode::OnUserAction), ("on_timeout", AnswerMode::OnTimeout)];
     body.word("mode", &MODES).unwrap_or(AnswerMode::OnUserAction)
+}
+
+/// Reads how sure it must be that a person answers.
+pub(super) fn assurance(body: &mut Object<'_>) -> Assurance {
+    body.word("assurance", &Assurance::ALL).unwrap_or_default()
 }
 
 /// Reads the quorum: a word, or an object.
