@@ -245,7 +245,7 @@ fn any_form_input_is_shown_again() {
         match page.status() {
             // Without a nonce, the second step follows.
             StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => {
-                prop_assert!(seen.json()["response"].is_null())
+                prop_assert!(seen.json()["response"].is_null());
             }
             other => prop_assert!(false, "{}", other),
         }

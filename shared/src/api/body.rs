@@ -12,7 +12,7 @@ mod source;
 
 pub use source::{Move, Sent, Source, moved};
 
-use std::{cell::RefCell, ops::RangeInclusive};
+use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, value::RawValue};
@@ -306,8 +306,8 @@ impl<'e> Object<'e> {
     pub fn into_members(self) -> impl ExactSizeIterator<Item = Member<'e>> {
         let Self { pointer, members, errors } = self;
         // All at once: looking for one at a time would take time quadratic in their number.
-        let is_inexact = members.values().any(|it| it.is_f64());
-        let texts = is_inexact.then(|| errors.source.members_at(&pointer)).unwrap_or_default();
+        let is_inexact = members.values().any(Value::is_f64);
+        let texts = if is_inexact { errors.source.members_at(&pointer) } else { BTreeMap::new() };
         members.into_iter().map(move |(name, value)| {
             let pointer = pointer::member(&pointer, &name);
             let text = texts.get(name.as_str()).copied();

@@ -105,9 +105,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-    fn page(step: PageStep, age_millis: i64) -> Option<LoadedPage> {
+    fn page(step: PageStep, age_millis: i64) -> LoadedPage {
         let at = Timestamp::from_millisecond(NOW.as_millisecond() - age_millis).expect("in range");
-        Some(LoadedPage { step, at, n_answers: 0 })
+        LoadedPage { step, at, n_answers: 0 }
     }
 
     fn check(assurance: Assurance, step: PageStep, decisive: std::ops::RangeInclusive<i64>) {
@@ -116,12 +116,12 @@ mod tests {
             43_200_001,
         ];
         for age in ages {
-            let sureness = assurance.judge(page(step, age), 0, NOW);
+            let sureness = assurance.judge(Some(page(step, age)), 0, NOW);
             let expected = if decisive.contains(&age) { Sureness::Sure } else { Sureness::Unsure };
             assert_eq!(sureness, expected, "{assurance:?} {step:?} {age}");
         }
         assert_eq!(assurance.judge(None, 0, NOW), Sureness::Unsure);
-        assert_eq!(assurance.judge(page(step, 5_000), 1, NOW), Sureness::Outdated);
+        assert_eq!(assurance.judge(Some(page(step, 5_000)), 1, NOW), Sureness::Outdated);
     }
 
     #[test]

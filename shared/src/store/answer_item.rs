@@ -170,6 +170,7 @@ impl From<&OutboxEvent> for EventItem {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

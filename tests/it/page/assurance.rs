@@ -108,7 +108,7 @@ async fn confirm_always_needs_the_second_step() {
     assert_eq!(request["assurance"], "confirm");
     let path = path(&request, 0);
     let loaded = nonce(&world, &path).await;
-    world.system.clock.advance(Duration::from_secs(60));
+    world.system.clock.advance(Duration::from_mins(1));
     let form = format!("option=reject&field.why=Too+%3Cearly%3E&field.sure=true&nonce={loaded}");
     for _ in 0..2 {
         let first = world.visit(Method::POST, &path, &form).await;

@@ -245,15 +245,15 @@ impl Caller {
         if is_unanswered {
             world.state().seen.unanswered.push((self.number, want.effect()));
         }
-        let ((status, body), is_whole) = answer?;
+        let ((status, bytes), is_whole) = answer?;
         // A page is a text.
-        let text = || String::from_utf8_lossy(&body).into_owned().into();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| text());
+        let text = || String::from_utf8_lossy(&bytes).into_owned().into();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
         let mut state = world.state();
         let ended_at = state.now();
         state.tell(|| {
-            let word = |it| body.get(it).and_then(Value::as_str).unwrap_or("-");
-            let brief = ["code", "status", "outcome"].map(word);
+            let member = |it| body.get(it).and_then(Value::as_str).unwrap_or("-");
+            let brief = ["code", "status", "outcome"].map(member);
             let heard = if is_heard { "" } else { ", response lost" };
             format!("caller {}: {} ({}){heard}", self.number, status.as_u16(), brief.join(" "))
         });

@@ -94,7 +94,9 @@ impl Scenario {
         let publishes = chance.random_bool(0.25);
         let mut requests: Vec<Plan> = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
         let mut visits = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(7));
-        requests.iter_mut().for_each(|it| visit(&mut visits, it));
+        for plan in &mut requests {
+            visit(&mut visits, plan);
+        }
         let hooks = Hook::random(seed);
         let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
         Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }

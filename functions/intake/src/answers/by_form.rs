@@ -81,14 +81,11 @@ pub(crate) async fn answer_by_form(
         CheckedCode::Locked(link) => return Ok(locked_page(&app, &link)),
     };
     let now = app.core.now();
-    match link.judge(&form, now) {
-        Sureness::Sure => (),
-        sureness @ (Sureness::Unsure | Sureness::Outdated) if link.is_open(now) => {
-            let page = link.page(PageFor::Confirmation { form: &form, sureness }, now);
-            return Ok(html(StatusCode::OK, page));
-        }
-        // It is refused below.
-        Sureness::Unsure | Sureness::Outdated => (),
+    let sureness = link.judge(&form, now);
+    // An answer to a closed request is refused below, sure or not.
+    if sureness != Sureness::Sure && link.is_open(now) {
+        let page = link.page(PageFor::Confirmation { form: &form, sureness }, now);
+        return Ok(html(StatusCode::OK, page));
     }
     let row = link.row;
     Ok(match record(&app, link.request, row, &answer, AnswerVia::Link).await {

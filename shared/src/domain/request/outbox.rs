@@ -89,12 +89,13 @@ impl Request {
         let (row, recorded) = rows.into_iter().find(|(_, it)| it.event == Some(number))?;
         let answer = recorded.answer.clone();
         let answered = RecordedAnswer { row, op: recorded.op, answer };
-        (!self.is_cleared()).then(|| OutboxEvent {
+        let event = OutboxEvent {
             number,
             kind: RequestEvent::RequestAnswered,
             at: recorded.at,
             detail: EventDetail::Answered(answered),
-        })
+        };
+        (!self.is_cleared()).then_some(event)
     }
 
     /// The outbox has an event that reports an answer of this row.
