@@ -271,13 +271,13 @@ impl Past {
         self.world.system.clock.advance(Duration::from_secs(1));
         self.approve(&changed, 0).await;
         self.know("due_in_an_hour", changed);
-        self.create_pending_with_codes_and_long_answers().await;
         let token = self.known["channel"]["token"].as_str().expect("a token").to_owned();
         let message = json!({ "title": "Deploy?", "callback_url": WELL });
         let message = self.post(&format!("/v1/send/{token}"), message).await;
         self.know("message", message);
         self.world.follow_hints().await;
 
+        self.create_pending_with_codes_and_long_answers().await;
         let half = json!({ "callback_url": WELL, "callback": {
             "events": ["request.created", "request.answered", "request.finished"],
         } });
