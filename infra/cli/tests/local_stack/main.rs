@@ -3,8 +3,6 @@
 mod canaries;
 mod crashes;
 mod guards;
-
-mod isolation;
 mod keys;
 mod kills;
 mod rules;

@@ -1,4 +1,9 @@
-//! Thousands of deliveries to a hanging receiver, and their effect on other receivers, in real time.
+//! Thousands of deliveries to a hanging receiver, and their effect on other receivers, in real time. A
+//! program of its own, because cargo runs programs of tests one after another.
+
+#[expect(dead_code, reason = "other programs of tests use the rest")]
+#[path = "local_stack/stack.rs"]
+mod stack;
 
 use std::time::Duration;
 
@@ -8,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::stack::{Arrived, Reaction, Receiver, Stack, answerback, call, pause, run, text, until};
+use stack::{Arrived, Reaction, Receiver, Stack, answerback, call, pause, run, text, until};
 
 /// Deliveries to the hanging receiver.
 const N_HANGING: usize = 2_000;
