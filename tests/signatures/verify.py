@@ -24,6 +24,8 @@ SECONDS = 30
 TOLERANCE_SECONDS = 300
 # A secret that signs nothing here.
 OTHER_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+# What has a secret: results of requests, and posted events.
+REQUESTS, EVENTS = "/v1", "/v1/events"
 EVENT = {"type": "job.completed", "data": {"executionId": "e", "status": "naïve – ✓"}}
 
 
@@ -66,11 +68,11 @@ class Account:
         with urllib.request.urlopen(request, data, timeout=SECONDS) as response:
             return json.load(response)
 
-    def secret(self):
-        return self.call("GET", "/v1/secret?reveal=true")["secret"]
+    def secret(self, source):
+        return self.call("GET", f"{source}/secret?reveal=true")["secret"]
 
-    def rotate(self):
-        return self.call("POST", "/v1/secret/rotate", {"overlap_seconds": 3600})["secret"]
+    def rotate(self, source):
+        return self.call("POST", f"{source}/secret/rotate", {"overlap_seconds": 3600})["secret"]
 
     def post_event(self, profile):
         """Posts an event. Returns the headers and the body of its callback."""
@@ -78,18 +80,21 @@ class Account:
         self.call("POST", "/v1/events", {**EVENT, **callback})
         return Receiver.arrived.get(timeout=SECONDS)
 
-    def answered(self):
-        """Creates and answers a request. Returns it with the headers and the body of its callback."""
+    def answer(self, profile):
+        """Creates and answers a request. Returns the headers and the body of its callback."""
         question = {
             "title": "Is this signature ours?",
             "recipients": ["a@example.com"],
             "options": [{"value": "yes", "label": "Yes"}],
             "callback_url": self.callback_url,
+            "callback": {"profile": profile},
         }
         request = self.call("POST", "/v1/requests", question)
         token = request["recipients"][0]["answer_url"].rsplit("/", 1)[1]
         self.call("POST", f"/v1/answers/{token}", {"option": "yes"})
-        return request, *Receiver.arrived.get(timeout=SECONDS)
+        headers, body = Receiver.arrived.get(timeout=SECONDS)
+        assert request["id"].split("_")[1] in body.decode(), "a callback of another request"
+        return headers, body
 
 
 def refuses(error, check, *arguments):
@@ -110,15 +115,15 @@ def ten_minutes_ago():
     return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=10)
 
 
-def check_standard(secrets, headers, body):
-    """Each of `secrets` verifies with both libraries; altered and old callbacks do not."""
+def check_standard(secrets, headers, body, other=OTHER_SECRET):
+    """Each of `secrets` verifies with both libraries; `other`, altered and old callbacks do not."""
     for library in standardwebhooks, svix:
 
         def is_refused(secret, *message):
             webhook = library.Webhook(secret)
             return refuses(standardwebhooks.WebhookVerificationError, webhook.verify, *message)
 
-        assert is_refused(OTHER_SECRET, body, headers), "a wrong secret passed"
+        assert is_refused(other, body, headers), "a wrong secret passed"
         for secret in secrets:
             webhook = library.Webhook(secret)
             webhook.verify(body, headers)
@@ -142,10 +147,10 @@ def is_stripes(secret, header, body, scheme=stripe.WebhookSignature):
     return not refuses(error, scheme.verify_header, body, header, secret, TOLERANCE_SECONDS)
 
 
-def check_timed(secret, header, body, scheme=stripe.WebhookSignature):
-    """`secret` verifies with Stripe's library; altered and old callbacks do not."""
+def check_timed(secret, header, body, scheme=stripe.WebhookSignature, other=OTHER_SECRET):
+    """`secret` verifies with Stripe's library; `other`, altered and old callbacks do not."""
     assert is_stripes(secret, header, body, scheme), header
-    assert not is_stripes(OTHER_SECRET, header, body, scheme), "a wrong secret passed"
+    assert not is_stripes(other, header, body, scheme), "a wrong secret passed"
     assert not is_stripes(secret, header, altered(body), scheme), "a changed byte passed"
 
     # Signed by the library itself, so that only the age is wrong.
@@ -157,28 +162,27 @@ def check_timed(secret, header, body, scheme=stripe.WebhookSignature):
 
 
 def check_one_secret(account):
-    secret = account.secret()
-    request, headers, body = account.answered()
-    check_standard([secret], headers, body)
-    event = standardwebhooks.Webhook(secret).verify(body, headers)
-    assert event["type"] == "request.finished", event
-    assert event["data"]["request_id"] == request["id"], event
+    of_requests, of_events = account.secret(REQUESTS), account.secret(EVENTS)
+    check_standard([of_requests], *account.answer("standard"), other=of_events)
+    check_standard([of_events], *account.post_event("standard"), other=of_requests)
 
-    check_standard([secret], *account.post_event("standard"))
-    for profile in "ping", "noukai":
-        headers, body = account.post_event(profile)
-        check_timed(secret, headers[f"x-{profile}-signature"], body)
+    headers, body = account.answer("ping")
+    check_timed(of_requests, headers["x-ping-signature"], body, other=of_events)
+    headers, body = account.post_event("noukai")
+    check_timed(of_events, headers["x-noukai-signature"], body, other=of_requests)
 
 
 def check_overlap(account):
-    old, new = account.secret(), account.rotate()
+    old, new = account.secret(REQUESTS), account.rotate(REQUESTS)
     assert old != new
-    check_standard([old, new], *account.post_event("standard"))
-
-    headers, body = account.post_event("ping")
+    check_standard([old, new], *account.answer("standard"))
+    headers, body = account.answer("ping")
     for secret in old, new:
         check_timed(secret, headers["x-ping-signature"], body)
 
+    old, new = account.secret(EVENTS), account.rotate(EVENTS)
+    assert old != new
+    check_standard([old, new], *account.post_event("standard"))
     headers, body = account.post_event("noukai")
     header = headers["x-noukai-signature"]
     check_timed(new, header, body)

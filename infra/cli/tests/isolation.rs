@@ -1,7 +1,9 @@
-//! Thousands of deliveries to a hanging receiver, and their effect on other receivers, in real time. A
-//! program of its own, because cargo runs programs of tests one after another.
+//! Thousands of deliveries to a hanging receiver, and their effect on other receivers, in real time.
+//!
+//! Separate from `local_stack`, because cargo runs one test binary at a time, and other tests would
+//! change the measured times.
 
-#[expect(dead_code, reason = "other programs of tests use the rest")]
+#[expect(dead_code, reason = "`local_stack` uses the rest")]
 #[path = "local_stack/stack.rs"]
 mod stack;
 

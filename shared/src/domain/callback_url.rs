@@ -7,7 +7,7 @@
 //! text       length, characters, https, two slashes, no fragment
 //! authority  no user info, no percent sign
 //! parsed     by `url`, which names the host, and by `http::Uri`: both see the same host and port
-//! path       as written: `url` has nothing to repair, in the query neither
+//! path       path and query as written: `url` has nothing to repair
 //! host       a public address, or a name on the public Internet that is not this API's own
 //! port       443, or from 1024 on without those of other protocols
 //! ```
@@ -91,8 +91,8 @@ impl CallbackUrl {
         self.parsed.scheme() == "https"
     }
 
-    /// Refuses a path or query that a parser changes, and so would be called in another form. Servers
-    /// and proxies disagree about `..`.
+    /// Refuses a path or query that the parser changes: the HTTP client would call another URL than the
+    /// one that was submitted, and servers and proxies disagree about `..`.
     fn check_path_form(&self) -> Result<(), CallbackUrlError> {
         let target = self.target();
         let (path, query) = match target.split_once('?') {

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! This module does not know deliveries. Every status is a [`Reply`], and callers decide what it
-//! means. A failure after the head has a reply too: the receiver has decided. Odd headers are passed
-//! over; a head that ends too early, has more than 1,000 headers, or frames its body in two ways is a
-//! failure without a reply. No message contains the URL, because its path may be a secret.
+//! means. A failure after the head has a reply too: the receiver has decided. Malformed headers are
+//! ignored. A head that ends too early, has more than 1,000 headers, or has a contradictory
+//! `Content-Length` is a failure without a reply. No message contains the URL, because its path may be a secret.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
