@@ -91,13 +91,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NothingEarly,
     },
     Mutant {
-        name: "an answer does not recognize its own write",
-        file: REQUEST_ANSWER,
-        before: "if self.was_answered_by(row, op) {",
-        after: "if self.was_answered_by(row, op) && !MUTANT {",
-        breaks: Invariant::NoStrayDuplicate,
-    },
-    Mutant {
         name: "a replaced answer does not recognize its own write",
         file: REQUEST_ANSWER,
         before: "replaced.extend(recorded.as_ref().map(|it| it.op));",
