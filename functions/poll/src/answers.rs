@@ -3,16 +3,16 @@
 use answerback::{
     api::{
         Code, Problem,
-        browser::html,
+        browser::{self, html},
         cors,
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
-    page,
+    page::{self, ProblemKind},
     service::answer_page::{OpenedLink, PageFor},
 };
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -43,17 +43,20 @@ struct RecipientView<'a> {
 pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
+    headers: HeaderMap,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let words = browser::words(&headers);
     let Some(link) = app.core.open_link(&token).await? else {
-        return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
+        let page = page::render_problem(words, ProblemKind::UnknownLink);
+        return Ok(html(StatusCode::NOT_FOUND, page));
     };
     let now = app.core.now();
     let is_gone = !link.is_open(now) && link.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
     let pairs = query.map(|Query(it)| it).unwrap_or_default();
     let chosen = pairs.iter().find(|(name, _)| name == "option").map(|(_, value)| value.as_str());
-    Ok(html(status, link.page(PageFor::Visit { chosen }, now)))
+    Ok(html(status, link.page(PageFor::Visit { chosen }, words, now)))
 }
 
 /// Shows the question as JSON.

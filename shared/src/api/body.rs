@@ -14,12 +14,12 @@ pub use source::{Move, Sent, Source, moved};
 
 use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     api::{FieldError, FieldErrors, Problem, pointer},
-    domain::{Decimal, text::is_blank},
+    domain::{Decimal, question::parse_date, text::is_blank},
 };
 
 /// Longest time in RFC 3339, in characters; 30 are usual.
@@ -165,15 +165,26 @@ impl<'e> Object<'e> {
         self.text(name, 0..=chars_max).filter(|it| !it.is_empty())
     }
 
-    /// [`Self::required_text`] that is one visible line: a button's label, or a value that comes
-    /// back from a form, where line breaks change.
-    pub fn required_line(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
-        let text = self.required_text(name, chars)?;
-        if is_blank(&text) {
+    /// [`Self::optional_text`] that is one visible line.
+    pub fn optional_line(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        let text = self.optional_text(name, chars_max)?;
+        self.check_line(name, &text);
+        Some(text)
+    }
+
+    fn check_line(&self, name: &str, text: &str) {
+        if is_blank(text) {
             self.error(name, "must not be blank");
         } else if text.contains(['\n', '\r']) {
             self.error(name, "must be one line");
         }
+    }
+
+    /// [`Self::required_text`] that is one visible line: a button's label, or a value that comes
+    /// back from a form, where line breaks change.
+    pub fn required_line(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
+        let text = self.required_text(name, chars)?;
+        self.check_line(name, &text);
         Some(text)
     }
 
@@ -185,6 +196,16 @@ impl<'e> Object<'e> {
             self.error(name, "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z");
         }
         time
+    }
+
+    /// A day in ISO 8601.
+    pub fn date(&mut self, name: &str) -> Option<Date> {
+        let text = self.text(name, 1..=TIME_CHARS_MAX)?;
+        let date = parse_date(&text);
+        if date.is_none() {
+            self.error(name, "must be a date, such as 2026-01-31");
+        }
+        date
     }
 
     /// A whole number in `range`.
@@ -295,6 +316,11 @@ impl<'e> Object<'e> {
     /// There is a member called `name`, and it is not null.
     pub fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|it| !it.is_null())
+    }
+
+    /// The member called `name` is an array.
+    pub fn is_list(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(Value::is_array)
     }
 
     /// There is a member called `name`, null or not.

@@ -113,6 +113,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reader = Reader::of(request.uri(), request.headers());
+    let words = browser::words(request.headers());
     let mut response = if request.headers().contains_key(OWN_CALLBACK) {
         let detail = "a callback of Answerback must not call Answerback";
         Problem::new(Code::LoopDetected, detail).into_response()
@@ -140,7 +141,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         return response;
     };
     problem.log();
-    let body = if let Some(page) = reader.page(&problem) {
+    let body = if let Some(page) = reader.page(&problem, words) {
         browser::set_headers(response.headers_mut());
         Body::from(page)
     } else {

@@ -82,7 +82,7 @@ impl From<&Misfit> for FieldError {
             None => "/option".to_owned(),
             Some(key) => pointer::member("/fields", key),
         };
-        Self::pointer(pointer, &misfit.detail)
+        Self::pointer(pointer, misfit.fault.to_string())
     }
 }
 

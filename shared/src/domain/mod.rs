@@ -23,12 +23,14 @@ pub mod event;
 pub mod id;
 pub mod idempotency;
 pub mod limits;
+mod locale;
 mod owner;
 pub mod posted_event;
 pub mod profile;
 pub mod question;
 pub mod quorum;
 pub mod request;
+mod requester;
 pub mod retry;
 pub mod secret;
 mod size;
@@ -52,11 +54,13 @@ pub use id::{
     RequestId,
 };
 pub use idempotency::{BodyHash, IdempotentCall, PastCalls};
+pub use locale::Locale;
 pub use owner::{Mode, Owner};
 pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::{OutboxEvent, Request};
+pub use requester::{REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX, Requester, RequesterKind};
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
 pub use webhook::Webhook;

@@ -2,7 +2,7 @@
 //! must fit into an item of 400 KB.
 
 use super::{
-    Answer, Question,
+    Answer, Question, Requester,
     question::{Choice, Field, FieldValue, Recipient, TEXT_OVERHEAD_BYTES, json_bytes},
 };
 
@@ -22,6 +22,8 @@ impl Question {
     pub fn n_bytes(&self) -> usize {
         self.title.len()
             + self.body.as_ref().map_or(0, String::len)
+            + self.asked_by.as_ref().map_or(0, String::len)
+            + self.requester.as_ref().map_or(0, Requester::n_bytes)
             + self.metadata.as_ref().map_or(0, String::len)
             + self.recipients.iter().map(of_recipient).sum::<usize>()
             + self.options.iter().map(Choice::n_bytes).sum::<usize>()
@@ -48,6 +50,7 @@ mod tests {
         prop_oneof![
             any::<String>().prop_map(FieldValue::Text),
             any::<bool>().prop_map(FieldValue::Toggle),
+            prop::collection::vec(any::<String>(), 0..3).prop_map(FieldValue::Choices),
             any::<i64>().prop_map(|it| {
                 FieldValue::Number(Decimal::parse(&it.to_string()).expect("a number"))
             }),
@@ -64,6 +67,7 @@ mod tests {
                 FieldValue::Text(text) => json!(text),
                 FieldValue::Number(number) => number.as_str().parse().expect("JSON"),
                 FieldValue::Toggle(toggle) => json!(toggle),
+                FieldValue::Choices(values) => json!(values),
             };
             let json: BTreeMap<&String, Value> = fields.iter().map(|(key, it)| (key, value(it))).collect();
             let n_bytes = json!(json).to_string().len() + option.as_ref().map_or(0, String::len);

@@ -132,6 +132,18 @@ impl Accounts {
         Ok(account)
     }
 
+    /// The names of the account and key that ask, as people see them.
+    pub async fn asked_by(
+        &self,
+        owner: Owner,
+        key_name: Option<&str>,
+    ) -> Result<Option<String>, Problem> {
+        let account = self.account_of(owner).await?;
+        let names = [account.name.as_deref(), key_name];
+        let shown = names.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        Ok((!shown.is_empty()).then_some(shown))
+    }
+
     /// The account of an owner, which must exist.
     pub async fn account_of(&self, owner: Owner) -> Result<Arc<Account>, Problem> {
         let account = self.account(owner.account).await?;
@@ -250,6 +262,7 @@ pub async fn new_account(
         id_key,
         secrets,
         calls: PastCalls::default(),
+        name: None,
         max_pending_requests: None,
         revision: 0,
     })

@@ -1,6 +1,8 @@
 //! Answer links: the request behind a link, and the page that its recipient sees.
 
 mod controls;
+mod effects;
+mod faults;
 
 use std::borrow::Cow;
 
@@ -10,20 +12,21 @@ use url::Url;
 use crate::{
     api::views,
     domain::{
-        Request,
+        self, Request,
         assurance::{LoadedPage, PageStep, Sureness},
         question,
         request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
     },
     page::{
-        self, Answered, CodeInput, Confirmation, Content, Ending, FieldError, Form, FormPart, Page,
-        SubmittedForm, Written,
+        self, Answered, Asker, CodeInput, Confirmation, Content, Ending, FieldError, Form,
+        FormPart, Page, Requester, RequesterKind, SubmittedForm, Words, Written,
     },
     service::Core,
     signing::{LinkPlace, LinkToken},
     store::{Error, keys},
 };
 use controls::{choice, field, shown, values};
+pub use faults::CodeFault;
 
 /// An opened answer link: a request, and one of its recipients.
 #[derive(Debug)]
@@ -68,10 +71,10 @@ pub enum PageFor<'a> {
 pub struct Faults<'a> {
     /// The parts of the answer that do not fit.
     pub misfits: &'a [question::Misfit],
-    /// The fault of the code, without subject and period.
-    pub code: Option<&'a str>,
-    /// A fault of the form as a whole, without period.
-    pub whole: Option<&'a str>,
+    /// The fault of the code.
+    pub code: Option<CodeFault>,
+    /// The reason why the answer is refused for now.
+    pub refusal: Option<&'a Refusal>,
 }
 
 impl Core {
@@ -143,50 +146,14 @@ impl OpenedLink {
         self.place().nonce(&LoadedPage { step, at: now, n_answers })
     }
 
-    /// The page for the recipient.
-    pub fn page(&self, page_for: PageFor<'_>, now: Timestamp) -> String {
+    /// The page for the recipient, whose own language is that of `words`.
+    pub fn page(&self, page_for: PageFor<'_>, words: &'static Words, now: Timestamp) -> String {
         let question = &self.request.question;
-        let own = self.answered().map(|row| Answered {
-            option: self.label(row.answer.option.as_deref()),
-            fields: self.texts(row),
-            at: row.at,
-        });
-        let stored = self.answered().map(values).unwrap_or_default();
-        let is_locked = self.request.needs_code() && self.request.is_link_locked(self.row);
-        let content = match (page_for, own, &self.request.state) {
-            (_, own, _) if self.is_open(now) => match page_for {
-                _ if is_locked => {
-                    Content::Locked { can_renew: self.request.can_renew_code(self.row) }
-                }
-                PageFor::Confirmation { form, sureness } => {
-                    Content::Confirmation(self.confirmation(form, sureness, own, now))
-                }
-                PageFor::Visit { .. } | PageFor::Correction { .. } | PageFor::Refusal { .. } => {
-                    Content::Form(self.form(page_for, &stored, own, now))
-                }
-            },
-            (PageFor::Refusal { form }, Some(own), RequestState::Pending) => {
-                Content::AlreadyAnswered { own, written: Some(self.written(form)) }
-            }
-            (PageFor::Refusal { form }, Some(own), _) if self.is_final() => {
-                Content::AlreadyAnswered { own, written: Some(self.written(form)) }
-            }
-            (_, Some(own), RequestState::Pending) if now < self.request.deadline => {
-                Content::Answered(own)
-            }
-            (_, own, RequestState::Ended(end))
-                if end.outcome != Outcome::Completed || own.is_none() || page_for.is_refused() =>
-            {
-                let written = page_for.form().map(|it| self.written(it));
-                Content::Ended { ending: self.ending(end), own, written }
-            }
-            (_, Some(own), _) => Content::Answered(own),
-            (_, None, _) => {
-                let written = page_for.form().map(|it| self.written(it));
-                Content::Ended { ending: Ending::TimedOut, own: None, written }
-            }
-        };
+        let words = question.locale.and_then(|it| Words::find(it.as_str())).unwrap_or(words);
+        let content = self.content(page_for, words, now);
         page::render(&Page {
+            words,
+            asker: self.asker(),
             title: &question.title,
             body_markdown: question.body.as_deref(),
             recipient_name: question
@@ -195,9 +162,74 @@ impl OpenedLink {
                 .map(|it| it.name.as_deref().unwrap_or(it.email.as_given())),
             is_test: !self.request.owner.mode.is_live(),
             deadline: self.request.deadline,
+            closed_at: match self.request.state() {
+                RequestState::Ended(end) => Some(end.at),
+                RequestState::Pending | RequestState::Erased { .. } => None,
+            },
+            effects: effects::effects(&self.request, words),
             now,
             content,
         })
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let question = &self.request.question;
+        let requester = question.requester.as_ref().and_then(|it| {
+            let kind = match it.kind {
+                domain::RequesterKind::Person => RequesterKind::Person,
+                domain::RequesterKind::Service => RequesterKind::Service,
+                domain::RequesterKind::Agent => RequesterKind::Agent,
+            };
+            Some(Requester { kind, name: it.shown()? })
+        });
+        Asker { account: question.asked_by.as_deref(), requester }
+    }
+
+    fn content<'a>(
+        &'a self,
+        page_for: PageFor<'a>,
+        words: &'static Words,
+        now: Timestamp,
+    ) -> Content<'a> {
+        let own = self.answered().map(|row| Answered {
+            option: self.label(row.answer.option.as_deref()),
+            fields: self.texts(row, words),
+            at: row.at,
+        });
+        let is_locked = self.request.needs_code() && self.request.is_link_locked(self.row);
+        match (page_for, own, self.request.state()) {
+            (_, own, _) if self.is_open(now) => match page_for {
+                _ if is_locked => {
+                    Content::Locked { can_renew: self.request.can_renew_code(self.row) }
+                }
+                PageFor::Confirmation { form, sureness } => {
+                    Content::Confirmation(self.confirmation(form, sureness, own, words, now))
+                }
+                PageFor::Visit { .. } | PageFor::Correction { .. } | PageFor::Refusal { .. } => {
+                    Content::Form(self.form(page_for, own, words, now))
+                }
+            },
+            (PageFor::Refusal { form }, Some(own), RequestState::Pending) => {
+                Content::AlreadyAnswered { own, written: Some(self.written(form, words)) }
+            }
+            (PageFor::Refusal { form }, Some(own), _) if self.is_final() => {
+                Content::AlreadyAnswered { own, written: Some(self.written(form, words)) }
+            }
+            (_, Some(own), RequestState::Pending) if now < self.request.deadline => {
+                Content::Answered(own)
+            }
+            (_, own, RequestState::Ended(end))
+                if end.outcome != Outcome::Completed || own.is_none() || page_for.is_refused() =>
+            {
+                let written = page_for.form().map(|it| self.written(it, words));
+                Content::Ended { ending: self.ending(end), own, written }
+            }
+            (_, Some(own), _) => Content::Answered(own),
+            (_, None, _) => {
+                let written = page_for.form().map(|it| self.written(it, words));
+                Content::Ended { ending: Ending::TimedOut, own: None, written }
+            }
+        }
     }
 
     fn is_final(&self) -> bool {
@@ -207,8 +239,8 @@ impl OpenedLink {
     fn form<'a>(
         &'a self,
         page_for: PageFor<'a>,
-        stored: &'a [(String, String)],
         current: Option<Answered<'a>>,
+        words: &'static Words,
         now: Timestamp,
     ) -> Form<'a> {
         let question = &self.request.question;
@@ -221,14 +253,14 @@ impl OpenedLink {
         };
         let chosen = chosen.filter(|it| question.options.iter().any(|option| option.value == *it));
         let is_shown = |it: &&question::Choice| chosen.is_none_or(|chosen| it.value == chosen);
-        let is_answered = current.is_some();
+        let stored = || self.answered().map(|it| Cow::Owned(values(it)));
         let code = form.and_then(|it| it.code.as_deref()).unwrap_or_default();
         Form {
             options: question.options.iter().filter(is_shown).map(choice).collect(),
-            fields: question.fields.iter().map(field).collect(),
+            fields: question.fields.iter().map(|it| field(it, &question.options)).collect(),
+            values: form.map(|it| Cow::Borrowed(&*it.fields)).or_else(stored),
             current,
-            values: form.map(|it| &*it.fields).or(is_answered.then_some(stored)),
-            errors: page_for.errors(),
+            errors: page_for.errors(words),
             chosen,
             nonce: self.nonce(PageStep::Question, now),
             code: self.request.needs_code().then_some(CodeInput { value: code }),
@@ -240,12 +272,13 @@ impl OpenedLink {
         form: &'a SubmittedForm,
         sureness: Sureness,
         current: Option<Answered<'a>>,
+        words: &'static Words,
         now: Timestamp,
     ) -> Confirmation<'a> {
         let option = form.option.as_deref().unwrap_or(question::SUBMIT);
         let chosen = self.request.question.options.iter().find(|it| it.value == option);
         Confirmation {
-            written: self.written(form),
+            written: self.written(form, words),
             style: chosen.map_or(page::Style::Primary, |it| choice(it).style),
             option,
             values: &form.fields,
@@ -257,20 +290,11 @@ impl OpenedLink {
     }
 
     /// A submitted answer as people see it.
-    fn written<'a>(&'a self, form: &'a SubmittedForm) -> Written<'a> {
+    fn written<'a>(&'a self, form: &'a SubmittedForm, words: &'static Words) -> Written<'a> {
         let shown = |(key, text): &'a (String, String)| {
             let field = self.request.question.fields.iter().find(|it| it.key == *key)?;
-            let text = match &field.kind {
-                question::FieldKind::Select { choices } => {
-                    choices.iter().find(|it| it.value == *text).map_or(&**text, |it| &*it.label)
-                }
-                question::FieldKind::Toggle if text == "true" => "Yes",
-                question::FieldKind::Toggle => "No",
-                question::FieldKind::Text { .. }
-                | question::FieldKind::Textarea { .. }
-                | question::FieldKind::Number { .. } => text,
-            };
-            (!text.is_empty()).then(|| (field.label.as_str(), text.into()))
+            let text = controls::written(field, text, words);
+            (!text.is_empty()).then(|| (field.label.as_str(), text))
         };
         Written {
             option: self.label(form.option.as_deref()),
@@ -280,7 +304,9 @@ impl OpenedLink {
 
     fn ending(&self, end: &RequestEnd) -> Ending<'_> {
         match end.outcome {
-            Outcome::Completed | Outcome::NotMet | Outcome::Vetoed => Ending::Decided,
+            Outcome::Completed => Ending::Decided,
+            Outcome::NotMet => Ending::NotMet,
+            Outcome::Vetoed => Ending::Vetoed,
             Outcome::Cancelled => Ending::Cancelled,
             Outcome::TimedOut => Ending::TimedOut,
             Outcome::Defaulted => match &self.request.policy.on_deadline {
@@ -303,11 +329,11 @@ impl OpenedLink {
     }
 
     /// The label and text of every field that was filled in.
-    fn texts<'a>(&'a self, row: &'a Row) -> Vec<(&'a str, Cow<'a, str>)> {
+    fn texts<'a>(&'a self, row: &'a Row, words: &'static Words) -> Vec<(&'a str, Cow<'a, str>)> {
         let fields = self.request.question.fields.iter();
         fields
             .filter_map(|field| Some((field, row.answer.fields.get(&field.key)?)))
-            .map(|(field, value)| (field.label.as_str(), shown(field, value)))
+            .map(|(field, value)| (field.label.as_str(), shown(field, value, words)))
             .collect()
     }
 }
@@ -328,14 +354,19 @@ impl<'a> PageFor<'a> {
         matches!(self, Self::Refusal { .. })
     }
 
-    fn errors(self) -> Vec<FieldError<'a>> {
+    fn errors(self, words: &'static Words) -> Vec<FieldError<'a>> {
         let Self::Correction { faults, .. } = self else { return Vec::new() };
         let misfits = faults.misfits.iter().map(|it| FieldError {
             part: it.field.as_deref().map_or(FormPart::Options, FormPart::Field),
-            detail: &it.detail,
+            detail: faults::of_answer(&it.fault, words),
         });
-        let code = faults.code.map(|detail| FieldError { part: FormPart::Code, detail });
-        let whole = faults.whole.map(|detail| FieldError { part: FormPart::Options, detail });
-        misfits.chain(code).chain(whole).collect()
+        let code = faults
+            .code
+            .map(|it| FieldError { part: FormPart::Code, detail: faults::of_code(it, words) });
+        let refusal = faults.refusal.map(|it| FieldError {
+            part: FormPart::Options,
+            detail: faults::of_refusal(it, words),
+        });
+        misfits.chain(code).chain(refusal).collect()
     }
 }

@@ -22,6 +22,7 @@ pub(super) const LONG: &str = "long";
 pub(super) enum FieldValueItem {
     Text(String),
     Toggle(bool),
+    Choices(Vec<String>),
     /// A number as text, because JSON parsers would read a float.
     Number {
         n: String,
@@ -92,6 +93,7 @@ impl From<&FieldValue> for FieldValueItem {
             FieldValue::Text(text) => Self::Text(text.clone()),
             FieldValue::Number(number) => Self::Number { n: number.to_string() },
             FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
+            FieldValue::Choices(values) => Self::Choices(values.clone()),
         }
     }
 }
@@ -102,6 +104,7 @@ impl FieldValueItem {
             Self::Text(text) => FieldValue::Text(text),
             Self::Number { n } => FieldValue::Number(number(&n)?),
             Self::Toggle(toggle) => FieldValue::Toggle(toggle),
+            Self::Choices(values) => FieldValue::Choices(values),
         })
     }
 }

@@ -21,6 +21,7 @@ mod idempotency_item;
 mod item;
 pub mod keys;
 mod long_answer_item;
+mod policy_item;
 mod posted_event_item;
 mod question_item;
 mod receiver_item;

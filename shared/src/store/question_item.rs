@@ -1,19 +1,18 @@
-//! The encoding of questions, answers and policies.
+//! The encoding of questions.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     answer_item::{FieldValueItem, number},
     item::DecodeError,
-    receiver_item::ReceiverItem,
 };
 use crate::domain::{
-    Assurance, Decimal, EmailAddress, Question, RequestEvent,
-    consumption::{ReadMode, ReadPolicy},
-    question::{Choice, Field, FieldKind, Recipient, Style},
-    quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
+    Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
+    question::{Choice, Field, FieldKind, Recipient, Required, Style, parse_date},
 };
+
+/// The version of this encoding. A new type of field raises it, and with it that of requests.
+pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct QuestionItem {
@@ -27,9 +26,34 @@ pub(crate) struct QuestionItem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requester: Option<RequesterItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locale: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RequesterItem {
+    kind: RequesterKindItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RequesterKindItem {
+    Person,
+    Service,
+    Agent,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,11 +86,24 @@ enum StyleItem {
 struct FieldItem {
     key: String,
     label: String,
-    required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    placeholder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<RequiredItem>,
     #[serde(flatten)]
     kind: FieldKindItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<FieldValueItem>,
+}
+
+/// Absent: never.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RequiredItem {
+    Always,
+    For(Vec<String>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,54 +113,9 @@ enum FieldKindItem {
     Textarea { max_length: Option<u32> },
     Number { min: Option<String>, max: Option<String> },
     Select { choices: Vec<ChoiceItem> },
+    MultiSelect { choices: Vec<ChoiceItem> },
+    Date { min: Option<String>, max: Option<String> },
     Toggle,
-}
-
-/// The version of this encoding. A new type of field raises it, and with it that of requests.
-pub(super) const VERSION: u32 = 1;
-
-/// Common values are left out.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct PolicyItem {
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    on_timeout: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    count: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    option: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    veto: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    default_option: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    callback: Option<CallbackItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    read: Option<ReadModeItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ttl_seconds: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    assurance: Option<AssuranceItem>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AssuranceItem {
-    Confirm,
-    Code,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ReadModeItem {
-    Once,
-    Lease(u32),
-}
-
-#[derive(Serialize, Deserialize)]
-struct CallbackItem {
-    events: Vec<String>,
-    #[serde(flatten)]
-    receiver: ReceiverItem,
 }
 
 impl From<&Question> for QuestionItem {
@@ -134,6 +126,9 @@ impl From<&Question> for QuestionItem {
             recipients: question.recipients.iter().map(RecipientItem::from).collect(),
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
+            asked_by: question.asked_by.clone(),
+            requester: question.requester.as_ref().map(RequesterItem::from),
+            locale: question.locale.map(|it| it.as_str().to_owned()),
             reference: question.external_reference_id.clone(),
             metadata: question.metadata.clone(),
         }
@@ -144,6 +139,7 @@ impl TryFrom<QuestionItem> for Question {
     type Error = DecodeError;
 
     fn try_from(item: QuestionItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("question");
         let fields = item.fields.into_iter().map(Field::try_from);
         Ok(Self {
             title: item.title,
@@ -151,9 +147,42 @@ impl TryFrom<QuestionItem> for Question {
             recipients: item.recipients.into_iter().map(Recipient::from).collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
             fields: fields.collect::<Result<_, _>>()?,
+            asked_by: item.asked_by,
+            requester: item.requester.map(Requester::from),
+            locale: item.locale.map(|it| Locale::parse(&it).ok_or_else(wrong)).transpose()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
         })
+    }
+}
+
+impl From<&Requester> for RequesterItem {
+    fn from(requester: &Requester) -> Self {
+        Self {
+            kind: match requester.kind {
+                RequesterKind::Person => RequesterKindItem::Person,
+                RequesterKind::Service => RequesterKindItem::Service,
+                RequesterKind::Agent => RequesterKindItem::Agent,
+            },
+            name: requester.name.clone(),
+            email: requester.email.clone(),
+            id: requester.id.clone(),
+        }
+    }
+}
+
+impl From<RequesterItem> for Requester {
+    fn from(item: RequesterItem) -> Self {
+        Self {
+            kind: match item.kind {
+                RequesterKindItem::Person => RequesterKind::Person,
+                RequesterKindItem::Service => RequesterKind::Service,
+                RequesterKindItem::Agent => RequesterKind::Agent,
+            },
+            name: item.name,
+            email: item.email,
+            id: item.id,
+        }
     }
 }
 
@@ -208,7 +237,13 @@ impl From<&Field> for FieldItem {
         Self {
             key: field.key.clone(),
             label: field.label.clone(),
-            required: field.is_required,
+            help: field.help.clone(),
+            placeholder: field.placeholder.clone(),
+            required: match &field.required {
+                Required::Never => None,
+                Required::Always => Some(RequiredItem::Always),
+                Required::For(options) => Some(RequiredItem::For(options.clone())),
+            },
             kind: match &field.kind {
                 FieldKind::Text { max_length } => FieldKindItem::Text { max_length: *max_length },
                 FieldKind::Textarea { max_length } => {
@@ -220,6 +255,13 @@ impl From<&Field> for FieldItem {
                 },
                 FieldKind::Select { choices } => FieldKindItem::Select {
                     choices: choices.iter().map(ChoiceItem::from).collect(),
+                },
+                FieldKind::MultiSelect { choices } => FieldKindItem::MultiSelect {
+                    choices: choices.iter().map(ChoiceItem::from).collect(),
+                },
+                FieldKind::Date { min, max } => FieldKindItem::Date {
+                    min: min.as_ref().map(ToString::to_string),
+                    max: max.as_ref().map(ToString::to_string),
                 },
                 FieldKind::Toggle => FieldKindItem::Toggle,
             },
@@ -234,10 +276,17 @@ impl TryFrom<FieldItem> for Field {
     fn try_from(item: FieldItem) -> Result<Self, DecodeError> {
         let wrong = || DecodeError::of("question");
         let bound = |it: Option<String>| it.map(|it| number(&it).ok_or_else(wrong)).transpose();
+        let day = |it: Option<String>| it.map(|it| parse_date(&it).ok_or_else(wrong)).transpose();
         Ok(Self {
             key: item.key,
             label: item.label,
-            is_required: item.required,
+            help: item.help,
+            placeholder: item.placeholder,
+            required: match item.required {
+                None => Required::Never,
+                Some(RequiredItem::Always) => Required::Always,
+                Some(RequiredItem::For(options)) => Required::For(options),
+            },
             kind: match item.kind {
                 FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
                 FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
@@ -247,89 +296,15 @@ impl TryFrom<FieldItem> for Field {
                 FieldKindItem::Select { choices } => {
                     FieldKind::Select { choices: choices.into_iter().map(Choice::from).collect() }
                 }
+                FieldKindItem::MultiSelect { choices } => FieldKind::MultiSelect {
+                    choices: choices.into_iter().map(Choice::from).collect(),
+                },
+                FieldKindItem::Date { min, max } => {
+                    FieldKind::Date { min: day(min)?, max: day(max)? }
+                }
                 FieldKindItem::Toggle => FieldKind::Toggle,
             },
             default: item.default.map(|it| it.read().ok_or_else(wrong)).transpose()?,
         })
-    }
-}
-
-impl From<&RequestPolicy> for PolicyItem {
-    fn from(policy: &RequestPolicy) -> Self {
-        Self {
-            on_timeout: policy.mode == AnswerMode::OnTimeout,
-            count: match policy.quorum.count {
-                Count::All => None,
-                Count::AtLeast(count) => Some(count),
-            },
-            option: policy.quorum.option.clone(),
-            veto: policy.quorum.veto.clone(),
-            default_option: match &policy.on_deadline {
-                OnDeadline::Expire => None,
-                OnDeadline::Default(option) => Some(option.clone()),
-            },
-            callback: policy.callback.as_ref().map(CallbackItem::from),
-            read: match policy.read.mode {
-                ReadMode::Repeat => None,
-                ReadMode::Once => Some(ReadModeItem::Once),
-                ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
-            },
-            ttl_seconds: policy.read.ttl_seconds,
-            assurance: match policy.assurance {
-                Assurance::Link => None,
-                Assurance::Confirm => Some(AssuranceItem::Confirm),
-                Assurance::Code => Some(AssuranceItem::Code),
-            },
-        }
-    }
-}
-
-impl TryFrom<PolicyItem> for RequestPolicy {
-    type Error = DecodeError;
-
-    fn try_from(item: PolicyItem) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mode: if item.on_timeout { AnswerMode::OnTimeout } else { AnswerMode::OnUserAction },
-            quorum: Quorum {
-                count: item.count.map_or(Count::All, Count::AtLeast),
-                option: item.option,
-                veto: item.veto,
-            },
-            on_deadline: item.default_option.map_or(OnDeadline::Expire, OnDeadline::Default),
-            callback: item.callback.map(Callback::try_from).transpose()?,
-            read: ReadPolicy {
-                mode: match item.read {
-                    None => ReadMode::Repeat,
-                    Some(ReadModeItem::Once) => ReadMode::Once,
-                    Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
-                },
-                ttl_seconds: item.ttl_seconds,
-            },
-            assurance: match item.assurance {
-                None => Assurance::Link,
-                Some(AssuranceItem::Confirm) => Assurance::Confirm,
-                Some(AssuranceItem::Code) => Assurance::Code,
-            },
-        })
-    }
-}
-
-impl From<&Callback> for CallbackItem {
-    fn from(callback: &Callback) -> Self {
-        Self {
-            events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
-            receiver: ReceiverItem::from(&callback.receiver),
-        }
-    }
-}
-
-impl TryFrom<CallbackItem> for Callback {
-    type Error = DecodeError;
-
-    fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
-        let wrong = || DecodeError::of("policy");
-        let events = item.events.iter().map(|it| RequestEvent::parse(it).ok_or_else(wrong));
-        let events = events.collect::<Result<_, _>>()?;
-        Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
     }
 }

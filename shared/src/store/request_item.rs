@@ -7,7 +7,8 @@ use super::{
     answer_item::{CodeItem, EventItem, LONG, RowItem, long_answers},
     item::{Attributes, DecodeError, Encoded, Item, Layout, Reader, time},
     keys::{self, Key},
-    question_item::{PolicyItem, QuestionItem},
+    policy_item::PolicyItem,
+    question_item::QuestionItem,
 };
 use crate::domain::{
     BodyHash, OpId, Question, Request, RequestId, Trace,

@@ -250,6 +250,7 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
     (
         account.id,
         account.created_at,
+        account.name.clone(),
         id_key,
         secrets,
         account.calls.clone(),

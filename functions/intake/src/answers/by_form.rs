@@ -6,15 +6,19 @@
 use std::collections::BTreeMap;
 
 use answerback::{
-    api::{Problem, browser::html, http::read_body},
+    api::{
+        Problem,
+        browser::{self, html},
+        http::read_body,
+    },
     domain::{
         Answer, Decimal, Question, Request,
         assurance::Sureness,
-        question::{FieldKind, FieldValue, Misfit},
+        question::{Fault, FieldKind, FieldValue, Misfit},
         request::{AnswerVia, Refusal},
     },
-    page::{self, SubmittedForm},
-    service::answer_page::{Faults, OpenedLink, PageFor},
+    page::{self, Control, ProblemKind, SubmittedForm, Words},
+    service::answer_page::{CodeFault, Faults, OpenedLink, PageFor},
     store::AdvanceError,
 };
 use axum::{
@@ -45,14 +49,14 @@ pub(crate) async fn answer_by_form(
     Path(token): Path<String>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
+    let reader = Reader { app: &app, words: browser::words(request.headers()) };
     let body = read_body(request, &()).await?;
     let Some(link) = app.core.open_link(&token).await? else {
-        return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
+        return Ok(reader.unknown_link());
     };
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
     let question = &link.request.question;
-    let is_field = |key: &str| question.fields.iter().any(|it| it.key == key);
-    let form = page::parse_form(&pairs, is_field);
+    let form = page::parse_form(&pairs, |key| control(question, key));
     if form.wants_new_code {
         return renew_code(&app, link).await;
     }
@@ -60,7 +64,7 @@ pub(crate) async fn answer_by_form(
         Ok(answer) => answer,
         Err(misfits) => {
             let faults = Faults { misfits: &misfits, ..Faults::default() };
-            return Ok(corrected(&app, link, &form, faults));
+            return Ok(reader.corrected(link, &form, faults));
         }
     };
     if link.request.has_answer(link.row, &answer) {
@@ -69,30 +73,29 @@ pub(crate) async fn answer_by_form(
     let link = match check_code(&app, link, form.code.as_deref()).await? {
         CheckedCode::Right(link) => link,
         CheckedCode::Missing(link) => {
-            let faults = Faults { code: Some("enter the code"), ..Faults::default() };
-            return Ok(corrected(&app, link, &form, faults));
+            let faults = Faults { code: Some(CodeFault::Missing), ..Faults::default() };
+            return Ok(reader.corrected(link, &form, faults));
         }
         CheckedCode::Wrong(link) => {
             let n_left = link.request.n_code_tries_left(link.row);
-            let detail = format!("the code is wrong; {n_left} more wrong codes lock this link");
-            let faults = Faults { code: Some(&detail), ..Faults::default() };
-            return Ok(corrected(&app, link, &form, faults));
+            let faults = Faults { code: Some(CodeFault::Wrong { n_left }), ..Faults::default() };
+            return Ok(reader.corrected(link, &form, faults));
         }
-        CheckedCode::Locked(link) => return Ok(locked_page(&app, &link)),
+        CheckedCode::Locked(link) => return Ok(reader.locked(&link)),
     };
     let now = app.core.now();
     let sureness = link.judge(&form, now);
     // An answer to a closed request is refused below, sure or not.
     if sureness != Sureness::Sure && link.is_open(now) {
-        let page = link.page(PageFor::Confirmation { form: &form, sureness }, now);
-        return Ok(html(StatusCode::OK, page));
+        let page_for = PageFor::Confirmation { form: &form, sureness };
+        return Ok(reader.page(StatusCode::OK, &link, page_for));
     }
     let row = link.row;
     Ok(match record(&app, link.request, row, &answer, AnswerVia::Link).await {
         Ok(request) => see_page(&OpenedLink { request, row }),
-        Err(AdvanceError::Refused(why)) => refused_page(&app, *why, row, &form),
-        Err(AdvanceError::Gone) => html(StatusCode::NOT_FOUND, page::render_unknown()),
-        Err(AdvanceError::Contended) => busy(),
+        Err(AdvanceError::Refused(why)) => reader.refused(*why, row, &form),
+        Err(AdvanceError::Gone) => reader.unknown_link(),
+        Err(AdvanceError::Contended) => reader.busy(),
         Err(AdvanceError::Store(err)) => return Err(err.into()),
     })
 }
@@ -147,8 +150,7 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
                 if let Some(number) = Decimal::parse(text) {
                     FieldValue::Number(number)
                 } else {
-                    let detail = "must be a number".to_owned();
-                    misfits.push(Misfit { field: Some(key.clone()), detail });
+                    misfits.push(Misfit { field: Some(key.clone()), fault: Fault::NotANumber });
                     continue;
                 }
             }
@@ -157,8 +159,15 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
                 "false" | "" => FieldValue::Toggle(false),
                 _ => FieldValue::Text(text.clone()),
             },
+            Some(FieldKind::MultiSelect { .. }) => {
+                let values = text.lines().filter(|it| !it.is_empty());
+                FieldValue::Choices(values.map(str::to_owned).collect())
+            }
             Some(
-                FieldKind::Text { .. } | FieldKind::Textarea { .. } | FieldKind::Select { .. },
+                FieldKind::Text { .. }
+                | FieldKind::Textarea { .. }
+                | FieldKind::Select { .. }
+                | FieldKind::Date { .. },
             )
             | None => FieldValue::Text(text.clone()),
         };
@@ -167,51 +176,81 @@ fn typed(question: &Question, option: Option<String>, values: &[(String, String)
     TypedForm { answer: Answer { option, fields }, misfits }
 }
 
-/// The form again with its faults, while the recipient may still answer.
-fn corrected(app: &App, link: OpenedLink, form: &SubmittedForm, faults: Faults<'_>) -> Response {
-    let now = app.core.now();
-    if let Some(refusal) = link.refusal(now) {
-        return refused_page(app, RefusedAnswer { request: link.request, refusal }, link.row, form);
-    }
-    let page = link.page(PageFor::Correction { form, faults }, now);
-    html(StatusCode::UNPROCESSABLE_ENTITY, page)
+/// The control of a field.
+fn control(question: &Question, key: &str) -> Option<Control> {
+    let field = question.fields.iter().find(|it| it.key == key)?;
+    Some(match field.kind {
+        FieldKind::MultiSelect { .. } => Control::Boxes,
+        FieldKind::Text { .. }
+        | FieldKind::Textarea { .. }
+        | FieldKind::Number { .. }
+        | FieldKind::Select { .. }
+        | FieldKind::Date { .. }
+        | FieldKind::Toggle => Control::Single,
+    })
 }
 
-fn refused_page(app: &App, refused: RefusedAnswer, row: usize, form: &SubmittedForm) -> Response {
-    let RefusedAnswer { request, refusal } = refused;
-    let wait = retry_after_seconds(&refusal);
-    let link = OpenedLink { request, row };
-    let whole = refusal.to_string();
-    let again =
-        PageFor::Correction { form, faults: Faults { whole: Some(&whole), ..<_>::default() } };
-    let (status, page_for) = match refusal {
-        Refusal::AlreadyAnswered(_) => (StatusCode::CONFLICT, PageFor::Refusal { form }),
-        Refusal::Ended | Refusal::AlreadyFinished => (StatusCode::GONE, PageFor::Refusal { form }),
-        Refusal::ChangedTooSoon | Refusal::ChangedTooOften { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, again)
+/// The person who sent the form, and gets a page.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    app: &'a App,
+    /// The words of the person's language.
+    words: &'static Words,
+}
+
+impl Reader<'_> {
+    fn page(self, status: StatusCode, link: &OpenedLink, page_for: PageFor<'_>) -> Response {
+        html(status, link.page(page_for, self.words, self.app.core.now()))
+    }
+
+    /// The form again with its faults, while the recipient may still answer.
+    fn corrected(self, link: OpenedLink, form: &SubmittedForm, faults: Faults<'_>) -> Response {
+        if let Some(refusal) = link.refusal(self.app.core.now()) {
+            let refused = RefusedAnswer { request: link.request, refusal };
+            return self.refused(refused, link.row, form);
         }
-        Refusal::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, again),
-        Refusal::LinkLocked => return locked_page(app, &link),
-        Refusal::Erased => return html(StatusCode::NOT_FOUND, page::render_unknown()),
-    };
-    let mut response = html(status, link.page(page_for, app.core.now()));
-    if let Some(seconds) = wait {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        let page_for = PageFor::Correction { form, faults };
+        self.page(StatusCode::UNPROCESSABLE_ENTITY, &link, page_for)
     }
-    response
-}
 
-fn locked_page(app: &App, link: &OpenedLink) -> Response {
-    html(StatusCode::FORBIDDEN, link.page(PageFor::Visit { chosen: None }, app.core.now()))
-}
+    fn refused(self, refused: RefusedAnswer, row: usize, form: &SubmittedForm) -> Response {
+        let RefusedAnswer { request, refusal } = refused;
+        let wait = retry_after_seconds(&refusal);
+        let link = OpenedLink { request, row };
+        let faults = Faults { refusal: Some(&refusal), ..Faults::default() };
+        let again = PageFor::Correction { form, faults };
+        let (status, page_for) = match &refusal {
+            Refusal::AlreadyAnswered(_) => (StatusCode::CONFLICT, PageFor::Refusal { form }),
+            Refusal::Ended | Refusal::AlreadyFinished => {
+                (StatusCode::GONE, PageFor::Refusal { form })
+            }
+            Refusal::ChangedTooSoon | Refusal::ChangedTooOften { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, again)
+            }
+            Refusal::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, again),
+            Refusal::LinkLocked => return self.locked(&link),
+            Refusal::Erased => return self.unknown_link(),
+        };
+        let mut response = self.page(status, &link, page_for);
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
 
-fn busy() -> Response {
-    let page = page::render_problem(
-        "Please try again",
-        "Many people are answering at the moment, and your answer was not recorded. Go back and \
-         send it again.",
-    );
-    let mut response = html(StatusCode::SERVICE_UNAVAILABLE, page);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    fn locked(self, link: &OpenedLink) -> Response {
+        self.page(StatusCode::FORBIDDEN, link, PageFor::Visit { chosen: None })
+    }
+
+    fn unknown_link(self) -> Response {
+        let page = page::render_problem(self.words, ProblemKind::UnknownLink);
+        html(StatusCode::NOT_FOUND, page)
+    }
+
+    fn busy(self) -> Response {
+        let page = page::render_problem(self.words, ProblemKind::Busy);
+        let mut response = html(StatusCode::SERVICE_UNAVAILABLE, page);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
 }

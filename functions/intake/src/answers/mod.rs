@@ -158,8 +158,16 @@ pub(crate) fn field_value(item: &Item<'_>) -> Option<FieldValue> {
         Value::String(text) => Some(FieldValue::Text(text.clone())),
         Value::Bool(toggle) => Some(FieldValue::Toggle(*toggle)),
         Value::Number(_) => item.decimal().map(FieldValue::Number),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            item.error("must be a string, a number or a boolean");
+        Value::Array(values) => {
+            let values = values.iter().map(|it| it.as_str().map(str::to_owned));
+            let values: Option<Vec<String>> = values.collect();
+            if values.is_none() {
+                item.error("must have only strings as entries");
+            }
+            values.map(FieldValue::Choices)
+        }
+        Value::Null | Value::Object(_) => {
+            item.error("must be a string, a number, a boolean or an array of strings");
             None
         }
     }

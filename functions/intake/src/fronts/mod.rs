@@ -11,6 +11,7 @@ use answerback::api::{
     FieldError, FieldErrors, FieldLocation, Problem,
     body::{Move, Sent, Source, moved},
 };
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::requests::body::{self, NewRequestBody};
@@ -37,10 +38,15 @@ impl Translation {
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(self, source: Source, mut errors: FieldErrors) -> Result<NewRequestBody, Problem> {
+    fn read(
+        self,
+        source: Source,
+        mut errors: FieldErrors,
+        now: Timestamp,
+    ) -> Result<NewRequestBody, Problem> {
         let Self { members, moves } = self;
         let translated = Sent::translated(source, members.into(), moves.clone());
-        let problem = match body::read(translated) {
+        let problem = match body::read(translated, now) {
             Ok(body) if errors.is_empty() => return Ok(body),
             Ok(_) => return Err(Problem::invalid(errors)),
             Err(problem) => problem,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::domain::{
     Answer, Decimal,
-    question::{Choice, Field, FieldKind, FieldValue, Style},
+    question::{Choice, Field, FieldKind, FieldValue, Required, Style},
 };
 
 /// An option, or a choice of a select field.
@@ -25,17 +26,37 @@ pub struct FieldView<'a> {
     key: &'a str,
     r#type: &'static str,
     label: &'a str,
-    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<&'a str>,
+    required: RequiredView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<Vec<ChoiceView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<FieldValueView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    min: Option<NumberView<'a>>,
+    min: Option<BoundView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    max: Option<NumberView<'a>>,
+    max: Option<BoundView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<u32>,
+}
+
+/// The answers that need a value of a field: all or none, or those with one of these options.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RequiredView<'a> {
+    Each(bool),
+    For(&'a [String]),
+}
+
+/// The smallest or largest value of a field.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum BoundView<'a> {
+    Number(NumberView<'a>),
+    Date(String),
 }
 
 /// The values of an answer, by key of the field.
@@ -45,12 +66,14 @@ pub type AnswerFields<'a> = BTreeMap<&'a str, FieldValueView<'a>>;
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(untagged)]
 pub enum FieldValueView<'a> {
-    /// Of a text, a textarea or a select.
+    /// Of a text, a textarea, a select or a date.
     Text(&'a str),
     /// Of a number.
     Number(NumberView<'a>),
     /// Of a toggle.
     Toggle(bool),
+    /// Of a multi-select.
+    Choices(&'a [String]),
 }
 
 /// A number with its own digits.
@@ -84,7 +107,13 @@ impl<'a> FieldView<'a> {
             key: &field.key,
             r#type: "toggle",
             label: &field.label,
-            required: field.is_required,
+            help: field.help.as_deref(),
+            placeholder: field.placeholder.as_deref(),
+            required: match &field.required {
+                Required::Never => RequiredView::Each(false),
+                Required::Always => RequiredView::Each(true),
+                Required::For(options) => RequiredView::For(options),
+            },
             choices: None,
             default: field.default.as_ref().map(FieldValueView::new),
             min: None,
@@ -100,10 +129,20 @@ impl<'a> FieldView<'a> {
             }
             FieldKind::Number { min, max } => {
                 view.r#type = "number";
-                (view.min, view.max) = (min.as_ref().map(NumberView), max.as_ref().map(NumberView));
+                let bound = |it| BoundView::Number(NumberView(it));
+                (view.min, view.max) = (min.as_ref().map(bound), max.as_ref().map(bound));
+            }
+            FieldKind::Date { min, max } => {
+                view.r#type = "date";
+                let bound = |it: &Date| BoundView::Date(it.to_string());
+                (view.min, view.max) = (min.as_ref().map(bound), max.as_ref().map(bound));
             }
             FieldKind::Select { choices } => {
                 view.r#type = "select";
+                view.choices = Some(choices.iter().map(ChoiceView::new).collect());
+            }
+            FieldKind::MultiSelect { choices } => {
+                view.r#type = "multi_select";
                 view.choices = Some(choices.iter().map(ChoiceView::new).collect());
             }
             FieldKind::Toggle => (),
@@ -118,6 +157,7 @@ impl<'a> FieldValueView<'a> {
             FieldValue::Text(text) => Self::Text(text),
             FieldValue::Number(number) => Self::Number(NumberView(number)),
             FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
+            FieldValue::Choices(values) => Self::Choices(values),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        OutboxEvent, Request, RequestEvent,
+        Locale, OutboxEvent, Request, RequestEvent,
         consumption::ReadMode,
         delivery::Delivery,
         quorum::Count,
@@ -40,6 +40,8 @@ pub struct RequestView<'a> {
     decision: Option<&'a str>,
     title: &'a str,
     body: Option<&'a str>,
+    requester: Option<RequesterView<'a>>,
+    locale: Option<&'static str>,
     mode: &'static str,
     assurance: &'static str,
     quorum: Value,
@@ -55,6 +57,14 @@ pub struct RequestView<'a> {
     finished_at: Option<Time>,
     callback: Option<CallbackView<'a>>,
     read: ReadView,
+}
+
+#[derive(Debug, Serialize)]
+struct RequesterView<'a> {
+    kind: &'static str,
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+    id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,6 +134,13 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
+            requester: question.requester.as_ref().map(|it| RequesterView {
+                kind: it.kind.as_str(),
+                name: it.name.as_deref(),
+                email: it.email.as_deref(),
+                id: it.id.as_deref(),
+            }),
+            locale: question.locale.map(Locale::as_str),
             mode: answer_mode(policy.mode),
             assurance: policy.assurance.as_str(),
             quorum: quorum(request),

@@ -2,9 +2,9 @@
 
 use crate::domain::{
     Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
-    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls,
-    Profile, Question, Request, RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook,
-    WebhookId, WebhookRef,
+    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Locale, Mode, OpId, Owner,
+    PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester, RequesterKind,
+    Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
     account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -13,7 +13,7 @@ use crate::domain::{
     id::Kind,
     idempotency::PastCall,
     posted_event::EventState,
-    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    question::{Choice, Field, FieldKind, FieldValue, Recipient, Required, Style},
     quorum::{Count, Quorum},
     request::{
         AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, RequestPolicy,
@@ -24,7 +24,7 @@ use crate::domain::{
 };
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 pub(super) fn text() -> BoxedStrategy<String> {
@@ -65,6 +65,7 @@ fn field_value() -> impl Strategy<Value = FieldValue> {
         text().prop_map(FieldValue::Text),
         number().prop_map(FieldValue::Number),
         any::<bool>().prop_map(FieldValue::Toggle),
+        vec(text(), 0..3).prop_map(FieldValue::Choices),
     ]
 }
 
@@ -90,11 +91,38 @@ fn field() -> impl Strategy<Value = Field> {
         (option::of(number()), option::of(number()))
             .prop_map(|(min, max)| FieldKind::Number { min, max }),
         vec(choice(), 0..3).prop_map(|choices| FieldKind::Select { choices }),
+        vec(choice(), 0..3).prop_map(|choices| FieldKind::MultiSelect { choices }),
+        (option::of(day()), option::of(day())).prop_map(|(min, max)| FieldKind::Date { min, max }),
         Just(FieldKind::Toggle),
     ];
-    (text(), text(), any::<bool>(), kind, option::of(field_value())).prop_map(
-        |(key, label, is_required, kind, default)| Field { key, label, is_required, kind, default },
+    let required = prop_oneof![
+        Just(Required::Never),
+        Just(Required::Always),
+        vec(text(), 0..3).prop_map(Required::For),
+    ];
+    let texts = (text(), text(), option::of(text()), option::of(text()));
+    (texts, required, kind, option::of(field_value())).prop_map(
+        |((key, label, help, placeholder), required, kind, default)| Field {
+            key,
+            label,
+            help,
+            placeholder,
+            required,
+            kind,
+            default,
+        },
     )
+}
+
+fn day() -> impl Strategy<Value = Date> {
+    (0..=9_999_i16, 1..=12_i8, 1..=28_i8)
+        .prop_map(|(year, month, day)| Date::new(year, month, day).expect("a day of every month"))
+}
+
+fn requester() -> impl Strategy<Value = Requester> {
+    let kind = select(RequesterKind::ALL.map(|(_, it)| it).to_vec());
+    (kind, option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(kind, name, email, id)| Requester { kind, name, email, id })
 }
 
 fn question() -> impl Strategy<Value = Question> {
@@ -106,20 +134,27 @@ fn question() -> impl Strategy<Value = Question> {
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
+        (option::of(text()), option::of(requester()), option::of(locale())),
     )
-        .prop_map(
-            |((title, body, recipients), (options, fields, external_reference_id, metadata))| {
-                Question {
-                    title,
-                    body,
-                    recipients,
-                    options,
-                    fields,
-                    external_reference_id,
-                    metadata,
-                }
-            },
-        )
+        .prop_map(|((title, body, recipients), others, (asked_by, requester, locale))| {
+            let (options, fields, external_reference_id, metadata) = others;
+            Question {
+                title,
+                body,
+                recipients,
+                options,
+                fields,
+                asked_by,
+                requester,
+                locale,
+                external_reference_id,
+                metadata,
+            }
+        })
+}
+
+fn locale() -> impl Strategy<Value = Locale> {
+    select(Locale::ALL.map(|(_, it)| it).to_vec())
 }
 
 fn receiver() -> impl Strategy<Value = Receiver> {
@@ -383,10 +418,12 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 
 pub(super) fn account() -> impl Strategy<Value = Account> {
     let cap = option::of(any::<u32>());
-    (id(), moment(), any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
-        |(id, created_at, id_key, secrets, calls, max_pending_requests)| Account {
+    let name = option::of(text());
+    (id(), moment(), name, any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
+        |(id, created_at, name, id_key, secrets, calls, max_pending_requests)| Account {
             id,
             created_at,
+            name,
             id_key: IdKey(id_key),
             secrets,
             calls,

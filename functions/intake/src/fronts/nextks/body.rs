@@ -12,6 +12,7 @@ use answerback::{
         text::{cleaned, is_blank},
     },
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{fronts::Translation, requests::body::NewRequestBody};
@@ -22,7 +23,7 @@ const SECONDS_PER_MINUTE: u32 = 60;
 const MODES: [(&str, &str); 2] = [("onUserAction", "on_user_action"), ("onTimeout", "on_timeout")];
 
 /// Reads the body, or lists all errors in it.
-pub(in crate::fronts) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
+pub(in crate::fronts) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem> {
     let (body, source) = body.into_parts();
     let errors = Errors::default();
     let mut body = Object::of(body, "", &errors);
@@ -61,7 +62,7 @@ pub(in crate::fronts) fn read(body: Sent) -> Result<NewRequestBody, Problem> {
     ours.put("callback_url", url, "/response_request/callback_url");
     let reference = "external_reference_id";
     ours.put(reference, body.take(reference), "/external_reference_id");
-    ours.read(source, errors.into_found())
+    ours.read(source, errors.into_found(), now)
 }
 
 /// The first line of a message that is not blank.

@@ -34,7 +34,9 @@ pub(crate) async fn notify(
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
     let (host, body) = (host?, body?);
     let owner = caller.owner();
-    let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
+    let key_name = caller.api_key().name.clone();
+    let call =
+        CreateCall { owner, key_name, path: PATH, host: &host, headers: &headers, channel: None };
     let created = create_from(&app, call, body, body::read).await;
     // The callback URL is checked after the translation.
     let created = created.map_err(|it| it.map_pointers(sent_pointer))?;

@@ -1,11 +1,12 @@
-//! The question, its recipients, and the sender's own data.
+//! The question, who asks it, its recipients, and the sender's own data.
 
 use std::collections::BTreeSet;
 
 use answerback::{
     api::body::{DUPLICATED, Item, Object},
     domain::{
-        EmailAddress, Question,
+        EmailAddress, Locale, Question, REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX,
+        Requester, RequesterKind,
         limits::{EMAIL_CHARS_MAX, RECIPIENT_NAME_CHARS_MAX},
         question::{
             BODY_CHARS_MAX, METADATA_BYTES_MAX, QUESTION_BYTES_MAX, RECIPIENTS_MAX,
@@ -22,10 +23,11 @@ use super::form;
 pub(super) fn read(body: &mut Object<'_>) -> Question {
     let title = body.required_line("title", 1..=TITLE_CHARS_MAX).unwrap_or_default();
     let text = body.optional_text("body", BODY_CHARS_MAX);
+    let requester = body.object("requester", requester).flatten();
     let recipients = recipients(body);
     let n_errors = body.errors().len();
     let options = form::options(body);
-    let fields = form::fields(body);
+    let fields = form::fields(body, &options);
     // Unreadable options and fields have errors already.
     if options.is_empty() && fields.is_empty() && body.errors().len() == n_errors {
         body.error("options", "must not be empty without fields");
@@ -36,18 +38,33 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
         recipients,
         options,
         fields,
+        asked_by: None,
+        requester,
+        locale: body.word("locale", &Locale::ALL),
         external_reference_id: body.optional_text("external_reference_id", REFERENCE_CHARS_MAX),
         metadata: metadata(body),
     };
     let n_bytes = question.n_bytes();
     if n_bytes > QUESTION_BYTES_MAX {
         let detail = format!(
-            "must be smaller: title, body, recipients, options, fields and metadata together must \
+            "must be smaller: title, body, requester, recipients, options, fields and metadata together must \
              be at most {QUESTION_BYTES_MAX} bytes (got {n_bytes})"
         );
         body.errors().add("", detail);
     }
     question
+}
+
+fn requester(entry: &mut Object<'_>) -> Option<Requester> {
+    entry.require("kind");
+    let kind = entry.word("kind", &RequesterKind::ALL);
+    let name = entry.optional_line("name", REQUESTER_NAME_CHARS_MAX);
+    let email = entry.optional_line("email", EMAIL_CHARS_MAX);
+    if email.as_deref().is_some_and(|it| EmailAddress::parse(it).is_none()) {
+        entry.error("email", "must be an e-mail address");
+    }
+    let id = entry.optional_line("id", REQUESTER_ID_CHARS_MAX);
+    Some(Requester { kind: kind?, name, email, id })
 }
 
 fn recipients(body: &mut Object<'_>) -> Vec<Recipient> {

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::*;
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
 fn read_text(text: &str) -> Result<NewRequestBody, Problem> {
     let value: Value = serde_json::from_str(text).expect("a test's JSON");
-    read(Sent::new(value, text.to_owned().into()))
+    read(Sent::new(value, text.to_owned().into()), NOW)
 }
 
 #[track_caller]
@@ -69,10 +71,10 @@ proptest! {
 /// Checks that `body` is read, or refused with pointers into it.
 pub(crate) fn check_errors(
     body: &Value,
-    read: impl Fn(Sent) -> Result<NewRequestBody, Problem>,
+    read: impl Fn(Sent, Timestamp) -> Result<NewRequestBody, Problem>,
 ) -> Result<(), TestCaseError> {
     let text = body.to_string().into();
-    let Err(problem) = read(Sent::new(body.clone(), text)) else { return Ok(()) };
+    let Err(problem) = read(Sent::new(body.clone(), text), NOW) else { return Ok(()) };
     prop_assert!(!problem.errors().is_empty());
     for error in problem.errors().as_slice() {
         let shown = serde_json::to_value(error).expect("plain data");
