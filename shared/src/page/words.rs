@@ -322,7 +322,8 @@ mod tests {
             let same = texts(words).into_iter().zip(&english).filter(|(own, it)| own == *it);
             let same: Vec<String> = same.map(|it| it.0).collect();
             // The same in both languages.
-            let known = ["Code", "Error:", "No", "April", "August", "September", "November"];
+            let known =
+                ["Code", "Error:", "in {}", "No", "April", "August", "September", "November"];
             assert!(same.iter().all(|it| known.contains(&it.as_str())), "{same:?}");
         }
     }

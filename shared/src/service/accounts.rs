@@ -113,6 +113,11 @@ impl Accounts {
         self.keys.remove(&id);
     }
 
+    /// Removes an account from the cache after a change.
+    pub fn evict_account(&self, id: AccountId) {
+        self.by_id.remove(&id);
+    }
+
     /// The account `id`, if it exists.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let now = self.clock.now();

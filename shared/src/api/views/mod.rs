@@ -1,6 +1,7 @@
 //! JSON of the API and of standard callbacks, outwards only. Bodies that clients send are read field
 //! by field, in the handlers.
 
+mod account;
 mod callback;
 mod delivery;
 mod event;
@@ -12,6 +13,7 @@ mod response;
 mod secret;
 mod webhook;
 
+pub use account::AccountView;
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};

@@ -46,6 +46,8 @@ pub(super) fn time_to_answer(body: &mut Object<'_>, now: Timestamp) -> TimeToAns
         let days = TIMEOUT_SECONDS_MAX / SECONDS_PER_DAY;
         body.error("deadline", format!("must be at most {days} days from now"));
     }
+    // Times have milliseconds.
+    let deadline = Timestamp::from_millisecond(deadline.as_millisecond()).unwrap_or(deadline);
     TimeToAnswer::Until(deadline)
 }
 
