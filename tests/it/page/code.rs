@@ -58,7 +58,7 @@ async fn answer_needs_the_code_of_its_link() {
     assert!(form.text().contains("Enter the code."), "{}", form.text());
     let form = world.send_form(&request, 0, &format!("option=yes&code={}", wrong(&own))).await;
     check_page(&form, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(form.text().contains("3 more wrong codes lock this link"), "{}", form.text());
+    assert!(form.text().contains("wrong codes until this link is locked: 3"), "{}", form.text());
     assert_eq!(shown(&world, &request).await["responses"][0]["option"], Value::Null);
 
     let spaced = format!("option=yes&code=+{}-{}", &own[..3], &own[3..]);

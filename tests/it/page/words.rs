@@ -1,5 +1,6 @@
 //! Who asks, what an answer does, and the language in which the page says so.
 
+use answerback::domain::Scope;
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},
@@ -85,9 +86,10 @@ async fn only_an_admin_renames_the_account_within_limits() {
     }
     let same = world.call(Method::PATCH, "/v1/account", json!({})).await;
     assert_eq!(same.json()["name"], Value::Null);
-    let key = world.key_with(&[answerback::domain::Scope::KeysWrite]).await;
+    let key = world.key_with(&[Scope::KeysWrite]).await;
+    let bearer = format!("Bearer {key}");
     for method in [Method::GET, Method::PATCH] {
-        let headers = [("authorization", key.as_str())];
+        let headers = [("authorization", bearer.as_str())];
         let body = if method == Method::GET { Value::Null } else { json!({}) };
         let answer = world.call_with(method, "/v1/account", &headers, body).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);

@@ -395,7 +395,18 @@ pub(super) fn everything() -> Value {
                 "choices": [{ "value": "EU", "label": "Europe" }],
             },
             { "key": "loud", "type": "toggle", "label": "Loud", "default": true },
+            {
+                "key": "days", "type": "multi_select", "label": "Days", "default": ["mo"],
+                "choices": [{ "value": "mo", "label": "Monday" }], "help": "All that suit you",
+            },
+            { "key": "from", "type": "date", "label": "From", "min": "2026-01-31", "max": "2026-12-31" },
+            {
+                "key": "reason", "type": "text", "label": "Reason", "required": ["reject"],
+                "placeholder": "Too late",
+            },
         ],
+        "requester": { "kind": "service", "name": "CI", "email": "ci@example.com", "id": "7" },
+        "locale": "de",
         "external_reference_id": "A reference",
         "metadata": { "Sha": "C0FFEE" },
         "timeout_seconds": 86_400,
