@@ -65,8 +65,8 @@ RULES = [
     Rule("a time to come is in the future", "POST /v1/keys", "/expires_at", "must be in the future"),
     Rule("a period has an end", "POST .*/recover", "/until", "must be later than `since`"),
     Rule("some event types are reserved", "POST /v1/events", "/type", "is reserved for events of Answerback"),
-    Rule("the data of an event depends on its type", EVENTS, "/data/.*", ANY),
-    Rule("e-mail addresses follow IDNA", ANY, ".*", "must be an e-mail address"),
+    Rule("the data of an event depends on its type", EVENTS, "/data/.*", "is required|is not a known field|must be .*"),
+    Rule("e-mail addresses follow IDNA", ANY, "/(recipients?|user_emails)(/.*)?", "must be an e-mail address"),
     # Rules for several members of one body.
     Rule("keys, values and recipients are unique", ANY, "/(options|fields|recipients|user_emails|actions|response_request/options)/.*", "is duplicated"),
     Rule("a line has visible text", ANY, ".*", "must (be one line|not be blank)"),
@@ -76,7 +76,7 @@ RULES = [
     Rule("a quorum has at most all recipients", CREATE_REQUEST, "/quorum/count", r"must be a whole number from 1 to \d+"),
     Rule("only leases have a duration", CREATE_REQUEST, "/read/lease_seconds", "requires `\"mode\": \"lease\"`"),
     Rule("the range of a number is not empty", CREATE_REQUEST, "/fields/.*/max", "must not be less than `min`"),
-    Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", ANY),
+    Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", "is not one of the choices|must be .*"),
     Rule("settings of a callback need its URL", ANY, "/callback_url", "is required with `callback`"),
     Rule("some profiles have no body for events", CREATE_REQUEST, "/callback/(profile|body)", "must have a body for requests; .*"),
     Rule("some profiles have no body for events", "POST /v1/events", "/callback/(profile|body)", "must have a body for posted events; .*"),
@@ -88,7 +88,7 @@ RULES = [
     Rule("an answer fits its request", ANSWERS, "/recipient", "is not one of the recipients|is required.*"),
     Rule("a request that ended takes no answer", ANSWERS, "", "this request no longer accepts answers"),
     # Rules of the action's type.
-    Rule("an action fits its type", PING, "/actions/.*", ANY),
+    Rule("an action fits its type", PING, "/actions/.*", "is required|is not one of the choices|must (be|have|not be) .*"),
 ]
 
 

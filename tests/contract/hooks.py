@@ -111,7 +111,8 @@ def filter_case(context, case):
 @schemathesis.hook
 def after_call(context, case, response):
     if case.method == case.operation.method.upper():
-        log("calls", [case.operation.label, response.status_code])
+        sent = str(response.request.headers.get("Authorization"))
+        log("calls", [case.operation.label, response.status_code, sent == f"Bearer {SEEDS['test_key']}"])
 
 
 @schemathesis.hook
