@@ -131,9 +131,7 @@ def create(stack):
     pending = it.requests(30, mode="on_timeout")
     changeable = it.requests(10, mode="on_timeout")
     leased = [it.answered(read={"mode": "lease", "lease_seconds": 900}) for _ in range(6)]
-    receipts = {
-        request["id"]: it.call("GET", f"/v1/requests/{request['id']}/result")["receipt"] for request in leased
-    }
+    receipts = {request["id"]: it.call("GET", f"/v1/requests/{request['id']}/result")["receipt"] for request in leased}
     events = ids([it.call("POST", "/v1/events", {**EVENT, **callback}) for _ in range(4)])
     deliveries = it.deliveries(events)
     attempts = [it.call("GET", f"/v1/attempts?delivery_id={delivery}")["data"][0]["id"] for delivery in deliveries]

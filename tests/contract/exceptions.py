@@ -17,7 +17,7 @@ CREATE_REQUEST = r"POST /v1/requests"
 EVENTS = r"POST /(v1/events|(nextmv/)?v1/webhooks/\{id\}/trigger)"
 WEBHOOKS = r"(POST|PUT|PATCH) /(nextmv/)?v1/webhooks(/\{id\})?"
 ANSWERS = r"POST /v1/(answers/\{token\}|requests/\{id\}/responses)"
-NEXTKS = r"POST /api/notify"
+LINKS = r"(GET|HEAD|POST) /a/\{token\}|GET /v1/answers/\{token\}"
 PING = r"POST /v1/send/\{token\}"
 FORM = "POST /a/{token}"
 CALLBACK_URL = r"/(callback_url|response_request/callback_url|url|endpoint_url)"
@@ -68,27 +68,52 @@ RULES = [
     Rule("the data of an event depends on its type", EVENTS, "/data/.*", "is required|is not a known field|must be .*"),
     Rule("e-mail addresses follow IDNA", ANY, "/(recipients?|user_emails)(/.*)?", "must be an e-mail address"),
     # Rules for several members of one body.
-    Rule("keys, values and recipients are unique", ANY, "/(options|fields|recipients|user_emails|actions|response_request/options)/.*", "is duplicated"),
+    Rule(
+        "keys, values and recipients are unique",
+        ANY,
+        "/(options|fields|recipients|user_emails|actions|response_request/options)/.*",
+        "is duplicated",
+    ),
     Rule("a line has visible text", ANY, ".*", "must (be one line|not be blank)"),
     Rule("a request has options or fields", CREATE_REQUEST, "/options", "must not be empty without fields"),
-    Rule("rules of a request name its options", CREATE_REQUEST, "/(quorum|on_deadline)/.*", "is not one of the options"),
+    Rule(
+        "rules of a request name its options", CREATE_REQUEST, "/(quorum|on_deadline)/.*", "is not one of the options"
+    ),
     Rule("a veto option does not count", CREATE_REQUEST, "/quorum/veto/.*", "must not be the option that counts"),
-    Rule("a quorum has at most all recipients", CREATE_REQUEST, "/quorum/count", r"must be a whole number from 1 to \d+"),
-    Rule("only leases have a duration", CREATE_REQUEST, "/read/lease_seconds", "requires `\"mode\": \"lease\"`"),
+    Rule(
+        "a quorum has at most all recipients", CREATE_REQUEST, "/quorum/count", r"must be a whole number from 1 to \d+"
+    ),
+    Rule("only leases have a duration", CREATE_REQUEST, "/read/lease_seconds", 'requires `"mode": "lease"`'),
     Rule("the range of a number is not empty", CREATE_REQUEST, "/fields/.*/max", "must not be less than `min`"),
     Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", "is not one of the choices|must be .*"),
     Rule("settings of a callback need its URL", ANY, "/callback_url", "is required with `callback`"),
-    Rule("some profiles have no body for events", CREATE_REQUEST, "/callback/(profile|body)", "must have a body for requests; .*"),
-    Rule("some profiles have no body for events", "POST /v1/events", "/callback/(profile|body)", "must have a body for posted events; .*"),
-    Rule("some profiles have no body for events", WEBHOOKS, "/event_types(/.*)?", "must (be|not include) request events.*"),
+    Rule(
+        "some profiles have no body for events",
+        CREATE_REQUEST,
+        "/callback/(profile|body)",
+        "must have a body for requests; .*",
+    ),
+    Rule(
+        "some profiles have no body for events",
+        "POST /v1/events",
+        "/callback/(profile|body)",
+        "must have a body for posted events; .*",
+    ),
+    Rule(
+        "some profiles have no body for events",
+        WEBHOOKS,
+        "/event_types(/.*)?",
+        "must (be|not include) request events.*",
+    ),
     Rule("some profiles have no body for events", WEBHOOKS, "/(profile|body)", "must not change to or from a body .*"),
     # Rules of the request that is answered.
     Rule("an answer fits its request", ANSWERS, "/option", "(choose one of the options|is not one of the options.*)"),
     Rule("an answer fits its request", ANSWERS, "/fields/.*", "is not a field of this request|is required|must .*"),
     Rule("an answer fits its request", ANSWERS, "/recipient", "is not one of the recipients|is required.*"),
-    Rule("a request that ended takes no answer", ANSWERS, "", "this request no longer accepts answers"),
     # Rules of the action's type.
-    Rule("an action fits its type", PING, "/actions/.*", "is required|is not one of the choices|must (be|have|not be) .*"),
+    Rule(
+        "an action fits its type", PING, "/actions/.*", "is required|is not one of the choices|must (be|have|not be) .*"
+    ),
 ]
 
 
@@ -97,6 +122,8 @@ def errors(response):
     try:
         body = json.loads(response.text)
     except ValueError:
+        return []
+    if not isinstance(body, dict):
         return []
     if "errors" in body:
         return [Error(it.get("pointer", it.get("parameter")), it["detail"]) for it in body["errors"]]
@@ -116,6 +143,8 @@ def rule(operation, error):
 
 def refusal(case, response):
     """The reason why a call that matches its schema may be refused."""
+    if response.status_code == 410 and re.fullmatch(f"{LINKS}|{ANSWERS}", case.operation.label):
+        return "a request that ended takes no answer"
     if case.operation.label == FORM and response.status_code == 422 and is_other_answer(case):
         return "an answer fits its request"
     rules = [rule(case.operation.label, it) for it in errors(response)]
