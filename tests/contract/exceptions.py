@@ -58,7 +58,6 @@ RULES = [
     Rule("a callback URL is public and canonical", ANY, CALLBACK_URL, "is not allowed: .*"),
     Rule("a callback URL is public and canonical", PING, CALLBACK_URL, "must be an https URL of a public server.*"),
     Rule("a required probe needs a receiver", ANY, CALLBACK_URL, "did not respond to the probe: .*"),
-    Rule("text has no control characters", ANY, ANY, r"must not contain the control character .*"),
     Rule("a header may be reserved", ANY, ".*/(headers/.*|auth/name)", "is reserved(; set `auth`)?"),
     Rule("a header has one value", ANY, ".*/auth", "must not name a header that `headers` sets"),
     Rule("a header has one value", ANY, ".*/headers/.*", "is duplicated"),
@@ -74,7 +73,8 @@ RULES = [
         "/(options|fields|recipients|user_emails|actions|response_request/options)/.*",
         "is duplicated",
     ),
-    Rule("a line has visible text", ANY, ".*", "must (be one line|not be blank)"),
+    Rule("a line has visible text", ANY, ANY, "must (be one line|not be blank)"),
+    Rule("a line has visible text", "POST /api/notify", "/message", "must not be empty"),
     Rule("a request has options or fields", CREATE_REQUEST, "/options", "must not be empty without fields"),
     Rule(
         "rules of a request name its options", CREATE_REQUEST, "/(quorum|on_deadline)/.*", "is not one of the options"
