@@ -99,6 +99,15 @@ def is_valid(case):
     return case.meta is None or not case.meta.generation.mode.is_negative
 
 
+def change(case, name, changed):
+    """Changes the body or the query. After an assignment Schemathesis looks again whether the call is valid."""
+    before = getattr(case, name)
+    if isinstance(before, dict):
+        after = changed(before)
+        if after != before:
+            setattr(case, name, after)
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     use_ids(case)
@@ -108,13 +117,13 @@ def before_call(context, case, kwargs):
     wait = str((case.query or {}).get("wait"))
     if wait.isdecimal() and WAIT_SECONDS_MAX < int(wait) <= DOCUMENTED_WAIT_SECONDS_MAX:
         case.query["wait"] = WAIT_SECONDS_MAX
+    change(case, "body", with_receiver)
     if is_valid(case):
-        case.body, case.query = printable(case.body), printable(case.query)
-    if isinstance(case.body, dict):
-        case.body = with_receiver(case.body)
+        change(case, "query", printable)
+        change(case, "body", printable)
         receipt = SEEDS["receipts"].get((case.path_parameters or {}).get("id"))
-        if receipt and is_valid(case) and "receipt" in case.body:
-            case.body["receipt"] = receipt
+        if receipt:
+            change(case, "body", lambda body: {**body, "receipt": receipt} if "receipt" in body else body)
 
 
 @schemathesis.hook
