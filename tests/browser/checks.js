@@ -1,0 +1,52 @@
+// Counts checks, and runs things at the same time.
+
+export class Checks {
+  n = 0;
+  failures = [];
+
+  check(what, isRight, detail = "") {
+    this.n += 1;
+    if (!isRight) this.fail(what, detail);
+  }
+
+  equal(what, actual, expected) {
+    const [got, wanted] = [actual, expected].map((it) => JSON.stringify(it, sorted));
+    this.check(what, got === wanted, `expected ${wanted}, got ${got}`);
+  }
+
+  // Nothing was found.
+  none(what, found) {
+    this.check(what, found.length === 0, found.join("; "));
+  }
+
+  fail(what, detail) {
+    this.failures.push(`${what}: ${detail}`);
+    console.error(`  FAILED ${what}: ${detail}`);
+  }
+
+  // An error of a scene is a failure, and the others go on.
+  async scene(what, body) {
+    try {
+      await body();
+    } catch (error) {
+      this.n += 1;
+      this.fail(what, String(error.stack ?? error).split("\n").slice(0, 6).join("\n    "));
+    }
+  }
+}
+
+function sorted(_, value) {
+  const isObject = value && typeof value === "object" && !Array.isArray(value);
+  return isObject ? Object.fromEntries(Object.entries(value).sort()) : value;
+}
+
+// Runs `work` for all items, at most `n` at a time.
+export async function pool(n, items, work) {
+  const rest = [...items];
+  const worker = async () => {
+    while (rest.length > 0) await work(rest.shift());
+  };
+  await Promise.all(Array.from({ length: n }, worker));
+}
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
