@@ -6,6 +6,8 @@ import { chromium } from "playwright-core";
 import { ORIGIN } from "./stack.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+// The form of the second step.
+export const CONFIRMATION = "form:has(input[type=hidden][name=option])";
 const TIMEOUT_MS = 30_000;
 const HEIGHT_PX = 900;
 const ARGS = [
@@ -124,7 +126,6 @@ export async function skipValidation(page) {
   await page.evaluate(() => document.querySelectorAll("form").forEach((it) => (it.noValidate = true)));
 }
 
-// Is the second step shown?
 export async function asksToConfirm(page) {
-  return (await page.locator("form input[type=hidden][name=option]").count()) === 1;
+  return (await page.locator(CONFIRMATION).count()) === 1;
 }

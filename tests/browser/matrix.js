@@ -25,6 +25,7 @@ export async function matrix(checks, browser) {
         const { faults } = watch(page);
         const response = await state.open(page, links.get(state)[i]);
         checks.equal(`${what}: status`, (await response).status(), state.status);
+        checks.check(`${what}: state`, (await page.locator(state.shows).count()) > 0, `no ${state.shows}`);
         await inspect(checks, what, page, window);
         if (window.script) {
           await page.screenshot({ path: `${state.name}-${window.width}-${window.scheme}.png`, fullPage: true });

@@ -1,8 +1,11 @@
-// The states of pages. Each state has a name, the status of its page, links that are made for it
-// (`links`, one for each window), and the way to it (`open`, which returns the response of its page).
+// The states of pages. Each state has:
+//
+// - a name, the status of its page, and `shows`: a selector of something that only such a page has
+// - `links`, which are made for it, one for each window
+// - `open`: the way to it, which returns the response of its page
 
 import { ask, HOME_URL, INBOX_URL, ORIGIN, testKey } from "./stack.js";
-import { fill, press, skipValidation } from "./browser.js";
+import { CONFIRMATION, fill, press, skipValidation } from "./browser.js";
 import { BARE, FIELDS, OPTIONS, QUESTION, VALUES } from "./questions.js";
 import { sleep } from "./checks.js";
 
@@ -13,21 +16,21 @@ const EARLIER = { option: "later", fields: VALUES };
 
 const visit = (page, { url }) => page.goto(url);
 const shared = (link, n) => Array(n).fill(link);
-const [option] = OPTIONS.map((it) => it.value);
+const option = OPTIONS[0].value;
 
 // A state with one link for all windows.
-function one(name, status, make) {
-  return { name, status, links: async (n) => shared(await make(), n), open: visit };
+function one(name, status, shows, make) {
+  return { name, status, shows, links: async (n) => shared(await make(), n), open: visit };
 }
 
 // A state with a link for each window, which `prepare` changes before it is opened.
-function each(name, status, question, open, prepare = async () => {}) {
+function each(name, status, shows, question, open, prepare = async () => {}) {
   const links = async (n) => {
     const { links } = await ask(n, question);
     for (const link of links) await prepare(link);
     return links;
   };
-  return { name, status, links, open };
+  return { name, status, shows, links, open };
 }
 
 const first = async (question, key) => (await ask(1, question, key)).links[0];
@@ -38,7 +41,7 @@ async function wrongCodes(link, n) {
   for (let i = 0; i < n; i += 1) {
     await fetch(`${ORIGIN}/v1/answers/${token}`, {
       method: "POST",
-      body: JSON.stringify({ option, code: wrong }),
+      body: JSON.stringify({ ...EARLIER, code: wrong }),
     });
   }
   return wrong;
@@ -130,35 +133,68 @@ async function oneRequestEach(n) {
   return all.map((it) => it.links[0]);
 }
 
+const NO_FORM = "body:not(:has(form)):has(h1)";
+const CHOICES = "form:has(button[name=option][value=approve]):has(button[name=option][value=reject])";
+const CURRENT = "section.answer dl";
+
 export const STATES = [
-  one("open", 200, () => first(QUESTION)),
-  one("open-test", 200, async () => first(QUESTION, await testKey())),
-  one("open-fields-only", 200, () => first({ ...QUESTION, options: [] })),
-  one("open-chosen", 200, async () => ({ url: `${(await first(QUESTION)).url}?option=reject` })),
-  each("faulty", 422, QUESTION, submitFaulty),
-  each("no-option", 422, QUESTION, pressEnter),
-  each("confirmation", 200, { ...QUESTION, assurance: "confirm" }, submit),
-  each("outdated", 200, { ...QUESTION, mode: "on_timeout" }, overtaken((link) => link.answer(EARLIER))),
-  one("code", 200, () => first({ ...QUESTION, assurance: "code" })),
-  each("code-wrong", 422, { ...BARE, assurance: "code" }, submitWrongCode),
-  one("locked", 200, async () => lock(await first({ ...QUESTION, assurance: "code" }), 1)),
-  one("locked-for-good", 200, async () =>
-    lock(await first({ ...QUESTION, assurance: "code" }), CODES_ISSUED_MAX)),
-  each("recorded", 200, QUESTION, visit, (link) => link.answer(EARLIER)),
-  each("already-answered", 409, QUESTION, overtaken((link) => link.answer(EARLIER))),
-  each("changeable", 200, { ...QUESTION, mode: "on_timeout" }, visit, (link) => link.answer(EARLIER)),
-  one("decided", 410, decided),
-  one("cancelled", 410, cancelled),
+  one("open", 200, CHOICES, () => first(QUESTION)),
+  one("open-test", 200, `body:has(header.banner) ${CHOICES}`, async () => first(QUESTION, await testKey())),
+  one("open-fields-only", 200, "form button[name=option][value=submit]", () =>
+    first({ ...QUESTION, options: [] }),
+  ),
+  one("open-chosen", 200, "form:not(:has(button[value=approve])) button[value=reject]", async () => ({
+    url: `${(await first(QUESTION)).url}?option=reject`,
+  })),
+  each("faulty", 422, `body:has([role=alert] a[href="#field-0"]) [aria-invalid]`, QUESTION, submitFaulty),
+  each("no-option", 422, `[role=alert] a[href="#options"]`, QUESTION, pressEnter),
+  each("confirmation", 200, CONFIRMATION, { ...QUESTION, assurance: "confirm" }, submit),
+  each(
+    "outdated",
+    200,
+    `body:has(${CURRENT}) ${CONFIRMATION}`,
+    { ...QUESTION, mode: "on_timeout" },
+    overtaken((link) => link.answer(EARLIER)),
+  ),
+  one("code", 200, "form input[name=code]", () => first({ ...QUESTION, assurance: "code" })),
+  each("code-wrong", 422, "form input[name=code][aria-invalid]", { ...BARE, assurance: "code" }, submitWrongCode),
+  one("locked", 200, "form button[name=new_code]", async () =>
+    lock(await first({ ...QUESTION, assurance: "code" }), 1),
+  ),
+  one("locked-for-good", 200, `${NO_FORM} [role=status].error`, async () =>
+    lock(await first({ ...QUESTION, assurance: "code" }), CODES_ISSUED_MAX),
+  ),
+  each("recorded", 200, `${NO_FORM} ${CURRENT}`, QUESTION, visit, (link) => link.answer(EARLIER)),
+  each(
+    "already-answered",
+    409,
+    `${NO_FORM} section.answer + section.answer dl`,
+    QUESTION,
+    overtaken((link) => link.answer(EARLIER)),
+  ),
+  each(
+    "changeable",
+    200,
+    `body:has(${CURRENT}) ${CHOICES}`,
+    { ...QUESTION, mode: "on_timeout" },
+    visit,
+    (link) => link.answer(EARLIER),
+  ),
+  one("decided", 410, NO_FORM, decided),
+  one("cancelled", 410, NO_FORM, cancelled),
   {
     name: "cancelled-while-typing",
     status: 410,
+    shows: `${NO_FORM} section.answer dl`,
     links: oneRequestEach,
     open: overtaken((link) => link.asked.cancel()),
   },
-  one("timed-out", 410, () => timedOut({})),
-  one("defaulted", 410, () => timedOut({ on_deadline: { kind: "default", option: "reject" } })),
-  one("unknown-link", 404, async () => ({ url: `${ORIGIN}/a/unknown` })),
-  one("home", 200, async () => ({ url: HOME_URL })),
-  one("not-found", 404, async () => ({ url: `${ORIGIN}/nothing/here` })),
-  one("inbox", 200, inbox),
+  one("timed-out", 410, NO_FORM, () => timedOut({})),
+  one("defaulted", 410, `${NO_FORM} [role=status] bdi`, () =>
+    timedOut({ on_deadline: { kind: "default", option: "reject" } }),
+  ),
+  one("unknown-link", 404, NO_FORM, async () => ({ url: `${ORIGIN}/a/unknown` })),
+  one("home", 200, NO_FORM, async () => ({ url: HOME_URL })),
+  one("not-found", 404, NO_FORM, async () => ({ url: `${ORIGIN}/nothing/here` })),
+  one("inbox", 200, "article pre", inbox),
 ];
