@@ -1,5 +1,7 @@
 // Counts checks, and runs things at the same time.
 
+const SCENE_SECONDS_MAX = 60;
+
 export class Checks {
   n = 0;
   failures = [];
@@ -25,9 +27,13 @@ export class Checks {
   }
 
   // An error of a scene is a failure, and the others go on.
-  async scene(what, body) {
+  async scene(what, body, seconds_max = SCENE_SECONDS_MAX) {
+    const late = new Promise((_, reject) => {
+      const error = new Error(`took more than ${seconds_max} s`);
+      setTimeout(reject, seconds_max * 1000, error).unref();
+    });
     try {
-      await body();
+      await Promise.race([body(), late]);
     } catch (error) {
       this.n += 1;
       this.fail(what, String(error.stack ?? error).split("\n").slice(0, 6).join("\n    "));

@@ -11,6 +11,8 @@ import { Checks } from "./checks.js";
 
 const PARTS = ["matrix", "keyboard", "person", "scanner", "faults"];
 
+const PART_SECONDS_MAX = 300;
+
 const names = process.argv.length > 2 ? process.argv.slice(2) : PARTS;
 const browser = await launch();
 const all = [];
@@ -20,7 +22,7 @@ for (const name of names) {
   const checks = new Checks();
   const began = performance.now();
   console.log(`${name} …`);
-  await checks.scene(name, () => part(checks, browser));
+  await checks.scene(name, () => part(checks, browser), PART_SECONDS_MAX);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`${name}: ${checks.n} checks, ${checks.failures.length} failed, ${seconds} s`);
   all.push(checks);

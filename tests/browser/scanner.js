@@ -11,7 +11,6 @@
 // Every button and form has its link, so that no press hides another. A press that came too late to mean
 // anything, because this machine was busy, is repeated.
 
-import { strict as assert } from "node:assert";
 import { open } from "./browser.js";
 import { pool, sleep } from "./checks.js";
 import { BARE } from "./questions.js";
@@ -27,7 +26,6 @@ const WAITS = [
 ];
 // Ages from which the form of a page decides, and that of the second step.
 const DECIDING_MS = [2_000, 1_000];
-const SENDING_SECONDS_MAX = 20;
 const TRIES_MAX = 8;
 const PREVIEWS = [
   "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
@@ -117,59 +115,51 @@ async function visit(context, link, { press, wait, then, guess }) {
   const page = await context.newPage();
   try {
     const code = link.code === guess ? "271828" : guess;
-    const waits = then === null ? [wait] : [wait, then];
-    await page.addInitScript(pressInPage, { press, code, waits_ms: waits.map((it) => it * 1000) });
-    const responses = [];
-    page.on("response", (it) => it.request().method() === "POST" && responses.push(it));
     const first = await page.goto(link.url + (press.query ?? ""));
-    const ages = [];
     let began = first.request().timing().startTime;
-    for (const wait_s of waits) {
-      const n = ages.length;
-      await until(() => responses.length > n, wait_s + SENDING_SECONDS_MAX);
-      await page.waitForLoadState("load");
-      const { startTime, responseStart } = responses[n].request().timing();
-      // Both steps by the clock of the browser: from before the page was made to after the form was judged.
-      ages.push(startTime + Math.max(responseStart, 0) - began);
-      began = startTime;
-      if ((await page.locator("form").count()) === 0) break;
+    const waits = then === null ? [wait] : [wait, then];
+    for (const [i, seconds] of waits.entries()) {
+      await sleep(seconds * 1000);
+      const { sent, answered } = await pressAsProgram(page, press, code);
+      // By one clock: from before the page was made to after its form was judged.
+      const age = answered - began;
+      if (seconds * 1000 < DECIDING_MS[i] && age >= DECIDING_MS[i]) return false;
+      began = sent;
     }
-    const [isFirstInTime, isSecondInTime = true] = ages.map(
-      (age, i) => waits[i] * 1000 >= DECIDING_MS[i] || age < DECIDING_MS[i],
-    );
-    return isFirstInTime && isSecondInTime;
+    return true;
   } finally {
     await page.close();
   }
 }
 
-async function until(isDone, seconds) {
-  const end = performance.now() + seconds * 1000;
-  while (!isDone()) {
-    assert(performance.now() < end, "the scanner pressed, and nothing was sent");
-    await sleep(20);
-  }
+// Returns the times at which the form was sent, and answered.
+async function pressAsProgram(page, press, code) {
+  const answer = page.waitForResponse((it) => it.request().method() === "POST");
+  const answered = answer.then((it) => ({ sent: it.request().timing().startTime, answered: Date.now() }));
+  // A page that is closed before it is there may take the browser with it.
+  const [times] = await Promise.all([
+    answered,
+    page.waitForEvent("load"),
+    page.evaluate(pressInPage, { press, code }),
+  ]);
+  return times;
 }
 
-// Runs in each page, before anything else: presses as soon as the page is there, or later.
-function pressInPage({ press, code, waits_ms }) {
-  const n = Number(sessionStorage.getItem("presses") ?? 0);
-  if (n >= waits_ms.length || location.protocol === "about:") return;
-  const pressNow = () => {
-    const form = document.querySelector("form");
-    if (!form) return;
-    sessionStorage.setItem("presses", n + 1);
-    // A program that sends forms does not check them first.
-    form.noValidate = true;
-    const input = form.querySelector("input[name=code]:not([type=hidden])");
-    if (input && code) input.value = code;
-    const buttons = [...form.querySelectorAll("button")];
+function pressInPage({ press, code }) {
+  const form = document.querySelector("form");
+  const buttons = [...form.querySelectorAll("button")];
+  // A program that sends forms does not check them first.
+  form.noValidate = true;
+  const input = form.querySelector("input[name=code]:not([type=hidden])");
+  if (input && code) input.value = code;
+  // After this function has returned, because the page goes away.
+  setTimeout(() => {
+    // The second step has one button.
     if (buttons.length === 1) buttons[0].click();
     else if (press.isSilent) HTMLFormElement.prototype.submit.call(form);
     else if (press.isForm) form.requestSubmit();
     else (press.isLast ? buttons.at(-1) : buttons[press.i]).click();
-  };
-  document.addEventListener("DOMContentLoaded", () => setTimeout(pressNow, waits_ms[n]));
+  });
 }
 
 async function openWithoutWindow(checks, assurance) {
