@@ -18,11 +18,12 @@ export async function matrix(checks, browser) {
   );
   await pool(WINDOWS_AT_ONCE, [...WINDOWS.entries()], async ([i, window]) => {
     const context = await open(browser, window);
+    const page = await context.newPage();
+    const { faults } = watch(page);
     for (const state of STATES.filter((it) => links.has(it))) {
       const what = `${state.name}, ${window.script ? "script" : "no script"}, ${window.width} px, ${window.scheme}`;
       await checks.scene(what, async () => {
-        const page = await context.newPage();
-        const { faults } = watch(page);
+        faults.length = 0;
         const response = await state.open(page, links.get(state)[i]);
         checks.equal(`${what}: status`, (await response).status(), state.status);
         checks.check(`${what}: state`, (await page.locator(state.shows).count()) > 0, `no ${state.shows}`);
@@ -31,7 +32,6 @@ export async function matrix(checks, browser) {
           await page.screenshot({ path: `${state.name}-${window.width}-${window.scheme}.png`, fullPage: true });
         }
         checks.none(`${what}: errors and calls`, faults);
-        await page.close();
       });
     }
     await context.close();

@@ -58,7 +58,7 @@ const answers = (checks, browser, script, assurance) =>
 export async function checkReload(checks, { what, page, link, posts }, response) {
   const posted = response.request().redirectedFrom();
   checks.equal(`${what}: sent by`, posted?.method(), "POST");
-  checks.equal(`${what}: redirect`, posted && (await posted.response()).status(), 303);
+  checks.equal(`${what}: redirect`, posted && (await posted.response())?.status(), 303);
   checks.equal(`${what}: shown by`, response.request().method(), "GET");
   checks.equal(`${what}: address`, page.url(), link.url);
   const [n, before] = [posts.length, await link.asked.read()];
