@@ -3,7 +3,7 @@
 
 import { asksToConfirm, CONFIRMATION, fill, open, press, pressOnly, watch } from "./browser.js";
 import { pool, sleep } from "./checks.js";
-import { BARE, FIELDS, QUESTION, VALUES } from "./questions.js";
+import { BARE, FIELDS, HAS_REQUIRED_FOR, QUESTION, VALUES } from "./questions.js";
 import { ask } from "./stack.js";
 
 // Longer than the 2 s and 1 s after which a form decides.
@@ -18,6 +18,7 @@ export async function person(checks, browser) {
     () => correctsFaults(checks, browser, script),
     () => learnsOfAnotherAnswer(checks, browser, script),
     () => followsChosenLink(checks, browser, script),
+    ...(HAS_REQUIRED_FOR ? [() => needsNoReason(checks, browser, script)] : []),
   ]);
   await pool(AT_ONCE, scenes, (scene) => scene());
 }
@@ -129,3 +130,18 @@ const followsChosenLink = (checks, browser, script) =>
     checks.equal(what, await link.recorded(), { option: "reject", fields: {} });
     await checkReload(checks, it, response);
   });
+
+// A field that only "Reject" requires does not keep the browser from sending "Approve".
+const needsNoReason = (checks, browser, script) => {
+  const fields = [{ key: "why", type: "text", label: "Why?", required: ["reject"] }];
+  return scene(checks, browser, script, "reason for one option", { ...BARE, fields }, async (it) => {
+    const { what, page, link } = it;
+    await page.goto(link.url);
+    const refused = await press(page, "reject");
+    checks.equal(`${what}: without it`, [refused.status(), await link.recorded()], [422, null]);
+    await sleep(READING_MS);
+    const response = await press(page, "approve");
+    checks.equal(what, (await link.recorded())?.option, "approve");
+    await checkReload(checks, it, response);
+  });
+};

@@ -54,6 +54,14 @@ const document = await openApi();
 const schemas = Object.values(document.components.schemas);
 const Field = schemas.find((it) => it.properties?.type?.enum?.includes("textarea"));
 
+const NewRequest = schemas.find((it) => it.properties?.timeout_seconds && it.properties.title);
+
+// Languages of the page's own words that a request may ask for, if the API has them.
+export const LOCALES = NewRequest.properties.locale ? ["en", "de", "es"] : [];
+
+// A field may be required by some options only, if the API has that.
+export const HAS_REQUIRED_FOR = JSON.stringify(Field.properties.required).includes('"array"');
+
 // The kinds of fields that the API documents. Each needs an example here.
 export const KINDS = Field.properties.type.enum;
 

@@ -6,7 +6,7 @@
 
 import { ask, HOME_URL, INBOX_URL, ORIGIN, testKey } from "./stack.js";
 import { CONFIRMATION, fill, press, skipValidation } from "./browser.js";
-import { BARE, FIELDS, OPTIONS, QUESTION, VALUES } from "./questions.js";
+import { BARE, FIELDS, LOCALES, OPTIONS, QUESTION, VALUES } from "./questions.js";
 import { sleep } from "./checks.js";
 
 const CODES_WRONG_MAX = 5;
@@ -140,6 +140,9 @@ const CURRENT = "section.answer dl";
 export const STATES = [
   one("open", 200, CHOICES, () => first(QUESTION)),
   one("open-test", 200, `body:has(header.banner) ${CHOICES}`, async () => first(QUESTION, await testKey())),
+  ...LOCALES.map((locale) =>
+    one(`open-${locale}`, 200, `html[lang=${locale}] ${CHOICES}`, () => first({ ...QUESTION, locale })),
+  ),
   one("open-fields-only", 200, "form button[name=option][value=submit]", () =>
     first({ ...QUESTION, options: [] }),
   ),
