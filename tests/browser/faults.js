@@ -15,6 +15,9 @@ const AT_ONCE = 3;
 const insert = (html) => (page) => page.replace("</main>", `${html}</main>`);
 const style = (css) => (page) => page.replace("</head>", `<style>${css}</style></head>`);
 const remove = (pattern) => (page) => page.replace(pattern, "");
+const outline = (value) => `:focus-visible { outline: ${value} !important }`;
+// No program listens there.
+const IMAGE = '<img alt="" src="http://127.0.0.1:9/">';
 
 // Name, change, its check, the failure of that check, and whether the page loses its policy.
 const FAULTS = [
@@ -23,11 +26,11 @@ const FAULTS = [
   ["faint text", style("h1 { color: #ccc !important }"), looks, /axe-core: .*color-contrast/, true],
   ["a script", insert("<script>document.title = 'x'</script>"), looks, /errors: .*script-src/],
   ["an error of a script", insert("<script>missing()</script>"), looks, /script error/, true],
-  ["an image that the policy forbids", insert('<img alt="" src="http://127.0.0.1:9/">'), looks, /errors: .*img-src/],
-  ["an image of another site", insert('<img alt="" src="http://127.0.0.1:9/">'), looks, /another origin/, true],
+  ["an image that the policy forbids", insert(IMAGE), looks, /errors: .*img-src/],
+  ["an image of another site", insert(IMAGE), looks, /another origin/, true],
   ["an image of this site", insert('<img alt="" src="/x.png">'), looks, /loaded a image/, true],
-  ["no outline", style(":focus-visible { outline: none !important }"), tabs, /outline: none/, true],
-  ["an invisible outline", style(":focus-visible { outline-color: transparent !important }"), tabs, /looks different/, true],
+  ["no outline", style(outline("none")), tabs, /outline: none/, true],
+  ["an invisible outline", style(outline("3px solid transparent")), tabs, /looks different/, true],
   ["options in another order", style(".options { flex-flow: column-reverse !important }"), tabs, /order/, true],
   ["a button that Tab skips", (it) => it.replace('value="reject"', 'value="reject" tabindex="-1"'), tabs, /Tab reaches/],
   ["a first button that approves", remove(/<button[^>]*value=""[^>]*>.*?<\/button>/s), presses, /Enter/],

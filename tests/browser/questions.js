@@ -36,7 +36,7 @@ export const BODY = `The old tables were last read in **March**. See the
 | table | rows | last read | owner |
 | --- | ---: | --- | --- |
 | \`orders_before_the_migration_of_2019\` | 1,204,331 | 2026-03-01 | payments |
-| \`sessions\` | 88 | never | nobody in particular |
+| \`sessions\` | 88 | never | unassigned |
 
 1. Take a backup.
 2. Drop them.
