@@ -142,15 +142,6 @@ impl FieldValue {
         }
     }
 
-    /// It says nothing: a control that was emptied.
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Text(text) => text.is_empty(),
-            Self::Choices(values) => values.is_empty(),
-            Self::Number(_) | Self::Toggle(_) => false,
-        }
-    }
-
     /// Both say the same: `5` and `5.0` do.
     pub fn is_equal(&self, other: &Self) -> bool {
         match (self, other) {
@@ -191,7 +182,7 @@ impl Field {
         let is_required = self.required.is_for(option);
         // The default is for a field that was left out. A field that was emptied stays empty.
         let given = given.or_else(|| self.default.clone());
-        let Some(value) = given.filter(|it| !it.is_empty()) else {
+        let Some(value) = given.filter(|it| !self.is_emptied(it)) else {
             return match (&self.kind, is_required) {
                 (FieldKind::Toggle, false) => Ok(Some(FieldValue::Toggle(false))),
                 (_, true) => Err(self.missing()),
@@ -207,6 +198,15 @@ impl Field {
             return Err(Fault::NotAccepted);
         }
         self.check(value).map(Some)
+    }
+
+    /// The value is that of a control that was emptied.
+    fn is_emptied(&self, value: &FieldValue) -> bool {
+        match (&self.kind, value) {
+            (_, FieldValue::Text(text)) => text.is_empty(),
+            (FieldKind::MultiSelect { .. }, FieldValue::Choices(values)) => values.is_empty(),
+            _ => false,
+        }
     }
 
     /// The fault of an answer that lacks a value.

@@ -137,6 +137,7 @@ fn several_choices_are_recorded_in_the_order_of_the_field() {
     assert_eq!(fit(&several, text("a")), Err(Fault::NotAList));
     let one = field(FieldKind::Select { choices: vec![choice("a")] }, Required::Never);
     assert_eq!(fit(&one, choices(&["a"])), Err(Fault::NotText));
+    assert_eq!(fit(&one, choices(&[])), Err(Fault::NotText));
 
     // Emptied, and not left out: the default does not come back.
     let default = Some(choices(&["b"]));
