@@ -62,10 +62,11 @@ RULES = [
     Rule("a header has one value", ANY, ".*/auth", "must not name a header that `headers` sets"),
     Rule("a header has one value", ANY, ".*/headers/.*", "is duplicated"),
     Rule("a time to come is in the future", "POST /v1/keys", "/expires_at", "must be in the future"),
+    Rule("a deadline is near", CREATE_REQUEST, "/deadline", "must be at (least 5 seconds|most 365 days) from now"),
     Rule("a period has an end", "POST .*/recover", "/until", "must be later than `since`"),
     Rule("some event types are reserved", "POST /v1/events", "/type", "is reserved for events of Answerback"),
     Rule("the data of an event depends on its type", EVENTS, "/data/.*", "is required|is not a known field|must be .*"),
-    Rule("e-mail addresses follow IDNA", ANY, "/(recipients?|user_emails)(/.*)?", "must be an e-mail address"),
+    Rule("e-mail addresses follow IDNA", ANY, "/(recipients?|user_emails|requester)(/.*)?", "must be an e-mail address"),
     # Rules for several members of one body.
     Rule(
         "keys, values and recipients are unique",
@@ -77,15 +78,18 @@ RULES = [
     Rule("a line has visible text", "POST /api/notify", "/message", "must not be empty"),
     Rule("a request has options or fields", CREATE_REQUEST, "/options", "must not be empty without fields"),
     Rule(
-        "rules of a request name its options", CREATE_REQUEST, "/(quorum|on_deadline)/.*", "is not one of the options"
+        "rules of a request name its options",
+        CREATE_REQUEST,
+        "/(quorum|on_deadline|fields/.*/required)/.*",
+        "is not one of the options",
     ),
     Rule("a veto option does not count", CREATE_REQUEST, "/quorum/veto/.*", "must not be the option that counts"),
     Rule(
         "a quorum has at most all recipients", CREATE_REQUEST, "/quorum/count", r"must be a whole number from 1 to \d+"
     ),
     Rule("only leases have a duration", CREATE_REQUEST, "/read/lease_seconds", 'requires `"mode": "lease"`'),
-    Rule("the range of a number is not empty", CREATE_REQUEST, "/fields/.*/max", "must not be less than `min`"),
-    Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", "is not one of the choices|must be .*"),
+    Rule("the range of a number is not empty", CREATE_REQUEST, "/fields/.*/max", "must not be (less than|before) `min`"),
+    Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", "is not one of the choices|must .*|has an entry .*"),
     Rule("settings of a callback need its URL", ANY, "/callback_url", "is required with `callback`"),
     Rule(
         "some profiles have no body for events",

@@ -1,5 +1,6 @@
 """Changes of calls before they are sent, and a log of the responses. Schemathesis imports this file."""
 
+import datetime
 import itertools
 import json
 import os
@@ -17,6 +18,8 @@ RECEIVER = f"{SEEDS['inbox_url']}/fuzzed"
 # Receivers in the document, which do not exist.
 DOCUMENTED_URLS = "https://hooks.example.com/", "https://ci.example.com/", "https://your-server.com/"
 URL_MEMBERS = "callback_url", "url", "endpoint_url"
+DOCUMENTED_DEADLINE = "2026-11-22T09:00:00Z"
+TOMORROW = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 # A call waits for the end of a request no longer than this. The document's limit would use up the time.
 WAIT_SECONDS_MAX = 1
 # A longer value is an invalid one.
@@ -67,7 +70,14 @@ def with_receiver(body):
         return [with_receiver(it) for it in body]
     if not isinstance(body, dict):
         return body
-    return {name: RECEIVER if is_documented_url(name, it) else with_receiver(it) for name, it in body.items()}
+    return {name: replaced(name, it) for name, it in body.items()}
+
+
+def replaced(name, value):
+    if is_documented_url(name, value):
+        return RECEIVER
+    # The document's deadline has passed.
+    return TOMORROW if name == "deadline" and value == DOCUMENTED_DEADLINE else with_receiver(value)
 
 
 def is_documented_url(name, value):

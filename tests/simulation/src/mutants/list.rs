@@ -91,13 +91,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NothingEarly,
     },
     Mutant {
-        name: "a replaced answer does not recognize its own write",
-        file: REQUEST_ANSWER,
-        before: "replaced.extend(recorded.as_ref().map(|it| it.op));",
-        after: "replaced.extend(recorded.as_ref().map(|it| it.op).filter(|_| !MUTANT));",
-        breaks: Invariant::NoStrayDuplicate,
-    },
-    Mutant {
         name: "a second answer replaces the first",
         file: REQUEST_ANSWER,
         before: "(_, Some(recorded)) if is_final => Err(",

@@ -59,7 +59,7 @@ fn requester(entry: &mut Object<'_>) -> Option<Requester> {
     entry.require("kind");
     let kind = entry.word("kind", &RequesterKind::ALL);
     let name = entry.optional_line("name", REQUESTER_NAME_CHARS_MAX);
-    let email = entry.optional_line("email", EMAIL_CHARS_MAX);
+    let email = entry.text("email", 1..=EMAIL_CHARS_MAX);
     if email.as_deref().is_some_and(|it| EmailAddress::parse(it).is_none()) {
         entry.error("email", "must be an e-mail address");
     }
