@@ -9,6 +9,7 @@ mod answers;
 mod deliveries;
 mod events;
 mod fronts;
+mod hold;
 mod home;
 mod keys;
 mod list;

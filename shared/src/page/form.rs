@@ -344,6 +344,7 @@ impl Field<'_> {
     }
 
     /// The ids of the elements that describe the control.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     pub(super) fn described_by(&self, id: &usize, words: &FormWords, has_errors: bool) -> String {
         let parts = [
             has_errors.then_some("error"),

@@ -303,6 +303,7 @@ impl Page<'_> {
     }
 
     /// The text with a place for the name of the requester.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     fn on_behalf_of(&self, kind: &RequesterKind) -> &'static str {
         let words = &self.words.facts;
         match kind {

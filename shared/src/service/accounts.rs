@@ -37,6 +37,8 @@ pub struct Accounts {
     by_id: Cache<AccountId, Arc<Account>>,
     /// The keys that have reached their rate limit, and the end of the minute.
     limited: Cache<KeyId, Timestamp>,
+    /// The keys with as many held calls as they may have, and the end of the window.
+    full: Cache<KeyId, Timestamp>,
 }
 
 /// An authenticated caller.
@@ -60,7 +62,8 @@ impl Accounts {
         let keys = Cache::new(CACHE_TTL, CACHE_MAX);
         let by_id = Cache::new(CACHE_TTL, CACHE_MAX);
         let limited = Cache::new(CACHE_TTL, CACHE_MAX);
-        Self { store, clock, keys, by_id, limited }
+        let full = Cache::new(CACHE_TTL, CACHE_MAX);
+        Self { store, clock, keys, by_id, limited, full }
     }
 
     /// The caller with these headers, if its key has the right `scope` and has not reached its rate

@@ -294,7 +294,7 @@ impl OpenedLink {
         let shown = |(key, text): &'a (String, String)| {
             let field = self.request.question.fields.iter().find(|it| it.key == *key)?;
             let text = controls::written(field, text, words);
-            (!text.is_empty()).then(|| (field.label.as_str(), text))
+            (!text.is_empty()).then_some((field.label.as_str(), text))
         };
         Written {
             option: self.label(form.option.as_deref()),

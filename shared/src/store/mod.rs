@@ -304,6 +304,19 @@ impl Store {
         self.table.count_up(keys::calls(key, minute), max, count_expires_at(minute)).await
     }
 
+    /// Counts a call with a key that is held in the window with this number, unless `max` were
+    /// counted. The window ends at `ends_at`.
+    pub async fn count_held_call(
+        &self,
+        key: KeyId,
+        window: i64,
+        max: u32,
+        ends_at: Timestamp,
+    ) -> Result<Counted, Error> {
+        let expires_at = ends_at + CALL_COUNT_RETENTION;
+        self.table.count_up(keys::held_calls(key, window), max, expires_at).await
+    }
+
     /// Counts a probe for an account in the minute with this number, unless `max` were counted.
     pub async fn count_probe(
         &self,

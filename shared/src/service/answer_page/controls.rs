@@ -57,11 +57,10 @@ pub(super) fn written<'a>(
 
 /// The label of a choice, or the text itself.
 fn label<'a>(field: &'a question::Field, text: &'a str) -> &'a str {
-    let choices = match &field.kind {
-        question::FieldKind::Select { choices } | question::FieldKind::MultiSelect { choices } => {
-            choices
-        }
-        _ => return text,
+    let (question::FieldKind::Select { choices } | question::FieldKind::MultiSelect { choices }) =
+        &field.kind
+    else {
+        return text;
     };
     choices.iter().find(|it| it.value == text).map_or(text, |it| &it.label)
 }
