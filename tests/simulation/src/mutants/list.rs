@@ -308,13 +308,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::InTime,
     },
     Mutant {
-        name: "a redelivery does not recognize its own write",
-        file: "functions/intake/src/deliveries.rs",
-        before: "_ if it.expedited_by == Some(op) =>",
-        after: "_ if !MUTANT && it.expedited_by == Some(op) =>",
-        breaks: Invariant::NoStrayDuplicate,
-    },
-    Mutant {
         name: "the question survives the erasure",
         file: "shared/src/store/request_item.rs",
         before: ".text(\"question\", None)",
