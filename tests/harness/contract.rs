@@ -264,7 +264,9 @@ impl Contract {
                 None => ensure!(!parameter.is_required(), "it was accepted without `{name}`"),
             }
         }
-        // Undocumented headers are allowed: mail programs add some to answer links.
+        // Undocumented parameters are allowed where the document says so: mail programs add some to
+        // answer links.
+        let takes_query = takes_query && operation.value["x-other-parameters"] != "ignored";
         let unknown: Vec<_> = in_query.keys().collect();
         ensure!(!takes_query || unknown.is_empty(), "it was accepted with unknown {unknown:?}");
         Ok(())

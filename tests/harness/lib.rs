@@ -13,7 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use answerback::{
     api::http::read_json,
-    domain::{Account, CallbackRules, Mode, Owner, Scope, Source, delivery::LEASE, secret::Holder},
+    domain::{
+        Account, CallbackRules, Mode, Owner, Scope, Source, assurance::READING_TIME_MIN,
+        delivery::LEASE, secret::Holder,
+    },
     egress::{self, Failure, Post, Reply},
     platform::{Clock, Entropy, Lane},
     service::NewKey,
@@ -197,6 +200,16 @@ impl World {
         self.send(method, path, headers, Bytes::from(form.to_owned())).await
     }
 
+    /// Answers by the page's form, as a person does: opens the page, reads it for two seconds, and
+    /// sends the form.
+    pub async fn send_form(&self, request: &Value, recipient: usize, form: &str) -> Answer {
+        let path = format!("/a/{}", token(request, recipient));
+        let page = self.visit(Method::GET, &path, "").await;
+        self.system.clock.advance(READING_TIME_MIN);
+        let nonce = nonce_of(&page.text()).unwrap_or_default();
+        self.visit(Method::POST, &path, &format!("{form}&nonce={nonce}")).await
+    }
+
     /// Sends exactly this call, and checks the exchange against the OpenAPI document.
     pub async fn send(
         &self,
@@ -311,6 +324,12 @@ impl Answer {
 pub fn token(request: &Value, recipient: usize) -> String {
     let url = request["recipients"][recipient]["answer_url"].as_str().expect("a link");
     url.rsplit_once("/a/").expect("a link to the page").1.to_owned()
+}
+
+/// The nonce of the form on a page, if it has one.
+pub fn nonce_of(page: &str) -> Option<String> {
+    let (_, rest) = page.split_once("name=\"nonce\" value=\"")?;
+    rest.split_once('"').map(|(nonce, _)| nonce.to_owned())
 }
 
 /// A receiver's response with this status and nothing else.

@@ -1,6 +1,10 @@
 //! Answers from programs that have a link and from the sender's own application.
 
+mod changes;
 mod cors;
+mod emails;
+mod exact;
+mod long;
 
 use std::time::Duration;
 
@@ -49,6 +53,10 @@ async fn first_answer_is_recorded_and_kept_after_the_end() {
 
     world.system.clock.advance(Duration::from_secs(1));
     let check_second = async |status: &str| {
+        // An answer that is equal to the recorded one is accepted.
+        let equal = json!({ "option": "approve", "fields": { "comment": "Go!" } });
+        let equal = world.answer(&request, 0, equal).await;
+        assert_eq!((equal.status, &equal.json()["response"]), (StatusCode::OK, &recorded));
         for body in [json!({ "option": "reject" }), json!({ "option": "no such option" })] {
             let again = world.answer(&request, 0, body).await;
             assert_eq!(again.status, StatusCode::CONFLICT);
@@ -97,7 +105,7 @@ async fn altered_answer_token_looks_unknown() {
     let world = World::start().await;
     let request = world.create(question()).await;
     let genuine = token(&request, 0);
-    let unknown = "A".repeat(genuine.len());
+    let unknown = "0".repeat(genuine.len());
     let get = async |token: &str| {
         let path = format!("/v1/answers/{token}");
         world.visit(Method::GET, &path, "").await
@@ -111,7 +119,7 @@ async fn altered_answer_token_looks_unknown() {
     assert_eq!(get(&genuine).await.status, StatusCode::OK);
     for place in 0..genuine.len() {
         let mut altered = genuine.clone();
-        let other = if altered.as_bytes()[place] == b'A' { "B" } else { "A" };
+        let other = if altered.as_bytes()[place] == b'0' { "1" } else { "0" };
         altered.replace_range(place..=place, other);
         let answer = get(&altered).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{place}");
@@ -136,8 +144,9 @@ async fn poll_answers_can_change_until_the_deadline() {
         let answer = world.answer(&request, 0, json!({ "option": option })).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.json()["response"]["option"], option);
+        clock.advance(Duration::from_secs(1));
     }
-    clock.advance(Duration::from_millis(59_999));
+    clock.advance(Duration::from_millis(56_999));
     let last = world.answer(&request, 0, json!({ "option": "reject" })).await;
     assert_eq!(last.status, StatusCode::OK);
     let late = "2026-01-01T00:00:59.999Z";
@@ -163,7 +172,7 @@ async fn poll_answers_can_change_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn answer_is_limited_to_2_kib() {
+async fn answer_is_limited_to_32_kib() {
     let world = World::start().await;
     let overhead = r#"{"comment":""}"#.len() + "approve".len();
     let answer = |n_bytes: usize| {
@@ -171,11 +180,12 @@ async fn answer_is_limited_to_2_kib() {
         json!({ "option": "approve", "fields": { "comment": comment } })
     };
     let request = world.create(question()).await;
-    let refused = world.answer(&request, 0, answer(2_049)).await;
+    let refused = world.answer(&request, 0, answer(32_769)).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(world.answer(&request, 0, answer(2_048)).await.status, StatusCode::OK);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/fields/comment");
+    assert_eq!(world.answer(&request, 0, answer(32_768)).await.status, StatusCode::OK);
     let kept = shown(&world, &request).await["responses"][0]["fields"]["comment"].to_string();
-    assert_eq!(kept.len(), 2_048 - overhead + r#""""#.len());
+    assert_eq!(kept.len(), 32_768 - overhead + r#""""#.len());
 }
 
 #[tokio::test]
@@ -227,7 +237,9 @@ async fn sender_records_answers_for_its_recipients() {
     let answered = respond(&request, known.clone()).await;
     assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
     assert_eq!(answered.json()["responses"][1]["option"], "approve");
-    let again = respond(&request, known).await;
+    assert_eq!(respond(&request, known).await.status, StatusCode::OK, "an equal answer");
+    let other = json!({ "recipient": "b@example.com", "option": "reject" });
+    let again = respond(&request, other).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "already_answered"));
     let by_link = world.answer(&request, 1, json!({ "option": "reject" })).await;
     assert_eq!(by_link.status, StatusCode::CONFLICT);

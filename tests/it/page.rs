@@ -1,5 +1,9 @@
 //! The page behind an answer link, as a browser receives it.
 
+mod assurance;
+mod code;
+mod words;
+
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World, token};
@@ -51,12 +55,16 @@ async fn sent_form_shows_the_recorded_answer() {
     check_page(&page, StatusCode::OK);
     let text = page.text();
     assert!(text.contains("Deploy &#60;v2.4.1&#62;?"), "{text}");
-    for active in ["<script", "src=", "<img", "<link", "url("] {
+    for active in ["<script ", "src=", "<img", "<link", "url("] {
         assert!(!text.contains(active), "{active}");
     }
 
     let form = "field.why=Fully+tested%21&field.n=2&option=approve";
-    let done = world.visit(Method::POST, &path, form).await;
+    let sent = world.send_form(&request, 0, form).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    assert_eq!(sent.headers["location"], *path);
+    assert!(sent.bytes.is_empty());
+    let done = world.visit(Method::GET, &path, "").await;
     check_page(&done, StatusCode::OK);
     assert!(done.text().contains("Your answer was recorded"));
     assert!(done.text().contains("Fully tested!"));
@@ -68,6 +76,12 @@ async fn sent_form_shows_the_recorded_answer() {
     check_page(&again, StatusCode::CONFLICT);
     assert!(again.text().contains("Your first answer counts"));
     assert!(again.text().contains("Fully tested!"));
+    assert!(
+        again.text().contains("What you wrote")
+            && again.text().contains("<dd dir=\"auto\">No</dd>")
+    );
+    let equal = world.visit(Method::POST, &path, form).await;
+    assert_eq!(equal.status, StatusCode::SEE_OTHER, "a reload or a double click");
     let back = world.visit(Method::GET, &path, "").await;
     check_page(&back, StatusCode::OK);
     assert!(back.text().contains("Fully tested!"));
@@ -128,7 +142,7 @@ async fn opening_the_page_records_no_answer() {
 #[tokio::test]
 async fn invalid_or_late_link_shows_an_error_page() {
     let world = World::start().await;
-    let unknown = format!("/a/{}", "A".repeat(44));
+    let unknown = format!("/a/{}", "0".repeat(53));
     for method in [Method::GET, Method::POST] {
         let page = world.visit(method, &unknown, "option=approve").await;
         check_page(&page, StatusCode::NOT_FOUND);
@@ -139,9 +153,11 @@ async fn invalid_or_late_link_shows_an_error_page() {
     let cancel = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
     world.call(Method::POST, &cancel, Value::Null).await;
     for method in [Method::GET, Method::POST] {
-        let page = world.visit(method, &path, "field.why=Late&option=approve").await;
+        let page = world.visit(method.clone(), &path, "field.why=Late&option=approve").await;
         check_page(&page, StatusCode::GONE);
         assert!(page.text().contains("This question was withdrawn"));
+        let is_kept = page.text().contains("What you wrote") && page.text().contains("Late");
+        assert_eq!(is_kept, method == Method::POST);
     }
     let erase = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
     world.call(Method::DELETE, &erase, Value::Null).await;

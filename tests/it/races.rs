@@ -61,7 +61,7 @@ async fn shown(world: &World, request: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_200_answers_by_one_recipient_is_recorded() {
+async fn first_of_200_answers_by_one_recipient_is_recorded() {
     let world = World::start().await;
     let request = world.create(question(1)).await;
     let asked = request.clone();
@@ -72,9 +72,10 @@ async fn one_of_200_answers_by_one_recipient_is_recorded() {
     });
     let answers = answers.await;
     let recorded = shown(&world, &request).await["responses"][0].to_string();
+    // An equal answer is told what the first one was told.
     let expected = [
-        ((200, String::new(), recorded.clone()), 1),
-        ((409, "already_answered".to_owned(), recorded), 199),
+        ((200, String::new(), recorded.clone()), 100),
+        ((409, "already_answered".to_owned(), recorded), 100),
     ];
     assert_eq!(count(answers), expected.into());
     world.follow_hints().await;
@@ -150,8 +151,9 @@ async fn concurrent_answer_and_cancel_leave_one_outcome() {
         let outcome = shown(&world, &request).await["outcome"].clone();
         let is_cancelled = outcome == "cancelled";
         let won: Vec<_> = ended.iter().filter(|(_, status, _)| *status == 200).collect();
-        assert_eq!(won.len(), 1, "{ended:?}");
-        assert_eq!(won[0].0, is_cancelled);
+        // The answers are equal, so either all of them or one of the cancellations has won.
+        assert_eq!(won.len(), if is_cancelled { 1 } else { 4 }, "{ended:?}");
+        assert!(won.iter().all(|it| it.0 == is_cancelled), "{ended:?}");
         for (cancels, status, told) in ended.iter().filter(|(_, status, _)| *status != 200) {
             let expected = if *cancels || !is_cancelled { 409 } else { 410 };
             assert_eq!((*status, told), (expected, &outcome), "{ended:?}");

@@ -123,10 +123,10 @@ async fn created_request_is_shown_as_sent() {
     let expected = json!({
         "status": "pending", "outcome": null, "decided_by": null, "decision": null,
         "recipients": [
-            { "email": "a@example.com", "name": null, "answer_url": links[0] },
+            { "email": "A@Example.com", "name": null, "answer_url": links[0] },
             { "email": "b@example.com", "name": "Bea", "answer_url": links[1] },
         ],
-        "responses": [nobody_yet("a@example.com"), nobody_yet("b@example.com")],
+        "responses": [nobody_yet("A@Example.com"), nobody_yet("b@example.com")],
         "livemode": true,
         "created_at": "2026-01-01T00:00:00.000Z",
         "deadline": "2026-01-01T00:01:00.000Z",

@@ -134,6 +134,9 @@ async fn pending_requests_and_deliveries_are_completed() {
         let simply = json!({ "option": "approve" });
         world.answer(&known["half_dispatched"], 1, simply.clone()).await;
         assert_eq!(world.answer(&known["anonymous"], 0, simply).await.json()["status"], "finished");
+        let own = json!({ "option": "approve", "code": known["locked"]["recipients"][0]["code"] });
+        let locked = world.answer(&known["locked"], 0, own).await;
+        assert_eq!(locked.code(), "link_locked", "{}", locked.text());
         pass(&world, 6).await;
         world.system.clock.advance(Duration::from_hours(1));
         pass(&world, 2).await;
@@ -144,6 +147,8 @@ async fn pending_requests_and_deliveries_are_completed() {
             ("pending", &[answered, answered, finished] as &[_]),
             ("half_dispatched", &[answered, answered, created, finished]),
             ("finished_and_not_dispatched", &[finished]),
+            ("answered_at_length", &[answered]),
+            ("locked", &["request.link_locked", "request.link_locked"]),
             ("retried", &[finished]),
             ("leased_to_a_dead_worker", &[finished]),
             ("waits_for_the_breaker", &[finished]),
@@ -166,6 +171,8 @@ async fn pending_requests_and_deliveries_are_completed() {
         let ended = get(&world, &path("due_in_an_hour")).await;
         assert_eq!(ended["outcome"], "timed_out");
         assert_eq!(ended["responses"][0]["option"], "approve");
+        let long = get(&world, &path("answered_at_length")).await;
+        assert_eq!(long["responses"][0]["fields"]["why"], "Yes. ".repeat(1_000));
         let waiting = list(&world, "/v1/deliveries?status=pending&").await;
         assert_eq!(waiting, Vec::<Value>::new(), "no delivery is pending");
         let pending = list(&world, "/v1/requests?status=pending&").await;

@@ -10,7 +10,7 @@ use answerback::{
     domain::{
         Attempt, Delivery, Request,
         delivery::{BUS, CALLBACK},
-        request::RequestState,
+        request::{LongAnswer, RequestState},
     },
     store::{Listing, Related, keys},
 };
@@ -20,6 +20,8 @@ use crate::{App, Error, budget::Budget};
 
 /// Deliveries or attempts in one page.
 const PAGE_ITEMS: i32 = 50;
+/// Long answers in one page: at most 1 MB, as much as one query returns.
+const LONG_ANSWERS_PAGE: i32 = 30;
 /// Time that one page of deliveries may take.
 const PAGE_DURATION: Duration = Duration::from_secs(4);
 /// Deliveries that are erased concurrently.
@@ -31,6 +33,7 @@ const LATEST_EVENTS: u32 = 10;
 /// due and the sweep sends a hint again.
 pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Result<(), Error> {
     let RequestState::Erased { n_searches, .. } = *request.state() else { return Ok(()) };
+    erase_long_answers(app, request).await?;
     erase_latest(app, request).await?;
     let mut cursor = None;
     loop {
@@ -54,6 +57,30 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
     let now = app.core.now();
     app.core.step(request.clone(), |it| it.searched_for_deliveries(now)).await?;
     Ok(())
+}
+
+/// Erases the long answers that `request` no longer holds: they were replaced, or can no longer be
+/// read.
+pub(crate) async fn erase_leftovers(app: &App, request: &Request) -> Result<(), Error> {
+    erase_long_answers(app, request).await?;
+    let now = app.core.now();
+    app.core.step(request.clone(), |it| it.erased_leftovers(request.revision(), now)).await?;
+    Ok(())
+}
+
+async fn erase_long_answers(app: &App, request: &Request) -> Result<(), Error> {
+    let mut cursor = None;
+    loop {
+        let Listing { items, next } =
+            app.core.store.long_answers(request.id, LONG_ANSWERS_PAGE, cursor).await?;
+        for answer in items.into_iter().filter(|it| !request.holds(it)) {
+            app.core.step(answer, LongAnswer::erase).await?;
+        }
+        cursor = next.map(|it| it.at);
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Erases the deliveries of the latest events, by their ids.

@@ -181,10 +181,15 @@ async fn process_request(
         erasure::clean_up(app, &request, budget).await?;
         return Ok(Some(request));
     }
-    if request.outbox().is_empty() {
-        return Ok(Some(request));
+    let request = if request.outbox().is_empty() {
+        request
+    } else {
+        dispatch::dispatch(app, request, budget).await?
+    };
+    if request.has_leftovers() && request.outbox().is_empty() {
+        erasure::erase_leftovers(app, &request).await?;
     }
-    dispatch::dispatch(app, request, budget).await.map(Some)
+    Ok(Some(request))
 }
 
 /// Zero if `at` has passed.

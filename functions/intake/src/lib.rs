@@ -4,6 +4,7 @@
 //! hint. The hint goes out before the response. It may get lost: the item's timer then finds what
 //! was left undone.
 
+mod account;
 mod answers;
 mod callback;
 mod deliveries;
@@ -19,7 +20,7 @@ mod webhooks;
 use answerback::{api::http, domain::CallbackRules, egress, service::Core};
 use axum::{
     Router,
-    routing::{delete, post, put},
+    routing::{delete, patch, post, put},
 };
 
 use self::fronts::{nextks, nextmv, ping};
@@ -52,6 +53,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/events", post(events::post))
         .route("/api/notify", post(nextks::notify))
         .route("/v1/send/{token}", post(ping::send))
+        .route("/v1/account", patch(account::patch))
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/secret/rotate", post(secrets::rotate))

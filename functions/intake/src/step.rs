@@ -1,10 +1,18 @@
 //! A step of a request, taken by its sender or a recipient: its log line, and the problem if it is
 //! refused.
 
+use std::time::Duration;
+
 use answerback::{
     api::{Code, Problem, views},
-    domain::{OpId, Request, request::Refusal},
+    domain::{
+        OpId, Request,
+        request::{CHANGE_INTERVAL, Refusal},
+    },
 };
+
+/// Time after which a full outbox has room.
+const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Logs what `op` did to `request`, and the outcome if it ended the request.
 pub(crate) fn log_step(request: &Request, op: OpId, did: &str) {
@@ -24,10 +32,16 @@ pub(crate) fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) 
         Refusal::AlreadyAnswered(_) => Code::AlreadyAnswered,
         Refusal::AlreadyFinished => Code::AlreadyFinished,
         Refusal::Ended => Code::RequestEnded,
+        Refusal::ChangedTooSoon | Refusal::ChangedTooOften { .. } => Code::TooManyChanges,
+        Refusal::LinkLocked => Code::LinkLocked,
         Refusal::TooBusy => Code::TooBusy,
         Refusal::Erased => return Problem::not_found(),
     };
     let problem = Problem::new(code, refusal.to_string());
+    let problem = match retry_after_seconds(refusal) {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
+    };
     if code == Code::TooBusy {
         return problem;
     }
@@ -40,4 +54,20 @@ pub(crate) fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) 
         }
         _ => problem,
     }
+}
+
+/// Seconds after which a refused answer may be accepted.
+pub(crate) fn retry_after_seconds(refusal: &Refusal) -> Option<u32> {
+    let wait = match refusal {
+        Refusal::ChangedTooSoon => CHANGE_INTERVAL,
+        Refusal::ChangedTooOften { left } => *left,
+        Refusal::TooBusy => BUSY_INTERVAL,
+        Refusal::AlreadyAnswered(_)
+        | Refusal::AlreadyFinished
+        | Refusal::Ended
+        | Refusal::LinkLocked
+        | Refusal::Erased => return None,
+    };
+    let seconds = wait.as_millis().div_ceil(1_000).max(1);
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

@@ -3,16 +3,16 @@
 use answerback::{
     api::{
         Code, Problem,
-        browser::html,
+        browser::{self, html},
         cors,
         views::{self, ChoiceView, FieldView, ResponseView, Time},
     },
-    page,
-    service::answer_page::{OpenedLink, Submission},
+    page::{self, ProblemKind},
+    service::answer_page::{OpenedLink, PageFor},
 };
 use axum::{
-    extract::{Path, State},
-    http::StatusCode,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -39,18 +39,24 @@ struct RecipientView<'a> {
     name: Option<&'a str>,
 }
 
-/// Shows the answer page.
+/// Shows the answer page. `?option=` chooses an option, and decides nothing.
 pub(crate) async fn page(
     State(app): State<App>,
     Path(token): Path<String>,
+    headers: HeaderMap,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let words = browser::words(&headers);
     let Some(link) = app.core.open_link(&token).await? else {
-        return Ok(html(StatusCode::NOT_FOUND, page::render_unknown()));
+        let page = page::render_problem(words, ProblemKind::UnknownLink);
+        return Ok(html(StatusCode::NOT_FOUND, page));
     };
     let now = app.core.now();
     let is_gone = !link.is_open(now) && link.answered().is_none();
     let status = if is_gone { StatusCode::GONE } else { StatusCode::OK };
-    Ok(html(status, link.page(&Submission::default(), now)))
+    let pairs = query.map(|Query(it)| it).unwrap_or_default();
+    let chosen = pairs.iter().find(|(name, _)| name == "option").map(|(_, value)| value.as_str());
+    Ok(html(status, link.page(PageFor::Visit { chosen }, words, now)))
 }
 
 /// Shows the question as JSON.
@@ -86,7 +92,7 @@ impl<'a> QuestionView<'a> {
             deadline: Time(request.deadline),
             status: views::request_status(request),
             recipient: recipient
-                .map(|it| RecipientView { email: &it.email, name: it.name.as_deref() }),
+                .map(|it| RecipientView { email: it.email.as_given(), name: it.name.as_deref() }),
             response: link.response(),
             livemode: request.owner.mode.is_live(),
         }

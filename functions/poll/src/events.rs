@@ -5,7 +5,7 @@ use answerback::{
     domain::{
         Delivery, Event, EventId, OutboxEvent, Request, RequestEvent, RequestId, Scope,
         delivery::{BUS, CALLBACK},
-        request::RequestState,
+        request::{EventDetail, RequestState},
     },
     service::{Caller, requests::is_visible},
     store::{self, Cursor, Listed, Listing, keys},
@@ -98,14 +98,15 @@ async fn kind_of(
 
 /// The event `id` of type `kind`. `None` if the request no longer shows its data.
 fn event_of(request: &Request, id: EventId, kind: RequestEvent) -> Option<OutboxEvent> {
+    let number = id.number();
     let at = match (kind, request.state()) {
         (RequestEvent::RequestCreated, _) => request.created_at,
         (
             RequestEvent::RequestFinished | RequestEvent::RequestCancelled,
             RequestState::Ended(end),
         ) if !end.consumption.is_over() => end.at,
-        // An answer fits into every callback, so no callback links to this event.
+        (RequestEvent::RequestAnswered, _) => return request.answered_event(number),
         _ => return None,
     };
-    Some(OutboxEvent { number: id.number(), kind, at, answered: None })
+    Some(OutboxEvent { number, kind, at, detail: EventDetail::None })
 }

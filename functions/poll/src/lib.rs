@@ -4,10 +4,12 @@
 //! Two reads write. A read that finds an overdue request settles it, with the sweep's code. A read of
 //! a result may consume it: one conditional write decides between readers.
 
+mod account;
 mod answers;
 mod deliveries;
 mod events;
 mod fronts;
+mod hold;
 mod home;
 mod keys;
 mod list;
@@ -52,6 +54,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/attempts", get(deliveries::list_attempts))
         .route("/v1/attempts/{id}", get(deliveries::show_attempt))
+        .route("/v1/account", get(account::show))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
         .route("/v1/events/secret", get(secret::show_for_events))

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
     api::{FieldError, FieldErrors, Problem, views::Page},
+    domain::limits::WAIT_SECONDS_MAX,
     store::Cursor,
 };
 use axum::extract::{FromRequestParts, Query};
@@ -15,8 +16,6 @@ use serde_json::value::{RawValue, to_raw_value};
 const PAGE_ENTRIES: i32 = 20;
 /// Most entries on a page.
 const PAGE_ENTRIES_MAX: i32 = 100;
-/// Longest wait. API Gateway gives up after 30 seconds.
-const WAIT_SECONDS_MAX: u64 = 25;
 /// Most bytes of a page. Lambda responses have at most 6 MB.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -104,7 +103,7 @@ impl Parameters {
         let what = format!("a whole number of seconds from 0 to {WAIT_SECONDS_MAX}");
         let seconds =
             self.parsed("wait", &what, |it| number(it).filter(|it| *it <= WAIT_SECONDS_MAX));
-        Duration::from_secs(seconds.unwrap_or(0))
+        Duration::from_secs(u64::from(seconds.unwrap_or(0)))
     }
 
     /// Takes the page that the client asks for.
@@ -205,7 +204,7 @@ mod tests {
             let mut parameters = read.expect("every encoding is accepted");
             let sent = parameters.values.clone();
             let (wait, query_page) = (parameters.wait(), parameters.page());
-            prop_assert!(wait <= Duration::from_secs(WAIT_SECONDS_MAX));
+            prop_assert!(wait <= Duration::from_secs(WAIT_SECONDS_MAX.into()));
             prop_assert!((1..=PAGE_ENTRIES_MAX).contains(&query_page.limit));
             match parameters.finish() {
                 Ok(()) => {

@@ -23,6 +23,7 @@ use axum::{
 
 use crate::{
     App,
+    hold::Hold,
     list::{PageBuilder, PageQuery, Parameters, Room, page},
 };
 
@@ -41,22 +42,21 @@ pub(crate) async fn show(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let wait = parameters.wait();
+    let mut hold = Hold::new(parameters.wait(), app.core.now());
     parameters.finish()?;
-    let request = wait_for_end(&app, &caller, &id, wait).await?;
+    let request = wait_for_end(&app, &caller, &id, &mut hold).await?;
     let delivery = callback_delivery(&app.core.store, &request).await?;
     let view = view(&request, delivery.as_ref(), &caller, app.core.now());
-    Ok(axum::Json(view).into_response())
+    Ok(hold.finish(axum::Json(view).into_response()))
 }
 
-/// The request once it has ended, or as it is after `wait`.
+/// The request once it has ended, or as it is when `hold` ends.
 pub(crate) async fn wait_for_end(
     app: &App,
     caller: &Caller,
     id: &str,
-    wait: Duration,
+    hold: &mut Hold,
 ) -> Result<Request, Problem> {
-    let gives_up_at = app.core.now() + wait;
     let mut pause = POLL_INTERVAL_MIN;
     loop {
         let request = find(&app.core.store, caller, id).await?;
@@ -64,9 +64,11 @@ pub(crate) async fn wait_for_end(
         // It may have been erased since it was loaded.
         let request = request.filter(|it| is_visible(it, caller));
         let request = request.ok_or_else(Problem::not_found)?;
-        let left = gives_up_at.duration_since(app.core.now());
-        let left = Duration::try_from(left).unwrap_or_default();
-        if *request.state() != RequestState::Pending || left.is_zero() {
+        if *request.state() != RequestState::Pending {
+            return Ok(request);
+        }
+        let left = hold.begin(app, caller).await;
+        if left.is_zero() {
             return Ok(request);
         }
         // Wakes up as soon as the deadline can be settled.

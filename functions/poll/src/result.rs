@@ -26,11 +26,10 @@ use axum::{
     http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{App, list::Parameters, requests::wait_for_end};
+use crate::{App, hold::Hold, list::Parameters, requests::wait_for_end};
 
 /// Shortest pause between two reads of a result that another reader has leased.
 const LEASE_POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -88,35 +87,33 @@ pub(crate) async fn read(
         return Err(Problem::new(Code::MethodNotAllowed, "use GET to read a result"));
     }
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let gives_up_at = app.core.now() + parameters.wait();
+    let mut hold = Hold::new(parameters.wait(), app.core.now());
     parameters.finish()?;
-    let read = wait_for_result(&app, &caller, &id, gives_up_at).await?;
-    Ok(axum::Json(read.into_view()).into_response())
+    let read = wait_for_result(&app, &caller, &id, &mut hold).await?;
+    Ok(hold.finish(axum::Json(read.into_view()).into_response()))
 }
 
 /// The first read that is not refused because of another reader's lease, or the last before
-/// `gives_up_at`.
+/// `hold` ends.
 async fn wait_for_result(
     app: &App,
     caller: &Caller,
     id: &str,
-    gives_up_at: Timestamp,
+    hold: &mut Hold,
 ) -> Result<Read, Problem> {
     let op = app.core.new_op();
-    let left = |until: Timestamp| {
-        Duration::try_from(until.duration_since(app.core.now())).unwrap_or_default()
-    };
     loop {
-        let request = wait_for_end(app, caller, id, left(gives_up_at)).await?;
+        let request = wait_for_end(app, caller, id, hold).await?;
         // Loaded first: a failure after the result is consumed would lose it.
         let delivery = callback_delivery(&app.core.store, &request).await?;
         let view = |it: &Request| to_raw_value(&ResultData::of_end(it));
         let consumed = consume(app, request, op, view).await?;
         match consumed.outcome {
-            Some(ReadOutcome::LeasedUntil(until)) if !left(gives_up_at).is_zero() => {
-                let pause = left(until.min(gives_up_at));
+            Some(ReadOutcome::LeasedUntil(until)) if !hold.begin(app, caller).await.is_zero() => {
+                let now = app.core.now();
+                let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                 let pause = pause.clamp(LEASE_POLL_INTERVAL_MIN, LEASE_POLL_INTERVAL_MAX);
-                app.core.clock.sleep(pause.min(left(gives_up_at))).await;
+                app.core.clock.sleep(pause.min(hold.left(now))).await;
             }
             _ => return Ok(Read { consumed, delivery }),
         }

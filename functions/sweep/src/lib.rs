@@ -257,7 +257,7 @@ async fn inspect_request(
     } else {
         Settlement::Unchanged
     };
-    if request.outbox().is_empty() && !matches!(request.state(), RequestState::Erased { .. }) {
+    if !request.has_work() {
         return Ok(Action::Settled(settlement));
     }
     let (group, hint) = (Group::Account(request.owner.account), Hint::request(request.id));

@@ -7,23 +7,32 @@
 //! A value with an error is read as `None`. Read all members before the first `?`: the ones after
 //! it would be reported as unknown.
 
-use std::{cell::RefCell, ops::RangeInclusive};
+mod item;
+mod source;
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+pub use source::{Move, Sent, Source, moved};
+
+use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive};
+
+use jiff::{Timestamp, civil::Date};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     api::{FieldError, FieldErrors, Problem, pointer},
-    domain::question::is_forbidden_character,
+    domain::{Decimal, question::parse_date, text::is_blank},
 };
 
 /// Longest time in RFC 3339, in characters; 30 are usual.
 const TIME_CHARS_MAX: usize = 64;
 
 /// The value that `read` makes of `body`, or all errors in it.
-pub fn read<T>(body: Value, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Result<T, Problem> {
-    let errors = Errors::default();
-    let mut object = Object::of(body, "", &errors);
+pub fn read<T>(
+    body: impl Into<Sent>,
+    read: impl FnOnce(&mut Object<'_>) -> Option<T>,
+) -> Result<T, Problem> {
+    let (value, source) = body.into().into_parts();
+    let errors = Errors { source, ..Errors::default() };
+    let mut object = Object::of(value, "", &errors);
     let value = read(&mut object);
     object.finish();
     match value {
@@ -32,9 +41,12 @@ pub fn read<T>(body: Value, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> 
     }
 }
 
-/// The errors found in a body so far.
+/// The errors found in a body so far, and the text of the body.
 #[derive(Debug, Default)]
-pub struct Errors(RefCell<FieldErrors>);
+pub struct Errors {
+    found: RefCell<FieldErrors>,
+    source: Source,
+}
 
 impl Errors {
     /// Adds that the value at `pointer` breaks a rule.
@@ -44,22 +56,22 @@ impl Errors {
 
     /// Like [`Self::add`], for a pointer that is made only if the error is kept.
     fn add_at(&self, pointer: impl FnOnce() -> String, detail: impl Into<String>) {
-        self.0.borrow_mut().add(|| FieldError::pointer(pointer(), detail));
+        self.found.borrow_mut().add(|| FieldError::pointer(pointer(), detail));
     }
 
     /// No error was found.
     pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.found.borrow().is_empty()
     }
 
     /// The number of errors so far.
     pub fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.found.borrow().len()
     }
 
     /// The errors, in the order in which they were found.
     pub fn into_found(self) -> FieldErrors {
-        self.0.into_inner()
+        self.found.into_inner()
     }
 }
 
@@ -77,6 +89,8 @@ pub struct Item<'e> {
     /// The value.
     pub value: Value,
     pointer: String,
+    /// Its text, if it is at hand.
+    text: Option<&'e RawValue>,
     errors: &'e Errors,
 }
 
@@ -132,7 +146,7 @@ impl<'e> Object<'e> {
     /// Takes the member called `name`, with its place.
     pub fn item(&mut self, name: &str) -> Option<Item<'e>> {
         let value = self.take(name)?;
-        Some(Item { value, pointer: self.pointer(name), errors: self.errors })
+        Some(Item { value, pointer: self.pointer(name), text: None, errors: self.errors })
     }
 
     /// A text with a number of characters in `chars`.
@@ -151,15 +165,26 @@ impl<'e> Object<'e> {
         self.text(name, 0..=chars_max).filter(|it| !it.is_empty())
     }
 
-    /// [`Self::required_text`] that is one visible line: a button's label, or a value that comes
-    /// back from a form, where line breaks change.
-    pub fn required_line(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
-        let text = self.required_text(name, chars)?;
-        if text.chars().all(is_blank) {
+    /// [`Self::optional_text`] that is one visible line.
+    pub fn optional_line(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        let text = self.optional_text(name, chars_max)?;
+        self.check_line(name, &text);
+        Some(text)
+    }
+
+    fn check_line(&self, name: &str, text: &str) {
+        if is_blank(text) {
             self.error(name, "must not be blank");
         } else if text.contains(['\n', '\r']) {
             self.error(name, "must be one line");
         }
+    }
+
+    /// [`Self::required_text`] that is one visible line: a button's label, or a value that comes
+    /// back from a form, where line breaks change.
+    pub fn required_line(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
+        let text = self.required_text(name, chars)?;
+        self.check_line(name, &text);
         Some(text)
     }
 
@@ -173,18 +198,38 @@ impl<'e> Object<'e> {
         time
     }
 
+    /// A day in ISO 8601.
+    pub fn date(&mut self, name: &str) -> Option<Date> {
+        let text = self.text(name, 1..=TIME_CHARS_MAX)?;
+        let date = parse_date(&text);
+        if date.is_none() {
+            self.error(name, "must be a date, such as 2026-01-31");
+        }
+        date
+    }
+
     /// A whole number in `range`.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
         self.item(name)?.integer(range)
     }
 
-    /// A number.
+    /// A number, as a float.
     pub fn number(&mut self, name: &str) -> Option<f64> {
         let number = self.take(name)?.as_f64();
         if number.is_none() {
             self.error(name, "must be a number");
         }
         number
+    }
+
+    /// A number with its own digits.
+    pub fn decimal(&mut self, name: &str) -> Option<Decimal> {
+        let item = self.item(name)?;
+        if !item.value.is_number() {
+            item.error("must be a number");
+            return None;
+        }
+        item.decimal()
     }
 
     /// True or false.
@@ -229,7 +274,7 @@ impl<'e> Object<'e> {
         }
         let item = |(index, value)| {
             let pointer = pointer::entry(&whole.pointer, index);
-            Item { value, pointer, errors: self.errors }
+            Item { value, pointer, text: None, errors: self.errors }
         };
         Some(values.into_iter().enumerate().map(item).collect())
     }
@@ -262,6 +307,7 @@ impl<'e> Object<'e> {
         let item = self.item(name).unwrap_or_else(|| Item {
             value: Map::new().into(),
             pointer: self.pointer(name),
+            text: None,
             errors: self.errors,
         });
         item.object(read)
@@ -272,6 +318,11 @@ impl<'e> Object<'e> {
         self.members.get(name).is_some_and(|it| !it.is_null())
     }
 
+    /// The member called `name` is an array.
+    pub fn is_list(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(Value::is_array)
+    }
+
     /// There is a member called `name`, null or not.
     pub fn mentions(&self, name: &str) -> bool {
         self.members.contains_key(name)
@@ -280,9 +331,13 @@ impl<'e> Object<'e> {
     /// The members that were not taken.
     pub fn into_members(self) -> impl ExactSizeIterator<Item = Member<'e>> {
         let Self { pointer, members, errors } = self;
+        // All at once: looking for one at a time would take time quadratic in their number.
+        let is_inexact = members.values().any(Value::is_f64);
+        let texts = if is_inexact { errors.source.members_at(&pointer) } else { BTreeMap::new() };
         members.into_iter().map(move |(name, value)| {
             let pointer = pointer::member(&pointer, &name);
-            Member { name, item: Item { value, pointer, errors } }
+            let text = texts.get(name.as_str()).copied();
+            Member { name, item: Item { value, pointer, text, errors } }
         })
     }
 
@@ -294,90 +349,12 @@ impl<'e> Object<'e> {
     }
 }
 
-impl<'e> Item<'e> {
-    /// Adds an error of this value.
-    pub fn error(&self, detail: impl Into<String>) {
-        self.errors.add_at(|| self.pointer.clone(), detail);
-    }
-
-    /// Its pointer.
-    pub fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
-    /// The errors of the whole body.
-    pub fn errors(&self) -> &'e Errors {
-        self.errors
-    }
-
-    /// See [`Object::text`].
-    pub fn text(self, chars: RangeInclusive<usize>) -> Option<String> {
-        let Value::String(text) = self.value else {
-            self.error("must be a string");
-            return None;
-        };
-        let error = |detail: String| self.errors.add_at(|| self.pointer.clone(), detail);
-        if let Some(detail) = wrong_length(text.chars().count(), &chars) {
-            error(detail);
-            return None;
-        }
-        if let Some(character) = text.chars().find(|it| is_forbidden_character(*it)) {
-            let character = character.escape_unicode();
-            error(format!("must not contain the control character {character}"));
-            return None;
-        }
-        Some(text)
-    }
-
-    /// See [`Object::integer`].
-    pub fn integer(&self, range: RangeInclusive<u32>) -> Option<u32> {
-        // 60.0 is as whole as 60, as in JSON Schema.
-        let whole = self.value.as_u64().or_else(|| {
-            let float = self.value.as_f64();
-            let float = float.filter(|it| it.fract() == 0.0 && (0.0..1e9).contains(it))?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-            Some(float as u64)
-        });
-        let number = whole.and_then(|it| u32::try_from(it).ok()).filter(|it| range.contains(it));
-        if number.is_none() {
-            let (min, max) = (range.start(), range.end());
-            self.error(format!("must be a whole number from {min} to {max}"));
-        }
-        number
-    }
-
-    /// See [`Object::object`].
-    pub fn object<T>(self, read: impl FnOnce(&mut Object<'e>) -> T) -> T {
-        let mut object = self.into_object();
-        let value = read(&mut object);
-        object.finish();
-        value
-    }
-
-    /// This as an object whose other members are ignored, unless it is finished.
-    pub fn into_object(self) -> Object<'e> {
-        Object::of(self.value, self.pointer, self.errors)
-    }
-}
-
 /// The error of a value that occurs twice where it must be unique.
 pub const DUPLICATED: &str = "is duplicated";
 
 /// The error of a value that is none of `words`.
 pub fn must_be_one_of(words: &[&str]) -> String {
     format!("must be one of {}", words.join(", "))
-}
-
-fn wrong_length(n_chars: usize, range: &RangeInclusive<usize>) -> Option<String> {
-    let (min, max) = (*range.start(), *range.end());
-    if n_chars > max {
-        return Some(format!("must be at most {max} characters (got {n_chars})"));
-    }
-    match n_chars {
-        n if n >= min => None,
-        0 => Some("must not be empty".to_owned()),
-        n => Some(format!("must be at least {min} characters (got {n})")),
-    }
 }
 
 fn wrong_count(n_entries: usize, range: &RangeInclusive<usize>) -> Option<String> {
@@ -390,12 +367,6 @@ fn wrong_count(n_entries: usize, range: &RangeInclusive<usize>) -> Option<String
         0 => Some("must not be empty".to_owned()),
         n => Some(format!("must have at least {min} entries (got {n})")),
     }
-}
-
-/// White space, or an invisible character that joins or directs its neighbors.
-fn is_blank(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@
 use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
-        header::{ACCEPT, LOCATION},
+        header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION},
     },
     response::{IntoResponse as _, Response},
 };
 
 use crate::{
     api::{Code, Problem},
-    page,
+    page::{self, ProblemKind, Words},
 };
 
 /// The prefix of answer links.
@@ -48,53 +48,45 @@ impl Reader {
         }
     }
 
-    /// The page that shows `problem`. `None` if the reader gets JSON.
-    pub(super) fn page(self, problem: &Problem) -> Option<String> {
-        match (self, problem.code()) {
-            (Self::Program, _) => None,
-            (Self::Recipient, Code::NotFound) => Some(page::render_unknown()),
-            (_, code) => {
-                let Words { title, detail } = words(code);
-                Some(page::render_problem(title, detail))
-            }
+    /// The page that shows `problem` to a reader who prefers these words. `None` if the reader gets
+    /// JSON.
+    pub(super) fn page(self, problem: &Problem, words: &'static Words) -> Option<String> {
+        let kind = match (self, problem.code()) {
+            (Self::Program, _) => return None,
+            (Self::Recipient, Code::NotFound) => ProblemKind::UnknownLink,
+            (Self::Visitor, Code::NotFound) => ProblemKind::NotFound,
+            (_, Code::BodyTooLarge) => ProblemKind::TooLarge,
+            (_, Code::UnsupportedMediaType) => ProblemKind::Unreadable,
+            (_, Code::TooBusy | Code::RateLimited) => ProblemKind::TooMany,
+            (_, Code::Internal) => ProblemKind::Internal,
+            (_, _) => ProblemKind::Other,
+        };
+        Some(page::render_problem(words, kind))
+    }
+}
+
+/// The page's words in the language that the reader prefers most (RFC 9110, section 12.5.4). A reader
+/// who accepts none of ours gets English.
+pub fn words(headers: &HeaderMap) -> &'static Words {
+    let values = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|it| it.to_str().ok());
+    let mut best = (0.0_f32, Words::english());
+    for entry in values.flat_map(|it| it.split(',')) {
+        let mut parts = entry.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let weight = weight(parts);
+        if let Some(words) = Words::find(tag)
+            && weight > best.0
+        {
+            best = (weight, words);
         }
     }
+    best.1
 }
 
-/// A problem in words for people.
-struct Words {
-    title: &'static str,
-    detail: &'static str,
-}
-
-fn words(code: Code) -> Words {
-    match code {
-        Code::NotFound => Words {
-            title: "Page not found",
-            detail: "There is nothing at this address. Check it for typing errors.",
-        },
-        Code::BodyTooLarge => Words {
-            title: "Your answer is too long",
-            detail: "It was not recorded. Go back, shorten your text, and send it again.",
-        },
-        Code::UnsupportedMediaType => Words {
-            title: "Your answer could not be read",
-            detail: "It was not recorded. Open the link in another browser, and send it again.",
-        },
-        Code::TooBusy | Code::RateLimited => Words {
-            title: "Please try again",
-            detail: "Too many people are using this page at the moment. Try again in a minute.",
-        },
-        Code::Internal => Words {
-            title: "Something went wrong",
-            detail: "The error was reported to the operator. Open the link again: the page shows \
-                     your answer if it was recorded.",
-        },
-        _ => Words {
-            title: "This did not work",
-            detail: "Nothing was recorded. Open the link again exactly as you received it.",
-        },
-    }
+/// The weight among the parameters of an entry (RFC 9110, section 12.4.2).
+fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f32 {
+    let weight = parameters.find_map(|it| it.strip_prefix("q=").or(it.strip_prefix("Q=")));
+    weight.map_or(1.0, |it| it.parse().unwrap_or(0.0))
 }
 
 /// The redirect from an answer link with a slash at its end. Some programs add one.
@@ -116,8 +108,7 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
     for entry in values.flat_map(|it| it.split(',')) {
         let mut parts = entry.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|it| it.strip_prefix("q=").or(it.strip_prefix("Q=")));
-        let weight = weight.map_or(1.0, |it| it.parse().unwrap_or(0.0));
+        let weight = weight(parts);
         match media_type.as_str() {
             "text/html" | "application/xhtml+xml" => html = html.max(weight),
             "application/json" | "application/problem+json" => json = json.max(weight),
@@ -168,6 +159,25 @@ mod tests {
             ("/api/notify", FIREFOX, Reader::Program),
         ] {
             assert_eq!(reader(path, accept), expected, "{path} {accept}");
+        }
+    }
+
+    #[test]
+    fn reader_gets_the_language_with_the_highest_weight() {
+        for (accepted, lang) in [
+            ("", "en"),
+            ("de", "de"),
+            ("de-AT,de;q=0.9,en;q=0.8", "de"),
+            ("fr-FR, fr;q=0.9, es;q=0.5, de;q=0.4", "es"),
+            ("fr, ja", "en"),
+            ("*", "en"),
+            ("de;q=0, es;q=0.1", "es"),
+            ("en;q=0.3, ES ;q=0.31", "es"),
+            ("de;q=x", "en"),
+        ] {
+            let value = HeaderValue::from_static(accepted);
+            let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, value)]);
+            assert_eq!(words(&headers).lang, lang, "{accepted}");
         }
     }
 

@@ -27,7 +27,8 @@ use tracing::Instrument as _;
 
 use crate::{
     api::{
-        Code, FieldError, Problem, body,
+        Code, FieldError, Problem,
+        body::{self, Sent},
         browser::{self, Reader},
         cors, media, paths, trace,
     },
@@ -112,6 +113,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reader = Reader::of(request.uri(), request.headers());
+    let words = browser::words(request.headers());
     let mut response = if request.headers().contains_key(OWN_CALLBACK) {
         let detail = "a callback of Answerback must not call Answerback";
         Problem::new(Code::LoopDetected, detail).into_response()
@@ -139,7 +141,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         return response;
     };
     problem.log();
-    let body = if let Some(page) = reader.page(&problem) {
+    let body = if let Some(page) = reader.page(&problem, words) {
         browser::set_headers(response.headers_mut());
         Body::from(page)
     } else {
@@ -196,12 +198,18 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     }
 }
 
-/// A JSON body whose members can be passed on byte for byte.
+/// A JSON body with its text, so that its members can be passed on byte for byte.
 #[derive(Debug)]
 pub struct JsonText {
     /// The parsed body.
     pub value: Value,
     text: Bytes,
+}
+
+impl From<JsonText> for Sent {
+    fn from(JsonText { value, text }: JsonText) -> Self {
+        Self::new(value, text)
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for JsonText {

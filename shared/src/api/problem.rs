@@ -6,14 +6,14 @@ mod errors;
 pub use code::Code;
 pub use errors::FieldErrors;
 
-use std::{borrow::Cow, error, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, error, fmt, sync::Arc};
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     api::pointer,
@@ -37,7 +37,7 @@ pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     errors: FieldErrors,
-    more: Map<String, Value>,
+    more: BTreeMap<String, Box<RawValue>>,
     retry_after_seconds: Option<u32>,
     is_replayed: bool,
     cause: Option<Arc<dyn error::Error + Send + Sync>>,
@@ -82,7 +82,7 @@ impl From<&Misfit> for FieldError {
             None => "/option".to_owned(),
             Some(key) => pointer::member("/fields", key),
         };
-        Self::pointer(pointer, &misfit.detail)
+        Self::pointer(pointer, misfit.fault.to_string())
     }
 }
 
@@ -101,7 +101,7 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: FieldErrors::default(),
-            more: Map::new(),
+            more: BTreeMap::new(),
             retry_after_seconds: (code == Code::TooBusy).then_some(CONTENDED_RETRY_SECONDS),
             is_replayed: false,
             cause: None,
@@ -179,7 +179,8 @@ impl Problem {
     /// Adds a member to the body.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).expect("plain data serializes");
+        // Not as a `Value`, which would change numbers.
+        let value = to_raw_value(&value).expect("plain data serializes");
         self.more.insert(name.to_owned(), value);
         self
     }
@@ -231,7 +232,7 @@ impl Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             errors_truncated: Option<bool>,
             #[serde(flatten)]
-            more: &'a Map<String, Value>,
+            more: &'a BTreeMap<String, Box<RawValue>>,
         }
         let body = Body {
             r#type: format!("urn:answerback:problem:{}", self.code.as_str()),
@@ -297,6 +298,8 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

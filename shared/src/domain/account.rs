@@ -17,6 +17,8 @@ pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
 pub const KEYS_MAX: usize = 200;
 /// Most keys that a key descends from. Each is looked up when the key is used.
 pub const KEY_MAKERS_MAX: usize = 4;
+/// Longest name of an account, in characters.
+pub const ACCOUNT_NAME_CHARS_MAX: usize = 100;
 /// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
@@ -27,6 +29,8 @@ pub struct Account {
     pub id: AccountId,
     /// The time of creation.
     pub created_at: Timestamp,
+    /// The name under which it asks people.
+    pub name: Option<String>,
     /// The key of the HMAC that turns idempotency keys into identifiers, so that these cannot be
     /// predicted.
     pub id_key: IdKey,
@@ -157,6 +161,12 @@ impl Account {
         let mut next = Self { revision: self.revision + 1, ..self.clone() };
         *next.secrets.of_mut(mode, source) = secrets;
         next
+    }
+
+    /// The account with another name, or `None` if nothing changes.
+    pub fn rename(&self, name: Option<String>) -> Option<Self> {
+        let is_new = name != self.name;
+        is_new.then(|| Self { name, revision: self.revision + 1, ..self.clone() })
     }
 
     /// The account with another limit of pending requests, or `None` if nothing changes.

@@ -55,6 +55,8 @@ pub enum RequestEvent {
     RequestFinished,
     /// The sender cancelled a request.
     RequestCancelled,
+    /// A recipient's link was locked, because its code was wrong too often.
+    RequestLinkLocked,
 }
 
 impl Source {
@@ -66,11 +68,12 @@ impl Source {
 
 impl RequestEvent {
     /// All kinds.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RequestCreated,
         Self::RequestAnswered,
         Self::RequestFinished,
         Self::RequestCancelled,
+        Self::RequestLinkLocked,
     ];
 
     /// The name of the kind in the API.
@@ -80,6 +83,7 @@ impl RequestEvent {
             Self::RequestAnswered => "request.answered",
             Self::RequestFinished => "request.finished",
             Self::RequestCancelled => "request.cancelled",
+            Self::RequestLinkLocked => "request.link_locked",
         }
     }
 
@@ -92,7 +96,7 @@ impl RequestEvent {
     pub fn is_published(self) -> bool {
         match self {
             Self::RequestCreated | Self::RequestFinished => true,
-            Self::RequestAnswered | Self::RequestCancelled => false,
+            Self::RequestAnswered | Self::RequestCancelled | Self::RequestLinkLocked => false,
         }
     }
 }

@@ -8,10 +8,8 @@ pub const RECIPIENT_NAME_CHARS_MAX: usize = 200;
 pub const EMAIL_CHARS_MAX: usize = 254;
 /// Longest part before the at sign, in bytes (RFC 5321, section 4.5.3.1.1).
 pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
-/// Longest label of a host name, in bytes (RFC 1035, section 2.3.4).
-pub const HOST_LABEL_BYTES_MAX: usize = 63;
-/// Highest `max_length` of a text field, in characters. The limit on answers is lower anyway.
-pub const FIELD_TEXT_CHARS_MAX: u32 = 2_048;
+/// Highest `max_length` of a text field, in characters.
+pub const FIELD_TEXT_CHARS_MAX: u32 = 10_000;
 /// Longest user name or password of a receiver, in characters.
 pub const CREDENTIAL_CHARS_MAX: usize = 255;
 /// Longest bearer token of a receiver, in characters.
@@ -28,6 +26,10 @@ pub const WEBHOOK_URL_CHARS_MAX: usize = 4_096;
 pub const DESCRIPTION_CHARS_MAX: usize = 500;
 /// Most event filters of a webhook.
 pub const EVENT_TYPES_MAX: usize = 50;
+/// Longest time for which a call is held, in seconds. API Gateway gives up after 30.
+pub const WAIT_SECONDS_MAX: u32 = 25;
+/// Most calls of a key that are held in a window of [`WAIT_SECONDS_MAX`].
+pub const HELD_CALLS_MAX: u32 = 50;
 /// Most probes of receivers in a minute, for an account.
 pub const PROBES_PER_MINUTE_MAX: u32 = 60;
 /// Longest text in the data of an event with a schema, in characters.

@@ -10,46 +10,57 @@
 
 pub mod account;
 pub mod address;
+pub mod assurance;
 pub mod attempt;
 pub mod breaker;
 pub mod callback_url;
 pub mod channel;
 pub mod consumption;
+mod decimal;
 pub mod delivery;
+mod email;
 pub mod event;
 pub mod id;
 pub mod idempotency;
 pub mod limits;
+mod locale;
 mod owner;
 pub mod posted_event;
 pub mod profile;
 pub mod question;
 pub mod quorum;
 pub mod request;
+mod requester;
 pub mod retry;
 pub mod secret;
 mod size;
+pub mod text;
 pub mod trace;
 pub mod webhook;
 mod webhook_id;
 
 pub use account::{Account, ApiKey, Scope};
+pub use assurance::Assurance;
 pub use attempt::Attempt;
 pub use breaker::Breaker;
 pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
+pub use decimal::{Decimal, NUMBER_CHARS_MAX};
 pub use delivery::Delivery;
+pub use email::EmailAddress;
 pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
     RequestId,
 };
 pub use idempotency::{BodyHash, IdempotentCall, PastCalls};
+pub use locale::Locale;
 pub use owner::{Mode, Owner};
 pub use posted_event::Event;
 pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::{OutboxEvent, Request};
+pub use requester::{REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX, Requester, RequesterKind};
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
 pub use webhook::Webhook;

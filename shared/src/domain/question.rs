@@ -3,11 +3,15 @@
 //! A question never changes after it was asked. `intake` checks its parts when they come in. This
 //! module has the limits, and the one rule that is applied again and again: does an answer fit?
 
+mod fault;
 mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use fields::{Field, FieldKind, FieldValue};
+use super::{EmailAddress, Locale, Requester};
+
+pub use fault::Fault;
+pub use fields::{Field, FieldKind, FieldValue, Required, parse_date};
 
 /// Longest title, in characters.
 pub const TITLE_CHARS_MAX: usize = 200;
@@ -21,19 +25,26 @@ pub const OPTIONS_MAX: usize = 10;
 pub const VALUE_CHARS_MAX: usize = 100;
 /// Longest label of an option, field or choice, in characters.
 pub const LABEL_CHARS_MAX: usize = 75;
+/// Longest help for a field, in characters.
+pub const HELP_CHARS_MAX: usize = 300;
+/// Longest placeholder of a field, in characters.
+pub const PLACEHOLDER_CHARS_MAX: usize = 75;
 /// Most fields of a form.
 pub const FIELDS_MAX: usize = 20;
 /// Longest key of a field, in characters.
 pub const KEY_CHARS_MAX: usize = 50;
-/// Most choices of a select field.
+/// Most choices of a field.
 pub const CHOICES_MAX: usize = 50;
 /// Longest external reference, in characters.
 pub const REFERENCE_CHARS_MAX: usize = 200;
 /// Largest metadata, in bytes of JSON.
 pub const METADATA_BYTES_MAX: usize = 4 * 1024;
-/// Largest answer, in bytes of JSON. A hundred of them leave a request far below DynamoDB's limit
-/// of 400 KB per item.
-pub const ANSWER_BYTES_MAX: usize = 2 * 1024;
+/// Largest answer, in bytes of JSON: room for a field of 10,000 characters in every language.
+pub const ANSWER_BYTES_MAX: usize = 32 * 1024;
+/// Largest answer that is stored in the item of its request, in bytes of JSON. A hundred of them
+/// leave a request far below DynamoDB's limit of 400 KB per item. Longer answers have items of
+/// their own.
+pub const ANSWER_INLINE_BYTES_MAX: usize = 2 * 1024;
 /// Largest question as a whole, in bytes of JSON, for the same reason.
 pub const QUESTION_BYTES_MAX: usize = 64 * 1024;
 
@@ -56,6 +67,12 @@ pub struct Question {
     pub options: Vec<Choice>,
     /// The form fields.
     pub fields: Vec<Field>,
+    /// The names of the account and key that ask, as they were then.
+    pub asked_by: Option<String>,
+    /// Who asks by the account, according to the account.
+    pub requester: Option<Requester>,
+    /// The language of the page's own words. `None`: the reader's.
+    pub locale: Option<Locale>,
     /// The sender's own name for the request.
     pub external_reference_id: Option<String>,
     /// The sender's own data: a JSON object, as text. Recipients never see it.
@@ -65,8 +82,8 @@ pub struct Question {
 /// A person who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// The e-mail address, in lower case, and unique within the request.
-    pub email: String,
+    /// The e-mail address, unique within the request.
+    pub email: EmailAddress,
     /// The name to address them by.
     pub name: Option<String>,
 }
@@ -107,8 +124,8 @@ pub struct Answer {
 pub struct Misfit {
     /// The key of the field. `None` is the option.
     pub field: Option<String>,
-    /// The fault, without subject and period: `is required`.
-    pub detail: String,
+    /// The fault.
+    pub fault: Fault,
 }
 
 impl Question {
@@ -122,7 +139,7 @@ impl Question {
         match email {
             None => self.recipients.is_empty().then_some(0),
             Some(email) => {
-                let email = fold_email(email);
+                let email = EmailAddress::parse(email.trim())?;
                 self.recipients.iter().position(|it| it.email == email)
             }
         }
@@ -140,24 +157,24 @@ impl Question {
     /// The answer in the form in which it is recorded, with defaults filled in, or all its faults.
     pub fn fit(&self, answer: Answer) -> Result<Answer, Vec<Misfit>> {
         let mut misfits = Vec::new();
-        let option = self.fit_option(answer.option).unwrap_or_else(|detail| {
-            misfits.push(Misfit { field: None, detail });
+        let option = self.fit_option(answer.option).unwrap_or_else(|fault| {
+            misfits.push(Misfit { field: None, fault });
             None
         });
 
         let known: BTreeSet<&str> = self.fields.iter().map(|it| it.key.as_str()).collect();
         for key in answer.fields.keys().filter(|it| !known.contains(it.as_str())) {
-            let detail = "is not a field of this request".to_owned();
-            misfits.push(Misfit { field: Some(key.clone()), detail });
+            misfits.push(Misfit { field: Some(key.clone()), fault: Fault::UnknownField });
         }
 
-        let mut given = answer.fields;
+        let mut given: BTreeMap<String, FieldValue> =
+            answer.fields.into_iter().map(|(key, value)| (key, value.cleaned())).collect();
         let mut fields = BTreeMap::new();
         for field in &self.fields {
-            match field.fit(given.remove(&field.key)) {
+            match field.fit(given.remove(&field.key), option.as_deref()) {
                 Ok(Some(value)) => _ = fields.insert(field.key.clone(), value),
                 Ok(None) => (),
-                Err(detail) => misfits.push(Misfit { field: Some(field.key.clone()), detail }),
+                Err(fault) => misfits.push(Misfit { field: Some(field.key.clone()), fault }),
             }
         }
         if !misfits.is_empty() {
@@ -166,36 +183,45 @@ impl Question {
         let answer = Answer { option, fields };
         let n_bytes = answer.n_bytes();
         if n_bytes > ANSWER_BYTES_MAX {
-            let detail =
-                format!("the answer must be at most {ANSWER_BYTES_MAX} bytes (got {n_bytes})");
-            return Err(vec![Misfit { field: None, detail }]);
+            let longest = answer.fields.iter().max_by_key(|(_, value)| value.n_bytes());
+            let field = longest.map(|(key, _)| key.clone());
+            return Err(vec![Misfit { field, fault: Fault::AnswerTooLong { n_bytes } }]);
         }
         Ok(answer)
     }
 
-    fn fit_option(&self, option: Option<String>) -> Result<Option<String>, String> {
+    fn fit_option(&self, option: Option<String>) -> Result<Option<String>, Fault> {
         match option.filter(|it| !it.is_empty()) {
             None if self.options.is_empty() => Ok(Some(SUBMIT.to_owned())),
-            None => Err("choose one of the options".to_owned()),
+            None => Err(Fault::NoOption),
             Some(option) if self.has_option(&option) => Ok(Some(option)),
+            Some(_) if self.options.is_empty() => {
+                Err(Fault::UnknownOption { options: vec![SUBMIT.to_owned()] })
+            }
             Some(_) => {
-                let values: Vec<&str> = self.options.iter().map(|it| it.value.as_str()).collect();
-                let values = if values.is_empty() { SUBMIT.to_owned() } else { values.join(", ") };
-                Err(format!("is not one of the options: {values}"))
+                let options = self.options.iter().map(|it| it.value.clone()).collect();
+                Err(Fault::UnknownOption { options })
             }
         }
     }
 }
 
-/// Texts must not contain this character. Control characters mean nothing to people, and mislead
-/// terminals and databases. Line breaks and tabs are allowed.
-pub fn is_forbidden_character(character: char) -> bool {
-    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
-}
+impl Answer {
+    /// Both say the same.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        let is_same = |((key, value), (other_key, other)): (
+            (&String, &FieldValue),
+            (&String, &FieldValue),
+        )| { key == other_key && value.is_equal(other) };
+        self.option == other.option
+            && self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(is_same)
+    }
 
-/// An e-mail address as it is compared: in lower case, without surrounding space.
-pub fn fold_email(email: &str) -> String {
-    email.trim().to_lowercase()
+    /// Too long for the item of its request.
+    pub fn is_long(&self) -> bool {
+        self.n_bytes() > ANSWER_INLINE_BYTES_MAX
+    }
 }
 
 impl Choice {

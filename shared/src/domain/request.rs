@@ -8,7 +8,7 @@
 //!        └─ erase ────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The steps are in the modules below: [`answer`], [`end`], [`outbox`], [`result`], [`erasure`].
+//! The steps are in the modules below: [`answer`], [`code`], [`end`], [`outbox`], [`result`], [`erasure`].
 //! Three rules hold for all of them:
 //!
 //! - An outcome never changes.
@@ -18,22 +18,24 @@
 //!   recognizes its own earlier write.
 
 pub mod answer;
+pub mod code;
 pub mod end;
 pub mod erasure;
 pub mod outbox;
 pub mod result;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::Row;
+pub use answer::{AnswerVia, CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
+pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
-pub use outbox::{OutboxEvent, RecordedAnswer};
+pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
 pub use result::ResultRead;
 
 use super::{
-    BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    Assurance, BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -83,6 +85,8 @@ pub struct Request {
     pub is_published: bool,
     /// The answers, one row for each recipient.
     pub(crate) rows: Vec<Option<Row>>,
+    /// The codes of rows whose code was tried or issued again.
+    pub(crate) codes: BTreeMap<usize, CodeState>,
     /// Its place in its life.
     pub(crate) state: RequestState,
     /// The events that have not been dispatched yet.
@@ -91,6 +95,8 @@ pub struct Request {
     pub(crate) n_events: u32,
     /// The number of the latest event that the callback subscribes to.
     pub(crate) callback_event: Option<u32>,
+    /// It has left long answers behind, which a worker erases.
+    pub(crate) has_leftovers: bool,
     /// The timer: when a sweep picks it up.
     pub(crate) due_at: Option<Timestamp>,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -143,6 +149,8 @@ pub struct RequestPolicy {
     pub callback: Option<Callback>,
     /// The ways in which the result may be read.
     pub read: ReadPolicy,
+    /// How sure it must be that a person answers.
+    pub assurance: Assurance,
 }
 
 /// Final answers, or answers that may change until the deadline.
@@ -204,6 +212,18 @@ pub enum Refusal {
     /// It has ended, so it cannot be cancelled.
     #[error("this request has already ended")]
     AlreadyFinished,
+    /// It is too soon for another answer of the recipient.
+    #[error("an answer can change once a second; try again")]
+    ChangedTooSoon,
+    /// The recipient has used up all changes.
+    #[error("this answer has changed {CHANGES_MAX} times; the last one counts")]
+    ChangedTooOften {
+        /// The time that is left to answer.
+        left: Duration,
+    },
+    /// The code was wrong too often.
+    #[error("the code was wrong too often; this link is locked until a new code is issued")]
+    LinkLocked,
     /// Its outbox is full.
     #[error("too many answers are arriving at once; try again")]
     TooBusy,
@@ -233,14 +253,16 @@ impl Request {
             is_counted: new.is_counted,
             base_url: new.base_url,
             is_published: new.is_published,
+            codes: BTreeMap::new(),
             state: RequestState::Pending,
             outbox: Vec::new(),
             n_events: 0,
             callback_event: None,
+            has_leftovers: false,
             due_at: None,
             revision: 0,
         };
-        request.emit(RequestEvent::RequestCreated, at, None, subscriptions);
+        request.emit(RequestEvent::RequestCreated, at, EventDetail::None, subscriptions);
         request.set_timer(at);
         request
     }
@@ -268,6 +290,19 @@ impl Request {
     /// The timer: when a sweep picks it up.
     pub fn due_at(&self) -> Option<Timestamp> {
         self.due_at
+    }
+
+    /// A worker has work to do: events to dispatch, or content to erase.
+    pub fn has_work(&self) -> bool {
+        !self.outbox.is_empty()
+            || self.has_leftovers()
+            || matches!(self.state, RequestState::Erased { .. })
+    }
+
+    /// It has left long answers behind, which a worker erases. Not while it is pending: then the
+    /// worker could erase one that is about to be recorded.
+    pub fn has_leftovers(&self) -> bool {
+        self.has_leftovers && matches!(self.state, RequestState::Ended(_))
     }
 
     /// The number of writes after the first.
@@ -305,25 +340,30 @@ impl Request {
         self.policy.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
     }
 
+    /// Its result can no longer be read.
+    fn is_cleared(&self) -> bool {
+        matches!(&self.state, RequestState::Ended(end) if end.consumption.is_over())
+            // Callback bodies are made from the rows, so rows stay until the outbox is empty.
+            && self.outbox.is_empty()
+    }
+
     /// Sets the timer for the next step, and clears answers that may no longer be read.
     fn set_timer(&mut self, now: Timestamp) {
+        if self.is_cleared() {
+            for row in self.rows.iter_mut().flatten() {
+                self.has_leftovers |= row.answer.is_long();
+                row.answer = Answer::default();
+            }
+        }
         self.due_at = match &self.state {
             RequestState::Erased { .. } => Some(now),
             _ if !self.outbox.is_empty() => Some(now),
+            _ if self.has_leftovers() => Some(now),
             RequestState::Pending => Some(self.deadline + CLOCK_GUARD),
             RequestState::Ended(end) => {
                 end.consumption.timer(self.policy.read, end.at).map(|it| it + CLOCK_GUARD)
             }
         };
-        // Callback bodies are made from the rows, so rows stay until the outbox is empty.
-        if let RequestState::Ended(end) = &self.state
-            && end.consumption.is_over()
-            && self.outbox.is_empty()
-        {
-            for row in self.rows.iter_mut().flatten() {
-                row.answer = Answer::default();
-            }
-        }
     }
 }
 

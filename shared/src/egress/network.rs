@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io, iter,
+    future, io, iter,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use reqwest::{
     Method, RequestBuilder, Response,
+    dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect, retry,
 };
@@ -109,7 +110,7 @@ impl Network {
         addresses: &[SocketAddr],
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
-        let client = self.client(url, addresses).map_err(failure)?;
+        let client = self.client(addresses).map_err(failure)?;
         let response = with(client.request(method, url.as_str())).send().await.map_err(failure)?;
         match response.remote_addr() {
             Some(peer) if addresses.contains(&peer) => Ok(response),
@@ -122,14 +123,10 @@ impl Network {
 
     /// A client for one call, bound to the checked addresses.
     #[expect(clippy::disallowed_methods, reason = "the only place that builds an HTTP client")]
-    fn client(
-        &self,
-        url: &CallbackUrl,
-        addresses: &[SocketAddr],
-    ) -> Result<reqwest::Client, reqwest::Error> {
+    fn client(&self, addresses: &[SocketAddr]) -> Result<reqwest::Client, reqwest::Error> {
         reqwest::Client::builder()
             .user_agent(USER_AGENT)
-            .resolve_to_addrs(url.host(), addresses)
+            .dns_resolver(Checked(addresses.to_vec()))
             .connect_timeout(CONNECT_TIMEOUT)
             .tls_backend_preconfigured(self.tls.get_or_init(tls).clone())
             .https_only(!self.rules.is_development)
@@ -146,6 +143,16 @@ impl Network {
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)
             .build()
+    }
+}
+
+/// Resolves every name to the checked addresses. So no spelling of a host leads to a second look-up.
+struct Checked(Vec<SocketAddr>);
+
+impl Resolve for Checked {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(future::ready(Ok(addresses)))
     }
 }
 

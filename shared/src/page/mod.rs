@@ -4,8 +4,9 @@
 //! module is text in and text out. It knows neither requests nor HTTP, and it never sees the token
 //! of the link: the form has no `action`, so a browser posts it to the page's own URL.
 //!
-//! - The page loads no script, font, image or other resource, and [`headers`] forbid them all. Its
-//!   only style sheet is inline, and allowed by its hash.
+//! - The page loads no font, image or other resource, and [`headers`] forbid them all. Its only
+//!   style sheet and its only script are inline, and allowed by their hashes. The script shows times
+//!   in the reader's time zone and counts characters; nothing needs it.
 //! - The templates escape all texts that people wrote. Only the Markdown of the body becomes HTML,
 //!   in `markdown`.
 //! - **No key press decides by accident.** If Enter is pressed in a field, browsers press the form's
@@ -17,6 +18,7 @@
 mod form;
 mod markdown;
 mod time;
+mod words;
 
 #[cfg(test)]
 mod reader;
@@ -30,19 +32,28 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use form::{Choice, Field, FieldError, FieldKind, Form, Style, SubmittedForm, parse_form};
+pub(crate) use form::isolated;
+pub use form::{
+    Choice, CodeInput, Control, Field, FieldError, FieldKind, Form, FormPart, Required, Style,
+    SubmittedForm, parse_form,
+};
+pub(crate) use words::fill;
+pub use words::{Notice, ProblemKind, Words};
 
 /// The style sheet, exactly as it is in the page. Its hash is in [`headers`].
 const STYLE: &str = include_str!("../../templates/style.css");
+
+/// The script, exactly as it is in the page. Its hash is in [`headers`].
+const SCRIPT: &str = include_str!("../../templates/script.js");
 
 /// The icon of all pages, as SVG.
 pub const FAVICON: &str = include_str!("../../templates/favicon.svg");
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let [style, script] = [STYLE, SCRIPT].map(|it| STANDARD.encode(Sha256::digest(it)));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 });
 
@@ -70,6 +81,10 @@ pub fn headers() -> [(&'static str, &'static str); 11] {
 /// One recipient's page of one request.
 #[derive(Clone, Debug)]
 pub struct Page<'a> {
+    /// The page's own words.
+    pub words: &'static Words,
+    /// Who asks.
+    pub asker: Asker<'a>,
     /// The question in one line.
     pub title: &'a str,
     /// The question in detail, in Markdown.
@@ -80,10 +95,43 @@ pub struct Page<'a> {
     pub is_test: bool,
     /// The end of the time to answer.
     pub deadline: Timestamp,
+    /// The time of the end, if the request has ended.
+    pub closed_at: Option<Timestamp>,
+    /// What an answer does and what else decides, in sentences.
+    pub effects: Vec<String>,
     /// The current time, for "in about 3 hours".
     pub now: Timestamp,
     /// The part below the question.
     pub content: Content<'a>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker<'a> {
+    /// The name of the account, if it has one.
+    pub account: Option<&'a str>,
+    /// Who asks by the account, according to the account.
+    pub requester: Option<Requester<'a>>,
+}
+
+/// Who asks by an account, according to the account.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'a> {
+    /// The kind of requester.
+    pub kind: RequesterKind,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// The kind of requester.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequesterKind {
+    /// A person.
+    Person,
+    /// A program with a fixed task.
+    Service,
+    /// A program that acts by itself.
+    Agent,
 }
 
 /// The part below the question.
@@ -91,17 +139,68 @@ pub struct Page<'a> {
 pub enum Content<'a> {
     /// The recipient may answer, or change the answer.
     Form(Form<'a>),
+    /// The second step: the recipient confirms an answer.
+    Confirmation(Confirmation<'a>),
+    /// The code was wrong too often.
+    Locked {
+        /// The recipient can have a new code.
+        can_renew: bool,
+    },
     /// The recipient has answered, and the answer is final.
     Answered(Answered<'a>),
     /// The recipient tried to answer again, but the first answer is final.
-    AlreadyAnswered(Answered<'a>),
+    AlreadyAnswered {
+        /// The first answer.
+        own: Answered<'a>,
+        /// The other one.
+        written: Option<Written<'a>>,
+    },
     /// The request has ended.
     Ended {
         /// Its end.
         ending: Ending<'a>,
         /// The recipient's answer, if there is one.
         own: Option<Answered<'a>>,
+        /// The answer that came too late, if there is one.
+        written: Option<Written<'a>>,
     },
+}
+
+/// The second step: the answer that a press of the button records.
+#[derive(Clone, Debug)]
+pub struct Confirmation<'a> {
+    /// The answer.
+    pub written: Written<'a>,
+    /// The style of the chosen option.
+    pub style: Style,
+    /// The value of the chosen option.
+    pub option: &'a str,
+    /// The texts of the controls, by key.
+    pub values: &'a [(String, String)],
+    /// The recorded answer, if answers may change.
+    pub current: Option<Answered<'a>>,
+    /// The recorded answer has changed since the recipient opened the page.
+    pub is_outdated: bool,
+    /// Says which page the form comes from.
+    pub nonce: String,
+    /// The code of the link, as it was typed.
+    pub code: Option<&'a str>,
+}
+
+/// An answer that is not recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Written<'a> {
+    /// The label of the chosen option, if the question has options.
+    pub option: Option<&'a str>,
+    /// The label and text of every field that was filled in.
+    pub fields: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl Written<'_> {
+    /// There is nothing to show.
+    fn is_empty(&self) -> bool {
+        self.option.is_none() && self.fields.is_empty()
+    }
 }
 
 /// The end of a request, as far as a recipient may know.
@@ -109,6 +208,10 @@ pub enum Content<'a> {
 pub enum Ending<'a> {
     /// The answers have decided it.
     Decided,
+    /// One answer has ended it.
+    Vetoed,
+    /// The answers can no longer decide it.
+    NotMet,
     /// The sender withdrew the question.
     Cancelled,
     /// The deadline passed.
@@ -135,46 +238,37 @@ pub struct Answered<'a> {
 #[template(path = "question.html")]
 struct Question<'a> {
     page: &'a Page<'a>,
+    words: &'static Words,
     body: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "notice.html")]
-struct Notice<'a> {
-    title: &'a str,
-    detail: &'a str,
+struct NoticePage {
+    words: &'static Words,
+    notice: Notice,
 }
 
 #[derive(Template)]
 #[template(path = "home.html")]
-struct Home;
+struct Home {
+    words: &'static Words,
+}
 
 /// The whole HTML document for one recipient.
 pub fn render(page: &Page<'_>) -> String {
     let body = page.body_markdown.map(markdown::to_html);
-    written(&Question { page, body })
+    written(&Question { page, words: page.words, body })
 }
 
-/// The document for a link that is unknown or altered. It reveals nothing else.
-pub fn render_unknown() -> String {
-    render_problem(
-        "This link does not work",
-        "The link is incomplete or no longer valid. Open it again exactly as you received it, or ask \
-         the sender for a new one.",
-    )
+/// The document for a problem. For a link that is unknown or altered, it reveals nothing else.
+pub fn render_problem(words: &'static Words, kind: ProblemKind) -> String {
+    written(&NoticePage { words, notice: words.problem(kind) })
 }
 
-/// The document for any other problem.
-///
-/// The recipient sees both texts. `detail` should say whether the answer was recorded, and what to
-/// do.
-pub fn render_problem(title: &str, detail: &str) -> String {
-    written(&Notice { title, detail })
-}
-
-/// The document at `/`, which says what runs here.
+/// The document at `/`, which says what runs here. It is for developers, and in English.
 pub fn render_home() -> String {
-    written(&Home)
+    written(&Home { words: Words::english() })
 }
 
 fn written(template: &impl Template) -> String {
@@ -182,14 +276,40 @@ fn written(template: &impl Template) -> String {
 }
 
 impl Page<'_> {
+    /// The recipient may answer, or change the answer.
+    fn is_open(&self) -> bool {
+        matches!(self.content, Content::Form(_) | Content::Confirmation(_) | Content::Locked { .. })
+    }
+
     /// The prefix of the title, which a tab shows and a screen reader says first.
     fn status(&self) -> &'static str {
+        let words = &self.words.status;
         match &self.content {
-            Content::Form(form) if !form.errors.is_empty() => "Error: ",
+            Content::Form(form) if !form.errors.is_empty() => words.error,
             Content::Form(Form { current: None, .. }) => "",
-            Content::Form(Form { current: Some(_), .. }) | Content::Answered(_) => "Recorded: ",
-            Content::AlreadyAnswered(_) => "Already answered: ",
-            Content::Ended { .. } => "Closed: ",
+            Content::Form(Form { current: Some(_), .. }) | Content::Answered(_) => words.recorded,
+            Content::Confirmation(_) => words.confirm,
+            Content::Locked { .. } => words.locked,
+            Content::AlreadyAnswered { .. } => words.already,
+            Content::Ended { .. } => words.closed,
+        }
+    }
+
+    /// The title for a tab, where an override of the direction of writing would reach the words
+    /// around it.
+    fn tab_title(&self) -> String {
+        let is_direction = |it: char| matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        self.title.replace(is_direction, "")
+    }
+
+    /// The text with a place for the name of the requester.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+    fn on_behalf_of(&self, kind: &RequesterKind) -> &'static str {
+        let words = &self.words.facts;
+        match kind {
+            RequesterKind::Person => words.on_behalf_of_person,
+            RequesterKind::Service => words.on_behalf_of_service,
+            RequesterKind::Agent => words.on_behalf_of_agent,
         }
     }
 }

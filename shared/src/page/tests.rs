@@ -15,11 +15,18 @@ fn at(text: &str) -> Timestamp {
 
 fn page<'a>(text: &'a str, content: Content<'a>) -> Page<'a> {
     Page {
+        words: Words::english(),
+        asker: Asker {
+            account: Some(text),
+            requester: Some(Requester { kind: RequesterKind::Agent, name: text }),
+        },
         title: text,
         body_markdown: Some("# Why\n\nSee [the plan](https://example.com/plan)."),
         recipient_name: Some(text),
         is_test: true,
         deadline: at("2026-11-21T10:46:00Z"),
+        closed_at: Some(at("2026-11-21T07:40:00Z")),
+        effects: vec![text.to_owned()],
         now: at("2026-11-21T07:46:00Z"),
         content,
     }
@@ -33,43 +40,106 @@ fn answered(text: &str) -> Answered<'_> {
 /// A form with all kinds of controls, and `text` in place of all texts that people write.
 fn full_form<'a>(text: &'a str, errors: &[FieldError<'a>]) -> Form<'a> {
     let option = |style| Choice { value: text, label: text, style };
-    let field =
-        |key, kind| Field { key, label: text, kind, is_required: true, default: Some(text.into()) };
+    let field = |key, kind| Field {
+        key,
+        label: text,
+        help: Some(text),
+        placeholder: Some(text),
+        kind,
+        required: Required::Always,
+        default: Some(text.into()),
+    };
+    let choices = || vec![("a", "A"), (text, text)];
+    let for_some = Required::For(vec![text]);
     Form {
         options: [Style::Primary, Style::Secondary, Style::Destructive].map(option).into(),
         fields: vec![
             field(text, FieldKind::Text { max_length: Some(200) }),
             field("several", FieldKind::Textarea { max_length: None }),
-            field("number", FieldKind::Number { min: Some(0.5), max: Some(1e21) }),
-            field("choice", FieldKind::Select { choices: vec![("a", "A"), (text, text)] }),
+            field(
+                "number",
+                FieldKind::Number { min: Some("0.5"), max: Some("1000000000000000000000") },
+            ),
+            field("choice", FieldKind::Select { choices: choices() }),
+            Field {
+                required: for_some,
+                ..field("choices", FieldKind::MultiSelect { choices: choices() })
+            },
+            field("day", FieldKind::Date { min: Some("2026-01-31".to_owned()), max: None }),
             field("toggle", FieldKind::Toggle),
         ],
         current: None,
         values: None,
         errors: errors.to_vec(),
+        chosen: None,
+        nonce: "0".repeat(44),
+        code: None,
+    }
+}
+
+/// Every key is a field with one text.
+#[expect(clippy::unnecessary_wraps, reason = "as `parse_form` wants it")]
+fn single(_: &str) -> Option<Control> {
+    Some(Control::Single)
+}
+
+fn written(text: &str) -> Written<'_> {
+    Written { option: Some(text), fields: vec![(text, text.into())] }
+}
+
+/// The second step for an answer with `text` in place of all texts that people write.
+fn confirmation<'a>(text: &'a str, values: &'a [(String, String)]) -> Confirmation<'a> {
+    Confirmation {
+        written: written(text),
+        style: Style::Destructive,
+        option: text,
+        values,
+        current: Some(answered(text)),
+        is_outdated: true,
+        nonce: "0".repeat(44),
+        code: Some(text),
     }
 }
 
 /// All kinds of pages, with `text` in them.
 fn all_pages(text: &str) -> Vec<String> {
-    let errors = [Some(text), Some("toggle"), Some("unknown"), None]
-        .map(|key| FieldError { key, detail: text });
-    let endings =
-        [Ending::Decided, Ending::Cancelled, Ending::TimedOut, Ending::Defaulted { option: text }];
+    let fields = [text, "toggle", "unknown"].map(FormPart::Field);
+    let errors: Vec<_> = fields
+        .into_iter()
+        .chain([FormPart::Options, FormPart::Code])
+        .map(|part| FieldError { part, detail: text.to_owned() })
+        .collect();
+    let values = [(text.to_owned(), text.to_owned())];
+    let code = Some(CodeInput { value: text });
+    let endings = [
+        Ending::Decided,
+        Ending::Vetoed,
+        Ending::NotMet,
+        Ending::Cancelled,
+        Ending::TimedOut,
+        Ending::Defaulted { option: text },
+    ];
     let mut contents = vec![
         Content::Form(full_form(text, &[])),
         Content::Form(full_form(text, &errors)),
         Content::Form(Form { current: Some(answered(text)), ..Form::default() }),
+        Content::Form(Form { code, ..full_form(text, &errors) }),
+        Content::Form(Form { code, chosen: Some(text), ..full_form(text, &[]) }),
+        Content::Confirmation(confirmation(text, &values)),
+        Content::Confirmation(Confirmation { current: None, ..confirmation(text, &[]) }),
+        Content::Locked { can_renew: true },
+        Content::Locked { can_renew: false },
         Content::Answered(answered(text)),
-        Content::AlreadyAnswered(answered(text)),
+        Content::AlreadyAnswered { own: answered(text), written: Some(written(text)) },
     ];
     for ending in endings {
-        contents.push(Content::Ended { ending: ending.clone(), own: None });
-        contents.push(Content::Ended { ending, own: Some(answered(text)) });
+        let written = Some(written(text));
+        contents.push(Content::Ended { ending: ending.clone(), own: None, written });
+        contents.push(Content::Ended { ending, own: Some(answered(text)), written: None });
     }
     let mut pages: Vec<_> =
         contents.into_iter().map(|content| render(&page(text, content))).collect();
-    pages.extend([render_unknown(), render_problem(text, text)]);
+    pages.push(render_problem(Words::english(), ProblemKind::UnknownLink));
     pages
 }
 
@@ -103,7 +173,7 @@ proptest! {
         let keys = elements.iter().filter(|it| it.attribute("name") == Some(&format!("field.{text}")));
         prop_assert_eq!(keys.count(), 1);
         let values = elements.iter().filter(|it| it.attribute("value") == Some(&text));
-        prop_assert_eq!(values.count(), 6, "three options, two inputs, one choice");
+        prop_assert_eq!(values.count(), 8, "three options, three inputs, two choices");
         prop_assert_eq!(&named(&elements, "textarea")[0].text.trim_start_matches('\n'), &text);
     }
 
@@ -111,7 +181,7 @@ proptest! {
     fn submitted_form_is_parsed(texts in prop::collection::btree_map("[a-z.]{1,9}", "[a-z\n]{0,9}", 0..9)) {
         let pairs = texts.iter().map(|(key, text)| (format!("field.{key}"), text.replace('\n', "\r\n")));
         let pairs: Vec<_> = pairs.chain([("option".to_owned(), "approve".to_owned())]).collect();
-        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields, .. } = parse_form(&pairs, single);
         prop_assert_eq!(option.as_deref(), Some("approve"));
         prop_assert_eq!(fields, texts.into_iter().collect::<Vec<_>>());
     }
@@ -129,7 +199,7 @@ proptest! {
     ) {
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(&bytes.concat()).into_owned().collect();
-        let SubmittedForm { option, fields } = parse_form(&pairs, |_| true);
+        let SubmittedForm { option, fields, .. } = parse_form(&pairs, single);
         let named = |it: &str| -> Vec<&str> {
             pairs.iter().filter(|pair| pair.0 == it).map(|it| it.1.as_str()).collect()
         };
@@ -147,7 +217,8 @@ proptest! {
         let again: Vec<_> = again.chain(option_again).collect();
         // A CR before a CR LF becomes another CR LF. No browser submits that.
         if !again.iter().any(|it| it.1.contains("\r\n")) {
-            prop_assert_eq!(parse_form(&again, |_| true), SubmittedForm { option, fields });
+            let parsed = SubmittedForm { option, fields, ..SubmittedForm::default() };
+            prop_assert_eq!(parse_form(&again, single), parsed);
         }
     }
 
@@ -157,7 +228,9 @@ proptest! {
         keys in prop::collection::vec(0_u32..60, 0..120),
         n_fields in 0_u32..20,
     ) {
-        let is_field = |key: &str| key.parse().is_ok_and(|it: u32| it < n_fields);
+        let is_field = |key: &str| {
+            key.parse().is_ok_and(|it: u32| it < n_fields).then_some(Control::Single)
+        };
         let pairs = keys.iter().zip(0..).map(|(key, at): (_, u32)| (format!("field.{key}"), at.to_string()));
         let SubmittedForm { fields, .. } = parse_form(&pairs.collect::<Vec<_>>(), is_field);
         let last = |key: u32| keys.iter().rposition(|it| *it == key);
@@ -175,30 +248,36 @@ proptest! {
 }
 
 #[test]
-fn pages_load_and_run_nothing_and_have_no_foreign_links() {
+fn pages_load_nothing_and_have_no_foreign_links() {
     for element in all_pages("x").iter().flat_map(|page| read(page)) {
-        assert!(!["script", "link", "img", "iframe", "object", "base"].contains(&&*element.name));
+        assert!(!["link", "img", "iframe", "object", "base"].contains(&&*element.name));
         for name in element.attributes.keys() {
             let is_active = name.starts_with("on")
                 || ["src", "style", "action", "formaction", "target"].contains(&&**name);
             assert!(!is_active, "{element:?}");
         }
         if let Some(href) = element.attribute("href") {
-            assert!(href.starts_with('#') || href == "https://example.com/plan", "{href}");
+            assert!(
+                href.starts_with('#') || href == "?" || href == "https://example.com/plan",
+                "{href}"
+            );
         }
     }
 }
 
 #[test]
-fn content_security_policy_allows_only_the_style_sheet() {
+fn content_security_policy_allows_only_our_style_and_script() {
     let elements = form_page(full_form("x", &[]));
-    let hash = STANDARD.encode(Sha256::digest(&named(&elements, "style")[0].text));
+    let [style, script] = ["style", "script"].map(|name| {
+        let [element] = named(&elements, name)[..] else { panic!("one {name}") };
+        STANDARD.encode(Sha256::digest(&element.text))
+    });
     let policy = headers().into_iter().find(|(name, _)| *name == "content-security-policy");
     assert_eq!(
         policy.map(|(_, value)| value.to_owned()),
         Some(format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; \
-             frame-ancestors 'none'"
+            "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         ))
     );
 }
@@ -245,8 +324,33 @@ fn enter_in_a_field_chooses_no_option() {
         |it: &&Element| ["disabled", "hidden"].map(|name| it.attribute(name)) != [None; 2];
     assert!(!buttons.iter().any(is_passed_over));
 
-    let submitted = parse_form(&[("option".to_owned(), String::new())], |_| true);
+    let submitted = parse_form(&[("option".to_owned(), String::new())], single);
     assert_eq!(submitted.option, None);
+}
+
+/// In the second step, Enter is pressed on a control only if the button has the focus.
+#[test]
+fn second_step_has_one_button_and_no_control() {
+    let values = [("why".to_owned(), "a\nb".to_owned())];
+    let content = Content::Confirmation(confirmation("x", &values));
+    let elements = read(&render(&page("Deploy?", content)));
+    let buttons = named(&elements, "button");
+    assert_eq!(buttons.len(), 1);
+    assert_eq!(buttons[0].attribute("name"), None);
+    let inputs = named(&elements, "input");
+    assert!(inputs.iter().all(|it| it.attribute("type") == Some("hidden")));
+    let sent: Vec<_> = inputs
+        .iter()
+        .map(|it| {
+            [it.attribute("name"), it.attribute("value")]
+                .map(|it| it.expect("it is there").to_owned())
+        })
+        .map(|[name, value]| (name, value))
+        .collect();
+    let form = parse_form(&sent, single);
+    assert_eq!((form.option.as_deref(), form.code.as_deref()), (Some("x"), Some("x")));
+    assert_eq!(form.nonce, Some("0".repeat(44)));
+    assert_eq!(form.fields, values);
 }
 
 #[test]
@@ -261,7 +365,7 @@ fn form_without_options_has_one_submit_button() {
 fn submitted_texts_replace_the_defaults() {
     let sent = [("several", "a\nb"), ("choice", "a"), ("toggle", "false"), ("number", "")]
         .map(|(key, text)| (key.to_owned(), text.to_owned()));
-    let elements = form_page(Form { values: Some(&sent), ..full_form("true", &[]) });
+    let elements = form_page(Form { values: Some((&sent[..]).into()), ..full_form("true", &[]) });
     let value = |name: &str| {
         let element = elements.iter().rfind(|it| it.attribute("name") == Some(name));
         element.and_then(|it| it.attribute("value"))
@@ -281,7 +385,7 @@ fn submitted_texts_replace_the_defaults() {
 fn checked_box_wins_over_the_hidden_one_before_it() {
     let sent = [("field.t", "false"), ("field.t", "true"), ("field.u", "false"), ("option", "")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let SubmittedForm { option, fields } = parse_form(&sent, |_| true);
+    let SubmittedForm { option, fields, .. } = parse_form(&sent, single);
     assert_eq!(option, None);
     let fields: Vec<_> = fields.iter().map(|(key, text)| (&**key, &**text)).collect();
     assert_eq!(fields, [("t", "true"), ("u", "false")]);
@@ -290,10 +394,75 @@ fn checked_box_wins_over_the_hidden_one_before_it() {
 #[test]
 fn refused_form_says_what_to_correct() {
     let errors = [
-        FieldError { key: Some("several"), detail: "is required" },
-        FieldError { key: None, detail: "choose one of the options" },
+        FieldError { part: FormPart::Field("several"), detail: "is required".to_owned() },
+        FieldError { part: FormPart::Options, detail: "choose one of the options".to_owned() },
     ];
     let html = render(&page("Deploy?", Content::Form(full_form("Comment", &errors))));
     let main = html.split_once("<main>").and_then(|(_, rest)| rest.split_once("</main>"));
     insta::assert_snapshot!(main.map_or("", |(main, _)| main));
+}
+
+#[test]
+fn checked_boxes_become_lines() {
+    let boxes = |key: &str| (key == "days").then_some(Control::Boxes);
+    let parse = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        parse_form(&pairs, boxes).fields
+    };
+    let field = |text: &str| vec![("days".to_owned(), text.to_owned())];
+    assert_eq!(parse(&[("field.days", "")]), field(""));
+    assert_eq!(
+        parse(&[("field.days", ""), ("field.days", "mo"), ("field.days", "tu")]),
+        field("mo\ntu")
+    );
+    // The second step sends all of them in one.
+    assert_eq!(parse(&[("field.days", "mo\r\ntu")]), field("mo\ntu"));
+
+    let values = field("b\nc");
+    let choices = vec![("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")];
+    let days = Field {
+        key: "days",
+        label: "Days",
+        help: None,
+        placeholder: None,
+        required: Required::Never,
+        kind: FieldKind::MultiSelect { choices },
+        default: Some("a".into()),
+    };
+    let fields = vec![days];
+    let elements = form_page(Form { fields, values: Some(values.into()), ..Form::default() });
+    let checked = elements.iter().filter(|it| it.attribute("checked").is_some());
+    assert_eq!(checked.map(|it| it.attribute("value")).collect::<Vec<_>>(), [Some("b"), Some("c")]);
+}
+
+#[test]
+fn title_of_a_tab_has_no_override_of_direction() {
+    let title = "Approve \u{202e}etelled\u{202c} \u{2067}all\u{2069}?";
+    let html = render(&page(title, Content::Form(Form::default())));
+    let elements = read(&html);
+    assert_eq!(named(&elements, "title")[0].text.trim(), "Approve etelled all? · Answerback");
+    assert_eq!(named(&elements, "h1")[0].text, title);
+}
+
+#[test]
+fn preview_says_nothing_about_the_question() {
+    let html = render(&page("Fire Ada?", Content::Form(Form::default())));
+    let elements = read(&html);
+    let meta = named(&elements, "meta");
+    let title = meta.iter().find(|it| it.attribute("property") == Some("og:title"));
+    let title = title.and_then(|it| it.attribute("content"));
+    assert_eq!(title, Some("You are asked to answer a question"));
+    assert!(meta.iter().all(|it| it.attribute("content").is_none_or(|it| !it.contains("Ada"))));
+}
+
+#[test]
+fn page_speaks_each_language() {
+    for words in Words::ALL {
+        let page = Page { words, ..page("Deploy?", Content::Answered(answered("yes"))) };
+        let html = render(&page);
+        assert!(html.contains(words.answer.recorded), "{}", words.lang);
+        let elements = read(&html);
+        assert_eq!(named(&elements, "html")[0].attribute("lang"), Some(words.lang));
+    }
 }

@@ -277,9 +277,7 @@ impl Hints {
 }
 
 fn work_hint(request: &Request) -> Option<OutgoingHint> {
-    let has_work =
-        !request.outbox().is_empty() || matches!(request.state(), RequestState::Erased { .. });
-    has_work.then(|| OutgoingHint {
+    request.has_work().then(|| OutgoingHint {
         group: Group::Account(request.owner.account),
         hint: Hint::request(request.id),
         delay: Duration::ZERO,

@@ -8,7 +8,6 @@ mod limits;
 use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -38,6 +37,8 @@ pub struct Accounts {
     by_id: Cache<AccountId, Arc<Account>>,
     /// The keys that have reached their rate limit, and the end of the minute.
     limited: Cache<KeyId, Timestamp>,
+    /// The keys with as many held calls as they may have, and the end of the window.
+    full: Cache<KeyId, Timestamp>,
 }
 
 /// An authenticated caller.
@@ -61,7 +62,8 @@ impl Accounts {
         let keys = Cache::new(CACHE_TTL, CACHE_MAX);
         let by_id = Cache::new(CACHE_TTL, CACHE_MAX);
         let limited = Cache::new(CACHE_TTL, CACHE_MAX);
-        Self { store, clock, keys, by_id, limited }
+        let full = Cache::new(CACHE_TTL, CACHE_MAX);
+        Self { store, clock, keys, by_id, limited, full }
     }
 
     /// The caller with these headers, if its key has the right `scope` and has not reached its rate
@@ -114,6 +116,11 @@ impl Accounts {
         self.keys.remove(&id);
     }
 
+    /// Removes an account from the cache after a change.
+    pub fn evict_account(&self, id: AccountId) {
+        self.by_id.remove(&id);
+    }
+
     /// The account `id`, if it exists.
     pub async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, store::Error> {
         let now = self.clock.now();
@@ -131,6 +138,18 @@ impl Accounts {
             self.by_id.insert(id, Arc::clone(account), self.clock.now());
         }
         Ok(account)
+    }
+
+    /// The names of the account and key that ask, as people see them.
+    pub async fn asked_by(
+        &self,
+        owner: Owner,
+        key_name: Option<&str>,
+    ) -> Result<Option<String>, Problem> {
+        let account = self.account_of(owner).await?;
+        let names = [account.name.as_deref(), key_name];
+        let shown = names.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        Ok((!shown.is_empty()).then_some(shown))
     }
 
     /// The account of an owner, which must exist.
@@ -204,7 +223,7 @@ impl NewKey {
     ) -> Self {
         let id_text = id.to_string();
         let id_text = id_text.trim_start_matches("key_");
-        let secret = URL_SAFE_NO_PAD.encode(entropy.next_secret());
+        let secret = signing::to_base32(&entropy.next_secret());
         let text = format!("ab_{}_{id_text}_{secret}", owner.mode.as_str());
         let hash = signing::sha256(text.as_bytes());
         let key = ApiKey {
@@ -251,6 +270,7 @@ pub async fn new_account(
         id_key,
         secrets,
         calls: PastCalls::default(),
+        name: None,
         max_pending_requests: None,
         revision: 0,
     })
@@ -295,7 +315,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsed_key_has_the_form_of_our_keys(
-            text in r"\PC*|(ab|AB)_(live|test|Live|prod)_[0-7][0-9a-zA-Z]{24,26}(_[A-Za-z0-9_-]{0,43})?|(ab|AB)_(live|Live|prod)_[0-7][0-9a-hjkmnp-tv-z]{20}00000_",
+            text in r"\PC*|(ab|AB)_(live|test|Live|prod)_[0-7][0-9a-zA-Z]{24,26}(_[0-9a-z]{0,52})?|(ab|AB)_(live|Live|prod)_[0-7][0-9a-hjkmnp-tv-z]{20}00000_",
         ) {
             if let Some(id) = key_id(&text) {
                 let id = id.to_string();

@@ -1,21 +1,32 @@
 //! Answer links: the request behind a link, and the page that its recipient sees.
 
+mod controls;
+mod effects;
+mod faults;
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use url::Url;
 
 use crate::{
     api::views,
     domain::{
-        Request,
-        question::{self, FieldValue},
+        self, Request,
+        assurance::{LoadedPage, PageStep, Sureness},
+        question,
         request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
     },
-    page::{self, Answered, Content, Ending, FieldError, Form, Page},
+    page::{
+        self, Answered, Asker, CodeInput, Confirmation, Content, Ending, FieldError, Form,
+        FormPart, Page, Requester, RequesterKind, SubmittedForm, Words, Written,
+    },
     service::Core,
-    signing::LinkToken,
+    signing::{LinkPlace, LinkToken},
     store::{Error, keys},
 };
+use controls::{choice, field, shown, values};
+pub use faults::CodeFault;
 
 /// An opened answer link: a request, and one of its recipients.
 #[derive(Debug)]
@@ -26,15 +37,44 @@ pub struct OpenedLink {
     pub row: usize,
 }
 
-/// The form that was just submitted, if the page responds to one.
-#[derive(Debug, Default)]
-pub struct Submission<'a> {
-    /// The submitted texts, by key of the field.
-    pub values: Option<&'a [(String, String)]>,
-    /// The faults of the answer.
+/// The call that a page responds to.
+#[derive(Clone, Copy, Debug)]
+pub enum PageFor<'a> {
+    /// A visit. A link may have chosen an option already.
+    Visit {
+        /// The value of the chosen option.
+        chosen: Option<&'a str>,
+    },
+    /// A form with faults.
+    Correction {
+        /// The form.
+        form: &'a SubmittedForm,
+        /// Its faults.
+        faults: Faults<'a>,
+    },
+    /// A form that needs the second step.
+    Confirmation {
+        /// The form.
+        form: &'a SubmittedForm,
+        /// The reason.
+        sureness: Sureness,
+    },
+    /// A form whose answer is refused: it came too late, or the first one is final.
+    Refusal {
+        /// The form.
+        form: &'a SubmittedForm,
+    },
+}
+
+/// The faults of a form.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults<'a> {
+    /// The parts of the answer that do not fit.
     pub misfits: &'a [question::Misfit],
-    /// The recipient had answered before, and the first answer is final.
-    pub is_second_try: bool,
+    /// The fault of the code.
+    pub code: Option<CodeFault>,
+    /// The reason why the answer is refused for now.
+    pub refusal: Option<&'a Refusal>,
 }
 
 impl Core {
@@ -81,69 +121,192 @@ impl OpenedLink {
         self.answered().map(|_| views::ResponseView::of_row(&self.request, self.row))
     }
 
-    /// The page for the recipient.
-    pub fn page(&self, submission: &Submission<'_>, now: Timestamp) -> String {
+    /// The path of the link's page.
+    pub fn path(&self) -> String {
+        let base = Url::parse(&self.request.base_url).ok();
+        let base = base.as_ref().map_or("", |it| it.path().trim_end_matches('/'));
+        let place = self.place();
+        let token = LinkToken::new(place.request, place.row, place.secret);
+        format!("{base}/a/{}", token.to_text())
+    }
+
+    /// The recipient, for nonces and codes.
+    pub fn place(&self) -> LinkPlace<'_> {
+        LinkPlace::of(&self.request, self.row)
+    }
+
+    /// The page that a form comes from, and so whether it decides.
+    pub fn judge(&self, form: &SubmittedForm, now: Timestamp) -> Sureness {
+        let page = form.nonce.as_deref().and_then(|it| self.place().loaded_page(it));
+        self.request.policy.assurance.judge(page, self.request.n_answers(self.row), now)
+    }
+
+    fn nonce(&self, step: PageStep, now: Timestamp) -> String {
+        let n_answers = self.request.n_answers(self.row);
+        self.place().nonce(&LoadedPage { step, at: now, n_answers })
+    }
+
+    /// The page for the recipient, whose own language is that of `words`.
+    pub fn page(&self, page_for: PageFor<'_>, words: &'static Words, now: Timestamp) -> String {
         let question = &self.request.question;
-        let texts = self.answered().map(|row| self.texts(row));
-        let own = self.answered().zip(texts.as_ref()).map(|(row, texts)| Answered {
-            option: self.label(row),
-            fields: texts.iter().map(|(label, text)| (*label, text.clone())).collect(),
-            at: row.at,
-        });
-        let stored = self.answered().map(values);
-        let values = submission.values.or(stored.as_deref());
-        let content = match (own, &self.request.state) {
-            (own, _) if self.is_open(now) => {
-                Content::Form(self.form(submission.misfits, values, own))
-            }
-            (Some(own), _) if submission.is_second_try => Content::AlreadyAnswered(own),
-            (Some(own), RequestState::Pending) if now < self.request.deadline => {
-                Content::Answered(own)
-            }
-            (own, RequestState::Ended(end))
-                if end.outcome != Outcome::Completed || own.is_none() =>
-            {
-                Content::Ended { ending: self.ending(end), own }
-            }
-            (Some(own), _) => Content::Answered(own),
-            (None, _) => Content::Ended { ending: Ending::TimedOut, own: None },
-        };
+        let words = question.locale.and_then(|it| Words::find(it.as_str())).unwrap_or(words);
+        let content = self.content(page_for, words, now);
         page::render(&Page {
+            words,
+            asker: self.asker(),
             title: &question.title,
             body_markdown: question.body.as_deref(),
             recipient_name: question
                 .recipients
                 .get(self.row)
-                .map(|it| it.name.as_deref().unwrap_or(&it.email)),
+                .map(|it| it.name.as_deref().unwrap_or(it.email.as_given())),
             is_test: !self.request.owner.mode.is_live(),
             deadline: self.request.deadline,
+            closed_at: match self.request.state() {
+                RequestState::Ended(end) => Some(end.at),
+                RequestState::Pending | RequestState::Erased { .. } => None,
+            },
+            effects: effects::effects(&self.request, words),
             now,
             content,
         })
     }
 
+    fn asker(&self) -> Asker<'_> {
+        let question = &self.request.question;
+        let requester = question.requester.as_ref().and_then(|it| {
+            let kind = match it.kind {
+                domain::RequesterKind::Person => RequesterKind::Person,
+                domain::RequesterKind::Service => RequesterKind::Service,
+                domain::RequesterKind::Agent => RequesterKind::Agent,
+            };
+            Some(Requester { kind, name: it.shown()? })
+        });
+        Asker { account: question.asked_by.as_deref(), requester }
+    }
+
+    fn content<'a>(
+        &'a self,
+        page_for: PageFor<'a>,
+        words: &'static Words,
+        now: Timestamp,
+    ) -> Content<'a> {
+        let own = self.answered().map(|row| Answered {
+            option: self.label(row.answer.option.as_deref()),
+            fields: self.texts(row, words),
+            at: row.at,
+        });
+        let is_locked = self.request.needs_code() && self.request.is_link_locked(self.row);
+        match (page_for, own, self.request.state()) {
+            (_, own, _) if self.is_open(now) => match page_for {
+                _ if is_locked => {
+                    Content::Locked { can_renew: self.request.can_renew_code(self.row) }
+                }
+                PageFor::Confirmation { form, sureness } => {
+                    Content::Confirmation(self.confirmation(form, sureness, own, words, now))
+                }
+                PageFor::Visit { .. } | PageFor::Correction { .. } | PageFor::Refusal { .. } => {
+                    Content::Form(self.form(page_for, own, words, now))
+                }
+            },
+            (PageFor::Refusal { form }, Some(own), RequestState::Pending) => {
+                Content::AlreadyAnswered { own, written: Some(self.written(form, words)) }
+            }
+            (PageFor::Refusal { form }, Some(own), _) if self.is_final() => {
+                Content::AlreadyAnswered { own, written: Some(self.written(form, words)) }
+            }
+            (_, Some(own), RequestState::Pending) if now < self.request.deadline => {
+                Content::Answered(own)
+            }
+            (_, own, RequestState::Ended(end))
+                if end.outcome != Outcome::Completed || own.is_none() || page_for.is_refused() =>
+            {
+                let written = page_for.form().map(|it| self.written(it, words));
+                Content::Ended { ending: self.ending(end), own, written }
+            }
+            (_, Some(own), _) => Content::Answered(own),
+            (_, None, _) => {
+                let written = page_for.form().map(|it| self.written(it, words));
+                Content::Ended { ending: Ending::TimedOut, own: None, written }
+            }
+        }
+    }
+
+    fn is_final(&self) -> bool {
+        self.request.policy.mode == AnswerMode::OnUserAction
+    }
+
     fn form<'a>(
         &'a self,
-        misfits: &'a [question::Misfit],
-        values: Option<&'a [(String, String)]>,
+        page_for: PageFor<'a>,
         current: Option<Answered<'a>>,
+        words: &'static Words,
+        now: Timestamp,
     ) -> Form<'a> {
         let question = &self.request.question;
+        let form = page_for.form();
+        let chosen = match page_for {
+            PageFor::Visit { chosen } => chosen,
+            PageFor::Correction { .. } | PageFor::Confirmation { .. } | PageFor::Refusal { .. } => {
+                None
+            }
+        };
+        let chosen = chosen.filter(|it| question.options.iter().any(|option| option.value == *it));
+        let is_shown = |it: &&question::Choice| chosen.is_none_or(|chosen| it.value == chosen);
+        let stored = || self.answered().map(|it| Cow::Owned(values(it)));
+        let code = form.and_then(|it| it.code.as_deref()).unwrap_or_default();
         Form {
-            options: question.options.iter().map(choice).collect(),
-            fields: question.fields.iter().map(field).collect(),
+            options: question.options.iter().filter(is_shown).map(choice).collect(),
+            fields: question.fields.iter().map(|it| field(it, &question.options)).collect(),
+            values: form.map(|it| Cow::Borrowed(&*it.fields)).or_else(stored),
             current,
-            values,
-            errors: misfits
-                .iter()
-                .map(|it| FieldError { key: it.field.as_deref(), detail: &it.detail })
-                .collect(),
+            errors: page_for.errors(words),
+            chosen,
+            nonce: self.nonce(PageStep::Question, now),
+            code: self.request.needs_code().then_some(CodeInput { value: code }),
+        }
+    }
+
+    fn confirmation<'a>(
+        &'a self,
+        form: &'a SubmittedForm,
+        sureness: Sureness,
+        current: Option<Answered<'a>>,
+        words: &'static Words,
+        now: Timestamp,
+    ) -> Confirmation<'a> {
+        let option = form.option.as_deref().unwrap_or(question::SUBMIT);
+        let chosen = self.request.question.options.iter().find(|it| it.value == option);
+        Confirmation {
+            written: self.written(form, words),
+            style: chosen.map_or(page::Style::Primary, |it| choice(it).style),
+            option,
+            values: &form.fields,
+            current,
+            is_outdated: sureness == Sureness::Outdated,
+            nonce: self.nonce(PageStep::Confirmation, now),
+            code: form.code.as_deref(),
+        }
+    }
+
+    /// A submitted answer as people see it.
+    fn written<'a>(&'a self, form: &'a SubmittedForm, words: &'static Words) -> Written<'a> {
+        let shown = |(key, text): &'a (String, String)| {
+            let field = self.request.question.fields.iter().find(|it| it.key == *key)?;
+            let text = controls::written(field, text, words);
+            (!text.is_empty()).then_some((field.label.as_str(), text))
+        };
+        Written {
+            option: self.label(form.option.as_deref()),
+            fields: form.fields.iter().filter_map(shown).collect(),
         }
     }
 
     fn ending(&self, end: &RequestEnd) -> Ending<'_> {
         match end.outcome {
-            Outcome::Completed | Outcome::NotMet | Outcome::Vetoed => Ending::Decided,
+            Outcome::Completed => Ending::Decided,
+            Outcome::NotMet => Ending::NotMet,
+            Outcome::Vetoed => Ending::Vetoed,
             Outcome::Cancelled => Ending::Cancelled,
             Outcome::TimedOut => Ending::TimedOut,
             Outcome::Defaulted => match &self.request.policy.on_deadline {
@@ -155,11 +318,8 @@ impl OpenedLink {
         }
     }
 
-    fn label(&self, row: &Row) -> Option<&str> {
-        if self.request.question.options.is_empty() {
-            return None;
-        }
-        let value = row.answer.option.as_deref()?;
+    fn label(&self, value: Option<&str>) -> Option<&str> {
+        let value = value?;
         self.request.question.options.iter().find(|it| it.value == value).map(|it| &*it.label)
     }
 
@@ -169,67 +329,44 @@ impl OpenedLink {
     }
 
     /// The label and text of every field that was filled in.
-    fn texts<'a>(&'a self, row: &'a Row) -> Vec<(&'a str, Cow<'a, str>)> {
+    fn texts<'a>(&'a self, row: &'a Row, words: &'static Words) -> Vec<(&'a str, Cow<'a, str>)> {
         let fields = self.request.question.fields.iter();
         fields
             .filter_map(|field| Some((field, row.answer.fields.get(&field.key)?)))
-            .map(|(field, value)| (field.label.as_str(), shown(field, value)))
+            .map(|(field, value)| (field.label.as_str(), shown(field, value, words)))
             .collect()
     }
 }
 
-/// The texts that a form for a recorded answer starts with, by key of the field.
-fn values(row: &Row) -> Vec<(String, String)> {
-    let text = |value: &FieldValue| match value {
-        FieldValue::Text(text) => text.clone(),
-        FieldValue::Number(number) => number.to_string(),
-        FieldValue::Toggle(toggle) => toggle.to_string(),
-    };
-    row.answer.fields.iter().map(|(key, it)| (key.clone(), text(it))).collect()
-}
-
-/// A value as people see it.
-fn shown<'a>(field: &'a question::Field, value: &'a FieldValue) -> Cow<'a, str> {
-    match (value, &field.kind) {
-        (FieldValue::Text(text), question::FieldKind::Select { choices }) => {
-            let choice = choices.iter().find(|it| it.value == *text);
-            choice.map_or(text.as_str(), |it| &it.label).into()
+impl<'a> PageFor<'a> {
+    /// The form that was submitted, if one was.
+    fn form(self) -> Option<&'a SubmittedForm> {
+        match self {
+            Self::Visit { .. } => None,
+            Self::Correction { form, .. }
+            | Self::Confirmation { form, .. }
+            | Self::Refusal { form } => Some(form),
         }
-        (FieldValue::Text(text), _) => text.as_str().into(),
-        (FieldValue::Number(number), _) => number.to_string().into(),
-        (FieldValue::Toggle(true), _) => "Yes".into(),
-        (FieldValue::Toggle(false), _) => "No".into(),
     }
-}
 
-fn choice(choice: &question::Choice) -> page::Choice<'_> {
-    let style = match choice.style {
-        Some(question::Style::Primary) => page::Style::Primary,
-        Some(question::Style::Destructive) => page::Style::Destructive,
-        Some(question::Style::Secondary) | None => page::Style::Secondary,
-    };
-    page::Choice { value: &choice.value, label: &choice.label, style }
-}
+    /// An answer was refused.
+    fn is_refused(self) -> bool {
+        matches!(self, Self::Refusal { .. })
+    }
 
-fn field(field: &question::Field) -> page::Field<'_> {
-    use question::FieldKind as Kind;
-    page::Field {
-        key: &field.key,
-        label: &field.label,
-        kind: match &field.kind {
-            Kind::Text { max_length } => page::FieldKind::Text { max_length: *max_length },
-            Kind::Textarea { max_length } => page::FieldKind::Textarea { max_length: *max_length },
-            Kind::Number { min, max } => page::FieldKind::Number { min: *min, max: *max },
-            Kind::Select { choices } => page::FieldKind::Select {
-                choices: choices.iter().map(|it| (&*it.value, &*it.label)).collect(),
-            },
-            Kind::Toggle => page::FieldKind::Toggle,
-        },
-        is_required: field.is_required,
-        default: field.default.as_ref().map(|it| match it {
-            FieldValue::Text(text) => Cow::Borrowed(text.as_str()),
-            FieldValue::Number(number) => Cow::Owned(number.to_string()),
-            FieldValue::Toggle(toggle) => Cow::Owned(toggle.to_string()),
-        }),
+    fn errors(self, words: &'static Words) -> Vec<FieldError<'a>> {
+        let Self::Correction { faults, .. } = self else { return Vec::new() };
+        let misfits = faults.misfits.iter().map(|it| FieldError {
+            part: it.field.as_deref().map_or(FormPart::Options, FormPart::Field),
+            detail: faults::of_answer(&it.fault, words),
+        });
+        let code = faults
+            .code
+            .map(|it| FieldError { part: FormPart::Code, detail: faults::of_code(it, words) });
+        let refusal = faults.refusal.map(|it| FieldError {
+            part: FormPart::Options,
+            detail: faults::of_refusal(it, words),
+        });
+        misfits.chain(code).chain(refusal).collect()
     }
 }

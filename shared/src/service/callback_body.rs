@@ -39,6 +39,20 @@ pub fn posted_body(spec: &Spec, max_bytes: u32, event: &Event) -> Vec<u8> {
     data_body(spec, max_bytes, &full, &source)
 }
 
+/// Largest body on the event bus, in bytes. EventBridge takes 256 KiB, with the entry's other parts.
+const BUS_BYTES_MAX: usize = 250_000;
+
+/// The body of `event` of `request` on the event bus.
+pub fn bus_body(request: &Request, event: &OutboxEvent) -> Vec<u8> {
+    let full = EventBody::new(request, event);
+    let body = full.to_bytes();
+    if body.len() <= BUS_BYTES_MAX {
+        return body;
+    }
+    let data_url = format!("{}/v1/events/{}", request.base_url, full.id);
+    bytes(&full.truncated(&TruncatedData::at(&data_url)))
+}
+
 /// The item that an event comes from.
 struct Source<'a> {
     id: &'a str,

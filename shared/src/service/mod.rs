@@ -10,5 +10,5 @@ mod webhooks;
 
 pub use self::core::Core;
 pub use accounts::{Accounts, Caller, NewKey, new_account};
-pub use callback_body::{callback_body, posted_body};
+pub use callback_body::{bus_body, callback_body, posted_body};
 pub use webhooks::Webhooks;

@@ -6,17 +6,23 @@
 //! | `scheme` | each signature scheme: the bytes that are signed and the header text |
 //! | `verify` | the inverse, for receivers of our callbacks |
 //! | `link` | tokens in answer links |
+//! | `nonce` | nonces of the answer page's forms, codes of answer links |
+//! | `base32` | the alphabet of tokens and keys |
 //!
 //! This module turns keys and bytes into text that can be checked. It does no I/O, and it does not
 //! know requests, deliveries or where secrets are stored.
 
+mod base32;
 mod key;
 mod link;
+mod nonce;
 mod scheme;
 mod verify;
 
+pub use base32::to_base32;
 pub use key::{SecretError, SigningKey, SigningKeys, new_secret};
 pub use link::LinkToken;
+pub use nonce::{CODE_DIGITS, LinkPlace};
 pub use scheme::{Message, SignatureHeader, sign};
 pub use verify::{PresentedSignature, verify_body, verify_standard, verify_timed};
 

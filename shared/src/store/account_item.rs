@@ -46,6 +46,7 @@ impl Item for Account {
             .number("revision", self.revision.cast_signed())
             .json(SECRETS, &SecretsItem::from(&self.secrets))
             .json(CALLS, &idempotency_item::encode(&self.calls))
+            .text("name", self.name.clone())
             .number("max_pending", self.max_pending_requests.map(i64::from))
     }
 
@@ -56,6 +57,7 @@ impl Item for Account {
             id_key: IdKey(item.array("id_key")?.ok_or(DecodeError::of("id_key"))?),
             secrets: item.json::<SecretsItem>(SECRETS)?.read()?,
             calls: idempotency_item::decode(item.json(CALLS)?)?,
+            name: item.optional_text("name")?,
             max_pending_requests: item.optional_number("max_pending")?,
             revision: item.number("revision")?,
         })

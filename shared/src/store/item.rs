@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::keys::Key;
 
 /// The attribute with the version of an item's encoding.
-const VERSION: &str = "v";
+pub(super) const VERSION: &str = "v";
 
 /// The version of an item's encoding that has parts with versions in files of their own: it rises
 /// with each of them.
@@ -59,6 +59,12 @@ pub trait Item: Sized {
     /// The attributes that every write sets.
     #[doc(hidden)]
     fn mutable(&self, layout: &Layout) -> Encoded;
+    /// The keys of the items that have parts of it. They are loaded before it is decoded, and put
+    /// into its attributes under their sort keys.
+    #[doc(hidden)]
+    fn parts(_: &Attributes) -> Vec<Key> {
+        Vec::new()
+    }
     /// Decodes it.
     #[doc(hidden)]
     fn read(item: Reader) -> Result<Self, DecodeError>;
@@ -119,6 +125,11 @@ impl Encoded {
 
     pub(crate) fn flag(self, name: &str, value: bool) -> Self {
         self.set(name, Some(AttributeValue::Bool(value)))
+    }
+
+    /// True, or no attribute.
+    pub(crate) fn optional_flag(self, name: &str, value: bool) -> Self {
+        self.set(name, value.then_some(AttributeValue::Bool(true)))
     }
 
     /// The account and mode that an item belongs to.
@@ -185,6 +196,20 @@ impl Reader {
             None => Ok(None),
             Some(AttributeValue::S(text)) => Ok(Some(text)),
             Some(_) => Err(DecodeError::of(name)),
+        }
+    }
+
+    /// A part that was loaded from another item, as JSON. See [`Item::parts`].
+    pub(crate) fn part<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        attribute: &'static str,
+    ) -> Result<T, DecodeError> {
+        let wrong = || DecodeError::of(attribute);
+        // It stays, because a row and an event may share it.
+        match self.0.get(&key.sk) {
+            Some(AttributeValue::S(text)) => serde_json::from_str(text).map_err(|_| wrong()),
+            Some(_) | None => Err(wrong()),
         }
     }
 
@@ -296,4 +321,9 @@ impl DecodeError {
     pub(crate) fn of(attribute: &'static str) -> Self {
         Self { attribute, position: None }
     }
+}
+
+/// A time inside of the JSON of an attribute, in milliseconds since the epoch.
+pub(super) fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
+    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }

@@ -3,6 +3,7 @@
 //! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
+//! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
@@ -10,6 +11,7 @@
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
+//! | held calls of a key | `use#<key>#held#<window>` | `-` |         |                               |                        |     |
 //! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
@@ -22,7 +24,7 @@
 //! the kinds that it needs (`dynamodb:LeadingKeys`), so no kind begins like another.
 
 use crate::domain::{
-    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, Owner, RequestId, WebhookId,
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, OpId, Owner, RequestId, WebhookId,
     WebhookRef, breaker::Authority,
 };
 use std::collections::HashMap;
@@ -43,6 +45,8 @@ pub const WEBHOOK_INDEX: &str = "webhook";
 const ALONE: &str = "-";
 /// The prefix of the sort keys of a delivery's attempts.
 pub const ATTEMPTS: &str = "att#";
+/// The prefix of the sort keys of a request's long answers.
+pub const LONG_ANSWERS: &str = "ans#";
 /// The prefix, after the account and mode, of the partitions of held callbacks.
 const HELD: &str = "held#";
 /// The prefix of the sort keys of an account's webhooks.
@@ -101,6 +105,11 @@ pub fn request(id: RequestId) -> Key {
     Key::alone(id.to_string())
 }
 
+/// The key of the long answer of a row that `op` records, in the partition of its request.
+pub fn long_answer(request: RequestId, row: usize, op: OpId) -> Key {
+    Key { pk: request.to_string(), sk: format!("{LONG_ANSWERS}{row:03}#{:016x}", op.0) }
+}
+
 /// The key of a delivery.
 pub fn delivery(id: DeliveryId) -> Key {
     Key::alone(id.to_string())
@@ -144,6 +153,11 @@ pub fn api_key(id: KeyId) -> Key {
 /// The key of an API key's call count in the minute with this number.
 pub fn calls(key: KeyId, minute: i64) -> Key {
     Key::alone(format!("use#{key}#{minute}"))
+}
+
+/// The key of an API key's count of held calls in the window with this number.
+pub fn held_calls(key: KeyId, window: i64) -> Key {
+    Key::alone(format!("use#{key}#held#{window}"))
 }
 
 /// The key of an account's count of probes in the minute with this number.

@@ -1,17 +1,18 @@
-//! The encoding of questions, answers and policies.
-
-use std::collections::BTreeMap;
+//! The encoding of questions.
 
 use serde::{Deserialize, Serialize};
 
-use super::{item::DecodeError, receiver_item::ReceiverItem};
-use crate::domain::{
-    Answer, Question, RequestEvent,
-    consumption::{ReadMode, ReadPolicy},
-    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
-    quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
+use super::{
+    answer_item::{FieldValueItem, number},
+    item::DecodeError,
 };
+use crate::domain::{
+    Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
+    question::{Choice, Field, FieldKind, Recipient, Required, Style, parse_date},
+};
+
+/// The version of this encoding. A new type of field raises it, and with it that of requests.
+pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct QuestionItem {
@@ -25,14 +26,42 @@ pub(crate) struct QuestionItem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requester: Option<RequesterItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locale: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
+struct RequesterItem {
+    kind: RequesterKindItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RequesterKindItem {
+    Person,
+    Service,
+    Agent,
+}
+
+#[derive(Serialize, Deserialize)]
 struct RecipientItem {
     email: String,
+    /// The form that is compared, if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    canonical: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -57,11 +86,24 @@ enum StyleItem {
 struct FieldItem {
     key: String,
     label: String,
-    required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    placeholder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<RequiredItem>,
     #[serde(flatten)]
     kind: FieldKindItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<FieldValueItem>,
+}
+
+/// Absent: never.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RequiredItem {
+    Always,
+    For(Vec<String>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,63 +111,11 @@ struct FieldItem {
 enum FieldKindItem {
     Text { max_length: Option<u32> },
     Textarea { max_length: Option<u32> },
-    Number { min: Option<f64>, max: Option<f64> },
+    Number { min: Option<String>, max: Option<String> },
     Select { choices: Vec<ChoiceItem> },
+    MultiSelect { choices: Vec<ChoiceItem> },
+    Date { min: Option<String>, max: Option<String> },
     Toggle,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum FieldValueItem {
-    Text(String),
-    Number(f64),
-    Toggle(bool),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct AnswerItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    option: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    fields: BTreeMap<String, FieldValueItem>,
-}
-
-/// The version of this encoding. A new type of field raises it, and with it that of requests.
-pub(super) const VERSION: u32 = 1;
-
-/// Common values are left out.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct PolicyItem {
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    on_timeout: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    count: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    option: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    veto: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    default_option: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    callback: Option<CallbackItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    read: Option<ReadModeItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ttl_seconds: Option<u32>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ReadModeItem {
-    Once,
-    Lease(u32),
-}
-
-#[derive(Serialize, Deserialize)]
-struct CallbackItem {
-    events: Vec<String>,
-    #[serde(flatten)]
-    receiver: ReceiverItem,
 }
 
 impl From<&Question> for QuestionItem {
@@ -133,34 +123,84 @@ impl From<&Question> for QuestionItem {
         Self {
             title: question.title.clone(),
             body: question.body.clone(),
-            recipients: question
-                .recipients
-                .iter()
-                .map(|it| RecipientItem { email: it.email.clone(), name: it.name.clone() })
-                .collect(),
+            recipients: question.recipients.iter().map(RecipientItem::from).collect(),
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
+            asked_by: question.asked_by.clone(),
+            requester: question.requester.as_ref().map(RequesterItem::from),
+            locale: question.locale.map(|it| it.as_str().to_owned()),
             reference: question.external_reference_id.clone(),
             metadata: question.metadata.clone(),
         }
     }
 }
 
-impl From<QuestionItem> for Question {
-    fn from(item: QuestionItem) -> Self {
-        Self {
+impl TryFrom<QuestionItem> for Question {
+    type Error = DecodeError;
+
+    fn try_from(item: QuestionItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("question");
+        let fields = item.fields.into_iter().map(Field::try_from);
+        Ok(Self {
             title: item.title,
             body: item.body,
-            recipients: item
-                .recipients
-                .into_iter()
-                .map(|it| Recipient { email: it.email, name: it.name })
-                .collect(),
+            recipients: item.recipients.into_iter().map(Recipient::from).collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
-            fields: item.fields.into_iter().map(Field::from).collect(),
+            fields: fields.collect::<Result<_, _>>()?,
+            asked_by: item.asked_by,
+            requester: item.requester.map(Requester::from),
+            locale: item.locale.map(|it| Locale::parse(&it).ok_or_else(wrong)).transpose()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
+        })
+    }
+}
+
+impl From<&Requester> for RequesterItem {
+    fn from(requester: &Requester) -> Self {
+        Self {
+            kind: match requester.kind {
+                RequesterKind::Person => RequesterKindItem::Person,
+                RequesterKind::Service => RequesterKindItem::Service,
+                RequesterKind::Agent => RequesterKindItem::Agent,
+            },
+            name: requester.name.clone(),
+            email: requester.email.clone(),
+            id: requester.id.clone(),
         }
+    }
+}
+
+impl From<RequesterItem> for Requester {
+    fn from(item: RequesterItem) -> Self {
+        Self {
+            kind: match item.kind {
+                RequesterKindItem::Person => RequesterKind::Person,
+                RequesterKindItem::Service => RequesterKind::Service,
+                RequesterKindItem::Agent => RequesterKind::Agent,
+            },
+            name: item.name,
+            email: item.email,
+            id: item.id,
+        }
+    }
+}
+
+impl From<&Recipient> for RecipientItem {
+    fn from(recipient: &Recipient) -> Self {
+        let (given, canonical) = (recipient.email.as_given(), recipient.email.canonical());
+        Self {
+            email: given.to_owned(),
+            canonical: (canonical != given).then(|| canonical.to_owned()),
+            name: recipient.name.clone(),
+        }
+    }
+}
+
+impl From<RecipientItem> for Recipient {
+    fn from(item: RecipientItem) -> Self {
+        let canonical = item.canonical.unwrap_or_else(|| item.email.clone());
+        Self { email: EmailAddress::stored(item.email, canonical), name: item.name }
     }
 }
 
@@ -197,15 +237,31 @@ impl From<&Field> for FieldItem {
         Self {
             key: field.key.clone(),
             label: field.label.clone(),
-            required: field.is_required,
+            help: field.help.clone(),
+            placeholder: field.placeholder.clone(),
+            required: match &field.required {
+                Required::Never => None,
+                Required::Always => Some(RequiredItem::Always),
+                Required::For(options) => Some(RequiredItem::For(options.clone())),
+            },
             kind: match &field.kind {
                 FieldKind::Text { max_length } => FieldKindItem::Text { max_length: *max_length },
                 FieldKind::Textarea { max_length } => {
                     FieldKindItem::Textarea { max_length: *max_length }
                 }
-                FieldKind::Number { min, max } => FieldKindItem::Number { min: *min, max: *max },
+                FieldKind::Number { min, max } => FieldKindItem::Number {
+                    min: min.as_ref().map(Decimal::to_string),
+                    max: max.as_ref().map(Decimal::to_string),
+                },
                 FieldKind::Select { choices } => FieldKindItem::Select {
                     choices: choices.iter().map(ChoiceItem::from).collect(),
+                },
+                FieldKind::MultiSelect { choices } => FieldKindItem::MultiSelect {
+                    choices: choices.iter().map(ChoiceItem::from).collect(),
+                },
+                FieldKind::Date { min, max } => FieldKindItem::Date {
+                    min: min.as_ref().map(ToString::to_string),
+                    max: max.as_ref().map(ToString::to_string),
                 },
                 FieldKind::Toggle => FieldKindItem::Toggle,
             },
@@ -214,130 +270,41 @@ impl From<&Field> for FieldItem {
     }
 }
 
-impl From<FieldItem> for Field {
-    fn from(item: FieldItem) -> Self {
-        Self {
+impl TryFrom<FieldItem> for Field {
+    type Error = DecodeError;
+
+    fn try_from(item: FieldItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("question");
+        let bound = |it: Option<String>| it.map(|it| number(&it).ok_or_else(wrong)).transpose();
+        let day = |it: Option<String>| it.map(|it| parse_date(&it).ok_or_else(wrong)).transpose();
+        Ok(Self {
             key: item.key,
             label: item.label,
-            is_required: item.required,
+            help: item.help,
+            placeholder: item.placeholder,
+            required: match item.required {
+                None => Required::Never,
+                Some(RequiredItem::Always) => Required::Always,
+                Some(RequiredItem::For(options)) => Required::For(options),
+            },
             kind: match item.kind {
                 FieldKindItem::Text { max_length } => FieldKind::Text { max_length },
                 FieldKindItem::Textarea { max_length } => FieldKind::Textarea { max_length },
-                FieldKindItem::Number { min, max } => FieldKind::Number { min, max },
+                FieldKindItem::Number { min, max } => {
+                    FieldKind::Number { min: bound(min)?, max: bound(max)? }
+                }
                 FieldKindItem::Select { choices } => {
                     FieldKind::Select { choices: choices.into_iter().map(Choice::from).collect() }
                 }
+                FieldKindItem::MultiSelect { choices } => FieldKind::MultiSelect {
+                    choices: choices.into_iter().map(Choice::from).collect(),
+                },
+                FieldKindItem::Date { min, max } => {
+                    FieldKind::Date { min: day(min)?, max: day(max)? }
+                }
                 FieldKindItem::Toggle => FieldKind::Toggle,
             },
-            default: item.default.map(FieldValue::from),
-        }
-    }
-}
-
-impl From<&FieldValue> for FieldValueItem {
-    fn from(value: &FieldValue) -> Self {
-        match value {
-            FieldValue::Text(text) => Self::Text(text.clone()),
-            FieldValue::Number(number) => Self::Number(*number),
-            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
-        }
-    }
-}
-
-impl From<FieldValueItem> for FieldValue {
-    fn from(item: FieldValueItem) -> Self {
-        match item {
-            FieldValueItem::Text(text) => Self::Text(text),
-            FieldValueItem::Number(number) => Self::Number(number),
-            FieldValueItem::Toggle(toggle) => Self::Toggle(toggle),
-        }
-    }
-}
-
-impl From<&Answer> for AnswerItem {
-    fn from(answer: &Answer) -> Self {
-        Self {
-            option: answer.option.clone(),
-            fields: answer.fields.iter().map(|(key, it)| (key.clone(), it.into())).collect(),
-        }
-    }
-}
-
-impl From<AnswerItem> for Answer {
-    fn from(item: AnswerItem) -> Self {
-        Self {
-            option: item.option,
-            fields: item.fields.into_iter().map(|(key, it)| (key, it.into())).collect(),
-        }
-    }
-}
-
-impl From<&RequestPolicy> for PolicyItem {
-    fn from(policy: &RequestPolicy) -> Self {
-        Self {
-            on_timeout: policy.mode == AnswerMode::OnTimeout,
-            count: match policy.quorum.count {
-                Count::All => None,
-                Count::AtLeast(count) => Some(count),
-            },
-            option: policy.quorum.option.clone(),
-            veto: policy.quorum.veto.clone(),
-            default_option: match &policy.on_deadline {
-                OnDeadline::Expire => None,
-                OnDeadline::Default(option) => Some(option.clone()),
-            },
-            callback: policy.callback.as_ref().map(CallbackItem::from),
-            read: match policy.read.mode {
-                ReadMode::Repeat => None,
-                ReadMode::Once => Some(ReadModeItem::Once),
-                ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
-            },
-            ttl_seconds: policy.read.ttl_seconds,
-        }
-    }
-}
-
-impl TryFrom<PolicyItem> for RequestPolicy {
-    type Error = DecodeError;
-
-    fn try_from(item: PolicyItem) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mode: if item.on_timeout { AnswerMode::OnTimeout } else { AnswerMode::OnUserAction },
-            quorum: Quorum {
-                count: item.count.map_or(Count::All, Count::AtLeast),
-                option: item.option,
-                veto: item.veto,
-            },
-            on_deadline: item.default_option.map_or(OnDeadline::Expire, OnDeadline::Default),
-            callback: item.callback.map(Callback::try_from).transpose()?,
-            read: ReadPolicy {
-                mode: match item.read {
-                    None => ReadMode::Repeat,
-                    Some(ReadModeItem::Once) => ReadMode::Once,
-                    Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
-                },
-                ttl_seconds: item.ttl_seconds,
-            },
+            default: item.default.map(|it| it.read().ok_or_else(wrong)).transpose()?,
         })
-    }
-}
-
-impl From<&Callback> for CallbackItem {
-    fn from(callback: &Callback) -> Self {
-        Self {
-            events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
-            receiver: ReceiverItem::from(&callback.receiver),
-        }
-    }
-}
-
-impl TryFrom<CallbackItem> for Callback {
-    type Error = DecodeError;
-
-    fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
-        let wrong = || DecodeError::of("policy");
-        let events = item.events.iter().map(|it| RequestEvent::parse(it).ok_or_else(wrong));
-        let events = events.collect::<Result<_, _>>()?;
-        Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
     }
 }

@@ -4,15 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    answer_item::{CodeItem, EventItem, LONG, RowItem, long_answers},
+    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader, time},
     keys::{self, Key},
-    question_item::{AnswerItem, PolicyItem, QuestionItem},
+    policy_item::PolicyItem,
+    question_item::QuestionItem,
 };
 use crate::domain::{
-    BodyHash, OpId, OutboxEvent, Question, Request, RequestEvent, Trace,
+    BodyHash, OpId, Question, Request, RequestId, Trace,
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
-    request::{DecidedBy, LinkSecret, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
+    request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState},
 };
 
 /// Time from the last possible attempt of its callback to the deletion of a request.
@@ -21,33 +23,6 @@ const CALLBACK_RETENTION: std::time::Duration = std::time::Duration::from_hours(
 /// Time from an erasure to the deletion of the tombstone. It is longer than an idempotency key
 /// lives.
 const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(48);
-
-#[derive(Serialize, Deserialize)]
-struct RowItem {
-    row: usize,
-    at: i64,
-    op: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    replaced: Vec<u64>,
-    #[serde(flatten)]
-    answer: AnswerItem,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EventItem {
-    number: u32,
-    kind: String,
-    at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    answered: Option<RecordedAnswerItem>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RecordedAnswerItem {
-    row: usize,
-    #[serde(flatten)]
-    answer: AnswerItem,
-}
 
 #[derive(Serialize, Deserialize)]
 struct EndItem {
@@ -142,19 +117,18 @@ impl Item for Request {
             .iter()
             .enumerate()
             .filter_map(|(row, it)| Some((row, it.as_ref()?)))
-            .map(|(row, it)| RowItem {
-                row,
-                at: it.at.as_millisecond(),
-                op: it.op.0,
-                replaced: it.replaced.iter().map(|it| it.0).collect(),
-                answer: AnswerItem::from(&it.answer),
-            })
+            .map(|(row, it)| RowItem::new(row, it))
             .collect();
         let outbox: Vec<EventItem> = self.outbox.iter().map(EventItem::from).collect();
+        let codes: Vec<CodeItem> = self.codes.iter().map(CodeItem::from).collect();
+        let is_long = rows.iter().any(RowItem::is_long) || outbox.iter().any(EventItem::is_long);
         let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
+            .json_list("codes", &codes)
+            .optional_flag(LONG, is_long)
+            .optional_flag("leftovers", self.has_leftovers)
             .number("n_events", i64::from(self.n_events))
             // Only errors in a row count.
             .number("n_errors", None)
@@ -168,7 +142,7 @@ impl Item for Request {
         match &self.state {
             RequestState::Pending => encoded,
             RequestState::Ended(end) => {
-                let expires_at = self.expires_at(end, layout);
+                let expires_at = self.expires_at(end.at, layout);
                 encoded.json("ended", &EndItem::from(end)).ttl(Some(expires_at))
             }
             RequestState::Erased { at, n_searches } => encoded
@@ -182,6 +156,11 @@ impl Item for Request {
         }
     }
 
+    fn parts(item: &Attributes) -> Vec<Key> {
+        // A malformed list is reported when it is read.
+        if item.get(LONG).is_none() { Vec::new() } else { long_answers(item).unwrap_or_default() }
+    }
+
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
         let ended: Option<EndItem> = item.optional_json("ended")?;
         let erased: Option<ErasedItem> = item.optional_json("erased")?;
@@ -192,8 +171,13 @@ impl Item for Request {
             (None, Some(ended)) => RequestState::Ended(RequestEnd::try_from(ended)?),
             (None, None) => RequestState::Pending,
         };
+        item.is_flagged(LONG)?;
+        let id: RequestId = item.parsed("pk")?;
+        let events: Vec<EventItem> = item.optional_json("outbox")?.unwrap_or_default();
+        let outbox = events.into_iter().map(|it| it.read(id, &item));
+        let outbox = outbox.collect::<Result<_, _>>()?;
         let mut request = Self {
-            id: item.parsed("pk")?,
+            id,
             owner: item.owner()?,
             created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
             body_hash: item.array("body_hash")?.map(BodyHash),
@@ -202,7 +186,7 @@ impl Item for Request {
             question: match state {
                 RequestState::Erased { .. } => Question::default(),
                 RequestState::Pending | RequestState::Ended(_) => {
-                    item.json::<QuestionItem>("question")?.into()
+                    item.json::<QuestionItem>("question")?.try_into()?
                 }
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,
@@ -215,15 +199,17 @@ impl Item for Request {
             base_url: item.text("base_url")?,
             is_published: item.flag("published")?,
             rows: Vec::new(),
-            state,
-            outbox: item
-                .optional_json::<Vec<EventItem>>("outbox")?
+            codes: item
+                .optional_json::<Vec<CodeItem>>("codes")?
                 .unwrap_or_default()
                 .into_iter()
-                .map(OutboxEvent::try_from)
-                .collect::<Result<_, _>>()?,
+                .map(CodeItem::read)
+                .collect(),
+            state,
+            outbox,
             n_events: item.number("n_events")?,
             callback_event: item.optional_number("callback_event")?,
+            has_leftovers: item.is_flagged("leftovers")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         };
@@ -232,12 +218,7 @@ impl Item for Request {
         }
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
             let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
-            *row = Some(Row {
-                answer: it.answer.into(),
-                at: time("answers", it.at)?,
-                op: OpId(it.op),
-                replaced: it.replaced.into_iter().map(OpId).collect(),
-            });
+            *row = Some(it.read(id, &item)?);
         }
         Ok(request)
     }
@@ -246,47 +227,13 @@ impl Item for Request {
 impl Request {
     /// The time from which an ended request may be deleted. A result may be readable for longer than
     /// the retention, and a callback may be retried for longer than that.
-    fn expires_at(&self, end: &RequestEnd, layout: &Layout) -> Timestamp {
-        let over_at = self.policy.read.expires_at(end.at).unwrap_or(end.at);
-        let called_back =
-            self.policy.callback.as_ref().map(|it| {
-                end.at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
-            });
+    pub(super) fn expires_at(&self, ended_at: Timestamp, layout: &Layout) -> Timestamp {
+        let over_at = self.policy.read.expires_at(ended_at).unwrap_or(ended_at);
+        let called_back = self.policy.callback.as_ref().map(|it| {
+            ended_at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
+        });
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
-    }
-}
-
-fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
-    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
-}
-
-impl From<&OutboxEvent> for EventItem {
-    fn from(event: &OutboxEvent) -> Self {
-        Self {
-            number: event.number,
-            kind: event.kind.as_str().to_owned(),
-            at: event.at.as_millisecond(),
-            answered: event
-                .answered
-                .as_ref()
-                .map(|it| RecordedAnswerItem { row: it.row, answer: AnswerItem::from(&it.answer) }),
-        }
-    }
-}
-
-impl TryFrom<EventItem> for OutboxEvent {
-    type Error = DecodeError;
-
-    fn try_from(item: EventItem) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: item.number,
-            kind: RequestEvent::parse(&item.kind).ok_or(DecodeError::of("outbox"))?,
-            at: time("outbox", item.at)?,
-            answered: item
-                .answered
-                .map(|it| RecordedAnswer { row: it.row, answer: it.answer.into() }),
-        })
     }
 }
 

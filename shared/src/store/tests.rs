@@ -83,7 +83,9 @@ fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Re
     let Chance { kind, row, answer, op, .. } = chance;
     let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     let row = row % request.question.n_rows();
-    match kind % 16 {
+    match kind % 18 {
+        16 => request.try_wrong_code(row, Subscriptions::ALL, request.created_at, *op).ok()?,
+        17 => request.renew_code(row, request.created_at, *op).ok()?,
         0 => request.cancel(Subscriptions::ALL, now, *op).ok()?,
         1 => request.time_out(Subscriptions::ALL, now.max(request.deadline + CLOCK_GUARD), *op),
         2..6 => request.read(now, *op)?.next,
@@ -100,7 +102,10 @@ fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Re
         10 => Some(request.hinted(now)),
         11 => request.erase(now),
         12 => request.searched_for_deliveries(now),
-        _ => request.answer(row, answer, Subscriptions::ALL, request.created_at, *op).ok()?,
+        _ => {
+            let via = request::AnswerVia::Sender;
+            request.answer(row, answer, via, Subscriptions::ALL, request.created_at, *op).ok()?
+        }
     }
 }
 
@@ -245,6 +250,7 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
     (
         account.id,
         account.created_at,
+        account.name.clone(),
         id_key,
         secrets,
         account.calls.clone(),
@@ -270,6 +276,11 @@ proptest! {
     ) {
         let start = request.created_at;
         check_history(request, start, &chances, request_step);
+    }
+
+    #[test]
+    fn long_answer_is_read_back_until_it_is_erased(long in values::long_answer()) {
+        check_history(long, Timestamp::UNIX_EPOCH, &[no_chance(), no_chance()], |it, _, _| it.erase());
     }
 
     #[test]

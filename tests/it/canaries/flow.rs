@@ -216,10 +216,8 @@ impl Flow {
             for row in [0, 1] {
                 self.keep("a link", &token(&request, row));
             }
-            let page = format!("/a/{}", token(&request, 0));
-            self.world.visit(Method::GET, &page, "").await;
-            let answer = self.world.visit(Method::POST, &page, "option=yes").await;
-            assert_eq!(answer.status, StatusCode::OK);
+            let answer = self.world.send_form(&request, 0, "option=yes").await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
             self.done(method.clone(), &format!("/v1/requests/{id}{end}"), Value::Null).await;
             if method == Method::GET {
                 let answer = self.world.answer(&request, 1, json!({ "option": "no" })).await;

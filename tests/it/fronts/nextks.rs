@@ -180,6 +180,7 @@ async fn request_ends_on_user_action_or_timeout() {
     for recipient in [0, 1] {
         press(&world, &last_stands, recipient, "approve").await;
     }
+    world.system.clock.advance(Duration::from_secs(1));
     assert_eq!(press(&world, &last_stands, 0, "delay").await.status, StatusCode::OK);
     let shown = status(&world, &world.key, &last_stands).await.json();
     assert_eq!(
@@ -239,7 +240,7 @@ async fn errors_use_the_words_and_names_of_the_product() {
         (json!({ "message": 7 }), "`/message` must be a string"),
         (
             json!({ "message": "a\u{0}" }),
-            "`/message` must not contain the control character \\u{0}",
+            "`/message` must not contain the control character \\u{0} (character 2)",
         ),
         (json!({ "user_emails": [] }), "`/user_emails` must have at least one entry"),
         (

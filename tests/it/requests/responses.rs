@@ -98,13 +98,13 @@ async fn all_errors_of_an_answer_are_named() {
 }
 
 #[tokio::test]
-async fn sender_answer_is_limited_to_2_kib() {
+async fn sender_answer_is_limited_to_32_kib() {
     let world = World::start().await;
     let fields = json!([{ "key": "why", "type": "textarea", "label": "Why" }]);
     let n_bytes_around = r#"{"why":""}"#.len() + "yes".len();
     for (more, status) in [(0, StatusCode::OK), (1, StatusCode::UNPROCESSABLE_ENTITY)] {
         let request = world.create(asking(json!({ "fields": fields }))).await;
-        let why = "x".repeat(2_048 - n_bytes_around + more);
+        let why = "x".repeat(32_768 - n_bytes_around + more);
         let body = json!({ "option": "yes", "fields": { "why": why } });
         let answer = respond(&world, &request, body).await;
         assert_eq!(answer.status, status, "{}", answer.text());
@@ -141,7 +141,12 @@ async fn read_once_answer_is_not_in_the_response_to_the_sender() {
         assert_eq!(show(&world, &request).await["responses"], row);
         let list = world.call(Method::GET, "/v1/requests?limit=1", Value::Null).await.json();
         assert_eq!(list["data"][0]["responses"], row);
-        let second = respond(&world, &request, body).await;
+        assert_eq!(
+            respond(&world, &request, body).await.json()["responses"],
+            row,
+            "an equal answer"
+        );
+        let second = respond(&world, &request, json!({ "option": "yes" })).await;
         assert_eq!(second.code(), "already_answered");
         assert!(second.json()["response"].is_null(), "{}", second.text());
     }

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use answerback::domain::Scope;
 use axum::http::{Method, StatusCode};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use system_tests::{START, World};
@@ -107,4 +109,41 @@ async fn a_wait_is_a_whole_number_of_seconds_up_to_25() {
         let answer = world.call(Method::GET, &path, Value::Null).await;
         assert_eq!(faults(&answer), [query.split('=').next().expect("a name")], "{query}");
     }
+}
+
+#[tokio::test]
+async fn key_has_at_most_fifty_held_calls() {
+    let world = World::start().await;
+    let request = world.create(asking(json!({}))).await;
+    let path = format!("{}?wait=25", path_of(&request));
+    let result = format!("{}/result?wait=25", path_of(&request));
+    // The clock stands still, so only calls that are not held return.
+    let mut calls: FuturesUnordered<_> = (0..60)
+        .map(|it| world.call(Method::GET, if it % 2 == 0 { &path } else { &result }, Value::Null))
+        .collect();
+    for _ in 0..10 {
+        let refused = calls.next().await.expect("a call");
+        assert_eq!(refused.status, StatusCode::OK);
+        assert_eq!(refused.json()["status"], "pending");
+        assert_eq!(refused.headers["retry-after"], "25");
+    }
+    let bearer = format!("Bearer {}", world.key_with(&[Scope::RequestsRead]).await);
+    let headers = [("authorization", bearer.as_str())];
+    let mut other = pin!(world.call_with(Method::GET, &path, &headers, Value::Null));
+    tokio::select! {
+        _ = calls.next() => panic!("the others are held"),
+        answer = pass_a_second(&world, other.as_mut()) => assert!(answer.is_none(), "it has room"),
+    }
+
+    let released = async {
+        while let Some(held) = calls.next().await {
+            assert!(!held.headers.contains_key("retry-after"));
+            assert_ne!(held.json()["status"], "pending");
+        }
+    };
+    let answered = async {
+        world.answer(&request, 0, json!({ "option": "yes" })).await;
+        world.system.clock.advance(Duration::from_secs(2));
+    };
+    futures::join!(released, answered);
 }

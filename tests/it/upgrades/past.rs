@@ -266,7 +266,9 @@ impl Past {
         let anonymous = self.ask(json!({ "recipients": [] })).await;
         self.know("anonymous", anonymous);
         let changed = self.ask(json!({ "mode": "on_timeout", "timeout_seconds": 3_600 })).await;
-        self.approve(&changed, 0).await;
+        let reject = json!({ "option": "reject", "fields": { "why": "Wait." } });
+        self.world.answer(&changed, 0, reject).await;
+        self.world.system.clock.advance(Duration::from_secs(1));
         self.approve(&changed, 0).await;
         self.know("due_in_an_hour", changed);
         let token = self.known["channel"]["token"].as_str().expect("a token").to_owned();
@@ -275,6 +277,7 @@ impl Past {
         self.know("message", message);
         self.world.follow_hints().await;
 
+        self.create_pending_with_codes_and_long_answers().await;
         let half = json!({ "callback_url": WELL, "callback": {
             "events": ["request.created", "request.answered", "request.finished"],
         } });
@@ -291,6 +294,43 @@ impl Past {
         let job = json!({ "executionId": "exec-42", "status": "failed" });
         let posted = self.post("/v1/events", json!({ "type": "job.failed", "data": job })).await;
         self.know("posted", posted);
+    }
+
+    /// Pending requests with codes, with the second step, and with answers that have items of their
+    /// own.
+    async fn create_pending_with_codes_and_long_answers(&mut self) {
+        let long = json!({
+            "mode": "on_timeout",
+            "timeout_seconds": 3_600,
+            "fields": [{ "key": "why", "type": "textarea", "label": "Why" }],
+            "callback_url": WELL,
+            "callback": { "events": ["request.answered"] },
+        });
+        let long = self.ask(long).await;
+        for text in ["No. ", "Yes. "] {
+            let fields = json!({ "why": text.repeat(1_000) });
+            let body = json!({ "option": "approve", "fields": fields });
+            self.world.answer(&long, 0, body).await;
+            self.world.system.clock.advance(Duration::from_secs(1));
+        }
+        self.know("answered_at_length", long);
+
+        let coded = json!({
+            "assurance": "code",
+            "timeout_seconds": 3_600,
+            "recipients": ["Ada@B\u{fc}cher.example", "b@example.com"],
+            "callback_url": WELL,
+            "callback": { "events": ["request.link_locked"] },
+        });
+        let coded = self.ask(coded).await;
+        for recipient in [0, 0, 0, 0, 0, 1, 1, 1, 1, 1] {
+            let body = json!({ "option": "approve", "code": "no code" });
+            self.world.answer(&coded, recipient, body).await;
+        }
+        let path = format!("/a/{}", system_tests::token(&coded, 1));
+        self.world.visit(Method::POST, &path, "new_code=1").await;
+        self.know("locked", coded);
+        self.ask(json!({ "assurance": "confirm", "timeout_seconds": 3_600 })).await;
     }
 
     /// Sends a test event to a webhook, which responds with `status`.
@@ -355,7 +395,18 @@ pub(super) fn everything() -> Value {
                 "choices": [{ "value": "EU", "label": "Europe" }],
             },
             { "key": "loud", "type": "toggle", "label": "Loud", "default": true },
+            {
+                "key": "days", "type": "multi_select", "label": "Days", "default": ["mo"],
+                "choices": [{ "value": "mo", "label": "Monday" }], "help": "All that suit you",
+            },
+            { "key": "from", "type": "date", "label": "From", "min": "2026-01-31", "max": "2026-12-31" },
+            {
+                "key": "reason", "type": "text", "label": "Reason", "required": ["reject"],
+                "placeholder": "Too late",
+            },
         ],
+        "requester": { "kind": "service", "name": "CI", "email": "ci@example.com", "id": "7" },
+        "locale": "de",
         "external_reference_id": "A reference",
         "metadata": { "Sha": "C0FFEE" },
         "timeout_seconds": 86_400,

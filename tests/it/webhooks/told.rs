@@ -179,6 +179,16 @@ async fn webhook_delivery_has_its_secret_headers_and_token() {
 }
 
 #[tokio::test]
+async fn null_in_a_trigger_is_the_default() {
+    let world = World::start().await;
+    make(&world, hook("orders")).await;
+    let body = json!({ "type": null, "data": null });
+    let triggered = world.call(Method::POST, "/v1/webhooks/orders/trigger", body).await;
+    assert_eq!(triggered.status, StatusCode::ACCEPTED, "{}", triggered.text());
+    assert_eq!(triggered.json()["event_type"], "webhook.test");
+}
+
+#[tokio::test]
 async fn attempts_of_a_webhook_are_paginated() {
     let world = World::start_answering([reply(500), reply(500), reply(200), reply(200)]).await;
     make(&world, hook("orders")).await;

@@ -25,8 +25,8 @@ const LATENCY: i64 = 20;
 
 /// The sender of a request, with its recipients and readers.
 #[derive(Clone)]
-struct Caller {
-    fleet: Arc<Fleet>,
+pub(crate) struct Caller {
+    pub(crate) fleet: Arc<Fleet>,
     /// Number of the scenario's request.
     number: usize,
     api_key: Arc<str>,
@@ -34,9 +34,12 @@ struct Caller {
 }
 
 /// A caller's knowledge of a request.
-struct Known {
+pub(crate) struct Known {
     id: String,
-    tokens: Vec<String>,
+    pub(crate) assurance: String,
+    pub(crate) tokens: Vec<String>,
+    /// The codes of the recipients, if they need some.
+    pub(crate) codes: Vec<Option<String>>,
     recipients: Vec<Option<String>>,
 }
 
@@ -88,10 +91,19 @@ impl Caller {
         match action.what {
             What::Answer(row, option) => {
                 let path = format!("/v1/answers/{}", known.tokens[row]);
-                let body = json!({ "option": option });
+                let body = json!({ "option": option, "code": known.codes[row] });
                 self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
                     .await;
             }
+            What::Explain(row, option) => {
+                let path = format!("/v1/answers/{}", known.tokens[row]);
+                let fields = json!({ "why": reasons(self.number) });
+                let body = json!({ "option": option, "fields": fields, "code": known.codes[row] });
+                self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
+                    .await;
+            }
+            What::Page(row, option) => self.answer_on_page(known, row, option).await,
+            What::Scan(row, haste) => self.scan(known, row, haste).await,
             What::Respond(row, option) => {
                 let path = format!("/v1/requests/{id}/responses");
                 let body = json!({ "recipient": known.recipients[row], "option": option });
@@ -172,7 +184,7 @@ impl Caller {
     async fn insist_on(&self, function: Http, call: &Call, want: Want) -> Option<Value> {
         for n_tries in 1..=TRIES_MAX {
             match self.call(function, call.clone(), want.clone()).await {
-                Some((status, body)) if !status.is_server_error() => {
+                Some((status, body)) if is_conclusive(status) => {
                     return status.is_success().then_some(body);
                 }
                 Some(_) | None => self.fleet.world.sleep(n_tries * PAUSE).await,
@@ -182,7 +194,12 @@ impl Caller {
     }
 
     /// Calls once. Returns `None` if no response arrives.
-    async fn call(&self, function: Http, call: Call, want: Want) -> Option<(StatusCode, Value)> {
+    pub(crate) async fn call(
+        &self,
+        function: Http,
+        call: Call,
+        want: Want,
+    ) -> Option<(StatusCode, Value)> {
         let world = &self.fleet.world;
         let (fault, latency) = {
             let mut state = world.state();
@@ -226,18 +243,21 @@ impl Caller {
         let answer = self.fleet.http(function, call.into()).await;
         let is_unanswered = answer.as_ref().is_none_or(|((it, _), _)| it.is_server_error());
         if is_unanswered {
-            world.state().seen.unanswered.push((self.number, want.clone()));
+            world.state().seen.unanswered.push((self.number, want.effect()));
         }
-        let ((status, body), is_whole) = answer?;
-        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let ((status, bytes), is_whole) = answer?;
+        // A page is a text.
+        let text = || String::from_utf8_lossy(&bytes).into_owned().into();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
         let mut state = world.state();
         let ended_at = state.now();
         state.tell(|| {
-            let brief = ["code", "status", "outcome"].map(|it| body[it].as_str().unwrap_or("-"));
+            let member = |it| body.get(it).and_then(Value::as_str).unwrap_or("-");
+            let brief = ["code", "status", "outcome"].map(member);
             let heard = if is_heard { "" } else { ", response lost" };
             format!("caller {}: {} ({}){heard}", self.number, status.as_u16(), brief.join(" "))
         });
-        state.seen.calls.push(Called {
+        let called = Called {
             request: self.number,
             want,
             began_at,
@@ -246,11 +266,28 @@ impl Caller {
             body: body.clone(),
             is_heard,
             is_whole,
-        });
+        };
+        if status == StatusCode::SEE_OTHER {
+            // The form was recorded.
+            let want = called.want.effect();
+            state.seen.calls.push(Called {
+                want,
+                status: 200,
+                body: Value::Null,
+                ..called.clone()
+            });
+        }
+        state.seen.calls.push(called);
         Some((status, body))
     }
 
-    fn request(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Call {
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Call {
         Call {
             method,
             path: path.to_owned(),
@@ -266,14 +303,24 @@ pub(crate) fn title(number: usize) -> String {
     format!("May number {number} be deployed?")
 }
 
+/// A long answer, which occurs in no other data.
+pub(crate) fn reasons(number: usize) -> String {
+    format!("Reason {number}. ").repeat(300)
+}
+
+/// Another try would not help.
+fn is_conclusive(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
 /// A call before it is made.
 #[derive(Clone)]
-struct Call {
+pub(crate) struct Call {
     method: Method,
     path: String,
     api_key: Arc<str>,
     idempotency_key: Option<String>,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl From<Call> for Request<Body> {
@@ -299,6 +346,8 @@ impl Known {
         };
         Self {
             id: view["id"].as_str().expect("an identifier").to_owned(),
+            assurance: view["assurance"].as_str().expect("a word").to_owned(),
+            codes: recipients.iter().map(|it| it["code"].as_str().map(str::to_owned)).collect(),
             tokens: recipients.iter().map(token).collect(),
             recipients: recipients
                 .iter()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     fault::Schedule,
     hooks::Hook,
+    page::SCANNED,
     receiver::{Behaviour, Hosts},
     scenario::{Action, Plan, Scenario, What},
     world::Weather,
@@ -38,6 +39,45 @@ const LIVES: &[Life] = &[
         "changed until its deadline",
         || json!({ "mode": "on_timeout", "timeout_seconds": 10 }),
         &[(2_000, What::Answer(0, "yes")), (4_000, What::Answer(0, "no"))],
+    ),
+    (
+        "changed twice in a moment",
+        || json!({ "mode": "on_timeout", "timeout_seconds": 10 }),
+        &[
+            (2_000, What::Answer(0, "yes")),
+            (2_400, What::Answer(0, "no")),
+            (3_050, What::Answer(0, "yes")),
+        ],
+    ),
+    (
+        "answered at length, and changed",
+        || merged(at_length(), json!({ "mode": "on_timeout", "timeout_seconds": 10 })),
+        &[
+            (2_000, What::Explain(0, "yes")),
+            (4_000, What::Answer(0, "no")),
+            (5_500, What::Explain(0, "yes")),
+        ],
+    ),
+    ("answered at length", at_length, &[(2_000, What::Explain(0, "yes"))]),
+    (
+        "answered at length and erased",
+        at_length,
+        &[(2_000, What::Explain(0, "yes")), (2_050, What::Erase)],
+    ),
+    (
+        "answered on the page",
+        || scannable("link"),
+        &[(2_000, What::Scan(0, 0)), (2_500, What::Page(0, "yes"))],
+    ),
+    (
+        "scanned and confirmed on the page",
+        || scannable("confirm"),
+        &[(2_000, What::Scan(0, 0)), (2_500, What::Page(0, "yes"))],
+    ),
+    (
+        "answered with a code, then scanned",
+        || scannable("code"),
+        &[(2_000, What::Page(0, "yes")), (9_000, What::Scan(1, 0))],
     ),
     ("timed out", || json!({ "timeout_seconds": 10 }), &[]),
     (
@@ -269,6 +309,18 @@ fn usual() -> Value {
 
 fn all_of_two() -> Value {
     json!({ "recipients": ["p0@example.com", "p1@example.com"] })
+}
+
+fn at_length() -> Value {
+    json!({ "fields": [{ "key": "why", "type": "textarea", "label": "Why" }] })
+}
+
+fn scannable(assurance: &str) -> Value {
+    let option = |it: &str| json!({ "value": it, "label": it });
+    let options: Vec<_> = ["yes", "no", SCANNED].into_iter().map(option).collect();
+    let callback = json!({ "events": [EVENTS[1], EVENTS[2], "request.link_locked"] });
+    let body = json!({ "assurance": assurance, "options": options, "callback": callback });
+    merged(all_of_two(), body)
 }
 
 fn veto() -> Value {

@@ -7,14 +7,16 @@
 //! | one outcome | every payload, poll and event reports the same end |
 //! | no stray duplicate | one id per event and target; a second attempt only after a crash or a lost response |
 //! | one reader | a `once` result has one reader, a leased one has one reader at a time |
-//! | budgets kept | exactly the attempts of the policy; deliveries wait only for a receiver that was down |
+//! | budgets kept | exactly the attempts of the policy; an answer changes once a second; deliveries wait only for a receiver that was down |
 //! | in time | within the limits of the table in ARCHITECTURE.md |
 //! | at rest | nothing is due or incomplete |
 //! | unnoticed | a retry that succeeds has no visible effect |
 //! | genuine | every callback is signed and has the correct identity |
 //! | forgotten | erased data is gone everywhere |
+//! | assured | a scanner decides nothing |
 //! | no panic | no function panics |
 
+mod answers;
 mod deliveries;
 mod erasures;
 mod events;
@@ -72,6 +74,8 @@ pub enum Invariant {
     Genuine,
     /// Erased data is gone.
     Forgotten,
+    /// A scanner decides nothing.
+    Assured,
     /// No function panics.
     NoPanic,
 }
@@ -113,6 +117,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     }
     left.check_calls();
     left.check_requests();
+    left.check_answers_of_links();
     left.check_deliveries();
     left.check_erasures();
     left.check_events();
@@ -202,6 +207,8 @@ impl<'a> Left<'a> {
                 // The call may have met an end or a concurrent call.
                 200..=299 | 409 => true,
                 410 => call.want != Want::Create,
+                // The second step, a wrong code, a link that is locked, a change too soon.
+                303 | 403 | 422 | 429 => Self::is_of_recipient(&call.want),
                 400 if call.body["code"] == "callback_url_not_allowed" => {
                     matches!(call.want, Want::Create | Want::Post { .. })
                         && self.may_fail_a_probe(call.request)
@@ -293,7 +300,7 @@ impl Called {
 
 impl Invariant {
     /// All promises.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NothingLost,
         Self::NothingEarly,
         Self::OneOutcome,
@@ -305,6 +312,7 @@ impl Invariant {
         Self::Unnoticed,
         Self::Genuine,
         Self::Forgotten,
+        Self::Assured,
         Self::NoPanic,
     ];
 
@@ -322,6 +330,7 @@ impl Invariant {
             Self::Unnoticed => "unnoticed",
             Self::Genuine => "genuine",
             Self::Forgotten => "forgotten",
+            Self::Assured => "assured",
             Self::NoPanic => "no panic",
         }
     }

@@ -26,6 +26,7 @@ mod history;
 mod hooks;
 pub mod modes;
 pub mod mutants;
+mod page;
 mod process;
 mod queue;
 mod receiver;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     fault::Schedule,
     hooks::Hook,
+    page::SCANNED,
     receiver::{Behaviour, Hosts, TOKEN},
     world::Weather,
 };
@@ -61,6 +62,12 @@ pub struct Action {
 pub enum What {
     /// A recipient answers through their link.
     Answer(usize, &'static str),
+    /// A recipient answers at length through their link.
+    Explain(usize, &'static str),
+    /// A recipient answers on the page of their link.
+    Page(usize, &'static str),
+    /// A scanner opens a link, and presses buttons after this many milliseconds.
+    Scan(usize, i64),
     /// The sender submits a recipient's answer.
     Respond(usize, &'static str),
     /// The sender cancels the request.
@@ -85,7 +92,11 @@ impl Scenario {
         let mut chance = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8));
         let n_requests = if chance.random_bool(0.15) { 2 } else { 1 };
         let publishes = chance.random_bool(0.25);
-        let requests = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
+        let mut requests: Vec<Plan> = (0..n_requests).map(|_| plan(&mut chance, seed)).collect();
+        let mut visits = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(7));
+        for plan in &mut requests {
+            visit(&mut visits, plan);
+        }
         let hooks = Hook::random(seed);
         let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
         Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
@@ -190,6 +201,38 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
     let has_key = chance.random_bool(0.8);
     let events_receiver = (0..chance.random_range(0..4)).map(|_| spec(chance)).collect();
     Plan { at, has_key, body, receiver, events_receiver, actions }
+}
+
+/// Adds people and scanners on the answer page, and long answers.
+fn visit(chance: &mut Pcg64Mcg, plan: &mut Plan) {
+    if chance.random_bool(0.5) {
+        return;
+    }
+    let body = &mut plan.body;
+    let n_rows = body["recipients"].as_array().map_or(1, Vec::len);
+    let timeout = body["timeout_seconds"].as_i64().unwrap_or(60) * 1_000;
+    let assurance = *pick(chance, &["link", "link", "confirm", "code"]);
+    body["assurance"] = assurance.into();
+    let options = body["options"].as_array_mut().expect("options");
+    options.push(json!({ "value": SCANNED, "label": "Scanned" }));
+    body["fields"] = json!([{ "key": "why", "type": "textarea", "label": "Why" }]);
+    if assurance == "code"
+        && let Some(events) = body["callback"]["events"].as_array_mut()
+    {
+        events.push("request.link_locked".into());
+    }
+    for _ in 0..chance.random_range(1..5) {
+        let row = chance.random_range(0..n_rows);
+        let option = *pick(chance, &["yes", "yes", "no"]);
+        let what = match chance.random_range(0..6) {
+            0..2 => What::Page(row, option),
+            2..4 => What::Scan(row, *pick(chance, &[0, 500, 1_000, 1_800])),
+            4 => What::Explain(row, option),
+            _ => What::Answer(row, option),
+        };
+        plan.actions.push(Action { at: chance.random_range(0..timeout), what });
+    }
+    plan.actions.sort_by_key(|it| it.at);
 }
 
 fn callback(chance: &mut Pcg64Mcg, seed: u64) -> Value {

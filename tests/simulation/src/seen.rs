@@ -2,6 +2,8 @@
 
 use answerback::{domain::profile::Unit, egress::FailureKind};
 
+use crate::page::SCANNED;
+
 /// Everything that was observed.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -50,6 +52,18 @@ pub(crate) enum Want {
         row: usize,
         option: &'static str,
     },
+    /// A person's form.
+    Form {
+        row: usize,
+        option: &'static str,
+    },
+    /// A scanner's form, which decides nothing if it is judged before `until`.
+    Scan {
+        row: usize,
+        until: i64,
+    },
+    /// A visit of the answer page.
+    Open,
     Cancel,
     Erase,
     View,
@@ -183,6 +197,17 @@ impl Seen {
                 && (it.began_at..=it.ended_at).contains(&sent.began_at)
                 && it.is_whole
         })
+    }
+}
+
+impl Want {
+    /// The purpose, for forms the answer that they record.
+    pub(crate) fn effect(&self) -> Self {
+        match self {
+            Self::Form { row, option } => Self::Answer { row: *row, option },
+            Self::Scan { row, .. } => Self::Answer { row: *row, option: SCANNED },
+            other => other.clone(),
+        }
     }
 }
 

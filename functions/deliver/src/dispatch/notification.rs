@@ -1,13 +1,12 @@
 //! The notifications of an event: each target that subscribes to it, and the body for that target.
 
 use answerback::{
-    api::views::EventBody,
     domain::{
         Delivery, Event, OutboxEvent, Request, Source, Webhook, WebhookRef,
         delivery::{BUS, CALLBACK, Origin, Receiver, Target},
         webhook::{PAYLOAD_BYTES, Settings},
     },
-    service::{callback_body, posted_body},
+    service::{bus_body, callback_body, posted_body},
 };
 use jiff::Timestamp;
 
@@ -55,7 +54,7 @@ pub(super) fn of_request(
     let callback =
         callback.map(|it| Notification::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
     let is_on_bus = request.is_published && event.kind.is_published();
-    let bus = is_on_bus.then(|| Notification::bus(EventBody::new(request, event).to_bytes()));
+    let bus = is_on_bus.then(|| Notification::bus(bus_body(request, event)));
     let is_subscribed = |it: &&Webhook| {
         it.wants(event.kind.as_str()) && it.settings.receiver.spec().serves(Source::Requests)
     };

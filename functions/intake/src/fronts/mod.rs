@@ -7,7 +7,11 @@ pub(crate) mod nextks;
 pub(crate) mod nextmv;
 pub(crate) mod ping;
 
-use answerback::api::{FieldError, FieldErrors, FieldLocation, Problem};
+use answerback::api::{
+    FieldError, FieldErrors, FieldLocation, Problem,
+    body::{Move, Sent, Source, moved},
+};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::requests::body::{self, NewRequestBody};
@@ -17,14 +21,6 @@ use crate::requests::body::{self, NewRequestBody};
 struct Translation {
     members: Map<String, Value>,
     moves: Vec<Move>,
-}
-
-/// A part of a body that the translation moved.
-struct Move {
-    /// Its pointer in our body.
-    ours: String,
-    /// Its pointer in the front's body.
-    theirs: String,
 }
 
 impl Translation {
@@ -38,32 +34,29 @@ impl Translation {
 
     /// Notes that the part at `ours` was at `theirs`.
     fn moved(&mut self, ours: String, theirs: impl Into<String>) {
-        self.moves.push(Move { ours, theirs: theirs.into() });
+        self.moves.push(Move { to: ours, from: theirs.into() });
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(mut self, mut errors: FieldErrors) -> Result<NewRequestBody, Problem> {
-        let translated = Value::Object(std::mem::take(&mut self.members));
-        let problem = match body::read(translated) {
+    fn read(
+        self,
+        source: Source,
+        mut errors: FieldErrors,
+        now: Timestamp,
+    ) -> Result<NewRequestBody, Problem> {
+        let Self { members, moves } = self;
+        let translated = Sent::translated(source, members.into(), moves.clone());
+        let problem = match body::read(translated, now) {
             Ok(body) if errors.is_empty() => return Ok(body),
             Ok(_) => return Err(Problem::invalid(errors)),
             Err(problem) => problem,
         };
         // One text may have become two members, and then has the same error twice.
         errors.merge(problem.errors(), |error| match &error.location {
-            FieldLocation::Pointer(ours) => FieldError::pointer(self.theirs(ours), &error.detail),
+            FieldLocation::Pointer(ours) => FieldError::pointer(moved(&moves, ours), &error.detail),
             FieldLocation::Parameter(_) => error.clone(),
         });
         Err(Problem::invalid(errors))
-    }
-
-    /// The pointer in the front's body of the part at `ours`.
-    fn theirs(&self, ours: &str) -> String {
-        let rest =
-            |it: &str| ours.strip_prefix(it).filter(|it| it.is_empty() || it.starts_with('/'));
-        let moved = self.moves.iter().filter_map(|it| Some((&it.theirs, rest(&it.ours)?)));
-        let nearest = moved.min_by_key(|(_, rest)| rest.len());
-        nearest.map_or_else(|| ours.to_owned(), |(theirs, rest)| format!("{theirs}{rest}"))
     }
 }
 

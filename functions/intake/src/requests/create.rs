@@ -1,11 +1,10 @@
 //! `POST /v1/requests`, and the creation of requests for all fronts.
 
-use std::time::Duration;
-
 use answerback::{
     api::{
         Problem,
-        http::{CalledHost, Json, trace},
+        body::Sent,
+        http::{CalledHost, JsonText, trace},
         views::ProbeView,
     },
     domain::{
@@ -21,7 +20,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse as _, Response},
 };
-use serde_json::Value;
+
+use jiff::Timestamp;
 
 use super::body::{self, NewRequestBody};
 use crate::{
@@ -35,6 +35,8 @@ const PATH: &str = "/v1/requests";
 /// A call that creates a request, but for its body.
 pub(crate) struct CreateCall<'a> {
     pub(crate) owner: Owner,
+    /// The name of the key that asks, if a key does and has one.
+    pub(crate) key_name: Option<String>,
     /// Separates idempotency keys.
     pub(crate) path: &'a str,
     pub(crate) host: &'a CalledHost,
@@ -56,12 +58,14 @@ pub(crate) async fn create(
     State(app): State<App>,
     host: CalledHost,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let Json(body) = body?;
+    let body = body?;
     let owner = caller.owner();
-    let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
+    let key_name = caller.api_key().name.clone();
+    let call =
+        CreateCall { owner, key_name, path: PATH, host: &host, headers: &headers, channel: None };
     let CreatedRequest { request, is_replayed, probe } =
         create_from(&app, call, body, body::read).await?;
     let delivery =
@@ -82,13 +86,14 @@ pub(crate) async fn create(
 pub(crate) async fn create_from(
     app: &App,
     call: CreateCall<'_>,
-    body: Value,
-    read: impl FnOnce(Value) -> Result<NewRequestBody, Problem>,
+    body: impl Into<Sent>,
+    read: impl FnOnce(Sent, Timestamp) -> Result<NewRequestBody, Problem>,
 ) -> Result<CreatedRequest, Problem> {
-    let CreateCall { owner, path, host, headers, channel } = call;
+    let CreateCall { owner, key_name, path, host, headers, channel } = call;
+    let body = body.into();
     let op = app.core.new_op();
     let now = app.core.now();
-    let idempotent = idempotency::of_call(app, owner, headers, path, &body).await?;
+    let idempotent = idempotency::of_call(app, owner, headers, path, &body.value).await?;
     let id = match idempotent {
         Some(it) => RequestId::from_bits(it.id_bits),
         None => RequestId::mint(now, app.core.entropy.next()),
@@ -97,7 +102,9 @@ pub(crate) async fn create_from(
         return replay(app, found).await;
     }
 
-    let NewRequestBody { question, mut policy, timeout_seconds, probe, credentials } = read(body)?;
+    let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } =
+        read(body, now)?;
+    question.asked_by = app.core.accounts.asked_by(owner, key_name.as_deref()).await?;
     let is_counted = app.core.accounts.check_pending_limit(owner).await?;
     let pending = match &mut policy.callback {
         None => PendingProbe::Done(None),
@@ -117,7 +124,7 @@ pub(crate) async fn create_from(
         created_by: op,
         body_hash: idempotent.map(|it| it.body_hash),
         created_at: now,
-        deadline: now + Duration::from_secs(timeout_seconds.into()),
+        deadline: time_to_answer.deadline(now),
         question,
         policy,
         channel,

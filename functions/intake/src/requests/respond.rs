@@ -1,15 +1,14 @@
 //! `POST /v1/requests/{id}/responses`: an answer that the sender's own application collected.
 
 use answerback::{
-    api::{FieldError, FieldErrors, Problem, body, http::Json},
-    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX},
+    api::{FieldError, FieldErrors, Problem, body, http::JsonText},
+    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::AnswerVia},
 };
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
     response::Response,
 };
-use serde_json::Value;
 
 use super::{find_settled, show};
 use crate::{App, answers};
@@ -32,21 +31,21 @@ pub(crate) async fn respond(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let Json(body) = body?;
+    let body = body?;
     let request = find_settled(&app, &caller, &id).await?;
     let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;
     // A result that may be read only once is not repeated in a refusal.
     let shown_row = (!request.policy.read.is_private()).then_some(row);
-    let request = answers::record(&app, request, row, &answer)
+    let request = answers::record(&app, request, row, &answer, AnswerVia::Sender)
         .await
         .map_err(|err| answers::problem(err, shown_row))?;
     Ok(show(&app, &caller, &request).await)
 }
 
-fn read(body: Value) -> Result<ResponseBody, Problem> {
+fn read(body: JsonText) -> Result<ResponseBody, Problem> {
     body::read(body, |body| {
         let recipient = body.text("recipient", 1..=EMAIL_CHARS_MAX);
         Some(ResponseBody { recipient, answer: answers::read(body) })

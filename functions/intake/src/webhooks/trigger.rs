@@ -130,7 +130,10 @@ fn delivery(event: &Event, webhook: &Webhook) -> Delivery {
 
 fn read(body: Value) -> Result<TestEventBody, Problem> {
     body::read(body, |body| {
-        let event_type = if body.has("type") { event_type(body) } else { EventType::parse(TEST) };
+        let has_type = body.has("type");
+        // Null is absent, and taken too.
+        let event_type = event_type(body);
+        let event_type = if has_type { event_type } else { EventType::parse(TEST) };
         let data = body.item("data");
         let text = data.as_ref().map_or_else(|| Value::Object(Map::new()), |it| it.value.clone());
         if let Some(data) = data {

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{App, requests::wait_for_end};
+use crate::{App, hold::Hold, requests::wait_for_end};
 
 /// Shows the status of a request.
 pub(crate) async fn status(
@@ -21,6 +21,7 @@ pub(crate) async fn status(
     headers: HeaderMap,
 ) -> Result<Response, NextKsProblem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
-    let request = wait_for_end(&app, &caller, &id, Duration::ZERO).await?;
+    let mut hold = Hold::new(Duration::ZERO, app.core.now());
+    let request = wait_for_end(&app, &caller, &id, &mut hold).await?;
     Ok(axum::Json(NextKsView::of_request(&request, app.core.now())).into_response())
 }

@@ -5,7 +5,7 @@ use std::{io::Read as _, process::Stdio};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::stack::{Receiver, Stack, answerback, call, ready, until};
+use crate::stack::{Receiver, Stack, answer_on_page, answerback, call, ready, until};
 
 const BEARER: &str = "canary-bearer-0123456789";
 const HEADER: &str = "canary-header-0123456789";
@@ -65,10 +65,9 @@ async fn use_secrets(stack: &Stack, receiver: &Receiver) -> Vec<String> {
         .await;
     let link = &request["recipients"][0]["answer_url"];
     keep(link);
-    let form = [("content-type", "application/x-www-form-urlencoded")];
     let link = link.as_str().expect("a link");
-    let (status, _) = call(Method::POST, link, &form, "option=yes").await;
-    assert_eq!(status, StatusCode::OK);
+    let nonce = answer_on_page(link, "yes").await;
+    keep(&nonce.into());
 
     let key = key.as_str().expect("a revealed value");
     for (key, status) in [(key, StatusCode::FORBIDDEN), (WRONG_KEY, StatusCode::UNAUTHORIZED)] {

@@ -12,7 +12,7 @@ mod time;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use stack::{Stack, answerback, call, run, spawn, text, until};
+use stack::{Stack, answer_on_page, answerback, call, run, spawn, text, until};
 
 /// Splits a shell command into words. Supports quotes and continued lines only.
 fn words(command: &str) -> Vec<String> {
@@ -71,9 +71,7 @@ async fn printed_example_ends_with_a_verified_callback_in_the_inbox() {
     assert!(stack.inbox().await.is_empty());
 
     let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
-    let form = [("content-type", "application/x-www-form-urlencoded")];
-    let (status, _) = call(Method::POST, link, &form, "option=approve").await;
-    assert_eq!(status, StatusCode::OK);
+    answer_on_page(link, "approve").await;
 
     let arrived = until("the callback arrives", async || stack.inbox().await.pop()).await;
     assert_eq!(arrived["verified"], true, "{arrived}");

@@ -27,6 +27,8 @@ use serde_json::Value;
 const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Interval between checks of a condition.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// Time between loading a page and sending its form. A faster form needs the second step.
+const READING_TIME: Duration = Duration::from_millis(2_100);
 
 /// A running `answerback dev`. It is killed when dropped.
 pub(crate) struct Stack {
@@ -249,6 +251,16 @@ pub(crate) async fn try_call(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Option<(StatusCode, Value)> {
+    let (status, body) = fetch(method, url, headers, body).await?;
+    Some((status, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+async fn fetch(
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Option<(StatusCode, Bytes)> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
@@ -258,7 +270,22 @@ pub(crate) async fn try_call(
     let response = client.request(request).await.ok()?;
     let status = response.status();
     let body = to_bytes(Body::new(response.into_body()), 10_000_000).await.ok()?;
-    Some((status, serde_json::from_slice(&body).unwrap_or_default()))
+    Some((status, body))
+}
+
+/// Answers on the page as a person does: opens it, reads it, and presses the button of `option`. Returns
+/// the nonce of the page.
+pub(crate) async fn answer_on_page(link: &str, option: &str) -> String {
+    let (status, page) = fetch(Method::GET, link, &[], "").await.expect("a page");
+    assert_eq!(status, StatusCode::OK);
+    let nonce = text(&page).split_once("name=\"nonce\" value=\"").expect("a form").1;
+    let nonce = nonce.split_once('"').expect("a value").0;
+    pause(READING_TIME).await;
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let form = format!("option={option}&nonce={nonce}");
+    let (status, _) = fetch(Method::POST, link, &headers, form).await.expect("a response");
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    nonce.to_owned()
 }
 
 /// Waits until `check` returns something.

@@ -29,6 +29,12 @@ pub enum Code {
     AlreadyFinished,
     /// The recipient has already answered.
     AlreadyAnswered,
+    /// The answer changes too often.
+    TooManyChanges,
+    /// The answer needs the code of the link.
+    CodeRequired,
+    /// The code was wrong too often.
+    LinkLocked,
     /// The request no longer accepts answers.
     RequestEnded,
     /// The receipt does not belong to the read that holds the result.
@@ -63,7 +69,7 @@ impl Code {
             Self::MalformedJson | Self::CallbackUrlNotAllowed => StatusCode::BAD_REQUEST,
             Self::InvalidRequest | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CodeRequired | Self::LinkLocked => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -78,7 +84,9 @@ impl Code {
             | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
             Self::RequestEnded => StatusCode::GONE,
-            Self::RateLimited | Self::TooManyPendingRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyChanges | Self::RateLimited | Self::TooManyPendingRequests => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -100,6 +108,9 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::AlreadyFinished => "already_finished",
             Self::AlreadyAnswered => "already_answered",
+            Self::TooManyChanges => "too_many_changes",
+            Self::CodeRequired => "code_required",
+            Self::LinkLocked => "link_locked",
             Self::RequestEnded => "request_ended",
             Self::ReceiptUnknown => "receipt_unknown",
             Self::NotRedeliverable => "not_redeliverable",
@@ -130,6 +141,9 @@ impl Code {
             Self::UnsupportedMediaType => "Unsupported encoding of the body",
             Self::AlreadyAnswered => "Already answered",
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
+            Self::TooManyChanges => "Too many changes of an answer",
+            Self::CodeRequired => "Code required",
+            Self::LinkLocked => "Answer link is locked",
             Self::ReceiptUnknown => "Receipt unknown",
             Self::NotRedeliverable => "Delivery cannot be redelivered",
             Self::WebhookExists => "Webhook exists",

@@ -1,6 +1,7 @@
 //! JSON of the API and of standard callbacks, outwards only. Bodies that clients send are read field
 //! by field, in the handlers.
 
+mod account;
 mod callback;
 mod delivery;
 mod event;
@@ -8,19 +9,23 @@ mod key;
 mod probe;
 mod question;
 mod request;
+mod response;
 mod secret;
 mod webhook;
 
+pub use account::AccountView;
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};
 pub use key::KeyView;
 pub use probe::ProbeView;
-pub use question::{ChoiceView, FieldView, answer_fields};
-pub use request::{
-    CallbackStatus, RequestView, ResponseView, ResultData, Viewer, answer_mode, request_outcome,
-    request_status,
+pub use question::{
+    AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
 };
+pub use request::{
+    CallbackStatus, RequestView, ResultData, Viewer, answer_mode, request_outcome, request_status,
+};
+pub use response::ResponseView;
 pub use secret::SecretView;
 pub use webhook::{WebhookDetails, WebhookView, disabled_reason};
 

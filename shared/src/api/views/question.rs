@@ -1,11 +1,14 @@
 //! Questions and answers.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::domain::{
-    Answer,
-    question::{Choice, Field, FieldKind, FieldValue, Style},
+    Answer, Decimal,
+    question::{Choice, Field, FieldKind, FieldValue, Required, Style},
 };
 
 /// An option, or a choice of a select field.
@@ -23,17 +26,66 @@ pub struct FieldView<'a> {
     key: &'a str,
     r#type: &'static str,
     label: &'a str,
-    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<&'a str>,
+    required: RequiredView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<Vec<ChoiceView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<Value>,
+    default: Option<FieldValueView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    min: Option<Value>,
+    min: Option<BoundView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    max: Option<Value>,
+    max: Option<BoundView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<u32>,
+}
+
+/// The answers that need a value of a field: all or none, or those with one of these options.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RequiredView<'a> {
+    Each(bool),
+    For(&'a [String]),
+}
+
+/// The smallest or largest value of a field.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum BoundView<'a> {
+    Number(NumberView<'a>),
+    Date(String),
+}
+
+/// The values of an answer, by key of the field.
+pub type AnswerFields<'a> = BTreeMap<&'a str, FieldValueView<'a>>;
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub enum FieldValueView<'a> {
+    /// Of a text, a textarea, a select or a date.
+    Text(&'a str),
+    /// Of a number.
+    Number(NumberView<'a>),
+    /// Of a toggle.
+    Toggle(bool),
+    /// Of a multi-select.
+    Choices(&'a [String]),
+}
+
+/// A number with its own digits.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberView<'a>(&'a Decimal);
+
+impl Serialize for NumberView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text: &RawValue =
+            serde_json::from_str(self.0.as_str()).expect("a number's text is JSON");
+        text.serialize(serializer)
+    }
 }
 
 impl<'a> ChoiceView<'a> {
@@ -55,9 +107,15 @@ impl<'a> FieldView<'a> {
             key: &field.key,
             r#type: "toggle",
             label: &field.label,
-            required: field.is_required,
+            help: field.help.as_deref(),
+            placeholder: field.placeholder.as_deref(),
+            required: match &field.required {
+                Required::Never => RequiredView::Each(false),
+                Required::Always => RequiredView::Each(true),
+                Required::For(options) => RequiredView::For(options),
+            },
             choices: None,
-            default: field.default.as_ref().map(value),
+            default: field.default.as_ref().map(FieldValueView::new),
             min: None,
             max: None,
             max_length: None,
@@ -71,10 +129,20 @@ impl<'a> FieldView<'a> {
             }
             FieldKind::Number { min, max } => {
                 view.r#type = "number";
-                (view.min, view.max) = (min.map(number), max.map(number));
+                let bound = |it| BoundView::Number(NumberView(it));
+                (view.min, view.max) = (min.as_ref().map(bound), max.as_ref().map(bound));
+            }
+            FieldKind::Date { min, max } => {
+                view.r#type = "date";
+                let bound = |it: &Date| BoundView::Date(it.to_string());
+                (view.min, view.max) = (min.as_ref().map(bound), max.as_ref().map(bound));
             }
             FieldKind::Select { choices } => {
                 view.r#type = "select";
+                view.choices = Some(choices.iter().map(ChoiceView::new).collect());
+            }
+            FieldKind::MultiSelect { choices } => {
+                view.r#type = "multi_select";
                 view.choices = Some(choices.iter().map(ChoiceView::new).collect());
             }
             FieldKind::Toggle => (),
@@ -83,26 +151,18 @@ impl<'a> FieldView<'a> {
     }
 }
 
+impl<'a> FieldValueView<'a> {
+    fn new(value: &'a FieldValue) -> Self {
+        match value {
+            FieldValue::Text(text) => Self::Text(text),
+            FieldValue::Number(number) => Self::Number(NumberView(number)),
+            FieldValue::Toggle(toggle) => Self::Toggle(*toggle),
+            FieldValue::Choices(values) => Self::Choices(values),
+        }
+    }
+}
+
 /// Field values of `answer` by key.
-pub fn answer_fields(answer: &Answer) -> Map<String, Value> {
-    answer.fields.iter().map(|(key, it)| (key.clone(), value(it))).collect()
-}
-
-fn value(value: &FieldValue) -> Value {
-    match value {
-        FieldValue::Text(text) => text.as_str().into(),
-        FieldValue::Number(float) => number(*float),
-        FieldValue::Toggle(toggle) => (*toggle).into(),
-    }
-}
-
-/// Whole numbers have no decimal point: `5`, not `5.0`.
-fn number(float: f64) -> Value {
-    /// Largest whole number below which every whole number has its own float.
-    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
-    if float.fract() == 0.0 && float.abs() <= EXACT_MAX {
-        #[expect(clippy::cast_possible_truncation, reason = "checked")]
-        return (float as i64).into();
-    }
-    float.into()
+pub fn answer_fields(answer: &Answer) -> AnswerFields<'_> {
+    answer.fields.iter().map(|(key, it)| (key.as_str(), FieldValueView::new(it))).collect()
 }

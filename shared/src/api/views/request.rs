@@ -4,16 +4,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{ChoiceView, FieldView, ProbeView, Time, answer_fields};
+use super::{
+    ChoiceView, FieldView, ProbeView, ResponseView, Time,
+    response::{Answers, email},
+};
 use crate::{
     domain::{
-        Answer, OutboxEvent, Request, RequestEvent,
+        Locale, OutboxEvent, Request, RequestEvent,
         consumption::ReadMode,
         delivery::Delivery,
         quorum::Count,
-        request::{AnswerMode, DecidedBy, Outcome, RecordedAnswer, RequestEnd, RequestState, Row},
+        request::{AnswerMode, DecidedBy, EventDetail, Outcome, RequestEnd, RequestState},
     },
-    signing::LinkToken,
+    signing::{LinkPlace, LinkToken},
 };
 
 /// The time at which a request is shown, and the rights of the caller.
@@ -37,7 +40,10 @@ pub struct RequestView<'a> {
     decision: Option<&'a str>,
     title: &'a str,
     body: Option<&'a str>,
+    requester: Option<RequesterView<'a>>,
+    locale: Option<&'static str>,
     mode: &'static str,
+    assurance: &'static str,
     quorum: Value,
     options: Vec<ChoiceView<'a>>,
     fields: Vec<FieldView<'a>>,
@@ -54,11 +60,21 @@ pub struct RequestView<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct RequesterView<'a> {
+    kind: &'static str,
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+    id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
 struct RecipientView<'a> {
     email: Option<&'a str>,
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,32 +95,6 @@ struct ReadView {
     lease_seconds: Option<u32>,
 }
 
-/// The answer of one recipient, or a row without one.
-#[derive(Debug, Serialize)]
-pub struct ResponseView<'a> {
-    /// Email address. `None` for the anonymous recipient.
-    pub(crate) recipient: Option<&'a str>,
-    /// Left out where the read policy hides answers.
-    #[serde(flatten)]
-    pub(crate) answer: Option<AnswerView<'a>>,
-    pub(crate) answered_at: Option<Time>,
-    pub(crate) expired: bool,
-}
-
-/// An answer. A row without one has no option and no fields.
-#[derive(Debug, Serialize)]
-pub(crate) struct AnswerView<'a> {
-    pub(crate) option: Option<&'a str>,
-    fields: Map<String, Value>,
-}
-
-/// Visibility of answers in rows.
-#[derive(Clone, Copy)]
-enum Answers {
-    Shown,
-    Hidden,
-}
-
 /// Status of a callback.
 #[derive(Clone, Copy, Debug)]
 pub struct CallbackStatus;
@@ -121,6 +111,14 @@ pub struct ResultData<'a> {
     pub(crate) responses: Vec<ResponseView<'a>>,
     metadata: Box<RawValue>,
     finished_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<ChangeView<'a>>,
+}
+
+/// The part of a request that an event is about.
+#[derive(Debug, Serialize)]
+struct ChangeView<'a> {
+    recipient: Option<&'a str>,
 }
 
 impl<'a> RequestView<'a> {
@@ -136,7 +134,15 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
+            requester: question.requester.as_ref().map(|it| RequesterView {
+                kind: it.kind.as_str(),
+                name: it.name.as_deref(),
+                email: it.email.as_deref(),
+                id: it.id.as_deref(),
+            }),
+            locale: question.locale.map(Locale::as_str),
             mode: answer_mode(policy.mode),
+            assurance: policy.assurance.as_str(),
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
@@ -182,51 +188,6 @@ impl RequestView<'_> {
     }
 }
 
-impl<'a> ResponseView<'a> {
-    /// Row `number` of `request`.
-    pub fn of_row(request: &'a Request, number: usize) -> Self {
-        let row = request.rows.get(number).and_then(Option::as_ref);
-        Self::new(request, number, row, Answers::Shown)
-    }
-
-    fn new(request: &'a Request, number: usize, row: Option<&'a Row>, answers: Answers) -> Self {
-        Self {
-            recipient: email(request, number),
-            answer: match answers {
-                Answers::Shown => Some(AnswerView::new(row.map(|it| &it.answer))),
-                Answers::Hidden => None,
-            },
-            answered_at: row.map(|it| Time(it.at)),
-            expired: row.is_none() && request.ended_by_time(),
-        }
-    }
-
-    fn of_event(request: &'a Request, event: &OutboxEvent, answered: &'a RecordedAnswer) -> Self {
-        Self {
-            recipient: email(request, answered.row),
-            answer: Some(AnswerView::new(Some(&answered.answer))),
-            answered_at: Some(Time(event.at)),
-            expired: false,
-        }
-    }
-}
-
-impl Answers {
-    /// The read policy decides. The result and callbacks always show answers.
-    fn at(request: &Request, now: Timestamp) -> Self {
-        if request.shows_answers(now) { Self::Shown } else { Self::Hidden }
-    }
-}
-
-impl<'a> AnswerView<'a> {
-    fn new(answer: Option<&'a Answer>) -> Self {
-        Self {
-            option: answer.and_then(|it| it.option.as_deref()),
-            fields: answer.map(answer_fields).unwrap_or_default(),
-        }
-    }
-}
-
 impl CallbackStatus {
     /// Status of the callback of `request`. `None` without a callback.
     pub fn of(request: &Request, delivery: Option<&Delivery>) -> Option<&'static str> {
@@ -266,15 +227,24 @@ impl<'a> ResultData<'a> {
 
     /// The data of `event` of `request`. Later events do not change it.
     pub fn of_event(request: &'a Request, event: &'a OutboxEvent) -> Self {
-        match (event.kind, &event.answered) {
+        match (event.kind, &event.detail) {
             (RequestEvent::RequestFinished | RequestEvent::RequestCancelled, _) => {
                 Self::of_end(request)
             }
-            (RequestEvent::RequestAnswered, Some(answered)) => {
+            (RequestEvent::RequestAnswered, EventDetail::Answered(answered)) => {
                 let response = ResponseView::of_event(request, event, answered);
                 Self::new(request, None, vec![response])
             }
-            (RequestEvent::RequestCreated | RequestEvent::RequestAnswered, _) => {
+            (_, EventDetail::Recipient(row)) => {
+                let change = Some(ChangeView { recipient: email(request, *row) });
+                Self { change, ..Self::new(request, None, Vec::new()) }
+            }
+            (
+                RequestEvent::RequestCreated
+                | RequestEvent::RequestAnswered
+                | RequestEvent::RequestLinkLocked,
+                _,
+            ) => {
                 let rows = 0..request.question.n_rows();
                 let responses = rows.map(|it| ResponseView::new(request, it, None, Answers::Shown));
                 let mut responses: Vec<ResponseView<'_>> = responses.collect();
@@ -301,6 +271,7 @@ impl<'a> ResultData<'a> {
             responses,
             metadata: metadata(request),
             finished_at: end.map(|it| Time(it.at)),
+            change: None,
         }
     }
 }
@@ -353,10 +324,6 @@ fn end(request: &Request) -> Option<&RequestEnd> {
     }
 }
 
-fn email(request: &Request, number: usize) -> Option<&str> {
-    request.question.recipients.get(number).map(|it| it.email.as_str())
-}
-
 /// The shortest spelling of the quorum.
 fn quorum(request: &Request) -> Value {
     let quorum = &request.policy.quorum;
@@ -384,11 +351,16 @@ fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientVie
         let token = LinkToken::new(request.id, row, &request.link_secret);
         format!("{}/a/{}", request.base_url, token.to_text())
     };
+    let code = |number: usize| {
+        let place = LinkPlace::of(request, number);
+        request.needs_code().then(|| place.code(request.code_issue(number)))
+    };
     (0..request.question.n_rows())
         .map(|number| RecipientView {
             email: email(request, number),
             name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
             answer_url: viewer.sees_links.then(|| link(number)),
+            code: if viewer.sees_links { code(number) } else { None },
         })
         .collect()
 }

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{AnswerMode, CLOCK_GUARD, OnDeadline, Refusal, Request, RequestState};
+use super::{
+    AnswerMode, CLOCK_GUARD, OnDeadline, Refusal, Request, RequestState, outbox::EventDetail,
+};
 use crate::domain::{
     OpId, RequestEvent, Subscriptions, consumption::Consumption, quorum::QuorumVerdict,
 };
@@ -136,7 +138,7 @@ impl Request {
             | Outcome::TimedOut
             | Outcome::Defaulted => RequestEvent::RequestFinished,
         };
-        self.emit(kind, at, None, subscriptions);
+        self.emit(kind, at, EventDetail::None, subscriptions);
     }
 }
 

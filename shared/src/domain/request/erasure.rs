@@ -24,7 +24,9 @@ impl Request {
         let mut next = self.next();
         next.question = Question::default();
         next.rows.clear();
+        next.codes.clear();
         next.outbox.clear();
+        next.has_leftovers = false;
         next.policy.callback = None;
         next.policy.on_deadline = OnDeadline::Expire;
         next.policy.quorum = Quorum::ALL;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::Request;
 use crate::domain::{
-    EventId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
+    EventId, OpId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
 };
 
 /// Most events in an outbox. While it is full, answers are refused.
@@ -30,8 +30,19 @@ pub struct OutboxEvent {
     pub kind: RequestEvent,
     /// The time of the event.
     pub at: Timestamp,
+    /// Its content that is not in the request.
+    pub detail: EventDetail,
+}
+
+/// The content of an event that is not in the request, or that may change there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventDetail {
+    /// None.
+    None,
     /// The answer, for [`RequestEvent::RequestAnswered`].
-    pub answered: Option<RecordedAnswer>,
+    Answered(RecordedAnswer),
+    /// The recipient's row, for [`RequestEvent::RequestLinkLocked`].
+    Recipient(usize),
 }
 
 /// One recipient's answer, as an event reports it.
@@ -39,11 +50,21 @@ pub struct OutboxEvent {
 pub struct RecordedAnswer {
     /// The recipient's row.
     pub row: usize,
+    /// The operation that recorded it.
+    pub op: OpId,
     /// The answer.
     pub answer: Answer,
 }
 
 impl OutboxEvent {
+    /// The answer that it reports.
+    pub fn answered(&self) -> Option<&RecordedAnswer> {
+        match &self.detail {
+            EventDetail::Answered(answered) => Some(answered),
+            EventDetail::None | EventDetail::Recipient(_) => None,
+        }
+    }
+
     /// The identifier of this event of `request`.
     pub fn id(&self, request: RequestId) -> EventId {
         request.event(self.number)
@@ -62,22 +83,51 @@ impl Request {
         Some(next)
     }
 
-    /// Puts an event into the outbox, if it has subscribers.
+    /// The event with this number, if it reported an answer that the request still has.
+    pub fn answered_event(&self, number: u32) -> Option<OutboxEvent> {
+        let rows = self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.as_ref()?)));
+        let (row, recorded) = rows.into_iter().find(|(_, it)| it.event == Some(number))?;
+        let answer = recorded.answer.clone();
+        let answered = RecordedAnswer { row, op: recorded.op, answer };
+        let event = OutboxEvent {
+            number,
+            kind: RequestEvent::RequestAnswered,
+            at: recorded.at,
+            detail: EventDetail::Answered(answered),
+        };
+        (!self.is_cleared()).then_some(event)
+    }
+
+    /// The outbox has an event that reports an answer of this row.
+    pub(super) fn reports_answer_of(&self, row: usize) -> bool {
+        self.outbox.iter().filter_map(OutboxEvent::answered).any(|it| it.row == row)
+    }
+
+    /// Puts an event into the outbox, if it has subscribers. Returns its number.
+    ///
+    /// An answer takes the place of an earlier answer of its row that was not dispatched, so that one
+    /// recipient never fills the outbox. It gets a new number: a worker may be dispatching the
+    /// earlier one, and would mark that number as dispatched.
     pub(super) fn emit(
         &mut self,
         kind: RequestEvent,
         at: Timestamp,
-        answered: Option<RecordedAnswer>,
+        detail: EventDetail,
         subscriptions: Subscriptions,
-    ) {
+    ) -> Option<u32> {
         let called_back = self.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
         let is_published = self.is_published && kind.is_published();
-        if called_back || is_published || subscriptions.wants(kind) {
+        let is_wanted = called_back || is_published || subscriptions.wants(kind);
+        if is_wanted {
             self.n_events += 1;
-            self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered });
+            if let EventDetail::Answered(answered) = &detail {
+                self.outbox.retain(|it| it.answered().is_none_or(|it| it.row != answered.row));
+            }
+            self.outbox.push(OutboxEvent { number: self.n_events, kind, at, detail });
         }
         if called_back {
             self.callback_event = Some(self.n_events);
         }
+        is_wanted.then_some(self.n_events)
     }
 }

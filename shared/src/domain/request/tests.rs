@@ -1,11 +1,12 @@
-//! Requests: single steps here, the outbox in [`outbox`], and random histories in [`histories`].
+//! Requests: single steps here, changed answers and codes in [`changes`], the outbox in [`outbox`], and random histories in [`histories`].
 
+mod changes;
 mod histories;
 mod outbox;
 
 use super::*;
 use crate::domain::{
-    AccountId, Mode, Profile,
+    AccountId, EmailAddress, Mode, Profile,
     consumption::{ReadMode, ReadOutcome, UnknownReceipt},
     question::Recipient,
     quorum::Count,
@@ -17,6 +18,7 @@ const DEADLINE_SECONDS: u64 = 100;
 const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
 
 const NONE: Subscriptions = Subscriptions::NONE;
+const LINK: AnswerVia = AnswerVia::Link;
 
 /// The time `seconds` after the creation of the request.
 fn at(seconds: u64) -> Timestamp {
@@ -25,7 +27,8 @@ fn at(seconds: u64) -> Timestamp {
 
 /// A request to `n_recipients` without subscribers, after `change`.
 fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
-    let recipient = |n| Recipient { email: format!("{n}@example.com"), name: None };
+    let email = |n| EmailAddress::parse(&format!("{n}@example.com")).expect("an address");
+    let recipient = |n| Recipient { email: email(n), name: None };
     let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
@@ -46,6 +49,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
             on_deadline: OnDeadline::Expire,
             callback: None,
             read: ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: None },
+            assurance: Assurance::Link,
         },
         link_secret: LinkSecret([9; 16]),
         is_counted: false,
@@ -65,10 +69,10 @@ fn chose(option: &str) -> Answer {
     Answer { option: Some(option.to_owned()), fields: <_>::default() }
 }
 
-/// `request` after these rows chose these options, each in its own operation.
+/// `request` after these rows chose these options, each in its own operation, a second apart.
 fn answered(mut request: Request, answers: &[(usize, &str)]) -> Request {
     for (op, (row, option)) in (100..).zip(answers) {
-        let next = request.answer(*row, &chose(option), NONE, at(1), OpId(op));
+        let next = request.answer(*row, &chose(option), LINK, NONE, at(op - 99), OpId(op));
         request = next.expect("accepted").expect("a change");
     }
     request
@@ -100,8 +104,14 @@ fn answer_is_accepted_only_before_the_deadline() {
     let request = ask(1, |_| ());
     let deadline = request.deadline;
     let just_before = deadline - Duration::from_millis(1);
-    assert!(matches!(request.answer(0, &chose("yes"), NONE, just_before, OpId(2)), Ok(Some(_))));
-    assert_eq!(request.answer(0, &chose("yes"), NONE, deadline, OpId(2)), Err(Refusal::Ended));
+    assert!(matches!(
+        request.answer(0, &chose("yes"), LINK, NONE, just_before, OpId(2)),
+        Ok(Some(_))
+    ));
+    assert_eq!(
+        request.answer(0, &chose("yes"), LINK, NONE, deadline, OpId(2)),
+        Err(Refusal::Ended)
+    );
 }
 
 #[test]
@@ -123,7 +133,7 @@ fn answer_that_decides_the_quorum_ends_the_request() {
         let (last, before) = answers.split_last().expect("at least one");
         let open = answered(request, before);
         assert_eq!(open.state, RequestState::Pending);
-        let next = open.answer(last.0, &chose(last.1), NONE, at(7), OpId(5)).expect("taken");
+        let next = open.answer(last.0, &chose(last.1), LINK, NONE, at(7), OpId(5)).expect("taken");
         let next = next.expect("a change");
         let expected =
             expected.map(|(outcome, decision)| (outcome, decision, DecidedBy::Recipients, at(7)));
@@ -176,22 +186,22 @@ fn on_timeout_judges_the_latest_answers_at_the_deadline() {
 fn first_answer_counts_even_after_the_end() {
     let request = answered(ask(2, |_| ()), &[(0, "yes")]);
     let first = request.rows[0].clone().expect("recorded");
-    let again = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(5));
+    let again = |it: &Request| it.answer(0, &chose("no"), LINK, NONE, at(2), OpId(5));
     assert_eq!(again(&request), Err(Refusal::AlreadyAnswered(first.clone())));
     let ended = timed_out(&request);
     assert_eq!(again(&ended), Err(Refusal::AlreadyAnswered(first)));
-    assert_eq!(ended.answer(1, &chose("no"), NONE, at(2), OpId(5)), Err(Refusal::Ended));
+    assert_eq!(ended.answer(1, &chose("no"), LINK, NONE, at(2), OpId(5)), Err(Refusal::Ended));
 }
 
 #[test]
 fn operation_recognizes_its_own_write() {
     let request = answered(ask(1, |_| ()), &[]);
     let answered = request
-        .answer(0, &chose("yes"), NONE, at(1), OpId(5))
+        .answer(0, &chose("yes"), LINK, NONE, at(1), OpId(5))
         .expect("accepted")
         .expect("a change");
     // Long after the deadline, and after this answer ended the request.
-    assert_eq!(answered.answer(0, &chose("yes"), NONE, at(9999), OpId(5)), Ok(None));
+    assert_eq!(answered.answer(0, &chose("yes"), LINK, NONE, at(9999), OpId(5)), Ok(None));
     let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("accepted").expect("a change");
     assert_eq!(cancelled.cancel(NONE, at(2), OpId(6)), Ok(None));
     assert_eq!(cancelled.cancel(NONE, at(2), OpId(7)), Err(Refusal::AlreadyFinished));
@@ -201,8 +211,10 @@ fn operation_recognizes_its_own_write() {
 fn first_of_answer_cancellation_and_time_out_decides() {
     let request = ask(1, |_| ());
     let (ops, late) = ([OpId(5), OpId(6), OpId(7)], at(OVERDUE_SECONDS));
-    let by_answer =
-        request.answer(0, &chose("yes"), NONE, at(1), ops[0]).expect("accepted").expect("a change");
+    let by_answer = request
+        .answer(0, &chose("yes"), LINK, NONE, at(1), ops[0])
+        .expect("accepted")
+        .expect("a change");
     let by_cancel = request.cancel(NONE, at(1), ops[1]).expect("accepted").expect("a change");
     let by_time = request.time_out(NONE, late, ops[2]).expect("overdue");
     let cancelled = (Outcome::Cancelled, None, DecidedBy::Sender, at(1));
@@ -212,7 +224,7 @@ fn first_of_answer_cancellation_and_time_out_decides() {
         assert_eq!(ended.cancel(NONE, late, ops[1]), Err(Refusal::AlreadyFinished));
     }
     for ended in [&by_cancel, &by_time] {
-        assert_eq!(ended.answer(0, &chose("yes"), NONE, at(2), ops[0]), Err(Refusal::Ended));
+        assert_eq!(ended.answer(0, &chose("yes"), LINK, NONE, at(2), ops[0]), Err(Refusal::Ended));
     }
     for ended in [&by_answer, &by_cancel] {
         assert_eq!(ended.time_out(NONE, late, ops[2]), None);
@@ -272,7 +284,7 @@ fn tombstone_allows_only_two_searches_for_deliveries() {
     assert_eq!(erased, expected);
 
     assert_eq!(erased.erase(at(10)), None);
-    assert_eq!(erased.answer(0, &chose("yes"), NONE, at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.answer(0, &chose("yes"), LINK, NONE, at(10), OpId(5)), Err(Refusal::Erased));
     assert_eq!(erased.cancel(NONE, at(10), OpId(5)), Err(Refusal::Erased));
     assert_eq!(erased.time_out(NONE, at(9999), OpId(5)), None);
     assert_eq!(erased.read(at(10), OpId(5)), None);

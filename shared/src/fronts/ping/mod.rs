@@ -8,7 +8,6 @@ mod view;
 pub use problem::PingProblem;
 pub use view::{ChannelView, PingView};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
@@ -27,7 +26,7 @@ const PREFIX: &str = "ab_ch_";
 pub fn new_token(id: ChannelId, entropy: &Entropy) -> SecretString {
     let id = id.to_string();
     let id = id.trim_start_matches("ch_");
-    format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(entropy.next_secret())).into()
+    format!("{PREFIX}{id}_{}", signing::to_base32(&entropy.next_secret())).into()
 }
 
 /// The stored hash of `token`.

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{
-    api::views::{Time, answer_fields},
+    api::views::{AnswerFields, Time, answer_fields},
     domain::{Answer, Channel, MessageId, OutboxEvent, Request},
 };
 
@@ -25,7 +24,7 @@ pub struct PingView<'a> {
     channel_id: Option<String>,
     timestamp: Time,
     triggered_by: Option<&'a str>,
-    responses: Map<String, Value>,
+    responses: AnswerFields<'a>,
 }
 
 impl<'a> ChannelView<'a> {
@@ -49,7 +48,7 @@ impl<'a> PingView<'a> {
 
     /// The callback body of `event` of `request`.
     pub fn of_event(request: &Request, event: &'a OutboxEvent) -> Self {
-        Self::new(request, event.at, event.answered.as_ref().map(|it| &it.answer))
+        Self::new(request, event.at, event.answered().map(|it| &it.answer))
     }
 
     fn new(request: &Request, at: Timestamp, answer: Option<&'a Answer>) -> Self {

@@ -4,21 +4,29 @@
 //! |------------------|----------------------------|----------------------------------------------|
 //! | calls per minute | a key and its descendants  | one item per key and minute                  |
 //! | pending requests | an account, live and test  | rows of an index, which end with the request |
+//! | held calls       | each key                   | one item per key and 25 seconds              |
 //!
 //! Limits protect other accounts from a caller that has run wild. They are not locks: if the table
-//! does not respond, calls are allowed. Without a limit nothing is counted and nothing is written.
+//! does not respond, calls are allowed. Only the last limit is for everyone. Without one of the others
+//! nothing is counted and nothing is written.
 
 use jiff::Timestamp;
 
 use super::Accounts;
 use crate::{
     api::{Code, Problem},
-    domain::{ApiKey, Owner, account::CallLimit},
+    domain::{
+        ApiKey, KeyId, Owner,
+        account::CallLimit,
+        limits::{HELD_CALLS_MAX, WAIT_SECONDS_MAX},
+    },
     store::Counted,
 };
 
 /// Length of the window in which calls are counted.
 const WINDOW_SECONDS: i64 = 60;
+/// Length of the window in which held calls are counted: the longest time for which one is held.
+const HELD_WINDOW_SECONDS: i64 = WAIT_SECONDS_MAX as i64;
 /// `Retry-After` for a caller with too many pending requests.
 const PENDING_RETRY_SECONDS: u32 = 60;
 
@@ -52,6 +60,31 @@ impl Accounts {
                 Ok(())
             }
         }
+    }
+
+    /// Counts a call with `key` that is about to be held. Returns the seconds after which another may
+    /// be held if this one may not be.
+    ///
+    /// A process of Lambda serves one call at a time, so each held call occupies one, and only the
+    /// table knows them all.
+    pub async fn hold(&self, key: KeyId) -> Option<u32> {
+        let now = self.clock.now();
+        let window = now.as_second().div_euclid(HELD_WINDOW_SECONDS);
+        let ends_at = Timestamp::from_second((window + 1) * HELD_WINDOW_SECONDS).unwrap_or(now);
+        let is_full = match self.full.get(&key, now) {
+            Some(until) if until == ends_at => true,
+            _ => match self.store.count_held_call(key, window, HELD_CALLS_MAX, ends_at).await {
+                Ok(counted) => counted == Counted::Full,
+                Err(err) => {
+                    log_skipped_limit(&err);
+                    false
+                }
+            },
+        };
+        is_full.then(|| {
+            self.full.insert(key, ends_at, now);
+            u32::try_from(ends_at.as_second() - now.as_second()).unwrap_or(1).max(1)
+        })
     }
 
     /// Refuses another pending request if the account has reached its limit. Returns whether the

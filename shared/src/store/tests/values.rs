@@ -1,9 +1,10 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, EventType,
-    Filter, Id, IdempotentCall, Mode, OpId, Owner, PastCalls, Profile, Question, Request,
-    RequestEvent, RequestId, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
+    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Locale, Mode, OpId, Owner,
+    PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester, RequesterKind,
+    Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
     account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -12,16 +13,18 @@ use crate::domain::{
     id::Kind,
     idempotency::PastCall,
     posted_event::EventState,
-    question::{Choice, Field, FieldKind, FieldValue, Recipient, Style},
+    question::{Choice, Field, FieldKind, FieldValue, Recipient, Required, Style},
     quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, LinkSecret, NewRequest, OnDeadline, RequestPolicy},
+    request::{
+        AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, RequestPolicy,
+    },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
     webhook::Settings,
 };
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use proptest::{collection::vec, num, option, prelude::*, sample::select};
 
 pub(super) fn text() -> BoxedStrategy<String> {
@@ -46,17 +49,23 @@ fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
     any::<u128>().prop_map(Id::from_bits)
 }
 
-fn number() -> impl Strategy<Value = f64> {
-    num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE
+fn number() -> impl Strategy<Value = Decimal> {
+    let floats = num::f64::NORMAL | num::f64::SUBNORMAL | num::f64::ZERO | num::f64::NEGATIVE;
+    let texts = prop_oneof![
+        floats.prop_map(|it| format!("{it:e}")),
+        // Numbers as people type them, and more digits than a float has.
+        "-?[0-9]{1,5}(\\.[0-9]{1,3})?",
+        "[1-9][0-9]{16,40}(\\.[0-9]{1,3})?",
+    ];
+    texts.prop_map(|it| Decimal::parse(&it).expect("a number"))
 }
 
 fn field_value() -> impl Strategy<Value = FieldValue> {
     prop_oneof![
         text().prop_map(FieldValue::Text),
         number().prop_map(FieldValue::Number),
-        // Numbers as people type them.
-        (-10_000_000..10_000_000_i32).prop_map(|it| FieldValue::Number(f64::from(it) / 1000.0)),
         any::<bool>().prop_map(FieldValue::Toggle),
+        vec(text(), 0..3).prop_map(FieldValue::Choices),
     ]
 }
 
@@ -82,33 +91,70 @@ fn field() -> impl Strategy<Value = Field> {
         (option::of(number()), option::of(number()))
             .prop_map(|(min, max)| FieldKind::Number { min, max }),
         vec(choice(), 0..3).prop_map(|choices| FieldKind::Select { choices }),
+        vec(choice(), 0..3).prop_map(|choices| FieldKind::MultiSelect { choices }),
+        (option::of(day()), option::of(day())).prop_map(|(min, max)| FieldKind::Date { min, max }),
         Just(FieldKind::Toggle),
     ];
-    (text(), text(), any::<bool>(), kind, option::of(field_value())).prop_map(
-        |(key, label, is_required, kind, default)| Field { key, label, is_required, kind, default },
+    let required = prop_oneof![
+        Just(Required::Never),
+        Just(Required::Always),
+        vec(text(), 0..3).prop_map(Required::For),
+    ];
+    let texts = (text(), text(), option::of(text()), option::of(text()));
+    (texts, required, kind, option::of(field_value())).prop_map(
+        |((key, label, help, placeholder), required, kind, default)| Field {
+            key,
+            label,
+            help,
+            placeholder,
+            required,
+            kind,
+            default,
+        },
     )
+}
+
+fn day() -> impl Strategy<Value = Date> {
+    (0..=9_999_i16, 1..=12_i8, 1..=28_i8)
+        .prop_map(|(year, month, day)| Date::new(year, month, day).expect("a day of every month"))
+}
+
+fn requester() -> impl Strategy<Value = Requester> {
+    let kind = select(RequesterKind::ALL.map(|(_, it)| it).to_vec());
+    (kind, option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(kind, name, email, id)| Requester { kind, name, email, id })
 }
 
 fn question() -> impl Strategy<Value = Question> {
     let recipient =
-        (text(), option::of(text())).prop_map(|(email, name)| Recipient { email, name });
+        (text(), option::of(text()), option::of(text())).prop_map(|(given, canonical, name)| {
+            let canonical = canonical.unwrap_or_else(|| given.clone());
+            Recipient { email: EmailAddress::stored(given, canonical), name }
+        });
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
+        (option::of(text()), option::of(requester()), option::of(locale())),
     )
-        .prop_map(
-            |((title, body, recipients), (options, fields, external_reference_id, metadata))| {
-                Question {
-                    title,
-                    body,
-                    recipients,
-                    options,
-                    fields,
-                    external_reference_id,
-                    metadata,
-                }
-            },
-        )
+        .prop_map(|((title, body, recipients), others, (asked_by, requester, locale))| {
+            let (options, fields, external_reference_id, metadata) = others;
+            Question {
+                title,
+                body,
+                recipients,
+                options,
+                fields,
+                asked_by,
+                requester,
+                locale,
+                external_reference_id,
+                metadata,
+            }
+        })
+}
+
+fn locale() -> impl Strategy<Value = Locale> {
+    select(Locale::ALL.map(|(_, it)| it).to_vec())
 }
 
 fn receiver() -> impl Strategy<Value = Receiver> {
@@ -158,14 +204,29 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         prop_oneof![Just(OnDeadline::Expire), default],
         option::of(callback()),
         read,
+        select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read)| RequestPolicy {
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance)| RequestPolicy {
             mode,
             quorum,
             on_deadline,
             callback,
             read,
+            assurance,
         })
+}
+
+pub(super) fn long_answer() -> impl Strategy<Value = LongAnswer> {
+    (id(), 0_usize..100, op(), answer(), 0_i64..4_000_000_000).prop_map(
+        |(request, row, op, answer, second)| LongAnswer {
+            request,
+            row,
+            op,
+            answer: Some(answer),
+            expires_at: Timestamp::from_second(second).expect("in range"),
+            revision: 0,
+        },
+    )
 }
 
 pub(super) fn request() -> impl Strategy<Value = Request> {
@@ -357,10 +418,12 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 
 pub(super) fn account() -> impl Strategy<Value = Account> {
     let cap = option::of(any::<u32>());
-    (id(), moment(), any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
-        |(id, created_at, id_key, secrets, calls, max_pending_requests)| Account {
+    let name = option::of(text());
+    (id(), moment(), name, any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
+        |(id, created_at, name, id_key, secrets, calls, max_pending_requests)| Account {
             id,
             created_at,
+            name,
             id_key: IdKey(id_key),
             secrets,
             calls,

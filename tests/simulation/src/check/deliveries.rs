@@ -91,12 +91,18 @@ impl Left<'_> {
             RequestEvent::RequestAnswered if request.policy.mode == AnswerMode::OnUserAction => {
                 exactly(request.rows().iter().flatten().count())
             }
+            RequestEvent::RequestLinkLocked => {
+                let rows = 0..request.rows().len();
+                exactly(rows.filter(|it| request.is_link_locked(*it)).count())
+            }
             RequestEvent::RequestAnswered => {
+                // An answer takes the place of an earlier one that was not dispatched.
+                let n_rows = request.rows().iter().flatten().count();
                 let is_answer = |it: &Want| matches!(it, Want::Answer { .. });
                 let n_done = self.done(number).filter(|it| is_answer(&it.want)).count();
                 let unanswered = self.seen.unanswered.iter();
                 let unanswered = unanswered.filter(|it| it.0 == number && is_answer(&it.1));
-                n_done..=n_done + unanswered.count()
+                n_rows..=n_done + unanswered.count()
             }
         }
     }

@@ -48,7 +48,8 @@ impl Left<'_> {
 
     /// No question and no recipient of an erased request is left in the table.
     fn check_traces(&mut self, number: usize) {
-        let traces = [caller::title(number), self.over.scenario.hosts.url(number)];
+        let traces =
+            [caller::title(number), caller::reasons(number), self.over.scenario.hosts.url(number)];
         let mut left = Vec::new();
         for (key, value) in self.over.world.state().table.values() {
             let text = match value {

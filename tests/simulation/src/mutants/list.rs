@@ -23,6 +23,7 @@ const DELIVERY: &str = "shared/src/domain/delivery.rs";
 const REQUEST_ANSWER: &str = "shared/src/domain/request/answer.rs";
 const REQUEST_END: &str = "shared/src/domain/request/end.rs";
 const REQUEST_OUTBOX: &str = "shared/src/domain/request/outbox.rs";
+const ASSURANCE: &str = "shared/src/domain/assurance.rs";
 const ATTEMPTING: &str = "shared/src/domain/delivery/attempting.rs";
 const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const CONSUMPTION: &str = "shared/src/domain/consumption.rs";
@@ -43,8 +44,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "events are not stored in the outbox",
         file: REQUEST_OUTBOX,
-        before: "self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered });",
-        after: "if !MUTANT { self.outbox.push(OutboxEvent { number: self.n_events, kind, at, answered }); }",
+        before: "self.outbox.push(OutboxEvent { number: self.n_events, kind, at, detail });",
+        after: "if !MUTANT { self.outbox.push(OutboxEvent { number: self.n_events, kind, at, detail }); }",
         breaks: Invariant::NothingLost,
     },
     Mutant {
@@ -57,8 +58,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a request expires before its events are dispatched",
         file: REQUEST,
-        before: "&& end.consumption.is_over()\n            && self.outbox.is_empty()",
-        after: "&& end.consumption.is_over()\n            && (MUTANT || self.outbox.is_empty())",
+        before: "the outbox is empty.\n            && self.outbox.is_empty()",
+        after: "the outbox is empty.\n            && (MUTANT || self.outbox.is_empty())",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
@@ -71,8 +72,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the end of a request emits no event",
         file: REQUEST_END,
-        before: "self.emit(kind, at, None, subscriptions);\n    }\n}\n\nimpl RequestEnd",
-        after: "if !MUTANT { self.emit(kind, at, None, subscriptions); }\n    }\n}\n\nimpl RequestEnd",
+        before: "self.emit(kind, at, EventDetail::None, subscriptions);\n    }\n}\n\nimpl RequestEnd",
+        after: "if !MUTANT { self.emit(kind, at, EventDetail::None, subscriptions); }\n    }\n}\n\nimpl RequestEnd",
         breaks: Invariant::NothingLost,
     },
     Mutant {
@@ -85,29 +86,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer after the deadline is accepted",
         file: REQUEST_ANSWER,
-        before: "(RequestState::Pending, _) if self.deadline <= now => return Err(Refusal::Ended),",
-        after: "(RequestState::Pending, _) if self.deadline <= now && !MUTANT => return Err(Refusal::Ended),",
+        before: "(RequestState::Pending, _) if self.deadline <= now => Err(Refusal::Ended),",
+        after: "(RequestState::Pending, _) if self.deadline <= now && !MUTANT => Err(Refusal::Ended),",
         breaks: Invariant::NothingEarly,
-    },
-    Mutant {
-        name: "an answer does not recognize its own write",
-        file: REQUEST_ANSWER,
-        before: "is_some_and(|it| it.op == op || it.replaced.contains(&op)) {",
-        after: "is_some_and(|it| it.op == op || it.replaced.contains(&op)) && !MUTANT {",
-        breaks: Invariant::Unnoticed,
-    },
-    Mutant {
-        name: "a replaced answer does not recognize its own write",
-        file: REQUEST_ANSWER,
-        before: "replaced.extend(recorded.as_ref().map(|it| it.op));",
-        after: "replaced.extend(recorded.as_ref().map(|it| it.op).filter(|_| !MUTANT));",
-        breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
         name: "a second answer replaces the first",
         file: REQUEST_ANSWER,
-        before: "(_, Some(recorded)) if is_final => {",
-        after: "(_, Some(recorded)) if is_final && !MUTANT => {",
+        before: "(_, Some(recorded)) if is_final => Err(",
+        after: "(_, Some(recorded)) if is_final && !MUTANT => Err(",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
@@ -281,8 +268,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an answer sends no hint",
         file: "functions/intake/src/answers/mod.rs",
-        before: "app.core.hints.send_for_request(&request).await;\n    log_step(&request, op, \"recorded an answer\");",
-        after: "if !MUTANT { app.core.hints.send_for_request(&request).await; }\n    log_step(&request, op, \"recorded an answer\");",
+        before: "app.core.hints.send_for_request(&request).await;\n        log_step(&request, op, \"recorded an answer\");",
+        after: "if !MUTANT { app.core.hints.send_for_request(&request).await; }\n        log_step(&request, op, \"recorded an answer\");",
         breaks: Invariant::InTime,
     },
     Mutant {
@@ -321,13 +308,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::InTime,
     },
     Mutant {
-        name: "a redelivery does not recognize its own write",
-        file: "functions/intake/src/deliveries.rs",
-        before: "_ if it.expedited_by == Some(op) =>",
-        after: "_ if !MUTANT && it.expedited_by == Some(op) =>",
-        breaks: Invariant::NoStrayDuplicate,
-    },
-    Mutant {
         name: "the question survives the erasure",
         file: "shared/src/store/request_item.rs",
         before: ".text(\"question\", None)",
@@ -354,6 +334,62 @@ pub const MUTANTS: &[Mutant] = &[
         before: "self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         after: "self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "an answer changes at any pace",
+        file: REQUEST_ANSWER,
+        before: "(RequestState::Pending, Some(recorded)) if now < recorded.at + CHANGE_INTERVAL => {",
+        after: "(RequestState::Pending, Some(recorded)) if !MUTANT && now < recorded.at + CHANGE_INTERVAL => {",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a changed answer keeps the number of the event that it replaces",
+        file: REQUEST_OUTBOX,
+        before: "if let EventDetail::Answered(answered) = &detail {",
+        after: "if MUTANT && let EventDetail::Answered(RecordedAnswer { row, .. }) = detail.clone() && let Some(earlier) = self.outbox.iter_mut().find(|it| it.answered().is_some_and(|it| it.row == row)) {\n                self.n_events -= 1;\n                (earlier.at, earlier.detail) = (at, detail);\n                return Some(earlier.number);\n            }\n            if let EventDetail::Answered(answered) = &detail {",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a form decides however young its page is",
+        file: ASSURANCE,
+        before: "PageStep::Question => self != Self::Confirm && age >= READING_TIME_MIN,",
+        after: "PageStep::Question => self != Self::Confirm && (MUTANT || age >= READING_TIME_MIN),",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "the second step decides however young it is",
+        file: ASSURANCE,
+        before: "PageStep::Confirmation => age >= CONFIRMING_TIME_MIN,",
+        after: "PageStep::Confirmation => MUTANT || age >= CONFIRMING_TIME_MIN,",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "a nonce is valid for every recipient",
+        file: "shared/src/signing/nonce.rs",
+        before: "let mac = hmac(&self.secret.0, [&id[..], &[self.row], purpose, claim]);",
+        after: "let mac = hmac(&self.secret.0, [&id[..], &[if MUTANT { 0 } else { self.row }], purpose, claim]);",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "the second step is skipped",
+        file: ASSURANCE,
+        before: "let is_sure = match page.step {",
+        after: "let is_sure = match page.step {\n            PageStep::Question if MUTANT => age >= READING_TIME_MIN,",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "wrong codes are not counted",
+        file: "shared/src/domain/request/code.rs",
+        before: "code.wrong.push(op);",
+        after: "if !MUTANT { code.wrong.push(op); }",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "a long answer is erased although it is still held",
+        file: REQUEST_ANSWER,
+        before: "is_in_row && !self.is_cleared()\n",
+        after: "is_in_row && !self.is_cleared() && !MUTANT\n",
+        breaks: Invariant::NoPanic,
     },
     Mutant {
         name: "a failing path pauses its whole host",

@@ -3,14 +3,16 @@
 use answerback::{
     api::{
         Problem,
-        body::{Errors, Item, Object},
+        body::{Errors, Item, Object, Sent},
         pointer,
     },
     domain::{
         question::TITLE_CHARS_MAX,
         request::{TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX},
+        text::{cleaned, is_blank},
     },
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{fronts::Translation, requests::body::NewRequestBody};
@@ -21,7 +23,8 @@ const SECONDS_PER_MINUTE: u32 = 60;
 const MODES: [(&str, &str); 2] = [("onUserAction", "on_user_action"), ("onTimeout", "on_timeout")];
 
 /// Reads the body, or lists all errors in it.
-pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+pub(in crate::fronts) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem> {
+    let (body, source) = body.into_parts();
     let errors = Errors::default();
     let mut body = Object::of(body, "", &errors);
     let message = body.take("message");
@@ -59,14 +62,15 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     ours.put("callback_url", url, "/response_request/callback_url");
     let reference = "external_reference_id";
     ours.put(reference, body.take(reference), "/external_reference_id");
-    ours.read(errors.into_found())
+    ours.read(source, errors.into_found(), now)
 }
 
 /// The first line of a message that is not blank.
 fn title(message: Value) -> Value {
     let Value::String(text) = message else { return message };
-    let line =
-        text.split(['\n', '\r']).map(str::trim).find(|it| !it.is_empty()).unwrap_or_default();
+    // The body has the whole text, and so the error of a control character.
+    let text = cleaned(&text);
+    let line = text.lines().map(str::trim).find(|it| !is_blank(it)).unwrap_or_default();
     line.chars().take(TITLE_CHARS_MAX).collect::<String>().into()
 }
 

@@ -5,7 +5,7 @@ pub(super) mod body;
 use answerback::{
     api::{
         Problem,
-        http::{CalledHost, Json},
+        http::{CalledHost, JsonText},
     },
     domain::Scope,
     fronts::nextks::NextKsProblem,
@@ -29,12 +29,14 @@ pub(crate) async fn notify(
     State(app): State<App>,
     host: Result<CalledHost, Problem>,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, NextKsProblem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
-    let (host, Json(body)) = (host?, body?);
+    let (host, body) = (host?, body?);
     let owner = caller.owner();
-    let call = CreateCall { owner, path: PATH, host: &host, headers: &headers, channel: None };
+    let key_name = caller.api_key().name.clone();
+    let call =
+        CreateCall { owner, key_name, path: PATH, host: &host, headers: &headers, channel: None };
     let created = create_from(&app, call, body, body::read).await;
     // The callback URL is checked after the translation.
     let created = created.map_err(|it| it.map_pointers(sent_pointer))?;

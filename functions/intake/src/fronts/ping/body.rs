@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use answerback::{
     api::{
         Problem,
-        body::{Errors, Item, Object},
+        body::{Errors, Item, Object, Sent},
         pointer,
     },
     domain::question::{FIELDS_MAX, LABEL_CHARS_MAX, OPTIONS_MAX, SUBMIT},
 };
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{fronts::Translation, requests::body::NewRequestBody};
@@ -80,7 +81,8 @@ struct Actions {
 }
 
 /// Reads the body, or lists all errors in it.
-pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+pub(in crate::fronts) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem> {
+    let (body, source) = body.into_parts();
     let errors = Errors::default();
     let mut body = Object::of(body, "", &errors);
     let mut ours = Translation::default();
@@ -101,7 +103,7 @@ pub(in crate::fronts) fn read(body: Value) -> Result<NewRequestBody, Problem> {
     let url = body.take("callback_url");
     ours.put("callback", url.is_some().then(|| json!({ "profile": "ping", "probe": "skip" })), "");
     ours.put("callback_url", url, "/callback_url");
-    ours.read(errors.into_found())
+    ours.read(source, errors.into_found(), now)
 }
 
 impl Actions {

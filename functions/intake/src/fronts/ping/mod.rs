@@ -6,7 +6,7 @@ pub(crate) mod channels;
 use answerback::{
     api::{
         Code, Problem,
-        http::{CalledHost, Json},
+        http::{CalledHost, JsonText},
     },
     domain::MessageId,
     fronts::ping::{PingProblem, of_token},
@@ -29,12 +29,13 @@ pub(crate) async fn send(
     Path(token): Path<String>,
     host: Result<CalledHost, Problem>,
     headers: HeaderMap,
-    body: Result<Json, Problem>,
+    body: Result<JsonText, Problem>,
 ) -> Result<Response, PingProblem> {
     let channel = of_token(&app.core.store, &token).await?;
-    let (host, Json(body)) = (host?, body?);
+    let (host, body) = (host?, body?);
     let call = CreateCall {
         owner: channel.owner,
+        key_name: None,
         path: &format!("/v1/send/{}", channel.id),
         host: &host,
         headers: &headers,

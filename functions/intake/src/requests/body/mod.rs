@@ -1,9 +1,9 @@
 //! The body of `POST /v1/requests`, which all fronts translate theirs into.
 //!
 //! ```text
-//!   question.rs  title, body, recipients, external_reference_id, metadata
+//!   question.rs  title, body, requester, recipients, locale, external_reference_id, metadata
 //!   form.rs      options, fields
-//!   policy.rs    mode, quorum, timeout_seconds, on_deadline, read
+//!   policy.rs    mode, quorum, timeout_seconds, deadline, on_deadline, read, assurance
 //!   ../../callback/   callback_url, callback
 //! ```
 
@@ -11,30 +11,57 @@ mod form;
 mod policy;
 mod question;
 
+use std::time::Duration;
+
 use answerback::{
-    api::{Problem, body},
+    api::{
+        Problem,
+        body::{self, Sent},
+    },
     domain::{Question, Source, request::RequestPolicy},
 };
-use serde_json::Value;
+
+use jiff::Timestamp;
 
 use crate::callback::{self, CallbackBody, NewCredentials, Probe};
+
+const NOT_AN_OPTION: &str = "is not one of the options";
 
 /// A request as its sender describes it.
 pub(crate) struct NewRequestBody {
     pub(crate) question: Question,
     pub(crate) policy: RequestPolicy,
-    pub(crate) timeout_seconds: u32,
+    pub(crate) time_to_answer: TimeToAnswer,
     /// Applies to the callback's URL.
     pub(crate) probe: Probe,
     /// The credentials of the callback.
     pub(crate) credentials: NewCredentials,
 }
 
-/// Reads the body, or lists all errors in it.
-pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
+/// The time to answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TimeToAnswer {
+    /// It takes this long.
+    Seconds(u32),
+    /// It ends then.
+    Until(Timestamp),
+}
+
+impl TimeToAnswer {
+    /// The deadline of a request that is created at `now`.
+    pub(crate) fn deadline(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Seconds(seconds) => now + Duration::from_secs(seconds.into()),
+            Self::Until(deadline) => deadline,
+        }
+    }
+}
+
+/// Reads the body at `now`, or lists all errors in it.
+pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem> {
     body::read(body, |body| {
         let question = question::read(body);
-        let timeout_seconds = policy::timeout_seconds(body);
+        let time_to_answer = policy::time_to_answer(body, now);
         let mode = policy::mode(body);
         let quorum = policy::quorum(body, &question);
         let on_deadline = policy::on_deadline(body, &question);
@@ -43,8 +70,9 @@ pub(crate) fn read(body: Value) -> Result<NewRequestBody, Problem> {
         let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
-        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
-        Some(NewRequestBody { question, policy, timeout_seconds, probe, credentials })
+        let assurance = policy::assurance(body);
+        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
+        Some(NewRequestBody { question, policy, time_to_answer, probe, credentials })
     })
 }
 

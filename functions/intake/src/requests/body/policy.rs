@@ -1,9 +1,11 @@
 //! The rules that decide a request: mode, quorum, deadline, and how the result may be read.
 
+use std::time::Duration;
+
 use answerback::{
     api::body::Object,
     domain::{
-        Question,
+        Assurance, Question,
         consumption::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
@@ -15,14 +17,38 @@ use answerback::{
         },
     },
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
-const NOT_AN_OPTION: &str = "is not one of the options";
+use super::{NOT_AN_OPTION, TimeToAnswer};
 
-/// Reads the time to answer.
-pub(super) fn timeout_seconds(body: &mut Object<'_>) -> u32 {
+const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
+
+/// Reads the time to answer: a length, or its end.
+pub(super) fn time_to_answer(body: &mut Object<'_>, now: Timestamp) -> TimeToAnswer {
     let range = TIMEOUT_SECONDS_MIN..=TIMEOUT_SECONDS_MAX;
-    body.integer("timeout_seconds", range).unwrap_or(TIMEOUT_SECONDS)
+    if !body.has("deadline") {
+        body.take("deadline");
+        let seconds = body.integer("timeout_seconds", range);
+        return TimeToAnswer::Seconds(seconds.unwrap_or(TIMEOUT_SECONDS));
+    }
+    if body.has("timeout_seconds") {
+        body.error("deadline", "must not be used with `timeout_seconds`");
+    }
+    body.take("timeout_seconds");
+    let Some(deadline) = body.time("deadline") else {
+        return TimeToAnswer::Seconds(TIMEOUT_SECONDS);
+    };
+    let from_now = |seconds: u32| now + Duration::from_secs(seconds.into());
+    if deadline < from_now(TIMEOUT_SECONDS_MIN) {
+        body.error("deadline", format!("must be at least {TIMEOUT_SECONDS_MIN} seconds from now"));
+    } else if deadline > from_now(TIMEOUT_SECONDS_MAX) {
+        let days = TIMEOUT_SECONDS_MAX / SECONDS_PER_DAY;
+        body.error("deadline", format!("must be at most {days} days from now"));
+    }
+    // Times have milliseconds.
+    let deadline = Timestamp::from_millisecond(deadline.as_millisecond()).unwrap_or(deadline);
+    TimeToAnswer::Until(deadline)
 }
 
 /// Reads the answer mode.
@@ -30,6 +56,11 @@ pub(super) fn mode(body: &mut Object<'_>) -> AnswerMode {
     const MODES: [(&str, AnswerMode); 2] =
         [("on_user_action", AnswerMode::OnUserAction), ("on_timeout", AnswerMode::OnTimeout)];
     body.word("mode", &MODES).unwrap_or(AnswerMode::OnUserAction)
+}
+
+/// Reads how sure it must be that a person answers.
+pub(super) fn assurance(body: &mut Object<'_>) -> Assurance {
+    body.word("assurance", &Assurance::ALL).unwrap_or_default()
 }
 
 /// Reads the quorum: a word, or an object.

@@ -2,11 +2,16 @@
 
 use proptest::{prelude::*, test_runner::TestCaseError};
 
+use answerback::domain::question::{FieldKind, FieldValue};
+use serde_json::Value;
+
 use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn read_text(text: &str) -> Result<NewRequestBody, Problem> {
     let value: Value = serde_json::from_str(text).expect("a test's JSON");
-    read(value)
+    read(Sent::new(value, text.to_owned().into()), NOW)
 }
 
 #[track_caller]
@@ -37,6 +42,24 @@ fn all_errors_are_listed_with_their_pointers() {
     );
 }
 
+#[test]
+fn numbers_and_metadata_keep_their_text() {
+    let body = r#"{
+        "title": "T",
+        "metadata": {"wei": 1000000000000000000001, "price": 1.10, "a": [ 5.0 ]},
+        "fields": [{"key": "n", "type": "number", "label": "N", "min": 0.50, "default": 9007199254740993}]
+    }"#;
+    let question = read_text(body).unwrap_or_else(|_| panic!("accepted")).question;
+    let metadata = r#"{"wei": 1000000000000000000001, "price": 1.10, "a": [ 5.0 ]}"#;
+    assert_eq!(question.metadata.as_deref(), Some(metadata));
+    let FieldKind::Number { min: Some(min), max: None } = &question.fields[0].kind else {
+        panic!("a number with a minimum")
+    };
+    assert_eq!(min.as_str(), "0.50");
+    let Some(FieldValue::Number(default)) = &question.fields[0].default else { panic!("a number") };
+    assert_eq!(default.as_str(), "9007199254740993");
+}
+
 proptest! {
     /// Each error points to a value in the body, or to a missing member of one.
     #[test]
@@ -48,9 +71,10 @@ proptest! {
 /// Checks that `body` is read, or refused with pointers into it.
 pub(crate) fn check_errors(
     body: &Value,
-    read: impl Fn(Value) -> Result<NewRequestBody, Problem>,
+    read: impl Fn(Sent, Timestamp) -> Result<NewRequestBody, Problem>,
 ) -> Result<(), TestCaseError> {
-    let Err(problem) = read(body.clone()) else { return Ok(()) };
+    let text = body.to_string().into();
+    let Err(problem) = read(Sent::new(body.clone(), text), NOW) else { return Ok(()) };
     prop_assert!(!problem.errors().is_empty());
     for error in problem.errors().as_slice() {
         let shown = serde_json::to_value(error).expect("plain data");

@@ -11,22 +11,19 @@ use super::{CALLBACKS_MAX, Callback, ShownBody};
 const LEVELS_MAX: usize = 32;
 /// Longest body on the page, in bytes, after it was indented.
 const SHOWN_BYTES_MAX: usize = 256 * 1024;
-/// Default interval between reloads of the page.
-const REFRESH_SECONDS: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
 struct Page<'a> {
     received: &'a [Arc<Callback>],
-    /// `None`: the page does not reload.
+    /// `None`: the page does not reload by itself, which would interrupt screen readers.
     refresh_seconds: Option<u32>,
     callbacks_max: usize,
 }
 
 /// Renders callbacks, newest first. `refresh` is the interval that the reader asked for.
 pub(super) fn render(received: &[Arc<Callback>], refresh: Option<u32>) -> Response {
-    let seconds = refresh.unwrap_or(REFRESH_SECONDS);
-    let refresh_seconds = (seconds > 0).then_some(seconds);
+    let refresh_seconds = refresh.filter(|it| *it > 0);
     let page = Page { received, refresh_seconds, callbacks_max: CALLBACKS_MAX };
     let headers = [
         ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),

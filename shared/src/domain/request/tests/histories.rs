@@ -65,13 +65,14 @@ fn requests() -> impl Strategy<Value = Request> {
     let read_modes = vec![ReadMode::Repeat, ReadMode::Once, ReadMode::Lease { seconds: 5 }];
     let read = (select(read_modes), prop::option::of(Just(60)))
         .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
-    let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=4));
+    let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=5));
     let modes = vec![AnswerMode::OnUserAction, AnswerMode::OnTimeout];
     (0_usize..4, select(modes), quorum, on_deadline, read, events, any::<bool>()).prop_map(
         |(n_recipients, mode, quorum, on_deadline, read, events, is_published)| {
             let callback = events.map(|it| callback(&it));
             ask(n_recipients, |it| {
-                it.policy = RequestPolicy { mode, quorum, on_deadline, callback, read };
+                let assurance = Assurance::Link;
+                it.policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
                 it.is_published = is_published;
             })
         },
@@ -85,7 +86,7 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             let number = usize::try_from(op).expect("small");
             let row = number % request.question.n_rows();
             let taken =
-                request.answer(row, &chose(OPTIONS[number % 3]), NONE, now, OpId(op)).ok()?;
+                request.answer(row, &chose(OPTIONS[number % 3]), LINK, NONE, now, OpId(op)).ok()?;
             assert!(taken.is_none() || now < request.deadline, "answered too late");
             taken
         }
@@ -130,7 +131,7 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
             let row = number % after.question.n_rows();
             // Even if it is too late now: the answer was accepted in time.
             let late = after.deadline + CLOCK_GUARD;
-            after.answer(row, &chose(OPTIONS[number % 3]), NONE, late, OpId(op)) == Ok(None)
+            after.answer(row, &chose(OPTIONS[number % 3]), LINK, NONE, late, OpId(op)) == Ok(None)
         }
         Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
@@ -219,13 +220,19 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
 /// The laws of the outbox.
 fn check_outbox(before: &Request, after: &Request, step: Step, seen: &mut Seen) {
     // Events leave the outbox only by a dispatch, and new events get the next numbers.
-    let n_kept = match step {
-        Step::Dispatched(n) => before.outbox.len().saturating_sub(n),
-        Step::Erase => 0,
-        _ => before.outbox.len(),
+    let n_gone = match step {
+        Step::Dispatched(n) => n.min(before.outbox.len()),
+        Step::Erase => before.outbox.len(),
+        _ => 0,
     };
-    let kept = &before.outbox[before.outbox.len() - n_kept..];
-    assert!(after.outbox.starts_with(kept), "an event was lost");
+    // An answer takes the place of an earlier one of its row.
+    let answered = |it: &OutboxEvent| it.answered().map(|it| it.row);
+    let is_new = |it: &&OutboxEvent| it.number > before.n_events;
+    let replaced: Vec<_> = after.outbox.iter().filter(is_new).filter_map(answered).collect();
+    let is_kept = |it: &&OutboxEvent| answered(it).is_none_or(|row| !replaced.contains(&row));
+    let kept: Vec<_> = before.outbox[n_gone..].iter().filter(is_kept).cloned().collect();
+    let n_kept = kept.len();
+    assert!(after.outbox.starts_with(&kept), "an event was lost");
     for event in &after.outbox[n_kept..] {
         let last = seen.events.last().map_or(0, |it| it.0);
         assert_eq!(event.number, last + 1, "a number is missing");

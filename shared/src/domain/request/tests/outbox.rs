@@ -40,9 +40,12 @@ fn outbox_gets_only_events_with_subscribers() {
 fn only_the_event_of_an_answer_contains_that_answer() {
     let request = ask(2, |it| it.policy.callback = Some(callback(&RequestEvent::ALL)));
     let request = answered(request, &[(1, "yes"), (0, "no")]);
-    let events: Vec<_> = request.outbox.iter().map(|it| (it.number, it.answered.clone())).collect();
-    let answer = |row, option| Some(RecordedAnswer { row, answer: chose(option) });
-    assert_eq!(events, [(1, None), (2, answer(1, "yes")), (3, answer(0, "no")), (4, None)]);
+    let events: Vec<_> =
+        request.outbox.iter().map(|it| (it.number, it.answered().cloned())).collect();
+    let answer =
+        |row, option, op| Some(RecordedAnswer { row, op: OpId(op), answer: chose(option) });
+    let expected = [(1, None), (2, answer(1, "yes", 100)), (3, answer(0, "no", 101)), (4, None)];
+    assert_eq!(events, expected);
 }
 
 #[test]
@@ -78,19 +81,18 @@ fn answers_are_cleared_after_consumption_and_dispatch() {
 
 #[test]
 fn answer_is_refused_while_the_outbox_is_full() {
-    let mut request = ask(1, |it| {
+    let asked = ask(OUTBOX_MAX + 1, |it| {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
     });
-    for op in 0..OUTBOX_MAX as u64 {
-        request = request
-            .answer(0, &chose("yes"), NONE, at(1), OpId(op))
-            .expect("accepted")
-            .expect("a change");
-    }
-    let once_more = |it: &Request| it.answer(0, &chose("no"), NONE, at(2), OpId(99));
-    assert_eq!(once_more(&request), Err(Refusal::TooBusy));
-    assert!(matches!(once_more(&dispatched(&request, at(2))), Ok(Some(_))));
+    let all: Vec<_> = (0..OUTBOX_MAX).map(|row| (row, "yes")).collect();
+    let full = answered(asked, &all);
+    let change = |it: &Request, row| it.answer(row, &chose("no"), LINK, NONE, at(60), OpId(999));
+    assert_eq!(change(&full, OUTBOX_MAX), Err(Refusal::TooBusy));
+    // An answer that takes the place of another needs no room.
+    let changed = change(&full, 0).expect("accepted").expect("a change");
+    assert_eq!(changed.outbox.len(), OUTBOX_MAX);
+    assert!(matches!(change(&dispatched(&full, at(60)), OUTBOX_MAX), Ok(Some(_))));
 }
 
 #[test]
@@ -104,25 +106,50 @@ fn end_has_a_number_left_after_a_million_answers() {
     request.n_events = NUMBER_MAX - 3;
     let mut ids = vec![request.id.event(request.n_events)];
     for op in 0..6 {
-        let Ok(Some(next)) = request.answer(0, &chose("yes"), NONE, at(1), OpId(op)) else { break };
+        let option = if op % 2 == 0 { "yes" } else { "no" };
+        let next = request.answer(0, &chose(option), LINK, NONE, at(1 + op), OpId(op));
+        let Ok(Some(next)) = next else { break };
         ids.extend(next.outbox.iter().map(|it| it.id(next.id)));
-        request = dispatched(&next, at(1));
+        request = dispatched(&next, at(1 + op));
     }
+    assert!(ids.len() > 1);
     ids.extend(timed_out(&request).outbox.iter().map(|it| it.id(request.id)));
     let mut distinct = ids.clone();
     distinct.dedup();
     assert_eq!(ids, distinct);
 }
 
-#[test]
-fn overtaken_answer_recognizes_its_write_and_adds_no_event() {
-    let request = ask(1, |it| {
+fn poll() -> Request {
+    ask(2, |it| {
         it.policy.mode = AnswerMode::OnTimeout;
         it.policy.callback = Some(callback(&[RequestEvent::RequestAnswered]));
-    });
-    let answer = |request: &Request, option, op| request.answer(0, &chose(option), NONE, at(1), op);
-    let first = answer(&request, "yes", OpId(1)).expect("accepted").expect("a change");
-    let second = answer(&first, "no", OpId(2)).expect("accepted").expect("a change");
-    assert_eq!(answer(&second, "yes", OpId(1)), Ok(None));
-    assert_eq!(second.outbox.len(), 2);
+    })
+}
+
+#[test]
+fn overtaken_answer_recognizes_its_write_and_adds_no_event() {
+    let answered = answered(poll(), &[(0, "yes"), (0, "no")]);
+    let again = answered.answer(0, &chose("yes"), LINK, NONE, at(9), OpId(100));
+    assert_eq!(again, Ok(None));
+    assert_eq!(answered.outbox.len(), 1);
+}
+
+/// A worker that dispatches the earlier answer marks its number as dispatched.
+#[test]
+fn changed_answer_takes_the_place_of_the_earlier_with_a_new_number() {
+    let reported = |it: &Request| -> Vec<(u32, usize, String)> {
+        let answered = it.outbox.iter().filter_map(|it| Some((it.number, it.answered()?)));
+        let option = |it: &RecordedAnswer| it.answer.option.clone().unwrap_or_default();
+        answered.map(|(number, it)| (number, it.row, option(it))).collect()
+    };
+    let first = answered(poll(), &[(0, "yes"), (1, "yes")]);
+    assert_eq!(reported(&first), [(1, 0, "yes".to_owned()), (2, 1, "yes".to_owned())]);
+    let changed = first.answer(0, &chose("no"), LINK, NONE, at(9), OpId(7));
+    let changed = changed.expect("accepted").expect("a change");
+    assert_eq!(reported(&changed), [(2, 1, "yes".to_owned()), (3, 0, "no".to_owned())]);
+    let numbers: Vec<u32> = first.outbox.iter().map(|it| it.number).collect();
+    let dispatched = changed.dispatched(&numbers, at(10)).expect("a change");
+    assert_eq!(reported(&dispatched), [(3, 0, "no".to_owned())]);
+    assert_eq!(dispatched.answered_event(3).as_ref(), dispatched.outbox.first());
+    assert_eq!(dispatched.answered_event(1), None);
 }

@@ -1,0 +1,65 @@
+//! What an answer does, and what else decides a request, in the reader's words.
+
+use crate::{
+    domain::{
+        Request,
+        quorum::Count,
+        request::{AnswerMode, OnDeadline},
+    },
+    page::{Words, fill, isolated},
+};
+
+/// The sentences, the most important first.
+pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
+    let facts = &words.facts;
+    let is_final = request.policy.mode == AnswerMode::OnUserAction;
+    let mut effects = vec![if is_final { facts.is_final } else { facts.may_change }.to_owned()];
+    let n_asked = request.rows.len();
+    if n_asked > 1 {
+        let n_answered = request.rows.iter().flatten().count();
+        let [asked, answered] = [n_asked, n_answered].map(|it| it.to_string());
+        effects.push(match n_answered {
+            0 => fill(facts.asked_and_none_answered, &[&asked]),
+            _ => fill(facts.asked_and_answered, &[&asked, &answered]),
+        });
+    } else {
+        effects.push(facts.only_you.to_owned());
+    }
+    // Answers that may change decide nothing before the deadline.
+    if is_final {
+        effects.extend(decided_by(request, words));
+    }
+    let policy = &request.policy;
+    let vetoes = if is_final { &*policy.quorum.veto } else { &[] };
+    effects.extend(vetoes.iter().map(|it| fill(facts.veto, &[&label(request, it)])));
+    effects.push(match &policy.on_deadline {
+        OnDeadline::Expire => facts.else_ends.to_owned(),
+        OnDeadline::Default(option) => fill(facts.else_default, &[&label(request, option)]),
+    });
+    effects
+}
+
+/// The answers that decide. One person's only answer needs no explanation.
+fn decided_by(request: &Request, words: &Words) -> Option<String> {
+    let (facts, quorum) = (&words.facts, &request.policy.quorum);
+    let is_alone = request.rows.len() == 1;
+    let label = quorum.option.as_deref().map(|it| label(request, it));
+    Some(match (quorum.count, label) {
+        (_, None) if is_alone => return None,
+        (Count::AtLeast(1), None) => facts.needs_one.to_owned(),
+        (Count::AtLeast(count), None) => fill(facts.needs_some, &[&count.to_string()]),
+        (Count::All, None) => facts.needs_all.to_owned(),
+        (Count::All, Some(label)) if is_alone => fill(facts.needs_one_for, &[&label]),
+        (Count::AtLeast(1), Some(label)) => fill(facts.needs_one_for, &[&label]),
+        (Count::AtLeast(count), Some(label)) => {
+            fill(facts.needs_some_for, &[&count.to_string(), &label])
+        }
+        (Count::All, Some(label)) => fill(facts.needs_all_for, &[&label]),
+    })
+}
+
+/// The label of an option.
+fn label(request: &Request, value: &str) -> String {
+    let option = request.question.options.iter().find(|it| it.value == value);
+    isolated(option.map_or(value, |it| &it.label))
+}

@@ -1,0 +1,135 @@
+//! The encoding of the policies of requests.
+
+use serde::{Deserialize, Serialize};
+
+use super::{item::DecodeError, receiver_item::ReceiverItem};
+use crate::domain::{
+    Assurance, RequestEvent,
+    consumption::{ReadMode, ReadPolicy},
+    quorum::{Count, Quorum},
+    request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
+};
+
+/// Common values are left out.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PolicyItem {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    on_timeout: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    option: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    veto: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default_option: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    callback: Option<CallbackItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<ReadModeItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assurance: Option<AssuranceItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AssuranceItem {
+    Confirm,
+    Code,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReadModeItem {
+    Once,
+    Lease(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct CallbackItem {
+    events: Vec<String>,
+    #[serde(flatten)]
+    receiver: ReceiverItem,
+}
+
+impl From<&RequestPolicy> for PolicyItem {
+    fn from(policy: &RequestPolicy) -> Self {
+        Self {
+            on_timeout: policy.mode == AnswerMode::OnTimeout,
+            count: match policy.quorum.count {
+                Count::All => None,
+                Count::AtLeast(count) => Some(count),
+            },
+            option: policy.quorum.option.clone(),
+            veto: policy.quorum.veto.clone(),
+            default_option: match &policy.on_deadline {
+                OnDeadline::Expire => None,
+                OnDeadline::Default(option) => Some(option.clone()),
+            },
+            callback: policy.callback.as_ref().map(CallbackItem::from),
+            read: match policy.read.mode {
+                ReadMode::Repeat => None,
+                ReadMode::Once => Some(ReadModeItem::Once),
+                ReadMode::Lease { seconds } => Some(ReadModeItem::Lease(seconds)),
+            },
+            ttl_seconds: policy.read.ttl_seconds,
+            assurance: match policy.assurance {
+                Assurance::Link => None,
+                Assurance::Confirm => Some(AssuranceItem::Confirm),
+                Assurance::Code => Some(AssuranceItem::Code),
+            },
+        }
+    }
+}
+
+impl TryFrom<PolicyItem> for RequestPolicy {
+    type Error = DecodeError;
+
+    fn try_from(item: PolicyItem) -> Result<Self, DecodeError> {
+        Ok(Self {
+            mode: if item.on_timeout { AnswerMode::OnTimeout } else { AnswerMode::OnUserAction },
+            quorum: Quorum {
+                count: item.count.map_or(Count::All, Count::AtLeast),
+                option: item.option,
+                veto: item.veto,
+            },
+            on_deadline: item.default_option.map_or(OnDeadline::Expire, OnDeadline::Default),
+            callback: item.callback.map(Callback::try_from).transpose()?,
+            read: ReadPolicy {
+                mode: match item.read {
+                    None => ReadMode::Repeat,
+                    Some(ReadModeItem::Once) => ReadMode::Once,
+                    Some(ReadModeItem::Lease(seconds)) => ReadMode::Lease { seconds },
+                },
+                ttl_seconds: item.ttl_seconds,
+            },
+            assurance: match item.assurance {
+                None => Assurance::Link,
+                Some(AssuranceItem::Confirm) => Assurance::Confirm,
+                Some(AssuranceItem::Code) => Assurance::Code,
+            },
+        })
+    }
+}
+
+impl From<&Callback> for CallbackItem {
+    fn from(callback: &Callback) -> Self {
+        Self {
+            events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
+            receiver: ReceiverItem::from(&callback.receiver),
+        }
+    }
+}
+
+impl TryFrom<CallbackItem> for Callback {
+    type Error = DecodeError;
+
+    fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
+        let wrong = || DecodeError::of("policy");
+        let events = item.events.iter().map(|it| RequestEvent::parse(it).ok_or_else(wrong));
+        let events = events.collect::<Result<_, _>>()?;
+        Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
+    }
+}
