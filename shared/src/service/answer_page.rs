@@ -97,7 +97,8 @@ impl Core {
 impl OpenedLink {
     /// The recipient's answer, if there is one.
     pub fn answered(&self) -> Option<&Row> {
-        self.request.rows[self.row].as_ref()
+        // The rows of a request that was erased in the meantime are gone.
+        self.request.rows.get(self.row).and_then(Option::as_ref)
     }
 
     /// The recipient may answer now.
@@ -108,6 +109,9 @@ impl OpenedLink {
     /// The reason why the recipient may not answer now, if there is one.
     pub fn refusal(&self, now: Timestamp) -> Option<Refusal> {
         match self.answered() {
+            _ if matches!(self.request.state(), RequestState::Erased { .. }) => {
+                Some(Refusal::Erased)
+            }
             Some(row) if self.request.policy.mode == AnswerMode::OnUserAction => {
                 Some(Refusal::AlreadyAnswered(row.clone()))
             }
