@@ -93,7 +93,7 @@ class Stack:
     def webhooks(self, name, count):
         ids = [f"{name}-{number}" for number in range(count)]
         for webhook_id in ids:
-            # It gets no events of its own accord.
+            # No other call sends it events.
             body = {"id": webhook_id, "url": f"{self.inbox}/{webhook_id}", "event_types": ["nothing.happens"]}
             self.call("POST", "/v1/webhooks", body)
         return ids

@@ -72,7 +72,7 @@ async fn first_of_200_answers_by_one_recipient_is_recorded() {
     });
     let answers = answers.await;
     let recorded = shown(&world, &request).await["responses"][0].to_string();
-    // An equal answer is told what the first one was told.
+    // An equal answer gets the response of the first one.
     let expected = [
         ((200, String::new(), recorded.clone()), 100),
         ((409, "already_answered".to_owned(), recorded), 100),

@@ -5,7 +5,7 @@ pub const REQUESTER_NAME_CHARS_MAX: usize = 100;
 /// Longest id of a requester, in characters.
 pub const REQUESTER_ID_CHARS_MAX: usize = 200;
 
-/// Who asks by an account, according to the account. Nobody verifies it.
+/// Who asks by an account, according to the account. It is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
     /// The kind.

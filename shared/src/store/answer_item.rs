@@ -14,7 +14,7 @@ use crate::domain::{
     request::{CodeState, EventDetail, RecordedAnswer, Row},
 };
 
-/// The attribute that says that some answers have items of their own.
+/// The attribute that says that some answers are in separate items.
 pub(super) const LONG: &str = "long";
 
 #[derive(Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Long answers, which have items of their own.
+//! Long answers, which are in separate items.
 
 use std::time::Duration;
 

@@ -41,7 +41,7 @@ fn check_second_step(page: &Answer) -> String {
     check_page(page, StatusCode::OK);
     let text = page.text();
     assert!(text.contains("You chose <bdi>") && text.contains(">Confirm</button>"), "{text}");
-    nonce_of(&text).expect("a nonce of its own")
+    nonce_of(&text).expect("its own nonce")
 }
 
 async fn option(world: &World, request: &Value, recipient: usize) -> Value {

@@ -60,8 +60,8 @@ pub(super) fn of_code(fault: CodeFault, words: &Words) -> String {
     }
 }
 
-/// The reason why an answer is refused for now, which the form shows as a fault. The other reasons
-/// have pages of their own.
+/// The reason why an answer is refused for now, which the form shows as a fault. Each of the
+/// other reasons has its own page.
 pub(super) fn of_refusal(refusal: &Refusal, words: &Words) -> String {
     let words = &words.fault;
     match refusal {
