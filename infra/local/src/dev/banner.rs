@@ -51,13 +51,16 @@ pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy)
 1. Create a request:
 
 curl -sS {base_url}/v1/requests \\
-  -H 'Authorization: Bearer {api_key}' \\
-  -H 'Content-Type: application/json' \\
+    -H 'Authorization: Bearer {api_key}' \\
+    -H 'Content-Type: application/json' \\
   -d '{question}'
 
-2. Answer it: open the `answer_url` of the response in a browser, or use it here:
+2. Answer it: open the `answer_url` of the response in a browser, or answer as a program does. TOKEN is
+   the part of the URL after `/a/`:
 
-curl -sS -o /dev/null -w '%{{http_code}}\\n' -d option=approve ANSWER_URL
+curl -sS {base_url}/v1/answers/TOKEN \\
+    -H 'Content-Type: application/json' \\
+  -d '{{\"option\": \"approve\"}}'
 
 {last_step}
 
