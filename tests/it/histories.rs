@@ -19,6 +19,7 @@ const ONE_IN: usize = 34;
 const FOUND_ONCE: &[(u64, &str)] = &[
     (5_689, "an answer was told twice: its write was lost, and another overtook the repetition"),
     (67_161, "a panic: a request was erased while the recipient's call settled it"),
+    (29_433, "the page of a request that was erased meanwhile read a row that is gone"),
 ];
 
 #[track_caller]
