@@ -28,8 +28,9 @@ pub const DESCRIPTION_CHARS_MAX: usize = 500;
 pub const EVENT_TYPES_MAX: usize = 50;
 /// Longest time for which a call is held, in seconds. API Gateway gives up after 30.
 pub const WAIT_SECONDS_MAX: u32 = 25;
-/// Most calls of a key that are held in a window of [`WAIT_SECONDS_MAX`].
-pub const HELD_CALLS_MAX: u32 = 50;
+/// Most calls of a key that begin to be held in a window of [`WAIT_SECONDS_MAX`]. As none is held for
+/// longer, at most twice as many are held at once.
+pub const HELD_CALLS_MAX: u32 = 25;
 /// Most probes of receivers in a minute, for an account.
 pub const PROBES_PER_MINUTE_MAX: u32 = 60;
 /// Longest text in the data of an event with a schema, in characters.
