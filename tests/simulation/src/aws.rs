@@ -14,6 +14,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::Timestamp;
 
 use crate::{
+    fault::CallKind,
     process::{OutOfReach, Process},
     queue,
     world::{State, since_epoch},
@@ -24,7 +25,7 @@ impl Table for Process {
         Box::pin(async move {
             let what = || format!("reads {}", key.pk);
             let key = key.clone();
-            self.dynamodb("read an item", what, move |it| it.table.get(&key)).await
+            self.dynamodb(CallKind::Read, "read an item", what, move |it| it.table.get(&key)).await
         })
     }
 
@@ -32,7 +33,8 @@ impl Table for Process {
         Box::pin(async move {
             let what = || format!("reads {} items", keys.len());
             let keys = keys.clone();
-            self.dynamodb("read items", what, move |it| it.table.get_many(&keys)).await
+            self.dynamodb(CallKind::Read, "read items", what, move |it| it.table.get_many(&keys))
+                .await
         })
     }
 
@@ -44,7 +46,7 @@ impl Table for Process {
                 let visible_at = it.visible_at();
                 it.table.put_new(attributes.clone(), visible_at)
             };
-            self.dynamodb("create an item", what, effect).await
+            self.dynamodb(CallKind::Write, "create an item", what, effect).await
         })
     }
 
@@ -61,7 +63,7 @@ impl Table for Process {
                 let visible_at = it.visible_at();
                 it.table.update(&key, moving.clone(), previous, visible_at)
             };
-            self.dynamodb("write an item", what, effect).await
+            self.dynamodb(CallKind::Write, "write an item", what, effect).await
         })
     }
 
@@ -79,7 +81,7 @@ impl Table for Process {
                 let (until, at) = (now.as_millisecond(), since_epoch(it.now()));
                 it.table.due(&shard, until, limit, after.as_ref(), at)
             };
-            self.dynamodb("list due items", what, effect).await
+            self.dynamodb(CallKind::Read, "list due items", what, effect).await
         })
     }
 
@@ -96,7 +98,7 @@ impl Table for Process {
                 let visible_at = it.visible_at();
                 it.table.postpone(&key, until.as_millisecond(), n_errors, visible_at)
             };
-            self.dynamodb("postpone an item", what, effect).await
+            self.dynamodb(CallKind::Write, "postpone an item", what, effect).await
         })
     }
 
@@ -110,7 +112,7 @@ impl Table for Process {
             let what = || format!("counts in {}", key.pk);
             let key = key.clone();
             let effect = move |it: &mut State| it.table.count_up(&key, max, expires_at.as_second());
-            self.dynamodb("count a call", what, effect).await
+            self.dynamodb(CallKind::Write, "count a call", what, effect).await
         })
     }
 
@@ -122,7 +124,7 @@ impl Table for Process {
                 let visible_at = it.visible_at();
                 it.table.quarantine(&key, due_at.as_millisecond(), visible_at);
             };
-            self.dynamodb("quarantine an item", what, effect).await
+            self.dynamodb(CallKind::Write, "quarantine an item", what, effect).await
         })
     }
 
@@ -140,7 +142,7 @@ impl Table for Process {
                 let at = since_epoch(it.now());
                 it.table.list(index, &partition, limit, cursor.as_ref(), at)
             };
-            self.dynamodb("list items", what, effect).await
+            self.dynamodb(CallKind::Read, "list items", what, effect).await
         })
     }
 
@@ -157,7 +159,7 @@ impl Table for Process {
                 let at = since_epoch(it.now());
                 it.table.n_listed(index, &partition, max, at)
             };
-            self.dynamodb("count items", what, effect).await
+            self.dynamodb(CallKind::Read, "count items", what, effect).await
         })
     }
 
@@ -173,7 +175,7 @@ impl Table for Process {
             let pk = pk.clone();
             let effect =
                 move |it: &mut State| it.table.under(&pk, beginning, limit, after.as_deref());
-            self.dynamodb("list a collection", what, effect).await
+            self.dynamodb(CallKind::Read, "list a collection", what, effect).await
         })
     }
 }
@@ -200,7 +202,7 @@ impl hints::Queue for Process {
                 }
                 refused
             };
-            let sent = self.call(what, effect).await;
+            let sent = self.call(CallKind::Write, what, effect).await;
             sent.map_err(|OutOfReach| "the queue is out of reach".into())
         })
     }
@@ -215,7 +217,7 @@ impl Publisher for Process {
                 let at = it.now();
                 it.seen.published(at, &kind, &detail);
             };
-            let published = self.call(what, effect).await;
+            let published = self.call(CallKind::Write, what, effect).await;
             published.map_err(|OutOfReach| PublishError::new("out of reach"))
         })
     }

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    fault::Fault,
+    fault::{CallKind, Fault},
     fleet::{Fleet, Http},
     receiver::Hosts,
     scenario::{Action, Plan, What},
@@ -204,7 +204,7 @@ impl Caller {
         let (fault, latency) = {
             let mut state = world.state();
             let what = || format!("caller {}: {} {}", self.number, call.method, call.path);
-            (state.next_fault(what), state.up_to(LATENCY))
+            (state.next_fault(CallKind::Caller, what), state.up_to(LATENCY))
         };
         world.sleep(latency).await;
         match fault {

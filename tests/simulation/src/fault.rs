@@ -71,6 +71,69 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What a call does. Some faults look the same to all involved: a read that takes effect and whose
+/// response is lost is a read that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// It reads from AWS.
+    Read,
+    /// It changes something in AWS.
+    Write,
+    /// It looks a receiver up, or tries whether one answers.
+    Probe,
+    /// It posts a callback.
+    Post,
+    /// A caller's call of the product.
+    Caller,
+}
+
+impl CallKind {
+    /// The faults of which each has another effect on such a call.
+    pub fn faults(self) -> &'static [Fault] {
+        use Fault::{
+            AnswerLate, AnswerLost, CrashAfter, CrashBefore, DoneLate, FailsBefore, Out, OutAfter,
+            Twice,
+        };
+        match self {
+            Self::Read => &[FailsBefore, CrashBefore, AnswerLate(8), Out],
+            // No caller waits for as long as 8 s.
+            Self::Write => &[
+                FailsBefore,
+                AnswerLost,
+                CrashBefore,
+                CrashAfter,
+                Twice,
+                AnswerLate(8),
+                DoneLate(8),
+                DoneLate(90),
+                Out,
+                OutAfter,
+            ],
+            Self::Probe => &[FailsBefore, CrashBefore, AnswerLate(8)],
+            Self::Post => &[
+                FailsBefore,
+                AnswerLost,
+                CrashBefore,
+                CrashAfter,
+                Twice,
+                AnswerLate(8),
+                AnswerLate(90),
+                DoneLate(8),
+                DoneLate(90),
+            ],
+            Self::Caller => &[
+                FailsBefore,
+                AnswerLost,
+                Twice,
+                AnswerLate(8),
+                AnswerLate(90),
+                DoneLate(8),
+                DoneLate(90),
+            ],
+        }
+    }
+}
+
 /// The schedule of faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
@@ -88,21 +151,26 @@ pub enum Schedule {
 pub(crate) struct Faults {
     schedule: Schedule,
     chance: Pcg64Mcg,
-    /// Number of calls so far.
-    pub(crate) n_calls: u32,
+    /// The calls so far.
+    pub(crate) calls: Vec<CallKind>,
     /// Faults that happened, by the number of the call.
     pub(crate) injected: Vec<(u32, Fault)>,
 }
 
 impl Faults {
     pub(crate) fn new(schedule: Schedule, chance: Pcg64Mcg) -> Self {
-        Self { schedule, chance, n_calls: 0, injected: Vec::new() }
+        Self { schedule, chance, calls: Vec::new(), injected: Vec::new() }
+    }
+
+    /// The number of the next call.
+    pub(crate) fn next_number(&self) -> u32 {
+        u32::try_from(self.calls.len()).expect("a history has an end")
     }
 
     /// The fault of the next call.
-    pub(crate) fn next(&mut self, is_storm: bool) -> Option<Fault> {
-        let number = self.n_calls;
-        self.n_calls += 1;
+    pub(crate) fn next(&mut self, kind: CallKind, is_storm: bool) -> Option<Fault> {
+        let number = self.next_number();
+        self.calls.push(kind);
         let fault = match &self.schedule {
             Schedule::At(faults) => faults.iter().find(|it| it.0 == number).map(|it| it.1),
             Schedule::Random { per_mille } => {

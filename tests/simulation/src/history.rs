@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     caller,
     check::{Violation, check},
-    fault::{Fault, Schedule},
+    fault::{CallKind, Fault, Schedule},
     fleet::{self, Fleet, MINUTE},
     hooks,
     process::Process,
@@ -40,12 +40,19 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// Faults that happened, by the number of the call.
     pub injected: Vec<(u32, Fault)>,
-    /// Number of calls to the outside.
-    pub n_calls: u32,
+    /// The calls to the outside.
+    pub calls: Vec<CallKind>,
     /// Longest time from the end of a request to the first attempt to report it.
     pub slowest: i64,
     /// Log of the history, if it was recorded.
     pub story: Vec<String>,
+}
+
+impl Outcome {
+    /// Number of calls to the outside.
+    pub fn n_calls(&self) -> u32 {
+        u32::try_from(self.calls.len()).expect("a history has an end")
+    }
 }
 
 /// A history that has ended.
@@ -125,7 +132,7 @@ impl Scenario {
             violations,
             slowest,
             injected: std::mem::take(&mut state.faults.injected),
-            n_calls: state.faults.n_calls,
+            calls: std::mem::take(&mut state.faults.calls),
             story: state.story.take().unwrap_or_default(),
         }
     }

@@ -13,6 +13,10 @@ use simulation::{
     },
 };
 
+/// A third of a history's time was the allocation of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs Answerback's functions under injected faults and checks their promises.
 #[derive(Debug, Parser)]
 #[command(name = "simulation", version)]

@@ -58,7 +58,7 @@ pub(crate) fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
         Outcome {
             violations: vec![Violation { invariant: Invariant::NoPanic, what }],
             injected: Vec::new(),
-            n_calls: 0,
+            calls: Vec::new(),
             slowest: 0,
             story: Vec::new(),
         }
@@ -156,10 +156,10 @@ fn take<T>(from: &Mutex<Vec<T>>) -> Option<T> {
 fn faults_of(name: &str, scenario: &Scenario, progress: &impl Fn(u64)) -> Report {
     let mut report = Report::default();
     let calm = run(scenario);
-    let (n_calls, usual) = (calm.n_calls, calm.slowest);
+    let (calls, usual) = (calm.calls.clone(), calm.slowest);
     report.count(name.to_owned(), scenario.clone(), calm);
-    for call in 0..n_calls {
-        for fault in Fault::ALL {
+    for (call, kind) in (0..).zip(calls) {
+        for &fault in kind.faults() {
             let history = scenario.with_faults(&[(call, fault)]);
             let mut outcome = run(&history);
             progress(1);
@@ -184,7 +184,7 @@ pub fn pairs(
     n_threads: usize,
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
-    let lengths: Vec<u32> = scenarios.iter().map(|(_, it)| run(it).n_calls).collect();
+    let lengths: Vec<u32> = scenarios.iter().map(|(_, it)| run(it).n_calls()).collect();
     let next = AtomicU64::new(seeds.start);
     search(None, n_threads, &|| {
         let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -239,7 +239,7 @@ fn search(
 impl Report {
     fn count(&mut self, name: String, scenario: Scenario, outcome: Outcome) {
         self.n_histories += 1;
-        self.n_calls += u64::from(outcome.n_calls);
+        self.n_calls += u64::from(outcome.n_calls());
         self.n_faults += outcome.injected.len() as u64;
         if !outcome.violations.is_empty() {
             self.found.push(Found { name, scenario, violations: outcome.violations });

@@ -17,7 +17,7 @@ use answerback::{platform::Clock, store::Error};
 use aws_sdk_dynamodb::types::error::InternalServerError;
 
 use crate::{
-    fault::Fault,
+    fault::{CallKind, Fault},
     world::{State, World},
 };
 
@@ -77,8 +77,8 @@ impl Process {
     }
 
     /// Draws the fault of its next call.
-    pub(crate) fn next_fault(&self, what: &str) -> Option<Fault> {
-        self.world.state().next_fault(|| format!("{} {what}", self.name))
+    pub(crate) fn next_fault(&self, kind: CallKind, what: &str) -> Option<Fault> {
+        self.world.state().next_fault(kind, || format!("{} {what}", self.name))
     }
 
     /// Kills the process and never returns.
@@ -90,6 +90,7 @@ impl Process {
     /// Calls AWS until it responds or all tries have failed.
     pub(crate) async fn call<T>(
         &self,
+        kind: CallKind,
         what: impl Fn() -> String + Send + Sync,
         effect: impl Fn(&mut State) -> T + Clone + Send + Sync + 'static,
     ) -> Result<T, OutOfReach>
@@ -104,7 +105,7 @@ impl Process {
         for number in 0..N_TRIES {
             let (fault, latency) = {
                 let mut state = world.state();
-                let fault = state.next_fault(|| format!("{} {}", self.name, what()));
+                let fault = state.next_fault(kind, || format!("{} {}", self.name, what()));
                 let latency = 1 + state.up_to(LATENCY - 1);
                 (fault, latency)
             };
@@ -166,11 +167,12 @@ impl Process {
     /// Calls DynamoDB. Returns an error for `operation` if all tries failed.
     pub(crate) async fn dynamodb<T: Send>(
         &self,
+        kind: CallKind,
         operation: &'static str,
         what: impl Fn() -> String + Send + Sync,
         effect: impl Fn(&mut State) -> T + Clone + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        self.call(what, effect).await.map_err(|OutOfReach| {
+        self.call(kind, what, effect).await.map_err(|OutOfReach| {
             let error = InternalServerError::builder().message("out of reach").build();
             let source = Box::new(aws_sdk_dynamodb::Error::InternalServerError(error));
             Error::Dynamo { operation, source }

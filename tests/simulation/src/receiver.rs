@@ -19,7 +19,7 @@ use answerback::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    fault::Fault,
+    fault::{CallKind, Fault},
     process::Process,
     seen::{Arrival, Came, Signature},
     world::{State, since_epoch},
@@ -118,7 +118,7 @@ fn number_of(url: &CallbackUrl) -> usize {
 impl Receivers for Process {
     fn check(&self, url: CallbackUrl) -> Promise<'_, Result<(), Failure>> {
         Box::pin(async move {
-            let fault = self.next_fault(&format!("resolves {}", url.host()));
+            let fault = self.next_fault(CallKind::Probe, &format!("resolves {}", url.host()));
             let latency = self.world.state().up_to(LATENCY);
             self.world.sleep(latency).await;
             match fault {
@@ -140,7 +140,7 @@ impl Receivers for Process {
             let (fault, spec, latency) = {
                 let mut state = self.world.state();
                 let what = || format!("{} probes {number}", self.name);
-                let fault = state.next_fault(what);
+                let fault = state.next_fault(CallKind::Probe, what);
                 let spec = state.receivers[number].at(&url).front().copied();
                 (fault, spec.unwrap_or(Behaviour::Answers(200, 5)), 1 + state.up_to(LATENCY))
             };
@@ -177,7 +177,7 @@ impl Receivers for Process {
                 let attempt = text(&post.headers, "answerback-attempt");
                 let what =
                     || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
-                let fault = state.next_fault(what);
+                let fault = state.next_fault(CallKind::Post, what);
                 let behaviours = state.receivers[number].at(&post.url);
                 let is_reached =
                     !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));

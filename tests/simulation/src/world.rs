@@ -22,7 +22,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
 use crate::{
-    fault::{Fault, Faults, Schedule},
+    fault::{CallKind, Fault, Faults, Schedule},
     queue::Queue,
     receiver::Receiver,
     seen::Seen,
@@ -226,9 +226,13 @@ impl State {
     }
 
     /// Draws the fault of the next call and records it in the story.
-    pub(crate) fn next_fault(&mut self, what: impl FnOnce() -> String) -> Option<Fault> {
-        let number = self.faults.n_calls;
-        let fault = self.faults.next(self.is_storm());
+    pub(crate) fn next_fault(
+        &mut self,
+        kind: CallKind,
+        what: impl FnOnce() -> String,
+    ) -> Option<Fault> {
+        let number = self.faults.next_number();
+        let fault = self.faults.next(kind, self.is_storm());
         if self.story.is_some() {
             let what = what();
             self.tell(|| match fault {

@@ -287,10 +287,10 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
-        name: "a request that is erased while it is settled counts as present",
+        name: "the page of a request that was erased meanwhile reads its answers",
         file: "shared/src/service/answer_page.rs",
-        before: "Ok(request.filter(is_there).map(",
-        after: "Ok(request.filter(|it| MUTANT || is_there(it)).map(",
+        before: "self.request.rows.get(self.row).and_then(Option::as_ref)",
+        after: "if MUTANT { self.request.rows[self.row].as_ref() } else { self.request.rows.get(self.row).and_then(Option::as_ref) }",
         breaks: Invariant::NoPanic,
     },
     Mutant {
