@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use aws_sdk_eventbridge::{error::ProvideErrorMetadata as _, types::PutEventsRequestEntry};
 
-use crate::Promise;
+use crate::{Promise, platform::Deferred};
 
 /// The `source` of every event that we publish.
 const SOURCE: &str = "answerback";
@@ -19,7 +19,7 @@ pub struct Bus {
 #[derive(Clone, Debug)]
 enum Backend {
     /// Amazon EventBridge.
-    EventBridge(aws_sdk_eventbridge::Client),
+    EventBridge(Deferred<aws_sdk_eventbridge::Client>),
     /// The simulation's bus.
     Simulated(Arc<dyn Publisher>),
 }
@@ -49,7 +49,7 @@ impl PublishError {
 
 impl Bus {
     /// The bus called `name`.
-    pub fn new(client: aws_sdk_eventbridge::Client, name: impl Into<String>) -> Self {
+    pub fn new(client: Deferred<aws_sdk_eventbridge::Client>, name: impl Into<String>) -> Self {
         Self { backend: Backend::EventBridge(client), name: name.into() }
     }
 

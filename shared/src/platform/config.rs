@@ -12,7 +12,7 @@ use anyhow::Context as _;
 pub struct Config {
     /// The table (`TABLE_NAME`).
     pub table: String,
-    /// Number of partitions of the due index (`DUE_SHARDS`, 16). It may grow, but must not shrink
+    /// Number of partitions of the due index (`DUE_SHARDS`, 4). It may grow, but must not shrink
     /// while items are due.
     pub n_due_shards: u32,
     /// Time for which finished items are kept (`RETENTION_DAYS`, 30).
@@ -31,7 +31,7 @@ pub struct Config {
 }
 
 /// Default number of partitions of the due index.
-pub const DUE_SHARDS: u32 = 16;
+pub const DUE_SHARDS: u32 = 4;
 /// Default number of days for which finished items are kept.
 pub const RETENTION_DAYS: u32 = 30;
 

@@ -22,6 +22,7 @@ use crate::{
         delivery::HINT_DELAY_MAX,
         request::{CLOCK_GUARD, RequestState},
     },
+    platform::Deferred,
 };
 
 pub use group::Group;
@@ -96,7 +97,7 @@ pub enum Hints {
     /// Amazon SQS.
     Queue {
         /// SQS client.
-        client: aws_sdk_sqs::Client,
+        client: Deferred<aws_sdk_sqs::Client>,
         /// URL of the fast lane's queue.
         url: String,
         /// URL of the slow lane's queue.

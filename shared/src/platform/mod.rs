@@ -22,5 +22,5 @@ pub use clock::{Clock, ManualClock};
 pub use config::Config;
 pub use entropy::Entropy;
 pub use hints::{Group, Hint, Hints, Lane, OutgoingHint};
-pub use sdk::Sdk;
+pub use sdk::{Deferred, Sdk};
 pub use vault::{NewSecret, Vault};

@@ -2,10 +2,18 @@
 //!
 //! Credentials come from the environment, where Lambda puts them, without a provider chain.
 //! Amazon's own roots replace the system's, all clients share one HTTP client, and ring does TLS.
+//! A client other than DynamoDB's is made when it is first used.
 //! Every call has a timeout, which the SDK does not set by default.
 
-use std::{fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt, fs,
+    ops::Deref,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
     SharedInterceptor, retry::RetryConfig, timeout::TimeoutConfig,
@@ -14,6 +22,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
 
 use crate::platform::config::{optional, required};
 
@@ -41,6 +50,12 @@ pub struct Sdk {
     watchers: Vec<SharedInterceptor>,
 }
 
+/// A client that is made when it is first used.
+#[derive(Clone)]
+pub struct Deferred<C>(Arc<LazyLock<C, MakeClient<C>>>);
+
+type MakeClient<C> = Box<dyn FnOnce() -> C + Send>;
+
 macro_rules! config {
     ($sdk:expr, $service:ident) => {{
         let timeouts = TimeoutConfig::builder()
@@ -65,7 +80,7 @@ macro_rules! config {
 
 impl Sdk {
     /// Reads Lambda's environment: `AWS_REGION`, the credentials, and `AWS_ENDPOINT_URL` if an
-    /// emulator replaces AWS.
+    /// emulator replaces AWS. With TLS, `AWS_CA_BUNDLE` names the file of its root certificates.
     pub fn from_env() -> anyhow::Result<Self> {
         let credentials = Credentials::new(
             required::<String>("AWS_ACCESS_KEY_ID")?,
@@ -74,36 +89,49 @@ impl Sdk {
             None,
             "environment",
         );
-        let endpoint = optional("AWS_ENDPOINT_URL")?;
-        Ok(Self::new(required("AWS_REGION")?, credentials, endpoint))
+        let roots = match optional::<String>("AWS_CA_BUNDLE")? {
+            Some(path) => Cow::from(fs::read(&path).context(path)?),
+            None => AMAZON_ROOTS.into(),
+        };
+        Self::new(required("AWS_REGION")?, credentials, optional("AWS_ENDPOINT_URL")?, &roots)
     }
 
     /// Configuration for an emulator of AWS at `endpoint`, with its credentials.
     pub fn local(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> Self {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "local");
-        Self::new("us-east-1".to_owned(), credentials, Some(endpoint.to_owned()))
+        Self::new("us-east-1".to_owned(), credentials, Some(endpoint.to_owned()), AMAZON_ROOTS)
+            .expect("the roots are certificates")
     }
 
-    fn new(region: String, credentials: Credentials, endpoint: Option<String>) -> Self {
+    fn new(
+        region: String,
+        credentials: Credentials,
+        endpoint: Option<String>,
+        roots: &[u8],
+    ) -> anyhow::Result<Self> {
         let is_plain = endpoint.as_ref().is_some_and(|it| it.starts_with("http://"));
         let http = if is_plain {
             Builder::new().build_http()
         } else {
-            let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+            let roots = TrustStore::empty().with_pem_certificate(roots);
             let tls = TlsContext::builder().with_trust_store(roots).build();
             Builder::new()
                 .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.expect("the roots are certificates"))
+                .tls_context(tls.context("the root certificates do not parse")?)
                 .build_https()
         };
-        Self {
+        Ok(Self {
             region: Region::new(region),
             credentials: SharedCredentialsProvider::new(credentials),
-            http,
+            // Hides the client's validation, for which each service's client would make a
+            // connector with a TLS configuration, and drop it.
+            http: http_client_fn(move |settings, components| {
+                http.http_connector(settings, components)
+            }),
             endpoint,
             timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },
             watchers: Vec::new(),
-        }
+        })
     }
 
     /// Adds interceptors that see every call. Tests count and check calls with them.
@@ -123,18 +151,39 @@ impl Sdk {
     }
 
     /// SQS client.
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::from_conf(config!(self, aws_sdk_sqs).build())
+    pub fn sqs(&self) -> Deferred<aws_sdk_sqs::Client> {
+        self.deferred(|it| aws_sdk_sqs::Client::from_conf(config!(it, aws_sdk_sqs).build()))
     }
 
     /// KMS client.
-    pub fn kms(&self) -> aws_sdk_kms::Client {
-        aws_sdk_kms::Client::from_conf(config!(self, aws_sdk_kms).build())
+    pub fn kms(&self) -> Deferred<aws_sdk_kms::Client> {
+        self.deferred(|it| aws_sdk_kms::Client::from_conf(config!(it, aws_sdk_kms).build()))
     }
 
     /// EventBridge client.
-    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
-        aws_sdk_eventbridge::Client::from_conf(config!(self, aws_sdk_eventbridge).build())
+    pub fn eventbridge(&self) -> Deferred<aws_sdk_eventbridge::Client> {
+        self.deferred(|it| {
+            aws_sdk_eventbridge::Client::from_conf(config!(it, aws_sdk_eventbridge).build())
+        })
+    }
+
+    fn deferred<C>(&self, make: impl FnOnce(&Self) -> C + Send + 'static) -> Deferred<C> {
+        let sdk = self.clone();
+        Deferred(Arc::new(LazyLock::new(Box::new(move || make(&sdk)))))
+    }
+}
+
+impl<C> Deref for Deferred<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+impl<C> fmt::Debug for Deferred<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferred").finish_non_exhaustive()
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
         Secret, Secrets, Source,
         secret::{Holder, SUFFIX_CHARS, Sealed},
     },
-    platform::Entropy,
+    platform::{Deferred, Entropy},
     signing::{self, SigningKey, SigningKeys},
     store::keys,
 };
@@ -54,7 +54,7 @@ enum KeySource {
     Simulated(DataKey),
     /// A KMS key that wraps data keys and never leaves KMS.
     Kms {
-        client: aws_sdk_kms::Client,
+        client: Deferred<aws_sdk_kms::Client>,
         key_id: String,
         /// The data key that this process seals with.
         current: Mutex<Option<WrappedKey>>,
@@ -125,7 +125,7 @@ impl Vault {
     }
 
     /// A vault whose data keys are wrapped by the KMS key `key_id`.
-    pub fn kms(client: aws_sdk_kms::Client, key_id: impl Into<String>) -> Self {
+    pub fn kms(client: Deferred<aws_sdk_kms::Client>, key_id: impl Into<String>) -> Self {
         let (key_id, current) = (key_id.into(), Mutex::default());
         let unwrapped = Cache::new(Duration::MAX, CACHE_MAX);
         Self(Arc::new(KeySource::Kms { client, key_id, current, unwrapped }))
