@@ -168,7 +168,7 @@ BROKEN_ELSEWHERE = [
         "exceed CloudWatch's free dashboard",
     ),
     ("operations", "| `DueShards` |", "| `Shards` |", "Shards is not both"),
-    ("operations", "| `16` |", "| `8` |", "the default of DueShards is not 8"),
+    ("operations", "| `4` |", "| `8` |", "the default of DueShards is not 8"),
     ("operations", "$2.20", "$1.00", "docs/operations.md: must say that the alarms cost"),
     ("system", ["Parameters", "Other"], {"Default": ""}, "Other is not both a parameter and documented"),
     ("system", [*FORM, "ParameterGroups", 0, "Parameters", 0], GONE, "the form must list"),
