@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 
-from cold_start import FOLDER, Runtime, environment
+from runtime import FOLDER, Runtime, environment
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import emulated_aws  # noqa: E402
