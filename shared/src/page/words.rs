@@ -60,6 +60,11 @@ pub(crate) struct Facts {
     pub(crate) veto: &'static str,
     pub(crate) else_ends: &'static str,
     pub(crate) else_default: &'static str,
+    /// Of answers that may change until the deadline.
+    pub(crate) at_deadline: &'static str,
+    pub(crate) veto_at_deadline: &'static str,
+    pub(crate) otherwise_ends: &'static str,
+    pub(crate) otherwise_default: &'static str,
 }
 
 /// The prefixes of the title in a tab.

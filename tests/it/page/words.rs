@@ -86,6 +86,15 @@ async fn only_an_admin_renames_the_account_within_limits() {
     }
     let same = world.call(Method::PATCH, "/v1/account", json!({})).await;
     assert_eq!(same.json()["name"], Value::Null);
+    let test_key = json!({ "scopes": ["admin"], "livemode": false });
+    let test_key = world.call(Method::POST, "/v1/keys", test_key).await.json();
+    let bearer = format!("Bearer {}", test_key["key"].as_str().expect("its text"));
+    let headers = [("authorization", bearer.as_str())];
+    let name = json!({ "name": "Another" });
+    let refused = world.call_with(Method::PATCH, "/v1/account", &headers, name).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "live pages show the name");
+    let shown = world.call_with(Method::GET, "/v1/account", &headers, Value::Null).await;
+    assert_eq!(shown.json()["name"], Value::Null);
     let key = world.key_with(&[Scope::KeysWrite]).await;
     let bearer = format!("Bearer {key}");
     for method in [Method::GET, Method::PATCH] {
@@ -127,6 +136,37 @@ async fn page_says_what_an_answer_does() {
     let page = page(&world, &request, "en").await;
     check_has(&page, &["You can change your answer until the deadline.", "Only you are asked."]);
     assert!(!page.contains("It is decided"), "{page}");
+}
+
+#[tokio::test]
+async fn page_says_how_answers_that_may_change_decide() {
+    let world = World::start().await;
+    let ask = async |quorum: Value| {
+        let default = json!({ "kind": "default", "option": "reject" });
+        let more = json!({ "mode": "on_timeout", "quorum": quorum, "on_deadline": default });
+        world.create(question(&more)).await
+    };
+    let request = ask(json!({ "count": 2, "option": "approve", "veto": ["reject"] })).await;
+    let shown_page = page(&world, &request, "en").await;
+    check_has(
+        &shown_page,
+        &[
+            "Nothing is decided before the deadline. Then the answers given so far count.",
+            "It is decided when 2 people choose “Approve”.",
+            "It ends without approval if anyone has then chosen “Reject”.",
+            "Otherwise “Reject” is chosen automatically.",
+        ],
+    );
+    assert!(!shown_page.contains("If the deadline comes first"), "{shown_page}");
+    // Both outcomes are as the page says.
+    for (option, outcome) in [("approve", "completed"), ("reject", "vetoed")] {
+        let quorum = json!({ "count": 1, "option": "approve", "veto": ["reject"] });
+        let request = ask(quorum).await;
+        world.answer(&request, 1, json!({ "option": option })).await;
+        assert_eq!(shown(&world, &request).await["status"], "pending");
+        world.pass(std::time::Duration::from_hours(25)).await;
+        assert_eq!(shown(&world, &request).await["outcome"], outcome);
+    }
 }
 
 #[tokio::test]

@@ -25,16 +25,24 @@ pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
     } else {
         effects.push(facts.only_you.to_owned());
     }
-    // Answers that may change decide nothing before the deadline.
-    if is_final {
+    let (veto, ends, default) = if is_final {
+        (facts.veto, facts.else_ends, facts.else_default)
+    } else {
+        effects.push(facts.at_deadline.to_owned());
+        (facts.veto_at_deadline, facts.otherwise_ends, facts.otherwise_default)
+    };
+    let policy = &request.policy;
+    // Of answers that may change, the first one decides nothing.
+    let is_first_enough =
+        policy.quorum.count == Count::AtLeast(1) && policy.quorum.option.is_none();
+    if is_final || !is_first_enough {
         effects.extend(decided_by(request, words));
     }
-    let policy = &request.policy;
-    let vetoes = if is_final { &*policy.quorum.veto } else { &[] };
-    effects.extend(vetoes.iter().map(|it| fill(facts.veto, &[&label(request, it)])));
+    let vetoes = policy.quorum.veto.iter();
+    effects.extend(vetoes.map(|it| fill(veto, &[&label(request, it)])));
     effects.push(match &policy.on_deadline {
-        OnDeadline::Expire => facts.else_ends.to_owned(),
-        OnDeadline::Default(option) => fill(facts.else_default, &[&label(request, option)]),
+        OnDeadline::Expire => ends.to_owned(),
+        OnDeadline::Default(option) => fill(default, &[&label(request, option)]),
     });
     effects
 }
