@@ -1,7 +1,7 @@
 //! `PATCH /v1/account`.
 
 use answerback::{
-    api::{Problem, body, http::JsonText, views::AccountView},
+    api::{Code, Problem, body, http::JsonText, views::AccountView},
     domain::{Account, Scope, account::ACCOUNT_NAME_CHARS_MAX},
     store::keys,
 };
@@ -26,6 +26,10 @@ pub(crate) async fn patch(
         let name = body.optional_line("name", ACCOUNT_NAME_CHARS_MAX);
         Some(is_mentioned.then_some(name))
     })?;
+    if !caller.owner().mode.is_live() {
+        let detail = "a key of test mode must not change what live pages show";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
     let account: Option<Account> = app.core.store.get(keys::account(caller.account())).await?;
     let account = account.ok_or_else(Problem::not_found)?;
     let step = |it: &Account| Ok::<_, Problem>(name.clone().and_then(|name| it.rename(name)));
