@@ -19,6 +19,33 @@ use crate::profiles::hmac_sha256;
 
 const URL: &str = "https://hooks.example.com/results";
 
+/// Data that does not fit, and data that already looks marked, do not hide that it is a test.
+#[tokio::test]
+async fn test_event_is_marked_in_every_body() {
+    let world = World::start_answering((0..9).map(|_| reply(200))).await;
+    for (profile, body) in [("nextmv", "nextmv"), ("notify", "notify"), ("noukai", "noukai")] {
+        let hook = json!({ "id": profile, "url": URL, "event_types": ["a.b"], "profile": profile,
+            "body": body, "max_payload_bytes": 8_192 });
+        let made = world.call(Method::POST, "/v1/webhooks", hook).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+        let path = format!("/v1/webhooks/{profile}/trigger");
+        let test = json!({ "type": "a.b", "data": { "text": "x".repeat(9_000) } });
+        let triggered = world.call(Method::POST, &path, test).await;
+        assert_eq!(triggered.status, StatusCode::ACCEPTED, "{}", triggered.text());
+        world.follow_hints().await;
+        let posts = world.posts();
+        let text = String::from_utf8_lossy(&posts.last().expect("it was sent").body).into_owned();
+        let sent: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(sent["test"], true, "{profile}: {text}");
+        assert!(text.contains("\"truncated\":true"), "{profile}: {text}");
+
+        let own = json!({ "type": "a.b", "data": { "test": false } });
+        let refused = world.call(Method::POST, &path, own).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(refused.json()["errors"][0]["pointer"], "/data/test");
+    }
+}
+
 /// A way to make Answerback sign something.
 #[derive(Clone, Copy, Debug)]
 enum Way {

@@ -79,6 +79,10 @@ fn data_body(spec: &Spec, max_bytes: u32, full: &EventBody<'_>, source: &Source<
         Body::Noukai => {
             bytes(&NoukaiBody::new(name, &full.data, source.id, Some(&data)).of_test(full.test))
         }
+        Body::Data if full.test => {
+            let data = serde_json::to_string(&data).expect("plain data serializes");
+            marked_as_test(&data).into_bytes()
+        }
         Body::Data => bytes(&data),
     }
 }
