@@ -5,11 +5,15 @@
 
 use answerback::{
     api::{Code, FieldError, Problem, REPLAYED},
-    domain::{ApiKey, BodyHash, Channel, Event, IdempotentCall, OpId, Owner, PastCalls, Request},
+    domain::{
+        ApiKey, BodyHash, Channel, Event, IdempotentCall, OpId, Owner, PastCalls, Request,
+        idempotency::PastCall,
+    },
     signing,
     store::{Item, Key, Saved},
 };
 use axum::http::{HeaderMap, HeaderValue, Response};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::App;
@@ -99,14 +103,25 @@ pub(crate) async fn create<T: Creation>(
     }
 }
 
-/// True if `call` is one of the `calls` that an object remembers.
+/// True if `call` is one of the `calls` that an object remembers. Refuses a new call with a key that
+/// the object could not remember.
 pub(crate) fn is_repeated(
     calls: &PastCalls,
     call: Option<IdempotentCall>,
+    now: Timestamp,
 ) -> Result<bool, Problem> {
     let Some(call) = call else { return Ok(false) };
-    let Some(first) = calls.find(call) else { return Ok(false) };
-    check(Some(first.body_hash), call.body_hash).map(|()| true)
+    let Some(PastCall { call: first, is_of_earlier, .. }) = calls.find(call) else {
+        return calls.full_until(now).map_or(Ok(false), |until| Err(too_many_keys(until, now)));
+    };
+    check(Some(first.body_hash), call.body_hash)?;
+    if is_of_earlier { Err(gone()) } else { Ok(true) }
+}
+
+fn too_many_keys(until: Timestamp, now: Timestamp) -> Problem {
+    let detail = "too many calls with an Idempotency-Key changed this object in 24 hours";
+    let wait = u32::try_from(until.as_second() - now.as_second()).unwrap_or(1);
+    Problem::new(Code::RateLimited, detail).retry_after(wait.max(1))
 }
 
 /// The problem of a repeated call whose object is gone.

@@ -81,7 +81,7 @@ pub(crate) async fn expire_previous_for_events(
 async fn rotate_account(app: &App, source: Source, call: RotateCall) -> Result<Response, Problem> {
     let owner = call.caller.owner();
     let account = find(app, &call.caller).await?;
-    if call.is_repeated(&account.calls)? {
+    if call.is_repeated(&account.calls, app.core.now())? {
         return replayed(account.secrets.of(owner.mode, source), app.core.now());
     }
     let new = call.make(app, &Holder::Account(owner, source)).await?;
@@ -138,8 +138,8 @@ impl RotateCall {
     }
 
     /// True if one of `calls` was this one.
-    pub(crate) fn is_repeated(&self, calls: &PastCalls) -> Result<bool, Problem> {
-        idempotency::is_repeated(calls, self.call)
+    pub(crate) fn is_repeated(&self, calls: &PastCalls, now: Timestamp) -> Result<bool, Problem> {
+        idempotency::is_repeated(calls, self.call, now)
     }
 
     /// Makes a new secret for `holder`.

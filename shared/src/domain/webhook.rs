@@ -205,7 +205,7 @@ impl Webhook {
     /// calls that made this one, so that a repeated call creates nothing.
     #[must_use]
     pub fn replaced_by(&self, first: &Self) -> Self {
-        let calls = first.calls.and(&self.calls, first.created_at);
+        let calls = first.calls.replacing(&self.calls, first.created_at);
         Self { calls, revision: self.revision + 1, ..first.clone() }
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct CallItem {
     /// Hexadecimal.
     body: String,
     at: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_of_earlier: bool,
 }
 
 pub(crate) fn encode(calls: &PastCalls) -> Vec<CallItem> {
@@ -22,6 +24,7 @@ pub(crate) fn encode(calls: &PastCalls) -> Vec<CallItem> {
         id: format!("{:032x}", it.call.id_bits),
         body: format!("{:032x}", u128::from_be_bytes(it.call.body_hash.0)),
         at: it.at.as_millisecond(),
+        is_of_earlier: it.is_of_earlier,
     };
     calls.0.iter().map(encode).collect()
 }
@@ -34,7 +37,7 @@ pub(crate) fn decode(items: Vec<CallItem>) -> Result<PastCalls, DecodeError> {
             body_hash: BodyHash(bits(&it.body)?.to_be_bytes()),
         };
         let at = Timestamp::from_millisecond(it.at).map_err(|_| DecodeError::of(CALLS))?;
-        Ok(PastCall { call, at })
+        Ok(PastCall { call, at, is_of_earlier: it.is_of_earlier })
     };
     items.into_iter().map(decode).collect::<Result<_, _>>().map(PastCalls)
 }

@@ -346,6 +346,43 @@ async fn recreated_webhook_gets_nothing_of_the_deleted_one() {
 }
 
 #[tokio::test]
+async fn replays_of_a_deleted_webhook_do_not_show_the_next_one() {
+    let world = World::start().await;
+    let call = async |path: &str, key: &str, body: Value| {
+        let bearer = format!("Bearer {}", world.key);
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", key)];
+        world.call_with(Method::POST, path, &headers, body).await
+    };
+    let rotate = "/v1/webhooks/orders/secret/rotate";
+    let made = call("/v1/webhooks", "made", hook("orders")).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    assert_eq!(call(rotate, "rotated", json!({})).await.status, StatusCode::OK);
+    world.call(Method::DELETE, "/v1/webhooks/orders", Value::Null).await;
+    let mut second = hook("orders");
+    let id = second.as_object_mut().and_then(|it| it.remove("id"));
+    assert_eq!(id, Some(json!("orders")));
+    let remade = world.call(Method::PUT, "/v1/webhooks/orders", second).await;
+    assert_eq!(remade.status, StatusCode::CREATED, "{}", remade.text());
+    for (path, key, body) in
+        [("/v1/webhooks", "made", hook("orders")), (rotate, "rotated", json!({}))]
+    {
+        let replayed = call(path, key, body).await;
+        assert_eq!(replayed.status, StatusCode::NOT_FOUND, "{}", replayed.text());
+        assert_eq!(replayed.headers["idempotency-replayed"], "true");
+    }
+    let again = call(rotate, "again", json!({})).await;
+    assert!(again.json()["secret"].is_string(), "the new one rotates");
+    for number in 1..50 {
+        let rotated = call(rotate, &format!("number {number}"), json!({})).await;
+        let is_full = number > 47;
+        let expected = if is_full { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
+        assert_eq!(rotated.status, expected, "{number}: {}", rotated.text());
+        assert_eq!(rotated.headers.contains_key("retry-after"), is_full);
+    }
+    assert_eq!(call(rotate, "again", json!({})).await.json().get("secret"), None, "a replay");
+}
+
+#[tokio::test]
 async fn deleting_a_webhook_cancels_its_deliveries() {
     let world = World::start_answering([reply(500)]).await;
     make(&world, hook("orders")).await;

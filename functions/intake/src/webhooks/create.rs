@@ -95,8 +95,9 @@ pub(crate) async fn create_from(
         None => MintedWebhookId::mint(app.core.now(), app.core.entropy.next()),
     };
     let id = id.unwrap_or_else(|| WebhookId::minted(minted));
+    let now = app.core.now();
     match find(app, &caller, &id).await? {
-        Some(found) if idempotency::is_repeated(found.calls(), call)? => replayed(found),
+        Some(found) if idempotency::is_repeated(found.calls(), call, now)? => replayed(found),
         Some(found) if !found.is_deleted() => Err(exists(&found)),
         deleted => store(app, &caller, host, FreeId { id, deleted }, webhook, call).await,
     }
@@ -195,7 +196,7 @@ async fn store_checked(
         Saved::Saved => (),
         // This call's own write: the SDK repeated it after its answer was lost.
         Saved::Superseded(found) if found.created_by == op => (),
-        Saved::Superseded(found) if idempotency::is_repeated(found.calls(), call)? => {
+        Saved::Superseded(found) if idempotency::is_repeated(found.calls(), call, now)? => {
             return replayed(found);
         }
         Saved::Superseded(found) => return Err(exists(&found)),
@@ -205,7 +206,7 @@ async fn store_checked(
     Ok(CreatedWebhook { webhook, secret: Some(secret.text), probe: None })
 }
 
-/// The webhook of an earlier call with the same key, unless it was deleted or replaced.
+/// The webhook of an earlier call with the same key, unless it was deleted.
 fn replayed(found: Webhook) -> Result<CreatedWebhook, Problem> {
     if found.is_deleted() {
         return Err(idempotency::gone());

@@ -101,7 +101,7 @@ pub(crate) async fn rotate(
     let path = format!("{PATH}/{id}/secret/rotate");
     let call = RotateCall::read(&app, &headers, &path, body).await?;
     let webhook = find_existing(&app, &call.caller, &id).await?;
-    if call.is_repeated(webhook.calls())? {
+    if call.is_repeated(webhook.calls(), app.core.now())? {
         return secrets::replayed(webhook.secrets(), app.core.now());
     }
     let reference = webhook.reference();

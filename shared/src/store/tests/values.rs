@@ -370,8 +370,11 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 fn calls() -> impl Strategy<Value = PastCalls> {
-    let call = (any::<u128>(), any::<[u8; 16]>(), moment()).prop_map(|(id_bits, hash, at)| {
-        PastCall { call: IdempotentCall { id_bits, body_hash: BodyHash(hash) }, at }
+    let call = (any::<u128>(), any::<[u8; 16]>(), moment(), any::<bool>());
+    let call = call.prop_map(|(id_bits, hash, at, is_of_earlier)| PastCall {
+        call: IdempotentCall { id_bits, body_hash: BodyHash(hash) },
+        at,
+        is_of_earlier,
     });
     vec(call, 0..3).prop_map(PastCalls)
 }

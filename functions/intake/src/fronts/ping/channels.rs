@@ -150,7 +150,7 @@ pub(crate) async fn rotate(
     let path = format!("{PATH}/{id}/secret/rotate");
     let call = RotateCall::read(&app, &headers, &path, body).await?;
     let channel = find(&app.core.store, call.caller.owner(), &id).await?;
-    if call.is_repeated(channel.calls())? {
+    if call.is_repeated(channel.calls(), app.core.now())? {
         return secrets::replayed(channel.secrets(), app.core.now());
     }
     let new = call.make(&app, &Holder::Channel(channel.owner, channel.id)).await?;
