@@ -20,6 +20,12 @@ use crate::domain::{
 const NONCE_BYTES: usize = 1 + 6 + 4 + 16;
 /// Digits of a code.
 pub const CODE_DIGITS: usize = 6;
+/// The digits zero that keyboards write, next to ASCII (Unicode, category Nd): Arabic, Persian, the
+/// scripts of India, Thai, Lao, Burmese, and full width. Nine digits follow each.
+const DIGIT_ZEROS: [u32; 15] = [
+    0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0,
+    0x1040, 0xFF10,
+];
 
 /// The place of a form or code: one recipient of one request.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +77,8 @@ impl<'a> LinkPlace<'a> {
     /// `given` is that code. Space and hyphens between digits are ignored. Compares in constant
     /// time.
     pub fn is_code(self, issue: u32, given: &str) -> bool {
-        let mut digits = given.to_owned();
-        digits.retain(|it| !it.is_whitespace() && it != '-');
+        let digits = given.chars().filter(|it| !it.is_whitespace() && *it != '-');
+        let digits: String = digits.map(ascii_digit).collect();
         same_bytes(digits.as_bytes(), self.code(issue).as_bytes())
     }
 
@@ -81,6 +87,13 @@ impl<'a> LinkPlace<'a> {
         let mac = hmac(&self.secret.0, [&id[..], &[self.row], purpose, claim]);
         mac[..16].try_into().expect("16 of 32 bytes")
     }
+}
+
+/// A decimal digit as people's keyboards write it, as the ASCII digit. Other characters stay.
+fn ascii_digit(character: char) -> char {
+    let value = |zero: &u32| u32::from(character).checked_sub(*zero).filter(|it| *it < 10);
+    let digit = DIGIT_ZEROS.iter().find_map(value).and_then(|it| char::from_digit(it, 10));
+    digit.unwrap_or(character)
 }
 
 fn claim(page: &LoadedPage) -> [u8; NONCE_BYTES - 16] {
@@ -143,6 +156,8 @@ mod tests {
             prop_assert!(code.len() == CODE_DIGITS && code.bytes().all(|it| it.is_ascii_digit()));
             let spaced = format!(" {}-{} ", &code[..3], &code[3..]);
             prop_assert!(place.is_code(issue, &spaced));
+            let arabic = code.bytes().map(|it| char::from_u32(0x660 + u32::from(it - b'0')));
+            prop_assert!(place.is_code(issue, &arabic.flatten().collect::<String>()));
             let next = place.code(issue.wrapping_add(1));
             prop_assert_eq!(place.is_code(issue, &next), next == code);
             prop_assert!(!place.is_code(issue, "") && !place.is_code(issue, &code[1..]));
