@@ -166,7 +166,10 @@ fn auth(auth: &mut Object<'_>) -> Option<NewAuth> {
 
 /// Refuses names that are not a header's, or are set by us.
 fn check_name(name: &str) -> Result<(), String> {
-    if name.len() > HEADER_NAME_CHARS_MAX || HeaderName::from_bytes(name.as_bytes()).is_err() {
+    if name.len() > HEADER_NAME_CHARS_MAX {
+        return Err(format!("must be at most {HEADER_NAME_CHARS_MAX} characters"));
+    }
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
         return Err("is not a header name".to_owned());
     }
     // Many servers pass headers on as variables, where `_` and `-` are one (RFC 3875, section 4.1.18).
