@@ -1,5 +1,7 @@
 //! Action files: `{"name": …, "args": …}`, the action that an approval is for.
 
+use std::fmt::Write as _;
+
 use answerback::{api::http::read_json, signing::sha256};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, value::RawValue};
@@ -44,8 +46,11 @@ impl ActionFile {
     pub(crate) fn digest(&self) -> anyhow::Result<String> {
         let canonical = serde_json_canonicalizer::to_vec(&self.value);
         let hash = sha256(&canonical.context("the action has no canonical form")?);
-        let hex: String = hash.iter().map(|it| format!("{it:02x}")).collect();
-        Ok(format!("sha256:{hex}"))
+        let mut digest = "sha256:".to_owned();
+        for byte in hash {
+            write!(digest, "{byte:02x}").expect("a string takes everything");
+        }
+        Ok(digest)
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Login {
     /// Name of the profile to write
     #[arg(long, value_name = "NAME", default_value = DEFAULT_PROFILE)]
     profile: String,
-    /// Base URL of the API [default: ANSWERBACK_URL, or a prompt]
+    /// Base URL of the API [default: `ANSWERBACK_URL`, or a prompt]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Read the key from standard input
@@ -54,7 +54,7 @@ pub(crate) async fn run(login: Login) -> Ended {
     };
     let key = if login.with_key { read_stdin()?.into() } else { prompt_key()? };
     let server = Server::new(&url, key.expose_secret())?;
-    let client = Client::new(server.clone(), GIVE_UP)?;
+    let client = Client::new(&server, GIVE_UP)?;
     let checked = match client.call(&Call::get("/v1/key")).await {
         Ok(reply) => reply.json,
         Err(err) if err.status() == Some(StatusCode::NOT_FOUND) => {

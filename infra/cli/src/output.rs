@@ -1,6 +1,7 @@
 //! Results on stdout, and for the next steps of a GitHub workflow.
 
 use std::{
+    fmt::Write as _,
     fs::OpenOptions,
     io::{self, Write as _},
     path::PathBuf,
@@ -31,7 +32,7 @@ pub(crate) struct JsonFlags {
 pub(crate) struct OutputFlags {
     #[command(flatten)]
     pub(crate) json: JsonFlags,
-    /// Add `request_id`, `status`, `outcome`, `decision` and `decided_by` to the file GITHUB_OUTPUT
+    /// Add `request_id`, `status`, `outcome`, `decision` and `decided_by` to the file `GITHUB_OUTPUT`
     #[arg(long, help_heading = "Output")]
     github_output: bool,
 }
@@ -77,7 +78,8 @@ impl Outputs {
             ("decided_by", request.decided_by.as_deref().unwrap_or_default()),
         ] {
             // A line break would set another output.
-            text += &format!("{name}={}\n", value.replace(['\r', '\n'], " "));
+            let value = value.replace(['\r', '\n'], " ");
+            writeln!(text, "{name}={value}").expect("a string takes everything");
         }
         let file = OpenOptions::new().append(true).create(true).open(path);
         file.and_then(|mut it| it.write_all(text.as_bytes()))

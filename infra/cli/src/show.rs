@@ -34,7 +34,7 @@ pub(crate) async fn run(show: Show) -> Ended {
     for line in lines(&shown.request) {
         print_line(&line)?;
     }
-    if show.output.show_links {
+    if show.output.show_links && shown.request.is_pending() {
         for Recipient { email, answer_url } in &shown.request.recipients {
             let who = email.as_deref().unwrap_or("anyone");
             let link = answer_url.as_deref().unwrap_or("not visible to this key");

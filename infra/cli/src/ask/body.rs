@@ -30,10 +30,10 @@ pub(super) struct Question {
 
 /// The body, in the words of the API.
 #[derive(Serialize)]
-struct Body<'a> {
+struct NewRequest<'a> {
     title: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
+    #[serde(rename = "body", skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -76,9 +76,9 @@ impl Question {
             None if ask.veto.is_empty() => None,
             quorum => Some(quorum.unwrap_or(QuorumPart::All)),
         };
-        let body = Body {
+        let body = NewRequest {
             title: &ask.title,
-            body: ask.body_file.as_deref().map(read_file).transpose()?,
+            details: ask.body_file.as_deref().map(read_file).transpose()?,
             action: action.as_ref().map(ActionFile::text),
             recipients: &ask.to,
             options: &options,

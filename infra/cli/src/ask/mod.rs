@@ -107,7 +107,7 @@ pub(crate) async fn run(ask: Ask) -> Ended {
     ask.check_waiting()?;
     let Question { body, accepted } = Question::read(&ask)?;
     let outputs = Outputs::new(ask.output)?;
-    let client = Client::new(Server::choose(&ask.server)?, ask.server.give_up)?;
+    let client = Client::new(&Server::choose(&ask.server)?, ask.server.give_up)?;
     let key = ask.idempotency_key.clone().unwrap_or_else(new_idempotency_key);
     let create = Call::post("/v1/requests").with_body(body).once(key.clone());
 
@@ -136,22 +136,15 @@ pub(crate) async fn run(ask: Ask) -> Ended {
 
 /// Ends after a signal that arrived before the request's id did.
 async fn interrupted(session: &mut Session, client: &Client, create: &Call, exit: Exit) -> Exit {
-    if !session.cancels() {
-        session.progress.line("interrupted; the request may have been created");
-        session.progress.clear();
-        return exit;
-    }
     // The call may have arrived. Repeating it finds the request, or creates one that is cancelled.
-    match session.hurry(client.request(create)).await {
-        Some(Ok(shown)) => session.interrupted(client, &shown.request.id, exit).await,
-        Some(Err(_)) | None => {
-            session
-                .progress
-                .line("interrupted; could not cancel: the request may have been created");
-            session.progress.clear();
-            exit
-        }
+    if session.cancels()
+        && let Some(Ok(shown)) = session.hurry(client.request(create)).await
+    {
+        return session.interrupted(client, &shown.request.id, exit).await;
     }
+    session.progress.line("interrupted; the request may have been created and be pending");
+    session.progress.clear();
+    exit
 }
 
 fn out_of_time(key: &str) -> Failure {

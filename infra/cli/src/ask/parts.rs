@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn deadline_is_a_duration_or_a_time() {
-        let two_hours = DeadlinePart::In(Duration::from_secs(7_200));
+        let two_hours = DeadlinePart::In(Duration::from_hours(2));
         assert_eq!("2h".parse(), Ok(two_hours));
         let at = "2026-12-24T12:00:00Z".parse().expect("a time");
         assert_eq!("2026-12-24T13:00:00+01:00".parse(), Ok(DeadlinePart::At(at)));

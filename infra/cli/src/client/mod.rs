@@ -130,7 +130,7 @@ impl Call {
 
 impl Client {
     /// A client of `server`. It connects at the first call.
-    pub(crate) fn new(server: Server, give_up: Duration) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: &Server, give_up: Duration) -> anyhow::Result<Self> {
         Ok(Self {
             transport: Transport::new(server)?,
             give_up,
@@ -141,7 +141,7 @@ impl Client {
 
     /// The client that the flags choose, for a command without a progress line.
     pub(crate) fn choose(flags: &ServerFlags) -> anyhow::Result<Self> {
-        let client = Self::new(Server::choose(flags)?, flags.give_up)?;
+        let client = Self::new(&Server::choose(flags)?, flags.give_up)?;
         Ok(Self { notices: Notices::Written, ..client })
     }
 

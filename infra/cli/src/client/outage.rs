@@ -69,11 +69,11 @@ mod tests {
 
     #[test]
     fn server_sets_the_pause_up_to_the_limit() {
-        let mut outage = Outage::new(Duration::from_secs(60));
+        let mut outage = Outage::new(Duration::from_mins(1));
         let asked = Some(Duration::from_secs(7));
         assert_eq!(outage.next_pause(asked), asked);
-        let last = outage.next_pause(Some(Duration::from_secs(3_600))).expect("time is left");
-        assert!(last <= Duration::from_secs(60));
+        let last = outage.next_pause(Some(Duration::from_hours(1))).expect("time is left");
+        assert!(last <= Duration::from_mins(1));
         assert_eq!(Outage::new(Duration::ZERO).next_pause(None), None);
     }
 }

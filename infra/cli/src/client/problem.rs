@@ -53,10 +53,10 @@ impl Body {
         for error in &self.errors {
             let place = error.pointer.as_ref().or(error.parameter.as_ref());
             let place = place.map(|it| format!("`{it}` ")).unwrap_or_default();
-            text += &format!("; {place}{}", error.detail);
+            text.extend(["; ", &place, &error.detail]);
         }
         if let Some(id) = &self.request_id {
-            text += &format!(" [call {id}]");
+            text.extend([" [call ", id, "]"]);
         }
         text
     }

@@ -57,7 +57,7 @@ pub(super) enum Attempt {
 
 impl Transport {
     #[expect(clippy::disallowed_methods, reason = "the user chose the address, so none is refused")]
-    pub(super) fn new(server: Server) -> anyhow::Result<Self> {
+    pub(super) fn new(server: &Server) -> anyhow::Result<Self> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -96,12 +96,8 @@ impl Transport {
         }
         match request.send().await {
             Ok(response) => judge(response).await,
-            Err(err) => failed(self.no_response(err)),
+            Err(err) => failed(format!("no response from {}: {}", self.base, last_cause(err))),
         }
-    }
-
-    fn no_response(&self, error: reqwest::Error) -> String {
-        format!("no response from {}: {}", self.base, last_cause(error))
     }
 }
 

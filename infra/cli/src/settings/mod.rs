@@ -29,11 +29,11 @@ const NOTHING_SET: &str = "no server is set: run `answerback login`, set ANSWERB
 /// The flags that choose a server.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServerFlags {
-    /// Base URL of the API [default: ANSWERBACK_URL, a profile, or a local stack]
+    /// Base URL of the API [default: `ANSWERBACK_URL`, a profile, or a local stack]
     #[arg(long, value_name = "URL", conflicts_with = "profile", help_heading = "Server")]
     pub(crate) url: Option<String>,
     /// Profile in the configuration file, as `answerback login` wrote it [default:
-    /// ANSWERBACK_PROFILE, or the default profile]
+    /// `ANSWERBACK_PROFILE`, or the default profile]
     #[arg(long, value_name = "NAME", help_heading = "Server")]
     pub(crate) profile: Option<String>,
     /// Exit with 6 if the server was unreachable for this long

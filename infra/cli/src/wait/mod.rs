@@ -31,7 +31,7 @@ pub(crate) struct Wait {
     #[arg(value_parser = request_id)]
     id: String,
     #[command(flatten)]
-    wait: WaitFlags,
+    flags: WaitFlags,
     #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
@@ -55,8 +55,8 @@ pub(crate) struct WaitFlags {
 /// Waits for a request that exists.
 pub(crate) async fn run(wait: Wait) -> Ended {
     let outputs = Outputs::new(wait.output)?;
-    let client = Client::new(Server::choose(&wait.server)?, wait.server.give_up)?;
-    let mut session = Session::new(&wait.wait)?;
+    let client = Client::new(&Server::choose(&wait.server)?, wait.server.give_up)?;
+    let mut session = Session::new(&wait.flags)?;
     let read = Call::get(format!("/v1/requests/{}", wait.id));
     let shown = match session.attend(&client, None, client.request(&read)).await {
         Attended::Done(shown) => shown?,
@@ -67,7 +67,7 @@ pub(crate) async fn run(wait: Wait) -> Ended {
     };
     outputs.set_step_outputs(&shown.request)?;
     let options: Vec<String> = shown.request.options.iter().map(|it| it.value.clone()).collect();
-    let accepted = Accepted::of(&wait.wait.accept, &options)?;
+    let accepted = Accepted::of(&wait.flags.accept, &options)?;
     session.announce(&shown.request, outputs.flags);
     finish(&mut session, &client, shown, &accepted, &outputs).await
 }

@@ -121,9 +121,8 @@ impl Session {
                 return Ok((shown, exit));
             }
             let id = shown.request.id.clone();
-            let hold = Duration::from_secs(HOLD_SECONDS_MAX);
-            let held = hold_call(client, &id, hold);
-            match self.attend(client, Some(&shown.request), held).await {
+            let call = read_held(client, &id);
+            match self.attend(client, Some(&shown.request), call).await {
                 Attended::Done(reply) => shown = reply?.request()?,
                 Attended::Interrupted(exit) => {
                     return Ok((shown, self.interrupted(client, &id, exit).await));
@@ -170,8 +169,9 @@ impl Session {
 }
 
 /// A held read of a pending request. A server that answers early is not called again at once.
-async fn hold_call(client: &Client, id: &str, hold: Duration) -> Result<Reply, Failure> {
+async fn read_held(client: &Client, id: &str) -> Result<Reply, Failure> {
     let began = Instant::now();
+    let hold = Duration::from_secs(HOLD_SECONDS_MAX);
     let reply = client.call(&Call::wait_for(id, hold)).await?;
     if reply.json["status"] == "pending" {
         let early = CALL_INTERVAL.saturating_sub(began.elapsed());

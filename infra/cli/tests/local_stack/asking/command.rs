@@ -135,7 +135,7 @@ impl Asking {
         loop {
             let line = self.lines.recv_timeout(LINE_TIMEOUT);
             let line = line.unwrap_or_else(|_| panic!("no line with `{text}` in\n{}", self.log));
-            self.log += &format!("{line}\n");
+            self.log.extend([&line, "\n"]);
             if line.contains(text) {
                 return line;
             }
@@ -163,7 +163,7 @@ impl Asking {
         let piped = self.child.stdout.as_mut().expect("stdout is piped");
         piped.read_to_string(&mut stdout).expect("UTF-8");
         while let Ok(line) = self.lines.recv_timeout(LINE_TIMEOUT) {
-            self.log += &format!("{line}\n");
+            self.log.extend([&line, "\n"]);
         }
         Ended { code: status.code(), stdout, stderr: std::mem::take(&mut self.log) }
     }
