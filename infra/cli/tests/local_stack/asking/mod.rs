@@ -5,6 +5,8 @@ mod command;
 mod docs;
 mod failures;
 mod other;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
