@@ -109,7 +109,7 @@ async fn login_asks_for_address_and_key_and_shows_no_key() {
     login.type_line(&server.url);
     login.shows("API key (hidden): ").await;
     // The terminal stops its echo right after the prompt.
-    crate::stack::pause(std::time::Duration::from_millis(300)).await;
+    crate::stack::pause(std::time::Duration::from_secs(2)).await;
     login.type_line("ab_live_typed");
     let screen = login.end(0).await;
     assert!(screen.contains("key key_1, live mode, with admin"), "{screen:?}");
