@@ -39,7 +39,11 @@ impl Accepted {
             Status::Pending => None,
             Status::Cancelled => Some(Exit::Cancelled),
             Status::Finished => Some(match request.outcome {
-                Some(Outcome::Completed | Outcome::Defaulted) if is_accepted => Exit::Accepted,
+                Some(Outcome::Completed) if is_accepted => Exit::Accepted,
+                // Silence approves no action: `consume` would refuse it.
+                Some(Outcome::Defaulted) if is_accepted && request.action.is_none() => {
+                    Exit::Accepted
+                }
                 Some(Outcome::Defaulted | Outcome::TimedOut) => Exit::DeadlinePassed,
                 Some(Outcome::Cancelled) => Exit::Cancelled,
                 Some(Outcome::Completed | Outcome::NotMet | Outcome::Vetoed | Outcome::Unknown)
@@ -51,13 +55,23 @@ impl Accepted {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::request::Shown;
 
     fn judged(status: &str, outcome: &str, decision: Option<&str>) -> Option<Exit> {
+        judged_with(&Value::Null, status, outcome, decision)
+    }
+
+    fn judged_with(
+        action: &Value,
+        status: &str,
+        outcome: &str,
+        decision: Option<&str>,
+    ) -> Option<Exit> {
         let request = json!({
+            "action": action,
             "id": "req_1", "status": status, "outcome": outcome, "decided_by": null,
             "decision": decision, "title": "", "options": [], "recipients": [], "responses": [],
             "deadline": "2026-11-27T12:00:00Z", "created_at": "2026-11-27T10:00:00Z",
@@ -88,6 +102,14 @@ mod tests {
         }
         assert_eq!(judged("cancelled", "cancelled", None), Some(Exit::Cancelled));
         assert_eq!(judged("pending", "completed", yes), None);
+    }
+
+    #[test]
+    fn silence_approves_no_action() {
+        let action = json!({ "name": "deploy", "digest": "sha256:0" });
+        let judged = |outcome| judged_with(&action, "finished", outcome, Some("approve"));
+        assert_eq!(judged("completed"), Some(Exit::Accepted));
+        assert_eq!(judged("defaulted"), Some(Exit::DeadlinePassed));
     }
 
     #[test]
