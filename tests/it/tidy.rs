@@ -40,7 +40,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("aws-sdk-eventbridge", &["answerback", "system-tests"]),
     ("aws-sdk-kms", &["answerback", "system-tests"]),
     ("ring", &["answerback", "local-aws"]),
-    ("reqwest", &["answerback"]),
+    ("reqwest", &["answerback", "cli"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
     ("flate2", &["poll", "system-tests"]),

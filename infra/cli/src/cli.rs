@@ -1,17 +1,27 @@
 //! The command line. Without a command it runs `dev`.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio::runtime;
 
-use crate::{accounts, dev, keys};
+use crate::{
+    accounts, ask, cancel, consume, dev,
+    exit::{self, Ended, Exit, Failure},
+    keys, list, login,
+    printable::write_line,
+    show, wait,
+};
 
 /// Asks people a question from code, and delivers the answer as a signed callback.
 ///
-/// Without a command this runs `answerback dev`: the whole service on this machine. It prints an
-/// API key and an example to paste. Nothing else needs to be installed or configured.
+/// `answerback ask … --wait` makes a script wait for the decision of people. Without a command this
+/// runs `answerback dev`: the whole service on this machine. It prints an API key and an example to
+/// paste. Nothing else needs to be installed or configured.
 #[derive(Debug, Parser)]
 #[command(name = "answerback", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -19,8 +29,47 @@ struct Cli {
     dev: dev::Flags,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  answerback                                     run the whole service on this machine
+  answerback ask 'Deploy v2.4.1?' --to ada@example.com --wait && ./deploy
+  answerback login                               store an address and a key
+  answerback completions bash > ~/.local/share/bash-completion/completions/answerback";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask people a question, and wait for the decision
+    ///
+    /// Prints the decision on stdout, and progress on stderr. The exit code says how it went. The
+    /// command survives restarts of the server, errors of it, and dropped connections.
+    #[command(after_help = with_exit_codes(ask::EXAMPLES))]
+    Ask(Box<ask::Ask>),
+    /// Wait for the decision of a request that exists
+    #[command(after_help = with_exit_codes(wait::EXAMPLES))]
+    Wait(wait::Wait),
+    /// Show a request
+    Show(show::Show),
+    /// Cancel a pending request
+    Cancel(cancel::Cancel),
+    /// List requests, newest first
+    List(list::List),
+    /// Prove that an action was approved, and use the approval up
+    ///
+    /// The program that is about to act runs this with the action. It succeeds only if recipients
+    /// approved exactly this action, within the time and as often as the request allows.
+    #[command(after_help = consume::EXAMPLES)]
+    Consume(consume::Consume),
+    /// Store the address of a server and a key
+    ///
+    /// Checks the key, and writes a profile to ~/.config/answerback/config.toml, which only its owner
+    /// can read.
+    #[command(after_help = login::EXAMPLES)]
+    Login(login::Login),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
     /// Run the whole service on this machine (the default)
     ///
     /// One process runs the HTTP API, a DynamoDB that stores its data in a folder, the queues, the
@@ -60,26 +109,60 @@ enum AccountsCommand {
 }
 
 /// Runs the command. A failure prints one line.
-pub(crate) async fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command.unwrap_or(Command::Dev(cli.dev)) {
-        Command::Dev(flags) => dev::run(flags).await,
-        Command::Keys(KeysCommand::Create(create)) => keys::create(create).await,
-        Command::Accounts(AccountsCommand::Limit(limit)) => accounts::limit(limit).await,
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(err) => {
-            eprintln!("error: {err:#}");
-            ExitCode::FAILURE
+    match start(cli.command.unwrap_or(Command::Dev(cli.dev))) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            write_line(&format!("error: {failure}"));
+            failure.exit.into()
         }
     }
 }
 
+fn start(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Ask(ask) => call(ask::run(*ask)),
+        Command::Wait(wait) => call(wait::run(wait)),
+        Command::Show(show) => call(show::run(show)),
+        Command::Cancel(cancel) => call(cancel::run(cancel)),
+        Command::List(list) => call(list::run(list)),
+        Command::Consume(consume) => call(consume::run(consume)),
+        Command::Login(login) => call(login::run(login)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "answerback", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Dev(flags) => operate(dev::run(flags)),
+        Command::Keys(KeysCommand::Create(create)) => operate(keys::create(create)),
+        Command::Accounts(AccountsCommand::Limit(limit)) => operate(accounts::limit(limit)),
+    }
+}
+
+/// Runs a command that calls the API. It needs one thread.
+fn call(command: impl Future<Output = Ended>) -> Result<ExitCode, Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let exit = runtime.block_on(command);
+    // A blocking DNS look-up must not delay the end.
+    runtime.shutdown_background();
+    exit.map(ExitCode::from)
+}
+
+/// Runs a command of an operator or of the local stack.
+fn operate(command: impl Future<Output = anyhow::Result<()>>) -> Result<ExitCode, Failure> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let ended = runtime.block_on(command);
+    ended.map(|()| ExitCode::SUCCESS).map_err(|err| Failure::new(Exit::Otherwise, err))
+}
+
+fn with_exit_codes(examples: &str) -> String {
+    format!("{examples}\n\n{}", exit::HELP)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

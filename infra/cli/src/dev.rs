@@ -22,6 +22,8 @@ use local::{
     dev::{CallbackPolicy, Connection, DATA_DIR, DevOptions, HintPolicy, KMS_KEY_ARN, ReadyOutput},
 };
 
+use crate::duration;
+
 /// The shortest duration that a flag accepts.
 const DURATION_MIN: Duration = Duration::from_secs(1);
 /// The longest duration that a flag accepts.
@@ -160,8 +162,7 @@ impl LocalTable {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<jiff::SignedDuration>().map_err(|err| err.to_string())?;
-    let duration = Duration::try_from(duration).map_err(|err| err.to_string())?;
+    let duration = duration::parse(text)?;
     if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
         return Ok(duration);
     }

@@ -1,27 +1,46 @@
-//! The program `answerback`: the local stack, API keys, and limits of accounts.
+//! The program `answerback`: questions from scripts, the local stack, API keys, and limits of
+//! accounts.
 //!
 //! ```text
-//! cli ─┬─ dev ─────────────────▶ local::dev
+//! cli ─┬─ ask, wait, show, list, ─┬─▶ settings
+//!      │  cancel, consume, login  └─▶ client ─▶ the API of any server
+//!      ├─ dev ─────────────────▶ local::dev
 //!      ├─ keys ─────┬─▶ target ─┬─▶ a deployed table
 //!      └─ accounts ─┘           └─▶ dev ─▶ the data of a local stack
 //! ```
 //!
-//! `dev` is a feature that is on by default. A build without it works on deployed tables only, and
-//! links neither the four functions nor the emulated AWS.
+//! `dev` is a feature that is on by default. A build without it works on deployed servers and tables
+//! only, and links neither the four functions nor the emulated AWS.
 
 mod accounts;
+mod action;
+mod ask;
+mod cancel;
 mod cli;
+mod client;
+mod consume;
 #[cfg(feature = "dev")]
 mod dev;
 #[cfg(not(feature = "dev"))]
 #[path = "no_dev.rs"]
 mod dev;
+mod duration;
+mod exit;
+mod files;
 mod keys;
+mod list;
+mod login;
+mod output;
+mod printable;
+mod progress;
+mod request;
+mod settings;
+mod show;
 mod target;
+mod wait;
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::run().await
+fn main() -> ExitCode {
+    cli::run()
 }

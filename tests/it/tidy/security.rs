@@ -9,6 +9,7 @@ use super::{read, root};
 const ROOTS: &[(&str, &str)] = &[
     ("it", "tests/it"),
     ("local_stack", "infra/cli/tests/local_stack"),
+    ("cli", "infra/cli/src"),
     ("answerback", "shared/src"),
     ("local", "infra/local/src"),
 ];

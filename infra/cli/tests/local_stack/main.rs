@@ -1,5 +1,6 @@
 //! The program `answerback` as a process: started, called, killed and started again.
 
+mod asking;
 mod canaries;
 mod crashes;
 mod guards;

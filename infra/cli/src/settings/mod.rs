@@ -1,0 +1,219 @@
+//! The server that a command calls, and the key for it.
+//!
+//! | source | when |
+//! |--------|------|
+//! | `--url`, `--profile` | always first |
+//! | `ANSWERBACK_URL`, `ANSWERBACK_API_KEY`, `ANSWERBACK_PROFILE` | without these flags |
+//! | the default profile in `~/.config/answerback/config.toml` | without these variables |
+//! | a local stack: `.answerback/dev.json` here or in a folder above | without any of these |
+//!
+//! A key that is stored with an address is sent to this address only.
+
+mod file;
+mod local_stack;
+
+use std::{net::IpAddr, time::Duration};
+
+use answerback::platform::config::optional;
+use anyhow::{Context as _, bail, ensure};
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use crate::duration;
+pub(crate) use file::{ConfigFile, DEFAULT_PROFILE, Profile};
+
+/// Settings that nothing provides.
+const NOTHING_SET: &str = "no server is set: run `answerback login`, set ANSWERBACK_URL and \
+                           ANSWERBACK_API_KEY, or start a local stack here with `answerback dev`";
+
+/// The flags that choose a server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerFlags {
+    /// Base URL of the API [default: `ANSWERBACK_URL`, a profile, or a local stack]
+    #[arg(long, value_name = "URL", conflicts_with = "profile", help_heading = "Server")]
+    pub(crate) url: Option<String>,
+    /// Profile in the configuration file, as `answerback login` wrote it [default:
+    /// `ANSWERBACK_PROFILE`, or the default profile]
+    #[arg(long, value_name = "NAME", help_heading = "Server")]
+    pub(crate) profile: Option<String>,
+    /// Exit with 6 if the server was unreachable for this long
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse,
+        help_heading = "Server")]
+    pub(crate) give_up: Duration,
+}
+
+/// A server and the key for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) url: Url,
+    pub(crate) key: SecretString,
+}
+
+/// The sources of settings, but for the flags.
+#[derive(Debug, Default)]
+struct Sources {
+    url: Option<String>,
+    key: Option<String>,
+    profile: Option<String>,
+    file: ConfigFile,
+    local_stack: Option<Profile>,
+}
+
+impl Server {
+    /// The server that the flags, the environment and the files choose.
+    pub(crate) fn choose(flags: &ServerFlags) -> anyhow::Result<Self> {
+        Sources::read()?.choose(flags)
+    }
+
+    /// A server at `url`. The key must not travel unencrypted, except on this machine.
+    pub(crate) fn new(url: &str, key: &str) -> anyhow::Result<Self> {
+        let key = key.trim();
+        let is_key = key.bytes().all(|it| it.is_ascii_graphic());
+        ensure!(!key.is_empty() && is_key, "the API key has invalid characters, or none");
+        Ok(Self { url: parse_url(url)?, key: key.into() })
+    }
+
+    /// True if the server is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.url)
+    }
+}
+
+impl Sources {
+    fn read() -> anyhow::Result<Self> {
+        Ok(Self {
+            url: optional("ANSWERBACK_URL")?,
+            key: optional("ANSWERBACK_API_KEY")?,
+            profile: optional("ANSWERBACK_PROFILE")?,
+            file: ConfigFile::read()?,
+            local_stack: local_stack::find()?,
+        })
+    }
+
+    fn choose(self, flags: &ServerFlags) -> anyhow::Result<Server> {
+        if let Some(name) = &flags.profile {
+            return self.file.profile(name)?.server();
+        }
+        if let Some(url) = flags.url.as_ref().or(self.url.as_ref()) {
+            let key = self.key.clone().or_else(|| self.stored_key(url));
+            let key = key.with_context(|| {
+                format!(
+                    "no API key is set for {url}: set ANSWERBACK_API_KEY, or run `answerback login`"
+                )
+            })?;
+            return Server::new(url, &key);
+        }
+        let stored = match &self.profile {
+            Some(name) => Some(self.file.profile(name)?.clone()),
+            None => self.file.default_profile()?.cloned().or(self.local_stack),
+        };
+        match (stored, self.key) {
+            (Some(stored), Some(key)) => Server::new(&stored.url, &key),
+            (Some(stored), None) => stored.server(),
+            (None, Some(_)) => bail!("ANSWERBACK_API_KEY is set, and ANSWERBACK_URL is not"),
+            (None, None) => bail!(NOTHING_SET),
+        }
+    }
+
+    /// The key that is stored for this address.
+    fn stored_key(&self, url: &str) -> Option<String> {
+        let url = parse_url(url).ok()?;
+        let stored = self.file.profiles().chain(self.local_stack.as_ref());
+        let mut same = stored.filter(|it| parse_url(&it.url).is_ok_and(|it| it == url));
+        same.next().map(|it| it.api_key.clone())
+    }
+}
+
+impl Profile {
+    fn server(&self) -> anyhow::Result<Server> {
+        Server::new(&self.url, &self.api_key)
+    }
+}
+
+/// Parses a base URL, without a slash at its end.
+fn parse_url(text: &str) -> anyhow::Result<Url> {
+    let text = text.trim().trim_end_matches('/');
+    let url = Url::parse(text).with_context(|| format!("`{text}` is not a URL"))?;
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    ensure!(is_plain, "the base URL must have no user, query or fragment");
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => bail!("`{text}` must be https, because the API key would travel unencrypted"),
+        _ => bail!("`{text}` must be an https URL"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    const WORK: &str = "https://work.example.com";
+    const LOCAL: &str = "http://127.0.0.1:8787";
+
+    fn flags(url: Option<&str>, profile: Option<&str>) -> ServerFlags {
+        let give_up = Duration::ZERO;
+        ServerFlags { url: url.map(str::to_owned), profile: profile.map(str::to_owned), give_up }
+    }
+
+    fn sources(url: Option<&str>, key: Option<&str>) -> Sources {
+        let mut file = ConfigFile::default();
+        file.set("work", Profile { url: WORK.to_owned(), api_key: "ab_work".to_owned() });
+        let local = Profile { url: LOCAL.to_owned(), api_key: "ab_local".to_owned() };
+        Sources {
+            url: url.map(str::to_owned),
+            key: key.map(str::to_owned),
+            profile: None,
+            file,
+            local_stack: Some(local),
+        }
+    }
+
+    fn chosen(sources: Sources, flags: &ServerFlags) -> Result<(String, String), String> {
+        let server = sources.choose(flags).map_err(|err| format!("{err:#}"))?;
+        let url = server.url.as_str().trim_end_matches('/').to_owned();
+        Ok((url, server.key.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn flags_come_before_variables_files_and_the_local_stack() {
+        let pair = |url: &str, key: &str| Ok((url.to_owned(), key.to_owned()));
+        let none = flags(None, None);
+        let env = || sources(Some("https://env.example.com"), Some("ab_env"));
+        assert_eq!(chosen(env(), &none), pair("https://env.example.com", "ab_env"));
+        assert_eq!(chosen(env(), &flags(None, Some("work"))), pair(WORK, "ab_work"));
+        let flag = flags(Some("https://flag.example.com/"), None);
+        assert_eq!(chosen(env(), &flag), pair("https://flag.example.com", "ab_env"));
+        assert_eq!(chosen(sources(None, None), &none), pair(WORK, "ab_work"));
+        assert_eq!(chosen(sources(None, Some("ab_env")), &none), pair(WORK, "ab_env"));
+        let without_file = Sources { file: ConfigFile::default(), ..sources(None, None) };
+        assert_eq!(chosen(without_file, &none), pair(LOCAL, "ab_local"));
+        let nothing = chosen(Sources::default(), &none).expect_err("nothing is set");
+        assert_eq!(nothing, NOTHING_SET);
+    }
+
+    #[test]
+    fn stored_key_goes_to_its_own_address_only() {
+        let none = flags(None, None);
+        for (url, key) in [(WORK, "ab_work"), ("http://127.0.0.1:8787/", "ab_local")] {
+            let (_, chosen) = chosen(sources(Some(url), None), &none).expect("a stored key");
+            assert_eq!(chosen, key);
+        }
+        let refused = chosen(sources(Some("https://other.example.com"), None), &none);
+        assert!(refused.expect_err("no key").starts_with("no API key is set for"));
+        for url in ["http://work.example.com", "ftp://127.0.0.1", "https://a@work.example.com"] {
+            assert!(chosen(sources(Some(url), Some("ab_env")), &none).is_err(), "{url}");
+        }
+    }
+}
