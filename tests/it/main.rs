@@ -32,6 +32,7 @@ mod requests;
 mod results;
 mod retention;
 mod rights;
+mod scopes;
 mod secrets;
 mod simulated_table;
 mod ssrf;

@@ -35,7 +35,8 @@ pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
 pub use result::ResultRead;
 
 use super::{
-    Assurance, BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    Assurance, BodyHash, ChannelId, KeyId, OpId, Owner, RequestEvent, RequestId, Subscriptions,
+    Trace,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -73,6 +74,8 @@ pub struct Request {
     pub policy: RequestPolicy,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// The family of the key that made it, if that key sees only what its family made.
+    pub family: Option<KeyId>,
     /// The trace of the call, if it named one.
     pub trace: Option<Trace>,
     /// The secret that answer links are made with.
@@ -124,6 +127,8 @@ pub struct NewRequest {
     pub policy: RequestPolicy,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// The family of the key that made it, if that key sees only what its family made.
+    pub family: Option<KeyId>,
     /// The trace of the call, if it named one.
     pub trace: Option<Trace>,
     /// The secret that answer links are made with.
@@ -248,6 +253,7 @@ impl Request {
             question: new.question,
             policy: new.policy,
             channel: new.channel,
+            family: new.family,
             trace: new.trace,
             link_secret: new.link_secret,
             is_counted: new.is_counted,

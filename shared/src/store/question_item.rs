@@ -38,7 +38,7 @@ pub(crate) struct QuestionItem {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RequesterItem {
+pub(super) struct RequesterItem {
     kind: RequesterKindItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,

@@ -96,6 +96,7 @@ impl Item for Request {
             .json("question", &QuestionItem::from(&self.question))
             .json("policy", &PolicyItem::from(&self.policy))
             .text("channel", self.channel.map(|it| it.to_string()))
+            .text("family", self.family.map(|it| it.to_string()))
             .text("trace", self.trace.map(Trace::to_text))
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
@@ -191,6 +192,7 @@ impl Item for Request {
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,
             channel: item.optional_parsed("channel")?,
+            family: item.optional_parsed("family")?,
             trace: item.optional_parsed("trace")?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,

@@ -4,6 +4,7 @@ pub(crate) mod body;
 mod cancel;
 mod create;
 mod erase;
+pub(crate) mod requester;
 mod respond;
 
 pub(crate) use cancel::cancel;

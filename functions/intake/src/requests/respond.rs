@@ -33,7 +33,7 @@ pub(crate) async fn respond(
     headers: HeaderMap,
     body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::AnswersWrite).await?;
     let body = body?;
     let request = find_settled(&app, &caller, &id).await?;
     let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    ChoiceView, FieldView, ProbeView, ResponseView, Time,
+    ChoiceView, FieldView, ProbeView, RequesterView, ResponseView, Time,
     response::{Answers, email},
 };
 use crate::{
@@ -57,14 +57,6 @@ pub struct RequestView<'a> {
     finished_at: Option<Time>,
     callback: Option<CallbackView<'a>>,
     read: ReadView,
-}
-
-#[derive(Debug, Serialize)]
-struct RequesterView<'a> {
-    kind: &'static str,
-    name: Option<&'a str>,
-    email: Option<&'a str>,
-    id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,12 +126,7 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
-            requester: question.requester.as_ref().map(|it| RequesterView {
-                kind: it.kind.as_str(),
-                name: it.name.as_deref(),
-                email: it.email.as_deref(),
-                id: it.id.as_deref(),
-            }),
+            requester: question.requester.as_ref().map(RequesterView::new),
             locale: question.locale.map(Locale::as_str),
             mode: answer_mode(policy.mode),
             assurance: policy.assurance.as_str(),

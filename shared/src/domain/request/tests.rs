@@ -33,6 +33,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
+        family: None,
         trace: None,
         created_by: OpId(1),
         body_hash: Some(BodyHash([7; 16])),

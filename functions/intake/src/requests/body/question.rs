@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use answerback::{
     api::body::{DUPLICATED, Item, Object},
     domain::{
-        EmailAddress, Locale, Question, REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX,
-        Requester, RequesterKind,
+        EmailAddress, Locale, Question,
         limits::{EMAIL_CHARS_MAX, RECIPIENT_NAME_CHARS_MAX},
         question::{
             BODY_CHARS_MAX, METADATA_BYTES_MAX, QUESTION_BYTES_MAX, RECIPIENTS_MAX,
@@ -17,13 +16,13 @@ use answerback::{
 };
 use serde_json::Value;
 
-use super::form;
+use super::{super::requester, form};
 
 /// Reads the question.
 pub(super) fn read(body: &mut Object<'_>) -> Question {
     let title = body.required_line("title", 1..=TITLE_CHARS_MAX).unwrap_or_default();
     let text = body.optional_text("body", BODY_CHARS_MAX);
-    let requester = body.object("requester", requester).flatten();
+    let requester = requester::read(body);
     let recipients = recipients(body);
     let n_errors = body.errors().len();
     let options = form::options(body);
@@ -53,18 +52,6 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
         body.errors().add("", detail);
     }
     question
-}
-
-fn requester(entry: &mut Object<'_>) -> Option<Requester> {
-    entry.require("kind");
-    let kind = entry.word("kind", &RequesterKind::ALL);
-    let name = entry.optional_line("name", REQUESTER_NAME_CHARS_MAX);
-    let email = entry.text("email", 1..=EMAIL_CHARS_MAX);
-    if email.as_deref().is_some_and(|it| EmailAddress::parse(it).is_none()) {
-        entry.error("email", "must be an e-mail address");
-    }
-    let id = entry.optional_line("id", REQUESTER_ID_CHARS_MAX);
-    Some(Requester { kind: kind?, name, email, id })
 }
 
 fn recipients(body: &mut Object<'_>) -> Vec<Recipient> {
