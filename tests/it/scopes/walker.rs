@@ -241,7 +241,9 @@ impl<'w> Walk<'w> {
             }
             it if !it.contains('{') => return vec![path.to_owned()],
             it if it.contains("/requests/") || it.starts_with("/api/") => ids(&self.requests),
-            it if it.starts_with("/nextmv/v1/webhooks/") => vec!["nextmv".to_owned()],
+            it if it.starts_with("/nextmv/v1/webhooks/") => {
+                vec!["nextmv".to_owned(), "none".to_owned()]
+            }
             it if it.contains("/webhooks/") => vec!["walk".to_owned(), "none".to_owned()],
             it if it.contains("/deliveries/") => ids(&deliveries),
             it if it.starts_with("/v1/events/") => {
