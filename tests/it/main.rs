@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod access;
+mod actions;
 mod answering;
 mod bus;
 mod callbacks;

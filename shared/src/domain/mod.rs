@@ -9,7 +9,9 @@
 //! [`breaker`], then the rest.
 
 pub mod account;
+pub mod action;
 pub mod address;
+pub mod approval;
 pub mod assurance;
 pub mod attempt;
 pub mod breaker;
@@ -22,6 +24,7 @@ mod email;
 pub mod event;
 pub mod id;
 pub mod idempotency;
+pub mod json;
 pub mod limits;
 mod locale;
 mod owner;
@@ -41,6 +44,7 @@ pub mod webhook;
 mod webhook_id;
 
 pub use account::{Account, ApiKey};
+pub use action::{Action, ActionDigest};
 pub use assurance::Assurance;
 pub use attempt::Attempt;
 pub use breaker::Breaker;

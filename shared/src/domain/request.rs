@@ -28,7 +28,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{AnswerVia, CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
+pub use answer::{CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Proof, Row};
 pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
 pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
@@ -37,6 +37,7 @@ pub use result::ResultRead;
 use super::{
     Assurance, BodyHash, ChannelId, KeyId, OpId, Owner, RequestEvent, RequestId, Subscriptions,
     Trace,
+    approval::ConsumePolicy,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -156,6 +157,12 @@ pub struct RequestPolicy {
     pub read: ReadPolicy,
     /// How sure it must be that a person answers.
     pub assurance: Assurance,
+    /// The requester may be one of the recipients.
+    pub allows_self: bool,
+    /// The sender's own application may record answers.
+    pub accepts_api_answers: bool,
+    /// The way in which an approval may be used.
+    pub consume: Option<ConsumePolicy>,
 }
 
 /// Final answers, or answers that may change until the deadline.

@@ -2,7 +2,7 @@
 //! must fit into an item of 400 KB.
 
 use super::{
-    Answer, Question, Requester,
+    Action, Answer, Question, Requester,
     question::{Choice, Field, FieldValue, Recipient, TEXT_OVERHEAD_BYTES, json_bytes},
 };
 
@@ -22,6 +22,7 @@ impl Question {
     pub fn n_bytes(&self) -> usize {
         self.title.len()
             + self.body.as_ref().map_or(0, String::len)
+            + self.action.as_ref().map_or(0, Action::n_bytes)
             + self.asked_by.as_ref().map_or(0, String::len)
             + self.requester.as_ref().map_or(0, Requester::n_bytes)
             + self.metadata.as_ref().map_or(0, String::len)

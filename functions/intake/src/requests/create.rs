@@ -111,7 +111,7 @@ pub(crate) async fn create_from(
     let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } =
         read(body, now)?;
     if let Some(caller) = asker {
-        app.core.accounts.check_ask(caller, &mut question).await?;
+        app.core.accounts.check_ask(caller, &mut question, &policy).await?;
     }
     let key_name = asker.and_then(|it| it.api_key().name.as_deref());
     question.asked_by = app.core.accounts.asked_by(owner, key_name).await?;

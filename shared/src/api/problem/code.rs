@@ -29,6 +29,10 @@ pub enum Code {
     AlreadyFinished,
     /// The recipient has already answered.
     AlreadyAnswered,
+    /// The sender's application may not record answers of this request.
+    ApiAnswersNotAccepted,
+    /// The requester is one of the recipients.
+    SelfApproval,
     /// The answer changes too often.
     TooManyChanges,
     /// The answer needs the code of the link.
@@ -67,7 +71,9 @@ impl Code {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::MalformedJson | Self::CallbackUrlNotAllowed => StatusCode::BAD_REQUEST,
-            Self::InvalidRequest | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidRequest | Self::IdempotencyKeyReused | Self::SelfApproval => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::CodeRequired | Self::LinkLocked => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -76,6 +82,7 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::AlreadyFinished
             | Self::AlreadyAnswered
+            | Self::ApiAnswersNotAccepted
             | Self::ReceiptUnknown
             | Self::NotRedeliverable
             | Self::WebhookExists
@@ -108,6 +115,8 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::AlreadyFinished => "already_finished",
             Self::AlreadyAnswered => "already_answered",
+            Self::ApiAnswersNotAccepted => "api_answers_not_accepted",
+            Self::SelfApproval => "self_approval",
             Self::TooManyChanges => "too_many_changes",
             Self::CodeRequired => "code_required",
             Self::LinkLocked => "link_locked",
@@ -141,6 +150,8 @@ impl Code {
             Self::UnsupportedMediaType => "Unsupported encoding of the body",
             Self::AlreadyAnswered => "Already answered",
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
+            Self::ApiAnswersNotAccepted => "Only recipients answer this request",
+            Self::SelfApproval => "The requester is a recipient",
             Self::TooManyChanges => "Too many changes of an answer",
             Self::CodeRequired => "Code required",
             Self::LinkLocked => "Answer link is locked",

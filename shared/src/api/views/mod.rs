@@ -2,6 +2,7 @@
 //! by field, in the handlers.
 
 mod account;
+mod action;
 mod callback;
 mod delivery;
 mod event;
@@ -15,6 +16,7 @@ mod secret;
 mod webhook;
 
 pub use account::AccountView;
+pub use action::ActionView;
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};

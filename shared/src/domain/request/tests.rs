@@ -18,7 +18,7 @@ const DEADLINE_SECONDS: u64 = 100;
 const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
 
 const NONE: Subscriptions = Subscriptions::NONE;
-const LINK: AnswerVia = AnswerVia::Link;
+const LINK: Proof = Proof::Link;
 
 /// The time `seconds` after the creation of the request.
 fn at(seconds: u64) -> Timestamp {
@@ -51,6 +51,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
             callback: None,
             read: ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: None },
             assurance: Assurance::Link,
+            allows_self: false,
+            accepts_api_answers: true,
+            consume: None,
         },
         link_secret: LinkSecret([9; 16]),
         is_counted: false,

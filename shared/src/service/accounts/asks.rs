@@ -7,8 +7,8 @@ use super::{
     limits::{limited, log_skipped_limit},
 };
 use crate::{
-    api::{FieldError, FieldErrors, Problem},
-    domain::{ApiKey, Question, account::AskLimit},
+    api::{Code, FieldError, FieldErrors, Problem},
+    domain::{ApiKey, Question, account::AskLimit, request::RequestPolicy},
     store::Counted,
 };
 
@@ -17,8 +17,14 @@ const ASK_WINDOW_SECONDS: i64 = 60 * 60;
 
 impl Accounts {
     /// Refuses a question that the caller's key may not ask: of other recipients than it is made for,
-    /// by another requester than it names, or once too often in an hour.
-    pub async fn check_ask(&self, caller: &Caller, question: &mut Question) -> Result<(), Problem> {
+    /// by another requester than it names, by a
+    /// requester who answers it, or once too often in an hour.
+    pub async fn check_ask(
+        &self,
+        caller: &Caller,
+        question: &mut Question,
+        policy: &RequestPolicy,
+    ) -> Result<(), Problem> {
         let key = caller.api_key();
         let mut errors = FieldErrors::default();
         if key.requester.is_some() && question.requester.is_some() {
@@ -40,6 +46,11 @@ impl Accounts {
         }
         if let Some(requester) = &key.requester {
             question.requester = Some(requester.clone());
+            question.is_requester_fixed = true;
+        }
+        if question.asks_its_requester() && !policy.allows_self {
+            let detail = "the requester is one of the recipients; allow it with `allow_self`";
+            return Err(Problem::new(Code::SelfApproval, detail));
         }
         self.count_ask(key).await
     }

@@ -1,17 +1,19 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
-    EmailAddress, EmailPattern, Event, EventType, Filter, Id, IdempotentCall, Locale, Mode, OpId,
-    Owner, PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester,
+    Account, Action, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal,
+    Delivery, EmailAddress, EmailPattern, Event, EventType, Filter, Id, IdempotentCall, Locale,
+    Mode, OpId, Owner, PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester,
     RequesterKind, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
     account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
+    approval::ConsumePolicy,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
     delivery::{self, Auth, AuthKind, Credentials, Receiver, SealedHeader, Target},
     id::Kind,
     idempotency::PastCall,
+    json::Json,
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Required, Style},
     quorum::{Count, Quorum},
@@ -134,9 +136,11 @@ fn question() -> impl Strategy<Value = Question> {
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
-        (option::of(text()), option::of(requester()), option::of(locale())),
+        (option::of(text()), option::of(requester()), any::<bool>(), option::of(locale())),
+        option::of(action()),
     )
-        .prop_map(|((title, body, recipients), others, (asked_by, requester, locale))| {
+        .prop_map(|((title, body, recipients), others, asker, action)| {
+            let (asked_by, requester, is_requester_fixed, locale) = asker;
             let (options, fields, external_reference_id, metadata) = others;
             Question {
                 title,
@@ -144,13 +148,19 @@ fn question() -> impl Strategy<Value = Question> {
                 recipients,
                 options,
                 fields,
+                action,
                 asked_by,
                 requester,
+                is_requester_fixed,
                 locale,
                 external_reference_id,
                 metadata,
             }
         })
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    (text(), text()).prop_map(|(name, args)| Action::new(name, args.clone(), Json::Text(args)))
 }
 
 fn locale() -> impl Strategy<Value = Locale> {
@@ -189,6 +199,15 @@ fn callback() -> impl Strategy<Value = Callback> {
     (receiver(), events).prop_map(|(receiver, events)| Callback { receiver, events })
 }
 
+fn consume() -> impl Strategy<Value = ConsumePolicy> {
+    let numbers = (60_u32..=604_800, 1_u32..=100);
+    (text(), numbers).prop_map(|(option, (within_seconds, count))| ConsumePolicy {
+        option,
+        within_seconds,
+        count,
+    })
+}
+
 fn policy() -> impl Strategy<Value = RequestPolicy> {
     let count = prop_oneof![Just(Count::All), any::<u32>().prop_map(Count::AtLeast)];
     let quorum = (count, option::of(text()), vec(text(), 0..3))
@@ -205,14 +224,20 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         option::of(callback()),
         read,
         select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
+        (any::<bool>(), any::<bool>(), option::of(consume())),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance)| RequestPolicy {
-            mode,
-            quorum,
-            on_deadline,
-            callback,
-            read,
-            assurance,
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_)| {
+            RequestPolicy {
+                mode,
+                quorum,
+                on_deadline,
+                callback,
+                read,
+                assurance,
+                allows_self: use_.0,
+                accepts_api_answers: use_.1,
+                consume: use_.2,
+            }
         })
 }
 
