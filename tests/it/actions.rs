@@ -1,5 +1,7 @@
 //! Actions: an approval is of exactly one action, and says who gave it.
 
+mod consume;
+
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},

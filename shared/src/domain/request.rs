@@ -19,6 +19,7 @@
 
 pub mod answer;
 pub mod code;
+mod consume;
 pub mod end;
 pub mod erasure;
 pub mod outbox;

@@ -33,6 +33,16 @@ pub enum Code {
     ApiAnswersNotAccepted,
     /// The requester is one of the recipients.
     SelfApproval,
+    /// The request is pending, so its approval cannot be used.
+    NotDecided,
+    /// The recipients did not approve the action.
+    NotApproved,
+    /// Another action was approved.
+    DigestMismatch,
+    /// The approval is used up.
+    AlreadyConsumed,
+    /// The approval has lapsed.
+    ApprovalLapsed,
     /// The answer changes too often.
     TooManyChanges,
     /// The answer needs the code of the link.
@@ -83,6 +93,10 @@ impl Code {
             Self::AlreadyFinished
             | Self::AlreadyAnswered
             | Self::ApiAnswersNotAccepted
+            | Self::NotDecided
+            | Self::NotApproved
+            | Self::DigestMismatch
+            | Self::AlreadyConsumed
             | Self::ReceiptUnknown
             | Self::NotRedeliverable
             | Self::WebhookExists
@@ -90,7 +104,7 @@ impl Code {
             | Self::TooManyKeys
             | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
-            Self::RequestEnded => StatusCode::GONE,
+            Self::RequestEnded | Self::ApprovalLapsed => StatusCode::GONE,
             Self::TooManyChanges | Self::RateLimited | Self::TooManyPendingRequests => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -117,6 +131,11 @@ impl Code {
             Self::AlreadyAnswered => "already_answered",
             Self::ApiAnswersNotAccepted => "api_answers_not_accepted",
             Self::SelfApproval => "self_approval",
+            Self::NotDecided => "not_decided",
+            Self::NotApproved => "not_approved",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::AlreadyConsumed => "already_consumed",
+            Self::ApprovalLapsed => "approval_lapsed",
             Self::TooManyChanges => "too_many_changes",
             Self::CodeRequired => "code_required",
             Self::LinkLocked => "link_locked",
@@ -152,6 +171,11 @@ impl Code {
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
             Self::ApiAnswersNotAccepted => "Only recipients answer this request",
             Self::SelfApproval => "The requester is a recipient",
+            Self::NotDecided => "Request is not decided",
+            Self::NotApproved => "Action is not approved",
+            Self::DigestMismatch => "Another action was approved",
+            Self::AlreadyConsumed => "Approval is used up",
+            Self::ApprovalLapsed => "Approval has lapsed",
             Self::TooManyChanges => "Too many changes of an answer",
             Self::CodeRequired => "Code required",
             Self::LinkLocked => "Answer link is locked",

@@ -97,12 +97,22 @@ struct ConsumeView<'a> {
     option: &'a str,
     within_seconds: u32,
     count: u32,
+    consumed: u32,
+    lapses_at: Option<Time>,
+    withdrawn: bool,
 }
 
 impl<'a> ConsumeView<'a> {
-    fn new(policy: &'a ConsumePolicy) -> Self {
+    fn new(request: &Request, policy: &'a ConsumePolicy) -> Self {
         let ConsumePolicy { option, within_seconds, count } = policy;
-        Self { option, within_seconds: *within_seconds, count: *count }
+        Self {
+            option,
+            within_seconds: *within_seconds,
+            count: *count,
+            consumed: count - request.uses_left().unwrap_or(*count),
+            lapses_at: request.approval_lapses_at().map(Time),
+            withdrawn: end(request).is_some_and(|it| it.approval.withdrawn_by.is_some()),
+        }
     }
 }
 
@@ -154,7 +164,7 @@ impl<'a> RequestView<'a> {
             assurance: policy.assurance.as_str(),
             allow_self: policy.allows_self,
             accept_api_answers: policy.accepts_api_answers,
-            consume: policy.consume.as_ref().map(ConsumeView::new),
+            consume: policy.consume.as_ref().map(|it| ConsumeView::new(request, it)),
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
