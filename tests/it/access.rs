@@ -64,6 +64,9 @@ pub(crate) fn body_of(method: &Method, path: &str) -> Value {
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => asking(json!({})),
         ("POST", path) if path.ends_with("/responses") => json!({ "option": "yes" }),
+        ("POST", path) if path.ends_with("/consume") => {
+            json!({ "digest": format!("sha256:{}", "0".repeat(64)) })
+        }
         ("POST", path) if path.ends_with("/ack") => json!({ "receipt": "rcp_0000000000000000" }),
         ("POST", path) if path.ends_with("/recover") => json!({ "since": "2026-01-01T00:00:00Z" }),
         ("PATCH", _) => json!({ "enabled": true }),

@@ -7,10 +7,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    json::Json,
-    question::{TEXT_OVERHEAD_BYTES, json_bytes},
-};
+use super::json::Json;
 
 /// Longest name of an action, in characters.
 pub const ACTION_NAME_CHARS_MAX: usize = 200;
@@ -18,6 +15,8 @@ pub const ACTION_NAME_CHARS_MAX: usize = 200;
 pub const ACTION_ARGS_BYTES_MAX: usize = 16 * 1024;
 /// The hash function, in the text of a digest.
 const SCHEME: &str = "sha256:";
+/// Characters of a digest.
+pub const DIGEST_CHARS: usize = SCHEME.len() + 64;
 
 /// What will be done if people approve.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +38,6 @@ impl Action {
     pub fn new(name: String, args: String, value: Json) -> Self {
         let digest = ActionDigest::of(&name, value);
         Self { name, args, digest }
-    }
-
-    /// Its approximate bytes in the table, where its arguments are a string with JSON in it.
-    pub fn n_bytes(&self) -> usize {
-        let n_digest = SCHEME.len() + 2 * self.digest.0.len();
-        json_bytes(&self.name) + json_bytes(&self.args) + n_digest + 3 * TEXT_OVERHEAD_BYTES
     }
 }
 

@@ -23,16 +23,18 @@ mod consume;
 pub mod end;
 pub mod erasure;
 pub mod outbox;
+pub mod proof;
 pub mod result;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Proof, Row};
+pub use answer::{CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
 pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
 pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
+pub use proof::Proof;
 pub use result::ResultRead;
 
 use super::{

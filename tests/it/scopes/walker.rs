@@ -86,6 +86,10 @@ fn body_of(state: &str) -> Value {
             json!({ "timeout_seconds": 5, "on_deadline": { "kind": "default", "option": "no" } })
         }
         "changing" => json!({ "mode": "on_timeout" }),
+        "approved" => json!({
+            "quorum": "any", "action": { "name": "deploy", "args": {} },
+            "consume": { "option": "yes" },
+        }),
         _ => json!({}),
     };
     let read = match state {
@@ -100,7 +104,7 @@ fn body_of(state: &str) -> Value {
     body
 }
 
-const STATES: [&str; 13] = [
+const STATES: [&str; 14] = [
     "pending",
     "coded",
     "locked",
@@ -113,6 +117,7 @@ const STATES: [&str; 13] = [
     "cancelled",
     "consumed",
     "leased",
+    "approved",
     "erased",
 ];
 
@@ -140,7 +145,7 @@ impl<'w> Walk<'w> {
             let ended = world.call(Method::GET, &path, Value::Null).await.json();
             assert_eq!(ended["outcome"], state);
         }
-        assert_eq!((walk.tokens.len(), walk.codes.len()), (26, 4));
+        assert_eq!((walk.tokens.len(), walk.codes.len()), (28, 4));
         walk
     }
 
@@ -159,7 +164,7 @@ impl<'w> Walk<'w> {
     async fn bring_about(&mut self, state: &str, request: &Value) {
         let (world, path) = (self.world, path_of(request));
         let option = match state {
-            "answered" | "changing" | "completed" | "consumed" | "leased" => "yes",
+            "answered" | "changing" | "completed" | "consumed" | "leased" | "approved" => "yes",
             "vetoed" => "no",
             "locked" => "wrong",
             _ => "",
@@ -208,7 +213,7 @@ impl<'w> Walk<'w> {
         for (method, path) in operations {
             for place in self.places(&path).await {
                 let body = self.sent(&method, &path);
-                let answer = call(self.world, &self.key, method.clone(), &place, body).await;
+                let answer = self.call(method.clone(), &place, body).await;
                 self.look(&format!("{method} {path}"), &answer);
             }
             if path == "/v1/requests" && method == Method::POST {
@@ -219,6 +224,16 @@ impl<'w> Walk<'w> {
             }
             self.world.follow_hints().await;
         }
+    }
+
+    /// Calls with the key of the walk. A use of an approval needs an idempotency key.
+    async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
+        if !path.ends_with("/consume") {
+            return call(self.world, &self.key, method, path, body).await;
+        }
+        let bearer = format!("Bearer {}", self.key["key"].as_str().expect("its text"));
+        let headers = [("authorization", &*bearer), ("idempotency-key", "use")];
+        self.world.call_with(method, path, &headers, body).await
     }
 
     /// The paths of this operation: one for each object that it may be about.
@@ -288,7 +303,13 @@ impl<'w> Walk<'w> {
 
     /// A body that the operation accepts, where one is needed.
     fn sent(&self, method: &Method, path: &str) -> Value {
-        if path.ends_with("/ack") { json!({ "receipt": self.receipt }) } else { sent(method, path) }
+        if path.ends_with("/ack") {
+            json!({ "receipt": self.receipt })
+        } else if path.ends_with("/consume") {
+            json!({ "digest": self.request("approved")["action"]["digest"] })
+        } else {
+            sent(method, path)
+        }
     }
 
     /// The first live link or code in `text`.

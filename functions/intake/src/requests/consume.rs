@@ -47,6 +47,7 @@ pub(crate) async fn consume(
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
     let Json(body) = body?;
+    let request = find_settled(&app, &caller, &id).await?;
     let path = format!("/v1/requests/{id}/consume");
     let call = idempotency::of_call(&app, caller.owner(), &headers, &path, &body).await?;
     let call = call.map(|it| it.id_bits).ok_or_else(|| {
@@ -54,7 +55,6 @@ pub(crate) async fn consume(
         Problem::invalid(vec![FieldError::parameter("Idempotency-Key", detail)])
     })?;
     let digest = read(body)?;
-    let request = find_settled(&app, &caller, &id).await?;
     let is_replayed = request.use_by(call).is_some();
     let now = app.core.now();
     let step = |it: &Request| it.consume(digest, call, now).map_err(|why| problem(it, why, now));

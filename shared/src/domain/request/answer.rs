@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AnswerMode, Refusal, Request, RequestState,
+    AnswerMode, Proof, Refusal, Request, RequestState,
     end::{DecidedBy, Outcome, RequestEnd},
     outbox::{EVENTS_MAX, EventDetail, OUTBOX_MAX, OutboxEvent, RecordedAnswer},
 };
 use crate::domain::{
-    KeyId, OpId, RequestEvent, RequestId, Subscriptions, question::Answer, quorum::QuorumVerdict,
+    OpId, RequestEvent, RequestId, Subscriptions, question::Answer, quorum::QuorumVerdict,
 };
 
 /// Operations that a row remembers: more answers of one recipient than fit into the few seconds in
@@ -25,29 +25,6 @@ const REPLACED_MAX: usize = 8;
 pub const CHANGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Most changes of one recipient's answer.
 pub const CHANGES_MAX: u32 = 200;
-
-/// The way in which it was shown who answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// By the recipient's link.
-    Link,
-    /// By the link, in the second step of its page.
-    Confirm,
-    /// By the link and its code.
-    Code,
-    /// By an API key of the sender, whose application collected the answer.
-    Key(KeyId),
-}
-
-impl Proof {
-    /// The answer came by a link.
-    fn is_of_link(self) -> bool {
-        match self {
-            Self::Link | Self::Confirm | Self::Code => true,
-            Self::Key(_) => false,
-        }
-    }
-}
 
 /// One recipient's answer.
 #[derive(Clone, Debug, PartialEq)]
