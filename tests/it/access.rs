@@ -64,6 +64,9 @@ pub(crate) fn body_of(method: &Method, path: &str) -> Value {
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => asking(json!({})),
         ("POST", path) if path.ends_with("/responses") => json!({ "option": "yes" }),
+        ("POST", path) if path.ends_with("/consume") => {
+            json!({ "digest": format!("sha256:{}", "0".repeat(64)) })
+        }
         ("POST", path) if path.ends_with("/ack") => json!({ "receipt": "rcp_0000000000000000" }),
         ("POST", path) if path.ends_with("/recover") => json!({ "since": "2026-01-01T00:00:00Z" }),
         ("PATCH", _) => json!({ "enabled": true }),
@@ -105,6 +108,8 @@ async fn call_without_a_key_is_refused_without_details() {
         assert!(told(&answer, &path, "unauthorized").to_string().contains("send an API key"));
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
     }
+    let own = world.send(Method::GET, "/v1/key", &[], Bytes::new()).await;
+    assert_eq!((own.status, &*own.code()), (StatusCode::UNAUTHORIZED, "unauthorized"));
     for header in &wrong {
         let headers = [("authorization", header.as_str())];
         let answer = world.send(Method::GET, "/v1/requests", &headers, Bytes::new()).await;
@@ -137,8 +142,7 @@ async fn every_operation_needs_exactly_its_scope() {
     let world = World::start().await;
     let id = format!("req_{}", "0".repeat(26));
     for scope in Scope::ALL {
-        let others: Vec<_> =
-            Scope::ALL.into_iter().filter(|it| *it != scope && *it != Scope::Admin).collect();
+        let others: Vec<_> = Scope::ALL.into_iter().filter(|it| !it.includes(scope)).collect();
         let (only, without) = (world.key_with(&[scope]).await, world.key_with(&others).await);
         for (method, path, needed) in guarded() {
             let place = place_of(&path, &id);
@@ -147,7 +151,7 @@ async fn every_operation_needs_exactly_its_scope() {
                 let headers = [("authorization", bearer.as_str())];
                 world.call_with(method.clone(), &place, &headers, body_of(&method, &path)).await
             };
-            let opens = scope == needed || scope == Scope::Admin;
+            let opens = scope.includes(needed);
             let answer = call(&only).await;
             let is_forbidden = answer.status == StatusCode::FORBIDDEN;
             assert_eq!(is_forbidden, !opens, "{method} {path} with {scope:?}: {}", answer.text());
@@ -225,11 +229,13 @@ async fn items_of_another_account_are_not_found() {
 }
 
 #[tokio::test]
-async fn answer_links_need_the_write_scope() {
+async fn answer_links_and_codes_need_their_scope() {
     let world = World::start().await;
-    let request = world.create(asking(json!({}))).await;
+    let request = world.create(asking(json!({ "assurance": "code" }))).await;
     for (scopes, sees) in [
         (&[Scope::RequestsRead] as &[_], false),
+        (&[Scope::RequestsRead, Scope::AnswersWrite], false),
+        (&[Scope::RequestsRead, Scope::LinksRead], true),
         (&[Scope::RequestsRead, Scope::WebhooksWrite, Scope::SecretsRead], false),
         (&[Scope::RequestsRead, Scope::RequestsWrite], true),
     ] {
@@ -240,6 +246,7 @@ async fn answer_links_need_the_write_scope() {
             let link = request["recipients"][0]["answer_url"].as_str().expect("a link");
             assert_eq!(answer.text().contains(link), sees, "{path} {scopes:?}");
             assert_eq!(answer.text().contains("answer_url"), sees);
+            assert_eq!(answer.text().contains("\"code\":"), sees);
         }
     }
 }

@@ -45,9 +45,8 @@ impl Lines {
     }
 }
 
-/// Runs the flow, and returns its log lines from this thread: parallel tests have threads of their
-/// own.
-async fn listen(lines: &Lines) -> Flow {
+/// Runs `run`, and keeps its log lines from this thread: parallel tests have threads of their own.
+pub(crate) async fn listen<T>(lines: &Lines, run: impl Future<Output = T>) -> T {
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(HEARD))
@@ -58,7 +57,7 @@ async fn listen(lines: &Lines) -> Flow {
     // which may be another test's. A second one prevents that.
     let _second = Dispatch::new(NoSubscriber::default());
     let _guard = tracing::subscriber::set_default(subscriber);
-    Flow::go().await
+    run.await
 }
 
 /// Panics with the line that contains a secret.
@@ -75,7 +74,7 @@ fn assert_unspoken(flow: &Flow, text: &str) {
 #[tokio::test]
 async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     let lines = Lines::default();
-    let flow = listen(&lines).await;
+    let flow = listen(&lines, Flow::go()).await;
     let text = lines.text();
     for target in ["intake", "deliver", "aws_", "audit"] {
         assert!(text.contains(target), "no log line is from {target}");

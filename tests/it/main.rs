@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod access;
+mod actions;
 mod answering;
 mod bus;
 mod callbacks;
@@ -32,6 +33,7 @@ mod requests;
 mod results;
 mod retention;
 mod rights;
+mod scopes;
 mod secrets;
 mod simulated_table;
 mod ssrf;

@@ -16,7 +16,7 @@ use system_tests::World;
 const THREADS: usize = 4;
 
 /// The results of `n_calls` concurrent calls.
-async fn at_once<T: Send + 'static>(
+pub(crate) async fn at_once<T: Send + 'static>(
     world: &World,
     n_calls: usize,
     call: impl AsyncFn(&World, usize) -> T + Clone + Send + 'static,

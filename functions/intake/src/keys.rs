@@ -8,8 +8,11 @@ use answerback::{
         views::KeyView,
     },
     domain::{
-        AccountId, ApiKey, KeyId, Mode, Owner, Scope,
-        account::{CALLS_PER_MINUTE_MAX, KEY_MAKERS_MAX, KEYS_MAX, KeyWishes},
+        AccountId, ApiKey, EmailPattern, KeyId, Mode, Owner, Requester, Scope,
+        account::{
+            ASKS_PER_HOUR_MAX, CALLS_PER_MINUTE_MAX, KEY_MAKERS_MAX, KEYS_MAX, KeyWishes,
+            RECIPIENT_PATTERNS_MAX,
+        },
         limits::NAME_CHARS_MAX,
     },
     service::{Caller, NewKey},
@@ -25,7 +28,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{App, idempotency};
+use crate::{App, idempotency, requests::requester};
 
 const PATH: &str = "/v1/keys";
 /// Keys that are read at a time.
@@ -163,6 +166,9 @@ fn read(body: Value, caller: &Caller, now: Timestamp) -> Result<NewKeyBody, Prob
             scopes: scopes(body, caller),
             wishes: KeyWishes {
                 rate_limit_per_minute: rate_limit_per_minute(body, caller),
+                asks_per_hour: asks_per_hour(body, caller),
+                recipients_allowed: recipients_allowed(body, caller),
+                requester: fixed_requester(body, caller),
                 expires_at: expires_at(body, now),
             },
         })
@@ -204,4 +210,33 @@ fn rate_limit_per_minute(body: &mut Object<'_>, caller: &Caller) -> Option<u32> 
     let own = caller.rate_limit_per_minute();
     let calls = 1..=own.unwrap_or(CALLS_PER_MINUTE_MAX);
     body.integer("rate_limit_per_minute", calls)
+}
+
+/// Reads the limit of requests: at most that of the calling key, which is also the default.
+fn asks_per_hour(body: &mut Object<'_>, caller: &Caller) -> Option<u32> {
+    let own = caller.api_key().asks_per_hour();
+    body.integer("asks_per_hour", 1..=own.unwrap_or(ASKS_PER_HOUR_MAX))
+}
+
+/// Reads the recipients that the key may ask: at most those of the calling key, which are also the
+/// default.
+fn recipients_allowed(body: &mut Object<'_>, caller: &Caller) -> Option<Vec<EmailPattern>> {
+    let own = caller.api_key().recipients_allowed.as_deref();
+    let is_within = |it: &EmailPattern| own.is_none_or(|own| own.iter().any(|own| own.covers(it)));
+    body.distinct("recipients_allowed", 1..=RECIPIENT_PATTERNS_MAX, |value| {
+        match value.as_str().and_then(EmailPattern::parse) {
+            Some(pattern) if is_within(&pattern) => Ok(pattern),
+            Some(_) => Err("must be within those of the calling key".to_owned()),
+            None => Err("must be an address or a pattern such as `*@corp.example`".to_owned()),
+        }
+    })
+}
+
+/// Reads the requester of all requests of the key. That of the calling key cannot change.
+fn fixed_requester(body: &mut Object<'_>, caller: &Caller) -> Option<Requester> {
+    let requester = requester::read(body);
+    if requester.is_some() && caller.api_key().requester.is_some() {
+        body.error("requester", "must not be set: the calling key has a fixed requester");
+    }
+    requester
 }

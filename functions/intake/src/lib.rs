@@ -49,6 +49,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/requests", post(requests::create))
         .route("/v1/requests/{id}", delete(requests::erase))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
+        .route("/v1/requests/{id}/consume", post(requests::consume))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
         .route("/api/notify", post(nextks::notify))

@@ -5,7 +5,7 @@ use answerback::{
         Code, Problem,
         browser::{self, html},
         cors,
-        views::{self, ChoiceView, FieldView, ResponseView, Time},
+        views::{self, ActionView, ChoiceView, FieldView, ResponseView, Time},
     },
     page::{self, ProblemKind},
     service::answer_page::{OpenedLink, PageFor},
@@ -23,6 +23,7 @@ use crate::App;
 struct QuestionView<'a> {
     title: &'a str,
     body: Option<&'a str>,
+    action: Option<ActionView<'a>>,
     options: Vec<ChoiceView<'a>>,
     fields: Vec<FieldView<'a>>,
     mode: &'static str,
@@ -86,6 +87,7 @@ impl<'a> QuestionView<'a> {
         Self {
             title: &question.title,
             body: question.body.as_deref(),
+            action: question.action.as_ref().map(ActionView::new),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
             mode: views::answer_mode(request.policy.mode),

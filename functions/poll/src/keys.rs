@@ -1,7 +1,10 @@
-//! The list of API keys.
+//! The list of API keys, and the calling key.
 
 use answerback::{
-    api::{Problem, views::KeyView},
+    api::{
+        Problem,
+        views::{KeyView, OwnKeyView},
+    },
     domain::{ApiKey, Scope},
     store::{Listed, Listing},
 };
@@ -30,4 +33,15 @@ pub(crate) async fn list(
         app.core.store.list::<ApiKey>(owner, Listed::Keys, limit, cursor.as_ref()).await?;
     let data = items.iter().map(KeyView::new).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
+}
+
+/// Shows the calling key: what it is and may do. Every key may.
+pub(crate) async fn show_own(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let caller = app.core.accounts.any_caller(&headers).await?;
+    parameters.finish()?;
+    Ok(axum::Json(OwnKeyView::new(caller.api_key())).into_response())
 }

@@ -55,6 +55,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/attempts", get(deliveries::list_attempts))
         .route("/v1/attempts/{id}", get(deliveries::show_attempt))
         .route("/v1/account", get(account::show))
+        .route("/v1/key", get(keys::show_own))
         .route("/v1/keys", get(keys::list))
         .route("/v1/secret", get(secret::show))
         .route("/v1/events/secret", get(secret::show_for_events))

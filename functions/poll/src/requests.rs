@@ -13,7 +13,7 @@ use answerback::{
         Caller,
         requests::{callback_delivery, find, is_visible, view},
     },
-    store::{Cursor, Listed},
+    store::{Cursor, Listed, Listing},
 };
 use axum::{
     extract::{Path, State},
@@ -32,7 +32,18 @@ const POLL_INTERVAL_MIN: Duration = Duration::from_millis(250);
 /// Longest pause between two reads of such a request.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
+/// Most requests that a page looks at to find those that match.
+const LOOKED_AT_MAX: usize = 1_000;
+/// Requests that are read at a time after the first ones of a page did not fill it.
+const LOOKED_AT_ONCE: i32 = 100;
+
 const STATUSES: [&str; 3] = ["pending", "finished", "cancelled"];
+
+/// The filters of a list of requests.
+struct Filters {
+    status: Option<&'static str>,
+    reference: Option<String>,
+}
 
 /// Shows a request. With `wait`, holds the call until the request is no longer pending.
 pub(crate) async fn show(
@@ -96,24 +107,50 @@ pub(crate) async fn list(
     });
     parameters.finish()?;
 
-    let owner = caller.owner();
-    let listing =
-        app.core.store.list::<Request>(owner, Listed::Requests, limit, cursor.as_ref()).await?;
-    let mut next = listing.next;
-    let mut builder = PageBuilder::default();
-    for request in listing.items {
-        let is_shown = is_visible(&request, &caller)
-            && status.is_none_or(|it| it == views::request_status(&request))
-            && (reference.is_none() || reference == request.question.external_reference_id);
-        if !is_shown {
-            continue;
-        }
-        let delivery = callback_delivery(&app.core.store, &request).await?;
-        let view = view(&request, delivery.as_ref(), &caller, app.core.now());
-        if builder.push(&view)? == Room::None {
-            next = Some(Cursor::after(request.id, request.created_at));
-            break;
+    let filters = Filters { status, reference };
+    filters.page(&app, &caller, PageQuery { limit, cursor }).await
+}
+
+impl Filters {
+    /// The page of the requests that match and that the caller may see. It is filled up to its limit,
+    /// unless [`LOOKED_AT_MAX`] requests were looked at.
+    async fn page(
+        &self,
+        app: &App,
+        caller: &Caller,
+        PageQuery { limit, mut cursor }: PageQuery,
+    ) -> Result<Response, Problem> {
+        let (owner, store) = (caller.owner(), &app.core.store);
+        let n_wanted = usize::try_from(limit).unwrap_or_default();
+        let mut builder = PageBuilder::default();
+        let (mut n_read, mut n_looked_at) = (limit, 0);
+        loop {
+            let Listing { items, next } =
+                store.list::<Request>(owner, Listed::Requests, n_read, cursor.as_ref()).await?;
+            n_looked_at += items.len();
+            for request in items.iter().filter(|it| self.has(it, caller)) {
+                if builder.data.len() == n_wanted {
+                    return Ok(axum::Json(page(builder.data, cursor.as_ref())).into_response());
+                }
+                cursor = Some(Cursor::after(request.id, request.created_at));
+                let delivery = callback_delivery(store, request).await?;
+                let view = view(request, delivery.as_ref(), caller, app.core.now());
+                if builder.push(&view)? == Room::None {
+                    return Ok(axum::Json(page(builder.data, cursor.as_ref())).into_response());
+                }
+            }
+            let is_full = builder.data.len() == n_wanted || n_looked_at >= LOOKED_AT_MAX;
+            if next.is_none() || is_full {
+                return Ok(axum::Json(page(builder.data, next.as_ref())).into_response());
+            }
+            (cursor, n_read) = (next, LOOKED_AT_ONCE);
         }
     }
-    Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
+
+    fn has(&self, request: &Request, caller: &Caller) -> bool {
+        is_visible(request, caller)
+            && self.status.is_none_or(|it| it == views::request_status(request))
+            && (self.reference.is_none()
+                || self.reference == request.question.external_reference_id)
+    }
 }

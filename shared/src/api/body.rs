@@ -149,6 +149,12 @@ impl<'e> Object<'e> {
         Some(Item { value, pointer: self.pointer(name), text: None, errors: self.errors })
     }
 
+    /// Takes the member called `name` even if it is null, with its place.
+    pub fn any(&mut self, name: &str) -> Option<Item<'e>> {
+        let value = self.members.remove(name)?;
+        Some(Item { value, pointer: self.pointer(name), text: None, errors: self.errors })
+    }
+
     /// A text with a number of characters in `chars`.
     pub fn text(&mut self, name: &str, chars: RangeInclusive<usize>) -> Option<String> {
         self.item(name)?.text(chars)

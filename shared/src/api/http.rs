@@ -230,8 +230,13 @@ impl JsonText {
 }
 
 fn parse(text: &[u8]) -> Result<Value, Problem> {
-    read_json(text)
-        .map_err(|err| Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}")))
+    read_json(text).map_err(|err| {
+        // The one rule beyond the grammar: a well-formed body that breaks it is not malformed.
+        if err.is_data() {
+            return Problem::invalid(vec![FieldError::pointer("", err.to_string())]);
+        }
+        Problem::new(Code::MalformedJson, format!("the body is not JSON: {err}"))
+    })
 }
 
 /// Reads JSON that every parser reads alike. Unlike `Value`'s own parser, it accepts all member

@@ -4,6 +4,7 @@ pub mod body;
 pub mod browser;
 pub mod cors;
 pub mod http;
+pub mod json;
 mod media;
 pub mod paths;
 pub mod pointer;

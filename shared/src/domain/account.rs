@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AccountId, BodyHash, KeyId, Mode, OpId, Owner, PastCalls, Source,
+    AccountId, BodyHash, EmailAddress, EmailPattern, KeyId, Mode, OpId, Owner, PastCalls,
+    Requester, Scope, Source,
     secret::{Rotation, Secrets},
 };
 
@@ -17,6 +18,10 @@ pub const CALLS_PER_MINUTE_MAX: u32 = 60_000;
 pub const KEYS_MAX: usize = 200;
 /// Most keys that a key descends from. Each is looked up when the key is used.
 pub const KEY_MAKERS_MAX: usize = 4;
+/// Highest limit of the requests that a key makes in an hour.
+pub const ASKS_PER_HOUR_MAX: u32 = 10_000;
+/// Most patterns of the recipients that a key may ask.
+pub const RECIPIENT_PATTERNS_MAX: usize = 20;
 /// Longest name of an account, in characters.
 pub const ACCOUNT_NAME_CHARS_MAX: usize = 100;
 /// Highest limit of pending requests. Each new request counts all of them.
@@ -69,27 +74,6 @@ pub struct SourceSecrets {
 #[derive(Clone)]
 pub struct IdKey(pub [u8; 32]);
 
-/// A right of an API key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Read requests, results and their deliveries.
-    RequestsRead,
-    /// Create, answer, cancel and erase requests, and see answer links.
-    RequestsWrite,
-    /// Post events.
-    EventsWrite,
-    /// Read webhooks and deliveries.
-    WebhooksRead,
-    /// Change webhooks, redeliver.
-    WebhooksWrite,
-    /// See secrets in full.
-    SecretsRead,
-    /// Create and revoke keys.
-    KeysWrite,
-    /// All of these.
-    Admin,
-}
-
 /// A limit of the calls that a key and its descendants make together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimit {
@@ -99,9 +83,24 @@ pub struct CallLimit {
     pub per_minute: u32,
 }
 
+/// A limit of the requests that a key and its descendants make together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskLimit {
+    /// The key whose limit it is.
+    pub key: KeyId,
+    /// The most requests in an hour.
+    pub per_hour: u32,
+}
+
 /// The wishes of a key's maker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KeyWishes {
+    /// Its limit of requests per hour, if it is to be lower than its maker's.
+    pub asks_per_hour: Option<u32>,
+    /// The recipients that it may ask, if they are to be fewer than its maker's.
+    pub recipients_allowed: Option<Vec<EmailPattern>>,
+    /// The requester of all its requests, if its maker has none.
+    pub requester: Option<Requester>,
     /// Its limit of calls per minute, if it is to be lower than its maker's.
     pub rate_limit_per_minute: Option<u32>,
     /// Its end, if it is to be earlier than its maker's.
@@ -129,8 +128,16 @@ pub struct ApiKey {
     pub body_hash: Option<BodyHash>,
     /// The keys that it descends from, its maker first. It has rights only while they all have.
     pub makers: Vec<KeyId>,
+    /// The key whose family it belongs to: itself, or the first agent that it descends from.
+    pub family: KeyId,
     /// The limits of its calls: its own, and those of the keys that it descends from.
     pub limits: Vec<CallLimit>,
+    /// The limits of its requests, likewise.
+    pub ask_limits: Vec<AskLimit>,
+    /// The recipients that it may ask. `None`: all.
+    pub recipients_allowed: Option<Vec<EmailPattern>>,
+    /// The requester of its requests, which they then cannot choose.
+    pub requester: Option<Requester>,
     /// The time from which it has no rights, if it has an end.
     pub expires_at: Option<Timestamp>,
     /// The time of its revocation. A revoked key has no rights.
@@ -207,47 +214,25 @@ impl std::fmt::Debug for IdKey {
     }
 }
 
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 8] = [
-        Self::RequestsRead,
-        Self::RequestsWrite,
-        Self::EventsWrite,
-        Self::WebhooksRead,
-        Self::WebhooksWrite,
-        Self::SecretsRead,
-        Self::KeysWrite,
-        Self::Admin,
-    ];
-
-    /// The name of the scope in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestsRead => "requests:read",
-            Self::RequestsWrite => "requests:write",
-            Self::EventsWrite => "events:write",
-            Self::WebhooksRead => "webhooks:read",
-            Self::WebhooksWrite => "webhooks:write",
-            Self::SecretsRead => "secrets:read",
-            Self::KeysWrite => "keys:write",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The scope with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == text)
-    }
-}
-
 impl ApiKey {
     /// The key, made by `maker`: it ends with its maker, and its calls count as its maker's, too.
     #[must_use]
     pub fn made_by(self, maker: &Self, wishes: &KeyWishes) -> Self {
         let makers = [maker.id].into_iter().chain(maker.makers.iter().copied()).collect();
         let ends = [wishes.expires_at, maker.expires_at].into_iter().flatten();
-        Self { makers, limits: maker.limits.clone(), expires_at: ends.min(), ..self }
-            .limited(wishes.rate_limit_per_minute)
+        let allowed = wishes.recipients_allowed.as_ref().or(maker.recipients_allowed.as_ref());
+        Self {
+            makers,
+            family: if maker.is_confined() { maker.family } else { self.id },
+            limits: maker.limits.clone(),
+            ask_limits: maker.ask_limits.clone(),
+            recipients_allowed: allowed.cloned(),
+            requester: maker.requester.as_ref().or(wishes.requester.as_ref()).cloned(),
+            expires_at: ends.min(),
+            ..self
+        }
+        .limited(wishes.rate_limit_per_minute)
+        .limited_in_asks(wishes.asks_per_hour)
     }
 
     /// The key with a limit of calls per minute, unless it has one as low.
@@ -257,6 +242,33 @@ impl ApiKey {
         let own = per_minute.filter(is_lower);
         self.limits.extend(own.map(|per_minute| CallLimit { key: self.id, per_minute }));
         self
+    }
+
+    /// The key with a limit of requests per hour, unless it has one as low.
+    #[must_use]
+    pub fn limited_in_asks(mut self, per_hour: Option<u32>) -> Self {
+        let is_lower = |it: &u32| self.asks_per_hour().is_none_or(|now| *it < now);
+        let own = per_hour.filter(is_lower);
+        self.ask_limits.extend(own.map(|per_hour| AskLimit { key: self.id, per_hour }));
+        self
+    }
+
+    /// The most requests per hour, if there is a limit.
+    pub fn asks_per_hour(&self) -> Option<u32> {
+        self.ask_limits.iter().map(|it| it.per_hour).min()
+    }
+
+    /// It sees and cancels only requests of its own family: it asks and does not own the account's
+    /// requests, or descends from such a key.
+    pub fn is_confined(&self) -> bool {
+        let asks_only = self.allows(Scope::RequestsAsk) && !self.allows(Scope::RequestsWrite);
+        asks_only || self.family != self.id
+    }
+
+    /// It may ask this recipient. `None` is the anonymous one, the holder of the link.
+    pub fn may_ask(&self, recipient: Option<&EmailAddress>) -> bool {
+        let Some(allowed) = &self.recipients_allowed else { return true };
+        recipient.is_some_and(|it| allowed.iter().any(|pattern| pattern.matches(it)))
     }
 
     /// The most calls per minute, if there is a limit.
@@ -276,7 +288,7 @@ impl ApiKey {
 
     /// The key has the right `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|it| *it == scope || *it == Scope::Admin)
+        self.scopes.iter().any(|it| it.includes(scope))
     }
 
     /// The revoked key, or `None` if it was revoked before.

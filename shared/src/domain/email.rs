@@ -8,10 +8,14 @@
 //!   usernames of RFC 8265. Mail servers decide about upper case; in practice none has two mailboxes
 //!   that differ only in it.
 
+mod pattern;
+
 use std::fmt;
 
 use icu_normalizer::ComposingNormalizer;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+pub use pattern::EmailPattern;
 
 use super::{
     limits::{EMAIL_CHARS_MAX, EMAIL_LOCAL_PART_BYTES_MAX},

@@ -9,7 +9,9 @@
 //! [`breaker`], then the rest.
 
 pub mod account;
+pub mod action;
 pub mod address;
+pub mod approval;
 pub mod assurance;
 pub mod attempt;
 pub mod breaker;
@@ -22,6 +24,7 @@ mod email;
 pub mod event;
 pub mod id;
 pub mod idempotency;
+pub mod json;
 pub mod limits;
 mod locale;
 mod owner;
@@ -32,6 +35,7 @@ pub mod quorum;
 pub mod request;
 mod requester;
 pub mod retry;
+mod scope;
 pub mod secret;
 mod size;
 pub mod text;
@@ -39,7 +43,8 @@ pub mod trace;
 pub mod webhook;
 mod webhook_id;
 
-pub use account::{Account, ApiKey, Scope};
+pub use account::{Account, ApiKey};
+pub use action::{Action, ActionDigest};
 pub use assurance::Assurance;
 pub use attempt::Attempt;
 pub use breaker::Breaker;
@@ -47,7 +52,7 @@ pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use decimal::{Decimal, NUMBER_CHARS_MAX};
 pub use delivery::Delivery;
-pub use email::EmailAddress;
+pub use email::{EmailAddress, EmailPattern};
 pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
@@ -61,6 +66,7 @@ pub use profile::Profile;
 pub use question::{Answer, Question};
 pub use request::{OutboxEvent, Request};
 pub use requester::{REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX, Requester, RequesterKind};
+pub use scope::Scope;
 pub use secret::{Secret, Secrets};
 pub use trace::Trace;
 pub use webhook::Webhook;

@@ -8,7 +8,7 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EmailAddress, Locale, Requester};
+use super::{Action, EmailAddress, Locale, Requester};
 
 pub use fault::Fault;
 pub use fields::{Field, FieldKind, FieldValue, Required, parse_date};
@@ -61,6 +61,8 @@ pub struct Question {
     pub title: String,
     /// The question in detail, in Markdown.
     pub body: Option<String>,
+    /// The action that will be carried out if people approve.
+    pub action: Option<Action>,
     /// The recipients, in the sender's order. Empty: one anonymous recipient, who has the link.
     pub recipients: Vec<Recipient>,
     /// The options. Empty: the form can only be submitted.
@@ -71,6 +73,8 @@ pub struct Question {
     pub asked_by: Option<String>,
     /// Who asks by the account, according to the account.
     pub requester: Option<Requester>,
+    /// The requester is that of the key that asks, and not the claim of this request.
+    pub is_requester_fixed: bool,
     /// The language of the page's own words. `None`: the reader's.
     pub locale: Option<Locale>,
     /// The sender's own name for the request.
@@ -143,6 +147,13 @@ impl Question {
                 self.recipients.iter().position(|it| it.email == email)
             }
         }
+    }
+
+    /// The requester is one of the recipients, and so would approve its own question.
+    pub fn asks_its_requester(&self) -> bool {
+        let email = self.requester.as_ref().and_then(|it| it.email.as_deref());
+        let requester = email.and_then(EmailAddress::parse);
+        requester.is_some_and(|it| self.recipients.iter().any(|recipient| recipient.email == it))
     }
 
     /// `value` is one of the options.

@@ -19,23 +19,28 @@
 
 pub mod answer;
 pub mod code;
+mod consume;
 pub mod end;
 pub mod erasure;
 pub mod outbox;
+pub mod proof;
 pub mod result;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{AnswerVia, CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
+pub use answer::{CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
 pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
 pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
+pub use proof::Proof;
 pub use result::ResultRead;
 
 use super::{
-    Assurance, BodyHash, ChannelId, OpId, Owner, RequestEvent, RequestId, Subscriptions, Trace,
+    Assurance, BodyHash, ChannelId, KeyId, OpId, Owner, RequestEvent, RequestId, Subscriptions,
+    Trace,
+    approval::ConsumePolicy,
     consumption::ReadPolicy,
     delivery::Receiver,
     question::{Answer, Question},
@@ -73,6 +78,8 @@ pub struct Request {
     pub policy: RequestPolicy,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// The family of the key that made it, if that key sees only what its family made.
+    pub family: Option<KeyId>,
     /// The trace of the call, if it named one.
     pub trace: Option<Trace>,
     /// The secret that answer links are made with.
@@ -124,6 +131,8 @@ pub struct NewRequest {
     pub policy: RequestPolicy,
     /// The channel that it was sent to, if it was.
     pub channel: Option<ChannelId>,
+    /// The family of the key that made it, if that key sees only what its family made.
+    pub family: Option<KeyId>,
     /// The trace of the call, if it named one.
     pub trace: Option<Trace>,
     /// The secret that answer links are made with.
@@ -151,6 +160,12 @@ pub struct RequestPolicy {
     pub read: ReadPolicy,
     /// How sure it must be that a person answers.
     pub assurance: Assurance,
+    /// The requester may be one of the recipients.
+    pub allows_self: bool,
+    /// The sender's own application may record answers.
+    pub accepts_api_answers: bool,
+    /// The way in which an approval may be used.
+    pub consume: Option<ConsumePolicy>,
 }
 
 /// Final answers, or answers that may change until the deadline.
@@ -248,6 +263,7 @@ impl Request {
             question: new.question,
             policy: new.policy,
             channel: new.channel,
+            family: new.family,
             trace: new.trace,
             link_secret: new.link_secret,
             is_counted: new.is_counted,

@@ -2,7 +2,8 @@
 //! must fit into an item of 400 KB.
 
 use super::{
-    Answer, Question, Requester,
+    Action, Answer, Question, Requester,
+    action::DIGEST_CHARS,
     question::{Choice, Field, FieldValue, Recipient, TEXT_OVERHEAD_BYTES, json_bytes},
 };
 
@@ -22,6 +23,7 @@ impl Question {
     pub fn n_bytes(&self) -> usize {
         self.title.len()
             + self.body.as_ref().map_or(0, String::len)
+            + self.action.as_ref().map_or(0, of_action)
             + self.asked_by.as_ref().map_or(0, String::len)
             + self.requester.as_ref().map_or(0, Requester::n_bytes)
             + self.metadata.as_ref().map_or(0, String::len)
@@ -29,6 +31,11 @@ impl Question {
             + self.options.iter().map(Choice::n_bytes).sum::<usize>()
             + self.fields.iter().map(Field::n_bytes).sum::<usize>()
     }
+}
+
+/// The arguments are a string with JSON in it.
+fn of_action(action: &Action) -> usize {
+    json_bytes(&action.name) + json_bytes(&action.args) + DIGEST_CHARS + 3 * TEXT_OVERHEAD_BYTES
 }
 
 fn of_recipient(recipient: &Recipient) -> usize {

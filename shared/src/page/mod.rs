@@ -15,6 +15,7 @@
 //!   options". This button must not be disabled: then Chromium takes the next one when Enter is
 //!   pressed on a checkbox. And it must not be `hidden`: not every browser presses such a button.
 
+mod action;
 mod form;
 mod markdown;
 mod time;
@@ -32,6 +33,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+pub use action::{Action, Piece, Quoted};
 pub(crate) use form::isolated;
 pub use form::{
     Choice, CodeInput, Control, Field, FieldError, FieldKind, Form, FormPart, Required, Style,
@@ -87,6 +89,8 @@ pub struct Page<'a> {
     pub asker: Asker<'a>,
     /// The question in one line.
     pub title: &'a str,
+    /// The action that will be carried out if people approve.
+    pub action: Option<Action>,
     /// The question in detail, in Markdown.
     pub body_markdown: Option<&'a str>,
     /// The name of the recipient.
@@ -121,6 +125,8 @@ pub struct Requester<'a> {
     pub kind: RequesterKind,
     /// Its name.
     pub name: &'a str,
+    /// It is that of the key that asks, and not a claim.
+    pub is_verified: bool,
 }
 
 /// The kind of requester.
@@ -303,13 +309,15 @@ impl Page<'_> {
     }
 
     /// The text with a place for the name of the requester.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
-    fn on_behalf_of(&self, kind: &RequesterKind) -> &'static str {
+    fn on_behalf_of(&self, requester: &Requester<'_>) -> &'static str {
         let words = &self.words.facts;
-        match kind {
-            RequesterKind::Person => words.on_behalf_of_person,
-            RequesterKind::Service => words.on_behalf_of_service,
-            RequesterKind::Agent => words.on_behalf_of_agent,
+        match (requester.kind, requester.is_verified) {
+            (RequesterKind::Person, false) => words.on_behalf_of_person,
+            (RequesterKind::Service, false) => words.on_behalf_of_service,
+            (RequesterKind::Agent, false) => words.on_behalf_of_agent,
+            (RequesterKind::Person, true) => words.for_person,
+            (RequesterKind::Service, true) => words.for_service,
+            (RequesterKind::Agent, true) => words.for_agent,
         }
     }
 }

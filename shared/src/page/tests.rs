@@ -18,9 +18,14 @@ fn page<'a>(text: &'a str, content: Content<'a>) -> Page<'a> {
         words: Words::english(),
         asker: Asker {
             account: Some(text),
-            requester: Some(Requester { kind: RequesterKind::Agent, name: text }),
+            requester: Some(Requester {
+                kind: RequesterKind::Agent,
+                name: text,
+                is_verified: false,
+            }),
         },
         title: text,
+        action: None,
         body_markdown: Some("# Why\n\nSee [the plan](https://example.com/plan)."),
         recipient_name: Some(text),
         is_test: true,

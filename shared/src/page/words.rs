@@ -41,6 +41,16 @@ pub(crate) struct Facts {
     pub(crate) on_behalf_of_person: &'static str,
     pub(crate) on_behalf_of_service: &'static str,
     pub(crate) on_behalf_of_agent: &'static str,
+    /// The same for requesters that the key of the call fixes.
+    pub(crate) for_person: &'static str,
+    pub(crate) for_service: &'static str,
+    pub(crate) for_agent: &'static str,
+    /// The heading of the action that is approved, and the text below it.
+    pub(crate) action: &'static str,
+    pub(crate) action_detail: &'static str,
+    pub(crate) hidden: &'static str,
+    /// The heading of the requester's own text, where there is an action.
+    pub(crate) message: &'static str,
     pub(crate) because_asked: &'static str,
     pub(crate) because_link: &'static str,
     pub(crate) answer_by: &'static str,

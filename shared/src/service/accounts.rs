@@ -3,6 +3,7 @@
 //! Keys and accounts are cached for a few seconds, so a busy function reads them seldom. A revoked
 //! key, or a rotated secret, has its effect everywhere within that time.
 
+mod asks;
 mod limits;
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +15,8 @@ use secrecy::SecretString;
 use crate::{
     api::{Code, Problem, http::header},
     domain::{
-        Account, AccountId, ApiKey, KeyId, Mode, OpId, Owner, PastCalls, Scope, Secrets, Source,
+        Account, AccountId, ApiKey, KeyId, Mode, OpId, Owner, PastCalls, Request, Scope, Secrets,
+        Source,
         account::{AccountSecrets, IdKey, SourceSecrets},
         secret::Holder,
     },
@@ -69,11 +71,17 @@ impl Accounts {
     /// The caller with these headers, if its key has the right `scope` and has not reached its rate
     /// limit.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        let caller = self.any_caller(headers).await?;
+        caller.require(scope)?;
+        Ok(caller)
+    }
+
+    /// The caller with these headers, whatever its rights, if its key has not reached its rate limit.
+    pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let caller = self.authenticate(headers).await?;
         // From now on each line of this call has the key.
         tracing::Span::current().record("key.id", tracing::field::display(caller.key()));
         self.count(&caller.key).await?;
-        caller.require(scope)?;
         Ok(caller)
     }
 
@@ -191,6 +199,18 @@ impl Caller {
         self.key.allows(scope)
     }
 
+    /// The key may see `request`: the request belongs to its account and mode, and to its family if it
+    /// sees only that.
+    pub fn sees(&self, request: &Request) -> bool {
+        request.owner == self.key.owner
+            && (!self.key.is_confined() || request.family == Some(self.key.family))
+    }
+
+    /// The family of the requests that the key makes, if it sees only those of its family.
+    pub fn family(&self) -> Option<KeyId> {
+        self.key.is_confined().then_some(self.key.family)
+    }
+
     /// Writes a line of the audit log. `what` must not be a secret.
     pub fn audit(&self, did: &'static str, what: &str) {
         tracing::info!(target: "audit", { account.id = %self.account(), key.id = %self.key(), what }, "{did}");
@@ -236,7 +256,11 @@ impl NewKey {
             created_by: OpId::new(entropy.next()),
             body_hash: None,
             makers: Vec::new(),
+            family: id,
             limits: Vec::new(),
+            ask_limits: Vec::new(),
+            recipients_allowed: None,
+            requester: None,
             expires_at: None,
             revoked_at: None,
             revision: 0,

@@ -1,5 +1,6 @@
 //! Answer links: the request behind a link, and the page that its recipient sees.
 
+mod action;
 mod controls;
 mod effects;
 mod faults;
@@ -15,7 +16,7 @@ use crate::{
         self, Request,
         assurance::{LoadedPage, PageStep, Sureness},
         question,
-        request::{AnswerMode, Outcome, Refusal, RequestEnd, RequestState, Row},
+        request::{AnswerMode, Outcome, Proof, Refusal, RequestEnd, RequestState, Row},
     },
     page::{
         self, Answered, Asker, CodeInput, Confirmation, Content, Ending, FieldError, Form,
@@ -145,6 +146,18 @@ impl OpenedLink {
         self.request.policy.assurance.judge(page, self.request.n_answers(self.row), now)
     }
 
+    /// The proof of who sent this form, which decides.
+    pub fn proof(&self, form: &SubmittedForm) -> Proof {
+        if self.request.needs_code() {
+            return Proof::Code;
+        }
+        let page = form.nonce.as_deref().and_then(|it| self.place().loaded_page(it));
+        match page.map(|it| it.step) {
+            Some(PageStep::Confirmation) => Proof::Confirm,
+            Some(PageStep::Question) | None => Proof::Link,
+        }
+    }
+
     fn nonce(&self, step: PageStep, now: Timestamp) -> String {
         let n_answers = self.request.n_answers(self.row);
         self.place().nonce(&LoadedPage { step, at: now, n_answers })
@@ -159,6 +172,7 @@ impl OpenedLink {
             words,
             asker: self.asker(),
             title: &question.title,
+            action: question.action.as_ref().map(action::shown),
             body_markdown: question.body.as_deref(),
             recipient_name: question
                 .recipients
@@ -184,7 +198,8 @@ impl OpenedLink {
                 domain::RequesterKind::Service => RequesterKind::Service,
                 domain::RequesterKind::Agent => RequesterKind::Agent,
             };
-            Some(Requester { kind, name: it.shown()? })
+            let is_verified = question.is_requester_fixed;
+            Some(Requester { kind, name: it.shown()?, is_verified })
         });
         Asker { account: question.asked_by.as_deref(), requester }
     }

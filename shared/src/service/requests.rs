@@ -11,10 +11,10 @@ use crate::{
 };
 use jiff::Timestamp;
 
-/// The request `id`, if it belongs to the caller and was not erased.
+/// The request `id`, if the caller may see it and it was not erased.
 ///
-/// The caller gets the same answer for a malformed identifier, an unknown one, and another
-/// account's.
+/// The caller gets the same answer for a malformed identifier, an unknown one, another account's, and
+/// for a key that sees only its own family's requests, another key's.
 pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, Problem> {
     let id: RequestId = id.parse().map_err(|_| Problem::not_found())?;
     let request: Option<Request> = store.get(keys::request(id)).await?;
@@ -23,7 +23,7 @@ pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, P
 
 /// `caller` may see `request`.
 pub fn is_visible(request: &Request, caller: &Caller) -> bool {
-    request.owner == caller.owner() && !matches!(request.state, RequestState::Erased { .. })
+    caller.sees(request) && !matches!(request.state, RequestState::Erased { .. })
 }
 
 /// The latest delivery to the callback of `request`, if one was dispatched.
@@ -43,6 +43,6 @@ pub fn view<'a>(
     caller: &Caller,
     now: Timestamp,
 ) -> RequestView<'a> {
-    let sees_links = caller.may(Scope::RequestsWrite);
+    let sees_links = caller.may(Scope::LinksRead);
     RequestView::new(request, Viewer { now, sees_links, delivery })
 }

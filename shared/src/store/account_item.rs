@@ -4,11 +4,12 @@ use super::{
     idempotency_item::{self, CALLS},
     item::{DecodeError, Encoded, Item, Layout, Reader},
     keys::{self, Key},
+    question_item::RequesterItem,
     secret_item::{self, SECRETS, SecretItem},
 };
 use crate::domain::{
-    Account, ApiKey, BodyHash, OpId, Scope,
-    account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
+    Account, ApiKey, BodyHash, EmailPattern, OpId, Requester, Scope,
+    account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,25 @@ impl LimitItem {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct AskLimitItem {
+    key: String,
+    per_hour: u32,
+}
+
+impl From<&AskLimit> for AskLimitItem {
+    fn from(limit: &AskLimit) -> Self {
+        Self { key: limit.key.to_string(), per_hour: limit.per_hour }
+    }
+}
+
+impl AskLimitItem {
+    fn read(self) -> Result<AskLimit, DecodeError> {
+        let key = self.key.parse().map_err(|_| DecodeError::of("ask_limits"))?;
+        Ok(AskLimit { key, per_hour: self.per_hour })
+    }
+}
+
 impl From<&AccountSecrets> for SecretsItem {
     fn from(secrets: &AccountSecrets) -> Self {
         Self { live: (&secrets.live).into(), test: (&secrets.test).into() }
@@ -127,6 +147,11 @@ impl Item for ApiKey {
     fn immutable(&self, _: &Layout) -> Encoded {
         let makers: Vec<String> = self.makers.iter().map(ToString::to_string).collect();
         let limits: Vec<LimitItem> = self.limits.iter().map(LimitItem::from).collect();
+        let ask_limits: Vec<AskLimitItem> =
+            self.ask_limits.iter().map(AskLimitItem::from).collect();
+        let patterns = |it: &Vec<EmailPattern>| it.iter().map(ToString::to_string).collect();
+        let recipients: Option<Vec<String>> = self.recipients_allowed.as_ref().map(patterns);
+        let family = Some(self.family).filter(|it| *it != self.id);
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
         Encoded::default()
             .owner(self.owner)
@@ -138,6 +163,10 @@ impl Item for ApiKey {
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .optional_json("makers", Some(&makers).filter(|it| !it.is_empty()))
             .optional_json("limits", Some(&limits).filter(|it| !it.is_empty()))
+            .optional_json("ask_limits", Some(&ask_limits).filter(|it| !it.is_empty()))
+            .optional_json("recipients", recipients.as_ref())
+            .optional_json("requester", self.requester.as_ref().map(RequesterItem::from).as_ref())
+            .text("family", family.map(|it| it.to_string()))
             .time("expires_at", self.expires_at)
             .text("list_pk", keys::list(self.owner, keys::Listed::Keys))
             .text("list_sk", keys::by_time(self.created_at, self.id))
@@ -151,8 +180,9 @@ impl Item for ApiKey {
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
+        let id = item.parsed("pk")?;
         Ok(Self {
-            id: item.parsed("pk")?,
+            id,
             owner: item.owner()?,
             // A scope that only a newer version knows gives no right here.
             scopes: item
@@ -177,9 +207,25 @@ impl Item for ApiKey {
                 .into_iter()
                 .map(LimitItem::read)
                 .collect::<Result<_, _>>()?,
+            family: item.optional_parsed("family")?.unwrap_or(id),
+            ask_limits: item
+                .optional_json::<Vec<AskLimitItem>>("ask_limits")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(AskLimitItem::read)
+                .collect::<Result<_, _>>()?,
+            recipients_allowed: item
+                .optional_json::<Vec<String>>("recipients")?
+                .map(|it| it.iter().map(|it| pattern(it)).collect::<Result<_, _>>())
+                .transpose()?,
+            requester: item.optional_json::<RequesterItem>("requester")?.map(Requester::from),
             expires_at: item.optional_time("expires_at")?,
             revoked_at: item.optional_time("revoked_at")?,
             revision: item.number("revision")?,
         })
     }
+}
+
+fn pattern(text: &str) -> Result<EmailPattern, DecodeError> {
+    EmailPattern::parse(text).ok_or(DecodeError::of("recipients"))
 }

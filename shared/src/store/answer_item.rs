@@ -11,7 +11,7 @@ use super::{
 use crate::domain::{
     Answer, Decimal, OpId, OutboxEvent, RequestEvent, RequestId,
     question::FieldValue,
-    request::{CodeState, EventDetail, RecordedAnswer, Row},
+    request::{CodeState, EventDetail, Proof, RecordedAnswer, Row},
 };
 
 /// The attribute that says that some answers are in separate items.
@@ -48,11 +48,22 @@ pub(super) struct RowItem {
     event: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<ProofItem>,
     /// The answer is in an item next to this one, but for its option.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     long: bool,
     #[serde(flatten)]
     answer: AnswerItem,
+}
+
+/// A proof by more than a link.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ProofItem {
+    Confirm,
+    Code,
+    Key(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +91,8 @@ pub(super) struct CodeItem {
 struct RecordedAnswerItem {
     row: usize,
     op: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<ProofItem>,
     /// As in a row.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     long: bool,
@@ -105,6 +118,27 @@ impl FieldValueItem {
             Self::Number { n } => FieldValue::Number(number(&n)?),
             Self::Toggle(toggle) => FieldValue::Toggle(toggle),
             Self::Choices(values) => FieldValue::Choices(values),
+        })
+    }
+}
+
+impl ProofItem {
+    fn of(proof: Proof) -> Option<Self> {
+        match proof {
+            Proof::Link => None,
+            Proof::Confirm => Some(Self::Confirm),
+            Proof::Code => Some(Self::Code),
+            Proof::Key(key) => Some(Self::Key(key.to_string())),
+        }
+    }
+
+    /// The proof, or `None` if it is malformed.
+    fn read(item: Option<Self>) -> Option<Proof> {
+        Some(match item {
+            None => Proof::Link,
+            Some(Self::Confirm) => Proof::Confirm,
+            Some(Self::Code) => Proof::Code,
+            Some(Self::Key(key)) => Proof::Key(key.parse().ok()?),
         })
     }
 }
@@ -162,6 +196,7 @@ impl From<&OutboxEvent> for EventItem {
             answered: event.answered().map(|it| RecordedAnswerItem {
                 row: it.row,
                 op: it.op.0,
+                proof: ProofItem::of(it.proof),
                 long: it.answer.is_long(),
                 answer: AnswerItem::short(&it.answer),
             }),
@@ -205,6 +240,7 @@ impl RowItem {
             changes: row.n_changes,
             event: row.event,
             replaced: row.replaced.iter().map(|it| it.0).collect(),
+            proof: ProofItem::of(row.proof),
             long: row.answer.is_long(),
             answer: AnswerItem::short(&row.answer),
         }
@@ -226,6 +262,7 @@ impl RowItem {
             answer: answer.read().ok_or(DecodeError::of("answers"))?,
             at: time("answers", self.at)?,
             op,
+            proof: ProofItem::read(self.proof).ok_or(DecodeError::of("answers"))?,
             n_changes: self.changes,
             event: self.event,
             replaced: self.replaced.into_iter().map(OpId).collect(),
@@ -270,6 +307,7 @@ impl RecordedAnswerItem {
             self.answer
         };
         let answer = answer.read().ok_or(DecodeError::of("outbox"))?;
-        Ok(RecordedAnswer { row: self.row, op, answer })
+        let proof = ProofItem::read(self.proof).ok_or(DecodeError::of("outbox"))?;
+        Ok(RecordedAnswer { row: self.row, op, answer, proof })
     }
 }

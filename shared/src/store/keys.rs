@@ -11,6 +11,7 @@
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
+//! | requests of a key | `use#<key>#asks#<hour>` | `-` |          |                               |                        |     |
 //! | held calls of a key | `use#<key>#held#<window>` | `-` |         |                               |                        |     |
 //! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
@@ -158,6 +159,11 @@ pub fn calls(key: KeyId, minute: i64) -> Key {
 /// The key of an API key's count of held calls in the window with this number.
 pub fn held_calls(key: KeyId, window: i64) -> Key {
     Key::alone(format!("use#{key}#held#{window}"))
+}
+
+/// The key of an API key's count of requests in the hour with this number.
+pub fn asks(key: KeyId, hour: i64) -> Key {
+    Key::alone(format!("use#{key}#asks#{hour}"))
 }
 
 /// The key of an account's count of probes in the minute with this number.

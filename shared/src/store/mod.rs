@@ -304,6 +304,18 @@ impl Store {
         self.table.count_up(keys::calls(key, minute), max, count_expires_at(minute)).await
     }
 
+    /// Counts a request of a key in the hour with this number, which ends at `ends_at`, unless `max`
+    /// were counted.
+    pub async fn count_ask(
+        &self,
+        key: KeyId,
+        hour: i64,
+        max: u32,
+        ends_at: Timestamp,
+    ) -> Result<Counted, Error> {
+        self.table.count_up(keys::asks(key, hour), max, ends_at + CALL_COUNT_RETENTION).await
+    }
+
     /// Counts a call with a key that is held in the window with this number, unless `max` were
     /// counted. The window ends at `ends_at`.
     pub async fn count_held_call(

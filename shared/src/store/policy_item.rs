@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{item::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
     Assurance, RequestEvent,
+    approval::ConsumePolicy,
     consumption::{ReadMode, ReadPolicy},
     quorum::{Count, Quorum},
     request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
@@ -31,6 +32,19 @@ pub(crate) struct PolicyItem {
     ttl_seconds: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     assurance: Option<AssuranceItem>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    allows_self: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    refuses_api_answers: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consume: Option<ConsumeItem>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConsumeItem {
+    option: String,
+    within: u32,
+    count: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +94,13 @@ impl From<&RequestPolicy> for PolicyItem {
                 Assurance::Confirm => Some(AssuranceItem::Confirm),
                 Assurance::Code => Some(AssuranceItem::Code),
             },
+            allows_self: policy.allows_self,
+            refuses_api_answers: !policy.accepts_api_answers,
+            consume: policy.consume.as_ref().map(|it| ConsumeItem {
+                option: it.option.clone(),
+                within: it.within_seconds,
+                count: it.count,
+            }),
         }
     }
 }
@@ -110,6 +131,13 @@ impl TryFrom<PolicyItem> for RequestPolicy {
                 Some(AssuranceItem::Confirm) => Assurance::Confirm,
                 Some(AssuranceItem::Code) => Assurance::Code,
             },
+            allows_self: item.allows_self,
+            accepts_api_answers: !item.refuses_api_answers,
+            consume: item.consume.map(|it| ConsumePolicy {
+                option: it.option,
+                within_seconds: it.within,
+                count: it.count,
+            }),
         })
     }
 }

@@ -7,7 +7,7 @@ use super::{
     item::DecodeError,
 };
 use crate::domain::{
-    Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
+    Action, Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
     question::{Choice, Field, FieldKind, Recipient, Required, Style, parse_date},
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct QuestionItem {
     title: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action: Option<ActionItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<RecipientItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,6 +31,8 @@ pub(crate) struct QuestionItem {
     asked_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requester: Option<RequesterItem>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    fixed_requester: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     locale: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +42,14 @@ pub(crate) struct QuestionItem {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RequesterItem {
+struct ActionItem {
+    name: String,
+    args: String,
+    digest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RequesterItem {
     kind: RequesterKindItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -127,7 +138,13 @@ impl From<&Question> for QuestionItem {
             options: question.options.iter().map(ChoiceItem::from).collect(),
             fields: question.fields.iter().map(FieldItem::from).collect(),
             asked_by: question.asked_by.clone(),
+            action: question.action.as_ref().map(|it| ActionItem {
+                name: it.name.clone(),
+                args: it.args.clone(),
+                digest: it.digest.to_string(),
+            }),
             requester: question.requester.as_ref().map(RequesterItem::from),
+            fixed_requester: question.is_requester_fixed,
             locale: question.locale.map(|it| it.as_str().to_owned()),
             reference: question.external_reference_id.clone(),
             metadata: question.metadata.clone(),
@@ -147,12 +164,21 @@ impl TryFrom<QuestionItem> for Question {
             recipients: item.recipients.into_iter().map(Recipient::from).collect(),
             options: item.options.into_iter().map(Choice::from).collect(),
             fields: fields.collect::<Result<_, _>>()?,
+            action: item.action.map(|it| it.read().ok_or_else(wrong)).transpose()?,
             asked_by: item.asked_by,
             requester: item.requester.map(Requester::from),
+            is_requester_fixed: item.fixed_requester,
             locale: item.locale.map(|it| Locale::parse(&it).ok_or_else(wrong)).transpose()?,
             external_reference_id: item.reference,
             metadata: item.metadata,
         })
+    }
+}
+
+impl ActionItem {
+    /// The action, or `None` if it is malformed.
+    fn read(self) -> Option<Action> {
+        Some(Action { name: self.name, args: self.args, digest: self.digest.parse().ok()? })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::{
     BodyHash, OpId, Question, Request, RequestId, Trace,
+    approval::{Approval, ApprovalUse},
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
     request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState},
@@ -34,6 +35,17 @@ struct EndItem {
     op: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     consumption: Option<ConsumptionItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    uses: Vec<UseItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withdrawn_by: Option<u64>,
+}
+
+/// A use of an approval. JSON has no numbers of 128 bits.
+#[derive(Serialize, Deserialize)]
+struct UseItem {
+    call: String,
+    at: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +108,7 @@ impl Item for Request {
             .json("question", &QuestionItem::from(&self.question))
             .json("policy", &PolicyItem::from(&self.policy))
             .text("channel", self.channel.map(|it| it.to_string()))
+            .text("family", self.family.map(|it| it.to_string()))
             .text("trace", self.trace.map(Trace::to_text))
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
@@ -191,6 +204,7 @@ impl Item for Request {
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,
             channel: item.optional_parsed("channel")?,
+            family: item.optional_parsed("family")?,
             trace: item.optional_parsed("trace")?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
@@ -225,15 +239,23 @@ impl Item for Request {
 }
 
 impl Request {
-    /// The time from which an ended request may be deleted. A result may be readable for longer than
-    /// the retention, and a callback may be retried for longer than that.
+    /// The time from which an ended request may be deleted. A result may be readable, and an approval
+    /// usable, for longer than the retention, and a callback may be retried for longer than that.
     pub(super) fn expires_at(&self, ended_at: Timestamp, layout: &Layout) -> Timestamp {
         let over_at = self.policy.read.expires_at(ended_at).unwrap_or(ended_at);
         let called_back = self.policy.callback.as_ref().map(|it| {
             ended_at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
         });
+        let over_at = self.approval_lapses_at().map_or(over_at, |it| it.max(over_at));
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
+    }
+}
+
+impl UseItem {
+    fn read(self) -> Result<ApprovalUse, DecodeError> {
+        let call = u128::from_str_radix(&self.call, 16).map_err(|_| DecodeError::of("ended"))?;
+        Ok(ApprovalUse { call, at: time("ended", self.at)? })
     }
 }
 
@@ -265,6 +287,13 @@ impl From<&RequestEnd> for EndItem {
                 Consumption::Consumed { op } => Some(ConsumptionItem::Consumed { op: op.0 }),
                 Consumption::Expired => Some(ConsumptionItem::Expired),
             },
+            uses: end
+                .approval
+                .uses
+                .iter()
+                .map(|it| UseItem { call: format!("{:032x}", it.call), at: it.at.as_millisecond() })
+                .collect(),
+            withdrawn_by: end.approval.withdrawn_by.map(|it| it.0),
         }
     }
 }
@@ -298,6 +327,10 @@ impl TryFrom<EndItem> for RequestEnd {
                 }
                 Some(ConsumptionItem::Consumed { op }) => Consumption::Consumed { op: OpId(op) },
                 Some(ConsumptionItem::Expired) => Consumption::Expired,
+            },
+            approval: Approval {
+                uses: item.uses.into_iter().map(UseItem::read).collect::<Result<_, _>>()?,
+                withdrawn_by: item.withdrawn_by.map(OpId),
             },
         })
     }

@@ -103,7 +103,7 @@ fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Re
         11 => request.erase(now),
         12 => request.searched_for_deliveries(now),
         _ => {
-            let via = request::AnswerVia::Sender;
+            let via = request::Proof::Key(KeyId::from_bits(5));
             request.answer(row, answer, via, Subscriptions::ALL, request.created_at, *op).ok()?
         }
     }

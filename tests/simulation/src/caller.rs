@@ -41,6 +41,8 @@ pub(crate) struct Known {
     /// The codes of the recipients, if they need some.
     pub(crate) codes: Vec<Option<String>>,
     recipients: Vec<Option<String>>,
+    /// The digest of the action, if the request has one.
+    digest: Option<String>,
 }
 
 /// Creates the request, and performs its actions.
@@ -133,6 +135,7 @@ impl Caller {
                 self.insist(Http::Poll, Method::POST, &path, &body, want).await;
             }
             What::Post => self.post(action.at).await,
+            What::Consume(number) => self.consume(known, number).await,
             What::Redeliver => {
                 let path = format!("/v1/requests/{id}");
                 let view =
@@ -144,6 +147,16 @@ impl Caller {
                 self.insist(Http::Intake, Method::POST, &path, &Value::Null, want).await;
             }
         }
+    }
+
+    /// Uses the approval of the request's action.
+    async fn consume(&self, known: &Known, number: u32) {
+        let Some(digest) = &known.digest else { return };
+        let key = format!("use-{number}");
+        let path = format!("/v1/requests/{}/consume", known.id);
+        let body = json!({ "digest": digest });
+        let call = self.request(Method::POST, &path, Some(&key), Some(&body));
+        self.insist_on(Http::Intake, &call, Want::Consume { key }).await;
     }
 
     /// Posts an event under its own idempotency key.
@@ -346,6 +359,7 @@ impl Known {
         };
         Self {
             id: view["id"].as_str().expect("an identifier").to_owned(),
+            digest: view["action"]["digest"].as_str().map(str::to_owned),
             assurance: view["assurance"].as_str().expect("a word").to_owned(),
             codes: recipients.iter().map(|it| it["code"].as_str().map(str::to_owned)).collect(),
             tokens: recipients.iter().map(token).collect(),

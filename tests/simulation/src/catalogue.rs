@@ -110,6 +110,21 @@ const LIVES: &[Life] = &[
         &[(1_500, What::Post), (2_000, What::Answer(0, "yes")), (2_000, What::Post)],
     ),
     (
+        "approved and used by two at once",
+        || acting(1),
+        &[
+            (2_000, What::Answer(0, "yes")),
+            (3_000, What::Consume(0)),
+            (3_000, What::Consume(1)),
+            (9_000, What::Consume(0)),
+        ],
+    ),
+    (
+        "approved, and used and withdrawn at once",
+        || acting(1),
+        &[(2_000, What::Answer(0, "yes")), (3_000, What::Consume(0)), (3_000, What::Cancel)],
+    ),
+    (
         "delivered again and again",
         || json!({}),
         &[
@@ -203,6 +218,7 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
         }
     }
     add_hooks(&mut scenarios);
+    scenarios.push(used_by_fifty(scenarios.len() as u64));
     for (receiver, behaviour) in FAILING_FOR_LONG {
         scenarios.push(one_path_fails(receiver, *behaviour, scenarios.len() as u64));
     }
@@ -257,6 +273,30 @@ fn add_hooks(scenarios: &mut Vec<(String, Scenario)>) {
     }
 }
 
+/// Fifty programs use an approval at once, which allows seven uses.
+fn used_by_fifty(seed: u64) -> (String, Scenario) {
+    let uses = (0..50).map(|number| Action { at: 3_000, what: What::Consume(number) });
+    let answer = Action { at: 2_000, what: What::Answer(0, "yes") };
+    let plan = Plan {
+        at: 1_000,
+        has_key: true,
+        body: merged(usual(), acting(7)),
+        receiver: Vec::new(),
+        events_receiver: Vec::new(),
+        actions: std::iter::once(answer).chain(uses).collect(),
+    };
+    let scenario = Scenario {
+        seed,
+        requests: vec![plan],
+        hooks: Vec::new(),
+        hosts: Hosts::Each,
+        publishes: false,
+        weather: Weather::CALM,
+        schedule: Schedule::At(Vec::new()),
+    };
+    ("approved and used by fifty at once".to_owned(), scenario)
+}
+
 /// One path of a host fails for so long that calls to it are paused. The other paths are well. A webhook
 /// on the failing path is tested while it is paused, and loses its event types later.
 fn one_path_fails(receiver: &str, behaviour: Behaviour, seed: u64) -> (String, Scenario) {
@@ -309,6 +349,14 @@ fn usual() -> Value {
 
 fn all_of_two() -> Value {
     json!({ "recipients": ["p0@example.com", "p1@example.com"] })
+}
+
+/// An action whose approval may be used `count` times.
+fn acting(count: u32) -> Value {
+    json!({
+        "action": { "name": "deploy", "args": { "version": 2 } },
+        "consume": { "option": "yes", "within_seconds": 60, "count": count },
+    })
 }
 
 fn at_length() -> Value {

@@ -14,9 +14,11 @@
 //! | genuine | every callback is signed and has the correct identity |
 //! | forgotten | erased data is gone everywhere |
 //! | assured | a scanner decides nothing |
+//! | used once | an approval is used as often as it allows, each call uses it once, and none after it was withdrawn |
 //! | no panic | no function panics |
 
 mod answers;
+mod approvals;
 mod deliveries;
 mod erasures;
 mod events;
@@ -76,6 +78,8 @@ pub enum Invariant {
     Forgotten,
     /// A scanner decides nothing.
     Assured,
+    /// An approval is used as often as it allows.
+    UsedOnce,
     /// No function panics.
     NoPanic,
 }
@@ -118,6 +122,7 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_calls();
     left.check_requests();
     left.check_answers_of_links();
+    left.check_approvals();
     left.check_deliveries();
     left.check_erasures();
     left.check_events();
@@ -300,7 +305,7 @@ impl Called {
 
 impl Invariant {
     /// All promises.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NothingLost,
         Self::NothingEarly,
         Self::OneOutcome,
@@ -313,6 +318,7 @@ impl Invariant {
         Self::Genuine,
         Self::Forgotten,
         Self::Assured,
+        Self::UsedOnce,
         Self::NoPanic,
     ];
 
@@ -331,6 +337,7 @@ impl Invariant {
             Self::Genuine => "genuine",
             Self::Forgotten => "forgotten",
             Self::Assured => "assured",
+            Self::UsedOnce => "used once",
             Self::NoPanic => "no panic",
         }
     }

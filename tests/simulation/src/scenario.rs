@@ -84,6 +84,8 @@ pub enum What {
     Redeliver,
     /// The sender posts an event for the same receiver.
     Post,
+    /// A program uses the approval of its action, with the idempotency key of this number.
+    Consume(u32),
 }
 
 impl Scenario {
@@ -96,6 +98,10 @@ impl Scenario {
         let mut visits = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(7));
         for plan in &mut requests {
             visit(&mut visits, plan);
+        }
+        let mut uses = Pcg64Mcg::seed_from_u64(seed.wrapping_mul(8).wrapping_add(6));
+        for plan in &mut requests {
+            approve(&mut uses, plan);
         }
         let hooks = Hook::random(seed);
         let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
@@ -231,6 +237,28 @@ fn visit(chance: &mut Pcg64Mcg, plan: &mut Plan) {
             _ => What::Answer(row, option),
         };
         plan.actions.push(Action { at: chance.random_range(0..timeout), what });
+    }
+    plan.actions.sort_by_key(|it| it.at);
+}
+
+/// Adds an action, and programs that use its approval.
+fn approve(chance: &mut Pcg64Mcg, plan: &mut Plan) {
+    if chance.random_bool(0.85) {
+        return;
+    }
+    plan.body["action"] = json!({ "name": "deploy", "args": { "version": 2 } });
+    let count = chance.random_range(1..4);
+    plan.body["consume"] = json!({ "option": "yes", "within_seconds": 60, "count": count });
+    plan.body["accept_api_answers"] = true.into();
+    let timeout = plan.body["timeout_seconds"].as_i64().unwrap_or(60) * 1_000;
+    for _ in 0..chance.random_range(1..7) {
+        // Mostly right after an answer, where others use it too.
+        let near = plan.actions.get(chance.random_range(0..plan.actions.len().max(1)));
+        let at = near.map_or(0, |it| it.at) + chance.random_range(0..4_000);
+        let at =
+            if chance.random_bool(0.2) { timeout + chance.random_range(0..90_000) } else { at };
+        let what = What::Consume(chance.random_range(0..4));
+        plan.actions.push(Action { at, what });
     }
     plan.actions.sort_by_key(|it| it.at);
 }

@@ -77,6 +77,10 @@ pub(crate) enum Want {
     Post {
         key: String,
     },
+    /// An approval is used under this idempotency key.
+    Consume {
+        key: String,
+    },
     /// A webhook's secret is rotated.
     Rotate,
     /// A webhook loses its event types.

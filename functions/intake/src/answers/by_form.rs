@@ -15,7 +15,7 @@ use answerback::{
         Answer, Decimal, Question, Request,
         assurance::Sureness,
         question::{Fault, FieldKind, FieldValue, Misfit},
-        request::{AnswerVia, Refusal},
+        request::Refusal,
     },
     page::{self, Control, ProblemKind, SubmittedForm, Words},
     service::answer_page::{CodeFault, Faults, OpenedLink, PageFor},
@@ -90,8 +90,8 @@ pub(crate) async fn answer_by_form(
         let page_for = PageFor::Confirmation { form: &form, sureness };
         return Ok(reader.page(StatusCode::OK, &link, page_for));
     }
-    let row = link.row;
-    Ok(match record(&app, link.request, row, &answer, AnswerVia::Link).await {
+    let (row, proof) = (link.row, link.proof(&form));
+    Ok(match record(&app, link.request, row, &answer, proof).await {
         Ok(request) => see_page(&OpenedLink { request, row }),
         Err(AdvanceError::Refused(why)) => reader.refused(*why, row, &form),
         Err(AdvanceError::Gone) => reader.unknown_link(),

@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{Code, FieldError, FieldErrors, Problem, body, http::JsonText, views},
-    domain::{Answer, request::AnswerVia},
+    domain::{Answer, request::Proof},
     service::answer_page::OpenedLink,
 };
 use axum::{
@@ -67,7 +67,8 @@ pub(crate) async fn answer_by_json(
             return Err(Problem::new(Code::LinkLocked, detail));
         }
     };
-    let request = record(&app, link.request, row, &answer, AnswerVia::Link)
+    let proof = if link.request.needs_code() { Proof::Code } else { Proof::Link };
+    let request = record(&app, link.request, row, &answer, proof)
         .await
         .map_err(|err| problem(err, Some(row)))?;
     Ok(recorded(&OpenedLink { request, row }))

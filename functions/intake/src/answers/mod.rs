@@ -17,7 +17,7 @@ use answerback::{
     domain::{
         Answer, Request,
         question::{FieldValue, VALUE_CHARS_MAX},
-        request::{AnswerVia, LongAnswer, Refusal},
+        request::{LongAnswer, Proof, Refusal},
     },
     service::answer_page::OpenedLink,
     store::AdvanceError,
@@ -45,13 +45,13 @@ pub(crate) async fn record(
     request: Request,
     row: usize,
     answer: &Answer,
-    via: AnswerVia,
+    proof: Proof,
 ) -> Result<Request, NotRecorded> {
     let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let now = app.core.now();
     let step = |it: &Request| {
-        it.answer(row, answer, via, subscriptions, now, op)
+        it.answer(row, answer, proof, subscriptions, now, op)
             .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
     };
     // A long answer is written first, so that a recorded one is complete.

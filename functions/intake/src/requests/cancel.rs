@@ -23,7 +23,7 @@ pub(crate) async fn cancel(
     headers: HeaderMap,
     body: Result<NoBody, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
     let NoBody = body?;
     let request = find_settled(&app, &caller, &id).await?;
     // Before anything else takes time: a request that reaches its deadline now is canceled.

@@ -12,7 +12,10 @@ use answerback::{
         request::{Callback, LinkSecret, NewRequest, RequestState},
         secret::Holder,
     },
-    service::requests::{self, callback_delivery},
+    service::{
+        Caller,
+        requests::{self, callback_delivery},
+    },
     store::keys,
 };
 use axum::{
@@ -35,8 +38,8 @@ const PATH: &str = "/v1/requests";
 /// A call that creates a request, but for its body.
 pub(crate) struct CreateCall<'a> {
     pub(crate) owner: Owner,
-    /// The name of the key that asks, if a key does and has one.
-    pub(crate) key_name: Option<String>,
+    /// The caller that asks. None for a message to a channel.
+    pub(crate) asker: Option<&'a Caller>,
     /// Separates idempotency keys.
     pub(crate) path: &'a str,
     pub(crate) host: &'a CalledHost,
@@ -60,12 +63,12 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
     let body = body?;
     let owner = caller.owner();
-    let key_name = caller.api_key().name.clone();
+    let asker = Some(&caller);
     let call =
-        CreateCall { owner, key_name, path: PATH, host: &host, headers: &headers, channel: None };
+        CreateCall { owner, asker, path: PATH, host: &host, headers: &headers, channel: None };
     let CreatedRequest { request, is_replayed, probe } =
         create_from(&app, call, body, body::read).await?;
     let delivery =
@@ -89,11 +92,14 @@ pub(crate) async fn create_from(
     body: impl Into<Sent>,
     read: impl FnOnce(Sent, Timestamp) -> Result<NewRequestBody, Problem>,
 ) -> Result<CreatedRequest, Problem> {
-    let CreateCall { owner, key_name, path, host, headers, channel } = call;
+    let CreateCall { owner, asker, path, host, headers, channel } = call;
+    let family = asker.and_then(Caller::family);
     let body = body.into();
     let op = app.core.new_op();
     let now = app.core.now();
-    let idempotent = idempotency::of_call(app, owner, headers, path, &body.value).await?;
+    // A key that sees only its family's requests gets none of another key by a replay.
+    let place = family.map_or_else(|| path.to_owned(), |it| format!("{path}#{it}"));
+    let idempotent = idempotency::of_call(app, owner, headers, &place, &body.value).await?;
     let id = match idempotent {
         Some(it) => RequestId::from_bits(it.id_bits),
         None => RequestId::mint(now, app.core.entropy.next()),
@@ -104,7 +110,11 @@ pub(crate) async fn create_from(
 
     let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } =
         read(body, now)?;
-    question.asked_by = app.core.accounts.asked_by(owner, key_name.as_deref()).await?;
+    if let Some(caller) = asker {
+        app.core.accounts.check_ask(caller, &mut question, &policy).await?;
+    }
+    let key_name = asker.and_then(|it| it.api_key().name.as_deref());
+    question.asked_by = app.core.accounts.asked_by(owner, key_name).await?;
     let is_counted = app.core.accounts.check_pending_limit(owner).await?;
     let pending = match &mut policy.callback {
         None => PendingProbe::Done(None),
@@ -128,6 +138,7 @@ pub(crate) async fn create_from(
         question,
         policy,
         channel,
+        family,
         trace: trace(headers),
         link_secret: LinkSecret(app.core.entropy.next().to_be_bytes()),
         is_counted,

@@ -1,12 +1,15 @@
-//! Requests: create, cancel, respond for a recipient, erase.
+//! Requests: create, cancel, respond for a recipient, use an approval, erase.
 
 pub(crate) mod body;
 mod cancel;
+mod consume;
 mod create;
 mod erase;
+pub(crate) mod requester;
 mod respond;
 
 pub(crate) use cancel::cancel;
+pub(crate) use consume::consume;
 pub(crate) use create::{CreateCall, CreatedRequest, create, create_from};
 pub(crate) use erase::erase;
 pub(crate) use respond::respond;

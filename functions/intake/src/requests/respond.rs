@@ -1,8 +1,8 @@
 //! `POST /v1/requests/{id}/responses`: an answer that the sender's own application collected.
 
 use answerback::{
-    api::{FieldError, FieldErrors, Problem, body, http::JsonText},
-    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::AnswerVia},
+    api::{Code, FieldError, FieldErrors, Problem, body, http::JsonText},
+    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::Proof},
 };
 use axum::{
     extract::{Path, State},
@@ -33,13 +33,17 @@ pub(crate) async fn respond(
     headers: HeaderMap,
     body: Result<JsonText, Problem>,
 ) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::AnswersWrite).await?;
     let body = body?;
     let request = find_settled(&app, &caller, &id).await?;
+    if !request.policy.accepts_api_answers {
+        let detail = "only recipients answer this request, by their links";
+        return Err(Problem::new(Code::ApiAnswersNotAccepted, detail));
+    }
     let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;
     // A result that may be read only once is not repeated in a refusal.
     let shown_row = (!request.policy.read.is_private()).then_some(row);
-    let request = answers::record(&app, request, row, &answer, AnswerVia::Sender)
+    let request = answers::record(&app, request, row, &answer, Proof::Key(caller.key()))
         .await
         .map_err(|err| answers::problem(err, shown_row))?;
     Ok(show(&app, &caller, &request).await)

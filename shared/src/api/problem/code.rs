@@ -29,6 +29,20 @@ pub enum Code {
     AlreadyFinished,
     /// The recipient has already answered.
     AlreadyAnswered,
+    /// The sender's application may not record answers of this request.
+    ApiAnswersNotAccepted,
+    /// The requester is one of the recipients.
+    SelfApproval,
+    /// The request is pending, so its approval cannot be used.
+    NotDecided,
+    /// The recipients did not approve the action.
+    NotApproved,
+    /// Another action was approved.
+    DigestMismatch,
+    /// The approval is used up.
+    AlreadyConsumed,
+    /// The approval has lapsed.
+    ApprovalLapsed,
     /// The answer changes too often.
     TooManyChanges,
     /// The answer needs the code of the link.
@@ -67,7 +81,9 @@ impl Code {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::MalformedJson | Self::CallbackUrlNotAllowed => StatusCode::BAD_REQUEST,
-            Self::InvalidRequest | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidRequest | Self::IdempotencyKeyReused | Self::SelfApproval => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::CodeRequired | Self::LinkLocked => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -76,6 +92,11 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::AlreadyFinished
             | Self::AlreadyAnswered
+            | Self::ApiAnswersNotAccepted
+            | Self::NotDecided
+            | Self::NotApproved
+            | Self::DigestMismatch
+            | Self::AlreadyConsumed
             | Self::ReceiptUnknown
             | Self::NotRedeliverable
             | Self::WebhookExists
@@ -83,7 +104,7 @@ impl Code {
             | Self::TooManyKeys
             | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
-            Self::RequestEnded => StatusCode::GONE,
+            Self::RequestEnded | Self::ApprovalLapsed => StatusCode::GONE,
             Self::TooManyChanges | Self::RateLimited | Self::TooManyPendingRequests => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -108,6 +129,13 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::AlreadyFinished => "already_finished",
             Self::AlreadyAnswered => "already_answered",
+            Self::ApiAnswersNotAccepted => "api_answers_not_accepted",
+            Self::SelfApproval => "self_approval",
+            Self::NotDecided => "not_decided",
+            Self::NotApproved => "not_approved",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::AlreadyConsumed => "already_consumed",
+            Self::ApprovalLapsed => "approval_lapsed",
             Self::TooManyChanges => "too_many_changes",
             Self::CodeRequired => "code_required",
             Self::LinkLocked => "link_locked",
@@ -141,6 +169,13 @@ impl Code {
             Self::UnsupportedMediaType => "Unsupported encoding of the body",
             Self::AlreadyAnswered => "Already answered",
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
+            Self::ApiAnswersNotAccepted => "Only recipients answer this request",
+            Self::SelfApproval => "The requester is a recipient",
+            Self::NotDecided => "Request is not decided",
+            Self::NotApproved => "Action is not approved",
+            Self::DigestMismatch => "Another action was approved",
+            Self::AlreadyConsumed => "Approval is used up",
+            Self::ApprovalLapsed => "Approval has lapsed",
             Self::TooManyChanges => "Too many changes of an answer",
             Self::CodeRequired => "Code required",
             Self::LinkLocked => "Answer link is locked",

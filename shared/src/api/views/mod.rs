@@ -2,6 +2,7 @@
 //! by field, in the handlers.
 
 mod account;
+mod action;
 mod callback;
 mod delivery;
 mod event;
@@ -9,15 +10,17 @@ mod key;
 mod probe;
 mod question;
 mod request;
+mod requester;
 mod response;
 mod secret;
 mod webhook;
 
 pub use account::AccountView;
+pub use action::ActionView;
 pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};
-pub use key::KeyView;
+pub use key::{KeyView, OwnKeyView};
 pub use probe::ProbeView;
 pub use question::{
     AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
@@ -25,6 +28,7 @@ pub use question::{
 pub use request::{
     CallbackStatus, RequestView, ResultData, Viewer, answer_mode, request_outcome, request_status,
 };
+pub use requester::RequesterView;
 pub use response::ResponseView;
 pub use secret::SecretView;
 pub use webhook::{WebhookDetails, WebhookView, disabled_reason};

@@ -5,12 +5,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    ChoiceView, FieldView, ProbeView, ResponseView, Time,
+    ActionView, ChoiceView, FieldView, ProbeView, RequesterView, ResponseView, Time,
     response::{Answers, email},
 };
 use crate::{
     domain::{
         Locale, OutboxEvent, Request, RequestEvent,
+        approval::ConsumePolicy,
         consumption::ReadMode,
         delivery::Delivery,
         quorum::Count,
@@ -40,10 +41,14 @@ pub struct RequestView<'a> {
     decision: Option<&'a str>,
     title: &'a str,
     body: Option<&'a str>,
+    action: Option<ActionView<'a>>,
     requester: Option<RequesterView<'a>>,
     locale: Option<&'static str>,
     mode: &'static str,
     assurance: &'static str,
+    allow_self: bool,
+    accept_api_answers: bool,
+    consume: Option<ConsumeView<'a>>,
     quorum: Value,
     options: Vec<ChoiceView<'a>>,
     fields: Vec<FieldView<'a>>,
@@ -57,14 +62,6 @@ pub struct RequestView<'a> {
     finished_at: Option<Time>,
     callback: Option<CallbackView<'a>>,
     read: ReadView,
-}
-
-#[derive(Debug, Serialize)]
-struct RequesterView<'a> {
-    kind: &'static str,
-    name: Option<&'a str>,
-    email: Option<&'a str>,
-    id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +92,30 @@ struct ReadView {
     lease_seconds: Option<u32>,
 }
 
+#[derive(Debug, Serialize)]
+struct ConsumeView<'a> {
+    option: &'a str,
+    within_seconds: u32,
+    count: u32,
+    consumed: u32,
+    lapses_at: Option<Time>,
+    withdrawn: bool,
+}
+
+impl<'a> ConsumeView<'a> {
+    fn new(request: &Request, policy: &'a ConsumePolicy) -> Self {
+        let ConsumePolicy { option, within_seconds, count } = policy;
+        Self {
+            option,
+            within_seconds: *within_seconds,
+            count: *count,
+            consumed: count - request.uses_left().unwrap_or(*count),
+            lapses_at: request.approval_lapses_at().map(Time),
+            withdrawn: end(request).is_some_and(|it| it.approval.withdrawn_by.is_some()),
+        }
+    }
+}
+
 /// Status of a callback.
 #[derive(Clone, Copy, Debug)]
 pub struct CallbackStatus;
@@ -109,6 +130,8 @@ pub struct ResultData<'a> {
     decided_by: Option<&'static str>,
     decision: Option<&'a str>,
     pub(crate) responses: Vec<ResponseView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<ActionView<'a>>,
     metadata: Box<RawValue>,
     finished_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,15 +157,14 @@ impl<'a> RequestView<'a> {
             decision: end.and_then(|it| it.decision.as_deref()),
             title: &question.title,
             body: question.body.as_deref(),
-            requester: question.requester.as_ref().map(|it| RequesterView {
-                kind: it.kind.as_str(),
-                name: it.name.as_deref(),
-                email: it.email.as_deref(),
-                id: it.id.as_deref(),
-            }),
+            action: question.action.as_ref().map(ActionView::new),
+            requester: question.requester.as_ref().map(RequesterView::new),
             locale: question.locale.map(Locale::as_str),
             mode: answer_mode(policy.mode),
             assurance: policy.assurance.as_str(),
+            allow_self: policy.allows_self,
+            accept_api_answers: policy.accepts_api_answers,
+            consume: policy.consume.as_ref().map(|it| ConsumeView::new(request, it)),
             quorum: quorum(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
@@ -269,6 +291,7 @@ impl<'a> ResultData<'a> {
             decided_by: end.map(|it| decided_by(it.decided_by)),
             decision: end.and_then(|it| it.decision.as_deref()),
             responses,
+            action: request.question.action.as_ref().map(ActionView::new),
             metadata: metadata(request),
             finished_at: end.map(|it| Time(it.at)),
             change: None,

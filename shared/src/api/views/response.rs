@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{AnswerFields, Time, answer_fields};
 use crate::domain::{
     Answer, OutboxEvent, Request,
-    request::{RecordedAnswer, Row},
+    request::{Proof, RecordedAnswer, Row},
 };
 
 /// The answer of one recipient, or a row without one.
@@ -19,6 +19,28 @@ pub struct ResponseView<'a> {
     pub(crate) answer: Option<AnswerView<'a>>,
     pub(crate) answered_at: Option<Time>,
     pub(crate) expired: bool,
+    proof: Option<ProofView>,
+}
+
+/// The way in which it was shown who answers.
+#[derive(Debug, Serialize)]
+struct ProofView {
+    method: &'static str,
+    identity: Option<String>,
+}
+
+impl ProofView {
+    fn new(request: &Request, number: usize, proof: Proof) -> Self {
+        let (method, key) = match proof {
+            Proof::Link => ("link", None),
+            Proof::Confirm => ("confirm", None),
+            Proof::Code => ("code", None),
+            Proof::Key(key) => ("api", Some(key)),
+        };
+        let of_link = || email(request, number).map(|it| format!("mailto:{it}"));
+        let identity = key.map_or_else(of_link, |it| Some(format!("key:{it}")));
+        Self { method, identity }
+    }
 }
 
 /// An answer. A row without one has no option and no fields.
@@ -56,6 +78,7 @@ impl<'a> ResponseView<'a> {
             },
             answered_at: row.map(|it| Time(it.at)),
             expired: row.is_none() && request.ended_by_time(),
+            proof: row.map(|it| ProofView::new(request, number, it.proof)),
         }
     }
 
@@ -69,6 +92,7 @@ impl<'a> ResponseView<'a> {
             answer: Some(AnswerView::new(Some(&answered.answer))),
             answered_at: Some(Time(event.at)),
             expired: false,
+            proof: Some(ProofView::new(request, answered.row, answered.proof)),
         }
     }
 }

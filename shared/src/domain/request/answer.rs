@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AnswerMode, Refusal, Request, RequestState,
+    AnswerMode, Proof, Refusal, Request, RequestState,
     end::{DecidedBy, Outcome, RequestEnd},
     outbox::{EVENTS_MAX, EventDetail, OUTBOX_MAX, OutboxEvent, RecordedAnswer},
 };
@@ -26,15 +26,6 @@ pub const CHANGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Most changes of one recipient's answer.
 pub const CHANGES_MAX: u32 = 200;
 
-/// The way in which an answer comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerVia {
-    /// By the recipient's link.
-    Link,
-    /// From the sender, whose application collected it.
-    Sender,
-}
-
 /// One recipient's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -44,6 +35,8 @@ pub struct Row {
     pub at: Timestamp,
     /// The operation that recorded it.
     pub op: OpId,
+    /// The way in which it was shown who answers.
+    pub proof: Proof,
     /// The number of answers before this one.
     pub n_changes: u32,
     /// The number of the event that reports it, if it has subscribers.
@@ -144,7 +137,7 @@ impl Request {
         &self,
         row: usize,
         answer: &Answer,
-        via: AnswerVia,
+        proof: Proof,
         subscriptions: Subscriptions,
         now: Timestamp,
         op: OpId,
@@ -153,7 +146,7 @@ impl Request {
         if self.was_answered_by(row, op) {
             return Ok(None);
         }
-        self.check_answer(row, answer, via, now)?;
+        self.check_answer(row, answer, proof, now)?;
         if self.has_answer(row, answer) {
             return Ok(None);
         }
@@ -163,12 +156,12 @@ impl Request {
         next.has_leftovers |= recorded.as_ref().is_some_and(|it| it.answer.is_long());
         replaced.extend(recorded.as_ref().map(|it| it.op));
         replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
-        let answered = RecordedAnswer { row, op, answer: answer.clone() };
+        let answered = RecordedAnswer { row, op, answer: answer.clone(), proof };
         let detail = EventDetail::Answered(answered);
         let event = next.emit(RequestEvent::RequestAnswered, now, detail, subscriptions);
         let n_changes = self.n_answers(row);
         next.rows[row] =
-            Some(Row { answer: answer.clone(), at: now, op, n_changes, event, replaced });
+            Some(Row { answer: answer.clone(), at: now, op, proof, n_changes, event, replaced });
         if is_final {
             let (outcome, decision) = match next.verdict() {
                 QuorumVerdict::Open => (None, None),
@@ -190,7 +183,7 @@ impl Request {
         &self,
         row: usize,
         answer: &Answer,
-        via: AnswerVia,
+        proof: Proof,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let recorded = self.rows.get(row).and_then(Option::as_ref);
@@ -201,7 +194,7 @@ impl Request {
             (_, Some(recorded)) if is_final => Err(Refusal::AlreadyAnswered(recorded.clone())),
             (RequestState::Ended(_), _) => Err(Refusal::Ended),
             (RequestState::Pending, _) if self.deadline <= now => Err(Refusal::Ended),
-            (RequestState::Pending, _) if via == AnswerVia::Link && self.is_link_locked(row) => {
+            (RequestState::Pending, _) if proof.is_of_link() && self.is_link_locked(row) => {
                 Err(Refusal::LinkLocked)
             }
             (RequestState::Pending, Some(recorded)) if recorded.n_changes >= CHANGES_MAX => {

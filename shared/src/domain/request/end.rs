@@ -6,7 +6,8 @@ use super::{
     AnswerMode, CLOCK_GUARD, OnDeadline, Refusal, Request, RequestState, outbox::EventDetail,
 };
 use crate::domain::{
-    OpId, RequestEvent, Subscriptions, consumption::Consumption, quorum::QuorumVerdict,
+    OpId, RequestEvent, Subscriptions, approval::Approval, consumption::Consumption,
+    quorum::QuorumVerdict,
 };
 
 /// The end of a request, and the reads of its result.
@@ -24,6 +25,8 @@ pub struct RequestEnd {
     pub op: OpId,
     /// The reads of its result.
     pub consumption: Consumption,
+    /// The uses of its approval.
+    pub approval: Approval,
 }
 
 /// The outcome of a request.
@@ -94,7 +97,8 @@ impl Request {
         Some(next)
     }
 
-    /// The request after its sender has cancelled it.
+    /// The request after its sender has cancelled it. An approval that is not used up ends; then the
+    /// outcome stays.
     pub fn cancel(
         &self,
         subscriptions: Subscriptions,
@@ -104,7 +108,10 @@ impl Request {
         match &self.state {
             RequestState::Erased { .. } => return Err(Refusal::Erased),
             RequestState::Ended(end) if end.op == op => return Ok(None),
-            RequestState::Ended(_) => return Err(Refusal::AlreadyFinished),
+            RequestState::Ended(end) if end.approval.withdrawn_by == Some(op) => return Ok(None),
+            RequestState::Ended(end) => {
+                return self.withdrawn(end, now, op).map(Some).ok_or(Refusal::AlreadyFinished);
+            }
             RequestState::Pending => (),
         }
         let mut next = self.next();
@@ -151,6 +158,14 @@ impl RequestEnd {
         at: Timestamp,
         op: OpId,
     ) -> Self {
-        Self { outcome, decision, decided_by, at, op, consumption: Consumption::Unread }
+        Self {
+            outcome,
+            decision,
+            decided_by,
+            at,
+            op,
+            consumption: Consumption::Unread,
+            approval: Approval::default(),
+        }
     }
 }

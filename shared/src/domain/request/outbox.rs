@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 
-use super::Request;
+use super::{Proof, Request};
 use crate::domain::{
     EventId, OpId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
 };
@@ -54,6 +54,8 @@ pub struct RecordedAnswer {
     pub op: OpId,
     /// The answer.
     pub answer: Answer,
+    /// The way in which it was shown who answers.
+    pub proof: Proof,
 }
 
 impl OutboxEvent {
@@ -88,7 +90,7 @@ impl Request {
         let rows = self.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.as_ref()?)));
         let (row, recorded) = rows.into_iter().find(|(_, it)| it.event == Some(number))?;
         let answer = recorded.answer.clone();
-        let answered = RecordedAnswer { row, op: recorded.op, answer };
+        let answered = RecordedAnswer { row, op: recorded.op, answer, proof: recorded.proof };
         let event = OutboxEvent {
             number,
             kind: RequestEvent::RequestAnswered,

@@ -18,7 +18,7 @@ const DEADLINE_SECONDS: u64 = 100;
 const OVERDUE_SECONDS: u64 = DEADLINE_SECONDS + 2;
 
 const NONE: Subscriptions = Subscriptions::NONE;
-const LINK: AnswerVia = AnswerVia::Link;
+const LINK: Proof = Proof::Link;
 
 /// The time `seconds` after the creation of the request.
 fn at(seconds: u64) -> Timestamp {
@@ -33,6 +33,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
         channel: None,
+        family: None,
         trace: None,
         created_by: OpId(1),
         body_hash: Some(BodyHash([7; 16])),
@@ -50,6 +51,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
             callback: None,
             read: ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: None },
             assurance: Assurance::Link,
+            allows_self: false,
+            accepts_api_answers: true,
+            consume: None,
         },
         link_secret: LinkSecret([9; 16]),
         is_counted: false,

@@ -3,6 +3,7 @@
 //! | limit            | of                         | is counted by                                |
 //! |------------------|----------------------------|----------------------------------------------|
 //! | calls per minute | a key and its descendants  | one item per key and minute                  |
+//! | requests per hour | a key and its descendants | one item per key and hour                    |
 //! | pending requests | an account, live and test  | rows of an index, which end with the request |
 //! | held calls       | each key                   | one item per key and 25 seconds              |
 //!
@@ -110,12 +111,15 @@ impl Accounts {
 }
 
 fn rate_limited(max: u32, ends_at: Timestamp, now: Timestamp) -> Problem {
-    let detail = format!("rate limit of {max} calls per minute exceeded");
+    limited(format!("rate limit of {max} calls per minute exceeded"), ends_at, now)
+}
+
+pub(super) fn limited(detail: String, ends_at: Timestamp, now: Timestamp) -> Problem {
     let wait = u32::try_from(ends_at.as_second() - now.as_second()).unwrap_or(1);
     Problem::new(Code::RateLimited, detail).retry_after(wait.max(1))
 }
 
-fn log_skipped_limit(err: &crate::store::Error) {
+pub(super) fn log_skipped_limit(err: &crate::store::Error) {
     let error = err as &(dyn std::error::Error + 'static);
     tracing::warn!(error, "could not count calls or requests; skipped the limit");
 }

@@ -1,17 +1,19 @@
 //! Random new items of all kinds.
 
 use crate::domain::{
-    Account, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal, Delivery,
-    EmailAddress, Event, EventType, Filter, Id, IdempotentCall, Locale, Mode, OpId, Owner,
-    PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester, RequesterKind,
-    Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
-    account::{AccountSecrets, CallLimit, IdKey, SourceSecrets},
+    Account, Action, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal,
+    Delivery, EmailAddress, EmailPattern, Event, EventType, Filter, Id, IdempotentCall, Locale,
+    Mode, OpId, Owner, PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester,
+    RequesterKind, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
+    approval::ConsumePolicy,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
     delivery::{self, Auth, AuthKind, Credentials, Receiver, SealedHeader, Target},
     id::Kind,
     idempotency::PastCall,
+    json::Json,
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Required, Style},
     quorum::{Count, Quorum},
@@ -134,9 +136,11 @@ fn question() -> impl Strategy<Value = Question> {
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
-        (option::of(text()), option::of(requester()), option::of(locale())),
+        (option::of(text()), option::of(requester()), any::<bool>(), option::of(locale())),
+        option::of(action()),
     )
-        .prop_map(|((title, body, recipients), others, (asked_by, requester, locale))| {
+        .prop_map(|((title, body, recipients), others, asker, action)| {
+            let (asked_by, requester, is_requester_fixed, locale) = asker;
             let (options, fields, external_reference_id, metadata) = others;
             Question {
                 title,
@@ -144,13 +148,19 @@ fn question() -> impl Strategy<Value = Question> {
                 recipients,
                 options,
                 fields,
+                action,
                 asked_by,
                 requester,
+                is_requester_fixed,
                 locale,
                 external_reference_id,
                 metadata,
             }
         })
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    (text(), text()).prop_map(|(name, args)| Action::new(name, args.clone(), Json::Text(args)))
 }
 
 fn locale() -> impl Strategy<Value = Locale> {
@@ -189,6 +199,15 @@ fn callback() -> impl Strategy<Value = Callback> {
     (receiver(), events).prop_map(|(receiver, events)| Callback { receiver, events })
 }
 
+fn consume() -> impl Strategy<Value = ConsumePolicy> {
+    let numbers = (60_u32..=604_800, 1_u32..=100);
+    (text(), numbers).prop_map(|(option, (within_seconds, count))| ConsumePolicy {
+        option,
+        within_seconds,
+        count,
+    })
+}
+
 fn policy() -> impl Strategy<Value = RequestPolicy> {
     let count = prop_oneof![Just(Count::All), any::<u32>().prop_map(Count::AtLeast)];
     let quorum = (count, option::of(text()), vec(text(), 0..3))
@@ -205,14 +224,20 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         option::of(callback()),
         read,
         select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
+        (any::<bool>(), any::<bool>(), option::of(consume())),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance)| RequestPolicy {
-            mode,
-            quorum,
-            on_deadline,
-            callback,
-            read,
-            assurance,
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_)| {
+            RequestPolicy {
+                mode,
+                quorum,
+                on_deadline,
+                callback,
+                read,
+                assurance,
+                allows_self: use_.0,
+                accepts_api_answers: use_.1,
+                consume: use_.2,
+            }
         })
 }
 
@@ -233,36 +258,38 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
     let ids = (id(), id(), op(), option::of(any::<[u8; 16]>()), any::<[u8; 16]>());
     let times = (moment(), 5_u32..=31_536_000);
     let flags = (mode(), any::<bool>(), any::<bool>());
-    (ids, times, flags, question(), policy(), text(), (option::of(id()), trace())).prop_map(
-        |(
-            ids,
-            (created_at, timeout_seconds),
-            (mode, is_published, is_counted),
-            question,
-            policy,
-            base_url,
-            (channel, trace),
-        )| {
-            let (id, account, created_by, body_hash, secret) = ids;
-            let new = NewRequest {
-                id,
-                owner: Owner { account, mode },
-                created_by,
-                body_hash: body_hash.map(BodyHash),
-                created_at,
-                deadline: created_at + std::time::Duration::from_secs(timeout_seconds.into()),
+    (ids, times, flags, question(), policy(), text(), (option::of(id()), option::of(id()), trace()))
+        .prop_map(
+            |(
+                ids,
+                (created_at, timeout_seconds),
+                (mode, is_published, is_counted),
                 question,
                 policy,
-                channel,
-                trace,
-                link_secret: LinkSecret(secret),
-                is_counted,
                 base_url,
-                is_published,
-            };
-            Request::begin(new, Subscriptions::ALL)
-        },
-    )
+                (channel, family, trace),
+            )| {
+                let (id, account, created_by, body_hash, secret) = ids;
+                let new = NewRequest {
+                    id,
+                    owner: Owner { account, mode },
+                    created_by,
+                    body_hash: body_hash.map(BodyHash),
+                    created_at,
+                    deadline: created_at + std::time::Duration::from_secs(timeout_seconds.into()),
+                    question,
+                    policy,
+                    channel,
+                    family,
+                    trace,
+                    link_secret: LinkSecret(secret),
+                    is_counted,
+                    base_url,
+                    is_published,
+                };
+                Request::begin(new, Subscriptions::ALL)
+            },
+        )
 }
 
 fn trace() -> impl Strategy<Value = Option<Trace>> {
@@ -437,13 +464,19 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
 }
 
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
-    let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=8);
+    let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=11);
     let limit = (id(), any::<u32>()).prop_map(|(key, per_minute)| CallLimit { key, per_minute });
-    let family = (vec(id(), 0..3), vec(limit, 0..3), option::of(moment()));
+    let ask = (id(), any::<u32>()).prop_map(|(key, per_hour)| AskLimit { key, per_hour });
+    let pattern = select(vec!["*@corp.example", "ops-*@*.corp.example", "ada@bücher.example"]);
+    let pattern = pattern.prop_map(|it| EmailPattern::parse(it).expect("a pattern"));
+    let asks = (vec(ask, 0..3), option::of(vec(pattern, 1..3)), option::of(requester()));
+    let family = (option::of(id()), vec(id(), 0..3), vec(limit, 0..3), asks, option::of(moment()));
     let made = (moment(), op(), option::of(any::<[u8; 16]>()), family);
     (id(), id(), mode(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(
         |(id, account, mode, scopes, hash, name, made)| {
-            let (created_at, created_by, body_hash, (makers, limits, expires_at)) = made;
+            let (created_at, created_by, body_hash, family) = made;
+            let (family, makers, limits, asks, expires_at) = family;
+            let (ask_limits, recipients_allowed, requester) = asks;
             ApiKey {
                 id,
                 owner: Owner { account, mode },
@@ -454,7 +487,11 @@ pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
                 created_by,
                 body_hash: body_hash.map(BodyHash),
                 makers,
+                family: family.unwrap_or(id),
                 limits,
+                ask_limits,
+                recipients_allowed,
+                requester,
                 expires_at,
                 revoked_at: None,
                 revision: 0,

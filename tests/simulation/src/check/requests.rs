@@ -194,7 +194,9 @@ impl Left<'_> {
     fn check_refusals(&mut self, number: usize, request: &Request, end: &RequestEnd) {
         let skew = self.over.scenario.weather.skew;
         let ended_at = since_start(end.at).min(since_start(request.deadline));
-        let cancelled = self.done(number).any(|it| it.want == Want::Cancel);
+        // A cancellation of a finished request ends its approval only.
+        let is_end = |it: &Called| it.want == Want::Cancel && it.body["status"] == "cancelled";
+        let cancelled = self.done(number).any(is_end);
         self.hold(Invariant::OneOutcome, !cancelled || end.outcome == Outcome::Cancelled, || {
             format!("{} was cancelled, and has ended as {:?}", request.id, end.outcome)
         });

@@ -21,6 +21,7 @@ pub struct Mutant {
 const REQUEST: &str = "shared/src/domain/request.rs";
 const DELIVERY: &str = "shared/src/domain/delivery.rs";
 const REQUEST_ANSWER: &str = "shared/src/domain/request/answer.rs";
+const REQUEST_CONSUME: &str = "shared/src/domain/request/consume.rs";
 const REQUEST_END: &str = "shared/src/domain/request/end.rs";
 const REQUEST_OUTBOX: &str = "shared/src/domain/request/outbox.rs";
 const ASSURANCE: &str = "shared/src/domain/assurance.rs";
@@ -107,8 +108,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a finished request can be cancelled",
         file: REQUEST_END,
-        before: "RequestState::Ended(_) => return Err(Refusal::AlreadyFinished),",
-        after: "RequestState::Ended(_) if !MUTANT => return Err(Refusal::AlreadyFinished), RequestState::Ended(_) => (),",
+        before: "RequestState::Ended(end) => {\n                return self.withdrawn",
+        after: "RequestState::Ended(_) if MUTANT => (),\n            RequestState::Ended(end) => {\n                return self.withdrawn",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
@@ -432,5 +433,26 @@ pub const MUTANTS: &[Mutant] = &[
         before: "Err(Failure { kind, message, reply: Some(reply) }) => {",
         after: "Err(Failure { kind, message, reply: Some(reply) }) if !MUTANT => {",
         breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a use of an approval does not recognize its own call",
+        file: REQUEST_CONSUME,
+        before: "if self.use_by(call).is_some() {",
+        after: "if !MUTANT && self.use_by(call).is_some() {",
+        breaks: Invariant::UsedOnce,
+    },
+    Mutant {
+        name: "an approval is used more often than it allows",
+        file: REQUEST_CONSUME,
+        before: "if policy.left(end) == 0 {\n            return Err(ConsumeRefusal::AlreadyConsumed);",
+        after: "if !MUTANT && policy.left(end) == 0 {\n            return Err(ConsumeRefusal::AlreadyConsumed);",
+        breaks: Invariant::UsedOnce,
+    },
+    Mutant {
+        name: "an approval is used after it was withdrawn",
+        file: REQUEST_CONSUME,
+        before: "if end.approval.withdrawn_by.is_some() || policy",
+        after: "if (!MUTANT && end.approval.withdrawn_by.is_some()) || policy",
+        breaks: Invariant::UsedOnce,
     },
 ];

@@ -31,14 +31,14 @@ pub(crate) async fn notify(
     headers: HeaderMap,
     body: Result<JsonText, Problem>,
 ) -> Result<Response, NextKsProblem> {
-    let caller = app.core.accounts.caller(&headers, Scope::RequestsWrite).await?;
+    let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
     let (host, body) = (host?, body?);
     let owner = caller.owner();
-    let key_name = caller.api_key().name.clone();
+    let asker = Some(&caller);
     let call =
-        CreateCall { owner, key_name, path: PATH, host: &host, headers: &headers, channel: None };
+        CreateCall { owner, asker, path: PATH, host: &host, headers: &headers, channel: None };
     let created = create_from(&app, call, body, body::read).await;
-    // The callback URL is checked after the translation.
+    // The callback URL and the rights of the key are checked after the translation.
     let created = created.map_err(|it| it.map_pointers(sent_pointer))?;
     let CreatedRequest { request, is_replayed, .. } = created;
     let view = json!({ "status": "ok", "request_id": request.id.to_string() });
@@ -53,6 +53,9 @@ pub(crate) async fn notify(
 fn sent_pointer(pointer: &str) -> String {
     match pointer {
         "/callback_url" => "/response_request/callback_url".to_owned(),
-        other => other.to_owned(),
+        other => match other.strip_prefix("/recipients") {
+            Some(rest) => format!("/user_emails{rest}"),
+            None => other.to_owned(),
+        },
     }
 }

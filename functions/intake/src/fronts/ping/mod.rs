@@ -35,7 +35,7 @@ pub(crate) async fn send(
     let (host, body) = (host?, body?);
     let call = CreateCall {
         owner: channel.owner,
-        key_name: None,
+        asker: None,
         path: &format!("/v1/send/{}", channel.id),
         host: &host,
         headers: &headers,

@@ -1,9 +1,9 @@
 //! The body of `POST /v1/requests`, which all fronts translate theirs into.
 //!
 //! ```text
-//!   question.rs  title, body, requester, recipients, locale, external_reference_id, metadata
+//!   question.rs  title, body, action, requester, recipients, locale, external_reference_id, metadata
 //!   form.rs      options, fields
-//!   policy.rs    mode, quorum, timeout_seconds, deadline, on_deadline, read, assurance
+//!   policy.rs    mode, quorum, timeout_seconds, deadline, on_deadline, read, assurance, consume
 //!   ../../callback/   callback_url, callback
 //! ```
 
@@ -18,7 +18,7 @@ use answerback::{
         Problem,
         body::{self, Sent},
     },
-    domain::{Question, Source, request::RequestPolicy},
+    domain::{Assurance, Question, Source, request::RequestPolicy},
 };
 
 use jiff::Timestamp;
@@ -70,8 +70,21 @@ pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem
         let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
         let callback = callback.map(CallbackBody::into_callback);
         let read = policy::read_policy(body);
-        let assurance = policy::assurance(body);
-        let policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
+        let consume = policy::consume(body, &question);
+        let acts = question.action.is_some();
+        let usual = if acts { Assurance::Confirm } else { Assurance::Link };
+        let assurance = policy::assurance(body).unwrap_or(usual);
+        let policy = RequestPolicy {
+            mode,
+            quorum,
+            on_deadline,
+            callback,
+            read,
+            assurance,
+            allows_self: body.flag("allow_self").unwrap_or(false),
+            accepts_api_answers: body.flag("accept_api_answers").unwrap_or(!acts),
+            consume,
+        };
         Some(NewRequestBody { question, policy, time_to_answer, probe, credentials })
     })
 }

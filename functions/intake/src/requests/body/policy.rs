@@ -6,6 +6,10 @@ use answerback::{
     api::body::Object,
     domain::{
         Assurance, Question,
+        approval::{
+            APPROVAL_SECONDS, APPROVAL_SECONDS_MAX, APPROVAL_SECONDS_MIN, APPROVAL_USES_MAX,
+            ConsumePolicy,
+        },
         consumption::{
             LEASE_SECONDS, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, ReadMode, ReadPolicy,
             TTL_SECONDS_MAX, TTL_SECONDS_MIN,
@@ -59,8 +63,28 @@ pub(super) fn mode(body: &mut Object<'_>) -> AnswerMode {
 }
 
 /// Reads how sure it must be that a person answers.
-pub(super) fn assurance(body: &mut Object<'_>) -> Assurance {
-    body.word("assurance", &Assurance::ALL).unwrap_or_default()
+pub(super) fn assurance(body: &mut Object<'_>) -> Option<Assurance> {
+    body.word("assurance", &Assurance::ALL)
+}
+
+/// Reads how an approval may be used.
+pub(super) fn consume(body: &mut Object<'_>, question: &Question) -> Option<ConsumePolicy> {
+    if body.has("consume") && question.action.is_none() {
+        body.error("consume", "requires `action`");
+    }
+    let read = |consume: &mut Object<'_>| {
+        let option = consume.required_text("option", 1..=VALUE_CHARS_MAX);
+        if option.as_ref().is_some_and(|it| !question.has_option(it)) {
+            consume.error("option", NOT_AN_OPTION);
+        }
+        let within = APPROVAL_SECONDS_MIN..=APPROVAL_SECONDS_MAX;
+        ConsumePolicy {
+            option: option.unwrap_or_default(),
+            within_seconds: consume.integer("within_seconds", within).unwrap_or(APPROVAL_SECONDS),
+            count: consume.integer("count", 1..=APPROVAL_USES_MAX).unwrap_or(1),
+        }
+    };
+    body.object("consume", read)
 }
 
 /// Reads the quorum: a word, or an object.

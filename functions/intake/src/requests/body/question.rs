@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use answerback::{
-    api::body::{DUPLICATED, Item, Object},
+    api::{
+        body::{DUPLICATED, Item, Object},
+        json,
+    },
     domain::{
-        EmailAddress, Locale, Question, REQUESTER_ID_CHARS_MAX, REQUESTER_NAME_CHARS_MAX,
-        Requester, RequesterKind,
+        Action, EmailAddress, Locale, Question,
+        action::{ACTION_ARGS_BYTES_MAX, ACTION_NAME_CHARS_MAX},
         limits::{EMAIL_CHARS_MAX, RECIPIENT_NAME_CHARS_MAX},
         question::{
             BODY_CHARS_MAX, METADATA_BYTES_MAX, QUESTION_BYTES_MAX, RECIPIENTS_MAX,
@@ -17,13 +20,14 @@ use answerback::{
 };
 use serde_json::Value;
 
-use super::form;
+use super::{super::requester, form};
 
 /// Reads the question.
 pub(super) fn read(body: &mut Object<'_>) -> Question {
     let title = body.required_line("title", 1..=TITLE_CHARS_MAX).unwrap_or_default();
     let text = body.optional_text("body", BODY_CHARS_MAX);
-    let requester = body.object("requester", requester).flatten();
+    let action = body.object("action", action).flatten();
+    let requester = requester::read(body);
     let recipients = recipients(body);
     let n_errors = body.errors().len();
     let options = form::options(body);
@@ -38,8 +42,10 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
         recipients,
         options,
         fields,
+        action,
         asked_by: None,
         requester,
+        is_requester_fixed: false,
         locale: body.word("locale", &Locale::ALL),
         external_reference_id: body.optional_text("external_reference_id", REFERENCE_CHARS_MAX),
         metadata: metadata(body),
@@ -47,7 +53,7 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
     let n_bytes = question.n_bytes();
     if n_bytes > QUESTION_BYTES_MAX {
         let detail = format!(
-            "must be smaller: title, body, requester, recipients, options, fields and metadata together must \
+            "must be smaller: title, body, action, requester, recipients, options, fields and metadata together must \
              be at most {QUESTION_BYTES_MAX} bytes (got {n_bytes})"
         );
         body.errors().add("", detail);
@@ -55,16 +61,28 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
     question
 }
 
-fn requester(entry: &mut Object<'_>) -> Option<Requester> {
-    entry.require("kind");
-    let kind = entry.word("kind", &RequesterKind::ALL);
-    let name = entry.optional_line("name", REQUESTER_NAME_CHARS_MAX);
-    let email = entry.text("email", 1..=EMAIL_CHARS_MAX);
-    if email.as_deref().is_some_and(|it| EmailAddress::parse(it).is_none()) {
-        entry.error("email", "must be an e-mail address");
+/// Reads the action that will be carried out if people approve.
+fn action(action: &mut Object<'_>) -> Option<Action> {
+    let name = action.required_line("name", 1..=ACTION_NAME_CHARS_MAX);
+    // `null` is a value, and has another digest than no arguments at all would have elsewhere.
+    let Some(args) = action.any("args") else {
+        action.error("args", "is required");
+        return None;
+    };
+    let text = args.text_as_sent();
+    if text.len() > ACTION_ARGS_BYTES_MAX {
+        let n_bytes = text.len();
+        args.error(format!("must be at most {ACTION_ARGS_BYTES_MAX} bytes (got {n_bytes})"));
+        return None;
     }
-    let id = entry.optional_line("id", REQUESTER_ID_CHARS_MAX);
-    Some(Requester { kind: kind?, name, email, id })
+    match json::read(&text) {
+        Ok(value) => Some(Action::new(name?, text, value)),
+        Err(inexact) => {
+            let detail = "must be a number that a double holds; send it as a string";
+            args.errors().add(format!("{}{}", args.pointer(), inexact.pointer), detail);
+            None
+        }
+    }
 }
 
 fn recipients(body: &mut Object<'_>) -> Vec<Recipient> {

@@ -96,7 +96,8 @@ fn five_wrong_codes_lock_one_link_and_are_reported() {
 
     let by_link = locked.answer(0, &chose("yes"), LINK, NONE, at(2), OpId(30));
     assert_eq!(by_link, Err(Refusal::LinkLocked));
-    let by_sender = locked.answer(0, &chose("yes"), AnswerVia::Sender, NONE, at(2), OpId(30));
+    let by_sender =
+        locked.answer(0, &chose("yes"), Proof::Key(KeyId::from_bits(5)), NONE, at(2), OpId(30));
     assert!(matches!(by_sender, Ok(Some(_))));
 }
 

@@ -71,8 +71,14 @@ fn requests() -> impl Strategy<Value = Request> {
         |(n_recipients, mode, quorum, on_deadline, read, events, is_published)| {
             let callback = events.map(|it| callback(&it));
             ask(n_recipients, |it| {
-                let assurance = Assurance::Link;
-                it.policy = RequestPolicy { mode, quorum, on_deadline, callback, read, assurance };
+                it.policy = RequestPolicy {
+                    mode,
+                    quorum,
+                    on_deadline,
+                    callback,
+                    read,
+                    ..it.policy.clone()
+                };
                 it.is_published = is_published;
             })
         },

@@ -42,8 +42,9 @@ fn only_the_event_of_an_answer_contains_that_answer() {
     let request = answered(request, &[(1, "yes"), (0, "no")]);
     let events: Vec<_> =
         request.outbox.iter().map(|it| (it.number, it.answered().cloned())).collect();
-    let answer =
-        |row, option, op| Some(RecordedAnswer { row, op: OpId(op), answer: chose(option) });
+    let answer = |row, option, op| {
+        Some(RecordedAnswer { row, op: OpId(op), answer: chose(option), proof: LINK })
+    };
     let expected = [(1, None), (2, answer(1, "yes", 100)), (3, answer(0, "no", 101)), (4, None)];
     assert_eq!(events, expected);
 }

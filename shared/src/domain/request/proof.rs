@@ -1,0 +1,26 @@
+//! The proof of who answers.
+
+use crate::domain::KeyId;
+
+/// The way in which it was shown who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By the recipient's link.
+    Link,
+    /// By the link, in the second step of its page.
+    Confirm,
+    /// By the link and its code.
+    Code,
+    /// By an API key of the sender, whose application collected the answer.
+    Key(KeyId),
+}
+
+impl Proof {
+    /// The answer came by a link.
+    pub(super) fn is_of_link(self) -> bool {
+        match self {
+            Self::Link | Self::Confirm | Self::Code => true,
+            Self::Key(_) => false,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The rights of API keys.
+//!
+//! Asking is apart from answering: a program that asks does not need to see answer links or to post
+//! answers, and with them it could approve its own question.
+
+/// A right of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Read requests, results and their deliveries.
+    RequestsRead,
+    /// Create requests; cancel and list those of the key's own family.
+    RequestsAsk,
+    /// See answer links and codes.
+    LinksRead,
+    /// Record answers that the sender's own application collected.
+    AnswersWrite,
+    /// The three above, for every request of the account, and erasure.
+    RequestsWrite,
+    /// Post events.
+    EventsWrite,
+    /// Read webhooks and deliveries.
+    WebhooksRead,
+    /// Change webhooks, redeliver.
+    WebhooksWrite,
+    /// See secrets in full.
+    SecretsRead,
+    /// Create and revoke keys.
+    KeysWrite,
+    /// All of these.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 11] = [
+        Self::RequestsRead,
+        Self::RequestsAsk,
+        Self::LinksRead,
+        Self::AnswersWrite,
+        Self::RequestsWrite,
+        Self::EventsWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
+        Self::SecretsRead,
+        Self::KeysWrite,
+        Self::Admin,
+    ];
+
+    /// The scopes of an agent's key: it asks and reads, and never sees a link or answers.
+    pub const AGENT: [Self; 2] = [Self::RequestsRead, Self::RequestsAsk];
+
+    /// The name of the scope in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestsRead => "requests:read",
+            Self::RequestsAsk => "requests:ask",
+            Self::LinksRead => "links:read",
+            Self::AnswersWrite => "answers:write",
+            Self::RequestsWrite => "requests:write",
+            Self::EventsWrite => "events:write",
+            Self::WebhooksRead => "webhooks:read",
+            Self::WebhooksWrite => "webhooks:write",
+            Self::SecretsRead => "secrets:read",
+            Self::KeysWrite => "keys:write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope with this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// A key with this scope has the right `other`.
+    pub fn includes(self, other: Self) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::RequestsWrite => matches!(
+                other,
+                Self::RequestsWrite | Self::RequestsAsk | Self::LinksRead | Self::AnswersWrite
+            ),
+            Self::RequestsRead
+            | Self::RequestsAsk
+            | Self::LinksRead
+            | Self::AnswersWrite
+            | Self::EventsWrite
+            | Self::WebhooksRead
+            | Self::WebhooksWrite
+            | Self::SecretsRead
+            | Self::KeysWrite => self == other,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The questions that a key may ask: of which recipients, by which requester, and how often.
+
+use jiff::Timestamp;
+
+use super::{
+    Accounts, Caller,
+    limits::{limited, log_skipped_limit},
+};
+use crate::{
+    api::{Code, FieldError, FieldErrors, Problem},
+    domain::{ApiKey, Question, account::AskLimit, request::RequestPolicy},
+    store::Counted,
+};
+
+/// Length of the window in which requests are counted.
+const ASK_WINDOW_SECONDS: i64 = 60 * 60;
+
+impl Accounts {
+    /// Refuses a question that the caller's key may not ask: of other recipients than it is made for,
+    /// by another requester than it names, by a
+    /// requester who answers it, or once too often in an hour.
+    pub async fn check_ask(
+        &self,
+        caller: &Caller,
+        question: &mut Question,
+        policy: &RequestPolicy,
+    ) -> Result<(), Problem> {
+        let key = caller.api_key();
+        let mut errors = FieldErrors::default();
+        if key.requester.is_some() && question.requester.is_some() {
+            let detail = "must not be set: the key has a fixed requester";
+            errors.add(|| FieldError::pointer("/requester", detail));
+        }
+        if question.recipients.is_empty() && !key.may_ask(None) {
+            let detail = "must name at least one: the key may ask only some recipients";
+            errors.add(|| FieldError::pointer("/recipients", detail));
+        }
+        for (number, recipient) in question.recipients.iter().enumerate() {
+            if !key.may_ask(Some(&recipient.email)) {
+                let detail = "is not a recipient that the key may ask";
+                errors.add(|| FieldError::pointer(format!("/recipients/{number}"), detail));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Problem::invalid(errors));
+        }
+        if let Some(requester) = &key.requester {
+            question.requester = Some(requester.clone());
+            question.is_requester_fixed = true;
+        }
+        if question.asks_its_requester() && !policy.allows_self {
+            let detail = "the requester is one of the recipients; allow it with `allow_self`";
+            return Err(Problem::new(Code::SelfApproval, detail));
+        }
+        self.count_ask(key).await
+    }
+
+    /// Counts a request that `key` is about to make, and refuses it if the key, or one that it descends
+    /// from, has used up this hour.
+    async fn count_ask(&self, key: &ApiKey) -> Result<(), Problem> {
+        for AskLimit { key, per_hour: max } in &key.ask_limits {
+            let now = self.clock.now();
+            let hour = now.as_second().div_euclid(ASK_WINDOW_SECONDS);
+            let ends_at = Timestamp::from_second((hour + 1) * ASK_WINDOW_SECONDS).unwrap_or(now);
+            match self.store.count_ask(*key, hour, *max, ends_at).await {
+                Ok(Counted::Counted) => (),
+                Ok(Counted::Full) => {
+                    let detail = format!("limit of {max} requests per hour exceeded");
+                    return Err(limited(detail, ends_at, now));
+                }
+                Err(err) => log_skipped_limit(&err),
+            }
+        }
+        Ok(())
+    }
+}
