@@ -1,10 +1,12 @@
 //! Action files: `{"name": …, "args": …}`, the action that an approval is for.
 
-use std::fmt::Write as _;
-
-use answerback::{api::http::read_json, signing::sha256};
-use anyhow::{Context as _, bail, ensure};
-use serde_json::{Value, value::RawValue};
+use answerback::{
+    api::{http::read_json, json},
+    domain::action::ActionDigest,
+};
+use anyhow::{Context as _, anyhow};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::files::read_file;
 
@@ -12,7 +14,16 @@ use crate::files::read_file;
 #[derive(Debug)]
 pub(crate) struct ActionFile {
     text: Box<RawValue>,
-    value: Value,
+    digest: ActionDigest,
+}
+
+/// The members of an action.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members<'a> {
+    name: String,
+    #[serde(borrow)]
+    args: &'a RawValue,
 }
 
 impl ActionFile {
@@ -25,16 +36,16 @@ impl ActionFile {
     /// Reads an action. Text that two parsers could read as two actions is refused: duplicate
     /// members, and numbers that a double cannot hold.
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let value = read_json(text.as_bytes()).context("the action is not valid JSON")?;
-        let members = value.as_object().context("the action must be an object")?;
-        ensure!(members.get("name").is_some_and(Value::is_string), "`name` must be a text");
-        ensure!(members.contains_key("args"), "`args` is missing");
-        if let Some(other) = members.keys().find(|it| !["name", "args"].contains(&it.as_str())) {
-            bail!("`{other}` is not a member of an action; it has `name` and `args`");
-        }
-        check_numbers(&value)?;
+        read_json(text.as_bytes()).context("the action is not valid JSON")?;
+        let members: Members<'_> =
+            serde_json::from_str(text).context("an action has `name` and `args`")?;
+        let args = json::read(members.args.get()).map_err(|number| {
+            let (text, place) = (number.text, number.pointer);
+            anyhow!("the number {text} at `/args{place}` does not fit a double; write it as a text")
+        })?;
+        let digest = ActionDigest::of(&members.name, args);
         let text = RawValue::from_string(text.trim().to_owned()).context("not valid JSON")?;
-        Ok(Self { text, value })
+        Ok(Self { text, digest })
     }
 
     /// The text in the file, which the server checks itself.
@@ -42,31 +53,9 @@ impl ActionFile {
         &self.text
     }
 
-    /// `sha256:` and the hash of the canonical form (RFC 8785).
-    pub(crate) fn digest(&self) -> anyhow::Result<String> {
-        let canonical = serde_json_canonicalizer::to_vec(&self.value);
-        let hash = sha256(&canonical.context("the action has no canonical form")?);
-        let mut digest = "sha256:".to_owned();
-        for byte in hash {
-            write!(digest, "{byte:02x}").expect("a string takes everything");
-        }
-        Ok(digest)
-    }
-}
-
-/// Refuses integers that change when they are read as a double.
-fn check_numbers(value: &Value) -> anyhow::Result<()> {
-    match value {
-        Value::Number(number) => {
-            let double = number.as_f64().unwrap_or(f64::NAN);
-            let is_same = !(number.is_u64() || number.is_i64())
-                || format!("{double:.0}") == number.to_string();
-            ensure!(is_same, "the number {number} does not fit a double; write it as a text");
-            Ok(())
-        }
-        Value::Array(items) => items.iter().try_for_each(check_numbers),
-        Value::Object(members) => members.values().try_for_each(check_numbers),
-        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    /// The digest that binds the approval to the action.
+    pub(crate) fn digest(&self) -> ActionDigest {
+        self.digest
     }
 }
 
@@ -75,7 +64,7 @@ mod tests {
     use super::*;
 
     fn digest(text: &str) -> String {
-        ActionFile::parse(text).and_then(|it| it.digest()).expect("an action")
+        ActionFile::parse(text).expect("an action").digest().to_string()
     }
 
     #[test]
@@ -96,10 +85,10 @@ mod tests {
             (r#"{"name": "a", "args": {"x": 1, "x": 2}}"#, "duplicated"),
             (r#"{"name": "a", "args": 9007199254740993}"#, "does not fit a double"),
             (r#"{"name": "a", "args": 1e999}"#, "not valid JSON"),
-            (r#"{"name": "a"}"#, "`args` is missing"),
-            (r#"{"name": 1, "args": {}}"#, "`name` must be a text"),
-            (r#"{"name": "a", "args": {}, "extra": 1}"#, "`extra` is not a member"),
-            ("[]", "must be an object"),
+            (r#"{"name": "a"}"#, "missing field `args`"),
+            (r#"{"name": 1, "args": {}}"#, "invalid type: integer `1`, expected a string"),
+            (r#"{"name": "a", "args": {}, "extra": 1}"#, "unknown field `extra`"),
+            ("[]", "an action has `name` and `args`"),
         ] {
             let error = format!("{:#}", ActionFile::parse(text).expect_err(text));
             assert!(error.contains(expected), "{error}");

@@ -48,7 +48,7 @@ pub(crate) struct Consume {
 
 /// Uses the approval up. Only exit code 0 allows the action.
 pub(crate) async fn run(consume: Consume) -> Ended {
-    let digest = ActionFile::read(&consume.action_file)?.digest()?;
+    let digest = ActionFile::read(&consume.action_file)?.digest().to_string();
     let client = Client::choose(&consume.server)?;
     let key = consume.idempotency_key.unwrap_or_else(new_idempotency_key);
     let call = Call::post(format!("/v1/requests/{}/consume", consume.id))

@@ -1,6 +1,7 @@
 //! `answerback ask` and `answerback wait` against the local stack: one test per exit code, signals,
 //! restarts of the server, and reruns of a CI job.
 
+mod action;
 mod command;
 mod docs;
 mod failures;
