@@ -1,7 +1,10 @@
 //! `answerback keys create`: the only way to the first key, which the API needs.
 
 use answerback::{
-    domain::{AccountId, Mode, Scope, account::CALLS_PER_MINUTE_MAX},
+    domain::{
+        AccountId, ApiKey, EmailPattern, Mode, Scope,
+        account::{ASKS_PER_HOUR_MAX, CALLS_PER_MINUTE_MAX},
+    },
     platform::{Clock, Entropy},
     service::{NewKey, new_account},
 };
@@ -20,10 +23,16 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   answerback keys create --account new --scopes requests:read,requests:write,webhooks:read,webhooks:write,secrets:read
   answerback keys create --account acct_01jd… --scopes admin --test
+  answerback keys create --account acct_01jd… --agent --recipients '*@corp.example' ada@example.com
   TABLE_NAME=answerback-Table-1ABC SECRETS_KEY_ID=1234abcd-… AWS_REGION=eu-central-1 \\
     answerback keys create --account new --scopes admin
 
 A new deployment has no account. Create one with `--account new`.";
+
+/// The scopes of an agent.
+const AGENT_SCOPES: [Scope; 2] = [Scope::RequestsRead, Scope::RequestsAsk];
+/// Requests per hour of an agent, by default. An agent in a loop must not flood people.
+const AGENT_ASKS_PER_HOUR: u32 = 60;
 
 /// The flags of `answerback keys create`.
 #[derive(Debug, clap::Args)]
@@ -31,10 +40,23 @@ pub(crate) struct Create {
     /// Account of the key: `acct_…`, or `new` to create one
     #[arg(long)]
     account: AccountChoice,
-    /// Scopes, separated by commas: requests:read, requests:write, events:write, webhooks:read,
-    /// webhooks:write, secrets:read, keys:write, or admin for all
-    #[arg(long, required = true, value_delimiter = ',', value_parser = scope)]
+    /// Scopes, separated by commas: requests:read, requests:ask, links:read, answers:write,
+    /// requests:write for these three, events:write, webhooks:read, webhooks:write, secrets:read,
+    /// keys:write, or admin for all
+    #[arg(long, required_unless_present = "agent", value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
+    /// Create a key for an agent or a CI job: requests:read and requests:ask. It sees no answer link,
+    /// never answers, and sees only requests that it made
+    #[arg(long, conflicts_with = "scopes")]
+    agent: bool,
+    /// Recipients that an agent may ask: addresses, or patterns such as `*@corp.example` [default: all]
+    #[arg(long, requires = "agent", conflicts_with = "scopes", value_name = "PATTERN",
+        num_args = 1.., value_delimiter = ',', value_parser = pattern)]
+    recipients: Vec<EmailPattern>,
+    /// Most requests that an agent may create in an hour [default: 60]
+    #[arg(long, requires = "agent", conflicts_with = "scopes", value_name = "REQUESTS",
+        value_parser = value_parser!(u32).range(1..=ASKS_PER_HOUR_MAX.into()))]
+    asks_per_hour: Option<u32>,
     /// Create a test key (`ab_test_…`): everything created with it has `livemode: false`
     #[arg(long)]
     test: bool,
@@ -77,17 +99,34 @@ async fn create_in(target: &Target, create: &Create) -> anyhow::Result<()> {
     };
     let NewKey { key, text } = NewKey::make(
         answerback::domain::Owner { account, mode: Mode::of_livemode(!create.test) },
-        create.scopes.clone(),
+        create.scopes(),
         now,
         &entropy,
     );
-    let key = key.limited(create.rate_limit);
+    let key = create.restrict(key);
     let _ = target.store.create(&key).await?;
 
-    let scopes: Vec<_> = create.scopes.iter().map(|it| it.as_str()).collect();
+    let scopes: Vec<_> = key.scopes.iter().map(|it| it.as_str()).collect();
     eprintln!("Created key {} for account {account} with {}.", key.id, scopes.join(", "));
     eprintln!("Store it now: it cannot be shown again.");
     writeln!(io::stdout(), "{}", text.expose_secret()).context("cannot print the key")
+}
+
+impl Create {
+    fn scopes(&self) -> Vec<Scope> {
+        if self.agent { AGENT_SCOPES.to_vec() } else { self.scopes.clone() }
+    }
+
+    /// The key with the limits of the flags.
+    fn restrict(&self, key: ApiKey) -> ApiKey {
+        let key = key.limited(self.rate_limit);
+        if !self.agent {
+            return key;
+        }
+        let recipients = Some(self.recipients.clone()).filter(|it| !it.is_empty());
+        ApiKey { recipients_allowed: recipients, ..key }
+            .limited_in_asks(Some(self.asks_per_hour.unwrap_or(AGENT_ASKS_PER_HOUR)))
+    }
 }
 
 impl FromStr for AccountChoice {
@@ -96,6 +135,11 @@ impl FromStr for AccountChoice {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "new" { Ok(Self::New) } else { text.parse().map(Self::Existing) }
     }
+}
+
+fn pattern(text: &str) -> Result<EmailPattern, String> {
+    EmailPattern::parse(text)
+        .ok_or_else(|| "must be an address or a pattern such as `*@corp.example`".to_owned())
 }
 
 fn scope(text: &str) -> Result<Scope, String> {

@@ -110,6 +110,44 @@ async fn limits_are_set_in_a_running_stack() {
     assert!(n_refused > 0);
 }
 
+#[tokio::test]
+async fn key_of_an_agent_asks_some_people_and_sees_no_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let mut stack = Stack::start(folder.path(), &[]);
+    let account = stack.ready["account_id"].as_str().expect("an account").to_owned();
+    let create = ["keys", "create", "--data-dir", path, "--account", &account];
+    let agent =
+        ["--agent", "--asks-per-hour", "1", "--recipients", "*@corp.example", "ada@example.com"];
+    let output = run(&mut answerback(&[&create[..], &agent].concat()));
+    let key = result(&output).expect("a key");
+    key.clone_into(&mut stack.api_key);
+    let (_, own) = stack.call(Method::GET, "/v1/key", Value::Null).await;
+    assert_eq!(own["scopes"], json!(["requests:read", "requests:ask"]));
+    assert_eq!(own["recipients_allowed"], json!(["*@corp.example", "ada@example.com"]));
+    assert_eq!(own["asks_per_hour"], 1);
+
+    let ask = |to: &str| {
+        let options = json!([{ "value": "yes", "label": "Yes" }]);
+        json!({ "title": "Go?", "recipients": [to], "options": options })
+    };
+    let (status, problem) = stack.call(Method::POST, "/v1/requests", ask("bob@example.com")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    let (status, request) = stack.call(Method::POST, "/v1/requests", ask("bob@corp.example")).await;
+    assert_eq!(status, StatusCode::CREATED, "{request}");
+    assert!(!request.to_string().contains("/a/"), "{request}");
+    let (status, problem) = stack.call(Method::POST, "/v1/requests", ask("ada@example.com")).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");
+
+    for flags in [
+        &["--recipients", "*@corp.example", "--scopes", "admin"][..],
+        &["--agent", "--recipients", "*"],
+    ] {
+        let output = run(&mut answerback(&[&create[..], flags].concat()));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
 /// Checks that the key can read requests and nothing else.
 async fn check_scope(stack: &Stack) {
     let (status, _) = stack.call(Method::GET, "/v1/requests", Value::Null).await;
