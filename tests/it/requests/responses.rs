@@ -10,6 +10,12 @@ async fn respond(world: &World, request: &Value, body: Value) -> Answer {
     world.call(Method::POST, &format!("{}/responses", path_of(request)), body).await
 }
 
+/// The proof of an answer that the world's key recorded.
+fn proof(world: &World) -> Value {
+    let key = world.key.split('_').nth(2).expect("an identifier");
+    json!({ "method": "api", "identity": format!("key:key_{key}") })
+}
+
 #[tokio::test]
 async fn sender_answers_for_a_recipient_and_the_first_answer_counts() {
     let world = World::start().await;
@@ -22,7 +28,7 @@ async fn sender_answers_for_a_recipient_and_the_first_answer_counts() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let answered = json!({
         "recipient": "b@example.com", "option": "yes", "fields": { "why": "So." },
-        "answered_at": "2026-01-01T00:00:00.000Z", "expired": false,
+        "answered_at": "2026-01-01T00:00:00.000Z", "expired": false, "proof": proof(&world),
     });
     assert_eq!(answer.json()["responses"][1], answered);
     assert_eq!(answer.json()["status"], "pending");
@@ -136,6 +142,7 @@ async fn read_once_answer_is_not_in_the_response_to_the_sender() {
         let answered = respond(&world, &request, body.clone()).await.json();
         let row = json!([{
             "recipient": null, "answered_at": "2026-01-01T00:00:00.000Z", "expired": false,
+            "proof": proof(&world),
         }]);
         assert_eq!(answered["responses"], row);
         assert_eq!(show(&world, &request).await["responses"], row);
