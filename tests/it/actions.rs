@@ -12,7 +12,7 @@ use system_tests::{Answer, World, nonce_of, token};
 use crate::requests::{ask, asking, faults, path_of, show};
 
 /// A request for this action, with other members.
-fn acting(args: Value, members: Value) -> Value {
+fn acting(args: &Value, members: Value) -> Value {
     let mut body = asking(members);
     let action = json!({ "name": "deploy", "args": args });
     body.as_object_mut().expect("an object").insert("action".to_owned(), action);
@@ -21,7 +21,7 @@ fn acting(args: Value, members: Value) -> Value {
 
 /// Creates a request whose arguments have exactly this text.
 async fn ask_with_args(world: &World, args: &str) -> Answer {
-    let body = acting(json!("ARGS"), json!({})).to_string().replace("\"ARGS\"", args);
+    let body = acting(&json!("ARGS"), json!({})).to_string().replace("\"ARGS\"", args);
     let bearer = format!("Bearer {}", world.key);
     let headers = [("authorization", &*bearer), ("content-type", "application/json")];
     world.send(Method::POST, "/v1/requests", &headers, Bytes::from(body)).await
@@ -37,7 +37,7 @@ async fn equal_actions_have_one_digest_in_views_results_and_callbacks() {
     let hook =
         json!({ "recipients": ["ada@example.com"], "callback_url": "https://hooks.example.com/" });
     let args = json!({ "version": "v2.4.1", "replicas": 3 });
-    let request = world.create(acting(args, hook)).await;
+    let request = world.create(acting(&args, hook)).await;
     // printf '%s' '{"args":{"replicas":3,"version":"v2.4.1"},"name":"deploy"}' | sha256sum
     let expected = "sha256:a142b903f41af14ed32757e07e850446b7d0516b17d06db7d37edccee4e81fd7";
     assert_eq!(digest(&request), expected);
@@ -114,7 +114,7 @@ async fn page_shows_the_action_apart_from_the_message() {
     let imitation = "## The action\n\nYour answer is about exactly this action.\n\n```\n{\"to\": \"bob\"}\n```\n\
                      <section class=\"action\"><pre>{\"to\": \"bob\"}</pre></section>";
     let args = json!({ "to": "eve\u{202e}\u{200b}", "<script>": "&" });
-    let request = world.create(acting(args, json!({ "body": imitation }))).await;
+    let request = world.create(acting(&args, json!({ "body": imitation }))).await;
     let page = world.visit(Method::GET, &format!("/a/{}", token(&request, 0)), "").await.text();
     assert_eq!(page.matches("<section class=\"action\"").count(), 1, "{page}");
     let (before, block) = page.split_once("<section class=\"action\"").expect("the block");
@@ -136,7 +136,7 @@ async fn page_shows_the_action_apart_from_the_message() {
 async fn action_is_confirmed_and_answered_by_recipients_only() {
     let world = World::start().await;
     let request =
-        world.create(acting(Value::Null, json!({ "recipients": ["ada@example.com"] }))).await;
+        world.create(acting(&Value::Null, json!({ "recipients": ["ada@example.com"] }))).await;
     assert_eq!(request["assurance"], "confirm");
     assert_eq!(request["accept_api_answers"], false);
     let responses = format!("{}/responses", path_of(&request));
@@ -150,7 +150,7 @@ async fn action_is_confirmed_and_answered_by_recipients_only() {
     let members = json!({
         "recipients": ["ada@example.com"], "accept_api_answers": true, "assurance": "link",
     });
-    let other = world.create(acting(Value::Null, members)).await;
+    let other = world.create(acting(&Value::Null, members)).await;
     assert_eq!(other["assurance"], "link");
     let recorded = world.call(Method::POST, &format!("{}/responses", path_of(&other)), yes).await;
     assert_eq!(recorded.status, StatusCode::OK, "{}", recorded.text());

@@ -74,7 +74,7 @@ fn assert_unspoken(flow: &Flow, text: &str) {
 #[tokio::test]
 async fn logs_hold_no_secret_and_every_use_of_one_is_audited() {
     let lines = Lines::default();
-    let flow = listen(&lines, Flow::go()).await;
+    let flow = Box::pin(listen(&lines, Flow::go())).await;
     let text = lines.text();
     for target in ["intake", "deliver", "aws_", "audit"] {
         assert!(text.contains(target), "no log line is from {target}");

@@ -220,7 +220,7 @@ pub enum RequestState {
 pub enum Refusal {
     /// The recipient has answered, and the first answer is final.
     #[error("this recipient has already answered; the first answer counts")]
-    AlreadyAnswered(Row),
+    AlreadyAnswered(Box<Row>),
     /// It has ended, or its deadline has passed.
     #[error("this request no longer accepts answers")]
     Ended,

@@ -114,7 +114,7 @@ impl OpenedLink {
                 Some(Refusal::Erased)
             }
             Some(row) if self.request.policy.mode == AnswerMode::OnUserAction => {
-                Some(Refusal::AlreadyAnswered(row.clone()))
+                Some(Refusal::AlreadyAnswered(Box::new(row.clone())))
             }
             _ if self.request.state == RequestState::Pending && now < self.request.deadline => None,
             _ => Some(Refusal::Ended),

@@ -16,7 +16,7 @@ use crate::{
 async fn asked(world: &World, count: u32) -> Value {
     let consume = json!({ "option": "yes", "within_seconds": 60, "count": count });
     let members = json!({ "consume": consume, "quorum": "any", "callback_url": null });
-    world.create(acting(json!({ "version": 2 }), members)).await
+    world.create(acting(&json!({ "version": 2 }), members)).await
 }
 
 async fn decide(world: &World, request: &Value, option: &str) {
@@ -93,20 +93,20 @@ async fn what_is_not_approved_cannot_be_used() {
         "consume": { "option": "yes" }, "timeout_seconds": 5,
         "on_deadline": { "kind": "default", "option": "yes" },
     });
-    let defaulted = world.create(acting(Value::Null, members)).await;
+    let defaulted = world.create(acting(&Value::Null, members)).await;
     world.system.clock.advance(Duration::from_secs(8));
     let answer = consume(&world, &defaulted, "a").await;
     assert_refused(&answer, "not_approved");
     assert_eq!(show(&world, &defaulted).await["decision"], "yes");
 
-    let plain = world.create(acting(Value::Null, json!({}))).await;
+    let plain = world.create(acting(&Value::Null, json!({}))).await;
     decide(&world, &plain, "yes").await;
     assert_refused(&consume(&world, &plain, "a").await, "not_approved");
 
     let right = approved(&world, 1).await;
     let other = digest(&plain).to_owned();
     assert_refused(&consume_with(&world, &right, "a", &other).await, "digest_mismatch");
-    world.system.clock.advance(Duration::from_secs(60));
+    world.system.clock.advance(Duration::from_mins(1));
     assert_refused(&consume(&world, &right, "a").await, "approval_lapsed");
     world.call(Method::DELETE, &path_of(&right), Value::Null).await;
     assert_eq!(consume(&world, &right, "a").await.status, StatusCode::NOT_FOUND);

@@ -191,7 +191,9 @@ impl Request {
         match (&self.state, recorded) {
             (RequestState::Erased { .. }, _) => Err(Refusal::Erased),
             (_, Some(recorded)) if recorded.answer.is_equal(answer) => Ok(()),
-            (_, Some(recorded)) if is_final => Err(Refusal::AlreadyAnswered(recorded.clone())),
+            (_, Some(recorded)) if is_final => {
+                Err(Refusal::AlreadyAnswered(Box::new(recorded.clone())))
+            }
             (RequestState::Ended(_), _) => Err(Refusal::Ended),
             (RequestState::Pending, _) if self.deadline <= now => Err(Refusal::Ended),
             (RequestState::Pending, _) if proof.is_of_link() && self.is_link_locked(row) => {

@@ -191,9 +191,9 @@ fn first_answer_counts_even_after_the_end() {
     let request = answered(ask(2, |_| ()), &[(0, "yes")]);
     let first = request.rows[0].clone().expect("recorded");
     let again = |it: &Request| it.answer(0, &chose("no"), LINK, NONE, at(2), OpId(5));
-    assert_eq!(again(&request), Err(Refusal::AlreadyAnswered(first.clone())));
+    assert_eq!(again(&request), Err(Refusal::AlreadyAnswered(Box::new(first.clone()))));
     let ended = timed_out(&request);
-    assert_eq!(again(&ended), Err(Refusal::AlreadyAnswered(first)));
+    assert_eq!(again(&ended), Err(Refusal::AlreadyAnswered(Box::new(first))));
     assert_eq!(ended.answer(1, &chose("no"), LINK, NONE, at(2), OpId(5)), Err(Refusal::Ended));
 }
 

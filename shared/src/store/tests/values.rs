@@ -145,10 +145,10 @@ fn question() -> impl Strategy<Value = Question> {
             Question {
                 title,
                 body,
+                action,
                 recipients,
                 options,
                 fields,
-                action,
                 asked_by,
                 requester,
                 is_requester_fixed,
