@@ -34,10 +34,11 @@ async fn test_event_is_marked_in_every_body() {
         assert_eq!(triggered.status, StatusCode::ACCEPTED, "{}", triggered.text());
         world.follow_hints().await;
         let posts = world.posts();
-        let text = String::from_utf8_lossy(&posts.last().expect("it was sent").body).into_owned();
-        let sent: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(sent["test"], true, "{profile}: {text}");
-        assert!(text.contains("\"truncated\":true"), "{profile}: {text}");
+        let received =
+            String::from_utf8_lossy(&posts.last().expect("it was sent").body).into_owned();
+        let sent: Value = serde_json::from_str(&received).expect("JSON");
+        assert_eq!(sent["test"], true, "{profile}: {received}");
+        assert!(received.contains("\"truncated\":true"), "{profile}: {received}");
 
         let own = json!({ "type": "a.b", "data": { "test": false } });
         let refused = world.call(Method::POST, &path, own).await;

@@ -192,7 +192,7 @@ impl Request {
             (RequestState::Erased { .. }, _) => Err(Refusal::Erased),
             (_, Some(recorded)) if recorded.answer.is_equal(answer) => Ok(()),
             (_, Some(recorded)) if is_final => {
-                Err(Refusal::AlreadyAnswered(Box::new(recorded.clone())))
+                Err(Refusal::AlreadyAnswered(recorded.clone().into()))
             }
             (RequestState::Ended(_), _) => Err(Refusal::Ended),
             (RequestState::Pending, _) if self.deadline <= now => Err(Refusal::Ended),

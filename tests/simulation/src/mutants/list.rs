@@ -94,8 +94,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a second answer replaces the first",
         file: REQUEST_ANSWER,
-        before: "(_, Some(recorded)) if is_final => Err(",
-        after: "(_, Some(recorded)) if is_final && !MUTANT => Err(",
+        before: "(_, Some(recorded)) if is_final => {",
+        after: "(_, Some(recorded)) if is_final && !MUTANT => {",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
