@@ -50,9 +50,15 @@ pub(crate) async fn record(
     let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let now = app.core.now();
+    // The code was checked against this issue. A later one must not be answered for by it.
+    let issue = request.code_issue(row);
     let step = |it: &Request| {
-        it.answer(row, answer, proof, subscriptions, now, op)
-            .map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
+        let answered = if proof == Proof::Code && it.code_issue(row) != issue {
+            Err(Refusal::LinkLocked)
+        } else {
+            it.answer(row, answer, proof, subscriptions, now, op)
+        };
+        answered.map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
     };
     // A long answer is written first, so that a recorded one is complete.
     let long = if answer.is_long() && step(&request).is_ok_and(|it| it.is_some()) {
