@@ -104,12 +104,17 @@ pub(crate) async fn create_from(
         Some(it) => RequestId::from_bits(it.id_bits),
         None => RequestId::mint(now, app.core.entropy.next()),
     };
-    if let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await? {
+    let body = read(body, now);
+    let is_limited = app.core.accounts.limits_asking(owner, asker).await?;
+    let has_receiver = |it: &NewRequestBody| it.policy.callback.is_some();
+    // Where nothing is probed, counted or refused, the write itself finds an earlier request.
+    if (is_limited || body.as_ref().map_or(true, has_receiver))
+        && let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await?
+    {
         return replay(app, found).await;
     }
 
-    let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } =
-        read(body, now)?;
+    let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } = body?;
     if let Some(caller) = asker {
         app.core.accounts.check_ask(caller, &mut question, &policy).await?;
     }

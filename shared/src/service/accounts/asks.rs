@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{Code, FieldError, FieldErrors, Problem},
-    domain::{ApiKey, Question, account::AskLimit, request::RequestPolicy},
+    domain::{ApiKey, Owner, Question, account::AskLimit, request::RequestPolicy},
     store::Counted,
 };
 
@@ -17,8 +17,7 @@ const ASK_WINDOW_SECONDS: i64 = 60 * 60;
 
 impl Accounts {
     /// Refuses a question that the caller's key may not ask: of other recipients than it is made for,
-    /// by another requester than it names, by a
-    /// requester who answers it, or once too often in an hour.
+    /// by another requester than it names, by a requester who answers it, or once too often in an hour.
     pub async fn check_ask(
         &self,
         caller: &Caller,
@@ -53,6 +52,20 @@ impl Accounts {
             return Err(Problem::new(Code::SelfApproval, detail));
         }
         self.count_ask(key).await
+    }
+
+    /// A valid question may be refused, because its account or key has a limit.
+    pub async fn limits_asking(
+        &self,
+        owner: Owner,
+        caller: Option<&Caller>,
+    ) -> Result<bool, Problem> {
+        let account = self.account_of(owner).await?;
+        let of_key = |it: &Caller| {
+            let key = it.api_key();
+            !key.ask_limits.is_empty() || key.requester.is_some() || !key.may_ask(None)
+        };
+        Ok(account.max_pending_requests.is_some() || caller.is_some_and(of_key))
     }
 
     /// Counts a request that `key` is about to make, and refuses it if the key, or one that it descends
