@@ -288,13 +288,6 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
-        name: "the page of a request that was erased meanwhile reads its answers",
-        file: "shared/src/service/answer_page.rs",
-        before: "self.request.rows.get(self.row).and_then(Option::as_ref)",
-        after: "if MUTANT { self.request.rows[self.row].as_ref() } else { self.request.rows.get(self.row).and_then(Option::as_ref) }",
-        breaks: Invariant::NoPanic,
-    },
-    Mutant {
         name: "the sweep trusts the index",
         file: "functions/sweep/src/lib.rs",
         before: "delivery.filter(|it| it.due_at.is_some_and(|it| it <= now)) else {",
