@@ -57,6 +57,8 @@ RULES = [
     Rule("a key is for one body", "POST .*", "", "this Idempotency-Key was already used with another body"),
     Rule("a callback URL is public and canonical", ANY, CALLBACK_URL, "is not allowed: .*"),
     Rule("a callback URL is public and canonical", PING, CALLBACK_URL, "must be an https URL of a public server.*"),
+    Rule("an approval is of an action", CREATE_REQUEST, "/consume", "requires `action`"),
+    Rule("a pattern is of addresses", "POST /v1/keys", "/recipients_allowed/.*", "must be an address or a pattern .*"),
     Rule("a required probe needs a receiver", ANY, CALLBACK_URL, "did not respond to the probe: .*"),
     Rule("a header may be reserved", ANY, ".*/(headers/.*|auth/name)", "is reserved(; set `auth`)?"),
     Rule("a header has one value", ANY, ".*/auth", "must not name a header that `headers` sets"),
@@ -80,7 +82,7 @@ RULES = [
     Rule(
         "rules of a request name its options",
         CREATE_REQUEST,
-        "/(quorum|on_deadline|fields/.*/required)/.*",
+        "/(quorum|on_deadline|consume|fields/.*/required)/.*",
         "is not one of the options",
     ),
     Rule("a veto option does not count", CREATE_REQUEST, "/quorum/veto/.*", "must not be the option that counts"),
