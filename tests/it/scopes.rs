@@ -180,8 +180,8 @@ async fn key_asks_only_its_recipients() {
     let beyond = json!(["ada@corp.example", "eve@example.com", { "email": "a@x.corp.example" }]);
     let beyond = ask(&world, &agent, json!({ "recipients": beyond })).await;
     assert_eq!(faults(&beyond), ["/recipients/1", "/recipients/2"]);
-    let nobody = ask(&world, &agent, json!({})).await;
-    assert_eq!(faults(&nobody), ["/recipients"], "an anonymous recipient may be anyone");
+    let anonymous = ask(&world, &agent, json!({})).await;
+    assert_eq!(faults(&anonymous), ["/recipients"], "an anonymous recipient may be anyone");
 
     let body = json!({
         "message": "Deploy?", "user_emails": ["eve@example.com"],
@@ -205,7 +205,7 @@ async fn asks_per_hour_count_for_the_family() {
     for _ in 0..5 {
         let answer =
             world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({}))).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "a replay asks nobody");
+        assert_eq!(answer.status, StatusCode::CREATED, "a replay asks no one");
     }
     let invalid = ask(&world, &parent, json!({ "title": "" })).await;
     assert_eq!(invalid.status, StatusCode::UNPROCESSABLE_ENTITY, "nor does this");

@@ -258,7 +258,7 @@ impl ApiKey {
         self.ask_limits.iter().map(|it| it.per_hour).min()
     }
 
-    /// It sees and cancels only requests of its own family: it asks and does not own the account's
+    /// It sees and cancels only requests of its family: it asks and does not own the account's
     /// requests, or descends from such a key.
     pub fn is_confined(&self) -> bool {
         let asks_only = self.allows(Scope::RequestsAsk) && !self.allows(Scope::RequestsWrite);

@@ -68,7 +68,7 @@ impl Request {
         self.approved_by(end).map(|it| it.lapses_at(end))
     }
 
-    /// The ended request after its sender has withdrawn the approval. `None` if nobody could use it.
+    /// The ended request after its sender has withdrawn the approval. `None` if it could not be used any more.
     pub(super) fn withdrawn(&self, end: &RequestEnd, now: Timestamp, op: OpId) -> Option<Self> {
         let policy = self.approved_by(end)?;
         let is_over = end.approval.withdrawn_by.is_some() || policy.lapses_at(end) <= now;

@@ -54,18 +54,15 @@ impl Accounts {
         self.count_ask(key).await
     }
 
-    /// A valid question may be refused, because its account or key has a limit.
+    /// A question that was accepted before may be refused now: its account or key has a limit.
     pub async fn limits_asking(
         &self,
         owner: Owner,
         caller: Option<&Caller>,
     ) -> Result<bool, Problem> {
         let account = self.account_of(owner).await?;
-        let of_key = |it: &Caller| {
-            let key = it.api_key();
-            !key.ask_limits.is_empty() || key.requester.is_some() || !key.may_ask(None)
-        };
-        Ok(account.max_pending_requests.is_some() || caller.is_some_and(of_key))
+        let is_key_limited = caller.is_some_and(|it| !it.api_key().ask_limits.is_empty());
+        Ok(account.max_pending_requests.is_some() || is_key_limited)
     }
 
     /// Counts a request that `key` is about to make, and refuses it if the key, or one that it descends

@@ -21,7 +21,7 @@ impl Left<'_> {
         }
     }
 
-    /// The calls that were told that they used the approval, with their keys.
+    /// The calls whose response says that they used the approval, with their keys.
     fn uses(&self, number: usize) -> Vec<(&Called, &str)> {
         let key = |it: &'_ Called| matches!(it.want, Want::Consume { .. });
         let calls = self.seen.calls.iter().filter(move |it| it.request == number && key(it));
