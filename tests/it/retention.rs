@@ -77,6 +77,31 @@ async fn finished_items_expire_and_unfinished_items_do_not() {
     assert!(n_kept.iter().all(|it| *it > 10), "{n_kept:?}");
 }
 
+/// An approval that is usable for a week, with an answer in an item of its own.
+#[tokio::test]
+async fn request_and_long_answer_outlive_the_approval() {
+    let world = World::start().await;
+    let week = 7 * DAY;
+    let fields = ["a", "b", "c"].map(|key| json!({ "key": key, "type": "textarea", "label": key }));
+    let asked = asking(json!({
+        "action": { "name": "deploy", "args": null }, "fields": fields, "timeout_seconds": 60,
+        "consume": { "option": "yes", "within_seconds": week },
+    }));
+    let request = world.create(asked).await;
+    let texts = json!({ "a": "x".repeat(9_000), "b": "y".repeat(9_000), "c": "z".repeat(9_000) });
+    let answer = json!({ "option": "yes", "fields": texts });
+    assert_eq!(world.answer(&request, 0, answer).await.status, 200);
+    let stored = items(&world).await;
+    let mut n_items = 0;
+    for item in stored.iter().filter(|it| it["pk"]["S"] == request["id"]) {
+        let ttl = item["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok());
+        let kept = ttl.expect("a time") - world.system.clock.now().as_second();
+        assert!(kept >= week + RETENTION, "{kept} s: {item}");
+        n_items += 1;
+    }
+    assert_eq!(n_items, 2);
+}
+
 #[tokio::test]
 async fn request_outlives_all_retries_of_its_callback() {
     let world = World::start().await;

@@ -246,7 +246,12 @@ impl Request {
         let called_back = self.policy.callback.as_ref().map(|it| {
             ended_at + it.receiver.retry.longest() + BREAKER_WAIT_MAX + CALLBACK_RETENTION
         });
-        let over_at = self.approval_lapses_at().map_or(over_at, |it| it.max(over_at));
+        let lapses_at = match &self.state {
+            // Its long answers are stored before it ends.
+            RequestState::Pending => self.policy.consume.as_ref().map(|it| it.lapses_at(ended_at)),
+            RequestState::Ended(_) | RequestState::Erased { .. } => self.approval_lapses_at(),
+        };
+        let over_at = lapses_at.map_or(over_at, |it| it.max(over_at));
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
     }

@@ -185,6 +185,8 @@ async fn concurrent_repetitions_of_one_call_use_an_approval_once() {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         assert_eq!(answer.json()["remaining"], 4);
     }
+    let is_first = |it: &&Answer| !it.headers.contains_key("idempotency-replayed");
+    assert_eq!(answers.iter().filter(is_first).count(), 1, "the others are replays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

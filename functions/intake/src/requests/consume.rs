@@ -3,6 +3,8 @@
 //! The use is one conditional write of the request, in the name of the call's idempotency key. So a
 //! call whose response was lost succeeds again, and uses the approval once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use answerback::{
     api::{
         Code, FieldError, Problem,
@@ -55,12 +57,18 @@ pub(crate) async fn consume(
         Problem::invalid(vec![FieldError::parameter("Idempotency-Key", detail)])
     })?;
     let digest = read(body)?;
-    let is_replayed = request.use_by(call).is_some();
     let now = app.core.now();
-    let step = |it: &Request| it.consume(digest, call, now).map_err(|why| problem(it, why, now));
+    // Of equal calls at the same time, only the one that writes the use is no replay.
+    let is_replayed = AtomicBool::new(false);
+    let step = |it: &Request| {
+        let used = it.consume(digest, call, now).map_err(|why| problem(it, why, now))?;
+        is_replayed.store(used.is_none(), Ordering::Relaxed);
+        Ok::<_, Problem>(used)
+    };
     let request = app.core.advance(request, step).await?;
     let (used, left) = (request.use_by(call), request.uses_left());
     let (Some(used), Some(remaining)) = (used, left) else { return Err(Problem::not_found()) };
+    let is_replayed = is_replayed.load(Ordering::Relaxed);
     if !is_replayed {
         caller.audit("consumed an approval", &request.id.to_string());
     }

@@ -39,7 +39,7 @@ impl Request {
         if policy.left(end) == 0 {
             return Err(ConsumeRefusal::AlreadyConsumed);
         }
-        if end.approval.withdrawn_by.is_some() || policy.lapses_at(end) <= now {
+        if end.approval.withdrawn_by.is_some() || policy.lapses_at(end.at) <= now {
             return Err(ConsumeRefusal::Lapsed);
         }
         let mut end = end.clone();
@@ -65,13 +65,13 @@ impl Request {
     /// The time at which the approval lapses. `None` without an approval.
     pub fn approval_lapses_at(&self) -> Option<Timestamp> {
         let RequestState::Ended(end) = &self.state else { return None };
-        self.approved_by(end).map(|it| it.lapses_at(end))
+        self.approved_by(end).map(|it| it.lapses_at(end.at))
     }
 
     /// The ended request after its sender has withdrawn the approval. `None` if it could not be used any more.
     pub(super) fn withdrawn(&self, end: &RequestEnd, now: Timestamp, op: OpId) -> Option<Self> {
         let policy = self.approved_by(end)?;
-        let is_over = end.approval.withdrawn_by.is_some() || policy.lapses_at(end) <= now;
+        let is_over = end.approval.withdrawn_by.is_some() || policy.lapses_at(end.at) <= now;
         if is_over || policy.left(end) == 0 {
             return None;
         }
@@ -97,7 +97,8 @@ impl ConsumePolicy {
         self.count.saturating_sub(u32::try_from(end.approval.uses.len()).unwrap_or(u32::MAX))
     }
 
-    fn lapses_at(&self, end: &RequestEnd) -> Timestamp {
-        end.at + Duration::from_secs(self.within_seconds.into())
+    /// The time at which the approval of a request lapses that ended at this time.
+    pub(crate) fn lapses_at(&self, ended_at: Timestamp) -> Timestamp {
+        ended_at + Duration::from_secs(self.within_seconds.into())
     }
 }
