@@ -132,6 +132,36 @@ async fn page_shows_the_action_apart_from_the_message() {
     );
 }
 
+/// The sender chooses the labels, so the page itself says which answer approves.
+#[tokio::test]
+async fn page_says_which_answer_approves_and_how_often() {
+    let world = World::start().await;
+    let options =
+        json!([{ "value": "yes", "label": "Reject" }, { "value": "no", "label": "Later" }]);
+    let consume = json!({ "option": "yes", "count": 5, "within_seconds": 604_800 });
+    let members = json!({ "options": options, "consume": consume });
+    let request = world.create(acting(&json!({}), members)).await;
+    let path = format!("/a/{}", token(&request, 0));
+    let page = world.visit(Method::GET, &path, "").await.text();
+    for sentence in [
+        "The answer “Reject” approves it. Other answers do not.",
+        "The approval can be used 5 times, within about 7 days of the decision.",
+    ] {
+        // Labels are isolated from the direction of the text around them.
+        let page = page.replace(['\u{2068}', '\u{2069}'], "");
+        assert!(page.contains(sentence), "{page}");
+    }
+    for (option, sentence) in [
+        ("yes", "This answer approves the action."),
+        ("no", "This answer does not approve the action."),
+    ] {
+        let nonce = nonce_of(&page).expect("a form");
+        let form = format!("option={option}&nonce={nonce}");
+        let second = world.visit(Method::POST, &path, &form).await.text();
+        assert!(second.contains(sentence), "{second}");
+    }
+}
+
 #[tokio::test]
 async fn action_is_confirmed_and_answered_by_recipients_only() {
     let world = World::start().await;

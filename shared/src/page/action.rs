@@ -9,6 +9,8 @@ pub struct Action {
     pub args: Vec<Piece>,
     /// The digest of both.
     pub digest: String,
+    /// The answer that approves it, and the use of the approval, in sentences.
+    pub approval: Vec<String>,
 }
 
 /// A part of JSON.

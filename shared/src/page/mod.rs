@@ -39,6 +39,7 @@ pub use form::{
     Choice, CodeInput, Control, Field, FieldError, FieldKind, Form, FormPart, Required, Style,
     SubmittedForm, parse_form,
 };
+pub(crate) use time::length;
 pub(crate) use words::fill;
 pub use words::{Notice, ProblemKind, Words};
 
@@ -191,6 +192,8 @@ pub struct Confirmation<'a> {
     pub nonce: String,
     /// The code of the link, as it was typed.
     pub code: Option<&'a str>,
+    /// Says whether the answer approves the action, if there is an approval to be used.
+    pub approval: Option<&'a str>,
 }
 
 /// An answer that is not recorded.

@@ -103,6 +103,7 @@ fn confirmation<'a>(text: &'a str, values: &'a [(String, String)]) -> Confirmati
         is_outdated: true,
         nonce: "0".repeat(44),
         code: Some(text),
+        approval: Some(text),
     }
 }
 

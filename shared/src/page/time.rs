@@ -40,13 +40,18 @@ fn human(at: Timestamp, words: &TimeWords) -> String {
 }
 
 fn relative(seconds: i64, words: &TimeWords) -> String {
-    let distance = match seconds.abs() {
+    let distance = length(seconds.abs(), words);
+    fill(if seconds <= 0 { words.past } else { words.future }, &[&distance])
+}
+
+/// A length of time such as "about 3 hours".
+pub(crate) fn length(seconds: i64, words: &TimeWords) -> String {
+    match seconds {
         s if s < MINUTE_SECONDS => words.moments.to_owned(),
         s if s < HOUR_SECONDS => about(s, MINUTE_SECONDS, [words.minute, words.minutes]),
         s if s < 2 * DAY_SECONDS => about(s, HOUR_SECONDS, [words.hour, words.hours]),
         s => about(s, DAY_SECONDS, [words.day, words.days]),
-    };
-    fill(if seconds <= 0 { words.past } else { words.future }, &[&distance])
+    }
 }
 
 /// Rounds to the nearest whole unit, whose names are for one and for several.

@@ -48,6 +48,12 @@ pub(crate) struct Facts {
     /// The heading of the action that is approved, and the text below it.
     pub(crate) action: &'static str,
     pub(crate) action_detail: &'static str,
+    /// The option that approves the action, and the use of the approval.
+    pub(crate) approves: &'static str,
+    pub(crate) used_once: &'static str,
+    pub(crate) used_often: &'static str,
+    pub(crate) this_approves: &'static str,
+    pub(crate) this_does_not_approve: &'static str,
     pub(crate) hidden: &'static str,
     /// The heading of the requester's own text, where there is an action.
     pub(crate) message: &'static str,

@@ -172,7 +172,10 @@ impl OpenedLink {
             words,
             asker: self.asker(),
             title: &question.title,
-            action: question.action.as_ref().map(action::shown),
+            action: question
+                .action
+                .as_ref()
+                .map(|it| action::shown(it, effects::approval(&self.request, words))),
             body_markdown: question.body.as_deref(),
             recipient_name: question
                 .recipients
@@ -305,6 +308,7 @@ impl OpenedLink {
             is_outdated: sureness == Sureness::Outdated,
             nonce: self.nonce(PageStep::Confirmation, now),
             code: form.code.as_deref(),
+            approval: effects::approval_by(&self.request, option, words),
         }
     }
 

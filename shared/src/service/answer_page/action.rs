@@ -18,13 +18,13 @@ const INDENT: usize = 2;
 /// Deepest level that is indented further. Deeper ones would fill the page with space.
 const INDENTED_DEPTH_MAX: usize = 16;
 
-/// The action for its page.
-pub(super) fn shown(action: &domain::Action) -> Action {
+/// The action for its page, with the sentences about its approval.
+pub(super) fn shown(action: &domain::Action, approval: Vec<String>) -> Action {
     let mut args = Vec::new();
     // Numbers were checked when the action came in.
     write(&json::read(&action.args).unwrap_or(Json::Null), 0, &mut args);
     let name = vec![Piece::Quoted(quoted(&action.name))];
-    Action { name, args, digest: action.digest.to_string() }
+    Action { name, args, digest: action.digest.to_string(), approval }
 }
 
 fn write(value: &Json, depth: usize, out: &mut Vec<Piece>) {
@@ -116,7 +116,7 @@ mod tests {
 
     fn action(name: &str, args: &str) -> Action {
         let value = json::read(args).expect("numbers are exact");
-        shown(&domain::Action::new(name.to_owned(), args.to_owned(), value))
+        shown(&domain::Action::new(name.to_owned(), args.to_owned(), value), Vec::new())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
         quorum::Count,
         request::{AnswerMode, OnDeadline},
     },
-    page::{Words, fill, isolated},
+    page::{self, Words, fill, isolated},
 };
 
 /// The sentences, the most important first.
@@ -45,6 +45,25 @@ pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
         OnDeadline::Default(option) => fill(default, &[&label(request, option)]),
     });
     effects
+}
+
+/// The answer that approves the action, and the use of the approval. Nothing, if it cannot be used.
+pub(super) fn approval(request: &Request, words: &Words) -> Vec<String> {
+    let Some(policy) = &request.policy.consume else { return Vec::new() };
+    let facts = &words.facts;
+    let within = page::length(policy.within_seconds.into(), &words.time);
+    let used = match policy.count {
+        1 => fill(facts.used_once, &[&within]),
+        count => fill(facts.used_often, &[&count.to_string(), &within]),
+    };
+    vec![fill(facts.approves, &[&label(request, &policy.option)]), used]
+}
+
+/// A sentence on whether this option approves the action. `None`, if none does.
+pub(super) fn approval_by(request: &Request, option: &str, words: &Words) -> Option<&'static str> {
+    let policy = request.policy.consume.as_ref()?;
+    let facts = &words.facts;
+    Some(if policy.option == option { facts.this_approves } else { facts.this_does_not_approve })
 }
 
 /// The answers that decide. One person's only answer needs no explanation.
