@@ -2,7 +2,7 @@
 
 mod walker;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -294,4 +294,109 @@ async fn key_shows_itself() {
     let first = world.call(Method::GET, "/v1/key", Value::Null).await.json();
     assert_eq!(first["sees_only_own_requests"], false);
     assert_eq!(first["scopes"], json!(["admin"]));
+}
+
+/// Callbacks show the requests of all families.
+#[tokio::test]
+async fn key_that_only_asks_has_no_webhook_scopes() {
+    let world = World::start().await;
+    for (scopes, is_refused) in [
+        (json!(["requests:ask", "webhooks:read"]), true),
+        (json!(["requests:read", "requests:ask", "webhooks:write"]), true),
+        (json!(["requests:write", "webhooks:read"]), false),
+        (json!(["requests:read", "webhooks:read"]), false),
+    ] {
+        let made = world.call(Method::POST, "/v1/keys", json!({ "scopes": scopes })).await;
+        assert_eq!(made.status == StatusCode::UNPROCESSABLE_ENTITY, is_refused, "{scopes}");
+    }
+}
+
+#[tokio::test]
+async fn agent_does_not_choose_who_seems_to_ask() {
+    let world = World::start().await;
+    let scopes = json!(["requests:ask", "keys:write"]);
+    let parent = agent(&world, json!({ "name": "Release agent", "scopes": scopes })).await;
+    let ceo = json!({ "kind": "person", "name": "Ada, CEO" });
+    let body = json!({ "scopes": ["requests:ask"], "requester": ceo });
+    let refused = call(&world, &parent, Method::POST, "/v1/keys", body).await;
+    assert_eq!(faults(&refused), ["/requester"]);
+    let child = json!({ "name": "Ada, CEO", "scopes": ["requests:ask"] });
+    let child = made_by(&world, &parent, child).await;
+    let request = asked(&world, &child, json!({})).await;
+    let all = world.call(Method::GET, &path_of(&request), Value::Null).await.json();
+    let path = format!("/a/{}", system_tests::token(&all, 0));
+    let page = world.visit(Method::GET, &path, "").await.text();
+    assert!(page.contains("Release agent") && !page.contains("CEO"), "{page}");
+}
+
+#[tokio::test]
+async fn agent_does_not_weaken_what_an_approval_proves() {
+    let world = World::start().await;
+    let agent = agent(&world, json!({})).await;
+    let action = json!({ "name": "deploy", "args": null });
+    let consume = json!({ "option": "yes" });
+    let weak = json!({
+        "action": action, "consume": consume, "assurance": "link", "allow_self": true,
+    });
+    let refused = ask(&world, &agent, weak.clone()).await;
+    assert_eq!(faults(&refused), ["/allow_self", "/assurance"]);
+    world.create(asking(weak)).await;
+    let strong = json!({ "action": action, "consume": consume, "assurance": "code" });
+    asked(&world, &agent, strong).await;
+}
+
+#[tokio::test]
+async fn what_a_limit_refuses_counts_for_no_other_key() {
+    let world = World::start().await;
+    let members = json!({ "asks_per_hour": 4, "scopes": ["requests:ask", "keys:write"] });
+    let parent = agent(&world, members).await;
+    let child = json!({ "asks_per_hour": 1, "scopes": ["requests:ask"] });
+    let child = made_by(&world, &parent, child).await;
+    let private = json!({ "callback_url": "https://localhost/" });
+    for key in [&child, &parent] {
+        let refused = ask(&world, key, private.clone()).await;
+        assert_ne!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text());
+    }
+    asked(&world, &child, json!({})).await;
+    for _ in 0..9 {
+        assert_eq!(ask(&world, &child, json!({})).await.code(), "rate_limited");
+    }
+    for _ in 0..3 {
+        asked(&world, &parent, json!({})).await;
+    }
+    assert_eq!(ask(&world, &parent, json!({})).await.code(), "rate_limited");
+}
+
+/// Each of them may count. One that is refused shows the request when it is repeated.
+#[tokio::test]
+async fn concurrent_equal_calls_make_one_request() {
+    let world = World::start().await;
+    let agent = agent(&world, json!({ "asks_per_hour": 3 })).await;
+    let bearer = format!("Bearer {}", agent["key"].as_str().expect("its text"));
+    let headers = [("authorization", &*bearer), ("idempotency-key", "deploy-1")];
+    let ask = || world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({})));
+    let mut answers = futures::future::join_all((0..20).map(|_| ask())).await;
+    answers.push(ask().await);
+    let (created, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|it| it.status == StatusCode::CREATED);
+    let ids: BTreeSet<String> = created.iter().map(|it| it.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1);
+    assert!(refused.iter().all(|it| it.status == StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(answers[20].status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn key_with_limits_revokes_no_key_without() {
+    let world = World::start().await;
+    let scopes = json!(["requests:ask", "keys:write"]);
+    let limited = json!({
+        "scopes": scopes, "asks_per_hour": 1, "recipients_allowed": ["*@corp.example"],
+    });
+    let limited = agent(&world, limited).await;
+    let other = agent(&world, json!({})).await;
+    for (key, status) in [(&other, StatusCode::FORBIDDEN), (&limited, StatusCode::NO_CONTENT)] {
+        let path = format!("/v1/keys/{}", key["id"].as_str().expect("an id"));
+        let revoked = call(&world, &limited, Method::DELETE, &path, Value::Null).await;
+        assert_eq!(revoked.status, status, "{}", revoked.text());
+    }
 }

@@ -108,7 +108,7 @@ pub(crate) async fn revoke(
     };
     let key = key.filter(is_own).ok_or_else(Problem::not_found)?;
     if !key.is_within(caller.api_key()) {
-        let detail = "the key to revoke has a scope that this key lacks";
+        let detail = "the key to revoke has a scope that this key lacks, or wider limits";
         return Err(Problem::new(Code::Forbidden, detail));
     }
     let now = app.core.now();
@@ -193,7 +193,11 @@ fn scopes(body: &mut Object<'_>, caller: &Caller) -> Vec<Scope> {
             None => Err(must_be_one_of(&Scope::ALL.map(Scope::as_str))),
         }
     });
-    scopes.unwrap_or_default()
+    let scopes = scopes.unwrap_or_default();
+    if let Err(err) = Scope::check(&scopes) {
+        body.error("scopes", err.to_string());
+    }
+    scopes
 }
 
 /// Reads the end. It comes no later than that of the calling key.
@@ -235,8 +239,11 @@ fn recipients_allowed(body: &mut Object<'_>, caller: &Caller) -> Option<Vec<Emai
 /// Reads the requester of all requests of the key. That of the calling key cannot change.
 fn fixed_requester(body: &mut Object<'_>, caller: &Caller) -> Option<Requester> {
     let requester = requester::read(body);
-    if requester.is_some() && caller.api_key().requester.is_some() {
+    let own = caller.api_key();
+    if requester.is_some() && own.requester.is_some() {
         body.error("requester", "must not be set: the calling key has a fixed requester");
+    } else if requester.is_some() && own.is_confined() {
+        body.error("requester", "must not be set: the calling key may only ask");
     }
     requester
 }

@@ -29,8 +29,6 @@ Examples:
 
 A new deployment has no account. Create one with `--account new`.";
 
-/// The scopes of an agent.
-const AGENT_SCOPES: [Scope; 2] = [Scope::RequestsRead, Scope::RequestsAsk];
 /// Requests per hour of an agent, by default. An agent in a loop must not flood people.
 const AGENT_ASKS_PER_HOUR: u32 = 60;
 
@@ -83,6 +81,7 @@ pub(crate) async fn create(create: Create) -> anyhow::Result<()> {
 }
 
 async fn create_in(target: &Target, create: &Create) -> anyhow::Result<()> {
+    Scope::check(&create.scopes()).context("--scopes")?;
     let (now, entropy) = (Clock::System.now(), Entropy::System);
     let account = match create.account {
         AccountChoice::New => {
@@ -114,7 +113,7 @@ async fn create_in(target: &Target, create: &Create) -> anyhow::Result<()> {
 
 impl Create {
     fn scopes(&self) -> Vec<Scope> {
-        if self.agent { AGENT_SCOPES.to_vec() } else { self.scopes.clone() }
+        if self.agent { Scope::AGENT.to_vec() } else { self.scopes.clone() }
     }
 
     /// The key with the limits of the flags.

@@ -281,9 +281,21 @@ impl ApiKey {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|it| now < it)
     }
 
-    /// It has no right that `other` lacks.
+    /// It has no right that `other` lacks, and no wider limit.
     pub fn is_within(&self, other: &Self) -> bool {
+        let is_lower = |own: Option<u32>, limit: Option<u32>| {
+            limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))
+        };
+        let is_covered =
+            |own: &EmailPattern, allowed: &[EmailPattern]| allowed.iter().any(|it| it.covers(own));
+        let asks_within = match (&self.recipients_allowed, &other.recipients_allowed) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(own), Some(allowed)) => own.iter().all(|it| is_covered(it, allowed)),
+        };
         self.scopes.iter().all(|it| other.allows(*it))
+            && is_lower(self.asks_per_hour(), other.asks_per_hour())
+            && asks_within
     }
 
     /// The key has the right `scope`.

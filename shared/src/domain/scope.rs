@@ -30,6 +30,13 @@ pub enum Scope {
     Admin,
 }
 
+/// A key would only ask, and see callbacks of all requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must not have webhooks:read or webhooks:write with requests:ask alone: callbacks show all requests"
+)]
+pub struct ConflictingScopes;
+
 impl Scope {
     /// All scopes.
     pub const ALL: [Self; 11] = [
@@ -69,6 +76,15 @@ impl Scope {
     /// The scope with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// Refuses scopes that defeat each other: who only asks sees requests of its family, and who reads
+    /// webhooks sees what they are sent of all requests.
+    pub fn check(scopes: &[Self]) -> Result<(), ConflictingScopes> {
+        let allows = |scope| scopes.iter().any(|it: &Self| it.includes(scope));
+        let asks_only = allows(Self::RequestsAsk) && !allows(Self::RequestsWrite);
+        let reads_webhooks = allows(Self::WebhooksRead) || allows(Self::WebhooksWrite);
+        if asks_only && reads_webhooks { Err(ConflictingScopes) } else { Ok(()) }
     }
 
     /// A key with this scope has the right `other`.

@@ -149,12 +149,22 @@ impl Accounts {
     }
 
     /// The names of the account and key that ask, as people see them.
+    ///
+    /// A key that only asks does not choose the names of keys that it makes: they have its own.
     pub async fn asked_by(
         &self,
         owner: Owner,
-        key_name: Option<&str>,
+        asker: Option<&Caller>,
     ) -> Result<Option<String>, Problem> {
         let account = self.account_of(owner).await?;
+        let key = match asker {
+            Some(caller) if caller.key.family != caller.key.id => {
+                self.key(caller.key.family).await?
+            }
+            Some(caller) => Some(Arc::clone(&caller.key)),
+            None => None,
+        };
+        let key_name = key.as_ref().and_then(|it| it.name.as_deref());
         let names = [account.name.as_deref(), key_name];
         let shown = names.into_iter().flatten().collect::<Vec<_>>().join(" · ");
         Ok((!shown.is_empty()).then_some(shown))

@@ -116,11 +116,9 @@ pub(crate) async fn create_from(
 
     let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } = body?;
     if let Some(caller) = asker {
-        app.core.accounts.check_ask(caller, &mut question, &policy).await?;
+        app.core.accounts.check_ask(caller, &mut question, &policy)?;
     }
-    let key_name = asker.and_then(|it| it.api_key().name.as_deref());
-    question.asked_by = app.core.accounts.asked_by(owner, key_name).await?;
-    let is_counted = app.core.accounts.check_pending_limit(owner).await?;
+    question.asked_by = app.core.accounts.asked_by(owner, asker).await?;
     let pending = match &mut policy.callback {
         None => PendingProbe::Done(None),
         Some(Callback { receiver, .. }) => {
@@ -129,6 +127,14 @@ pub(crate) async fn create_from(
             let pending = callback::check(app, submission).await?;
             receiver.credentials = credentials.seal(app, &Holder::Request(owner, id)).await?;
             pending
+        }
+    };
+    let is_counted = match count(app, owner, asker).await {
+        Ok(is_counted) => is_counted,
+        // Meanwhile an equal call may have created it, and filled the limit.
+        Err(problem) => {
+            let found = idempotency::find(app, idempotent, keys::request(id)).await?;
+            return replay(app, found.ok_or(problem)?).await;
         }
     };
     // The time to answer starts after the check.
@@ -156,6 +162,16 @@ pub(crate) async fn create_from(
         Some(found) => replay(app, found).await,
         None => Ok(CreatedRequest { request, is_replayed: false, probe }),
     }
+}
+
+/// Counts a request within the limits of its account and key. Returns whether it is counted until it
+/// ends.
+async fn count(app: &App, owner: Owner, asker: Option<&Caller>) -> Result<bool, Problem> {
+    let is_counted = app.core.accounts.check_pending_limit(owner).await?;
+    if let Some(caller) = asker {
+        app.core.accounts.count_ask(caller).await?;
+    }
+    Ok(is_counted)
 }
 
 /// Stores the request and sends its hint, or returns the request of a concurrent call that was faster.

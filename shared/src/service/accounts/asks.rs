@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{Code, FieldError, FieldErrors, Problem},
-    domain::{ApiKey, Owner, Question, account::AskLimit, request::RequestPolicy},
+    domain::{Owner, Question, account::AskLimit, assurance::Assurance, request::RequestPolicy},
     store::Counted,
 };
 
@@ -17,8 +17,8 @@ const ASK_WINDOW_SECONDS: i64 = 60 * 60;
 
 impl Accounts {
     /// Refuses a question that the caller's key may not ask: of other recipients than it is made for,
-    /// by another requester than it names, by a requester who answers it, or once too often in an hour.
-    pub async fn check_ask(
+    /// by another requester than it names, or by a requester who answers it.
+    pub fn check_ask(
         &self,
         caller: &Caller,
         question: &mut Question,
@@ -40,6 +40,9 @@ impl Accounts {
                 errors.add(|| FieldError::pointer(format!("/recipients/{number}"), detail));
             }
         }
+        if key.is_confined() {
+            check_confined(policy, &mut errors);
+        }
         if !errors.is_empty() {
             return Err(Problem::invalid(errors));
         }
@@ -48,10 +51,10 @@ impl Accounts {
             question.is_requester_fixed = true;
         }
         if question.asks_its_requester() && !policy.allows_self {
-            let detail = "the requester is one of the recipients; allow it with `allow_self`";
+            let detail = "the requester is one of the recipients";
             return Err(Problem::new(Code::SelfApproval, detail));
         }
-        self.count_ask(key).await
+        Ok(())
     }
 
     /// A question that was accepted before may be refused now: its account or key has a limit.
@@ -65,10 +68,11 @@ impl Accounts {
         Ok(account.max_pending_requests.is_some() || is_key_limited)
     }
 
-    /// Counts a request that `key` is about to make, and refuses it if the key, or one that it descends
-    /// from, has used up this hour.
-    async fn count_ask(&self, key: &ApiKey) -> Result<(), Problem> {
-        for AskLimit { key, per_hour: max } in &key.ask_limits {
+    /// Counts a request that the caller is about to make, and refuses it if its key, or one that it
+    /// descends from, has used up this hour.
+    pub async fn count_ask(&self, caller: &Caller) -> Result<(), Problem> {
+        // Its own limit first: what it refuses must not count for the keys above.
+        for AskLimit { key, per_hour: max } in caller.api_key().ask_limits.iter().rev() {
             let now = self.clock.now();
             let hour = now.as_second().div_euclid(ASK_WINDOW_SECONDS);
             let ends_at = Timestamp::from_second((hour + 1) * ASK_WINDOW_SECONDS).unwrap_or(now);
@@ -82,5 +86,17 @@ impl Accounts {
             }
         }
         Ok(())
+    }
+}
+
+/// A key that only asks must not weaken what its requests prove.
+fn check_confined(policy: &RequestPolicy, errors: &mut FieldErrors) {
+    if policy.allows_self {
+        let detail = "must be false: the key may only ask others";
+        errors.add(|| FieldError::pointer("/allow_self", detail));
+    }
+    if policy.consume.is_some() && policy.assurance == Assurance::Link {
+        let detail = "must be `confirm` or `code` with `consume`, because the key may only ask";
+        errors.add(|| FieldError::pointer("/assurance", detail));
     }
 }
