@@ -17,7 +17,7 @@ use crate::{
     exit::{Ended, Exit, Failure},
     files::read_stdin,
     printable::{printable, write_line},
-    settings::{ConfigFile, DEFAULT_PROFILE, Profile, Server},
+    settings::{ConfigFile, DEFAULT_PROFILE, Profile, Server, parse_url},
 };
 
 pub(crate) const EXAMPLES: &str = "\
@@ -45,6 +45,7 @@ pub(crate) struct Login {
 
 /// Asks for what is missing, checks the key, and writes the profile.
 pub(crate) async fn run(login: Login) -> Ended {
+    let mut file = ConfigFile::read()?;
     let url = match login.url {
         Some(url) => url,
         None => match optional("ANSWERBACK_URL")? {
@@ -52,18 +53,19 @@ pub(crate) async fn run(login: Login) -> Ended {
             None => prompt_url(login.with_key)?,
         },
     };
+    let url = parse_url(&url)?;
     let key = if login.with_key { read_stdin()?.into() } else { prompt_key()? };
-    let server = Server::new(&url, key.expose_secret())?;
+    let server = Server::new(url, key.expose_secret())?;
     let client = Client::new(&server, GIVE_UP)?;
     let checked = match client.call(&Call::get("/v1/key")).await {
         Ok(reply) => reply.json,
         Err(err) if err.status() == Some(StatusCode::NOT_FOUND) => {
-            let text = format!("{url} is not the base URL of an Answerback API that has /v1/key");
+            let text =
+                format!("{} is not the base URL of an Answerback API that has /v1/key", server.url);
             return Err(Failure::new(Exit::Refused, anyhow::Error::from(err).context(text)));
         }
         Err(err) => return Err(err.into()),
     };
-    let mut file = ConfigFile::read()?;
     let url = server.url.as_str().trim_end_matches('/').to_owned();
     file.set(&login.profile, Profile { url, api_key: server.key.expose_secret().to_owned() });
     let path = file.write()?;

@@ -20,10 +20,10 @@ use answerback::platform::config::optional;
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::NOT_THE_OWNER;
+
 /// Name of the profile that is written without `--profile`.
 pub(crate) const DEFAULT_PROFILE: &str = "default";
-/// Permissions of the group and of others.
-const NOT_THE_OWNER: u32 = 0o077;
 
 /// The content of the file.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -70,10 +70,13 @@ impl ConfigFile {
             "`{shown}` has API keys and others may read it; run `chmod 600 {shown}`"
         );
         let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-        // The parser's own message quotes the line, which may have a key.
+        // The parser's own message may quote a key.
         toml::from_str(&text).map_err(|err| {
             let line = err.span().map_or(1, |it| 1 + text[..it.start].matches('\n').count());
-            anyhow::anyhow!("`{shown}` is malformed in line {line}: {}", err.message())
+            anyhow::anyhow!(
+                "`{shown}` is malformed in line {line}; each `[profiles.NAME]` must have `url` and \
+                 `api_key` as texts"
+            )
         })
     }
 
