@@ -122,7 +122,8 @@ impl Ended {
 }
 
 impl Asking {
-    fn start(command: &mut Command) -> Self {
+    /// Starts a command.
+    pub(super) fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built with this test");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
