@@ -4,7 +4,7 @@ use crate::{
     client::{Call, Client},
     exit::{Ended, Exit},
     output::{JsonFlags, print_json, print_line},
-    printable::printable,
+    printable::{printable, write_line},
     progress,
     request::{Outcome, Recipient, Request},
     settings::ServerFlags,
@@ -37,8 +37,11 @@ pub(crate) async fn run(show: Show) -> Ended {
     if show.output.show_links && shown.request.is_pending() {
         for Recipient { email, answer_url } in &shown.request.recipients {
             let who = email.as_deref().unwrap_or("anyone");
-            let link = answer_url.as_deref().unwrap_or("not visible to this key");
-            print_line(&printable(&format!("answer link for {who}: {link}")))?;
+            match answer_url {
+                Some(link) => print_line(&printable(&format!("answer link for {who}: {link}")))?,
+                // A script reads links from stdout.
+                None => write_line(&printable(&format!("this key sees no link of {who}"))),
+            }
         }
     }
     Ok(Exit::Accepted)
