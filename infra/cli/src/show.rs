@@ -1,5 +1,7 @@
 //! `answerback show`: one request.
 
+use answerback::domain::RequestId;
+
 use crate::{
     client::{Call, Client},
     exit::{Ended, Exit},
@@ -8,15 +10,13 @@ use crate::{
     progress,
     request::{Outcome, Recipient, Request},
     settings::ServerFlags,
-    wait::request_id,
 };
 
 /// The flags of `answerback show`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
     /// Id of the request: `req_…`
-    #[arg(value_parser = request_id)]
-    id: String,
+    id: RequestId,
     #[command(flatten)]
     output: JsonFlags,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(crate) async fn run(show: Show) -> Ended {
     let client = Client::choose(&show.server)?;
     let shown = client.request(&Call::get(format!("/v1/requests/{}", show.id))).await?;
     if show.output.json {
-        print_json(&shown.json, show.output)?;
+        print_json(&shown.json, show.output.links())?;
         return Ok(Exit::Accepted);
     }
     for line in lines(&shown.request) {

@@ -94,6 +94,11 @@ impl ConfigFile {
         self.default_profile.as_deref().map(|it| self.profile(it)).transpose()
     }
 
+    /// True if the profile is used without a name.
+    pub(crate) fn is_default(&self, name: &str) -> bool {
+        self.default_profile.as_deref() == Some(name)
+    }
+
     /// All profiles.
     pub(crate) fn profiles(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values()
@@ -108,8 +113,19 @@ impl ConfigFile {
     /// Writes the file, which only its owner can read, and returns its path.
     pub(crate) fn write(&self) -> anyhow::Result<PathBuf> {
         let path = path()?.context("HOME must be set to write the configuration file")?;
+        self.write_to(&path)?;
+        Ok(path)
+    }
+
+    fn write_to(&self, path: &Path) -> anyhow::Result<()> {
         let context = || format!("cannot write `{}`", path.display());
-        let folder = path.parent().expect("the file is in a folder");
+        // A link to the file stays one.
+        let target = if path.is_symlink() {
+            fs::canonicalize(path).with_context(context)?
+        } else {
+            path.to_owned()
+        };
+        let folder = target.parent().expect("the file is in a folder");
         DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(context)?;
         let text = toml::to_string_pretty(self).with_context(context)?;
         let new = folder.join(format!(".config.toml.{}", std::process::id()));
@@ -121,8 +137,7 @@ impl ConfigFile {
             .open(&new)
             .with_context(context)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(context)?;
-        fs::rename(&new, &path).with_context(context)?;
-        Ok(path)
+        fs::rename(&new, &target).with_context(context)
     }
 }
 
@@ -133,4 +148,45 @@ fn path() -> anyhow::Result<Option<PathBuf>> {
         None => optional::<PathBuf>("HOME")?.map(|it| it.join(".config")),
     };
     Ok(folder.map(|it| it.join("answerback/config.toml")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn link_to_the_file_stays_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (link, target) = (folder.path().join("a/config.toml"), folder.path().join("b.toml"));
+        fs::create_dir(folder.path().join("a")).expect("a folder");
+        symlink("../b.toml", &link).expect("a link");
+        let file = ConfigFile::default();
+        assert!(file.write_to(&link).is_err(), "it leads nowhere");
+        fs::write(&target, "").expect("a file");
+        file.write_to(&link).expect("it leads to a file");
+        assert!(link.is_symlink());
+        let mode = fs::metadata(&target).expect("a file").permissions().mode();
+        assert_eq!(mode & NOT_THE_OWNER, 0);
+    }
+
+    #[test]
+    fn error_about_the_file_quotes_no_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.toml");
+        ConfigFile::default().write_to(&path).expect("the folder exists");
+        for text in [
+            "[profiles.work]\nurl = \"https://work.example.com\"\napi_key = \"ab_live_x",
+            "[profiles.work]\nurl = 1\napi_key = \"ab_live_x\"",
+            "[profiles.work]\napi_key = [\"ab_live_x\"]",
+            "api_key = \"ab_live_x\"",
+        ] {
+            fs::write(&path, text).expect("the folder exists");
+            let error = ConfigFile::read_from(&path).expect_err(text);
+            let error = format!("{error:#}");
+            assert!(error.contains("is malformed in line "), "{error}");
+            assert!(!error.contains("ab_live_x"), "{error}");
+        }
+    }
 }
