@@ -1,23 +1,24 @@
 //! `answerback cancel`: the end of a pending request.
 
+use answerback::domain::RequestId;
+
 use crate::{
     client::{Call, Client},
     exit::{Ended, Exit},
-    output::{JsonFlags, print_json},
+    output::{Links, print_json},
     printable::write_line,
     request::Status,
     settings::ServerFlags,
-    wait::request_id,
 };
 
 /// The flags of `answerback cancel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cancel {
     /// Id of the request: `req_…`
-    #[arg(value_parser = request_id)]
-    id: String,
-    #[command(flatten)]
-    output: JsonFlags,
+    id: RequestId,
+    /// Print the request as JSON
+    #[arg(long, help_heading = "Output")]
+    json: bool,
     #[command(flatten)]
     server: ServerFlags,
 }
@@ -39,8 +40,8 @@ pub(crate) async fn run(cancel: Cancel) -> Ended {
         Err(err) => return Err(err.into()),
     };
     write_line(&format!("cancelled {}", shown.request.id));
-    if cancel.output.json {
-        print_json(&shown.json, cancel.output)?;
+    if cancel.json {
+        print_json(&shown.json, Links::Removed)?;
     }
     Ok(Exit::Accepted)
 }

@@ -1,6 +1,6 @@
 //! The command line. Without a command it runs `dev`.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -10,6 +10,7 @@ use crate::{
     accounts, ask, cancel, consume, dev,
     exit::{self, Ended, Exit, Failure},
     keys, list, login,
+    output::print,
     printable::write_line,
     show, wait,
 };
@@ -61,8 +62,8 @@ enum Command {
     Consume(consume::Consume),
     /// Store the address of a server and a key
     ///
-    /// Checks the key, and writes a profile to ~/.config/answerback/config.toml, which only its owner
-    /// can read.
+    /// Checks the key, and writes a profile to ~/.config/answerback/config.toml (below
+    /// `XDG_CONFIG_HOME`, if that is set), which only its owner can read.
     #[command(after_help = login::EXAMPLES)]
     Login(login::Login),
     /// Print a completion script for a shell
@@ -130,7 +131,10 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         Command::Consume(consume) => call(consume::run(consume)),
         Command::Login(login) => call(login::run(login)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "answerback", &mut io::stdout());
+            // A closed pipe is an error, and no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "answerback", &mut script);
+            print(&script)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Dev(flags) => operate(dev::run(flags)),

@@ -1,16 +1,16 @@
 //! `answerback consume`: the program that acts proves that this action was approved, and uses the
 //! approval up.
 
+use answerback::domain::RequestId;
 use serde_json::{Value, json};
 
 use crate::{
     action::ActionFile,
-    client::{Call, CallError, Client, new_idempotency_key},
+    client::{Call, CallError, Client, idempotency_key, new_idempotency_key},
     exit::{Ended, Exit, Failure},
-    output::print_line,
+    output::{Links, print_json},
     printable::write_line,
     settings::ServerFlags,
-    wait::request_id,
 };
 
 pub(crate) const EXAMPLES: &str = "\
@@ -31,13 +31,12 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Consume {
     /// Id of the request: `req_…`
-    #[arg(value_parser = request_id)]
-    id: String,
+    id: RequestId,
     /// File with the action that is about to be done: `{"name": …, "args": …}`; `-` is standard input
     #[arg(long, value_name = "FILE")]
     action_file: String,
     /// A rerun with the same key succeeds again, and uses the approval up once
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
     idempotency_key: Option<String>,
     /// Print the server's response as JSON
     #[arg(long)]
@@ -65,7 +64,7 @@ pub(crate) async fn run(consume: Consume) -> Ended {
     };
     write_line(&format!("consumed the approval {} of {digest}{remaining}", consume.id));
     if consume.json {
-        print_line(&serde_json::to_string_pretty(&reply.json).map_err(anyhow::Error::from)?)?;
+        print_json(&reply.json, Links::Removed)?;
     }
     Ok(Exit::Accepted)
 }

@@ -35,7 +35,8 @@ Exit codes:
   2    wrong command line, settings or file
   3    the deadline passed without an accepted decision
   4    cancelled
-  5    refused by the server (for example 401, 403, 422)
+  5    refused by the server (for example 401, 403, 422, or 429 with a pause longer than
+       --give-up)
   6    the server was unreachable for longer than --give-up
   124  still pending after --wait-timeout
   130  interrupted by SIGINT; 143 by SIGTERM";
@@ -78,6 +79,12 @@ impl Failure {
     /// A failure with this exit code.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
+    }
+
+    /// The failure with more text at its end.
+    pub(crate) fn and(self, more: &str) -> Self {
+        let error = anyhow::anyhow!("{self}; {more}");
+        Self { error, ..self }
     }
 }
 

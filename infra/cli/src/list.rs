@@ -1,12 +1,13 @@
 //! `answerback list`: requests, newest first.
 
+use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::{
-    client::{Call, Client},
-    exit::{Ended, Exit},
-    output::{JsonFlags, print_json, print_line},
+    client::{Call, Client, other_than},
+    exit::{Ended, Exit, Failure},
+    output::{Links, print_json, print_line},
     printable::printable,
     request::{Outcome, Request, Shown},
     settings::ServerFlags,
@@ -27,19 +28,32 @@ pub(crate) struct List {
     /// Most requests to print
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     limit: usize,
-    #[command(flatten)]
-    output: JsonFlags,
+    /// Print the requests as JSON
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// Leave answer links in the JSON, if the key may see them. Anyone who reads a link can answer
+    /// with it
+    #[arg(long, requires = "json", help_heading = "Output")]
+    show_links: bool,
     #[command(flatten)]
     server: ServerFlags,
+}
+
+/// A page of requests.
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Value>,
+    next_cursor: Option<String>,
 }
 
 /// Prints the requests: a line for each, or a JSON list.
 pub(crate) async fn run(list: List) -> Ended {
     let client = Client::choose(&list.server)?;
     let found = find(&client, &list).await?;
-    if list.output.json {
+    if list.json {
         let all: Vec<Value> = found.into_iter().map(|it| it.json).collect();
-        print_json(&all.into(), list.output)?;
+        let links = if list.show_links { Links::Shown } else { Links::Removed };
+        print_json(&all.into(), links)?;
     } else {
         for shown in &found {
             print_line(&line(&shown.request))?;
@@ -49,20 +63,26 @@ pub(crate) async fn run(list: List) -> Ended {
 }
 
 /// Reads pages until there are enough requests.
-async fn find(client: &Client, list: &List) -> Result<Vec<Shown>, crate::exit::Failure> {
+async fn find(client: &Client, list: &List) -> Result<Vec<Shown>, Failure> {
     let mut found = Vec::new();
     let mut cursor = None;
     while found.len() < list.limit {
-        let page = client.call(&Call::get(path(list, found.len(), cursor.as_deref()))).await?.json;
-        for json in page["data"].as_array().into_iter().flatten() {
-            let shown = Shown::read(json.clone());
-            found.push(shown.map_err(|err| anyhow::anyhow!("the list has no requests: {err}"))?);
+        let call = Call::get(path(list, found.len(), cursor.as_deref()));
+        let page: Page = client.call(&call).await?.read("a list")?;
+        // A page may be empty because of the filters, but the next one has another cursor.
+        let is_end =
+            page.next_cursor.is_none() || (page.data.is_empty() && page.next_cursor == cursor);
+        for json in page.data {
+            let shown = Shown::read(json).map_err(|err| other_than("a list of requests", &err))?;
+            found.push(shown);
         }
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
+        if is_end {
             break;
         }
+        cursor = page.next_cursor;
     }
+    // A server may send more than it was asked for.
+    found.truncate(list.limit);
     Ok(found)
 }
 

@@ -36,6 +36,7 @@ mod progress;
 mod request;
 mod settings;
 mod show;
+mod signals;
 mod target;
 mod wait;
 

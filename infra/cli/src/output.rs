@@ -2,16 +2,19 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
-    io::{self, Write as _},
-    path::PathBuf,
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
 };
 
 use answerback::platform::config::required;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::request::{Outcome, Request, Shown};
+use crate::{
+    printable::{printable, printable_json},
+    request::{Outcome, Request, Shown},
+};
 
 /// The members of a recipient that let its holder answer.
 const LINK_MEMBERS: [&str; 2] = ["answer_url", "code"];
@@ -37,41 +40,58 @@ pub(crate) struct OutputFlags {
     github_output: bool,
 }
 
+/// Answer links in printed JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    Removed,
+    Shown,
+}
+
 /// The outputs of a command.
 pub(crate) struct Outputs {
     pub(crate) flags: JsonFlags,
-    github: Option<PathBuf>,
+    step: Option<StepOutputs>,
+}
+
+/// The file with the outputs of a workflow's step.
+struct StepOutputs {
+    path: PathBuf,
+    file: File,
+}
+
+impl JsonFlags {
+    /// The answer links that the flags ask for.
+    pub(crate) fn links(self) -> Links {
+        if self.show_links { Links::Shown } else { Links::Removed }
+    }
 }
 
 impl Outputs {
-    /// The outputs that the flags choose.
+    /// The outputs that the flags choose. A file that cannot be written fails here, before anyone is
+    /// asked.
     pub(crate) fn new(flags: OutputFlags) -> anyhow::Result<Self> {
-        let github = if flags.github_output {
-            let file = required("GITHUB_OUTPUT");
-            Some(file.context("--github-output is for steps of a GitHub workflow")?)
-        } else {
-            None
-        };
-        Ok(Self { flags: flags.json, github })
+        let step = flags.github_output.then(StepOutputs::open).transpose()?;
+        Ok(Self { flags: flags.json, step })
     }
 
     /// Prints `text`, or the request as JSON.
     pub(crate) fn print(&self, shown: &Shown, text: &str) -> anyhow::Result<()> {
         if self.flags.json {
-            print_json(&shown.json, self.flags)
+            print_json(&shown.json, self.flags.links())
         } else if text.is_empty() {
             Ok(())
         } else {
-            print_line(text)
+            print_line(&printable(text))
         }
     }
 
     /// Adds the state of the request to the outputs of the workflow's step.
-    pub(crate) fn set_step_outputs(&self, request: &Request) -> anyhow::Result<()> {
-        let Some(path) = &self.github else { return Ok(()) };
+    pub(crate) fn set_step_outputs(&mut self, request: &Request) -> anyhow::Result<()> {
+        let Some(step) = &mut self.step else { return Ok(()) };
+        let id = request.id.to_string();
         let mut text = String::new();
         for (name, value) in [
-            ("request_id", request.id.as_str()),
+            ("request_id", id.as_str()),
             ("status", request.status.as_str()),
             ("outcome", request.outcome.map_or("", Outcome::as_str)),
             ("decision", request.decision.as_deref().unwrap_or_default()),
@@ -81,32 +101,63 @@ impl Outputs {
             let value = value.replace(['\r', '\n'], " ");
             writeln!(text, "{name}={value}").expect("a string takes everything");
         }
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut it| it.write_all(text.as_bytes()))
-            .with_context(|| format!("cannot write `{}` (GITHUB_OUTPUT)", path.display()))
+        let added = step.add(&text);
+        added.with_context(|| cannot_write(&step.path))
     }
 }
 
-/// Prints JSON, without answer links unless the flags ask for them.
-pub(crate) fn print_json(json: &Value, flags: JsonFlags) -> anyhow::Result<()> {
+impl StepOutputs {
+    fn open() -> anyhow::Result<Self> {
+        let path: PathBuf = required("GITHUB_OUTPUT")
+            .context("--github-output is for steps of a GitHub workflow")?;
+        let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let file = file.with_context(|| cannot_write(&path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Adds lines. Another program may have left its last line without an end.
+    fn add(&mut self, lines: &str) -> io::Result<()> {
+        let mut last = [b'\n'];
+        // The length of a pipe is 0.
+        if self.file.metadata()?.len() > 0 {
+            self.file.seek(SeekFrom::End(-1))?;
+            self.file.read_exact(&mut last)?;
+        }
+        let end = if last == *b"\n" { "" } else { "\n" };
+        self.file.write_all(format!("{end}{lines}").as_bytes())
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write `{}` (GITHUB_OUTPUT)", path.display())
+}
+
+/// Prints JSON that a server sent.
+pub(crate) fn print_json(json: &Value, links: Links) -> anyhow::Result<()> {
     let mut json = json.clone();
-    if !flags.show_links {
+    if links == Links::Removed {
         remove_links(&mut json);
     }
-    print_line(&serde_json::to_string_pretty(&json)?)
+    print_line(&printable_json(&serde_json::to_string_pretty(&json)?))
 }
 
 /// Prints a line on stdout.
 pub(crate) fn print_line(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Prints on stdout.
+pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    io::stdout().write_all(bytes).context("cannot write to stdout")
 }
 
 /// Removes answer links and codes from a request, or from a list of requests.
 fn remove_links(json: &mut Value) {
     match json {
         Value::Array(requests) => requests.iter_mut().for_each(remove_links),
-        Value::Object(_) => {
-            for recipient in json["recipients"].as_array_mut().into_iter().flatten() {
+        Value::Object(members) => {
+            let recipients = members.get_mut("recipients").and_then(Value::as_array_mut);
+            for recipient in recipients.into_iter().flatten() {
                 for name in LINK_MEMBERS {
                     recipient.as_object_mut().map(|it| it.remove(name));
                 }

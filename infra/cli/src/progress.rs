@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use answerback::platform::config::optional;
+use answerback::{domain::RequestId, platform::config::optional};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -32,6 +32,15 @@ pub(crate) struct Progress {
     reported: Vec<Option<Timestamp>>,
     trouble: Option<String>,
     wrote_at: Instant,
+}
+
+/// A request that a command waits for, as far as it is known.
+#[derive(Clone, Copy)]
+pub(crate) enum Awaited<'a> {
+    /// It was not read yet.
+    Unread(RequestId),
+    /// It was pending when it was read.
+    Pending(&'a Request),
 }
 
 /// The place where messages go.
@@ -81,10 +90,10 @@ impl Progress {
         }
     }
 
-    /// Shows the state at `now`. Called about once a second.
+    /// Shows the state at `now`. Without a request, one is being created. Called about once a second.
     pub(crate) fn tick(
         &mut self,
-        request: Option<&Request>,
+        awaited: Option<Awaited<'_>>,
         trouble: Option<String>,
         now: Timestamp,
     ) {
@@ -99,7 +108,11 @@ impl Progress {
             }
             self.trouble = trouble;
         }
-        let text = request.map_or_else(|| "creating the request".to_owned(), |it| state(it, now));
+        let text = match awaited {
+            None => "creating the request".to_owned(),
+            Some(Awaited::Unread(id)) => format!("waiting for {id}"),
+            Some(Awaited::Pending(request)) => state(request, now),
+        };
         match &self.output {
             Output::Terminal(bar) if self.trouble.is_some() => {
                 bar.set_message(format!("{text} · no connection"));
@@ -121,6 +134,24 @@ impl Progress {
     pub(crate) fn clear(&mut self) {
         if let Output::Terminal(bar) = &self.output {
             bar.finish_and_clear();
+        }
+    }
+}
+
+impl Awaited<'_> {
+    /// The request's id.
+    pub(crate) fn id(self) -> RequestId {
+        match self {
+            Self::Unread(id) => id,
+            Self::Pending(request) => request.id,
+        }
+    }
+
+    /// The request's state when the command stops to wait for it.
+    pub(crate) fn last_state(self) -> String {
+        match self {
+            Self::Unread(id) => format!("the state of {id} is unknown"),
+            Self::Pending(request) => format!("{} is still pending", request.id),
         }
     }
 }
@@ -192,7 +223,7 @@ mod tests {
 
     fn request(responses: &Value) -> Request {
         let json = json!({
-            "id": "req_1", "status": "pending", "outcome": null, "decided_by": null,
+            "id": "req_00000000000000000000000001", "status": "pending", "outcome": null, "decided_by": null,
             "decision": null, "title": "Deploy?", "options": [], "recipients": [],
             "responses": responses, "deadline": "2026-11-27T12:00:00Z",
             "created_at": "2026-11-27T10:00:00Z", "external_reference_id": null,

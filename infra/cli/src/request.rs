@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use answerback::domain::RequestId;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 /// The parts of a request that this program uses.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Request {
-    pub(crate) id: String,
+    #[serde(deserialize_with = "request_id")]
+    pub(crate) id: RequestId,
     pub(crate) status: Status,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) decided_by: Option<String>,
@@ -86,6 +88,11 @@ pub(crate) struct Action {
 pub(crate) struct Shown {
     pub(crate) request: Request,
     pub(crate) json: Value,
+}
+
+/// An id, so that nothing else gets into a path or a line.
+fn request_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RequestId, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 impl Shown {

@@ -1,22 +1,22 @@
 //! `answerback show`: one request.
 
+use answerback::domain::RequestId;
+
 use crate::{
     client::{Call, Client},
     exit::{Ended, Exit},
     output::{JsonFlags, print_json, print_line},
-    printable::printable,
+    printable::{printable, write_line},
     progress,
     request::{Outcome, Recipient, Request},
     settings::ServerFlags,
-    wait::request_id,
 };
 
 /// The flags of `answerback show`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
     /// Id of the request: `req_…`
-    #[arg(value_parser = request_id)]
-    id: String,
+    id: RequestId,
     #[command(flatten)]
     output: JsonFlags,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(crate) async fn run(show: Show) -> Ended {
     let client = Client::choose(&show.server)?;
     let shown = client.request(&Call::get(format!("/v1/requests/{}", show.id))).await?;
     if show.output.json {
-        print_json(&shown.json, show.output)?;
+        print_json(&shown.json, show.output.links())?;
         return Ok(Exit::Accepted);
     }
     for line in lines(&shown.request) {
@@ -37,8 +37,11 @@ pub(crate) async fn run(show: Show) -> Ended {
     if show.output.show_links && shown.request.is_pending() {
         for Recipient { email, answer_url } in &shown.request.recipients {
             let who = email.as_deref().unwrap_or("anyone");
-            let link = answer_url.as_deref().unwrap_or("not visible to this key");
-            print_line(&printable(&format!("answer link for {who}: {link}")))?;
+            match answer_url {
+                Some(link) => print_line(&printable(&format!("answer link for {who}: {link}")))?,
+                // A script reads links from stdout.
+                None => write_line(&printable(&format!("this key sees no link of {who}"))),
+            }
         }
     }
     Ok(Exit::Accepted)

@@ -71,6 +71,10 @@ impl Question {
         };
         let values: Vec<String> = options.iter().map(|it| it.value.clone()).collect();
         let accepted = Accepted::of(&ask.wait.accept, &values)?;
+        ensure!(
+            accepted.values().len() == 1 || !matches!(ask.quorum, Some(QuorumPart::Count(_))),
+            "a number as --quorum allows one --accept: the option whose answers count"
+        );
         let action = ask.action_file.as_deref().map(ActionFile::read).transpose()?;
         let quorum = match ask.quorum {
             None if ask.veto.is_empty() => None,

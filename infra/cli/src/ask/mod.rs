@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use crate::{
-    client::{Call, Client, new_idempotency_key},
+    client::{Call, Client, idempotency_key, new_idempotency_key},
     duration,
     exit::{Ended, Exit, Failure},
     output::{OutputFlags, Outputs},
+    progress::Awaited,
     settings::{Server, ServerFlags},
     wait::{self, Attended, Session, WaitFlags},
 };
@@ -42,7 +43,8 @@ pub(crate) struct Ask {
     /// Email address of a recipient; repeat it for several [default: anyone who has the link]
     #[arg(long, value_name = "EMAIL", help_heading = "Question")]
     to: Vec<String>,
-    /// Option: `approve:Approve:primary`. Styles are primary, secondary and destructive
+    /// Option: `approve:Approve:primary`. Styles are primary, secondary and destructive. A label that
+    /// contains a colon needs a style after it
     #[arg(long = "option", value_name = "VALUE:LABEL[:STYLE]", help_heading = "Question")]
     options: Vec<OptionPart>,
     /// Form field: `why:textarea:Why?`. Types are text, textarea, number, date, toggle,
@@ -60,7 +62,8 @@ pub(crate) struct Ask {
     /// Number of times that the approval of an action can be used [default: 1]
     #[arg(long, value_name = "COUNT", requires = "action_file", help_heading = "Question")]
     consume_count: Option<u32>,
-    /// Answers that decide: `all`, `any`, or the number of people who must choose the accepted option
+    /// Answers that decide: `all`, `any`, or the number of people who must choose the accepted option,
+    /// of which there is one
     #[arg(long, value_name = "all|any|N", help_heading = "Question")]
     quorum: Option<QuorumPart>,
     /// Option that ends the request at once; repeat it for several
@@ -77,7 +80,7 @@ pub(crate) struct Ask {
     reference: Option<String>,
     /// A rerun with the same key and flags asks nothing new and continues with the same request, for
     /// at least 24 hours
-    #[arg(long, value_name = "KEY", help_heading = "Question")]
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key, help_heading = "Question")]
     idempotency_key: Option<String>,
     /// Wait for the decision: print it, and exit with 0 only if it is accepted. Without it, print the
     /// request's id
@@ -106,51 +109,66 @@ impl Ask {
 pub(crate) async fn run(ask: Ask) -> Ended {
     ask.check_waiting()?;
     let Question { body, accepted } = Question::read(&ask)?;
-    let outputs = Outputs::new(ask.output)?;
+    let mut outputs = Outputs::new(ask.output)?;
     let client = Client::new(&Server::choose(&ask.server)?, ask.server.give_up)?;
     let key = ask.idempotency_key.clone().unwrap_or_else(new_idempotency_key);
     let create = Call::post("/v1/requests").with_body(body).once(key.clone());
 
     let mut session = Session::new(&ask.wait)?;
     let reply = match session.attend(&client, None, client.call(&create)).await {
-        Attended::Done(reply) => reply?,
+        Attended::Done(Err(err)) if err.is_final() => return Err(err.into()),
+        Attended::Done(Err(err)) => return Err(Failure::from(err).and(&rerun(&key))),
+        Attended::Done(Ok(reply)) => reply,
         Attended::Interrupted(exit) => {
-            return Ok(interrupted(&mut session, &client, &create, exit).await);
+            let interrupted = interrupted(&mut session, &client, &create, exit);
+            return Ok(interrupted.await.unwrap_or_else(|| {
+                session.progress.line(&format!("interrupted; {}", rerun(&key)));
+                session.progress.clear();
+                exit
+            }));
         }
         Attended::OutOfTime => return Err(out_of_time(&key)),
     };
     let is_replayed = reply.is_replayed;
-    let shown = reply.request()?;
-    outputs.set_step_outputs(&shown.request)?;
+    let shown = reply.request().map_err(|err| err.and(&rerun(&key)))?;
     if is_replayed {
         session.progress.line("an earlier run with this idempotency key asked already");
     }
     session.announce(&shown.request, outputs.flags);
     if !ask.waits {
         session.progress.clear();
-        outputs.print(&shown, &shown.request.id)?;
+        outputs.print(&shown, &shown.request.id.to_string())?;
+        outputs.set_step_outputs(&shown.request)?;
         return Ok(Exit::Accepted);
     }
-    wait::finish(&mut session, &client, shown, &accepted, &outputs).await
+    outputs.set_step_outputs(&shown.request)?;
+    wait::finish(&mut session, &client, shown, &accepted, &mut outputs).await
 }
 
-/// Ends after a signal that arrived before the request's id did.
-async fn interrupted(session: &mut Session, client: &Client, create: &Call, exit: Exit) -> Exit {
-    // The call may have arrived. Repeating it finds the request, or creates one that is cancelled.
-    if session.cancels()
-        && let Some(Ok(shown)) = session.hurry(client.request(create)).await
-    {
-        return session.interrupted(client, &shown.request.id, exit).await;
+/// Cancels after a signal that arrived before the request's id did. `None` if the flags do not say so,
+/// or no id arrives.
+async fn interrupted(
+    session: &mut Session,
+    client: &Client,
+    create: &Call,
+    exit: Exit,
+) -> Option<Exit> {
+    if !session.cancels() {
+        return None;
     }
-    session.progress.line("interrupted; the request may have been created and be pending");
-    session.progress.clear();
-    exit
+    // The call may have arrived. Repeating it finds the request, or creates one that is cancelled.
+    let shown = session.hurry(client.request(create)).await?.ok()?;
+    Some(session.interrupted(client, Awaited::Unread(shown.request.id), exit).await)
 }
 
 fn out_of_time(key: &str) -> Failure {
-    let text = format!(
-        "could not create the request within --wait-timeout; a rerun with --idempotency-key {key} \
-         continues"
-    );
-    Failure::new(Exit::Unreachable, anyhow::anyhow!(text))
+    let error = anyhow::anyhow!("no success within --wait-timeout; {}", rerun(key));
+    Failure::new(Exit::Unreachable, error)
+}
+
+/// The way on after an uncertain end of the creation.
+fn rerun(key: &str) -> String {
+    format!(
+        "the request may exist and be pending, and a rerun with --idempotency-key {key} continues with it"
+    )
 }

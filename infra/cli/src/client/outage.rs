@@ -17,9 +17,19 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// No failures yet.
+    /// An outage that has not begun.
     pub(super) fn new(give_up: Duration) -> Self {
         Self { began: None, n_failures: 0, give_up }
+    }
+
+    /// Notes that an attempt failed, which began at this time.
+    pub(super) fn failed_since(&mut self, began: Instant) {
+        self.began.get_or_insert(began);
+    }
+
+    /// True after a failure.
+    pub(super) fn has_begun(&self) -> bool {
+        self.began.is_some()
     }
 
     /// The time until the client gives up.
@@ -30,12 +40,14 @@ impl Outage {
 
     /// The pause after another failure. `None` if the client must give up.
     pub(super) fn next_pause(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        self.began.get_or_insert_with(Instant::now);
         let left = self.time_left();
         if left.is_zero() {
             return None;
         }
-        let pause = retry_after.unwrap_or_else(|| jittered(pause_after(self.n_failures)));
+        let pause = match retry_after {
+            Some(asked) => asked.max(PAUSE),
+            None => jittered(pause_after(self.n_failures)),
+        };
         self.n_failures += 1;
         // The last attempt is at the limit.
         Some(pause.min(left))
@@ -70,10 +82,24 @@ mod tests {
     #[test]
     fn server_sets_the_pause_up_to_the_limit() {
         let mut outage = Outage::new(Duration::from_mins(1));
+        outage.failed_since(Instant::now());
         let asked = Some(Duration::from_secs(7));
         assert_eq!(outage.next_pause(asked), asked);
         let last = outage.next_pause(Some(Duration::from_hours(1))).expect("time is left");
         assert!(last <= Duration::from_mins(1));
+        assert_eq!(outage.next_pause(Some(Duration::ZERO)), Some(PAUSE));
         assert_eq!(Outage::new(Duration::ZERO).next_pause(None), None);
+    }
+
+    #[test]
+    fn outage_begins_with_the_first_failed_attempt() {
+        let minute = Duration::from_mins(1);
+        let mut outage = Outage::new(minute);
+        assert_eq!((outage.has_begun(), outage.time_left()), (false, minute));
+        let began = Instant::now().checked_sub(minute).expect("the machine runs for a minute");
+        outage.failed_since(began);
+        outage.failed_since(Instant::now());
+        assert_eq!((outage.has_begun(), outage.time_left()), (true, Duration::ZERO));
+        assert_eq!(outage.next_pause(None), None);
     }
 }

@@ -53,7 +53,11 @@ impl Body {
         for error in &self.errors {
             let place = error.pointer.as_ref().or(error.parameter.as_ref());
             let place = place.map(|it| format!("`{it}` ")).unwrap_or_default();
-            text.extend(["; ", &place, &error.detail]);
+            let error = format!("{place}{}", error.detail);
+            // The server's detail begins with the first error.
+            if !text.contains(&error) {
+                text.extend(["; ", &error]);
+            }
         }
         if let Some(id) = &self.request_id {
             text.extend([" [call ", id, "]"]);
@@ -82,11 +86,13 @@ mod tests {
 
     #[test]
     fn refusals_name_status_code_and_places() {
-        let body = br#"{"code": "invalid_request", "detail": "2 fields are invalid", "errors":
-            [{"pointer": "/title", "detail": "must not be empty"}], "request_id": "r1"}"#;
+        let body =
+            br#"{"code": "invalid_request", "detail": "`/title` must not be empty, and 1 more",
+            "errors": [{"pointer": "/title", "detail": "must not be empty"},
+            {"pointer": "/recipients/0", "detail": "must be an address"}], "request_id": "r1"}"#;
         let problem = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body);
-        let expected = "the server refused (422 invalid_request): 2 fields are invalid; `/title` \
-                        must not be empty [call r1]";
+        let expected = "the server refused (422 invalid_request): `/title` must not be empty, and 1 \
+                        more; `/recipients/0` must be an address [call r1]";
         assert_eq!(problem.to_string(), expected);
         let problem = Problem::read(StatusCode::NOT_FOUND, b"<h1>no\x1b[2J</h1>");
         assert_eq!(problem.to_string(), "the server refused (404): <h1>no\\u{1b}[2J</h1>");

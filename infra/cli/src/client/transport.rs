@@ -3,7 +3,7 @@
 use std::{error::Error, iter, sync::Arc, time::Duration};
 
 use answerback::platform::config::optional;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use reqwest::{
     Response, StatusCode,
     header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
@@ -16,7 +16,7 @@ use rustls::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::{Call, Problem, Reply};
+use super::{Call, Problem, Reply, proxy};
 use crate::settings::Server;
 
 /// Timeout of connecting.
@@ -33,12 +33,23 @@ pub(super) struct Transport {
     authorization: HeaderValue,
 }
 
+/// The times of one exchange.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// The time for which the server may hold the call.
+    pub(super) hold: Duration,
+    /// The time for all of it.
+    pub(super) timeout: Duration,
+}
+
 /// The result of one exchange.
 pub(super) enum Attempt {
     /// The call succeeded.
     Success(Reply),
     /// The server refused the call.
     Refused(Problem),
+    /// The call cannot be written as HTTP.
+    Unsendable(String),
     /// The server refused the call for now (429).
     Limited {
         /// The refusal.
@@ -69,6 +80,8 @@ impl Transport {
             .http1_only();
         if server.is_loopback() {
             builder = builder.no_proxy();
+        } else {
+            proxy::check(&server.url)?;
         }
         let bearer = format!("Bearer {}", server.key.expose_secret());
         let mut authorization =
@@ -82,12 +95,16 @@ impl Transport {
     }
 
     /// Makes the call once.
-    pub(super) async fn attempt(&self, call: &Call) -> Attempt {
+    pub(super) async fn attempt(&self, call: &Call, times: Times) -> Attempt {
+        let wait = match times.hold.as_secs() {
+            0 => String::new(),
+            seconds => format!("?wait={seconds}"),
+        };
         let mut request = self
             .http
-            .request(call.method.clone(), format!("{}{}", self.base, call.path))
+            .request(call.method.clone(), format!("{}{}{wait}", self.base, call.path))
             .header("authorization", self.authorization.clone())
-            .timeout(call.timeout);
+            .timeout(times.timeout);
         if let Some(key) = &call.idempotency_key {
             request = request.header("idempotency-key", key);
         }
@@ -96,6 +113,9 @@ impl Transport {
         }
         match request.send().await {
             Ok(response) => judge(response).await,
+            Err(err) if err.is_builder() => {
+                Attempt::Unsendable(format!("the call cannot be sent: {}", last_cause(err)))
+            }
             Err(err) => failed(format!("no response from {}: {}", self.base, last_cause(err))),
         }
     }
@@ -106,9 +126,11 @@ fn tls() -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = optional::<String>("SSL_CERT_FILE")? {
         let context = || format!("cannot read the certificates in `{path}` (SSL_CERT_FILE)");
+        let n_known = roots.len();
         for certificate in CertificateDer::pem_file_iter(&path).with_context(context)? {
             roots.add(certificate.with_context(context)?).with_context(context)?;
         }
+        ensure!(roots.len() > n_known, "`{path}` (SSL_CERT_FILE) has no certificate");
     }
     Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -184,4 +206,20 @@ fn last_cause(error: reqwest::Error) -> String {
     let causes = iter::successors(error.source(), |error: &&dyn Error| (*error).source());
     let causes = causes.map(ToString::to_string);
     causes.last().unwrap_or_else(|| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::parse_url;
+
+    #[tokio::test]
+    async fn call_that_cannot_be_written_is_not_repeated() {
+        let url = parse_url("http://127.0.0.1:9").expect("a URL");
+        let transport = Transport::new(&Server::new(url, "ab_live_x").expect("a key"));
+        let call = Call::post("/v1/requests").once("a\nb".to_owned());
+        let times = Times { hold: Duration::ZERO, timeout: Duration::from_secs(1) };
+        let attempt = transport.expect("a client").attempt(&call, times).await;
+        assert!(matches!(attempt, Attempt::Unsendable(_)));
+    }
 }

@@ -20,10 +20,10 @@ use answerback::platform::config::optional;
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::NOT_THE_OWNER;
+
 /// Name of the profile that is written without `--profile`.
 pub(crate) const DEFAULT_PROFILE: &str = "default";
-/// Permissions of the group and of others.
-const NOT_THE_OWNER: u32 = 0o077;
 
 /// The content of the file.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -70,10 +70,13 @@ impl ConfigFile {
             "`{shown}` has API keys and others may read it; run `chmod 600 {shown}`"
         );
         let text = fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
-        // The parser's own message quotes the line, which may have a key.
+        // The parser's own message may quote a key.
         toml::from_str(&text).map_err(|err| {
             let line = err.span().map_or(1, |it| 1 + text[..it.start].matches('\n').count());
-            anyhow::anyhow!("`{shown}` is malformed in line {line}: {}", err.message())
+            anyhow::anyhow!(
+                "`{shown}` is malformed in line {line}; each `[profiles.NAME]` must have `url` and \
+                 `api_key` as texts"
+            )
         })
     }
 
@@ -91,6 +94,11 @@ impl ConfigFile {
         self.default_profile.as_deref().map(|it| self.profile(it)).transpose()
     }
 
+    /// True if the profile is used without a name.
+    pub(crate) fn is_default(&self, name: &str) -> bool {
+        self.default_profile.as_deref() == Some(name)
+    }
+
     /// All profiles.
     pub(crate) fn profiles(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values()
@@ -105,8 +113,19 @@ impl ConfigFile {
     /// Writes the file, which only its owner can read, and returns its path.
     pub(crate) fn write(&self) -> anyhow::Result<PathBuf> {
         let path = path()?.context("HOME must be set to write the configuration file")?;
+        self.write_to(&path)?;
+        Ok(path)
+    }
+
+    fn write_to(&self, path: &Path) -> anyhow::Result<()> {
         let context = || format!("cannot write `{}`", path.display());
-        let folder = path.parent().expect("the file is in a folder");
+        // A link to the file stays one.
+        let target = if path.is_symlink() {
+            fs::canonicalize(path).with_context(context)?
+        } else {
+            path.to_owned()
+        };
+        let folder = target.parent().expect("the file is in a folder");
         DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(context)?;
         let text = toml::to_string_pretty(self).with_context(context)?;
         let new = folder.join(format!(".config.toml.{}", std::process::id()));
@@ -118,8 +137,7 @@ impl ConfigFile {
             .open(&new)
             .with_context(context)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(context)?;
-        fs::rename(&new, &path).with_context(context)?;
-        Ok(path)
+        fs::rename(&new, &target).with_context(context)
     }
 }
 
@@ -130,4 +148,45 @@ fn path() -> anyhow::Result<Option<PathBuf>> {
         None => optional::<PathBuf>("HOME")?.map(|it| it.join(".config")),
     };
     Ok(folder.map(|it| it.join("answerback/config.toml")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn link_to_the_file_stays_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (link, target) = (folder.path().join("a/config.toml"), folder.path().join("b.toml"));
+        fs::create_dir(folder.path().join("a")).expect("a folder");
+        symlink("../b.toml", &link).expect("a link");
+        let file = ConfigFile::default();
+        assert!(file.write_to(&link).is_err(), "it leads nowhere");
+        fs::write(&target, "").expect("a file");
+        file.write_to(&link).expect("it leads to a file");
+        assert!(link.is_symlink());
+        let mode = fs::metadata(&target).expect("a file").permissions().mode();
+        assert_eq!(mode & NOT_THE_OWNER, 0);
+    }
+
+    #[test]
+    fn error_about_the_file_quotes_no_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.toml");
+        ConfigFile::default().write_to(&path).expect("the folder exists");
+        for text in [
+            "[profiles.work]\nurl = \"https://work.example.com\"\napi_key = \"ab_live_x",
+            "[profiles.work]\nurl = 1\napi_key = \"ab_live_x\"",
+            "[profiles.work]\napi_key = [\"ab_live_x\"]",
+            "api_key = \"ab_live_x\"",
+        ] {
+            fs::write(&path, text).expect("the folder exists");
+            let error = ConfigFile::read_from(&path).expect_err(text);
+            let error = format!("{error:#}");
+            assert!(error.contains("is malformed in line "), "{error}");
+            assert!(!error.contains("ab_live_x"), "{error}");
+        }
+    }
 }

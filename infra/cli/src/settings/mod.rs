@@ -7,7 +7,8 @@
 //! | the default profile in `~/.config/answerback/config.toml` | without these variables |
 //! | a local stack: `.answerback/dev.json` here or in a folder above | without any of these |
 //!
-//! A key that is stored with an address is sent to this address only.
+//! A key that is stored with an address is sent to this address only. A key from the environment goes
+//! only to an address from a flag or the environment. A file is read only if it is needed.
 
 mod file;
 mod local_stack;
@@ -22,6 +23,8 @@ use url::{Host, Url};
 use crate::duration;
 pub(crate) use file::{ConfigFile, DEFAULT_PROFILE, Profile};
 
+/// Permissions of the group and of others.
+const NOT_THE_OWNER: u32 = 0o077;
 /// Settings that nothing provides.
 const NOTHING_SET: &str = "no server is set: run `answerback login`, set ANSWERBACK_URL and \
                            ANSWERBACK_API_KEY, or start a local stack here with `answerback dev`";
@@ -50,13 +53,13 @@ pub(crate) struct Server {
 }
 
 /// The sources of settings, but for the flags.
-#[derive(Debug, Default)]
+#[derive(Clone)]
 struct Sources {
     url: Option<String>,
     key: Option<String>,
     profile: Option<String>,
-    file: ConfigFile,
-    local_stack: Option<Profile>,
+    file: fn() -> anyhow::Result<ConfigFile>,
+    local_stack: fn() -> anyhow::Result<Option<Profile>>,
 }
 
 impl Server {
@@ -65,12 +68,12 @@ impl Server {
         Sources::read()?.choose(flags)
     }
 
-    /// A server at `url`. The key must not travel unencrypted, except on this machine.
-    pub(crate) fn new(url: &str, key: &str) -> anyhow::Result<Self> {
+    /// A server at a URL that [`parse_url`] accepted.
+    pub(crate) fn new(url: Url, key: &str) -> anyhow::Result<Self> {
         let key = key.trim();
         let is_key = key.bytes().all(|it| it.is_ascii_graphic());
         ensure!(!key.is_empty() && is_key, "the API key has invalid characters, or none");
-        Ok(Self { url: parse_url(url)?, key: key.into() })
+        Ok(Self { url, key: key.into() })
     }
 
     /// True if the server is on this machine.
@@ -85,17 +88,21 @@ impl Sources {
             url: optional("ANSWERBACK_URL")?,
             key: optional("ANSWERBACK_API_KEY")?,
             profile: optional("ANSWERBACK_PROFILE")?,
-            file: ConfigFile::read()?,
-            local_stack: local_stack::find()?,
+            file: ConfigFile::read,
+            local_stack: local_stack::find,
         })
     }
 
     fn choose(self, flags: &ServerFlags) -> anyhow::Result<Server> {
         if let Some(name) = &flags.profile {
-            return self.file.profile(name)?.server();
+            return (self.file)()?.profile(name)?.server();
         }
         if let Some(url) = flags.url.as_ref().or(self.url.as_ref()) {
-            let key = self.key.clone().or_else(|| self.stored_key(url));
+            let url = parse_url(url)?;
+            let key = match &self.key {
+                Some(key) => Some(key.clone()),
+                None => self.stored_key(&url)?,
+            };
             let key = key.with_context(|| {
                 format!(
                     "no API key is set for {url}: set ANSWERBACK_API_KEY, or run `answerback login`"
@@ -103,44 +110,53 @@ impl Sources {
             })?;
             return Server::new(url, &key);
         }
+        ensure!(self.key.is_none(), "ANSWERBACK_API_KEY is set, and ANSWERBACK_URL is not");
+        let file = (self.file)()?;
         let stored = match &self.profile {
-            Some(name) => Some(self.file.profile(name)?.clone()),
-            None => self.file.default_profile()?.cloned().or(self.local_stack),
+            Some(name) => Some(file.profile(name)?),
+            None => file.default_profile()?,
         };
-        match (stored, self.key) {
-            (Some(stored), Some(key)) => Server::new(&stored.url, &key),
-            (Some(stored), None) => stored.server(),
-            (None, Some(_)) => bail!("ANSWERBACK_API_KEY is set, and ANSWERBACK_URL is not"),
-            (None, None) => bail!(NOTHING_SET),
+        match stored {
+            Some(stored) => stored.server(),
+            None => (self.local_stack)()?.context(NOTHING_SET)?.server(),
         }
     }
 
     /// The key that is stored for this address.
-    fn stored_key(&self, url: &str) -> Option<String> {
-        let url = parse_url(url).ok()?;
-        let stored = self.file.profiles().chain(self.local_stack.as_ref());
-        let mut same = stored.filter(|it| parse_url(&it.url).is_ok_and(|it| it == url));
-        same.next().map(|it| it.api_key.clone())
+    fn stored_key(&self, url: &Url) -> anyhow::Result<Option<String>> {
+        let is_same = |it: &&Profile| parse_url(&it.url).is_ok_and(|it| it == *url);
+        if let Some(stored) = (self.file)()?.profiles().find(is_same) {
+            return Ok(Some(stored.api_key.clone()));
+        }
+        if !is_loopback(url) {
+            return Ok(None);
+        }
+        let local = (self.local_stack)()?;
+        Ok(local.filter(|it| is_same(&it)).map(|it| it.api_key))
     }
 }
 
 impl Profile {
     fn server(&self) -> anyhow::Result<Server> {
-        Server::new(&self.url, &self.api_key)
+        Server::new(parse_url(&self.url)?, &self.api_key)
     }
 }
 
-/// Parses a base URL, without a slash at its end.
-fn parse_url(text: &str) -> anyhow::Result<Url> {
-    let text = text.trim().trim_end_matches('/');
-    let url = Url::parse(text).with_context(|| format!("`{text}` is not a URL"))?;
-    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    ensure!(is_plain, "the base URL must have no user, query or fragment");
+/// Parses a base URL, without a slash at its end. The key must not travel unencrypted, except on this
+/// machine.
+pub(crate) fn parse_url(text: &str) -> anyhow::Result<Url> {
+    // The text may have a password, so an error quotes it only after the check.
+    let url = Url::parse(text.trim().trim_end_matches('/')).context("the base URL is malformed")?;
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    ensure!(
+        !has_user && url.query().is_none() && url.fragment().is_none(),
+        "the base URL must have no user, password, query or fragment"
+    );
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => bail!("`{text}` must be https, because the API key would travel unencrypted"),
-        _ => bail!("`{text}` must be an https URL"),
+        "http" => bail!("`{url}` must be https, because the API key would travel unencrypted"),
+        _ => bail!("the base URL must be an https URL"),
     }
 }
 
@@ -168,20 +184,27 @@ mod tests {
     }
 
     fn sources(url: Option<&str>, key: Option<&str>) -> Sources {
-        let mut file = ConfigFile::default();
-        file.set("work", Profile { url: WORK.to_owned(), api_key: "ab_work".to_owned() });
-        let local = Profile { url: LOCAL.to_owned(), api_key: "ab_local".to_owned() };
         Sources {
             url: url.map(str::to_owned),
             key: key.map(str::to_owned),
             profile: None,
-            file,
-            local_stack: Some(local),
+            file: || {
+                let mut file = ConfigFile::default();
+                file.set("work", Profile { url: WORK.to_owned(), api_key: "ab_work".to_owned() });
+                Ok(file)
+            },
+            local_stack: || {
+                Ok(Some(Profile { url: LOCAL.to_owned(), api_key: "ab_local".to_owned() }))
+            },
         }
     }
 
-    fn chosen(sources: Sources, flags: &ServerFlags) -> Result<(String, String), String> {
-        let server = sources.choose(flags).map_err(|err| format!("{err:#}"))?;
+    fn without_file(sources: Sources) -> Sources {
+        Sources { file: || Ok(ConfigFile::default()), ..sources }
+    }
+
+    fn chosen(sources: &Sources, flags: &ServerFlags) -> Result<(String, String), String> {
+        let server = sources.clone().choose(flags).map_err(|err| format!("{err:#}"))?;
         let url = server.url.as_str().trim_end_matches('/').to_owned();
         Ok((url, server.key.expose_secret().to_owned()))
     }
@@ -190,30 +213,69 @@ mod tests {
     fn flags_come_before_variables_files_and_the_local_stack() {
         let pair = |url: &str, key: &str| Ok((url.to_owned(), key.to_owned()));
         let none = flags(None, None);
-        let env = || sources(Some("https://env.example.com"), Some("ab_env"));
-        assert_eq!(chosen(env(), &none), pair("https://env.example.com", "ab_env"));
-        assert_eq!(chosen(env(), &flags(None, Some("work"))), pair(WORK, "ab_work"));
+        let env = sources(Some("https://env.example.com"), Some("ab_env"));
+        assert_eq!(chosen(&env, &none), pair("https://env.example.com", "ab_env"));
+        assert_eq!(chosen(&env, &flags(None, Some("work"))), pair(WORK, "ab_work"));
         let flag = flags(Some("https://flag.example.com/"), None);
-        assert_eq!(chosen(env(), &flag), pair("https://flag.example.com", "ab_env"));
-        assert_eq!(chosen(sources(None, None), &none), pair(WORK, "ab_work"));
-        assert_eq!(chosen(sources(None, Some("ab_env")), &none), pair(WORK, "ab_env"));
-        let without_file = Sources { file: ConfigFile::default(), ..sources(None, None) };
-        assert_eq!(chosen(without_file, &none), pair(LOCAL, "ab_local"));
-        let nothing = chosen(Sources::default(), &none).expect_err("nothing is set");
-        assert_eq!(nothing, NOTHING_SET);
+        assert_eq!(chosen(&env, &flag), pair("https://flag.example.com", "ab_env"));
+        assert_eq!(chosen(&sources(None, None), &none), pair(WORK, "ab_work"));
+        let local = without_file(sources(None, None));
+        assert_eq!(chosen(&local, &none), pair(LOCAL, "ab_local"));
+        let nothing = Sources { local_stack: || Ok(None), ..local };
+        assert_eq!(chosen(&nothing, &none), Err(NOTHING_SET.to_owned()));
+    }
+
+    #[test]
+    fn key_of_the_environment_goes_to_no_stored_address() {
+        let with_key = sources(None, Some("ab_env"));
+        let with_profile = Sources { profile: Some("work".to_owned()), ..with_key.clone() };
+        for sources in [without_file(with_key.clone()), with_key, with_profile] {
+            let refused = chosen(&sources, &flags(None, None)).expect_err("no address");
+            assert_eq!(refused, "ANSWERBACK_API_KEY is set, and ANSWERBACK_URL is not");
+        }
     }
 
     #[test]
     fn stored_key_goes_to_its_own_address_only() {
         let none = flags(None, None);
         for (url, key) in [(WORK, "ab_work"), ("http://127.0.0.1:8787/", "ab_local")] {
-            let (_, chosen) = chosen(sources(Some(url), None), &none).expect("a stored key");
+            let (_, chosen) = chosen(&sources(Some(url), None), &none).expect("a stored key");
             assert_eq!(chosen, key);
         }
-        let refused = chosen(sources(Some("https://other.example.com"), None), &none);
+        let refused = chosen(&sources(Some("https://other.example.com"), None), &none);
         assert!(refused.expect_err("no key").starts_with("no API key is set for"));
         for url in ["http://work.example.com", "ftp://127.0.0.1", "https://a@work.example.com"] {
-            assert!(chosen(sources(Some(url), Some("ab_env")), &none).is_err(), "{url}");
+            assert!(chosen(&sources(Some(url), Some("ab_env")), &none).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_not_needed_may_be_broken() {
+        let broken = Sources {
+            file: || bail!("the file is malformed"),
+            local_stack: || bail!("the local stack is malformed"),
+            ..sources(Some(WORK), Some("ab_env"))
+        };
+        assert!(chosen(&broken, &flags(None, None)).is_ok());
+        let needed = Sources { key: None, ..broken };
+        let refused = chosen(&needed, &flags(None, None));
+        assert_eq!(refused, Err("the file is malformed".to_owned()));
+    }
+
+    #[test]
+    fn errors_about_an_address_quote_no_password() {
+        for url in [
+            "https://:hunter2@work.example.com",
+            "https://ada:hunter2@work.example.com",
+            "http://ada:hunter2@work.example.com",
+            "ftp://ada:hunter2@work.example.com",
+            "https://ada:hunter2@work.example.com:x",
+        ] {
+            for key in [None, Some("ab_env")] {
+                let error = chosen(&sources(Some(url), key), &flags(None, None));
+                let error = error.expect_err("a user");
+                assert!(!error.contains("hunter2"), "{error}");
+            }
         }
     }
 }

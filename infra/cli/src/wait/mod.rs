@@ -1,16 +1,18 @@
 //! `answerback wait`, and the waiting of `answerback ask --wait`.
 
 mod session;
-mod signals;
 mod verdict;
 
 use std::time::Duration;
+
+use answerback::domain::RequestId;
 
 use crate::{
     client::{Call, Client},
     duration,
     exit::Ended,
     output::{OutputFlags, Outputs},
+    progress::Awaited,
     request::Shown,
     settings::{Server, ServerFlags},
 };
@@ -28,8 +30,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wait {
     /// Id of the request: `req_…`
-    #[arg(value_parser = request_id)]
-    id: String,
+    id: RequestId,
     #[command(flatten)]
     flags: WaitFlags,
     #[command(flatten)]
@@ -54,22 +55,23 @@ pub(crate) struct WaitFlags {
 
 /// Waits for a request that exists.
 pub(crate) async fn run(wait: Wait) -> Ended {
-    let outputs = Outputs::new(wait.output)?;
+    let mut outputs = Outputs::new(wait.output)?;
     let client = Client::new(&Server::choose(&wait.server)?, wait.server.give_up)?;
     let mut session = Session::new(&wait.flags)?;
     let read = Call::get(format!("/v1/requests/{}", wait.id));
-    let shown = match session.attend(&client, None, client.request(&read)).await {
+    let awaited = Awaited::Unread(wait.id);
+    let shown = match session.attend(&client, Some(awaited), client.request(&read)).await {
         Attended::Done(shown) => shown?,
         Attended::Interrupted(exit) => {
-            return Ok(session.interrupted(&client, &wait.id, exit).await);
+            return Ok(session.interrupted(&client, awaited, exit).await);
         }
-        Attended::OutOfTime => return Ok(session.out_of_time(&wait.id)),
+        Attended::OutOfTime => return Ok(session.out_of_time(awaited)),
     };
-    outputs.set_step_outputs(&shown.request)?;
     let options: Vec<String> = shown.request.options.iter().map(|it| it.value.clone()).collect();
     let accepted = Accepted::of(&wait.flags.accept, &options)?;
     session.announce(&shown.request, outputs.flags);
-    finish(&mut session, &client, shown, &accepted, &outputs).await
+    outputs.set_step_outputs(&shown.request)?;
+    finish(&mut session, &client, shown, &accepted, &mut outputs).await
 }
 
 /// Waits until the request ends, and reports it.
@@ -78,19 +80,10 @@ pub(crate) async fn finish(
     client: &Client,
     shown: Shown,
     accepted: &Accepted,
-    outputs: &Outputs,
+    outputs: &mut Outputs,
 ) -> Ended {
     let (shown, exit) = session.wait(client, shown, accepted).await?;
-    outputs.set_step_outputs(&shown.request)?;
     outputs.print(&shown, shown.request.decision.as_deref().unwrap_or_default())?;
+    outputs.set_step_outputs(&shown.request)?;
     Ok(exit)
-}
-
-/// An id, so that nothing else gets into a path.
-pub(crate) fn request_id(text: &str) -> Result<String, String> {
-    let is_id = |it: &str| it.bytes().all(|it| it.is_ascii_alphanumeric());
-    match text.strip_prefix("req_") {
-        Some(rest) if !rest.is_empty() && is_id(rest) => Ok(text.to_owned()),
-        _ => Err("must be the id of a request: `req_…`".to_owned()),
-    }
 }

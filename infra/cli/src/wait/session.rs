@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use answerback::platform::Clock;
+use answerback::{domain::RequestId, platform::Clock};
 
-use super::{Accepted, WaitFlags, signals::Signals};
+use super::{Accepted, WaitFlags};
 use crate::{
-    client::{Call, Client, HOLD_SECONDS_MAX, Reply},
+    client::{Call, Client, HOLD_MAX, Reply},
     duration,
     exit::{Exit, Failure},
     output::JsonFlags,
     printable::printable,
-    progress::Progress,
+    progress::{Awaited, Progress},
     request::{Request, Shown},
+    signals::Signals,
 };
 
 /// Interval between updates of the progress line.
@@ -67,18 +68,18 @@ impl Session {
     pub(crate) async fn attend<T>(
         &mut self,
         client: &Client,
-        request: Option<&Request>,
+        awaited: Option<Awaited<'_>>,
         work: impl Future<Output = T>,
     ) -> Attended<T> {
         let mut work = pin!(work);
         let mut time_out = pin!(at(self.until));
         loop {
-            self.progress.tick(request, client.trouble(), Clock::System.now());
+            self.progress.tick(awaited, client.trouble(), Clock::System.now());
             tokio::select! {
                 biased;
                 exit = self.signals.next() => return Attended::Interrupted(exit),
                 done = &mut work => {
-                    self.progress.tick(request, client.trouble(), Clock::System.now());
+                    self.progress.tick(awaited, client.trouble(), Clock::System.now());
                     return Attended::Done(done);
                 }
                 () = &mut time_out => return Attended::OutOfTime,
@@ -120,25 +121,34 @@ impl Session {
                 self.progress.end(&shown.request);
                 return Ok((shown, exit));
             }
-            let id = shown.request.id.clone();
-            let call = read_held(client, &id);
-            match self.attend(client, Some(&shown.request), call).await {
+            let awaited = Awaited::Pending(&shown.request);
+            match self.attend(client, Some(awaited), read_held(client, shown.request.id)).await {
                 Attended::Done(reply) => shown = reply?.request()?,
                 Attended::Interrupted(exit) => {
-                    return Ok((shown, self.interrupted(client, &id, exit).await));
+                    let exit = self.interrupted(client, awaited, exit).await;
+                    return Ok((shown, exit));
                 }
-                Attended::OutOfTime => return Ok((shown, self.out_of_time(&id))),
+                Attended::OutOfTime => {
+                    let exit = self.out_of_time(awaited);
+                    return Ok((shown, exit));
+                }
             }
         }
     }
 
     /// Ends after a signal: cancels the request, if the flags say so.
-    pub(crate) async fn interrupted(&mut self, client: &Client, id: &str, exit: Exit) -> Exit {
+    pub(crate) async fn interrupted(
+        &mut self,
+        client: &Client,
+        awaited: Awaited<'_>,
+        exit: Exit,
+    ) -> Exit {
         if !self.cancels {
-            self.progress.line(&format!("interrupted; {id} is still pending"));
+            self.progress.line(&format!("interrupted; {}", awaited.last_state()));
             self.progress.clear();
             return exit;
         }
+        let id = awaited.id();
         let call = Call::post(format!("/v1/requests/{id}/cancel"));
         let text = match self.hurry(client.call(&call)).await {
             Some(Ok(_)) => format!("interrupted; cancelled {id}"),
@@ -151,9 +161,9 @@ impl Session {
     }
 
     /// Ends because `--wait-timeout` has passed.
-    pub(crate) fn out_of_time(&mut self, id: &str) -> Exit {
+    pub(crate) fn out_of_time(&mut self, awaited: Awaited<'_>) -> Exit {
         let waited = duration::text(self.wait_timeout);
-        self.progress.line(&format!("{id} is still pending after {waited}"));
+        self.progress.line(&format!("{} after {waited}", awaited.last_state()));
         self.progress.clear();
         Exit::StillPending
     }
@@ -169,15 +179,21 @@ impl Session {
 }
 
 /// A held read of a pending request. A server that answers early is not called again at once.
-async fn read_held(client: &Client, id: &str) -> Result<Reply, Failure> {
+async fn read_held(client: &Client, id: RequestId) -> Result<Reply, Failure> {
     let began = Instant::now();
-    let hold = Duration::from_secs(HOLD_SECONDS_MAX);
-    let reply = client.call(&Call::wait_for(id, hold)).await?;
+    let reply = client.call(&Call::wait_for(id)).await?;
     if reply.json["status"] == "pending" {
-        let early = CALL_INTERVAL.saturating_sub(began.elapsed());
-        Clock::System.sleep(reply.retry_after.unwrap_or(early)).await;
+        Clock::System.sleep(pause(reply.retry_after, began.elapsed())).await;
     }
     Ok(reply)
+}
+
+/// The pause after a held read that took so long, of a request that is still pending.
+fn pause(retry_after: Option<Duration>, elapsed: Duration) -> Duration {
+    match retry_after {
+        Some(asked) => asked.clamp(CALL_INTERVAL, HOLD_MAX),
+        None => CALL_INTERVAL.saturating_sub(elapsed),
+    }
 }
 
 /// Waits until a time, or forever.
@@ -188,5 +204,20 @@ async fn at(until: Option<Instant>) {
             Clock::System.sleep(left).await;
         }
         None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_between_reads_are_neither_zero_nor_long() {
+        let seconds = Duration::from_secs;
+        for (retry_after, elapsed, expected) in
+            [(None, 25, 0), (None, 0, 1), (Some(0), 0, 1), (Some(7), 0, 7), (Some(3_600), 0, 25)]
+        {
+            assert_eq!(pause(retry_after.map(seconds), seconds(elapsed)), seconds(expected));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The exit code of a request that has ended.
 
-use anyhow::ensure;
+use anyhow::bail;
 
 use crate::{
     exit::Exit,
@@ -21,7 +21,7 @@ impl Accepted {
         let options = if options.is_empty() { &submit } else { options };
         if let Some(other) = flags.iter().find(|it| !options.contains(it)) {
             let known = options.join(", ");
-            ensure!(false, "--accept: `{other}` is not one of the options: {known}");
+            bail!("--accept: `{other}` is not one of the options: {known}");
         }
         let accepted = if flags.is_empty() { &options[..1] } else { flags };
         Ok(Self(accepted.to_vec()))
@@ -72,7 +72,7 @@ mod tests {
     ) -> Option<Exit> {
         let request = json!({
             "action": action,
-            "id": "req_1", "status": status, "outcome": outcome, "decided_by": null,
+            "id": "req_00000000000000000000000001", "status": status, "outcome": outcome, "decided_by": null,
             "decision": decision, "title": "", "options": [], "recipients": [], "responses": [],
             "deadline": "2026-11-27T12:00:00Z", "created_at": "2026-11-27T10:00:00Z",
             "external_reference_id": null,

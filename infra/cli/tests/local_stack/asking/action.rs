@@ -98,6 +98,9 @@ async fn agent_logs_in_and_lists_only_what_it_asked() {
     let id = login.run(&["ask", "Of the agent", "--show-links"]).with_code(0);
     // The key sees no link, so there is none to show.
     assert!(!id.stderr.contains("/a/"), "{}", id.stderr);
+    let shown = login.run(&["show", id.stdout.trim_end(), "--show-links"]).with_code(0);
+    assert_eq!(shown.stderr, "this key sees no link of anyone\n");
+    assert!(!shown.stdout.contains("link"), "{}", shown.stdout);
     let listed = login.run(&["list", "--json"]).with_code(0).stdout;
     let listed: Value = serde_json::from_str(&listed).expect("JSON");
     assert_eq!(listed.as_array().expect("a list").len(), 1);

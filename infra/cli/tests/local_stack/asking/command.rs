@@ -67,6 +67,11 @@ impl Place {
             "NO_COLOR",
             "CLICOLOR",
             "CLICOLOR_FORCE",
+            "HTTPS_PROXY",
+            "https_proxy",
+            "NO_PROXY",
+            "no_proxy",
+            "SSL_CERT_FILE",
             "HTTP_PROXY",
             "http_proxy",
             "ALL_PROXY",
@@ -122,7 +127,8 @@ impl Ended {
 }
 
 impl Asking {
-    fn start(command: &mut Command) -> Self {
+    /// Starts a command.
+    pub(super) fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built with this test");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));

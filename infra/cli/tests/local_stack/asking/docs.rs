@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{
     answer,
-    command::{Place, stack},
+    command::{Asking, Place, stack},
+    load,
 };
 use crate::stack::{Stack, until};
 
@@ -58,7 +59,8 @@ fn place(stack: &Stack) -> Place {
     let place = Place::of(stack);
     let [script, _] = blocks("The script", "bash").try_into().expect("two blocks");
     place.file("approve.sh", &script);
-    place.file("send-link", "#!/bin/sh\necho \"$@\" >>sent\n");
+    // It reads its input, as `ssh` and `docker` do.
+    place.file("send-link", "#!/bin/sh\ncat >/dev/null\necho \"$@\" >>sent\n");
     place.file("deploy.sh", "#!/bin/sh\ntouch deployed\n");
     for name in ["send-link", "deploy.sh"] {
         let file = place.home.path().join(name);
@@ -67,14 +69,15 @@ fn place(stack: &Stack) -> Place {
     place
 }
 
-/// Bash with the lines, in the environment of a run.
+/// Bash with the lines in a file, as CI systems run them, in the environment of a run.
 fn bash(place: &Place, lines: &[String], run: &str) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_answerback"));
     let folder = program.parent().expect("a folder").to_str().expect("UTF-8");
     let inherited = std::env::var_os("PATH").expect("a path").into_string().expect("UTF-8");
     let settings = place.command(&[]);
     let mut bash = Command::new("bash");
-    bash.args(["-e", "-c", &lines.join("\n")]).current_dir(place.home.path());
+    let step = place.file("step.sh", &lines.join("\n"));
+    bash.args(["-e", step]).current_dir(place.home.path());
     bash.envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))));
     bash.envs(VARIABLES).envs(RUN_IDS.map(|it| (it, run)));
     bash.env("PATH", format!("{folder}:{inherited}"));
@@ -87,6 +90,13 @@ fn bash(place: &Place, lines: &[String], run: &str) -> Command {
 async fn run(stack: &Stack, place: &Place, lines: &[String], option: &str) -> Option<i32> {
     let mut child = bash(place, lines, option).stdout(Stdio::null()).spawn();
     let child = child.as_mut().expect("bash is installed");
+    let id = asked(stack, place).await;
+    answer(stack, &id, "ada@example.com", option).await;
+    until("the job ends", async || child.try_wait().expect("it is our child process")).await.code()
+}
+
+/// The id of the request, once it exists and its links are sent.
+async fn asked(stack: &Stack, place: &Place) -> String {
     let id = until("the question is asked", async || {
         let path = "/v1/requests?status=pending";
         let (_, list) = stack.call(Method::GET, path, Value::Null).await;
@@ -98,8 +108,7 @@ async fn run(stack: &Stack, place: &Place, lines: &[String], option: &str) -> Op
         (sent.lines().count() == 2).then_some(())
     })
     .await;
-    answer(stack, &id, "ada@example.com", option).await;
-    until("the job ends", async || child.try_wait().expect("it is our child process")).await.code()
+    id
 }
 
 /// Checks that the job deploys only after an approval.
@@ -112,15 +121,35 @@ async fn check(stack: &Stack, lines: &[String]) {
     }
 }
 
+/// The commands of the steps of a GitHub job.
+fn github_steps() -> Vec<String> {
+    let job = yaml("GitHub Actions");
+    let steps = job["jobs"]["deploy"]["steps"].as_sequence().expect("steps");
+    steps.iter().filter_map(|it| it.as_mapping_get("run")).flat_map(commands).collect()
+}
+
 #[tokio::test]
 async fn github_job_deploys_only_after_an_approval() {
     let stack = stack();
-    let job = yaml("GitHub Actions");
-    let steps = job["jobs"]["deploy"]["steps"].as_sequence().expect("steps");
-    let runs: Vec<String> =
-        steps.iter().filter_map(|it| it.as_mapping_get("run")).flat_map(commands).collect();
-    assert_eq!(runs.len(), 2);
-    check(&stack, &runs).await;
+    let [ask, deploy] = github_steps().try_into().expect("two steps");
+    // Each step is a process, and the second runs if the first succeeds.
+    check(&stack, &[format!("( {ask} )"), deploy]).await;
+}
+
+#[tokio::test]
+async fn signal_to_a_github_step_cancels_the_request() {
+    let stack = stack();
+    let place = place(&stack);
+    let step = format!("{} --cancel-on-interrupt", github_steps()[0]);
+    let mut step = Asking::start(&mut bash(&place, &[step], "7"));
+    let id = asked(&stack, &place).await;
+    // The line of `ask`, and that of `wait`.
+    for _ in 0..2 {
+        step.line(" pending, ");
+    }
+    step.signal("INT");
+    step.end().await.with_code(130);
+    assert_eq!(load(&stack, &id).await["status"], "cancelled");
 }
 
 #[tokio::test]

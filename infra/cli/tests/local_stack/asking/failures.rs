@@ -15,6 +15,9 @@ use tokio::{
 use super::command::Place;
 use crate::stack::pause;
 
+/// The id of the request that the servers of a script have.
+pub(super) const ID: &str = "req_01jd0000000000000000000000";
+
 /// A server that answers each call with the next response of its script, byte for byte.
 pub(super) struct Scripted {
     pub(super) url: String,
@@ -85,7 +88,7 @@ pub(super) fn refuse(status: &str, headers: &str, code: &str) -> String {
 fn request(status: &str) -> Value {
     let decision = (status == "finished").then_some("approve");
     json!({
-        "id": "req_1", "status": status, "outcome": decision.map(|_| "completed"),
+        "id": ID, "status": status, "outcome": decision.map(|_| "completed"),
         "decided_by": decision.map(|_| "recipients"), "decision": decision, "title": "Deploy?",
         "options": [{ "value": "approve" }, { "value": "reject" }],
         "recipients": [{ "email": null, "answer_url": "https://answerback.example.com/a/secret" }],
@@ -125,8 +128,9 @@ async fn errors_and_dropped_connections_are_retried_with_the_same_call() {
     }
     assert!(creates[0].contains("idempotency-key: cli-"), "{}", creates[0]);
     assert_eq!(waits.len(), 4);
-    for wait in waits {
-        assert!(wait.starts_with("GET /v1/requests/req_1?wait=25 HTTP/1.1\r\n"), "{wait}");
+    // After a failure, the next call is not held.
+    for (wait, held) in waits.iter().zip(["?wait=25", "", "?wait=25", ""]) {
+        assert!(wait.starts_with(&format!("GET /v1/requests/{ID}{held} HTTP/1.1\r\n")), "{wait}");
     }
 }
 
@@ -138,23 +142,24 @@ async fn rate_limit_is_waited_for_unless_it_lasts_too_long() {
     let server =
         Scripted::start(vec![limit("1"), respond("200 OK", "", &request("finished"))]).await;
     let place = Place::with(&server.url, "ab_live_x");
-    place.start(&["wait", "req_1"]).end().await.with_code(0);
+    place.start(&["wait", ID]).end().await.with_code(0);
 
     let server = Scripted::start(vec![limit("3600")]).await;
     let place = Place::with(&server.url, "ab_live_x");
     let ended = place.start(&["ask", "Deploy?"]).end().await.with_code(5);
     assert!(ended.stderr.contains("(429 rate_limited)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("asks for a pause of 1 h"), "{}", ended.stderr);
     assert_eq!(server.calls().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_does_not_follow_a_redirect() {
     let other = Scripted::start(vec![respond("200 OK", "", &request("finished"))]).await;
-    let location = format!("location: {}/v1/requests/req_1\r\n", other.url);
+    let location = format!("location: {}/v1/requests/{ID}\r\n", other.url);
     let redirect = respond("307 Temporary Redirect", &location, &json!({}));
     let server = Scripted::start(vec![redirect]).await;
     let place = Place::with(&server.url, "ab_live_x");
-    let ended = place.start(&["show", "req_1"]).end().await.with_code(5);
+    let ended = place.start(&["show", ID]).end().await.with_code(5);
     assert!(ended.stderr.contains("it redirects to"), "{}", ended.stderr);
     assert!(server.calls()[0].contains("authorization: Bearer ab_live_x"));
     assert_eq!(other.calls(), [""; 0]);
@@ -174,21 +179,30 @@ async fn cancel_that_hangs_ends_in_time_or_by_a_second_signal() {
             pause(Duration::from_millis(500)).await;
         }
         let ended = asking.end().await.with_code(if signals[0] == "INT" { 130 } else { 143 });
-        assert!(ended.stderr.contains("could not cancel req_1 in time"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(&format!("could not cancel {ID} in time")),
+            "{}",
+            ended.stderr
+        );
         assert!(seconds.contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     }
 }
 
 /// A server that answers the first call, and no other.
 async fn hang_after_creation() -> String {
+    hang_after(vec![respond("201 Created", "", &request("pending"))]).await
+}
+
+/// A server that answers calls as its script says, and no others.
+pub(super) async fn hang_after(script: Vec<String>) -> String {
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let url = format!("http://{}", silent.local_addr().expect("it listens"));
     tokio::spawn(async move {
-        let (mut stream, _) = silent.accept().await.expect("the creation");
-        read_call(&mut stream).await;
-        let created = respond("201 Created", "", &request("pending"));
-        stream.write_all(created.as_bytes()).await.expect("the client reads");
-        drop(stream);
+        for response in script {
+            let (mut stream, _) = silent.accept().await.expect("a call");
+            read_call(&mut stream).await;
+            stream.write_all(response.as_bytes()).await.expect("the client reads");
+        }
         // Further calls get no response.
         let mut open = Vec::new();
         loop {
@@ -196,6 +210,100 @@ async fn hang_after_creation() -> String {
         }
     });
     url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uncertain_creation_shows_the_key_of_a_rerun() {
+    let url = hang_after(Vec::new()).await;
+    let place = Place::with(&url, "ab_live_x");
+    let ask =
+        |flags: &[&'static str]| place.start(&[&["ask", "Deploy?", "--wait"], flags].concat());
+    let silent =
+        ask(&["--give-up", "2s", "--idempotency-key", "deploy-7"]).end().await.with_code(6);
+    assert!(silent.stderr.contains("a rerun with --idempotency-key deploy-7"), "{}", silent.stderr);
+    let late = ask(&["--wait-timeout", "1s"]).end().await.with_code(6);
+    assert!(late.stderr.contains("a rerun with --idempotency-key cli-"), "{}", late.stderr);
+    for flags in [&[][..], &["--cancel-on-interrupt"]] {
+        let interrupted = ask(flags);
+        pause(Duration::from_secs(1)).await;
+        interrupted.signal("INT");
+        let ended = interrupted.end().await.with_code(130);
+        assert!(ended.stderr.contains("a rerun with --idempotency-key cli-"), "{}", ended.stderr);
+    }
+
+    let other = Scripted::start(vec![respond("201 Created", "", &json!({}))]).await;
+    let place = Place::with(&other.url, "ab_live_x");
+    let ended = place.start(&["ask", "Deploy?"]).end().await.with_code(5);
+    assert!(ended.stderr.contains("a rerun with --idempotency-key cli-"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_hangs_is_given_up_in_time() {
+    let url = hang_after(vec![respond("200 OK", "", &request("pending"))]).await;
+    let place = Place::with(&url, "ab_live_x");
+    for arguments in [&["wait", ID][..], &["list"]] {
+        let began = Instant::now();
+        let ended = place.start(&[arguments, &["--give-up", "4s"]].concat()).end().await;
+        let ended = ended.with_code(6);
+        assert!(ended.stderr.contains("no success within 4 s: "), "{}", ended.stderr);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_that_was_never_read_is_unknown() {
+    let url = hang_after(Vec::new()).await;
+    let place = Place::with(&url, "ab_live_x");
+    let ended = place.start(&["wait", ID, "--wait-timeout", "1s"]).end().await.with_code(124);
+    assert_eq!(ended.stderr, format!("the state of {ID} is unknown after 1 s\n"));
+    let waiting = place.start(&["wait", ID]);
+    pause(Duration::from_secs(1)).await;
+    waiting.signal("TERM");
+    let ended = waiting.end().await.with_code(143);
+    assert_eq!(ended.stderr, format!("interrupted; the state of {ID} is unknown\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn response_without_the_right_content_is_no_success() {
+    let mut hostile = request("finished");
+    hostile["id"] = json!("req_1\n::error::");
+    let list = |data: Value| json!({ "data": data, "next_cursor": null });
+    for (arguments, response) in [
+        (&["show", ID][..], json!({})),
+        (&["show", ID], hostile.clone()),
+        (&["list"], json!({})),
+        (&["list"], json!({ "data": {} })),
+        (&["list"], list(json!([1]))),
+        (&["list"], list(json!([hostile]))),
+        (&["cancel", ID], json!([])),
+    ] {
+        let server = Scripted::start(vec![respond("200 OK", "", &response)]).await;
+        let place = Place::with(&server.url, "ab_live_x");
+        let ended = place.start(arguments).end().await.with_code(5);
+        let expected = "error: the server responded with something other than a ";
+        assert!(ended.stderr.starts_with(expected), "{}", ended.stderr);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.lines().count()), ("", 1));
+    }
+    // A cursor that leads to itself.
+    let empty = respond("200 OK", "", &json!({ "data": [], "next_cursor": "c" }));
+    let server = Scripted::start(vec![empty.clone(), empty]).await;
+    let place = Place::with(&server.url, "ab_live_x");
+    assert_eq!(place.start(&["list"]).end().await.with_code(0).stdout, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decision_of_a_hostile_server_stays_on_its_line() {
+    let mut decided = request("finished");
+    decided["decision"] = json!("a\n::warning::##[error]\u{9b}2J");
+    let script = vec![respond("200 OK", "", &decided); 2];
+    let server = Scripted::start(script).await;
+    let place = Place::with(&server.url, "ab_live_x");
+    let ended = place.start(&["wait", ID]).end().await.with_code(1);
+    assert_eq!(ended.stdout, "a\\u{a}::warning::#\\u{23}[error]\\u{9b}2J\n");
+    let ended = place.start(&["show", ID, "--json"]).end().await.with_code(0);
+    assert!(!ended.stdout.contains("##[") && !ended.stdout.contains('\u{9b}'), "{}", ended.stdout);
+    let printed: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(printed["decision"], decided["decision"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,11 +326,11 @@ async fn consume_sends_the_digest_once_and_reports_refusals_by_exit_code() {
         let server = Scripted::start(vec![String::new(), response]).await;
         let place = Place::with(&server.url, "ab_live_x");
         let file = place.file("action.json", ACTION);
-        let flags = ["consume", "req_1", "--action-file", file, "--idempotency-key", "deploy-7"];
+        let flags = ["consume", ID, "--action-file", file, "--idempotency-key", "deploy-7"];
         place.start(&flags).end().await.with_code(code);
         let calls = server.calls();
         assert_eq!(calls[0], calls[1]);
-        assert!(calls[0].starts_with("POST /v1/requests/req_1/consume HTTP/1.1\r\n"));
+        assert!(calls[0].starts_with(&format!("POST /v1/requests/{ID}/consume HTTP/1.1\r\n")));
         assert!(calls[0].contains("idempotency-key: deploy-7\r\n"), "{}", calls[0]);
         // printf '{"args":{"a":"é","b":1},"name":"deploy"}' | sha256sum
         let digest = r#"{"digest":"sha256:c1bef7680587e5eba589db1efa3ec39b53d8de3ccdca301af99daf4b1e79c305"}"#;

@@ -121,6 +121,13 @@ async fn wrong_command_lines_and_settings_exit_with_2() {
         (&["--url", "http://answerback.example.com"], "must be https"),
         (&["--profile", "work"], "no profile `work`; profiles: none"),
         (&["--consume-count", "2"], "--action-file"),
+        (&["--option", "approve:Approve:primry"], "`primry` must be one of the styles primary"),
+        (&["--idempotency-key", "größe"], "must be 1 to 255 printable ASCII characters"),
+        (&["--idempotency-key", ""], "must be 1 to 255 printable ASCII characters"),
+        (
+            &["--quorum", "2", "--accept", "approve", "--accept", "reject"],
+            "a number as --quorum allows one --accept",
+        ),
     ] {
         let ended = place.run(&with(flags)).with_code(2);
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
@@ -130,7 +137,15 @@ async fn wrong_command_lines_and_settings_exit_with_2() {
     assert!(ended.stderr.contains("run `answerback login`"), "{}", ended.stderr);
     let ended = place.run(&["ask", "Deploy?", "--wait-timeout", "5s"]).with_code(2);
     assert!(ended.stderr.contains("require --wait"), "{}", ended.stderr);
-    place.run(&["wait", "../keys"]).with_code(2);
+    for arguments in [
+        &["wait", "../keys"][..],
+        &["show", "req_1"],
+        &["list", "--show-links"],
+        &["cancel", "req_00000000000000000000000000", "--show-links"],
+        &["login", "--profile", ""],
+    ] {
+        place.run(arguments).with_code(2);
+    }
 }
 
 #[tokio::test]

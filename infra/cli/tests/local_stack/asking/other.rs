@@ -45,6 +45,9 @@ async fn login_checks_the_key_and_stores_it_for_its_owner_only() {
         respond("200 OK", "", &key),
         respond("200 OK", "", &list),
         respond("200 OK", "", &list),
+        // Not the description of a key.
+        respond("200 OK", "", &json!({ "id": "key_1", "livemode": true })),
+        respond("200 OK", "", &key),
     ])
     .await;
     let place = Place::empty();
@@ -61,14 +64,55 @@ async fn login_checks_the_key_and_stores_it_for_its_owner_only() {
 
     place.run(&["list"]).with_code(0);
     place.run(&["list", "--profile", "default"]).with_code(0);
-    for call in &server.calls()[1..] {
+    for call in &server.calls()[1..4] {
         assert!(call.contains("authorization: Bearer ab_test_x\r\n"), "{call}");
     }
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("it exists");
     let ended = place.run(&["list"]).with_code(2);
     assert!(ended.stderr.contains("run `chmod 600"), "{}", ended.stderr);
+    // A file that cannot be written must not cost a typed key.
+    let ended = place.run(&["login"]).with_code(2);
+    assert!(ended.stderr.contains("run `chmod 600"), "{}", ended.stderr);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it exists");
     let ended = place.run(&["login", "--url", &server.url]).with_code(2);
     assert!(ended.stderr.contains("use --with-key"), "{}", ended.stderr);
+    let other = [&login[..], &["--profile", "work"]].concat();
+    place.run_with(&other, "ab_test_x\n").with_code(5);
+    let ended = place.run_with(&other, "ab_test_x\n").with_code(0);
+    assert!(ended.stderr.contains("choose this one by `--profile work`"), "{}", ended.stderr);
+}
+
+#[test]
+fn proxies_and_certificates_that_cannot_be_used_exit_with_2() {
+    let mut place = Place::with("https://answerback.example.com", "ab_live_x");
+    place.file("none.pem", "no certificate");
+    for (name, value, expected) in [
+        ("HTTPS_PROXY", "socks5://ada:hunter2@127.0.0.1:9", "`HTTPS_PROXY` must be an http://"),
+        ("SSL_CERT_FILE", "none.pem", "`none.pem` (SSL_CERT_FILE) has no certificate"),
+        ("SSL_CERT_FILE", "missing.pem", "cannot read the certificates in `missing.pem`"),
+    ] {
+        place.environment.push((name, value.to_owned()));
+        let ended = place.run(&["list"]).with_code(2);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        place.environment.pop();
+    }
+}
+
+#[tokio::test]
+async fn step_outputs_that_cannot_be_written_ask_no_one() {
+    let stack = stack();
+    let mut place = Place::of(&stack);
+    let ask = ["ask", "Deploy?", "--github-output"];
+    place.environment.push(("GITHUB_OUTPUT", ".".to_owned()));
+    let ended = place.run(&ask).with_code(2);
+    assert!(ended.stderr.contains("cannot write `.` (GITHUB_OUTPUT)"), "{}", ended.stderr);
+    let (_, list) = stack.call(Method::GET, "/v1/requests", Value::Null).await;
+    assert_eq!(list["data"], json!([]));
+    // A full disk does not hide the id.
+    place.environment.push(("GITHUB_OUTPUT", "/dev/full".to_owned()));
+    let ended = place.run(&ask).with_code(2);
+    assert!(ended.stdout.starts_with("req_"), "{ended:?}");
 }
 
 #[tokio::test]
@@ -77,7 +121,8 @@ async fn step_outputs_of_github_have_id_and_decision() {
     let mut place = Place::of(&stack);
     let file = place.home.path().join("output");
     place.environment.push(("GITHUB_OUTPUT", file.to_str().expect("UTF-8").to_owned()));
-    std::fs::write(&file, "earlier=1\n").expect("a file");
+    // Another program left its last line without an end.
+    std::fs::write(&file, "earlier=1").expect("a file");
     let mut asking =
         place.start(&["ask", "Deploy?", "--to", "ada@example.com", "--wait", "--github-output"]);
     let id = asking.id();
@@ -163,6 +208,12 @@ fn completions_and_help_need_no_server() {
         let script = place.run(&["completions", shell]).with_code(0).stdout;
         assert!(script.contains("cancel-on-interrupt"), "{shell}");
     }
+    let (reader, closed) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = place.command(&["completions", "bash"]);
+    let ended = command.stdout(closed).output().expect("the program was built with this test");
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(crate::stack::text(&ended.stderr).contains("cannot write to stdout"), "{ended:?}");
     let help = place.run(&["ask", "--help"]).with_code(0).stdout;
     for text in ["Examples:", "124  still pending after --wait-timeout", "--idempotency-key"] {
         assert!(help.contains(text), "{text}\n{help}");

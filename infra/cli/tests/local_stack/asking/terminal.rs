@@ -11,10 +11,13 @@ use serde_json::json;
 use super::{
     answer,
     command::{Place, stack},
-    failures::{Scripted, respond},
+    failures::{ID, Scripted, hang_after, respond},
 };
 use crate::stack::until;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_answerback");
+/// Interrupts the program on a terminal.
+const CONTROL_C: &str = "\u{3}";
 /// Clears the line that is replaced.
 const CLEAR_LINE: &str = "\r\u{1b}[2K";
 
@@ -26,7 +29,11 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(place: &Place, arguments: &str) -> Self {
-        let program = env!("CARGO_BIN_EXE_answerback");
+        Self::start_shell(place, &format!("{PROGRAM} {arguments}"))
+    }
+
+    /// Starts a shell with these commands.
+    fn start_shell(place: &Place, line: &str) -> Self {
         let settings = place.command(&[]);
         let mut command = Command::new("script");
         for (name, value) in settings.get_envs() {
@@ -35,8 +42,7 @@ impl OnTerminal {
                 None => command.env_remove(name),
             };
         }
-        let line = format!("{program} {arguments}");
-        command.args(["-qfec", &line, "/dev/null"]).env("TERM", "xterm");
+        command.args(["-qfec", line, "/dev/null"]).env("TERM", "xterm");
         command.current_dir(place.home.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("util-linux is installed");
         let mut stdout = child.stdout.take().expect("stdout is piped");
@@ -62,8 +68,12 @@ impl OnTerminal {
     }
 
     fn type_line(&mut self, line: &str) {
+        self.type_text(&format!("{line}\n"));
+    }
+
+    fn type_text(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().expect("stdin is piped");
-        stdin.write_all(format!("{line}\n").as_bytes()).expect("the terminal reads");
+        stdin.write_all(text.as_bytes()).expect("the terminal reads");
     }
 
     /// Waits for the end, and returns all that the terminal has shown.
@@ -117,4 +127,30 @@ async fn login_asks_for_address_and_key_and_shows_no_key() {
     assert!(!screen.contains("ab_live_typed"), "{screen:?}");
     place.run(&["list"]).with_code(0);
     assert!(server.calls()[1].contains("authorization: Bearer ab_live_typed\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_login_restores_the_terminal() {
+    let place = Place::empty();
+    let login = format!("{PROGRAM} login --url http://127.0.0.1:9");
+    let line = format!("trap : INT; {login}; code=$?; echo; stty -a; exit $code");
+    let mut login = OnTerminal::start_shell(&place, &line);
+    login.shows("API key (hidden): ").await;
+    // The terminal stops its echo right after the prompt.
+    crate::stack::pause(std::time::Duration::from_secs(2)).await;
+    login.type_text("ab_live_typed");
+    login.type_text(CONTROL_C);
+    let screen = login.end(130).await;
+    assert!(screen.contains(" echo ") && !screen.contains("-echo "), "{screen:?}");
+    assert!(!screen.contains("ab_live_typed"), "{screen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminal_shows_which_request_is_waited_for() {
+    let url = hang_after(Vec::new()).await;
+    let place = Place::with(&url, "ab_live_x");
+    let mut waiting = OnTerminal::start(&place, &format!("wait {ID} --wait-timeout 3s"));
+    waiting.shows(&format!("waiting for {ID}")).await;
+    let screen = waiting.end(124).await;
+    assert!(!screen.contains("creating the request"), "{screen:?}");
 }

@@ -1,11 +1,11 @@
-//! Signals that end a wait.
+//! Signals that end a command, which has something to do before.
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 
-/// The signals that end a wait.
+/// The signals that end a command.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
