@@ -24,6 +24,7 @@ mod transport;
 use std::{collections::BTreeMap, time::Duration};
 
 use answerback::{
+    Promise,
     domain::{
         CallbackRules, Event, Request, RequestId,
         request::{CLOCK_GUARD, RequestState},
@@ -98,7 +99,17 @@ impl From<StepError> for Error {
 ///
 /// The event source mapping needs `ReportBatchItemFailures`. `ends_at` is the time at which the
 /// function is stopped, if there is one.
-pub async fn deliver(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
+///
+/// The future is boxed, so that callers need not compile it again.
+pub fn deliver(
+    app: &App,
+    event: SqsEvent,
+    ends_at: Option<Timestamp>,
+) -> Promise<'_, SqsBatchResponse> {
+    Box::pin(follow_all(app, event, ends_at))
+}
+
+async fn follow_all(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
     let budget = Budget { ends_at };
     // Ten answers in a second send ten hints at one request. Identical hints are followed once.
     let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();

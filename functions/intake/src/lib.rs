@@ -17,9 +17,12 @@ mod secrets;
 mod step;
 mod webhooks;
 
+use std::sync::Arc;
+
 use answerback::{api::http, domain::CallbackRules, egress, service::Core};
 use axum::{
     Router,
+    extract::FromRef,
     routing::{delete, patch, post, put},
 };
 
@@ -43,9 +46,29 @@ pub struct App {
     pub publishes: bool,
 }
 
-/// The routes of this function.
+/// Where the routes get the app of each call.
+#[derive(Clone)]
+struct Source(Arc<dyn Fn() -> App + Send + Sync>);
+
+impl FromRef<Source> for App {
+    fn from_ref(source: &Source) -> Self {
+        (source.0)()
+    }
+}
+
+/// This function as a service.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    shared_router(move || app.clone())
+}
+
+/// This function as a service of several processes. Each call gets its process's app from `source`.
+/// Building a router takes longer than most calls, so the simulation builds one.
+pub fn shared_router(source: impl Fn() -> App + Send + Sync + 'static) -> Router {
+    http::service(routes().with_state(Source(Arc::new(source))))
+}
+
+fn routes() -> Router<Source> {
+    Router::new()
         .route("/v1/requests", post(requests::create))
         .route("/v1/requests/{id}", delete(requests::erase))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
@@ -85,6 +108,4 @@ pub fn router(app: App) -> Router {
         )
         .route("/nextmv/v1/webhooks/{id}/trigger", post(webhooks::trigger))
         .route("/nextmv/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
-        .with_state(app);
-    http::service(routes)
 }

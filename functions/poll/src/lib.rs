@@ -19,9 +19,12 @@ mod result;
 mod secret;
 mod webhooks;
 
+use std::sync::Arc;
+
 use answerback::{api::http, service::Core};
 use axum::{
     Json, Router,
+    extract::FromRef,
     response::IntoResponse,
     routing::{get, post},
 };
@@ -35,9 +38,29 @@ pub struct App {
     pub core: Core,
 }
 
-/// The routes of this function.
+/// Where the routes get the app of each call.
+#[derive(Clone)]
+struct Source(Arc<dyn Fn() -> App + Send + Sync>);
+
+impl FromRef<Source> for App {
+    fn from_ref(source: &Source) -> Self {
+        (source.0)()
+    }
+}
+
+/// This function as a service.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    shared_router(move || app.clone())
+}
+
+/// This function as a service of several processes. Each call gets its process's app from `source`.
+/// Building a router takes longer than most calls, so the simulation builds one.
+pub fn shared_router(source: impl Fn() -> App + Send + Sync + 'static) -> Router {
+    http::service(routes().with_state(Source(Arc::new(source))))
+}
+
+fn routes() -> Router<Source> {
+    Router::new()
         .route("/", get(home::show))
         .route("/favicon.ico", get(home::favicon))
         .route("/v1/health", get(health))
@@ -73,8 +96,6 @@ pub fn router(app: App) -> Router {
         .route("/nextmv/v1/webhooks/{id}/conversations", get(webhooks::list_attempts))
         .route("/nextmv/v1/conversations", get(deliveries::list_attempts))
         .route("/nextmv/v1/conversations/{id}", get(deliveries::show_attempt))
-        .with_state(app);
-    http::service(routes)
 }
 
 async fn health() -> impl IntoResponse {

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use answerback::{
+    Promise,
     domain::{Delivery, Event, Request, request::RequestState},
     platform::{Group, Hint, OutgoingHint},
     service::Core,
@@ -96,7 +97,13 @@ enum HintedItem {
 }
 
 /// Handles all due items, until none are left or the function's time ends.
-pub async fn sweep(app: &App, ends_at: Option<Timestamp>) -> Swept {
+///
+/// The future is boxed, so that callers need not compile it again.
+pub fn sweep(app: &App, ends_at: Option<Timestamp>) -> Promise<'_, Swept> {
+    Box::pin(handle_all(app, ends_at))
+}
+
+async fn handle_all(app: &App, ends_at: Option<Timestamp>) -> Swept {
     let mut swept = Swept::default();
     let now = app.core.now();
     let mut oldest = now;

@@ -17,16 +17,15 @@ use answerback::{
 };
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use axum::{
-    Router,
     body::{Body, Bytes, to_bytes},
     http::{Request, StatusCode},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
-use tower::ServiceExt as _;
 
 use crate::{
     process::Process,
+    routers::HttpApp,
     world::{World, since_epoch},
 };
 
@@ -44,8 +43,8 @@ pub(crate) struct Fleet {
     pub(crate) world: Arc<World>,
     entropy: Entropy,
     publishes: bool,
-    intake: Mutex<Pool<Router>>,
-    poll: Mutex<Pool<Router>>,
+    intake: Mutex<Pool<HttpApp>>,
+    poll: Mutex<Pool<HttpApp>>,
     sweep: Mutex<Pool<sweep::App>>,
     deliver: Mutex<Pool<deliver::App>>,
 }
@@ -91,14 +90,11 @@ impl Fleet {
             Http::Poll => (&self.poll, "poll"),
         };
         let make = |process: &Arc<Process>| match function {
-            Http::Intake => intake::router(self.intake_app(process)),
-            Http::Poll => poll::router(self.poll_app(process)),
+            Http::Intake => HttpApp::Intake(self.intake_app(process)),
+            Http::Poll => HttpApp::Poll(self.poll_app(process)),
         };
-        let work = async |router: Router| {
-            let response = match router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
+        let work = async |app: HttpApp| {
+            let response = app.respond(request).await;
             let status = response.status();
             let body = to_bytes(response.into_body(), usize::MAX).await;
             (status, body.expect("a complete body"))

@@ -30,6 +30,7 @@ mod page;
 mod process;
 mod queue;
 mod receiver;
+mod routers;
 mod scenario;
 mod seen;
 pub mod table;
