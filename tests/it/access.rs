@@ -2,7 +2,10 @@
 
 mod secrets;
 
-use answerback::domain::{Owner, Scope};
+use answerback::{
+    domain::{Owner, Scope},
+    store::plain,
+};
 use axum::{
     body::Bytes,
     http::{Method, StatusCode},
@@ -22,9 +25,9 @@ pub(crate) async fn stored(world: &World) -> String {
         .items()
         .iter()
         .flat_map(std::collections::HashMap::values)
-        .map(|it| match it.as_b() {
-            Ok(bytes) => String::from_utf8_lossy(bytes.as_ref()).into_owned(),
-            Err(_) => format!("{it:?}"),
+        .map(|it| match plain(it) {
+            Some(content) => String::from_utf8_lossy(&content).into_owned(),
+            None => format!("{it:?}"),
         })
         .collect()
 }

@@ -161,7 +161,13 @@ async fn lifecycle(n_recipients: usize) -> (Line, Line) {
 }
 
 async fn live(world: &World, n_recipients: usize) {
-    let request = world.create(question(n_recipients)).await;
+    live_with(world, question(n_recipients), n_recipients).await;
+}
+
+async fn live_with(world: &World, question: Value, n_recipients: usize) {
+    let request = world.call_with(Method::POST, "/v1/requests", &[TRACE], question).await;
+    assert_eq!(request.status, StatusCode::CREATED, "{}", request.text());
+    let request = request.json();
     for recipient in 0..n_recipients {
         approve(world, &request, recipient).await;
     }
@@ -171,20 +177,89 @@ async fn live(world: &World, n_recipients: usize) {
     assert_eq!(result["callback_status"], "delivered");
 }
 
+/// The header that Lambda's own tracing adds to a call.
+const TRACE: (&str, &str) =
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the table of costs is printed")]
-async fn request_lifecycle_stays_within_its_budget() {
+async fn request_lifecycle_has_its_price() {
     println!("recipients | writes               | reads");
-    for (n_recipients, write_units_max, read_units_max) in
-        [(1, 20.0, 9.0), (2, 22.0, 10.0), (5, 29.0, 13.0), (10, 45.0, 18.0)]
-    {
+    let mut prices = Vec::new();
+    for n_recipients in [1, 2, 5, 10] {
         let (writes, reads) = lifecycle(n_recipients).await;
         println!("{n_recipients:>10} | {writes} | {reads}");
         let n_answers = u32::try_from(n_recipients).expect("few");
         assert_eq!(writes.n_calls, 1 + n_answers + 4);
-        assert!(writes.units <= write_units_max, "{writes}");
-        assert!(reads.units <= read_units_max, "{reads}");
+        prices.push((n_recipients, writes.units, reads.units));
     }
+    let expected = [(1, 15.0, 6.0), (2, 16.0, 7.0), (5, 19.0, 10.0), (10, 24.0, 15.0)];
+    assert_eq!(prices, expected);
+}
+
+/// The price of a hundred answers, by the length of the question.
+#[tokio::test]
+async fn hundred_recipients_have_their_price() {
+    let mut prices = Vec::new();
+    for n_chars in [200, 10_000] {
+        let (world, meter) = metered(false).await;
+        let ask = || {
+            let mut asked = question(100);
+            asked["body"] = prose(n_chars).into();
+            asked
+        };
+        live_with(&world, ask(), 100).await;
+        meter.take();
+        live_with(&world, ask(), 100).await;
+        let bill = meter.take();
+        prices.push((n_chars, bill.writes().units));
+    }
+    assert_eq!(prices, [(200, 205.0), (10_000, 366.0)]);
+}
+
+/// A text of a few words in no order.
+fn prose(n_chars: usize) -> String {
+    let words = ["all", "checks", "have", "passed", "deploy", "release", "until", "noon", "review"];
+    let mut seed = 7_u32;
+    let mut text = String::new();
+    while text.len() < n_chars {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text += words[usize::try_from(seed >> 16).expect("16 bits") % words.len()];
+        text += if seed >> 30 == 0 { ". " } else { " " };
+    }
+    text.truncate(n_chars);
+    text
+}
+
+#[tokio::test]
+async fn posted_event_has_its_price() {
+    let mut prices = Vec::new();
+    for n_webhooks in [0, 1, 10, 50] {
+        let (world, meter) = metered(false).await;
+        for number in 0..n_webhooks {
+            let hook = json!({
+                "id": format!("hook-{number}"), "event_types": ["job.failed"],
+                "url": format!("https://hooks.example.com/{number}"),
+            });
+            let made = world.call(Method::POST, "/v1/webhooks", hook).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+        }
+        let post = async || {
+            let data = json!({ "executionId": "x", "status": "failed" });
+            let event = json!({ "type": "job.failed", "data": data });
+            let made = world.call_with(Method::POST, "/v1/events", &[TRACE], event).await;
+            assert_eq!(made.status, StatusCode::ACCEPTED, "{}", made.text());
+            world.follow_hints().await;
+        };
+        post().await;
+        meter.take();
+        post().await;
+        let bill = meter.take();
+        let (writes, reads) = (bill.writes(), bill.reads());
+        prices.push((n_webhooks, writes.units, writes.n_calls + reads.n_calls));
+        assert_eq!(world.posts().len(), 2 * n_webhooks);
+    }
+    assert_eq!(prices, [(0, 5.0, 4), (1, 14.0, 8), (10, 95.0, 44), (50, 455.0, 204)]);
 }
 
 #[tokio::test]

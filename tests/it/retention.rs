@@ -5,7 +5,7 @@ use system_tests::World;
 
 use crate::{
     requests::asking,
-    upgrades::{Past, items},
+    upgrades::{Past, items, plain},
 };
 
 const DAY: i64 = 86_400;
@@ -19,19 +19,19 @@ fn second(item: &Value, name: &str) -> Option<i64> {
 
 /// The content of an attribute that is JSON.
 fn part(item: &Value, name: &str) -> Value {
-    item.get(name).and_then(|it| serde_json::from_str(it["S"].as_str()?).ok()).unwrap_or_default()
+    item.get(name).and_then(|it| serde_json::from_str(&plain(it)?).ok()).unwrap_or_default()
 }
 
-/// A time in this content, in seconds.
-fn at(part: &Value, name: &str) -> Option<i64> {
-    Some(part[name].as_i64()? / 1_000)
+/// A time, in seconds.
+fn at(time: &Value) -> Option<i64> {
+    Some(time.as_i64()? / 1_000)
 }
 
 /// The expected expiry time of an item. `all` has the request of a long answer.
 fn expected(item: &Value, all: &[Value]) -> Option<i64> {
     let key = |name: &str| item[name]["S"].as_str().expect("a key");
     let after = |name, length| second(item, name).map(|it| it + length);
-    let unread = |request| part(request, "policy")["ttl_seconds"].as_i64().unwrap_or(0);
+    let unread = |request| part(request, "p")["l"].as_i64().unwrap_or(0);
     let kind = key("pk").split(['_', '#']).next().unwrap_or_default();
     match (kind, key("sk")) {
         ("acct", _) => None,
@@ -43,15 +43,15 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
         ("req", long) if long != "-" => {
             let is_request = |it: &&Value| it["pk"] == item["pk"] && it["sk"]["S"] == "-";
             let request = all.iter().find(is_request).expect("it is there");
-            second(request, "deadline").map(|it| it + unread(request) + RETENTION)
+            second(request, "dl").map(|it| it + unread(request) + RETENTION)
         }
         // Readers and deliveries have their time: no policy here is longer.
         ("req", _) => {
-            let ended = at(&part(item, "ended"), "at").map(|it| it + unread(item) + RETENTION);
-            at(&part(item, "erased"), "at").map(|it| it + 2 * DAY).or(ended)
+            let ended = at(&part(item, "e")["t"]).map(|it| it + unread(item) + RETENTION);
+            at(&part(item, "er")["at"]).map(|it| it + 2 * DAY).or(ended)
         }
-        ("dlv", "-") => at(&part(item, "state"), "at").map(|it| it + RETENTION),
-        ("dlv", _) => after("started_at", RETENTION),
+        ("dlv", "-") => at(&part(item, "state")["d"][2]).map(|it| it + RETENTION),
+        ("dlv", _) => after("created_at", RETENTION),
         ("evt", _) => {
             let is_over = item["status"]["S"] == "dispatched";
             is_over.then(|| after("created_at", RETENTION))?

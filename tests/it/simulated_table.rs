@@ -120,7 +120,7 @@ async fn both_tables_refuse_what_dynamodb_refuses() {
         ("an item over 400 KB", one("x", filling(1))),
         ("a time that is a text", one("due_at", text("9"))),
         ("a partition without a name", one("list_pk", text(""))),
-        ("a place that is a number", one("list_sk", AttributeValue::N("1".to_owned()))),
+        ("a place that is a text", one("created_at", text("1"))),
         ("another key", one("pk", text("b"))),
         ("nothing to be set", one("x", AttributeValue::Null(true))),
     ] {

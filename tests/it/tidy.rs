@@ -43,7 +43,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("reqwest", &["answerback", "cli"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
-    ("flate2", &["poll", "system-tests"]),
+    ("flate2", &["answerback", "poll", "system-tests"]),
 ];
 
 /// The packages of ours that each of them may depend on.

@@ -24,7 +24,10 @@ use self::{
     past::{everything, id, question},
     sets::{Restored, SETS},
 };
-pub(crate) use self::{past::Past, sets::items};
+pub(crate) use self::{
+    past::Past,
+    sets::{items, plain},
+};
 
 async fn get(world: &World, path: &str) -> Value {
     let answer = world.call(Method::GET, path, Value::Null).await;

@@ -76,7 +76,7 @@ async fn erase_long_answers(app: &App, request: &Request) -> Result<(), Error> {
         for answer in items.into_iter().filter(|it| !request.holds(it)) {
             app.core.step(answer, LongAnswer::erase).await?;
         }
-        cursor = next.map(|it| it.at);
+        cursor = next.map(|it| it.key.sk);
         if cursor.is_none() {
             return Ok(());
         }
@@ -106,14 +106,14 @@ pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
     let now = app.core.now();
     let op = app.core.new_op();
     app.core.step(delivery, |it| it.erase(now, op)).await?;
-    let mut cursor: Option<String> = None;
+    let mut cursor = None;
     loop {
         let Listing { items, next } =
-            app.core.store.attempts(id, PAGE_ITEMS, cursor.as_deref()).await?;
+            app.core.store.attempts(id, PAGE_ITEMS, cursor.as_ref()).await?;
         for attempt in items {
             app.core.step(attempt, Attempt::erase).await?;
         }
-        cursor = next.map(|it| it.at);
+        cursor = next;
         if cursor.is_none() {
             return Ok(());
         }

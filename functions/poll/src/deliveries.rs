@@ -80,8 +80,7 @@ pub(crate) async fn list_attempts(
     })?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id).await?;
-    let after = cursor.as_ref().map(|it| it.at.as_str());
-    let Listing { items, next } = app.core.store.attempts(id, limit, after).await?;
+    let Listing { items, next } = app.core.store.attempts(id, limit, cursor.as_ref()).await?;
     let data = items.iter().map(|it| AttemptView::new(it, Some(&delivery))).collect();
     Ok(axum::Json(page(data, next.as_ref())).into_response())
 }

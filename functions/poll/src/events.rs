@@ -37,7 +37,7 @@ pub(crate) async fn list(
     let mut builder = PageBuilder::default();
     for event in &listing.items {
         if builder.push(&EventView::new(event))? == Room::None {
-            next = Some(Cursor::after(event.id, event.created_at));
+            next = Some(Cursor::after(keys::event(event.id), event.created_at));
             break;
         }
     }

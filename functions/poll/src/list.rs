@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, str::FromStr, time::Duration};
 use answerback::{
     api::{FieldError, FieldErrors, Problem, views::Page},
     domain::limits::WAIT_SECONDS_MAX,
-    store::Cursor,
+    store::{Cursor, Key},
 };
 use axum::extract::{FromRequestParts, Query};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -140,7 +141,9 @@ pub(crate) fn page<T>(data: Vec<T>, next: Option<&Cursor>) -> Page<T> {
 }
 
 fn cursor_text(cursor: &Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{} {}", cursor.pk, cursor.at))
+    let Key { pk, sk } = &cursor.key;
+    let created_at = cursor.created_at.map(|it| format!(" {}", it.as_millisecond()));
+    URL_SAFE_NO_PAD.encode(format!("{pk} {sk}{}", created_at.unwrap_or_default()))
 }
 
 fn parse_cursor(text: &str) -> Option<Cursor> {
@@ -151,8 +154,17 @@ fn parse_cursor(text: &str) -> Option<Cursor> {
     let is_key = |it: &str| {
         !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_#-".contains(&it))
     };
-    let (pk, at) = text.split_once(' ')?;
-    (is_key(pk) && is_key(at)).then(|| Cursor { pk: pk.to_owned(), at: at.to_owned() })
+    let (pk, rest) = text.split_once(' ')?;
+    let (sk, created_at) = match rest.split_once(' ') {
+        None => (rest, None),
+        Some((sk, created_at)) => {
+            let at = Timestamp::from_millisecond(number(created_at)?).ok()?;
+            // One position has one text.
+            (sk, Some(at).filter(|it| it.as_millisecond().to_string() == created_at).map(Some)?)
+        }
+    };
+    let key = Key { pk: pk.to_owned(), sk: sk.to_owned() };
+    (is_key(pk) && is_key(sk)).then_some(Cursor { key, created_at })
 }
 
 #[cfg(test)]
@@ -163,8 +175,11 @@ mod tests {
 
     #[test]
     fn cursor_survives_a_round_trip() {
-        let cursor = Cursor { pk: "req_01".to_owned(), at: "00001#req_01".to_owned() };
-        assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
+        let key = Key { pk: "req_01".to_owned(), sk: "att#0000001".to_owned() };
+        for created_at in [None, Some(Timestamp::UNIX_EPOCH)] {
+            let cursor = Cursor { key: key.clone(), created_at };
+            assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
+        }
     }
 
     #[test]
@@ -180,13 +195,13 @@ mod tests {
         #[test]
         fn cursor_has_one_spelling_and_holds_table_keys(
             text in r"\PC*|[A-Za-z0-9_-]{0,40}|[A-Za-z0-9_+/=]{4,12}",
-            keys in r"\PC*|[a-z0-9_#-]{0,12} [a-z0-9_#-]{0,12}|[a-z]{1,400} [a-z]{300,400}",
+            keys in r"\PC*|[a-z0-9_#-]{0,12} [a-z0-9_#-]{0,12}( [0-9]{0,15})?|[a-z]{1,400} [a-z]{300,400}",
         ) {
             for text in [text, URL_SAFE_NO_PAD.encode(keys)] {
                 let Some(cursor) = parse_cursor(&text) else { continue };
                 // DynamoDB's limits for keys.
-                prop_assert!((1..=1_024).contains(&cursor.pk.len()));
-                prop_assert!((1..=1_024).contains(&cursor.at.len()));
+                prop_assert!((1..=1_024).contains(&cursor.key.pk.len()));
+                prop_assert!((1..=1_024).contains(&cursor.key.sk.len()));
                 prop_assert_eq!(cursor_text(&cursor), text);
             }
         }

@@ -13,7 +13,7 @@ use answerback::{
         Caller,
         requests::{callback_delivery, find, is_visible, view},
     },
-    store::{Cursor, Listed, Listing},
+    store::{Cursor, Listed, Listing, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -132,7 +132,7 @@ impl Filters {
                 if builder.data.len() == n_wanted {
                     return Ok(axum::Json(page(builder.data, cursor.as_ref())).into_response());
                 }
-                cursor = Some(Cursor::after(request.id, request.created_at));
+                cursor = Some(Cursor::after(keys::request(request.id), request.created_at));
                 let delivery = callback_delivery(store, request).await?;
                 let view = view(request, delivery.as_ref(), caller, app.core.now());
                 if builder.push(&view)? == Room::None {

@@ -100,7 +100,7 @@ pub(crate) async fn list_attempts(
     for attempt in &items {
         let delivery = deliveries.get(&attempt.id.delivery());
         if builder.push(&AttemptView::new(attempt, delivery))? == Room::None {
-            next = Some(Cursor::after_attempt(attempt.id, attempt.started_at));
+            next = Some(Cursor::after(keys::attempt(attempt.id), attempt.started_at));
             break;
         }
     }

@@ -96,6 +96,11 @@ impl<K> Id<K> {
         Self { bits: bits & !NUMBER_MASK, kind: PhantomData }
     }
 
+    /// The identifier with these 128 bits, which were [`Self::bits`] of one.
+    pub fn from_stored(bits: u128) -> Self {
+        Self { bits, kind: PhantomData }
+    }
+
     /// The 128 bits in the form of a UUID (RFC 9562), for receivers that expect one.
     pub fn to_uuid(self) -> String {
         let hex = format!("{:032x}", self.bits);

@@ -3,7 +3,7 @@
 //! The trace is stored in the item, so it survives until a callback days later. The parsers of
 //! trace headers are in `api::trace`.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use super::{AttemptId, id::Id};
 
@@ -36,24 +36,18 @@ impl Trace {
         format!("00-{:032x}-{span:016x}-{:02x}", self.id, u8::from(self.is_sampled))
     }
 
-    /// The text that is stored: `{trace id}-{flags}`.
-    pub fn to_text(self) -> String {
-        format!("{self}-{:02x}", u8::from(self.is_sampled))
+    /// The bytes that are stored: the identifier and the flags.
+    pub fn to_bytes(self) -> [u8; 17] {
+        let mut bytes = [u8::from(self.is_sampled); 17];
+        bytes[..16].copy_from_slice(&self.id.to_be_bytes());
+        bytes
     }
-}
 
-/// The text is not a trace.
-#[derive(Debug, thiserror::Error)]
-#[error("expected a trace: 32 hexadecimal digits, a hyphen, and 2 more")]
-pub struct ParseTraceError;
-
-impl FromStr for Trace {
-    type Err = ParseTraceError;
-
-    fn from_str(text: &str) -> Result<Self, ParseTraceError> {
-        let (id, flags) = text.split_once('-').ok_or(ParseTraceError)?;
-        let (id, flags) = hex(id, 32).zip(hex(flags, 2)).ok_or(ParseTraceError)?;
-        Ok(Self { id, is_sampled: flags & 1 == 1 })
+    /// The trace with these bytes. `None` for zero, which is no identifier.
+    pub fn from_bytes(bytes: [u8; 17]) -> Option<Self> {
+        let [id @ .., flags] = bytes;
+        let id = u128::from_be_bytes(id);
+        if flags & 1 == 1 { Self::sampled(id) } else { Self::unsampled(id) }
     }
 }
 
@@ -89,7 +83,7 @@ mod tests {
         #[test]
         fn stored_trace_is_read_back(id in 1..u128::MAX, is_sampled: bool) {
             let trace = Trace { id, is_sampled };
-            prop_assert_eq!(trace.to_text().parse().ok(), Some(trace));
+            prop_assert_eq!(Trace::from_bytes(trace.to_bytes()), Some(trace));
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::{
     idempotency_item::{self, CALLS},
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
     question_item::RequesterItem,
+    reader::{DecodeError, Reader},
     secret_item::{self, SECRETS, SecretItem},
 };
 use crate::domain::{
-    Account, ApiKey, BodyHash, EmailPattern, OpId, Requester, Scope,
+    Account, ApiKey, BodyHash, EmailPattern, Requester, Scope,
     account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
 };
 use serde::{Deserialize, Serialize};
@@ -154,22 +155,20 @@ impl Item for ApiKey {
         let family = Some(self.family).filter(|it| *it != self.id);
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
         Encoded::default()
-            .owner(self.owner)
+            .listed(self.owner, keys::Listed::Keys)
             .json("scopes", &scopes)
             .bytes("hash", self.hash.to_vec())
             .text("name", self.name.clone())
             .time("created_at", self.created_at)
-            .number("created_by", self.created_by.0.cast_signed())
+            .op("created_by", self.created_by)
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .optional_json("makers", Some(&makers).filter(|it| !it.is_empty()))
             .optional_json("limits", Some(&limits).filter(|it| !it.is_empty()))
             .optional_json("ask_limits", Some(&ask_limits).filter(|it| !it.is_empty()))
             .optional_json("recipients", recipients.as_ref())
             .optional_json("requester", self.requester.as_ref().map(RequesterItem::from).as_ref())
-            .text("family", family.map(|it| it.to_string()))
+            .id("family", family)
             .time("expires_at", self.expires_at)
-            .text("list_pk", keys::list(self.owner, keys::Listed::Keys))
-            .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
@@ -193,7 +192,7 @@ impl Item for ApiKey {
             hash: item.array("hash")?.ok_or(DecodeError::of("hash"))?,
             name: item.optional_text("name")?,
             created_at: item.time("created_at")?,
-            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            created_by: item.op("created_by")?,
             body_hash: item.array("body_hash")?.map(BodyHash),
             makers: item
                 .optional_json::<Vec<String>>("makers")?
@@ -207,7 +206,7 @@ impl Item for ApiKey {
                 .into_iter()
                 .map(LimitItem::read)
                 .collect::<Result<_, _>>()?,
-            family: item.optional_parsed("family")?.unwrap_or(id),
+            family: item.optional_id("family")?.unwrap_or(id),
             ask_limits: item
                 .optional_json::<Vec<AskLimitItem>>("ask_limits")?
                 .unwrap_or_default()

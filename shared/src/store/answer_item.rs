@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{Attributes, DecodeError, Reader, time},
+    compact::{Attributes, read_text, stored_name},
     keys::{self, Key},
+    reader::{DecodeError, Reader, time},
 };
 use crate::domain::{
     Answer, Decimal, OpId, OutboxEvent, RequestEvent, RequestId,
@@ -17,7 +18,7 @@ use crate::domain::{
 /// The attribute that says that some answers are in separate items.
 pub(super) const LONG: &str = "long";
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum FieldValueItem {
     Text(String),
@@ -31,34 +32,41 @@ pub(super) enum FieldValueItem {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct AnswerItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     option: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(rename = "f", default, skip_serializing_if = "BTreeMap::is_empty")]
     fields: BTreeMap<String, FieldValueItem>,
 }
 
+/// Row, time, operation, option, and more if there is more.
 #[derive(Serialize, Deserialize)]
-pub(super) struct RowItem {
-    pub(super) row: usize,
-    at: i64,
-    op: u64,
-    #[serde(default, skip_serializing_if = "is_zero")]
+pub(super) struct RowItem(
+    usize,
+    i64,
+    u64,
+    Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<RowDetailItem>,
+);
+
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct RowDetailItem {
+    #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
     changes: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     event: Option<u32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     replaced: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     proof: Option<ProofItem>,
     /// The answer is in an item next to this one, but for its option.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "l", default, skip_serializing_if = "std::ops::Not::not")]
     long: bool,
-    #[serde(flatten)]
-    answer: AnswerItem,
+    #[serde(rename = "f", default, skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, FieldValueItem>,
 }
 
 /// A proof by more than a link.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ProofItem {
     Confirm,
@@ -66,35 +74,45 @@ enum ProofItem {
     Key(String),
 }
 
+/// Number, kind, time, and a detail if there is one.
 #[derive(Serialize, Deserialize)]
-pub(super) struct EventItem {
-    number: u32,
-    kind: String,
-    at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    answered: Option<RecordedAnswerItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    recipient: Option<usize>,
+pub(super) struct EventItem(
+    u32,
+    String,
+    i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<EventDetailItem>,
+);
+
+#[derive(Serialize, Deserialize)]
+enum EventDetailItem {
+    #[serde(rename = "a")]
+    Answered(RecordedAnswerItem),
+    #[serde(rename = "r")]
+    Recipient(usize),
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct CodeItem {
+    #[serde(rename = "r")]
     row: usize,
+    #[serde(rename = "i")]
     issue: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
     wrong: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     by: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct RecordedAnswerItem {
+    #[serde(rename = "r")]
     row: usize,
+    #[serde(rename = "p")]
     op: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     proof: Option<ProofItem>,
     /// As in a row.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "l", default, skip_serializing_if = "std::ops::Not::not")]
     long: bool,
     #[serde(flatten)]
     answer: AnswerItem,
@@ -175,13 +193,13 @@ pub(super) fn number(text: &str) -> Option<Decimal> {
 /// The keys of all long answers that a request's item refers to.
 pub(super) fn long_answers(item: &Attributes) -> Option<Vec<Key>> {
     let id: RequestId = Key::of(item)?.pk.parse().ok()?;
-    let text = |name| item.get(name).and_then(|it| it.as_s().ok());
+    let text = |name| item.get(stored_name(name)).cloned().and_then(read_text);
     let rows: Vec<RowItem> =
-        text("answers").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
+        text("answers").map_or(Some(Vec::new()), |it| serde_json::from_str(&it).ok())?;
     let events: Vec<EventItem> =
-        text("outbox").map_or(Some(Vec::new()), |it| serde_json::from_str(it).ok())?;
-    let rows = rows.iter().filter(|it| it.long).map(|it| (it.row, it.op));
-    let answered = events.iter().flat_map(|it| &it.answered);
+        text("outbox").map_or(Some(Vec::new()), |it| serde_json::from_str(&it).ok())?;
+    let rows = rows.iter().filter(|it| it.is_long()).map(|it| (it.0, it.2));
+    let answered = events.iter().filter_map(EventItem::answered);
     let all = rows.chain(answered.filter(|it| it.long).map(|it| (it.row, it.op)));
     let keys: BTreeSet<Key> = all.map(|(row, op)| keys::long_answer(id, row, OpId(op))).collect();
     Some(keys.into_iter().collect())
@@ -189,22 +207,19 @@ pub(super) fn long_answers(item: &Attributes) -> Option<Vec<Key>> {
 
 impl From<&OutboxEvent> for EventItem {
     fn from(event: &OutboxEvent) -> Self {
-        Self {
-            number: event.number,
-            kind: event.kind.as_str().to_owned(),
-            at: event.at.as_millisecond(),
-            answered: event.answered().map(|it| RecordedAnswerItem {
+        let detail = match &event.detail {
+            EventDetail::None => None,
+            EventDetail::Recipient(row) => Some(EventDetailItem::Recipient(*row)),
+            EventDetail::Answered(it) => Some(EventDetailItem::Answered(RecordedAnswerItem {
                 row: it.row,
                 op: it.op.0,
                 proof: ProofItem::of(it.proof),
                 long: it.answer.is_long(),
                 answer: AnswerItem::short(&it.answer),
-            }),
-            recipient: match event.detail {
-                EventDetail::Recipient(row) => Some(row),
-                EventDetail::None | EventDetail::Answered(_) => None,
-            },
-        }
+            })),
+        };
+        let kind = event.kind.as_str().to_owned();
+        Self(event.number, kind, event.at.as_millisecond(), detail)
     }
 }
 
@@ -233,39 +248,45 @@ impl CodeItem {
 
 impl RowItem {
     pub(super) fn new(number: usize, row: &Row) -> Self {
-        Self {
-            row: number,
-            at: row.at.as_millisecond(),
-            op: row.op.0,
+        let AnswerItem { option, fields } = AnswerItem::short(&row.answer);
+        let detail = RowDetailItem {
             changes: row.n_changes,
             event: row.event,
             replaced: row.replaced.iter().map(|it| it.0).collect(),
             proof: ProofItem::of(row.proof),
             long: row.answer.is_long(),
-            answer: AnswerItem::short(&row.answer),
-        }
+            fields,
+        };
+        let detail = Some(detail).filter(|it| *it != RowDetailItem::default());
+        Self(number, row.at.as_millisecond(), row.op.0, option, detail)
+    }
+
+    /// The number of the row.
+    pub(super) fn row(&self) -> usize {
+        self.0
     }
 
     /// The answer is in another item.
     pub(super) fn is_long(&self) -> bool {
-        self.long
+        self.4.as_ref().is_some_and(|it| it.long)
     }
 
     pub(super) fn read(self, request: RequestId, item: &Reader) -> Result<Row, DecodeError> {
-        let op = OpId(self.op);
-        let answer = if self.long {
-            item.part(&keys::long_answer(request, self.row, op), "answers")?
+        let Self(row, at, op, option, detail) = self;
+        let (op, detail) = (OpId(op), detail.unwrap_or_default());
+        let answer = if detail.long {
+            item.part(&keys::long_answer(request, row, op), "answers")?
         } else {
-            self.answer
+            AnswerItem { option, fields: detail.fields }
         };
         Ok(Row {
             answer: answer.read().ok_or(DecodeError::of("answers"))?,
-            at: time("answers", self.at)?,
+            at: time("answers", at)?,
             op,
-            proof: ProofItem::read(self.proof).ok_or(DecodeError::of("answers"))?,
-            n_changes: self.changes,
-            event: self.event,
-            replaced: self.replaced.into_iter().map(OpId).collect(),
+            proof: ProofItem::read(detail.proof).ok_or(DecodeError::of("answers"))?,
+            n_changes: detail.changes,
+            event: detail.event,
+            replaced: detail.replaced.into_iter().map(OpId).collect(),
         })
     }
 }
@@ -273,7 +294,14 @@ impl RowItem {
 impl EventItem {
     /// Its answer is in another item.
     pub(super) fn is_long(&self) -> bool {
-        self.answered.as_ref().is_some_and(|it| it.long)
+        self.answered().is_some_and(|it| it.long)
+    }
+
+    fn answered(&self) -> Option<&RecordedAnswerItem> {
+        match &self.3 {
+            Some(EventDetailItem::Answered(answered)) => Some(answered),
+            Some(EventDetailItem::Recipient(_)) | None => None,
+        }
     }
 
     pub(super) fn read(
@@ -281,14 +309,17 @@ impl EventItem {
         request: RequestId,
         item: &Reader,
     ) -> Result<OutboxEvent, DecodeError> {
+        let Self(number, kind, at, detail) = self;
         Ok(OutboxEvent {
-            number: self.number,
-            kind: RequestEvent::parse(&self.kind).ok_or(DecodeError::of("outbox"))?,
-            at: time("outbox", self.at)?,
-            detail: match (self.answered, self.recipient) {
-                (Some(answered), _) => EventDetail::Answered(answered.read(request, item)?),
-                (None, Some(row)) => EventDetail::Recipient(row),
-                (None, None) => EventDetail::None,
+            number,
+            kind: RequestEvent::parse(&kind).ok_or(DecodeError::of("outbox"))?,
+            at: time("outbox", at)?,
+            detail: match detail {
+                Some(EventDetailItem::Answered(it)) => {
+                    EventDetail::Answered(it.read(request, item)?)
+                }
+                Some(EventDetailItem::Recipient(row)) => EventDetail::Recipient(row),
+                None => EventDetail::None,
             },
         })
     }

@@ -2,11 +2,12 @@
 
 use super::{
     idempotency_item::{self, CALLS},
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
+    reader::{DecodeError, Reader},
     secret_item::{self, SECRETS},
 };
-use crate::domain::{BodyHash, Channel, OpId};
+use crate::domain::{BodyHash, Channel};
 
 impl Item for Channel {
     const NAME: &'static str = "a channel";
@@ -21,13 +22,10 @@ impl Item for Channel {
 
     fn immutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
-            .owner(self.owner)
             .text("name", self.name.clone())
             .time("created_at", self.created_at)
-            .number("created_by", self.created_by.0.cast_signed())
+            .op("created_by", self.created_by)
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
-            .text("list_pk", keys::list(self.owner, keys::Listed::Channels))
-            .text("list_sk", keys::by_time(self.created_at, self.id))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
@@ -39,8 +37,8 @@ impl Item for Channel {
             .time("deleted_at", self.deleted_at)
             .ttl(self.deleted_at.map(|it| it + layout.retention));
         match self.deleted_at {
-            None => encoded,
-            Some(_) => encoded.text("list_pk", None).text("list_sk", None),
+            None => encoded.listed(self.owner, keys::Listed::Channels),
+            Some(_) => encoded.unlisted(self.owner),
         }
     }
 
@@ -53,7 +51,7 @@ impl Item for Channel {
             secrets: secret_item::decode(item.json(SECRETS)?)?,
             calls: idempotency_item::decode(item.json(CALLS)?)?,
             created_at: item.time("created_at")?,
-            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            created_by: item.op("created_by")?,
             body_hash: item.array("body_hash")?.map(BodyHash),
             deleted_at: item.optional_time("deleted_at")?,
             revision: item.number("revision")?,

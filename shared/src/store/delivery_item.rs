@@ -6,19 +6,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key, Related},
+    reader::{DecodeError, Reader},
     receiver_item::ReceiverItem,
     webhook_item,
 };
 use crate::domain::{
-    Attempt, Delivery, EventType, OpId, Trace,
+    Attempt, Delivery, DeliveryId, EventType, OpId,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     delivery::{DeliveryEnd, DeliveryState, FailureReason, Redeliveries, Target, WaitReason},
 };
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "k", rename_all = "snake_case")]
 enum TargetItem {
     Https(Box<ReceiverItem>),
     Bus,
@@ -26,24 +27,16 @@ enum TargetItem {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
 enum StateItem {
-    Waiting {
-        not_before: i64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<WaitReasonItem>,
-    },
-    Leased {
-        owner: u64,
-        until: i64,
-    },
-    Done {
-        end: EndItem,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<FailureReasonItem>,
-        at: i64,
-        op: u64,
-    },
+    /// The earliest time of the next attempt, and the reason.
+    #[serde(rename = "w")]
+    Waiting(i64, Option<WaitReasonItem>),
+    /// The worker, and the end of its lease.
+    #[serde(rename = "l")]
+    Leased(u64, i64),
+    /// The end, its reason, its time, and its operation.
+    #[serde(rename = "d")]
+    Done(EndItem, Option<FailureReasonItem>, i64, u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,16 +69,21 @@ enum FailureReasonItem {
 
 #[derive(Serialize, Deserialize)]
 struct ExchangeItem {
+    #[serde(rename = "u")]
     url: String,
+    #[serde(rename = "h")]
     headers: Vec<(String, String)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     response: Option<ResponseItem>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ResponseItem {
+    #[serde(rename = "s")]
     status: u16,
+    #[serde(rename = "h")]
     headers: Vec<(String, String)>,
+    #[serde(rename = "b")]
     body: String,
 }
 
@@ -102,28 +100,23 @@ impl Item for Delivery {
     }
 
     fn immutable(&self, _: &Layout) -> Encoded {
-        let by_time = keys::by_time(self.created_at, self.id);
         let of_webhook = self
             .webhook
             .as_ref()
             .map(|it| keys::related(&Related::WebhookDeliveries(self.owner, it.clone())).pk);
         Encoded::default()
-            .owner(self.owner)
-            .text("channel", self.channel.map(|it| it.to_string()))
-            .text("event", self.event.to_string())
+            .listed(self.owner, keys::Listed::Deliveries)
+            .id("channel", self.channel)
+            .id("event", self.event)
             .text("event_type", self.event_type.to_string())
             .time("happened_at", self.happened_at)
-            .text("trace", self.trace.map(Trace::to_text))
+            .trace(self.trace)
             .json("target", &TargetItem::from(&self.target))
-            .bytes("body", self.body.clone())
-            .number("private", self.is_private.then_some(1))
+            .deflated("body", self.body.as_deref())
+            .optional_flag("private", self.is_private)
             .time("created_at", self.created_at)
-            .text("list_pk", keys::list(self.owner, keys::Listed::Deliveries))
-            .text("list_sk", by_time.clone())
             .text("related_pk", keys::related(&Related::Event(self.event)).pk)
-            .text("related_sk", by_time.clone())
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("webhook_sk", of_webhook.is_some().then_some(by_time))
             .text("webhook_pk", of_webhook)
     }
 
@@ -136,11 +129,11 @@ impl Item for Delivery {
         let encoded = Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json("state", &StateItem::from(self.state))
-            .number("attempt", i64::from(self.attempt))
-            .number("starts", i64::from(self.starts))
-            .number("failures", i64::from(self.failures))
+            .count("attempt", self.attempt)
+            .count("starts", self.starts)
+            .count("failures", self.failures)
             .number("breaker_wait_ms", breaker_wait_ms.filter(|it| *it > 0))
-            .number("expedited_by", self.expedited_by.map(|it| it.0.cast_signed()))
+            .op("expedited_by", self.expedited_by)
             .time("redelivered_since", self.redeliveries.map(|it| it.since))
             .number("redeliveries", self.redeliveries.map(|it| i64::from(it.count)))
             // Only errors in a row count.
@@ -163,28 +156,26 @@ impl Item for Delivery {
         Ok(Self {
             id: item.parsed("pk")?,
             owner: item.owner()?,
-            channel: item.optional_parsed("channel")?,
-            event: item.parsed("event")?,
+            channel: item.optional_id("channel")?,
+            event: item.id("event")?,
             event_type: EventType::parse(&item.text("event_type")?)
                 .ok_or(DecodeError::of("event_type"))?,
             happened_at: item.time("happened_at")?,
-            trace: item.optional_parsed("trace")?,
+            trace: item.trace()?,
             target: item.json::<TargetItem>("target")?.try_into()?,
             webhook: webhook_item::read_reference(&mut item)?,
-            body: item.optional_bytes("body")?,
+            body: item.inflated("body")?,
             created_at: item.time("created_at")?,
             state: item.json::<StateItem>("state")?.try_into()?,
-            attempt: item.number("attempt")?,
-            starts: item.number("starts")?,
-            failures: item.number("failures")?,
+            attempt: item.count("attempt")?,
+            starts: item.count("starts")?,
+            failures: item.count("failures")?,
             breaker_wait: Duration::from_millis(
                 item.optional_number("breaker_wait_ms")?.unwrap_or(0),
             ),
-            expedited_by: item
-                .optional_number("expedited_by")?
-                .map(|it: i64| OpId(it.cast_unsigned())),
+            expedited_by: item.optional_op("expedited_by")?,
             redeliveries: redeliveries(&mut item)?,
-            is_private: item.optional_number::<u32>("private")?.is_some(),
+            is_private: item.is_flagged("private")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
         })
@@ -201,9 +192,8 @@ impl Delivery {
     /// The keys that list a callback while an open breaker holds it.
     fn held(&self, encoded: Encoded) -> Encoded {
         let authority = if self.is_held() { self.authority() } else { None };
-        let by_time = keys::by_time(self.created_at, self.id);
         let pk = authority.map(|it| keys::related(&Related::HeldCallbacks(self.owner, it)).pk);
-        encoded.text("webhook_sk", pk.is_some().then_some(by_time)).text("webhook_pk", pk)
+        encoded.text("webhook_pk", pk)
     }
 }
 
@@ -224,15 +214,12 @@ impl Item for Attempt {
             .webhook
             .as_ref()
             .map(|it| keys::related(&Related::WebhookAttempts(self.owner, it.clone())).pk);
-        let by_time = keys::by_time(self.started_at, self.id);
         Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("webhook_sk", of_webhook.is_some().then_some(by_time))
             .text("webhook_pk", of_webhook)
-            .text("id", self.id.to_string())
             .owner(self.owner)
-            .text("event", self.event.to_string())
-            .time("started_at", self.started_at)
+            .id("event", self.event)
+            .time("created_at", self.started_at)
             .number("duration_ms", i64::from(self.duration_ms))
             .text("error_kind", self.error.as_ref().map(|it| it.kind.as_str().to_owned()))
             .ttl(Some(self.started_at + layout.retention))
@@ -254,12 +241,14 @@ impl Item for Attempt {
             .map(|it| ErrorKind::parse(&it).ok_or(DecodeError::of("error_kind")))
             .transpose()?;
         let message = item.optional_text("error_message")?.unwrap_or_default();
+        let delivery: DeliveryId = item.parsed("pk")?;
+        let number = keys::attempt_number(&item.text("sk")?).ok_or(DecodeError::of("sk"))?;
         Ok(Self {
-            id: item.parsed("id")?,
+            id: delivery.attempt(number),
             owner: item.owner()?,
-            event: item.parsed("event")?,
+            event: item.id("event")?,
             webhook: webhook_item::read_reference(&mut item)?,
-            started_at: item.time("started_at")?,
+            started_at: item.time("created_at")?,
             duration_ms: item.number("duration_ms")?,
             exchange: item.optional_json::<ExchangeItem>("exchange")?.map(Into::into),
             error: error_kind.map(|kind| AttemptError { kind, message }),
@@ -294,16 +283,14 @@ impl TryFrom<TargetItem> for Target {
 impl From<DeliveryState> for StateItem {
     fn from(state: DeliveryState) -> Self {
         match state {
-            DeliveryState::Waiting { not_before, reason } => Self::Waiting {
-                not_before: not_before.as_millisecond(),
-                reason: reason.map(|it| match it {
+            DeliveryState::Waiting { not_before, reason } => {
+                let reason = reason.map(|it| match it {
                     WaitReason::BreakerOpen => WaitReasonItem::BreakerOpen,
                     WaitReason::SlowLane => WaitReasonItem::SlowLane,
-                }),
-            },
-            DeliveryState::Leased { owner, until } => {
-                Self::Leased { owner: owner.0, until: until.as_millisecond() }
+                });
+                Self::Waiting(not_before.as_millisecond(), reason)
             }
+            DeliveryState::Leased { owner, until } => Self::Leased(owner.0, until.as_millisecond()),
             DeliveryState::Done { end, at, op } => {
                 let (end, reason) = match end {
                     DeliveryEnd::Delivered => (EndItem::Delivered, None),
@@ -320,7 +307,7 @@ impl From<DeliveryState> for StateItem {
                     FailureReason::NotAccepted => FailureReasonItem::NotAccepted,
                     FailureReason::Disabled => FailureReasonItem::Disabled,
                 });
-                Self::Done { end, reason, at: at.as_millisecond(), op: op.0 }
+                Self::Done(end, reason, at.as_millisecond(), op.0)
             }
         }
     }
@@ -333,17 +320,17 @@ impl TryFrom<StateItem> for DeliveryState {
         let wrong = || DecodeError::of("state");
         let time = |it| Timestamp::from_millisecond(it).map_err(|_| wrong());
         Ok(match item {
-            StateItem::Waiting { not_before, reason } => Self::Waiting {
+            StateItem::Waiting(not_before, reason) => Self::Waiting {
                 not_before: time(not_before)?,
                 reason: reason.map(|it| match it {
                     WaitReasonItem::BreakerOpen => WaitReason::BreakerOpen,
                     WaitReasonItem::SlowLane => WaitReason::SlowLane,
                 }),
             },
-            StateItem::Leased { owner, until } => {
+            StateItem::Leased(owner, until) => {
                 Self::Leased { owner: OpId(owner), until: time(until)? }
             }
-            StateItem::Done { end, reason, at, op } => {
+            StateItem::Done(end, reason, at, op) => {
                 let reason = reason.map(|it| match it {
                     FailureReasonItem::Redirect => FailureReason::Redirect,
                     FailureReasonItem::Gone => FailureReason::Gone,

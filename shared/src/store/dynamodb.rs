@@ -15,8 +15,9 @@ use jiff::Timestamp;
 
 use super::{
     Cursor, Error, Key,
-    item::{Attributes, Reader},
-    keys::{DUE_INDEX, listed_at},
+    compact::Attributes,
+    keys::{CREATED_AT, DUE_INDEX},
+    reader::Reader,
     table::{Counted, DueCursor, DuePage, Page, Put, Table},
 };
 use crate::Promise;
@@ -280,11 +281,12 @@ impl Table for DynamoDb {
         cursor: Option<Cursor>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
-            let (pk_name, sk_name) = (format!("{index}_pk"), format!("{index}_sk"));
+            let pk_name = format!("{index}_pk");
             let start = cursor.map(|it| {
-                let mut key = listed_at(it.pk, &it.at).into_attributes();
+                let created_at = it.created_at.unwrap_or_default().as_millisecond();
+                let mut key = it.key.into_attributes();
                 key.insert(pk_name.clone(), AttributeValue::S(partition.clone()));
-                key.insert(sk_name.clone(), AttributeValue::S(it.at));
+                key.insert(CREATED_AT.to_owned(), AttributeValue::N(created_at.to_string()));
                 key
             });
             let output = self
@@ -302,8 +304,8 @@ impl Table for DynamoDb {
                 .await
                 .map_err(|err| Error::dynamo("list items", err))?;
             let next = output.last_evaluated_key.and_then(|it| {
-                let text = |name: &str| it.get(name).and_then(|it| it.as_s().ok()).cloned();
-                Some(Cursor { pk: text("pk")?, at: text(&sk_name)? })
+                let key = Key::of(&it)?;
+                Some(Cursor { key, created_at: Reader(it).optional_time(CREATED_AT).ok()? })
             });
             Ok(Page { items: output.items.unwrap_or_default(), next })
         })
@@ -366,10 +368,8 @@ impl Table for DynamoDb {
                 .send()
                 .await
                 .map_err(|err| Error::dynamo("list the items of a partition", err))?;
-            let next = output.last_evaluated_key.and_then(|it| {
-                let text = |name| it.get(name).and_then(|it| it.as_s().ok()).cloned();
-                Some(Cursor { pk: text("pk")?, at: text("sk")? })
-            });
+            let next = output.last_evaluated_key.and_then(|it| Key::of(&it));
+            let next = next.map(|key| Cursor { key, created_at: None });
             Ok(Page { items: output.items.unwrap_or_default(), next })
         })
     }

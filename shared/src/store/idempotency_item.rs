@@ -1,6 +1,6 @@
 //! The encoding of the calls that an object remembers.
 
-use super::item::DecodeError;
+use super::reader::DecodeError;
 use crate::domain::{BodyHash, IdempotentCall, PastCalls, idempotency::PastCall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -6,18 +6,19 @@
 //!   closed list, or an attribute that must not be ignored. Earlier versions then leave such items
 //!   unchanged.
 //! - Data that is only read as a whole is stored as JSON, in one attribute.
+//! - The names here are those of the code. [`compact`] has the names in the table.
 
-use crate::domain::{Mode, Owner};
-use std::collections::HashMap;
+use crate::domain::{Id, OpId, Owner, Trace};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use super::keys::Key;
-
-/// The attribute with the version of an item's encoding.
-pub(super) const VERSION: &str = "v";
+use super::{
+    compact::{self, Attributes, stored_name},
+    keys::{self, Key, Listed},
+    reader::{DecodeError, Reader, VERSION},
+};
 
 /// The version of an item's encoding that has parts with versions in files of their own: it rises
 /// with each of them.
@@ -30,9 +31,6 @@ pub(super) const fn version_with(own: u32, parts: &[u32]) -> u32 {
     }
     version
 }
-
-/// An item's attributes by name.
-pub type Attributes = HashMap<String, AttributeValue>;
 
 /// Settings of the deployment that the encoding depends on.
 #[derive(Clone, Copy, Debug)]
@@ -88,22 +86,9 @@ pub(super) fn mutable<T: Item>(next: &T, layout: &Layout) -> Attributes {
     attributes
 }
 
-/// An item cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("the attribute `{attribute}` is missing or malformed{}", position.as_deref().unwrap_or_default())]
-pub struct DecodeError {
-    attribute: &'static str,
-    /// The position in its JSON. The parser's message is left out, because it quotes content.
-    position: Option<String>,
-}
-
 /// Attributes to write. A NULL removes the attribute.
 #[derive(Debug, Default)]
 pub struct Encoded(pub(crate) Attributes);
-
-/// Attributes to decode.
-#[derive(Debug)]
-pub struct Reader(pub(crate) Attributes);
 
 impl Encoded {
     pub(crate) fn text(self, name: &str, value: impl Into<Option<String>>) -> Self {
@@ -132,14 +117,54 @@ impl Encoded {
         self.set(name, value.then_some(AttributeValue::Bool(true)))
     }
 
-    /// The account and mode that an item belongs to.
+    /// A number that is left out if it is 0.
+    pub(crate) fn count(self, name: &str, value: u32) -> Self {
+        self.number(name, (value > 0).then_some(i64::from(value)))
+    }
+
+    /// An operation.
+    pub(crate) fn op(self, name: &str, value: impl Into<Option<OpId>>) -> Self {
+        self.bytes(name, value.into().map(|it| it.0.to_be_bytes().to_vec()))
+    }
+
+    /// An identifier, without its prefix.
+    pub(crate) fn id<K>(self, name: &str, value: impl Into<Option<Id<K>>>) -> Self {
+        self.bytes(name, value.into().map(|it| it.bits().to_be_bytes().to_vec()))
+    }
+
+    /// A trace.
+    pub(crate) fn trace(self, value: Option<Trace>) -> Self {
+        self.bytes("trace", value.map(|it| it.to_bytes().to_vec()))
+    }
+
+    /// The account and mode that an item belongs to which no list shows.
     pub(crate) fn owner(self, owner: Owner) -> Self {
-        self.text("account", owner.account.to_string()).text("mode", owner.mode.as_str().to_owned())
+        self.text("owner", keys::owner(owner))
+    }
+
+    /// The account and mode that an item belongs to, in the key of the list that shows it.
+    pub(crate) fn listed(self, owner: Owner, listed: Listed) -> Self {
+        self.text("list_pk", keys::list(owner, listed)).text("owner", None)
+    }
+
+    /// The account and mode that an item belongs to, which no list shows any more, or none yet.
+    pub(crate) fn unlisted(self, owner: Owner) -> Self {
+        self.text("list_pk", None).owner(owner)
+    }
+
+    /// A text that may be long.
+    pub(crate) fn long_text(self, name: &str, value: String) -> Self {
+        self.set(name, Some(compact::text(value)))
+    }
+
+    /// Bytes that may be many.
+    pub(crate) fn deflated(self, name: &str, value: Option<&[u8]>) -> Self {
+        self.bytes(name, value.map(compact::deflate))
     }
 
     pub(crate) fn json(self, name: &str, value: &impl Serialize) -> Self {
         let text = serde_json::to_string(value).expect("plain data serializes");
-        self.set(name, Some(AttributeValue::S(text)))
+        self.long_text(name, text)
     }
 
     /// JSON, or no attribute if there is nothing.
@@ -167,163 +192,8 @@ impl Encoded {
     }
 
     fn set(mut self, name: &str, value: Option<AttributeValue>) -> Self {
-        self.0.insert(name.to_owned(), value.unwrap_or(AttributeValue::Null(true)));
+        let value = value.unwrap_or(AttributeValue::Null(true));
+        self.0.insert(stored_name(name).to_owned(), value);
         self
     }
-}
-
-impl Reader {
-    /// The version of its encoding.
-    pub(crate) fn version(&mut self) -> Result<u32, DecodeError> {
-        Ok(self.optional_number(VERSION)?.unwrap_or(1))
-    }
-
-    /// The account and mode that the item belongs to.
-    pub(crate) fn owner(&mut self) -> Result<Owner, DecodeError> {
-        let mode = Mode::parse(&self.text("mode")?).ok_or(DecodeError::of("mode"))?;
-        Ok(Owner { account: self.parsed("account")?, mode })
-    }
-
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DecodeError> {
-        self.optional_text(name)?.ok_or(DecodeError::of(name))
-    }
-
-    pub(crate) fn optional_text(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<String>, DecodeError> {
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(AttributeValue::S(text)) => Ok(Some(text)),
-            Some(_) => Err(DecodeError::of(name)),
-        }
-    }
-
-    /// A part that was loaded from another item, as JSON. See [`Item::parts`].
-    pub(crate) fn part<T: DeserializeOwned>(
-        &self,
-        key: &Key,
-        attribute: &'static str,
-    ) -> Result<T, DecodeError> {
-        let wrong = || DecodeError::of(attribute);
-        // It stays, because a row and an event may share it.
-        match self.0.get(&key.sk) {
-            Some(AttributeValue::S(text)) => serde_json::from_str(text).map_err(|_| wrong()),
-            Some(_) | None => Err(wrong()),
-        }
-    }
-
-    /// A text, parsed.
-    pub(crate) fn parsed<T: std::str::FromStr>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<T, DecodeError> {
-        self.text(name)?.parse().map_err(|_| DecodeError::of(name))
-    }
-
-    /// A text, parsed, if the attribute is present.
-    pub(crate) fn optional_parsed<T: std::str::FromStr>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, DecodeError> {
-        let text = self.optional_text(name)?;
-        text.map(|it| it.parse().map_err(|_| DecodeError::of(name))).transpose()
-    }
-
-    pub(crate) fn number<T: TryFrom<i64>>(&mut self, name: &'static str) -> Result<T, DecodeError> {
-        self.optional_number(name)?.ok_or(DecodeError::of(name))
-    }
-
-    pub(crate) fn optional_number<T: TryFrom<i64>>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, DecodeError> {
-        let wrong = || DecodeError::of(name);
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(AttributeValue::N(text)) => {
-                let number: i64 = text.parse().map_err(|_| wrong())?;
-                T::try_from(number).map(Some).map_err(|_| wrong())
-            }
-            Some(_) => Err(wrong()),
-        }
-    }
-
-    pub(crate) fn optional_bytes(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Vec<u8>>, DecodeError> {
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(AttributeValue::B(bytes)) => Ok(Some(bytes.into_inner())),
-            Some(_) => Err(DecodeError::of(name)),
-        }
-    }
-
-    /// Exactly `N` bytes.
-    pub(crate) fn array<const N: usize>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<[u8; N]>, DecodeError> {
-        self.optional_bytes(name)?
-            .map(|it| it.try_into().map_err(|_| DecodeError::of(name)))
-            .transpose()
-    }
-
-    pub(crate) fn time(&mut self, name: &'static str) -> Result<Timestamp, DecodeError> {
-        self.optional_time(name)?.ok_or(DecodeError::of(name))
-    }
-
-    pub(crate) fn optional_time(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Timestamp>, DecodeError> {
-        self.optional_number(name)?
-            .map(|it: i64| Timestamp::from_millisecond(it).map_err(|_| DecodeError::of(name)))
-            .transpose()
-    }
-
-    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, DecodeError> {
-        match self.0.remove(name) {
-            Some(AttributeValue::Bool(flag)) => Ok(flag),
-            Some(_) | None => Err(DecodeError::of(name)),
-        }
-    }
-
-    /// The attribute is present and true.
-    pub(crate) fn is_flagged(&mut self, name: &'static str) -> Result<bool, DecodeError> {
-        if self.0.contains_key(name) { self.flag(name) } else { Ok(false) }
-    }
-
-    pub(crate) fn json<T: DeserializeOwned>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<T, DecodeError> {
-        self.optional_json(name)?.ok_or(DecodeError::of(name))
-    }
-
-    pub(crate) fn optional_json<T: DeserializeOwned>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, DecodeError> {
-        self.optional_text(name)?
-            .map(|it| {
-                serde_json::from_str(&it).map_err(|err| {
-                    let position = format!(", at column {} of its JSON", err.column());
-                    DecodeError { attribute: name, position: Some(position) }
-                })
-            })
-            .transpose()
-    }
-}
-
-impl DecodeError {
-    pub(crate) fn of(attribute: &'static str) -> Self {
-        Self { attribute, position: None }
-    }
-}
-
-/// A time inside of the JSON of an attribute, in milliseconds since the epoch.
-pub(super) fn time(attribute: &'static str, millisecond: i64) -> Result<Timestamp, DecodeError> {
-    Timestamp::from_millisecond(millisecond).map_err(|_| DecodeError::of(attribute))
 }

@@ -1,6 +1,6 @@
 //! The keys of all items and indexes.
 //!
-//! | item       | `pk`       | `sk`        | `list_pk`, by `list_sk` | `related_pk`, by `related_sk` | `webhook_pk`, by `webhook_sk` | due |
+//! | item       | `pk`       | `sk`        | `list_pk`               | `related_pk`                  | `webhook_pk`           | due |
 //! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
 //! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
@@ -17,8 +17,9 @@
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
 //!
-//! Lists are sorted by the time of creation and the identifier. `due_shard` and `due_at` are
-//! present only while an item has a timer, so the `due` index holds exactly the items with a timer.
+//! All lists are sorted by `created_at`. `due_shard` and `due_at` are present only while an item
+//! has a timer, so the `due` index holds exactly the items with a timer. The account and mode of an
+//! item that a list shows are in `list_pk` alone.
 //! All indexes hold keys only.
 //!
 //! The prefix of `pk` names the kind of item. The roles in `template.yaml` limit each function to
@@ -31,7 +32,6 @@ use crate::domain::{
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
 
 /// The index of items with a timer.
 pub const DUE_INDEX: &str = "due";
@@ -39,6 +39,8 @@ pub const DUE_INDEX: &str = "due";
 pub const LIST_INDEX: &str = "list";
 /// The index of the deliveries of a request or event, and of an account's pending requests.
 pub const RELATED_INDEX: &str = "related";
+/// The attribute that sorts all indexes but [`DUE_INDEX`].
+pub const CREATED_AT: &str = "created_at";
 /// The index of a webhook's deliveries and attempts, and of held callbacks.
 pub const WEBHOOK_INDEX: &str = "webhook";
 
@@ -124,6 +126,11 @@ pub fn event(id: EventId) -> Key {
 /// The key of an attempt, in the partition of its delivery.
 pub fn attempt(id: AttemptId) -> Key {
     Key { pk: id.delivery().to_string(), sk: format!("{ATTEMPTS}{:07}", id.number()) }
+}
+
+/// The number of the attempt with this sort key.
+pub(crate) fn attempt_number(sk: &str) -> Option<u32> {
+    sk.strip_prefix(ATTEMPTS)?.parse().ok()
 }
 
 /// The key of a webhook, in the partition of its account and mode.
@@ -220,17 +227,6 @@ pub fn related(to: &Related) -> Partition {
             Partition { index: WEBHOOK_INDEX, pk }
         }
     }
-}
-
-/// The key of the item that an index lists at sort key `at`, which ends with its identifier.
-pub fn listed_at(pk: String, at: &str) -> Key {
-    let id = at.rsplit('#').next().and_then(|it| it.parse::<AttemptId>().ok());
-    id.map_or_else(|| Key::alone(pk), attempt)
-}
-
-/// The sort key, in a list, of an item created at `created_at`.
-pub(crate) fn by_time(created_at: Timestamp, id: impl std::fmt::Display) -> String {
-    format!("{:014}#{id}", created_at.as_millisecond())
 }
 
 /// The partition of [`DUE_INDEX`] for an item with this partition key.

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use super::{
     Error, Listing, Saved, Store,
     answer_item::AnswerItem,
+    compact::{Attributes, stored_name},
     is_newer,
-    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
     question_item,
+    reader::{DecodeError, Reader},
 };
 use crate::domain::{Answer, OpId, Request, RequestId, request::LongAnswer};
 
@@ -33,7 +35,7 @@ impl Item for LongAnswer {
     fn immutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .number("row", i64::try_from(self.row).ok())
-            .number("op", self.op.0.cast_signed())
+            .op("op", self.op)
             .ttl(Some(self.expires_at))
     }
 
@@ -51,7 +53,7 @@ impl Item for LongAnswer {
         Ok(Self {
             request: item.parsed("pk")?,
             row: item.number("row")?,
-            op: OpId(item.number::<i64>("op")?.cast_unsigned()),
+            op: item.op("op")?,
             answer,
             expires_at: Timestamp::from_second(item.number("ttl")?)
                 .map_err(|_| DecodeError::of("ttl"))?,
@@ -123,6 +125,6 @@ impl Store {
 /// Puts long answers that were loaded into the item of their request. False: one of them was erased
 /// or deleted.
 fn insert(request: &mut Attributes, key: Key, answer: Option<Attributes>) -> bool {
-    let answer = answer.and_then(|mut it| it.remove(ANSWER));
+    let answer = answer.and_then(|mut it| it.remove(stored_name(ANSWER)));
     answer.map(|it| request.insert(key.sk, it)).is_some()
 }

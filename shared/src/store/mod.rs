@@ -15,6 +15,7 @@ mod advance;
 mod answer_item;
 mod breaker_item;
 mod channel_item;
+mod compact;
 mod delivery_item;
 mod dynamodb;
 mod idempotency_item;
@@ -24,6 +25,7 @@ mod long_answer_item;
 mod policy_item;
 mod posted_event_item;
 mod question_item;
+mod reader;
 mod receiver_item;
 mod request_item;
 mod secret_item;
@@ -33,19 +35,19 @@ mod tests;
 mod webhook_item;
 
 pub use advance::{AdvanceError, StepError, advance, step};
+pub use compact::{Attributes, plain};
 pub use dynamodb::DynamoDb;
-pub use item::{Attributes, DecodeError, Item, Layout};
+pub use item::{Item, Layout};
 pub use keys::{Key, Listed, Partition, Related};
+pub use reader::DecodeError;
 pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 
-use crate::domain::{
-    AccountId, Attempt, AttemptId, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
-};
+use crate::domain::{AccountId, Attempt, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook};
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use self::item::Reader;
+use self::reader::Reader;
 
 /// Errors in a row after which an item is quarantined.
 const ERRORS_MAX: u32 = 5;
@@ -122,13 +124,13 @@ pub struct Listing<T> {
     pub next: Option<Cursor>,
 }
 
-/// A position in a list: the keys of the item before it.
+/// A position in a list: right after an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The item's partition key.
-    pub pk: String,
-    /// Its sort key in the list.
-    pub at: String,
+    /// The item's key.
+    pub key: Key,
+    /// Its time of creation, by which an index sorts. `None` in a list without an index.
+    pub created_at: Option<Timestamp>,
 }
 
 /// An operation of the store failed.
@@ -245,7 +247,8 @@ impl Store {
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
         let partition = keys::list(owner, listed);
-        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor.cloned()).await?).await
+        let cursor = in_index(cursor);
+        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor).await?).await
     }
 
     /// The deliveries or attempts of another object, newest first.
@@ -256,7 +259,7 @@ impl Store {
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
         let keys::Partition { index, pk: partition } = keys::related(to);
-        self.load(self.table.list(index, partition, limit, cursor.cloned()).await?).await
+        self.load(self.table.list(index, partition, limit, in_index(cursor)).await?).await
     }
 
     /// A delivery's attempts, newest first, from the position `after` on.
@@ -264,11 +267,11 @@ impl Store {
         &self,
         delivery: DeliveryId,
         limit: i32,
-        after: Option<&str>,
+        after: Option<&Cursor>,
     ) -> Result<Listing<Attempt>, Error> {
         // A position outside of the attempts counts as none.
-        let after = after.filter(|it| it.starts_with(keys::ATTEMPTS));
-        let (pk, after) = (delivery.to_string(), after.map(str::to_owned));
+        let after = after.map(|it| &it.key.sk).filter(|it| it.starts_with(keys::ATTEMPTS));
+        let (pk, after) = (delivery.to_string(), after.cloned());
         let page = self.table.under(pk, keys::ATTEMPTS, limit, after).await?;
         let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Listing { items, next: page.next })
@@ -285,7 +288,7 @@ impl Store {
             for item in page.items {
                 webhooks.push(read(item)?);
             }
-            after = page.next.map(|it| it.at);
+            after = page.next.map(|it| it.key.sk);
             if after.is_none() {
                 return Ok(webhooks);
             }
@@ -352,14 +355,9 @@ impl Store {
 }
 
 impl Cursor {
-    /// Right after an object in its account's list.
-    pub fn after(id: impl fmt::Display + Copy, created_at: Timestamp) -> Self {
-        Self { pk: id.to_string(), at: keys::by_time(created_at, id) }
-    }
-
-    /// Right after an attempt in its webhook's list.
-    pub fn after_attempt(id: AttemptId, started_at: Timestamp) -> Self {
-        Self { pk: id.delivery().to_string(), at: keys::by_time(started_at, id) }
+    /// Right after the item with this key in an index.
+    pub fn after(key: Key, created_at: Timestamp) -> Self {
+        Self { key, created_at: Some(created_at) }
     }
 }
 
@@ -388,6 +386,11 @@ impl Error {
     }
 }
 
+/// A position outside of an index counts as none.
+fn in_index(cursor: Option<&Cursor>) -> Option<Cursor> {
+    cursor.filter(|it| it.created_at.is_some()).cloned()
+}
+
 /// The time from which the counts of a minute may be deleted.
 fn count_expires_at(minute: i64) -> Timestamp {
     let ends_at = Timestamp::from_second((minute + 1) * 60).unwrap_or(Timestamp::MAX);
@@ -407,7 +410,7 @@ fn due(row: Attributes) -> Option<Due> {
 
 /// Written by a version with another encoding. [`read()`] reports it.
 fn is_newer<T: Item>(item: &Attributes) -> bool {
-    item.get(item::VERSION)
+    item.get(reader::VERSION)
         .and_then(|it| it.as_n().ok())
         .is_some_and(|it| it.parse::<u32>().is_ok_and(|it| it > T::VERSION))
 }

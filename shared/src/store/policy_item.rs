@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{item::DecodeError, receiver_item::ReceiverItem};
+use super::{reader::DecodeError, receiver_item::ReceiverItem};
 use crate::domain::{
     Assurance, RequestEvent,
     approval::ConsumePolicy,
@@ -14,29 +14,29 @@ use crate::domain::{
 /// Common values are left out.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PolicyItem {
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
     on_timeout: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     count: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     option: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
     veto: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     default_option: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     callback: Option<CallbackItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     read: Option<ReadModeItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     ttl_seconds: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     assurance: Option<AssuranceItem>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "s", default, skip_serializing_if = "std::ops::Not::not")]
     allows_self: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
     refuses_api_answers: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     consume: Option<ConsumeItem>,
 }
 
@@ -63,7 +63,9 @@ enum ReadModeItem {
 
 #[derive(Serialize, Deserialize)]
 struct CallbackItem {
-    events: Vec<String>,
+    /// Absent: `request.finished` alone.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<String>>,
     #[serde(flatten)]
     receiver: ReceiverItem,
 }
@@ -144,8 +146,9 @@ impl TryFrom<PolicyItem> for RequestPolicy {
 
 impl From<&Callback> for CallbackItem {
     fn from(callback: &Callback) -> Self {
+        let events = || callback.events.iter().map(|it| it.as_str().to_owned()).collect();
         Self {
-            events: callback.events.iter().map(|it| it.as_str().to_owned()).collect(),
+            events: (callback.events != [RequestEvent::RequestFinished]).then(events),
             receiver: ReceiverItem::from(&callback.receiver),
         }
     }
@@ -156,8 +159,11 @@ impl TryFrom<CallbackItem> for Callback {
 
     fn try_from(item: CallbackItem) -> Result<Self, DecodeError> {
         let wrong = || DecodeError::of("policy");
-        let events = item.events.iter().map(|it| RequestEvent::parse(it).ok_or_else(wrong));
-        let events = events.collect::<Result<_, _>>()?;
+        let parse = |it: &String| RequestEvent::parse(it).ok_or_else(wrong);
+        let events = match item.events {
+            None => vec![RequestEvent::RequestFinished],
+            Some(events) => events.iter().map(parse).collect::<Result<_, _>>()?,
+        };
         Ok(Self { receiver: item.receiver.read().ok_or_else(wrong)?, events })
     }
 }

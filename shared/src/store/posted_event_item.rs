@@ -1,13 +1,14 @@
 //! The encoding of posted events.
 
 use super::{
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
+    reader::{DecodeError, Reader},
     receiver_item::ReceiverItem,
     webhook_item,
 };
 use crate::domain::{
-    BodyHash, Event, EventType, OpId, Trace, WebhookRef,
+    BodyHash, Event, EventType, WebhookRef,
     posted_event::{Disables, EventState},
 };
 use jiff::Timestamp;
@@ -38,20 +39,17 @@ impl Item for Event {
     fn immutable(&self, _: &Layout) -> Encoded {
         let receiver = self.callback.as_ref().map(ReceiverItem::from);
         Encoded::default()
-            .owner(self.owner)
-            .number("created_by", self.created_by.0.cast_signed())
+            .op("created_by", self.created_by)
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
-            .text("trace", self.trace.map(Trace::to_text))
+            .trace(self.trace)
             .text("event_type", self.event_type.to_string())
-            .text("data", self.data.clone())
+            .long_text("data", self.data.clone())
             .text("reference", self.external_reference_id.clone())
             .text("base_url", self.base_url.clone())
             .optional_json("callback", receiver.as_ref())
             .optional_json("disables", self.disables.as_ref().map(DisablesItem::from).as_ref())
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("list_sk", keys::by_time(self.created_at, self.id))
-            .text("list_pk", self.disables.is_none().then(|| list_pk(self)))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
@@ -69,10 +67,11 @@ impl Item for Event {
             .number("n_errors", None)
             .due(&self.id.to_string(), self.due_at(), layout)
             .ttl(is_over.then(|| self.created_at + layout.retention));
-        if self.disables.is_some() {
-            return encoded.text("list_pk", self.is_announced().then(|| list_pk(self)));
+        if self.is_announced() {
+            encoded.listed(self.owner, keys::Listed::Events)
+        } else {
+            encoded.unlisted(self.owner)
         }
-        encoded
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -92,13 +91,13 @@ impl Item for Event {
         Ok(Self {
             id: item.parsed("pk")?,
             owner: item.owner()?,
-            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            created_by: item.op("created_by")?,
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
-            trace: item.optional_parsed("trace")?,
+            trace: item.trace()?,
             event_type: EventType::parse(&item.text("event_type")?)
                 .ok_or(DecodeError::of("event_type"))?,
-            data: item.text("data")?,
+            data: item.long_text("data")?,
             external_reference_id: item.optional_text("reference")?,
             base_url: item.text("base_url")?,
             callback: callback.transpose()?,
@@ -111,11 +110,6 @@ impl Item for Event {
             revision: item.number("revision")?,
         })
     }
-}
-
-/// The partition that lists the event, if it is announced.
-fn list_pk(event: &Event) -> String {
-    keys::list(event.owner, keys::Listed::Events)
 }
 
 impl From<&Disables> for DisablesItem {

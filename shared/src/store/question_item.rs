@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer_item::{FieldValueItem, number},
-    item::DecodeError,
+    reader::DecodeError,
 };
 use crate::domain::{
     Action, Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
@@ -16,28 +16,29 @@ pub(super) const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct QuestionItem {
+    #[serde(rename = "t")]
     title: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     action: Option<ActionItem>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<RecipientItem>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
     options: Vec<ChoiceItem>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     asked_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     requester: Option<RequesterItem>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     fixed_requester: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     locale: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
 }
 
@@ -67,23 +68,29 @@ enum RequesterKindItem {
     Agent,
 }
 
+/// Most recipients are only an address.
 #[derive(Serialize, Deserialize)]
-struct RecipientItem {
-    email: String,
-    /// The form that is compared, if it differs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    canonical: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+#[serde(untagged)]
+enum RecipientItem {
+    Email(String),
+    Full {
+        #[serde(rename = "e")]
+        email: String,
+        /// The form that is compared, if it differs.
+        #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+        canonical: Option<String>,
+        #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
 }
 
+/// Value, label and style.
 #[derive(Serialize, Deserialize)]
-struct ChoiceItem {
-    value: String,
-    label: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    style: Option<StyleItem>,
-}
+struct ChoiceItem(
+    String,
+    String,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<StyleItem>,
+);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,17 +102,19 @@ enum StyleItem {
 
 #[derive(Serialize, Deserialize)]
 struct FieldItem {
+    #[serde(rename = "k")]
     key: String,
+    #[serde(rename = "l")]
     label: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     help: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     placeholder: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     required: Option<RequiredItem>,
     #[serde(flatten)]
     kind: FieldKindItem,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     default: Option<FieldValueItem>,
 }
 
@@ -120,12 +129,32 @@ enum RequiredItem {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum FieldKindItem {
-    Text { max_length: Option<u32> },
-    Textarea { max_length: Option<u32> },
-    Number { min: Option<String>, max: Option<String> },
-    Select { choices: Vec<ChoiceItem> },
-    MultiSelect { choices: Vec<ChoiceItem> },
-    Date { min: Option<String>, max: Option<String> },
+    Text {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_length: Option<u32>,
+    },
+    Textarea {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_length: Option<u32>,
+    },
+    Number {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<String>,
+    },
+    Select {
+        choices: Vec<ChoiceItem>,
+    },
+    MultiSelect {
+        choices: Vec<ChoiceItem>,
+    },
+    Date {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<String>,
+    },
     Toggle,
 }
 
@@ -215,41 +244,43 @@ impl From<RequesterItem> for Requester {
 impl From<&Recipient> for RecipientItem {
     fn from(recipient: &Recipient) -> Self {
         let (given, canonical) = (recipient.email.as_given(), recipient.email.canonical());
-        Self {
-            email: given.to_owned(),
-            canonical: (canonical != given).then(|| canonical.to_owned()),
-            name: recipient.name.clone(),
+        let (email, canonical) =
+            (given.to_owned(), (canonical != given).then(|| canonical.to_owned()));
+        match (canonical, recipient.name.clone()) {
+            (None, None) => Self::Email(email),
+            (canonical, name) => Self::Full { email, canonical, name },
         }
     }
 }
 
 impl From<RecipientItem> for Recipient {
     fn from(item: RecipientItem) -> Self {
-        let canonical = item.canonical.unwrap_or_else(|| item.email.clone());
-        Self { email: EmailAddress::stored(item.email, canonical), name: item.name }
+        let (email, canonical, name) = match item {
+            RecipientItem::Email(email) => (email, None, None),
+            RecipientItem::Full { email, canonical, name } => (email, canonical, name),
+        };
+        let canonical = canonical.unwrap_or_else(|| email.clone());
+        Self { email: EmailAddress::stored(email, canonical), name }
     }
 }
 
 impl From<&Choice> for ChoiceItem {
     fn from(choice: &Choice) -> Self {
-        Self {
-            value: choice.value.clone(),
-            label: choice.label.clone(),
-            style: choice.style.map(|it| match it {
-                Style::Primary => StyleItem::Primary,
-                Style::Secondary => StyleItem::Secondary,
-                Style::Destructive => StyleItem::Destructive,
-            }),
-        }
+        let style = choice.style.map(|it| match it {
+            Style::Primary => StyleItem::Primary,
+            Style::Secondary => StyleItem::Secondary,
+            Style::Destructive => StyleItem::Destructive,
+        });
+        Self(choice.value.clone(), choice.label.clone(), style)
     }
 }
 
 impl From<ChoiceItem> for Choice {
-    fn from(item: ChoiceItem) -> Self {
+    fn from(ChoiceItem(value, label, style): ChoiceItem) -> Self {
         Self {
-            value: item.value,
-            label: item.label,
-            style: item.style.map(|it| match it {
+            value,
+            label,
+            style: style.map(|it| match it {
                 StyleItem::Primary => Style::Primary,
                 StyleItem::Secondary => Style::Secondary,
                 StyleItem::Destructive => Style::Destructive,

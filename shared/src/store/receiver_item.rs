@@ -16,19 +16,22 @@ pub(super) const VERSION: u32 = 1;
 /// Only settings that differ from the profile are stored. The others follow the profile.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReceiverItem {
+    #[serde(rename = "u")]
     url: String,
-    profile: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Absent: `standard`.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     retry: Option<RetryItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     auth: Option<AuthItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<HeaderItem>,
 }
 
@@ -58,7 +61,9 @@ struct HeaderItem {
 
 #[derive(Serialize, Deserialize)]
 struct RetryItem {
+    #[serde(rename = "d")]
     delays_seconds: Vec<u32>,
+    #[serde(rename = "j")]
     jitter: f64,
 }
 
@@ -69,7 +74,7 @@ impl From<&Receiver> for ReceiverItem {
         let timeout_seconds = Some(receiver.timeout_seconds);
         Self {
             url: receiver.url.clone(),
-            profile: spec.name.to_owned(),
+            profile: (receiver.profile != Profile::Standard).then(|| spec.name.to_owned()),
             timeout_seconds: timeout_seconds.filter(|it| *it != spec.timeout_seconds),
             retry: retry.map(|it| RetryItem {
                 delays_seconds: it.delays_seconds.clone(),
@@ -86,7 +91,7 @@ impl From<&Receiver> for ReceiverItem {
 impl ReceiverItem {
     /// The receiver, or `None` if only a newer version knows its profile.
     pub(crate) fn read(self) -> Option<Receiver> {
-        let profile = Profile::parse(&self.profile)?;
+        let profile = self.profile.map_or(Some(Profile::Standard), |it| Profile::parse(&it))?;
         let spec = profile.spec();
         let own_retry = self
             .retry

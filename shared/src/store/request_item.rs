@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer_item::{CodeItem, EventItem, LONG, RowItem, long_answers},
-    item::{Attributes, DecodeError, Encoded, Item, Layout, Reader, time},
+    compact::Attributes,
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
     policy_item::PolicyItem,
     question_item::QuestionItem,
+    reader::{DecodeError, Reader, time},
 };
 use crate::domain::{
-    BodyHash, OpId, Question, Request, RequestId, Trace,
+    BodyHash, OpId, Question, Request, RequestId,
     approval::{Approval, ApprovalUse},
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
@@ -27,17 +29,21 @@ const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours
 
 #[derive(Serialize, Deserialize)]
 struct EndItem {
+    #[serde(rename = "o")]
     outcome: OutcomeItem,
+    #[serde(rename = "b")]
     by: DecidedByItem,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     decision: Option<String>,
+    #[serde(rename = "t")]
     at: i64,
+    #[serde(rename = "p")]
     op: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     consumption: Option<ConsumptionItem>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
     uses: Vec<UseItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     withdrawn_by: Option<u64>,
 }
 
@@ -98,30 +104,24 @@ impl Item for Request {
     }
 
     fn immutable(&self, _: &Layout) -> Encoded {
-        let by_time = keys::by_time(self.created_at, self.id);
         let encoded = Encoded::default()
-            .owner(self.owner)
-            .number("created_by", self.created_by.0.cast_signed())
+            .listed(self.owner, keys::Listed::Requests)
+            .op("created_by", self.created_by)
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .time("deadline", self.deadline)
             .json("question", &QuestionItem::from(&self.question))
             .json("policy", &PolicyItem::from(&self.policy))
-            .text("channel", self.channel.map(|it| it.to_string()))
-            .text("family", self.family.map(|it| it.to_string()))
-            .text("trace", self.trace.map(Trace::to_text))
+            .id("channel", self.channel)
+            .id("family", self.family)
+            .trace(self.trace)
             .bytes("link_secret", self.link_secret.0.to_vec())
             .text("base_url", self.base_url.clone())
-            .flag("published", self.is_published)
-            .text("list_pk", keys::list(self.owner, keys::Listed::Requests))
-            .text("list_sk", by_time.clone());
+            .optional_flag("published", self.is_published);
         if !self.is_counted {
             return encoded;
         }
-        encoded
-            .flag("counted", true)
-            .text("related_pk", keys::pending(self.owner.account))
-            .text("related_sk", by_time)
+        encoded.flag("counted", true).text("related_pk", keys::pending(self.owner.account))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
@@ -142,13 +142,13 @@ impl Item for Request {
             .json_list("codes", &codes)
             .optional_flag(LONG, is_long)
             .optional_flag("leftovers", self.has_leftovers)
-            .number("n_events", i64::from(self.n_events))
+            .count("n_events", self.n_events)
             // Only errors in a row count.
             .number("n_errors", None)
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
         let encoded = if self.is_counted && self.state != RequestState::Pending {
-            encoded.text("related_pk", None).text("related_sk", None)
+            encoded.text("related_pk", None)
         } else {
             encoded
         };
@@ -162,8 +162,7 @@ impl Item for Request {
                 .json("erased", &ErasedItem { at: at.as_millisecond(), searches: *n_searches })
                 .text("ended", None)
                 .text("question", None)
-                .text("list_pk", None)
-                .text("list_sk", None)
+                .unlisted(self.owner)
                 .json("policy", &PolicyItem::from(&self.policy))
                 .ttl(Some(*at + TOMBSTONE_RETENTION)),
         }
@@ -192,7 +191,7 @@ impl Item for Request {
         let mut request = Self {
             id,
             owner: item.owner()?,
-            created_by: OpId(item.number::<i64>("created_by")?.cast_unsigned()),
+            created_by: item.op("created_by")?,
             body_hash: item.array("body_hash")?.map(BodyHash),
             created_at: item.time("created_at")?,
             deadline: item.time("deadline")?,
@@ -203,15 +202,15 @@ impl Item for Request {
                 }
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,
-            channel: item.optional_parsed("channel")?,
-            family: item.optional_parsed("family")?,
-            trace: item.optional_parsed("trace")?,
+            channel: item.optional_id("channel")?,
+            family: item.optional_id("family")?,
+            trace: item.trace()?,
             link_secret: LinkSecret(
                 item.array("link_secret")?.ok_or(DecodeError::of("link_secret"))?,
             ),
             is_counted: item.is_flagged("counted")?,
             base_url: item.text("base_url")?,
-            is_published: item.flag("published")?,
+            is_published: item.is_flagged("published")?,
             rows: Vec::new(),
             codes: item
                 .optional_json::<Vec<CodeItem>>("codes")?
@@ -221,7 +220,7 @@ impl Item for Request {
                 .collect(),
             state,
             outbox,
-            n_events: item.number("n_events")?,
+            n_events: item.count("n_events")?,
             callback_event: item.optional_number("callback_event")?,
             has_leftovers: item.is_flagged("leftovers")?,
             due_at: item.optional_time("due_at")?,
@@ -231,7 +230,7 @@ impl Item for Request {
             request.rows = vec![None; request.question.n_rows()];
         }
         for it in item.optional_json::<Vec<RowItem>>("answers")?.unwrap_or_default() {
-            let row = request.rows.get_mut(it.row).ok_or(DecodeError::of("answers"))?;
+            let row = request.rows.get_mut(it.row()).ok_or(DecodeError::of("answers"))?;
             *row = Some(it.read(id, &item)?);
         }
         Ok(request)

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::item::DecodeError;
+use super::reader::DecodeError;
 use crate::domain::secret::{Sealed, Secret, Secrets};
 
 /// The attribute that holds them.

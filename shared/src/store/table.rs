@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt};
 
 use jiff::Timestamp;
 
-use super::{Cursor, Error, Key, item::Attributes};
+use super::{Cursor, Error, Key, compact::Attributes};
 use crate::Promise;
 
 /// A table with its indexes.
@@ -61,7 +61,7 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// Removes the timer of an item, unless it differs from `due_at` and so was set again.
     fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
 
-    /// One page of the keys in one partition of a listing index, the greatest sort key first. The
+    /// One page of the keys in one partition of a listing index, the latest first. The
     /// index lags.
     fn list(
         &self,

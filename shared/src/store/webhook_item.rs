@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     idempotency_item::{self, CALLS},
-    item::{DecodeError, Encoded, Item, Layout, Reader},
+    item::{Encoded, Item, Layout},
     keys::{self, Key},
+    reader::{DecodeError, Reader},
     receiver_item::ReceiverItem,
     secret_item::{self, SECRETS},
 };
 use crate::domain::{
-    Filter, OpId, Webhook, WebhookId, WebhookRef,
+    Filter, Webhook, WebhookId, WebhookRef,
     webhook::{DisableReason, Disabled, Settings},
 };
 
@@ -62,10 +63,10 @@ impl Item for Webhook {
         Encoded::default()
             .text("id", self.id.to_string())
             .owner(self.owner)
-            .number("created_by", self.created_by.0.cast_signed())
+            .op("created_by", self.created_by)
             .json(CALLS, &idempotency_item::encode(&self.calls))
             .time("created_at", self.created_at)
-            .number("updated_by", self.updated_by.0.cast_signed())
+            .op("updated_by", self.updated_by)
             .time("updated_at", self.updated_at)
             .json("settings", &SettingsItem::from(&self.settings))
             .optional_json("disabled", self.disabled.map(DisabledItem::from).as_ref())
@@ -78,15 +79,14 @@ impl Item for Webhook {
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        let op = |it: i64| OpId(it.cast_unsigned());
         let disabled: Option<DisabledItem> = item.optional_json("disabled")?;
         Ok(Self {
             id: WebhookId::parse(&item.text("id")?).ok_or(DecodeError::of("id"))?,
             owner: item.owner()?,
-            created_by: op(item.number("created_by")?),
+            created_by: item.op("created_by")?,
             calls: idempotency_item::decode(item.json(CALLS)?)?,
             created_at: item.time("created_at")?,
-            updated_by: op(item.number("updated_by")?),
+            updated_by: item.op("updated_by")?,
             updated_at: item.time("updated_at")?,
             settings: item
                 .json::<SettingsItem>("settings")?

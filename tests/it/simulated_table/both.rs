@@ -155,8 +155,7 @@ impl Both {
     }
 
     /// All pages, from the start or the end of an earlier page. Rows with equal sort keys come in
-    /// the emulator's order here too. The product's sort keys end with the items' keys and are
-    /// never equal.
+    /// the emulator's order here too.
     async fn list(
         &mut self,
         index: &'static str,
@@ -194,7 +193,7 @@ impl Both {
             assert_eq!(simulated, real);
             lengths.push(real.items.len());
             let Some(next) = real.next else { return Ok(lengths) };
-            after = Some(next.at);
+            after = Some(next.key.sk);
         }
         panic!("the pages do not end");
     }

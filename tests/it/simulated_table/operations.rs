@@ -17,7 +17,7 @@ pub(super) const PARTITIONS: [(&str, &str); 5] = [
     ("related_pk", "one"),
 ];
 /// Attributes that a step may remove.
-const REMOVED: [&str; 7] = ["due_shard", "due_at", "list_pk", "list_sk", "n_errors", "x", "y"];
+const REMOVED: [&str; 7] = ["due_shard", "due_at", "list_pk", "created_at", "n_errors", "x", "y"];
 /// Numbers, some in unusual spellings.
 const NUMBERS: [&str; 9] =
     ["0", "-0", "007", "+5", "1.50", "-12.0", ".5", "100", "-9223372036854775808"];
@@ -129,8 +129,8 @@ fn mutable() -> impl Strategy<Value = Written> {
 fn attributes() -> impl Strategy<Value = Written> {
     let both = prop_oneof![
         2 => (shard(), due_at()).prop_map(|(shard, at)| vec![shard, ("due_at", number(at))]),
-        2 => (list(), list_sk()).prop_map(|(list, sk)| vec![list, sk]),
-        1 => related_sk().prop_map(|sk| vec![("related_pk", text("one")), sk]),
+        2 => (list(), created_at()).prop_map(|(list, at)| vec![list, at]),
+        1 => created_at().prop_map(|at| vec![("related_pk", text("one")), at]),
     ];
     prop_oneof![attribute().prop_map(|it| vec![it]), both]
 }
@@ -141,9 +141,8 @@ fn attribute() -> impl Strategy<Value = Attribute> {
         3 => due_at().prop_map(|it| ("due_at", number(it))),
         1 => Just(("due_at", AttributeValue::N("+09999.0".to_owned()))),
         2 => list(),
-        2 => list_sk(),
+        3 => created_at(),
         1 => Just(("related_pk", text("one"))),
-        1 => related_sk(),
         1 => (0..9_u32).prop_map(|it| ("n_errors", number(it))),
         2 => (select(&["x", "y"][..]), any_value()),
     ]
@@ -157,12 +156,8 @@ fn list() -> impl Strategy<Value = Attribute> {
     select(partitions("list_pk")).prop_map(|it| ("list_pk", text(it)))
 }
 
-fn list_sk() -> impl Strategy<Value = Attribute> {
-    select(&["1", "2", "10", "é"][..]).prop_map(|it| ("list_sk", text(it)))
-}
-
-fn related_sk() -> impl Strategy<Value = Attribute> {
-    select(&["1", "2"][..]).prop_map(|it| ("related_sk", text(it)))
+fn created_at() -> impl Strategy<Value = Attribute> {
+    select(&[1_i64, 2, 10][..]).prop_map(|it| ("created_at", number(it)))
 }
 
 /// A value of any type that the product stores.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::plain;
+
 /// Every attribute of every kind of item, the members of attributes that are JSON, and the words of
 /// enumerations: `req.ended.outcome: completed`.
 pub(super) fn encoding(items: &[Value]) -> BTreeSet<String> {
@@ -15,8 +17,8 @@ pub(super) fn encoding(items: &[Value]) -> BTreeSet<String> {
         let sk = text("sk").split(['#', '-']).next().unwrap_or_default();
         for (name, value) in item.as_object().expect("an item") {
             let path = format!("{pk}{sk}.{name}");
-            match value["S"].as_str() {
-                Some(text) => add_text(&path, text, &mut encoding),
+            match plain(value) {
+                Some(text) => add_text(&path, &text, &mut encoding),
                 None => add(&path, value, &mut encoding),
             }
         }

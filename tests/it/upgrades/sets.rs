@@ -66,6 +66,13 @@ pub(crate) async fn items(world: &World) -> Vec<Value> {
     items.into_values().collect()
 }
 
+/// The text of an attribute in DynamoDB's JSON, inflated if it is deflated. `None` for bytes that
+/// are no text, and for other types.
+pub(crate) fn plain(value: &Value) -> Option<String> {
+    let text = answerback::store::plain(&attribute(value))?;
+    String::from_utf8(text).ok()
+}
+
 /// Puts these items into a world's table.
 async fn put(world: &World, items: &[Value]) {
     for item in items {
@@ -103,17 +110,18 @@ fn to_json(item: &Attributes) -> Value {
 }
 
 fn from_json(item: &Value) -> Attributes {
-    let from_json = |value: &Value| {
-        let (kind, value) = value.as_object().and_then(|it| it.iter().next()).expect("a value");
-        let text = value.as_str().unwrap_or_default().to_owned();
-        match kind.as_str() {
-            "S" => AttributeValue::S(text),
-            "N" => AttributeValue::N(text),
-            "B" => AttributeValue::B(Blob::new(STANDARD.decode(text).expect("base64"))),
-            "BOOL" => AttributeValue::Bool(value.as_bool().expect("a flag")),
-            other => panic!("unexpected attribute {other}"),
-        }
-    };
     let item = item.as_object().expect("an item");
-    item.iter().map(|(name, value)| (name.clone(), from_json(value))).collect()
+    item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+}
+
+fn attribute(value: &Value) -> AttributeValue {
+    let (kind, value) = value.as_object().and_then(|it| it.iter().next()).expect("a value");
+    let text = value.as_str().unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "S" => AttributeValue::S(text),
+        "N" => AttributeValue::N(text),
+        "B" => AttributeValue::B(Blob::new(STANDARD.decode(text).expect("base64"))),
+        "BOOL" => AttributeValue::Bool(value.as_bool().expect("a flag")),
+        other => panic!("unexpected attribute {other}"),
+    }
 }

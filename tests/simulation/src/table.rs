@@ -20,12 +20,11 @@ mod limits;
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use answerback::store::{
-    Attributes, Counted, Cursor, DueCursor, DuePage, Key, Page, Put, keys::listed_at,
-};
+use answerback::store::{Attributes, Counted, Cursor, DueCursor, DuePage, Key, Page, Put};
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 
-use self::index::{INDEXES, Index, Place, Rows, Sort, text};
+use self::index::{INDEXES, Index, Place, Rows, text};
 
 /// The table.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +116,6 @@ impl SimulatedTable {
         at: i64,
     ) -> DuePage {
         let index = &INDEXES[Index::DUE];
-        let until = Sort::Number(until);
         let after = after.map(|it| {
             let (partition, place) = index.place(&it.0).expect("a cursor holds a row's keys");
             assert!(partition == shard && place.sort <= until, "DynamoDB refuses a cursor outside");
@@ -178,8 +176,8 @@ impl SimulatedTable {
         }
     }
 
-    /// One page of the keys in one partition of a listing index, the greatest sort key first, as
-    /// the index shows them `at` that time.
+    /// One page of the keys in one partition of a listing index, the latest first, as the index
+    /// shows them `at` that time.
     pub fn list(
         &self,
         index: &str,
@@ -190,17 +188,19 @@ impl SimulatedTable {
     ) -> Page {
         let number = Index::called(index);
         let index = &INDEXES[number];
-        let start = cursor.map(|it| (listed_at(it.pk.clone(), &it.at), &*it.at));
-        let after = start.as_ref();
-        let after = after.map(|(key, at)| Place { sort: Sort::Text(at), pk: &key.pk, sk: &key.sk });
+        let after = cursor.map(|Cursor { key, created_at }| {
+            let at = created_at.expect("DynamoDB refuses a cursor outside");
+            Place { sort: at.as_millisecond(), pk: &key.pk, sk: &key.sk }
+        });
         let mut found: Vec<_> = self
             .rows(number, partition, at)
             .filter(|it| after.as_ref().is_none_or(|after| it < after))
             .collect();
         found.sort_unstable_by(|one, other| other.cmp(one));
         let (items, is_cut) = index.page(partition, &found, limit);
-        let next = items.last().filter(|_| is_cut).and_then(|it| {
-            Some(Cursor { pk: text(it, "pk")?.to_owned(), at: text(it, index.sort)?.to_owned() })
+        let next = found.get(items.len().wrapping_sub(1)).filter(|_| is_cut).map(|it| Cursor {
+            key: Key { pk: it.pk.to_owned(), sk: it.sk.to_owned() },
+            created_at: Timestamp::from_millisecond(it.sort).ok(),
         });
         Page { items, next }
     }
@@ -229,7 +229,7 @@ impl SimulatedTable {
                 return Page { items, next };
             }
             items.push(kept.attributes.clone());
-            next = Some(Cursor { pk: key.pk.clone(), at: key.sk.clone() });
+            next = Some(Cursor { key: key.clone(), created_at: None });
         }
         let is_cut = items.len() == limit;
         Page { items, next: next.filter(|_| is_cut) }
@@ -270,7 +270,7 @@ impl SimulatedTable {
         limits::admit_partition(partition);
         self.items.iter().filter_map(move |(key, kept)| {
             let row = kept.rows[index].at(at).filter(|it| it.partition == partition)?;
-            Some(Place { sort: row.sort.as_ref(), pk: &key.pk, sk: &key.sk })
+            Some(Place { sort: row.sort, pk: &key.pk, sk: &key.sk })
         })
     }
 }

@@ -293,9 +293,9 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
 }
 
 fn trace() -> impl Strategy<Value = Option<Trace>> {
-    option::of((1..u128::MAX, 0..2_u8)).prop_map(|it| {
-        let text = it.map(|(id, flags)| format!("{id:032x}-{flags:02x}"));
-        text.map(|it| it.parse().expect("a trace"))
+    option::of((1..u128::MAX, any::<bool>())).prop_map(|it| {
+        let (id, is_sampled) = it?;
+        if is_sampled { Trace::sampled(id) } else { Trace::unsampled(id) }
     })
 }
 

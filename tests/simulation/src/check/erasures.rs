@@ -1,9 +1,9 @@
 //! Checks of erasure: erased data is gone and no longer sent.
 
-use std::borrow::Cow;
-
-use answerback::domain::{Request, delivery::Target, request::RequestState};
-use aws_sdk_dynamodb::types::AttributeValue;
+use answerback::{
+    domain::{Request, delivery::Target, request::RequestState},
+    store::plain,
+};
 
 use super::{Invariant, Left};
 use crate::{caller, fleet::MINUTE, seen::Want};
@@ -52,11 +52,8 @@ impl Left<'_> {
             [caller::title(number), caller::reasons(number), self.over.scenario.hosts.url(number)];
         let mut left = Vec::new();
         for (key, value) in self.over.world.state().table.values() {
-            let text = match value {
-                AttributeValue::S(text) => Cow::from(text),
-                AttributeValue::B(bytes) => String::from_utf8_lossy(bytes.as_ref()),
-                _ => continue,
-            };
+            let Some(content) = plain(value) else { continue };
+            let text = String::from_utf8_lossy(&content);
             if traces.iter().any(|it| text.contains(it)) {
                 left.push(key.pk.clone());
             }

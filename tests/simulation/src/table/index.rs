@@ -13,7 +13,7 @@
 
 use answerback::store::{
     Attributes, Key,
-    keys::{DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX},
+    keys::{CREATED_AT, DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -29,29 +29,22 @@ pub(super) struct Index {
 /// All indexes of the table.
 pub(super) const INDEXES: [Index; 4] = [
     Index { name: DUE_INDEX, partition: "due_shard", sort: "due_at" },
-    Index { name: LIST_INDEX, partition: "list_pk", sort: "list_sk" },
-    Index { name: RELATED_INDEX, partition: "related_pk", sort: "related_sk" },
-    Index { name: WEBHOOK_INDEX, partition: "webhook_pk", sort: "webhook_sk" },
+    Index { name: LIST_INDEX, partition: "list_pk", sort: CREATED_AT },
+    Index { name: RELATED_INDEX, partition: "related_pk", sort: CREATED_AT },
+    Index { name: WEBHOOK_INDEX, partition: "webhook_pk", sort: CREATED_AT },
 ];
-
-/// The type of an index's sort key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sort<T> {
-    Number(i64),
-    Text(T),
-}
 
 /// The attributes of a row that the index adds to the item's key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) partition: String,
-    pub(super) sort: Sort<String>,
+    pub(super) sort: i64,
 }
 
 /// The position of a row in its partition.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place<'a> {
-    pub(super) sort: Sort<&'a str>,
+    pub(super) sort: i64,
     pub(super) pk: &'a str,
     pub(super) sk: &'a str,
 }
@@ -78,11 +71,7 @@ impl Index {
     /// The item's row, if it has both attributes.
     pub(super) fn row(&self, item: &Attributes) -> Option<Row> {
         let (partition, sort) = self.keys(item);
-        let sort = match sort? {
-            Sort::Number(number) => Sort::Number(number),
-            Sort::Text(text) => Sort::Text(text.to_owned()),
-        };
-        Some(Row { partition: partition?.to_owned(), sort })
+        Some(Row { partition: partition?.to_owned(), sort: sort? })
     }
 
     /// The partition and the position that a row's attributes define.
@@ -103,30 +92,21 @@ impl Index {
             let key = Key { pk: place.pk.to_owned(), sk: place.sk.to_owned() };
             let mut row = key.into_attributes();
             row.insert(self.partition.to_owned(), AttributeValue::S(partition.to_owned()));
-            let sort = match place.sort {
-                Sort::Number(number) => AttributeValue::N(number.to_string()),
-                Sort::Text(text) => AttributeValue::S(text.to_owned()),
-            };
-            row.insert(self.sort.to_owned(), sort);
+            row.insert(self.sort.to_owned(), AttributeValue::N(place.sort.to_string()));
             row
         };
         (found.iter().take(limit).map(spell).collect(), found.len() >= limit)
     }
 
     /// DynamoDB refuses a write that gives an index key a wrong type.
-    fn keys<'a>(&self, item: &'a Attributes) -> (Option<&'a str>, Option<Sort<&'a str>>) {
+    fn keys<'a>(&self, item: &'a Attributes) -> (Option<&'a str>, Option<i64>) {
         let partition = item.get(self.partition).map(|it| match it {
             AttributeValue::S(text) if limits::is_partition_key(text) => &**text,
             _ => self.refuse(item),
         });
         let sort = item.get(self.sort).map(|it| match it {
-            // The product's only numeric sort keys are times.
-            AttributeValue::N(number) if self.sort == "due_at" => {
-                number.parse().map_or_else(|_| self.refuse(item), Sort::Number)
-            }
-            AttributeValue::S(text) if self.sort != "due_at" && limits::is_sort_key(text) => {
-                Sort::Text(&**text)
-            }
+            // The product's sort keys are times.
+            AttributeValue::N(number) => number.parse().unwrap_or_else(|_| self.refuse(item)),
             _ => self.refuse(item),
         });
         (partition, sort)
@@ -134,15 +114,6 @@ impl Index {
 
     fn refuse(&self, item: &Attributes) -> ! {
         panic!("DynamoDB refuses {item:?}: it does not fit the index {}", self.name)
-    }
-}
-
-impl Sort<String> {
-    pub(super) fn as_ref(&self) -> Sort<&str> {
-        match self {
-            Self::Number(number) => Sort::Number(*number),
-            Self::Text(text) => Sort::Text(text),
-        }
     }
 }
 
@@ -172,7 +143,7 @@ impl Rows {
     /// The smallest number that any row sorts by.
     pub(super) fn first_number(&self) -> Option<i64> {
         let rows = self.0.iter().filter_map(|it| it.1.as_ref());
-        rows.filter_map(|it| if let Sort::Number(at) = it.sort { Some(at) } else { None }).min()
+        rows.map(|it| it.sort).min()
     }
 }
 
@@ -186,15 +157,11 @@ mod tests {
     use super::*;
 
     fn row(at: i64) -> Row {
-        Row { partition: "0".to_owned(), sort: Sort::Number(at) }
+        Row { partition: "0".to_owned(), sort: at }
     }
 
     fn shown(rows: &Rows) -> Vec<Option<i64>> {
-        let number = |row: &Row| match row.sort {
-            Sort::Number(at) => at,
-            Sort::Text(_) => unreachable!("only numbers were written"),
-        };
-        [9, 10, 20, 30, 40].map(|at| rows.at(at).map(number)).into()
+        [9, 10, 20, 30, 40].map(|at| rows.at(at).map(|it| it.sort)).into()
     }
 
     #[test]

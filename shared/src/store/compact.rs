@@ -1,0 +1,157 @@
+//! Short spellings of attributes, because DynamoDB charges for every kilobyte of an item.
+//!
+//! The files of the item kinds use whole words. In the table an attribute has the short name given
+//! here, and a long text or body is deflated.
+
+use std::{
+    collections::HashMap,
+    io::{Read as _, Write as _},
+};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+
+/// An item's attributes by name.
+pub type Attributes = HashMap<String, AttributeValue>;
+
+/// Shortest text that is deflated, in bytes. Shorter ones seldom shrink.
+const DEFLATED_BYTES_MIN: usize = 300;
+/// Longest text or body after inflating, in bytes. It is more than any item can be made from.
+const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The name in the table of an attribute, by the name in the code. Other names are the same.
+///
+/// Keys, keys of indexes and attributes in expressions keep their names.
+pub(super) const NAMES: [(&str, &str); 41] = [
+    ("answers", "a"),
+    ("attempt", "n_att"),
+    ("base_url", "u"),
+    ("body", "b"),
+    ("body_hash", "bh"),
+    ("breaker_wait_ms", "bw"),
+    ("callback", "cb"),
+    ("callback_event", "ce"),
+    ("channel", "ch"),
+    ("codes", "co"),
+    ("counted", "ct"),
+    ("created_by", "by"),
+    ("data", "da"),
+    ("deadline", "dl"),
+    ("disables", "di"),
+    ("duration_ms", "ms"),
+    ("ended", "e"),
+    ("erased", "er"),
+    ("error_kind", "ek"),
+    ("error_message", "em"),
+    ("event", "ev"),
+    ("event_type", "et"),
+    ("exchange", "x"),
+    ("expedited_by", "xb"),
+    ("failures", "f"),
+    ("family", "fa"),
+    ("happened_at", "h"),
+    ("leftovers", "lo"),
+    ("link_secret", "ls"),
+    ("n_events", "ne"),
+    ("outbox", "o"),
+    ("policy", "p"),
+    ("private", "pr"),
+    ("published", "pu"),
+    ("question", "q"),
+    ("redelivered_since", "rs"),
+    ("redeliveries", "rd"),
+    ("reference", "rf"),
+    ("starts", "st"),
+    ("target", "t"),
+    ("trace", "tr"),
+];
+
+/// The name in the table of the attribute `name`.
+pub(super) fn stored_name(name: &str) -> &str {
+    NAMES.binary_search_by_key(&name, |it| it.0).map_or(name, |it| NAMES[it].1)
+}
+
+/// A text, deflated if that makes it shorter.
+pub(super) fn text(text: String) -> AttributeValue {
+    if text.len() < DEFLATED_BYTES_MIN {
+        return AttributeValue::S(text);
+    }
+    let deflated = deflate(text.as_bytes());
+    if deflated.len() < text.len() {
+        AttributeValue::B(Blob::new(deflated))
+    } else {
+        AttributeValue::S(text)
+    }
+}
+
+/// The text of an attribute that [`text`] made. `None`: it is malformed.
+pub(super) fn read_text(value: AttributeValue) -> Option<String> {
+    match value {
+        AttributeValue::S(text) => Some(text),
+        AttributeValue::B(bytes) => String::from_utf8(inflate(bytes.as_ref())?).ok(),
+        _ => None,
+    }
+}
+
+/// The content of an attribute, inflated where it is deflated, for checks that search a table.
+pub fn plain(value: &AttributeValue) -> Option<Vec<u8>> {
+    match value {
+        AttributeValue::S(text) => Some(text.clone().into_bytes()),
+        AttributeValue::B(bytes) => {
+            Some(inflate(bytes.as_ref()).unwrap_or_else(|| bytes.as_ref().to_vec()))
+        }
+        _ => None,
+    }
+}
+
+/// `bytes`, deflated.
+pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a vector takes all bytes")
+}
+
+/// The bytes that were deflated. `None`: they are malformed.
+pub(super) fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut inflated = Vec::new();
+    DeflateDecoder::new(bytes).take(INFLATED_BYTES_MAX).read_to_end(&mut inflated).ok()?;
+    Some(inflated)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_and_no_two_are_the_same() {
+        assert!(NAMES.is_sorted_by(|one, other| one.0 < other.0));
+        let stored: BTreeSet<&str> = NAMES.iter().map(|it| it.1).collect();
+        assert_eq!(stored.len(), NAMES.len());
+        let taken = ["pk", "sk", "v", "n", "id", "ttl"];
+        assert!(taken.iter().all(|it| !stored.contains(it) && stored_name(it) == *it));
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_read_back_and_never_grows(part in r"\PC{0,40}", count in 0_usize..60) {
+            let whole = part.repeat(count);
+            let value = text(whole.clone());
+            let n_bytes = value.as_s().map_or_else(
+                |it| it.as_b().map_or(usize::MAX, |it| it.as_ref().len()),
+                String::len,
+            );
+            prop_assert!(n_bytes <= whole.len());
+            prop_assert_eq!(plain(&value), Some(whole.clone().into_bytes()));
+            prop_assert_eq!(read_text(value), Some(whole));
+        }
+
+        #[test]
+        fn malformed_bytes_are_never_a_panic(bytes: Vec<u8>) {
+            inflate(&bytes);
+            prop_assert_eq!(inflate(&deflate(&bytes)), Some(bytes));
+        }
+    }
+}
