@@ -124,7 +124,9 @@ impl Worker {
             tracing::error!(error = %err, "could not sync the data; calls fail");
             return;
         }
-        done.into_iter().for_each(|acknowledge| acknowledge());
+        for acknowledge in done {
+            acknowledge();
+        }
     }
 
     fn one(&self, job: Job) -> Option<Acknowledge> {
@@ -135,5 +137,28 @@ impl Worker {
             self.database.undo();
         }
         done.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn panic_fails_its_own_call_only() {
+        let database = Database::memory().expect("memory");
+        let (disk, thread) = Disk::start(database.clone(), None).expect("a thread");
+        let ours = database.clone();
+        let failed = disk.run(move || {
+            ours.storage().begin_transaction().expect("none is open");
+            panic!("a bug");
+        });
+        assert!(matches!(failed.await, Err(Error::Failed)));
+        let is_free = disk.run(move || database.storage().conn().is_autocommit());
+        assert!(matches!(is_free.await, Ok(true)));
+
+        disk.stop();
+        assert!(thread.join().is_ok());
+        assert!(matches!(disk.run(|| ()).await, Err(Error::Stopped)));
     }
 }
