@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use local::EmulatorClock;
 use local_aws::{Aws, Data};
@@ -269,5 +270,27 @@ async fn failed_call_to_the_bus_publishes_nothing() -> Result<()> {
     assert_eq!(cloud.aws.bus().events(), []);
     put.send().await?;
     assert_eq!(cloud.aws.bus().events().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_without_a_socket_keep_the_limits() -> Result<()> {
+    let aws = Cloud::in_memory().await?.aws;
+    let headers = [("x-amz-target", "DynamoDB_20120810.GetItem")];
+    let headers = HeaderMap::from_iter(
+        headers
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+    );
+    let call = async |body: Vec<u8>| aws.call(&headers, body.into()).await;
+
+    let missing = r#"{"TableName":"nowhere","Key":{"id":{"S":"1"}}}"#.as_bytes();
+    let response = call(missing.to_vec()).await?;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body = String::from_utf8_lossy(response.body());
+    assert!(body.contains("ResourceNotFoundException"), "{body}");
+    let too_large = call(vec![b' '; 16 * 1024 * 1024 + 1]).await?;
+    assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    aws.clone().stop().await;
+    assert!(call(missing.to_vec()).await.is_err());
     Ok(())
 }

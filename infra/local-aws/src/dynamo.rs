@@ -1,21 +1,18 @@
 //! DynamoDB: calls in its JSON protocol, run by dynoxide in this process.
 //!
-//! Dynoxide calls `SQLite` synchronously, so calls run on a thread for blocking work, one after the
+//! Dynoxide calls `SQLite` synchronously, so calls run on the database's thread, one after the
 //! other. Its own HTTP server is not used: every web page could call its port.
 
-use std::sync::Arc;
-
-use axum::{
-    body::Bytes,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use dynoxide::{Database, DynoxideError};
+use anyhow::Context as _;
+use axum::{body::Bytes, http::StatusCode};
+use dynoxide::{DynoxideError, actions, storage::Storage};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Mutex;
 
-/// The content type of the protocol.
-const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+use crate::{
+    database::{Database, output},
+    disk::Disk,
+};
+
 /// Prefix of the errors of the writes of single items.
 const ENVELOPE: &str = "1 validation error detected: ";
 /// Prefixes with which dynoxide's types mark errors that are no mistakes in the JSON.
@@ -23,39 +20,34 @@ const INVALID: [&str; 2] = ["VALIDATION_REQUEST:", "VALIDATION:"];
 /// The prefix of errors that are.
 const NOT_SERIALIZED: &str = "SERIALIZATION:";
 
-/// The emulated DynamoDB. Clones share its database.
-#[derive(Clone)]
+/// The emulated DynamoDB.
 pub(super) struct Dynamo {
     database: Database,
-    /// Held during a call: waiting calls take turns, and occupy no thread.
-    turn: Arc<Mutex<()>>,
+    disk: Disk,
 }
 
 /// The result of a call.
 pub(super) struct Answer {
-    status: StatusCode,
-    body: String,
+    pub(super) status: StatusCode,
+    pub(super) body: String,
 }
 
 impl Dynamo {
     /// DynamoDB with the tables of `database`.
-    pub(super) fn new(database: Database) -> Self {
-        Self { database, turn: Arc::default() }
+    pub(super) fn new(database: Database, disk: Disk) -> Self {
+        Self { database, disk }
     }
 
     /// Runs `operation`.
     pub(super) async fn call(&self, operation: &str, body: Bytes) -> Answer {
         let (database, operation) = (self.database.clone(), operation.to_owned());
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let run = tokio::task::spawn_blocking(move || {
+        let run = self.disk.run(move || {
             let output = run(&database, &operation, &body);
-            drop(turn);
             output.map_err(|err| as_sent(&operation, err))
         });
-        let output = run.await.unwrap_or_else(|err| {
-            tracing::error!(error = %err, "the emulated DynamoDB panicked");
-            Err(DynoxideError::InternalServerError("panicked".to_owned()))
-        });
+        let output = run
+            .await
+            .unwrap_or_else(|err| Err(DynoxideError::InternalServerError(err.to_string())));
         match output {
             Ok(body) => Answer { status: StatusCode::OK, body },
             Err(err) => {
@@ -66,32 +58,49 @@ impl Dynamo {
     }
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        (self.status, [("content-type", CONTENT_TYPE)], self.body).into_response()
+/// Creates a table from a `CreateTable` input, unless a table of that name exists.
+pub(super) fn create_table(
+    database: &Database,
+    definition: serde_json::Value,
+) -> anyhow::Result<()> {
+    let request = serde_json::from_value(definition).context("reading a table's definition")?;
+    match output(actions::create_table::execute(&*database.storage(), request)) {
+        Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(()),
+        Err(err) => Err(err).context("creating a table"),
     }
 }
 
+/// One of dynoxide's actions, on the input in `$body`.
+macro_rules! action {
+    ($database:ident, $body:ident, $action:ident $(, $more:expr)?) => {
+        converted($body, |it| {
+            let storage: &Storage = &$database.storage();
+            output(actions::$action::execute(storage, it $(, $more)?))
+        })
+    };
+}
+
+/// Transactions are not idempotent: a `ClientRequestToken` is ignored.
 fn run(database: &Database, operation: &str, body: &[u8]) -> dynoxide::Result<String> {
     match operation {
-        "CreateTable" => converted(body, |it| database.create_table(it)),
-        "DeleteTable" => converted(body, |it| database.delete_table(it)),
-        "DescribeTable" => converted(body, |it| database.describe_table(it)),
-        "ListTables" => converted(body, |it| database.list_tables(it)),
-        "UpdateTable" => converted(body, |it| database.update_table(it)),
-        "UpdateTimeToLive" => converted(body, |it| database.update_time_to_live(it)),
-        "DescribeTimeToLive" => converted(body, |it| database.describe_time_to_live(it)),
-        "PutItem" => converted(body, |it| database.put_item(it)),
-        "GetItem" => converted(body, |it| database.get_item(it)),
-        "UpdateItem" => converted(body, |it| database.update_item(it)),
-        "DeleteItem" => converted(body, |it| database.delete_item(it)),
-        "Query" => converted(body, |it| database.query(it)),
-        "Scan" => converted(body, |it| database.scan(it)),
-        "BatchGetItem" => converted(body, |it| database.batch_get_item(it)),
-        "BatchWriteItem" => converted(body, |it| database.batch_write_item(it)),
-        "TransactGetItems" => converted(body, |it| database.transact_get_items(it)),
-        "TransactWriteItems" => converted(body, |it| database.transact_write_items(it)),
-        "ExecuteStatement" => converted(body, |it| database.execute_statement(it)),
+        "CreateTable" => action!(database, body, create_table),
+        "DeleteTable" => action!(database, body, delete_table, database.vectors()),
+        "DescribeTable" => action!(database, body, describe_table, database.vectors()),
+        "ListTables" => action!(database, body, list_tables),
+        "UpdateTable" => action!(database, body, update_table, database.vectors()),
+        "UpdateTimeToLive" => action!(database, body, update_time_to_live),
+        "DescribeTimeToLive" => action!(database, body, describe_time_to_live),
+        "PutItem" => action!(database, body, put_item),
+        "GetItem" => action!(database, body, get_item),
+        "UpdateItem" => action!(database, body, update_item),
+        "DeleteItem" => action!(database, body, delete_item),
+        "Query" => action!(database, body, query),
+        "Scan" => action!(database, body, scan),
+        "BatchGetItem" => action!(database, body, batch_get_item),
+        "BatchWriteItem" => action!(database, body, batch_write_item),
+        "TransactGetItems" => action!(database, body, transact_get_items),
+        "TransactWriteItems" => action!(database, body, transact_write_items),
+        "ExecuteStatement" => action!(database, body, execute_statement),
         _ => {
             let detail = format!("the operation `{operation}` is not emulated");
             Err(DynoxideError::ValidationException(detail))

@@ -1,33 +1,44 @@
-//! Storage of the queues: a table in the same database as the emulated DynamoDB.
+//! Storage of the queues: two tables in the same database as the emulated DynamoDB.
 //!
-//! A record has a name, a short head that changes, and a body that never changes. A message may be
-//! larger than DynamoDB's item limit, so the body is stored in parts. Changing the head does not
-//! rewrite them:
+//! A record has a name, a short head that changes, and a body that never changes. Changing the head
+//! does not rewrite the body:
 //!
 //! ```text
-//! name     part   text
-//! m#<id>   0      the head
-//! m#<id>   1..    the body's parts
+//! heads    name ─▶ head
+//! bodies   name ─▶ body, if it has one
 //! ```
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use dynoxide::{AttributeValue, Database, DynoxideError};
-use serde_json::{Value, json};
+use dynoxide::storage::Storage;
 
-const TABLE: &str = "answerback-local-queue";
-/// DynamoDB allows 400 KB per item, attribute names included.
-const PART_BYTES_MAX: usize = 256 * 1024;
-/// DynamoDB's limit on writes in one transaction.
-const WRITES_MAX: usize = 100;
+use crate::database::Database;
+
+/// The tables. No table of DynamoDB has a space in its name.
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS \"queue heads\" (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS \"queue bodies\" (name TEXT PRIMARY KEY, text TEXT NOT NULL);
+";
+const PUT_HEAD: &str = "INSERT OR REPLACE INTO \"queue heads\" (name, text) VALUES (?1, ?2)";
+const PUT_BODY: &str = "INSERT OR REPLACE INTO \"queue bodies\" (name, text) VALUES (?1, ?2)";
+const DELETE_HEAD: &str = "DELETE FROM \"queue heads\" WHERE name = ?1";
+const DELETE_BODY: &str = "DELETE FROM \"queue bodies\" WHERE name = ?1";
+const READ: &str = "SELECT name, heads.text, coalesce(bodies.text, '')
+    FROM \"queue heads\" heads LEFT JOIN \"queue bodies\" bodies USING (name)";
 
 #[derive(Clone)]
 pub(super) struct Journal(Database);
 
 /// Writes that are made together.
 #[derive(Default)]
-pub(super) struct Changes(Vec<Value>);
+pub(super) struct Changes(Vec<Change>);
+
+enum Change {
+    PutHead { name: String, text: String },
+    PutBody { name: String, text: String },
+    Delete { name: String },
+}
 
 /// A stored record.
 #[derive(Debug)]
@@ -37,114 +48,71 @@ pub(super) struct Record {
 }
 
 impl Journal {
-    /// Opens the table, and creates it if it is missing.
+    /// Opens the tables, and creates them if they are missing.
     pub(super) fn open(database: Database) -> anyhow::Result<Self> {
-        let table = json!({
-            "TableName": TABLE,
-            "BillingMode": "PAY_PER_REQUEST",
-            "KeySchema": [
-                { "AttributeName": "name", "KeyType": "HASH" },
-                { "AttributeName": "part", "KeyType": "RANGE" },
-            ],
-            "AttributeDefinitions": [
-                { "AttributeName": "name", "AttributeType": "S" },
-                { "AttributeName": "part", "AttributeType": "N" },
-            ],
-        });
-        match database.create_table(serde_json::from_value(table)?) {
-            Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(Self(database)),
-            Err(err) => Err(err).context("creating the queues' table"),
-        }
+        database.storage().conn().execute_batch(TABLES).context("creating the queues' tables")?;
+        Ok(Self(database))
     }
 
-    /// Writes `changes`, atomically if they fit into one transaction.
+    /// Makes `changes` in one transaction.
     pub(super) fn write(&self, changes: &Changes) -> anyhow::Result<()> {
-        for writes in changes.0.chunks(WRITES_MAX) {
-            let request = serde_json::from_value(json!({ "TransactItems": writes }))?;
-            self.0.transact_write_items(request).context("writing the queues' table")?;
+        if changes.0.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let storage = self.0.storage();
+        storage.begin_transaction()?;
+        let made = changes.0.iter().try_for_each(|it| it.make(&storage));
+        let made = made.and_then(|()| Ok(storage.commit()?));
+        if made.is_err() {
+            // The error of the write says more than that of the rollback.
+            let _: Result<(), _> = storage.rollback();
+        }
+        made.context("writing the queues' tables")
     }
 
-    /// All records, by name. A body without a head is ignored.
+    /// All records, by name.
     pub(super) fn read(&self) -> anyhow::Result<BTreeMap<String, Record>> {
-        let mut parts = BTreeMap::new();
-        let mut start = Value::Null;
-        loop {
-            let mut request = json!({ "TableName": TABLE, "ConsistentRead": true });
-            if !start.is_null() {
-                request["ExclusiveStartKey"] = start;
-            }
-            let page = self
-                .0
-                .scan(serde_json::from_value(request)?)
-                .context("reading the queues' table")?;
-            for item in page.items.unwrap_or_default() {
-                let (
-                    Some(AttributeValue::S(name)),
-                    Some(AttributeValue::N(part)),
-                    Some(AttributeValue::S(text)),
-                ) = (item.get("name"), item.get("part"), item.get("text"))
-                else {
-                    anyhow::bail!("an item in the table `{TABLE}` is malformed");
-                };
-                parts.insert((name.clone(), part.parse::<usize>()?), text.clone());
-            }
-            match page.last_evaluated_key {
-                Some(key) => start = serde_json::to_value(key)?,
-                None => break,
-            }
-        }
-
-        let mut records: BTreeMap<String, Record> = BTreeMap::new();
-        for ((name, part), text) in parts {
-            if part == 0 {
-                records.insert(name, Record { head: text, body: String::new() });
-            } else if let Some(record) = records.get_mut(&name) {
-                record.body.push_str(&text);
-            }
-        }
-        Ok(records)
+        let storage = self.0.storage();
+        let mut statement = storage.conn().prepare(READ)?;
+        let rows = statement.query_map((), |row| {
+            Ok((row.get(0)?, Record { head: row.get(1)?, body: row.get(2)? }))
+        });
+        rows?.collect::<Result<_, _>>().context("reading the queues' tables")
     }
 }
 
 impl Changes {
     /// Sets the head of `name`.
-    pub(super) fn put_head(&mut self, name: &str, head: &str) {
-        self.put(name, 0, head);
+    pub(super) fn put_head(&mut self, name: String, text: String) {
+        self.0.push(Change::PutHead { name, text });
     }
 
     /// Sets the body of `name`.
-    pub(super) fn put_body(&mut self, name: &str, body: &str) {
-        for (text, part) in parts(body).into_iter().zip(1..) {
-            self.put(name, part, text);
-        }
+    pub(super) fn put_body(&mut self, name: String, text: String) {
+        self.0.push(Change::PutBody { name, text });
     }
 
-    /// Deletes `name`, whose body is `body`.
-    pub(super) fn delete(&mut self, name: &str, body: &str) {
-        for part in 0..=parts(body).len() {
-            let key = json!({ "name": { "S": name }, "part": { "N": part.to_string() } });
-            self.0.push(json!({ "Delete": { "TableName": TABLE, "Key": key } }));
-        }
-    }
-
-    fn put(&mut self, name: &str, part: usize, text: &str) {
-        let item = json!({
-            "name": { "S": name },
-            "part": { "N": part.to_string() },
-            "text": { "S": text },
-        });
-        self.0.push(json!({ "Put": { "TableName": TABLE, "Item": item } }));
+    /// Deletes `name`.
+    pub(super) fn delete(&mut self, name: String) {
+        self.0.push(Change::Delete { name });
     }
 }
 
-fn parts(mut text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    while !text.is_empty() {
-        let (part, rest) = text.split_at(text.floor_char_boundary(PART_BYTES_MAX));
-        parts.push(part);
-        text = rest;
+impl Change {
+    fn make(&self, storage: &Storage) -> anyhow::Result<()> {
+        let connection = storage.conn();
+        match self {
+            Self::PutHead { name, text } => {
+                connection.prepare_cached(PUT_HEAD)?.execute((name, text))?;
+            }
+            Self::PutBody { name, text } => {
+                connection.prepare_cached(PUT_BODY)?.execute((name, text))?;
+            }
+            Self::Delete { name } => {
+                connection.prepare_cached(DELETE_HEAD)?.execute((name,))?;
+                connection.prepare_cached(DELETE_BODY)?.execute((name,))?;
+            }
+        }
+        Ok(())
     }
-    parts
 }

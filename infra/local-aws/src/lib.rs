@@ -1,18 +1,19 @@
 //! An AWS emulator in one process and on one port. It listens on loopback by default.
 //!
 //! ```text
-//!                      ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide ┐
-//! SDK, CLI ─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─┴▶ SQLite
-//!                      ├ AWSEvents.* ─────────▶ bus (in memory)
-//!                      └ TrentService.* ──────▶ kms (its key is a file in the data folder)
+//! SDK, CLI ─▶ port ─┐            ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide ┐
+//!                   ├─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─┴▶ SQLite
+//! SDK ──▶ Aws::call ┘            ├ AWSEvents.* ─────────▶ bus (in memory)
+//! in this process                └ TrentService.* ──────▶ kms (its key is a file in the data folder)
 //! ```
 //!
 //! The real AWS clients run against it, so local code takes the same path as deployed code. Items
 //! and messages are on disk before a call is acknowledged. Published events are only kept for
 //! reading, and end with the process.
 //!
-//! A call must be signed with the credentials of this start ([`Credentials`]), and web pages are
-//! refused ([`guard`]): anyone who can call the emulator can read and write all data.
+//! A call over the port must be signed with the credentials of this start ([`Credentials`]), and web
+//! pages are refused ([`guard`]): anyone who can call the emulator can read and write all data.
+//! Calls from this process use no socket ([`Aws::call`]).
 //!
 //! This package knows AWS and nothing of the service that runs on it. It depends on no other
 //! package of this workspace.
@@ -20,6 +21,8 @@
 pub mod atomic_file;
 mod bus;
 mod clock;
+mod database;
+mod disk;
 mod dynamo;
 mod error;
 mod folder;
@@ -37,12 +40,18 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    thread,
     time::Duration,
 };
 
 use anyhow::Context as _;
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, Response},
+};
+use database::Database;
+use disk::Disk;
 use dynamo::Dynamo;
-use dynoxide::{Database, DynoxideError};
 use guard::Guard;
 use kms::Kms;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -61,6 +70,8 @@ const ACCOUNT: &str = "000000000000";
 const LOCK_FILE: &str = "lock";
 /// The database in the data folder.
 const DATABASE_FILE: &str = "aws.sqlite";
+/// The database's write-ahead log. `SQLite` keeps it while the database is open.
+const LOG_FILE: &str = "aws.sqlite-wal";
 /// Longest wait for calls in flight during a stop. A client may have sent only half of a call.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,6 +90,11 @@ struct Inner {
 /// The parts that a stop takes apart.
 struct Running {
     database: Database,
+    disk: Disk,
+    disk_thread: thread::JoinHandle<()>,
+    services: Arc<router::Services>,
+    /// Each call from this process holds a receiver.
+    calls: watch::Sender<()>,
     stop_router: watch::Sender<()>,
     router: JoinHandle<()>,
     lock: Option<File>,
@@ -93,9 +109,15 @@ pub enum Data {
     Folder(PathBuf),
 }
 
+/// The emulator has stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("the emulated AWS has stopped")]
+pub struct Stopped;
+
 /// An opened [`Data`].
 struct OpenData {
     database: Database,
+    log: Option<File>,
     kms: Kms,
     /// Keeps other processes out of the folder.
     lock: Option<File>,
@@ -114,7 +136,7 @@ impl Aws {
         address: Option<SocketAddr>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let OpenData { database, kms, lock } =
+        let OpenData { database, log, kms, lock } =
             tokio::task::spawn_blocking(move || data.open()).await??;
         let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
         let listener = TcpListener::bind(address)
@@ -122,22 +144,27 @@ impl Aws {
             .with_context(|| format!("the emulated AWS cannot listen on {address}"))?;
         let address = listener.local_addr()?;
         let endpoint = format!("http://{address}");
-        let queue = Queue::open(database.clone(), endpoint.clone(), Arc::clone(&clock)).await?;
+        let (disk, disk_thread) = Disk::start(database.clone(), log)?;
+        let (ours, endpoint_of_queue) = (database.clone(), endpoint.clone());
+        let queue = Queue::open(ours, disk.clone(), endpoint_of_queue, Arc::clone(&clock)).await?;
         let bus = Bus::new(clock);
 
         let credentials = Credentials::random();
-        let services = router::Services {
+        let services = Arc::new(router::Services {
             queue: queue.clone(),
             bus: bus.clone(),
             kms,
-            dynamo: Dynamo::new(database.clone()),
+            dynamo: Dynamo::new(database.clone(), disk.clone()),
             guard: Guard::new(address),
             credentials: credentials.clone(),
-        };
+        });
         let (stop_router, stopping) = watch::channel(());
-        let router = tokio::spawn(router::serve(listener, services, stopping));
+        let router = tokio::spawn(router::serve(listener, Arc::clone(&services), stopping));
 
-        let running = Mutex::new(Some(Running { database, stop_router, router, lock }));
+        let (calls, _) = watch::channel(());
+        let running =
+            Running { database, disk, disk_thread, services, calls, stop_router, router, lock };
+        let running = Mutex::new(Some(running));
         Ok(Self(Arc::new(Inner { endpoint, credentials, queue, bus, running })))
     }
 
@@ -161,17 +188,25 @@ impl Aws {
         &self.0.bus
     }
 
+    /// Carries out a call of this process, as the port does. Its caller holds the emulator, so the
+    /// signature proves nothing and is not checked.
+    pub async fn call(&self, headers: &HeaderMap, body: Bytes) -> Result<Response<Bytes>, Stopped> {
+        let (_in_flight, services) = {
+            let running = self.0.running.lock().expect("no holder panics");
+            let running = running.as_ref().ok_or(Stopped)?;
+            (running.calls.subscribe(), Arc::clone(&running.services))
+        };
+        Ok(services.call(headers, body).await)
+    }
+
     /// Creates a table from a `CreateTable` input, unless a table of that name exists.
     pub async fn create_table(&self, definition: serde_json::Value) -> anyhow::Result<()> {
-        let database = {
+        let (database, disk) = {
             let running = self.0.running.lock().expect("no holder panics");
-            running.as_ref().context("the emulated AWS has stopped")?.database.clone()
+            let running = running.as_ref().ok_or(Stopped)?;
+            (running.database.clone(), running.disk.clone())
         };
-        let request = serde_json::from_value(definition).context("reading a table's definition")?;
-        match tokio::task::spawn_blocking(move || database.create_table(request)).await? {
-            Ok(_) | Err(DynoxideError::ResourceInUseException(_)) => Ok(()),
-            Err(err) => Err(err).context("creating a table"),
-        }
+        disk.run(move || dynamo::create_table(&database, definition)).await?
     }
 
     /// Ends long polls, lets other calls finish, and unlocks the folder.
@@ -179,16 +214,26 @@ impl Aws {
     /// The other clones stop working. Stopping twice is harmless.
     pub async fn stop(self) {
         let running = self.0.running.lock().expect("no holder panics").take();
-        let Some(Running { database, stop_router, router, lock }) = running else { return };
+        let Some(running) = running else { return };
         self.0.queue.end_long_polls();
-        drop(stop_router);
-        if tokio::time::timeout(STOP_TIMEOUT, router).await.is_err() {
+        drop(running.stop_router);
+        drop(running.services);
+        let finish = async {
+            running.calls.closed().await;
+            running.router.await
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, finish).await.is_err() {
             tracing::warn!("stopped with calls still in flight");
         }
-        self.0.queue.close().await;
+        running.disk.stop();
+        let ended = tokio::task::spawn_blocking(move || running.disk_thread.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the database's thread panicked");
+        }
+        self.0.queue.close();
         // SQLite writes when it closes. Only after that may another process open the folder.
-        drop(database);
-        drop(lock);
+        drop(running.database);
+        drop(running.lock);
     }
 }
 
@@ -196,7 +241,7 @@ impl Data {
     fn open(self) -> anyhow::Result<OpenData> {
         let Self::Folder(folder) = self else {
             let database = Database::memory().context("opening a database in memory")?;
-            return Ok(OpenData { database, kms: Kms::open(None)?, lock: None });
+            return Ok(OpenData { database, log: None, kms: Kms::open(None)?, lock: None });
         };
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("creating the folder `{}`", folder.display()))?;
@@ -214,7 +259,9 @@ impl Data {
         // The key first: a crash between the two leaves a key without data, which is harmless.
         let kms = Kms::open(Some(&folder))?;
         let database = folder::open_database(&path)?;
-        Ok(OpenData { database, kms, lock: Some(lock) })
+        let log = folder.join(LOG_FILE);
+        let log = File::open(&log).with_context(|| format!("opening `{}`", log.display()))?;
+        Ok(OpenData { database, log: Some(log), kms, lock: Some(lock) })
     }
 }
 

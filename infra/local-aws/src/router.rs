@@ -1,12 +1,16 @@
-//! The one port: refuses calls of web pages and strangers, reads `X-Amz-Target`, passes the call to
-//! its service, and writes errors as AWS does.
+//! The way of a call to its service, named in `X-Amz-Target`. Errors are written as AWS does.
+//!
+//! A call over the port must be signed, and web pages are refused. A call from this process
+//! ([`crate::Aws::call`]) needs neither check: its caller holds the emulator.
+
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, HeaderName, Method, Uri, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header},
+    response::IntoResponse as _,
     serve::ListenerExt as _,
 };
 use serde_json::{Value, json};
@@ -14,7 +18,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     bus::Bus,
-    dynamo::Dynamo,
+    dynamo::{Answer, Dynamo},
     error::AwsError,
     guard::{Guard, Pages, Refusal},
     kms::Kms,
@@ -25,9 +29,14 @@ use crate::{
 
 /// DynamoDB's limit on a request. The other services have lower ones.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The text of the response to a larger one.
+const TOO_LARGE: &str = "length limit exceeded";
+/// The content type of DynamoDB and SQS.
+const JSON_1_0: &str = "application/x-amz-json-1.0";
+/// The content type of EventBridge and KMS.
+const JSON_1_1: &str = "application/x-amz-json-1.1";
 
 /// The emulated services.
-#[derive(Clone)]
 pub(super) struct Services {
     pub(super) queue: Queue,
     pub(super) bus: Bus,
@@ -40,7 +49,7 @@ pub(super) struct Services {
 /// Serves calls on `listener` until the sender of `stopping` is dropped.
 pub(super) async fn serve(
     listener: TcpListener,
-    services: Services,
+    services: Arc<Services>,
     stopping: watch::Receiver<()>,
 ) {
     // SQS clients may call the queue's URL or the endpoint.
@@ -60,48 +69,72 @@ pub(super) async fn serve(
 }
 
 async fn call(
-    State(services): State<Services>,
+    State(services): State<Arc<Services>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
+) -> Response<Body> {
     if let Err(err) = services.guard.check(&method, &headers, Pages::Own) {
         return (Refusal::STATUS, err.to_string()).into_response();
     }
     if let Err(err) = services.credentials.check(&method, &uri, &headers, &body) {
-        return respond("application/x-amz-json-1.0", Err(err));
+        return respond(JSON_1_0, Err(err)).map(Body::from);
     }
-    let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    match target.split_once('.') {
-        Some(("AmazonSQS", operation)) => {
-            let output = services.queue.call(operation, &body).await.map_err(AwsError::from);
-            respond("application/x-amz-json-1.0", output)
+    services.call(&headers, body).await.map(Body::from)
+}
+
+impl Services {
+    /// Passes a call to its service. The port refuses larger bodies before they come here.
+    pub(super) async fn call(&self, headers: &HeaderMap, body: Bytes) -> Response<Bytes> {
+        if body.len() > BODY_BYTES_MAX {
+            let mut response = Response::new(Bytes::from_static(TOO_LARGE.as_bytes()));
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            return response;
         }
-        Some(("AWSEvents", operation)) => {
-            let output = services.bus.call(operation, &body).map_err(AwsError::from);
-            respond("application/x-amz-json-1.1", output)
+        let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
+        match target.unwrap_or_default().split_once('.') {
+            Some(("AmazonSQS", operation)) => {
+                let output = self.queue.call(operation, &body).await.map_err(AwsError::from);
+                respond(JSON_1_0, output)
+            }
+            Some(("AWSEvents", operation)) => {
+                let output = self.bus.call(operation, &body).map_err(AwsError::from);
+                respond(JSON_1_1, output)
+            }
+            Some(("TrentService", operation)) => {
+                let output = self.kms.call(operation, &body).map_err(AwsError::from);
+                respond(JSON_1_1, output)
+            }
+            Some((_, operation)) => {
+                let Answer { status, body } = self.dynamo.call(operation, body).await;
+                response(status, JSON_1_0, body)
+            }
+            None => respond(JSON_1_0, Err(AwsError::unknown_operation())),
         }
-        Some(("TrentService", operation)) => {
-            let output = services.kms.call(operation, &body).map_err(AwsError::from);
-            respond("application/x-amz-json-1.1", output)
-        }
-        Some((_, operation)) => services.dynamo.call(operation, body).await.into_response(),
-        None => respond("application/x-amz-json-1.0", Err(AwsError::unknown_operation())),
     }
 }
 
-fn respond(content_type: &'static str, output: Result<Value, AwsError>) -> Response {
-    let content_type = [(header::CONTENT_TYPE, content_type)];
+fn respond(content_type: &'static str, output: Result<Value, AwsError>) -> Response<Bytes> {
     let error = match output {
-        Ok(output) => return (content_type, output.to_string()).into_response(),
+        Ok(output) => return response(StatusCode::OK, content_type, output.to_string()),
         Err(error) => error,
     };
     let body = json!({ "__type": error.kind, "message": error.message }).to_string();
+    let mut response = response(error.status, content_type, body);
     let sender = if error.status.is_server_error() { "Receiver" } else { "Sender" };
-    let query_error = error
-        .query_code
-        .map(|code| [(HeaderName::from_static("x-amzn-query-error"), format!("{code};{sender}"))]);
-    (error.status, content_type, query_error.map(axum::response::AppendHeaders), body)
-        .into_response()
+    if let Some(code) = error.query_code
+        && let Ok(value) = HeaderValue::try_from(format!("{code};{sender}"))
+    {
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
+    }
+    response
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
 }

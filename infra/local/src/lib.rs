@@ -10,6 +10,7 @@
 //! [`System`] invokes the same handlers as Lambda, with the same events. The program `answerback`
 //! and the tests are both built on it. It knows nothing of command lines.
 
+mod connector;
 pub mod dev;
 mod emulator_clock;
 pub mod gateway;

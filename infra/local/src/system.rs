@@ -25,7 +25,7 @@ use functions::FunctionBuilder;
 use serde_json::json;
 
 use crate::{
-    EmulatorClock, TABLE,
+    EmulatorClock, TABLE, connector,
     gateway::{HttpFunction, is_write},
     table,
 };
@@ -231,20 +231,21 @@ impl System {
         let ends_at = self.clock.deadline(u64::try_from(ends_at)?);
         let response = deliver::deliver(&self.deliver, event, ends_at).await;
         let response: SqsBatchResponse = serde_json::from_value(serde_json::to_value(&response)?)?;
-        for message in &messages {
-            let failed = &response.batch_item_failures;
-            if !failed.iter().any(|it| it.item_identifier == message.id) {
-                self.aws.queue().delete(&message.queue, &message.receipt).await?;
-            }
-        }
-        Ok(())
+        let failed = &response.batch_item_failures;
+        let queue = messages[0].queue.clone();
+        let done = messages
+            .into_iter()
+            .filter(|message| !failed.iter().any(|it| it.item_identifier == message.id));
+        let receipts = done.map(|it| it.receipt).collect();
+        Ok(self.aws.queue().delete_all(&queue, receipts).await?)
     }
 }
 
-/// Clients of an emulated AWS.
+/// Clients of an emulated AWS in this process.
 pub(crate) fn sdk_of(aws: &Aws) -> Sdk {
     let credentials = aws.credentials();
     Sdk::local(aws.endpoint(), &credentials.access_key_id, &credentials.secret_access_key)
+        .in_process(connector::http_client(aws))
 }
 
 /// The queue of a lane.

@@ -32,6 +32,8 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Timeout of all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Region of the local emulator.
+const LOCAL_REGION: &str = "us-east-1";
 /// Factor of both timeouts for the local emulator, which handles one call at a time.
 const LOCAL_TIMEOUT_FACTOR: u32 = 10;
 /// Attempts in all: one and three retries.
@@ -99,8 +101,14 @@ impl Sdk {
     /// Configuration for an emulator of AWS at `endpoint`, with its credentials.
     pub fn local(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> Self {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "local");
-        Self::new("us-east-1".to_owned(), credentials, Some(endpoint.to_owned()), AMAZON_ROOTS)
+        Self::new(LOCAL_REGION.to_owned(), credentials, Some(endpoint.to_owned()), AMAZON_ROOTS)
             .expect("the roots are certificates")
+    }
+
+    /// [`Sdk::local`] for an emulator in this process. Calls go to `http`, and to no socket.
+    #[must_use]
+    pub fn in_process(self, http: SharedHttpClient) -> Self {
+        Self { http, ..self }
     }
 
     fn new(

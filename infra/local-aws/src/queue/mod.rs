@@ -25,13 +25,12 @@ mod wire;
 use std::{
     future::Future,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use dynoxide::Database;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -39,7 +38,12 @@ pub use error::Error;
 pub use message::{Attribute, Message, sqs_event};
 pub use state::Depth;
 
-use crate::{clock::Clock, journal::Journal};
+use crate::{
+    clock::Clock,
+    database::Database,
+    disk::{self, Disk},
+    journal::Journal,
+};
 use state::QueueState;
 
 /// All queues. Clones share them.
@@ -47,7 +51,8 @@ use state::QueueState;
 pub struct Queue(Arc<Inner>);
 
 struct Inner {
-    /// `None` once stopped. Locked while a change is written, so changes reach the disk in the
+    disk: Disk,
+    /// `None` once stopped. Only the database's thread uses it, so changes reach the disk in the
     /// order in which they become visible.
     state: Mutex<Option<QueueState>>,
     clock: Arc<dyn Clock>,
@@ -60,13 +65,14 @@ impl Queue {
     /// Loads the queues and messages from `database`.
     pub(super) async fn open(
         database: Database,
+        disk: Disk,
         endpoint: String,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let now = clock.now();
-        let read = move || QueueState::read(Journal::open(database)?, now);
-        let state = tokio::task::spawn_blocking(read).await??;
+        let state = disk.run(move || QueueState::read(Journal::open(database)?, now)).await??;
         Ok(Self(Arc::new(Inner {
+            disk,
             state: Mutex::new(Some(state)),
             clock,
             endpoint,
@@ -102,6 +108,12 @@ impl Queue {
         self.run(move |state, _| state.delete(&queue, &receipt)).await
     }
 
+    /// Deletes all messages received with `receipts`, as [`Queue::delete`] does.
+    pub async fn delete_all(&self, queue: &str, receipts: Vec<String>) -> Result<(), Error> {
+        let queue = queue.to_owned();
+        self.run(move |state, _| receipts.iter().try_for_each(|it| state.delete(&queue, it))).await
+    }
+
     /// The number of messages, by state.
     pub async fn len(&self, queue: &str) -> Result<Depth, Error> {
         let queue = queue.to_owned();
@@ -133,13 +145,13 @@ impl Queue {
         self.0.sent.notify_waiters();
     }
 
-    /// Closes the database.
-    pub(super) async fn close(&self) {
-        let inner = Arc::clone(&self.0);
-        let closed = tokio::task::spawn_blocking(move || {
-            drop(inner.state.lock().expect("no holder panics").take());
-        });
-        closed.await.expect("dropping does not panic");
+    /// Lets go of the database. Later calls fail.
+    pub(super) fn close(&self) {
+        drop(self.state().take());
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<QueueState>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn take(
@@ -179,22 +191,25 @@ impl Queue {
         }
     }
 
-    /// Runs `work` on a blocking thread. It finishes even if this future is dropped: half a change
-    /// would make memory and disk differ.
+    /// Runs `work` on the database's thread. It finishes even if this future is dropped: half a
+    /// change would make memory and disk differ.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut QueueState, Timestamp) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let inner = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || {
-            let mut state = inner.state.lock().expect("no holder panics");
+        let queue = self.clone();
+        let done = self.0.disk.run(move || {
+            let mut state = queue.state();
             let state = state.as_mut().ok_or(Error::Stopped)?;
-            let result = work(state, inner.clock.now());
+            let result = work(state, queue.0.clock.now());
             if state.take_sent() {
-                inner.sent.notify_waiters();
+                queue.0.sent.notify_waiters();
             }
             result
         });
-        done.await.expect("no work panics")
+        done.await.map_err(|err| match err {
+            disk::Error::Stopped => Error::Stopped,
+            disk::Error::Failed => Error::Disk(err.into()),
+        })?
     }
 }

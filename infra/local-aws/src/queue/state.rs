@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     Error, Message,
     settings::{Redrive, Settings},
-    stored::{Content, NewMessage, Sent, Stored},
+    stored::{NewMessage, Sent, Stored},
 };
 use crate::{
     ids::unique_id,
@@ -79,12 +79,13 @@ impl QueueState {
             } else if let Some(id) = name.strip_prefix(MESSAGE) {
                 let mut message: Stored =
                     serde_json::from_str(&record.head).with_context(|| reading("head"))?;
-                let sent = serde_json::from_str(&record.body).with_context(|| reading("body"))?;
+                let content =
+                    serde_json::from_str(&record.body).with_context(|| reading("body"))?;
+                message.content = Arc::new(content);
                 // A delayed message has never been received, so this one was in flight.
                 if message.receive_count > 0 {
                     message.visible_at = message.visible_at.min(now);
                 }
-                message.content = Arc::new(Content { sent, json: record.body });
                 let sequence =
                     id.rsplit('-').next().and_then(|it| u64::from_str_radix(it, 16).ok());
                 state.next_sequence = state.next_sequence.max(sequence.map_or(0, |it| it + 1));
@@ -152,10 +153,10 @@ impl QueueState {
                 visible_at: now + delay.unwrap_or(default_delay),
                 receive_count: 0,
                 first_received_at: None,
-                content: Arc::new(Content { sent, json }),
+                content: Arc::new(sent),
             };
-            changes.put_head(&record_name(&id), &message.head());
-            changes.put_body(&record_name(&id), &message.content.json);
+            changes.put_head(record_name(&id), message.head());
+            changes.put_body(record_name(&id), json);
             stored.push((id, message));
         }
         self.write(&changes)?;
@@ -187,8 +188,8 @@ impl QueueState {
                 break;
             }
             let mut message = self.messages[id].clone();
-            if message.content.sent.at + from.settings.retention() <= now {
-                changes.delete(&record_name(id), &message.content.json);
+            if message.content.at + from.settings.retention() <= now {
+                changes.delete(record_name(id));
                 expired.push(id.clone());
                 continue;
             }
@@ -206,7 +207,7 @@ impl QueueState {
                     received.push(message.received(id));
                 }
             }
-            changes.put_head(&record_name(id), &message.head());
+            changes.put_head(record_name(id), message.head());
             moved.push((id.clone(), message));
         }
         self.write(&changes)?;
@@ -225,7 +226,7 @@ impl QueueState {
     pub(super) fn delete(&mut self, queue: &str, receipt: &str) -> Result<(), Error> {
         let Some(id) = self.received_with(queue, receipt)? else { return Ok(()) };
         let mut changes = Changes::default();
-        changes.delete(&record_name(&id), &self.messages[&id].content.json);
+        changes.delete(record_name(&id));
         self.write(&changes)?;
         self.remove(&id);
         Ok(())
@@ -252,7 +253,7 @@ impl QueueState {
         }
         message.visible_at = now + visibility;
         let mut changes = Changes::default();
-        changes.put_head(&record_name(&id), &message.head());
+        changes.put_head(record_name(&id), message.head());
         self.write(&changes)?;
         self.sent = true;
         self.insert(id, message);
@@ -264,7 +265,7 @@ impl QueueState {
         let ids: Vec<_> = self.find(queue)?.by_time.iter().map(|(_, id)| id.clone()).collect();
         let mut changes = Changes::default();
         for id in &ids {
-            changes.delete(&record_name(id), &self.messages[id].content.json);
+            changes.delete(record_name(id));
         }
         self.write(&changes)?;
         for id in &ids {
@@ -311,7 +312,7 @@ impl QueueState {
     fn put(&mut self, queue: &str, settings: Settings) -> Result<(), Error> {
         let head = serde_json::to_string(&settings).expect("numbers and strings make JSON");
         let mut changes = Changes::default();
-        changes.put_head(&format!("{QUEUE}{queue}"), &head);
+        changes.put_head(format!("{QUEUE}{queue}"), head);
         self.write(&changes)?;
         self.queues.entry(queue.to_owned()).or_default().settings = settings;
         Ok(())

@@ -15,17 +15,10 @@ pub(super) struct Stored {
     pub(super) receive_count: u32,
     pub(super) first_received_at: Option<Timestamp>,
     #[serde(skip)]
-    pub(super) content: Arc<Content>,
+    pub(super) content: Arc<Sent>,
 }
 
 /// The part of a message that never changes.
-#[derive(Default)]
-pub(super) struct Content {
-    pub(super) sent: Sent,
-    /// `sent` as the journal stores it.
-    pub(super) json: String,
-}
-
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Sent {
     pub(super) body: String,
@@ -50,7 +43,7 @@ impl Stored {
 
     /// The message as a receive returns it.
     pub(super) fn received(&self, id: &str) -> Message {
-        let Sent { body, attributes, group_id, at } = &self.content.sent;
+        let Sent { body, attributes, group_id, at } = &*self.content;
         Message {
             id: id.to_owned(),
             queue: self.queue.clone(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{CallbackPolicy, Ready};
+use super::{CallbackPolicy, Ready, capacity};
 
 /// The whole text. The example can be copied from a terminal and from a file.
 pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy) -> String {
@@ -13,6 +13,10 @@ pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy)
         Some(folder) => format!("stored in {}", folder.display()),
         None => "in memory, lost when this process ends".to_owned(),
     };
+    // A file may disappear while the folder is read. The size is then left out.
+    let size = folder.and_then(|it| capacity::of_folder(it).ok());
+    let size = size.map(|it| format!("  Data     {it}\n")).unwrap_or_default();
+    let load = capacity::of_build();
     let rules = match policy {
         CallbackPolicy::Production => {
             "Production rules for callbacks (--strict): https and public addresses only, so callbacks\n\
@@ -43,6 +47,7 @@ pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy)
 
   API key  {api_key}
   Account  {account_id} ({storage})
+{size}  Load     {load}
   Inbox    {inbox_url}
   AWS      {aws_endpoint} (emulated DynamoDB, SQS, EventBridge and KMS)
 

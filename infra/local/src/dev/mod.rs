@@ -12,6 +12,7 @@
 
 mod account;
 mod banner;
+mod capacity;
 mod connection;
 mod environment;
 mod inbox;
