@@ -58,6 +58,8 @@ RULES = [
     Rule("a callback URL is public and canonical", ANY, CALLBACK_URL, "is not allowed: .*"),
     Rule("a callback URL is public and canonical", PING, CALLBACK_URL, "must be an https URL of a public server.*"),
     Rule("an approval is of an action", CREATE_REQUEST, "/consume", "requires `action`"),
+    Rule("a requester does not answer", CREATE_REQUEST, "", "the requester is one of the recipients"),
+    Rule("a key that only asks sees no callbacks", "POST /v1/keys", "/scopes", "must not have webhooks:.* alone: .*"),
     Rule("a pattern is of addresses", "POST /v1/keys", "/recipients_allowed/.*", "must be an address or a pattern .*"),
     Rule("a required probe needs a receiver", ANY, CALLBACK_URL, "did not respond to the probe: .*"),
     Rule("a header may be reserved", ANY, ".*/(headers/.*|auth/name)", "is reserved(; set `auth`)?"),
