@@ -114,7 +114,7 @@ impl Reader {
         }
     }
 
-    /// A part that was loaded from another item, as JSON. See [`Item::parts`].
+    /// A part that was loaded from another item, as JSON. See [`Item::parts`](super::Item::parts).
     pub(crate) fn part<T: DeserializeOwned>(
         &self,
         key: &Key,
