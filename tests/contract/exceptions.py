@@ -93,6 +93,12 @@ RULES = [
     ),
     Rule("only leases have a duration", CREATE_REQUEST, "/read/lease_seconds", 'requires `"mode": "lease"`'),
     Rule("the range of a number is not empty", CREATE_REQUEST, "/fields/.*/max", "must not be (less than|before) `min`"),
+    Rule(
+        "members of a field depend on its type",
+        CREATE_REQUEST,
+        "/fields/[0-9]+/(placeholder|max_length|min|max|choices)",
+        "is (not a known field|required)",
+    ),
     Rule("a default fits its field", CREATE_REQUEST, "/fields/.*/default", "is not one of the choices|must .*|has an entry .*"),
     Rule("settings of a callback need its URL", ANY, "/callback_url", "is required with `callback`"),
     Rule(
