@@ -31,7 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import emulated_aws  # noqa: E402
 
 # Most instructions, in millions.
-MILLIONS_MAX = {"intake": 9.0, "poll": 8.0, "deliver": 10.0, "sweep": 9.0}
+MILLIONS_MAX = {"intake": 8.2, "poll": 7.0, "deliver": 10.0, "sweep": 7.0}
 RUNS = 20
 COUNTED_RUNS = 3
 CHUNK = 65_536

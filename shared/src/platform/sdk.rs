@@ -22,7 +22,12 @@ use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    },
+    orchestrator::HttpRequest,
+};
 
 use crate::platform::config::{optional, required};
 
@@ -57,6 +62,21 @@ pub struct Sdk {
 pub struct Deferred<C>(Arc<LazyLock<C, MakeClient<C>>>);
 
 type MakeClient<C> = Box<dyn FnOnce() -> C + Send>;
+
+/// A connector that lets other tasks run before each call. So the connection of the call before is back
+/// in the pool, and the call does not begin another one, with a TLS handshake that it does not need.
+#[derive(Debug)]
+struct Unhurried(SharedHttpConnector);
+
+impl HttpConnector for Unhurried {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            tokio::task::yield_now().await;
+            connector.call(request).await
+        })
+    }
+}
 
 macro_rules! config {
     ($sdk:expr, $service:ident) => {{
@@ -134,7 +154,8 @@ impl Sdk {
             // Hides the client's validation, for which each service's client would make a
             // connector with a TLS configuration, and drop it.
             http: http_client_fn(move |settings, components| {
-                http.http_connector(settings, components)
+                let connector = http.http_connector(settings, components);
+                SharedHttpConnector::new(Unhurried(connector))
             }),
             endpoint,
             timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },
