@@ -12,7 +12,7 @@ use std::{
 
 use dynoxide::{actions::vector_lifecycle::VectorIndexLifecycle, storage::Storage};
 
-/// Prepared statements that the connection keeps. Each index of a table has some of its own.
+/// Prepared statements that the connection keeps. Each index of a table needs more.
 const STATEMENTS_MAX: usize = 128;
 
 /// An open database. Clones share it.
