@@ -77,7 +77,7 @@ async fn finished_items_expire_and_unfinished_items_do_not() {
     assert!(n_kept.iter().all(|it| *it > 10), "{n_kept:?}");
 }
 
-/// An approval that is usable for a week, with an answer in an item of its own.
+/// An approval that is usable for a week, with an answer that has its own item.
 #[tokio::test]
 async fn request_and_long_answer_outlive_the_approval() {
     let world = World::start().await;

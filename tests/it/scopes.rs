@@ -391,10 +391,25 @@ async fn key_with_limits_revokes_no_key_without() {
     let scopes = json!(["requests:ask", "keys:write"]);
     let limited = json!({
         "scopes": scopes, "asks_per_hour": 1, "recipients_allowed": ["*@corp.example"],
+        "rate_limit_per_minute": 60,
     });
     let limited = agent(&world, limited).await;
-    let other = agent(&world, json!({})).await;
-    for (key, status) in [(&other, StatusCode::FORBIDDEN), (&limited, StatusCode::NO_CONTENT)] {
+    let [faster, wider, own, clerk] = [
+        json!({ "asks_per_hour": 1, "recipients_allowed": ["*@corp.example"] }),
+        json!({ "rate_limit_per_minute": 60 }),
+        json!({
+            "scopes": ["requests:ask"], "asks_per_hour": 1, "rate_limit_per_minute": 60,
+            "recipients_allowed": ["ada@corp.example"],
+        }),
+        json!({ "scopes": ["keys:write"], "rate_limit_per_minute": 59 }),
+    ];
+    for (key, status) in [
+        (agent(&world, faster).await, StatusCode::FORBIDDEN),
+        (agent(&world, wider).await, StatusCode::FORBIDDEN),
+        (agent(&world, own).await, StatusCode::NO_CONTENT),
+        // It asks nobody, so it needs no limits on that.
+        (agent(&world, clerk).await, StatusCode::NO_CONTENT),
+    ] {
         let path = format!("/v1/keys/{}", key["id"].as_str().expect("an id"));
         let revoked = call(&world, &limited, Method::DELETE, &path, Value::Null).await;
         assert_eq!(revoked.status, status, "{}", revoked.text());

@@ -17,9 +17,12 @@ mod secrets;
 mod step;
 mod webhooks;
 
-use std::sync::Arc;
-
-use answerback::{api::http, domain::CallbackRules, egress, service::Core};
+use answerback::{
+    api::http::{self, AppSource},
+    domain::CallbackRules,
+    egress,
+    service::Core,
+};
 use axum::{
     Router,
     extract::FromRef,
@@ -46,13 +49,9 @@ pub struct App {
     pub publishes: bool,
 }
 
-/// Where the routes get the app of each call.
-#[derive(Clone)]
-struct Source(Arc<dyn Fn() -> App + Send + Sync>);
-
-impl FromRef<Source> for App {
-    fn from_ref(source: &Source) -> Self {
-        (source.0)()
+impl FromRef<AppSource<App>> for App {
+    fn from_ref(source: &AppSource<App>) -> Self {
+        source.app()
     }
 }
 
@@ -64,10 +63,10 @@ pub fn router(app: App) -> Router {
 /// This function as a service of several processes. Each call gets its process's app from `source`.
 /// Building a router takes longer than most calls, so the simulation builds one.
 pub fn shared_router(source: impl Fn() -> App + Send + Sync + 'static) -> Router {
-    http::service(routes().with_state(Source(Arc::new(source))))
+    http::service(routes().with_state(AppSource::new(source)))
 }
 
-fn routes() -> Router<Source> {
+fn routes() -> Router<AppSource<App>> {
     Router::new()
         .route("/v1/requests", post(requests::create))
         .route("/v1/requests/{id}", delete(requests::erase))

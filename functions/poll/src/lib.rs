@@ -19,9 +19,10 @@ mod result;
 mod secret;
 mod webhooks;
 
-use std::sync::Arc;
-
-use answerback::{api::http, service::Core};
+use answerback::{
+    api::http::{self, AppSource},
+    service::Core,
+};
 use axum::{
     Json, Router,
     extract::FromRef,
@@ -38,13 +39,9 @@ pub struct App {
     pub core: Core,
 }
 
-/// Where the routes get the app of each call.
-#[derive(Clone)]
-struct Source(Arc<dyn Fn() -> App + Send + Sync>);
-
-impl FromRef<Source> for App {
-    fn from_ref(source: &Source) -> Self {
-        (source.0)()
+impl FromRef<AppSource<App>> for App {
+    fn from_ref(source: &AppSource<App>) -> Self {
+        source.app()
     }
 }
 
@@ -56,10 +53,10 @@ pub fn router(app: App) -> Router {
 /// This function as a service of several processes. Each call gets its process's app from `source`.
 /// Building a router takes longer than most calls, so the simulation builds one.
 pub fn shared_router(source: impl Fn() -> App + Send + Sync + 'static) -> Router {
-    http::service(routes().with_state(Source(Arc::new(source))))
+    http::service(routes().with_state(AppSource::new(source)))
 }
 
-fn routes() -> Router<Source> {
+fn routes() -> Router<AppSource<App>> {
     Router::new()
         .route("/", get(home::show))
         .route("/favicon.ico", get(home::favicon))

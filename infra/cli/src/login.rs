@@ -178,5 +178,9 @@ impl Key {
 
 fn profile_name(text: &str) -> Result<String, String> {
     let is_name = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_name { Ok(text.to_owned()) } else { Err("must be a name".to_owned()) }
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("must not be blank or contain control characters".to_owned())
+    }
 }

@@ -108,25 +108,27 @@ impl Worker {
                     }
                 }
             }
-            self.carry_out(group);
-            if is_stopping {
+            if !self.carry_out(group) || is_stopping {
                 break;
             }
         }
     }
 
-    fn carry_out(&self, group: Vec<Job>) {
+    /// Returns false after a failed sync. What is on disk is then unknown, and another sync may report
+    /// success for writes that were lost ([fsyncgate](https://lwn.net/Articles/752063/)).
+    fn carry_out(&self, group: Vec<Job>) -> bool {
         let n_changes = self.database.n_changes();
         let done: Vec<_> = group.into_iter().filter_map(|job| self.one(job)).collect();
         let has_written = self.database.n_changes() != n_changes;
         let log = self.log.as_ref().filter(|_| has_written);
         if let Some(Err(err)) = log.map(File::sync_data) {
-            tracing::error!(error = %err, "could not sync the data; calls fail");
-            return;
+            tracing::error!(error = %err, "could not sync the data; all calls fail from now on");
+            return false;
         }
         for acknowledge in done {
             acknowledge();
         }
+        true
     }
 
     fn one(&self, job: Job) -> Option<Acknowledge> {

@@ -53,6 +53,27 @@ pub fn service(routes: Router) -> Router {
     Router::new().fallback_service(routes).layer(middleware::map_request(with_text_path))
 }
 
+/// The state of routes that serve several processes: it makes the app `A` of a call's process.
+pub struct AppSource<A>(Arc<dyn Fn() -> A + Send + Sync>);
+
+impl<A> AppSource<A> {
+    /// A source that calls `make` for each call.
+    pub fn new(make: impl Fn() -> A + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The app of the current call.
+    pub fn app(&self) -> A {
+        (self.0)()
+    }
+}
+
+impl<A> Clone for AppSource<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 /// Makes a path UTF-8, which handlers rely on.
 async fn with_text_path(mut request: Request) -> Request {
     let Some(path) = paths::as_text(request.uri().path()) else { return request };

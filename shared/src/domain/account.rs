@@ -281,7 +281,8 @@ impl ApiKey {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|it| now < it)
     }
 
-    /// It has no right that `other` lacks, and no wider limit.
+    /// It has no right that `other` lacks, and no wider limit: on its calls, nor, if it may ask, on the
+    /// requests an hour and the recipients.
     pub fn is_within(&self, other: &Self) -> bool {
         let is_lower = |own: Option<u32>, limit: Option<u32>| {
             limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))
@@ -293,9 +294,10 @@ impl ApiKey {
             (None, Some(_)) => false,
             (Some(own), Some(allowed)) => own.iter().all(|it| is_covered(it, allowed)),
         };
+        let asks_within = asks_within && is_lower(self.asks_per_hour(), other.asks_per_hour());
         self.scopes.iter().all(|it| other.allows(*it))
-            && is_lower(self.asks_per_hour(), other.asks_per_hour())
-            && asks_within
+            && is_lower(self.rate_limit_per_minute(), other.rate_limit_per_minute())
+            && (!self.allows(Scope::RequestsAsk) || asks_within)
     }
 
     /// The key has the right `scope`.

@@ -45,6 +45,8 @@ pub struct Approval {
 pub struct ApprovalUse {
     /// The call that used it. A repeated call finds its use here, and so uses it once.
     pub call: u128,
+    /// The operation that wrote it. It recognizes its own write, and every other one is a replay.
+    pub op: OpId,
     /// The time of the use.
     pub at: Timestamp,
 }

@@ -8,7 +8,7 @@
 pub enum Scope {
     /// Read requests, results and their deliveries.
     RequestsRead,
-    /// Create requests; cancel and list those of the key's own family.
+    /// Create requests; cancel and list those of the family of the key.
     RequestsAsk,
     /// See answer links and codes.
     LinksRead,
@@ -30,7 +30,7 @@ pub enum Scope {
     Admin,
 }
 
-/// A key would only ask, and see callbacks of all requests.
+/// A key that only asks would see the callbacks of all requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must not have webhooks:read or webhooks:write with requests:ask alone: callbacks show all requests"

@@ -63,12 +63,12 @@ pub struct Deferred<C>(Arc<LazyLock<C, MakeClient<C>>>);
 
 type MakeClient<C> = Box<dyn FnOnce() -> C + Send>;
 
-/// A connector that lets other tasks run before each call. So the connection of the call before is back
-/// in the pool, and the call does not begin another one, with a TLS handshake that it does not need.
+/// A connector that lets other tasks run before each call. So the connection of the call before is
+/// usually back in the pool, and the call begins no other one, which would take a TLS handshake.
 #[derive(Debug)]
-struct Unhurried(SharedHttpConnector);
+struct YieldingConnector(SharedHttpConnector);
 
-impl HttpConnector for Unhurried {
+impl HttpConnector for YieldingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connector = self.0.clone();
         HttpConnectorFuture::new(async move {
@@ -155,7 +155,7 @@ impl Sdk {
             // connector with a TLS configuration, and drop it.
             http: http_client_fn(move |settings, components| {
                 let connector = http.http_connector(settings, components);
-                SharedHttpConnector::new(Unhurried(connector))
+                SharedHttpConnector::new(YieldingConnector(connector))
             }),
             endpoint,
             timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },

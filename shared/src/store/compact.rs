@@ -93,12 +93,15 @@ pub(super) fn read_text(value: AttributeValue) -> Option<String> {
     }
 }
 
-/// The content of an attribute, inflated where it is deflated, for checks that search a table.
+/// The content of an attribute for checks that search a table: as it is stored and, where that can be
+/// inflated, inflated after it.
 pub fn plain(value: &AttributeValue) -> Option<Vec<u8>> {
     match value {
         AttributeValue::S(text) => Some(text.clone().into_bytes()),
         AttributeValue::B(bytes) => {
-            Some(inflate(bytes.as_ref()).unwrap_or_else(|| bytes.as_ref().to_vec()))
+            let mut content = bytes.as_ref().to_vec();
+            content.extend(inflate(bytes.as_ref()).unwrap_or_default());
+            Some(content)
         }
         _ => None,
     }
@@ -110,11 +113,11 @@ pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a vector takes all bytes")
 }
 
-/// The bytes that were deflated. `None`: they are malformed.
+/// The bytes that were deflated. `None`: they are malformed, or too long.
 pub(super) fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut inflated = Vec::new();
-    DeflateDecoder::new(bytes).take(INFLATED_BYTES_MAX).read_to_end(&mut inflated).ok()?;
-    Some(inflated)
+    DeflateDecoder::new(bytes).take(INFLATED_BYTES_MAX + 1).read_to_end(&mut inflated).ok()?;
+    (inflated.len() as u64 <= INFLATED_BYTES_MAX).then_some(inflated)
 }
 
 #[cfg(test)]

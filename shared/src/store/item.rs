@@ -1,6 +1,6 @@
 //! The encoding of items: attributes out, and attributes in.
 //!
-//! - An attribute may be added, but never renamed or given a new meaning. A write preserves
+//! - An attribute may be added, but, after the first release, never renamed or given a new meaning. A write preserves
 //!   attributes that it does not know.
 //! - A change that earlier versions would misread needs a new [`Item::VERSION`]: a new word in a
 //!   closed list, or an attribute that must not be ignored. Earlier versions then leave such items

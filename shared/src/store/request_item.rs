@@ -51,6 +51,7 @@ struct EndItem {
 #[derive(Serialize, Deserialize)]
 struct UseItem {
     call: String,
+    op: u64,
     at: i64,
 }
 
@@ -259,7 +260,7 @@ impl Request {
 impl UseItem {
     fn read(self) -> Result<ApprovalUse, DecodeError> {
         let call = u128::from_str_radix(&self.call, 16).map_err(|_| DecodeError::of("ended"))?;
-        Ok(ApprovalUse { call, at: time("ended", self.at)? })
+        Ok(ApprovalUse { call, op: OpId(self.op), at: time("ended", self.at)? })
     }
 }
 
@@ -295,7 +296,11 @@ impl From<&RequestEnd> for EndItem {
                 .approval
                 .uses
                 .iter()
-                .map(|it| UseItem { call: format!("{:032x}", it.call), at: it.at.as_millisecond() })
+                .map(|it| UseItem {
+                    call: format!("{:032x}", it.call),
+                    op: it.op.0,
+                    at: it.at.as_millisecond(),
+                })
                 .collect(),
             withdrawn_by: end.approval.withdrawn_by.map(|it| it.0),
         }

@@ -1,13 +1,28 @@
 //! The use of an approval.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use aws_sdk_dynamodb::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, SharedInterceptor,
+        interceptors::BeforeDeserializationInterceptorContextMut,
+    },
+    error::BoxError,
+};
+use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, orchestrator::Metadata};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use system_tests::{Answer, World};
+use system_tests::{Answer, Setup, World};
 
 use super::{acting, digest};
 use crate::{
+    canaries::{Lines, listen},
     races::at_once,
     requests::{ask, faults, path_of, show},
 };
@@ -172,6 +187,49 @@ async fn fifty_concurrent_calls_use_an_approval_once() {
         }
         assert_eq!(show(&world, &request).await["consume"]["consumed"], count);
     }
+}
+
+/// While it is on, loses the response of the next update, which has taken effect.
+#[derive(Clone, Debug, Default)]
+struct LostResponse(Arc<AtomicBool>);
+
+#[dyn_dispatch_hint]
+impl Intercept for LostResponse {
+    fn name(&self) -> &'static str {
+        "LostResponse"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_update = config.load::<Metadata>().is_some_and(|it| it.name() == "UpdateItem");
+        if is_update && self.0.swap(false, Ordering::SeqCst) {
+            *context.response_mut().status_mut() = 500.try_into()?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn use_whose_write_lost_its_response_is_no_replay() {
+    let lost = LostResponse::default();
+    let watchers = vec![SharedInterceptor::new(lost.clone())];
+    let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
+    let request = approved(&world, 1).await;
+    lost.0.store(true, Ordering::SeqCst);
+    let lines = Lines::default();
+    let [used, again] = listen(&lines, async {
+        [consume(&world, &request, "a").await, consume(&world, &request, "a").await]
+    })
+    .await;
+    assert!(!lost.0.load(Ordering::SeqCst), "a response was lost");
+    assert_eq!(used.status, StatusCode::OK, "{}", used.text());
+    assert_eq!(used.headers.get("idempotency-replayed"), None);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(lines.text().matches("consumed an approval").count(), 1, "it is audited once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

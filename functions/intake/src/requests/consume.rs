@@ -3,8 +3,6 @@
 //! The use is one conditional write of the request, in the name of the call's idempotency key. So a
 //! call whose response was lost succeeds again, and uses the approval once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use answerback::{
     api::{
         Code, FieldError, Problem,
@@ -57,18 +55,13 @@ pub(crate) async fn consume(
         Problem::invalid(vec![FieldError::parameter("Idempotency-Key", detail)])
     })?;
     let digest = read(body)?;
-    let now = app.core.now();
-    // Of equal calls at the same time, only the one that writes the use is no replay.
-    let is_replayed = AtomicBool::new(false);
-    let step = |it: &Request| {
-        let used = it.consume(digest, call, now).map_err(|why| problem(it, why, now))?;
-        is_replayed.store(used.is_none(), Ordering::Relaxed);
-        Ok::<_, Problem>(used)
-    };
+    let (now, op) = (app.core.now(), app.core.new_op());
+    let step =
+        |it: &Request| it.consume(digest, call, now, op).map_err(|why| problem(it, why, now));
     let request = app.core.advance(request, step).await?;
     let (used, left) = (request.use_by(call), request.uses_left());
     let (Some(used), Some(remaining)) = (used, left) else { return Err(Problem::not_found()) };
-    let is_replayed = is_replayed.load(Ordering::Relaxed);
+    let is_replayed = used.op != op;
     if !is_replayed {
         caller.audit("consumed an approval", &request.id.to_string());
     }

@@ -119,6 +119,10 @@ pub(crate) async fn create_from(
         app.core.accounts.check_ask(caller, &mut question, &policy)?;
     }
     question.asked_by = app.core.accounts.asked_by(owner, asker).await?;
+    let is_counted = match app.core.accounts.check_pending_limit(owner).await {
+        Ok(is_counted) => is_counted,
+        Err(problem) => return replay_or_refuse(app, idempotent, id, problem).await,
+    };
     let pending = match &mut policy.callback {
         None => PendingProbe::Done(None),
         Some(Callback { receiver, .. }) => {
@@ -129,14 +133,12 @@ pub(crate) async fn create_from(
             pending
         }
     };
-    let is_counted = match count(app, owner, asker).await {
-        Ok(is_counted) => is_counted,
-        // Meanwhile an equal call may have created it, and filled the limit.
-        Err(problem) => {
-            let found = idempotency::find(app, idempotent, keys::request(id)).await?;
-            return replay(app, found.ok_or(problem)?).await;
-        }
-    };
+    // A call that was refused before does not count.
+    if let Some(caller) = asker
+        && let Err(problem) = app.core.accounts.count_ask(caller).await
+    {
+        return replay_or_refuse(app, idempotent, id, problem).await;
+    }
     // The time to answer starts after the check.
     let now = app.core.now();
     let new = NewRequest {
@@ -164,14 +166,15 @@ pub(crate) async fn create_from(
     }
 }
 
-/// Counts a request within the limits of its account and key. Returns whether it is counted until it
-/// ends.
-async fn count(app: &App, owner: Owner, asker: Option<&Caller>) -> Result<bool, Problem> {
-    let is_counted = app.core.accounts.check_pending_limit(owner).await?;
-    if let Some(caller) = asker {
-        app.core.accounts.count_ask(caller).await?;
-    }
-    Ok(is_counted)
+/// At a limit: an equal call may have created the request meanwhile, and filled it.
+async fn replay_or_refuse(
+    app: &App,
+    idempotent: Option<IdempotentCall>,
+    id: RequestId,
+    problem: Problem,
+) -> Result<CreatedRequest, Problem> {
+    let found = idempotency::find(app, idempotent, keys::request(id)).await?;
+    replay(app, found.ok_or(problem)?).await
 }
 
 /// Stores the request and sends its hint, or returns the request of a concurrent call that was faster.

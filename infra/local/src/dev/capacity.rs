@@ -25,10 +25,10 @@ pub(super) fn of_build() -> String {
     let [release, debug] = EVENTS_PER_SECOND;
     if cfg!(debug_assertions) {
         format!(
-            "about {debug} events a second (debug build; `cargo run --release` carries {release})"
+            "about {debug} events a second, measured on two processors (debug build; `cargo run --release` carries {release})"
         )
     } else {
-        format!("about {release} events a second on two processors")
+        format!("about {release} events a second, measured on two processors")
     }
 }
 

@@ -15,13 +15,14 @@ use crate::domain::{
 };
 
 impl Request {
-    /// The request after `call` has used the approval of the action with this digest. `None`: the call
-    /// used it before.
+    /// The request after `op` has used the approval of the action with this digest for `call`. `None`:
+    /// the call used it before.
     pub fn consume(
         &self,
         digest: ActionDigest,
         call: u128,
         now: Timestamp,
+        op: OpId,
     ) -> Result<Option<Self>, ConsumeRefusal> {
         let end = match &self.state {
             RequestState::Erased { .. } => return Err(ConsumeRefusal::Erased),
@@ -43,7 +44,7 @@ impl Request {
             return Err(ConsumeRefusal::Lapsed);
         }
         let mut end = end.clone();
-        end.approval.uses.push(ApprovalUse { call, at: now });
+        end.approval.uses.push(ApprovalUse { call, op, at: now });
         let mut next = self.next();
         next.state = RequestState::Ended(end);
         next.set_timer(now);
@@ -68,7 +69,8 @@ impl Request {
         self.approved_by(end).map(|it| it.lapses_at(end.at))
     }
 
-    /// The ended request after its sender has withdrawn the approval. `None` if it could not be used any more.
+    /// The ended request after its sender has withdrawn the approval. `None` if it could not be used any
+    /// more.
     pub(super) fn withdrawn(&self, end: &RequestEnd, now: Timestamp, op: OpId) -> Option<Self> {
         let policy = self.approved_by(end)?;
         let is_over = end.approval.withdrawn_by.is_some() || policy.lapses_at(end.at) <= now;
