@@ -75,6 +75,7 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         breaker_wait: Duration::ZERO,
         expedited_by: None,
         redeliveries: None,
+        first_attempt: None,
         is_private: false,
         due_at: Some(now),
         revision: 0,

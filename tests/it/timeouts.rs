@@ -121,6 +121,7 @@ async fn first_reader_settles_and_one_callback_is_sent() {
     let settled = shown(&world, &request).await;
     assert_eq!(settled["outcome"], "timed_out");
     assert_eq!(settled["finished_at"], request["deadline"]);
+    world.system.clock.advance(Duration::from_mins(1));
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_timed_out, swept.n_hinted), (0, 1));
     world.follow_hints().await;

@@ -9,13 +9,23 @@
 //!
 //! The delivery alone matters. A failure of the other writes is logged and does not stop it. This
 //! module does not know how a target is reached; see [`transport`].
+//!
+//! The worker that has claimed an event attempts its deliveries before they are stored, and stores
+//! each with its result. One whose receiver takes long is stored before, so that the event does not
+//! wait for it.
+
+use std::{pin::pin, time::Duration};
 
 use answerback::{
     domain::{
-        Attempt, Delivery, OpId, Trace,
+        Attempt, Delivery, OpId, Trace, Webhook,
         delivery::{AttemptVerdict, DeliveryEnd, DeliveryState},
     },
-    store::StepError,
+    store::{Saved, StepError},
+};
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
 };
 use jiff::Timestamp;
 
@@ -23,6 +33,29 @@ use crate::{
     App, Error, breaker, erasure, health,
     transport::{self, Exchanged, Sent},
 };
+
+/// Time after which a delivery is stored without its result.
+const RESULT_WAIT: Duration = Duration::from_secs(3);
+
+/// Tells the worker that dispatches an event that a delivery is stored. Dropped if it is not.
+type StoredSignal = oneshot::Sender<()>;
+
+/// An attempt that has begun.
+struct Begun {
+    /// The delivery, leased to `op`.
+    delivery: Delivery,
+    op: OpId,
+    started_at: Timestamp,
+    place: Place,
+}
+
+/// Where the delivery is.
+enum Place {
+    /// In the table.
+    Stored,
+    /// Only here. It is stored with its result.
+    Unstored(StoredSignal),
+}
 
 /// Attempts `delivery`, which is leased to `op`, and saves the result.
 ///
@@ -34,13 +67,86 @@ pub(crate) async fn attempt(
     hops: u32,
 ) -> Result<(), Error> {
     let started_at = app.core.now();
-    let exchanged = match transport::send(app, &delivery, started_at).await? {
-        Sent::Exchanged(exchanged) => *exchanged,
-        Sent::Unsent(end) => return end_unsent(app, delivery, end, op).await,
+    let sent = transport::send(app, &delivery, &[], started_at).await?;
+    conclude(app, Begun { delivery, op, started_at, place: Place::Stored }, sent, hops).await
+}
+
+/// Attempts `delivery`, which is leased to `op` and not stored, and stores it with the result. `op` has
+/// claimed its event, and has loaded the webhooks `known` a moment ago.
+pub(crate) async fn attempt_unstored(
+    app: &App,
+    delivery: Delivery,
+    op: OpId,
+    known: &[Webhook],
+    signal: StoredSignal,
+) -> Result<(), Error> {
+    let started_at = app.core.now();
+    let mut place = Place::Unstored(signal);
+    let sent = {
+        let sending = pin!(transport::send(app, &delivery, known, started_at));
+        match select(sending, pin!(app.core.clock.sleep(RESULT_WAIT))).await {
+            Either::Left((sent, _)) => sent?,
+            Either::Right(((), sending)) => {
+                place = place.store(app, &delivery).await;
+                sending.await?
+            }
+        }
     };
-    let number = delivery.attempt;
+    conclude(app, Begun { delivery, op, started_at, place }, sent, 0).await
+}
+
+impl Place {
+    /// Stores `delivery`, which is leased. A failure is only logged, because it is stored again with its
+    /// result.
+    async fn store(self, app: &App, delivery: &Delivery) -> Self {
+        let Self::Unstored(signal) = self else { return self };
+        match app.core.store.create(delivery).await {
+            // If another worker has it, its lease decides.
+            Ok(Saved::Saved | Saved::Superseded(_) | Saved::Gone) => {
+                // An error means that the dispatch has ended.
+                let _: Result<(), ()> = signal.send(());
+                Self::Stored
+            }
+            Err(err) => {
+                let error = &err as &(dyn std::error::Error + 'static);
+                tracing::warn!(delivery.id = %delivery.id, error, "could not store a delivery");
+                Self::Unstored(signal)
+            }
+        }
+    }
+
+    /// Saves the delivery after `step`, which returns `None` if another worker has it. Returns the
+    /// delivery in its new state, `None` if it is gone.
+    async fn save(
+        self,
+        app: &App,
+        delivery: &Delivery,
+        step: impl Fn(&Delivery) -> Option<Delivery>,
+    ) -> Result<Option<Delivery>, StepError> {
+        let signal = match self {
+            Self::Stored => return app.core.step(delivery.clone(), step).await,
+            Self::Unstored(signal) => signal,
+        };
+        let Some(next) = step(delivery) else { return Ok(None) };
+        let saved = match app.core.store.create(&next).await? {
+            Saved::Saved => Some(next),
+            Saved::Superseded(theirs) => Some(theirs),
+            Saved::Gone => None,
+        };
+        let _: Result<(), ()> = signal.send(());
+        Ok(saved)
+    }
+}
+
+/// Saves the result of an attempt, and sends the hint for the next one.
+async fn conclude(app: &App, begun: Begun, sent: Sent, hops: u32) -> Result<(), Error> {
+    let exchanged = match sent {
+        Sent::Exchanged(exchanged) => *exchanged,
+        Sent::Unsent(end) => return end_unsent(app, begun, end).await,
+    };
+    let number = begun.delivery.attempt;
     // Boxed, because the future is large.
-    let saved = Box::pin(save(app, delivery, exchanged, started_at, op)).await?;
+    let saved = Box::pin(save(app, begun, exchanged)).await?;
     let Some(delivery) = saved else { return Ok(()) };
     if delivery.body.is_none() {
         // The request was erased during the attempt, so the record that was just written goes too.
@@ -53,30 +159,21 @@ pub(crate) async fn attempt(
 }
 
 /// Ends a delivery whose target is gone or disabled.
-async fn end_unsent(
-    app: &App,
-    delivery: Delivery,
-    end: DeliveryEnd,
-    op: OpId,
-) -> Result<(), Error> {
+async fn end_unsent(app: &App, begun: Begun, end: DeliveryEnd) -> Result<(), Error> {
     let now = app.core.now();
+    let Begun { delivery, op, place, .. } = begun;
     let (id, account) = (delivery.id, delivery.owner.account);
     let verdict = AttemptVerdict::Unsent(end);
-    app.core.step(delivery, |it| it.finish(verdict, now, 0.0, op)).await?;
+    place.save(app, &delivery, |it| it.finish(verdict, now, 0.0, op)).await?;
     tracing::info!(delivery.id = %id, account.id = %account, ?end, "ended a delivery without sending it");
     Ok(())
 }
 
 /// Saves everything that an attempt showed. Returns the delivery in its new state. `None`: it is
 /// gone.
-async fn save(
-    app: &App,
-    delivery: Delivery,
-    exchanged: Exchanged,
-    started_at: Timestamp,
-    op: OpId,
-) -> Result<Option<Delivery>, Error> {
+async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<Delivery>, Error> {
     let now = app.core.now();
+    let Begun { delivery, op, started_at, place } = begun;
     let Exchanged { verdict, exchange, error, webhook } = exchanged;
     let duration_ms = now.duration_since(started_at).as_millis();
     let record = Attempt {
@@ -93,16 +190,26 @@ async fn save(
     let subject = Subject { trace: delivery.trace_or_own(), happened_at: delivery.happened_at };
     let report = breaker::report_of(&delivery, &record, op);
     let lane = breaker::lane_after(app, report.as_ref());
+    let place = if record.is_short() { place } else { place.store(app, &delivery).await };
+    let first = match place {
+        Place::Unstored(_) => Some(Box::new(record.clone())),
+        Place::Stored => None,
+    };
     // The record comes first, so that a delivery that is over shows its last attempt.
-    if let Err(err) = app.core.store.create(&record).await {
+    if first.is_none()
+        && let Err(err) = app.core.store.create(&record).await
+    {
         tracing::error!(
             delivery.id = %record.id.delivery(),
             error = &err as &(dyn std::error::Error + 'static),
             "could not record an attempt"
         );
     }
-    let finish = app.core.step(delivery.clone(), |it| {
-        let next = it.finish(verdict, now, chance, op)?;
+    let finish = place.save(app, &delivery, |it| {
+        let mut next = it.finish(verdict, now, chance, op)?;
+        if first.is_some() {
+            next.first_attempt.clone_from(&first);
+        }
         Some(next.retried_in(lane))
     });
     let (finished, (), ()) = futures::join!(

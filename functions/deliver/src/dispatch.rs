@@ -1,36 +1,42 @@
 //! Dispatch: turns events into deliveries, one for each target.
 //!
 //! ```text
-//!  event ─▶ notifications (target and body) ─▶ create deliveries ─▶ mark the event dispatched
-//!                                                     └─▶ attempt them, or send hints
+//!  event ─▶ claim it ─▶ notifications (target and body) ─┬─▶ attempt, then store with the result ─┐
+//!                                                        └─▶ store, then attempt or hint ─────────┤
+//!                                           mark the event dispatched, once all are stored ◀──────┘
 //! ```
 //!
 //! A delivery's id is derived from event and target, and an existing delivery is never replaced. So
-//! a repeated dispatch creates nothing twice. The worker that creates a delivery holds its lease from
-//! the beginning and attempts it at once, unless the circuit breaker routes it elsewhere.
+//! a repeated dispatch creates nothing twice. The worker that claims an event attempts its deliveries
+//! at once, unless the circuit breaker routes them elsewhere. If it dies, the event's timer brings
+//! another worker, which stores each delivery before the attempt.
 
 mod notification;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use answerback::{
     domain::{
-        Delivery, Event, OpId, Request,
+        Delivery, DeliveryId, Event, EventId, OpId, Request, Webhook,
+        claim::Claim,
         consumption::ReadMode,
-        delivery::{DeliveryState, Origin},
+        delivery::{DeliveryState, LEASE_GUARD, Origin},
         posted_event::EventState,
         request::RequestState,
         retry::TIMEOUT_SECONDS_MAX,
     },
     platform::{Group, Hint, Lane, OutgoingHint},
-    store::Saved,
+    store::{Saved, StepError},
 };
-use futures::future::join_all;
+use futures::{
+    channel::oneshot,
+    future::{join, join_all},
+};
 use jiff::Timestamp;
 
 use crate::{
     App, Error,
-    attempt::attempt,
+    attempt::{attempt, attempt_unstored},
     breaker::{self, Route},
     budget::Budget,
     erasure, health,
@@ -43,10 +49,9 @@ pub(crate) async fn dispatch(
     request: Request,
     budget: Budget,
 ) -> Result<Request, Error> {
-    let worker = Worker::new(app, budget);
     let webhooks = app.core.webhooks.all(request.owner).await?;
-    let mut planned = Vec::new();
-    for event in request.outbox() {
+    let worker = Worker::new(app, budget, &webhooks, request.due_at());
+    let planned = request.outbox().iter().map(|event| {
         let origin = Origin {
             event: event.id(request.id),
             event_type: event.kind.into(),
@@ -58,32 +63,14 @@ pub(crate) async fn dispatch(
             is_private: request.policy.read.mode != ReadMode::Repeat,
         };
         let all = notification::of_request(&request, event, &webhooks).into_iter();
-        planned.extend(all.map(|it| Planned {
-            event_number: event.number,
-            delivery: it.delivery(origin.clone(), worker.now),
-        }));
+        let deliveries = all.map(|it| it.delivery(origin.clone(), worker.now)).collect();
+        Planned { event: origin.event, deliveries }
+    });
+    let planned = planned.collect();
+    match worker.dispatch(planned, Outbox::Request(Box::new(request))).await? {
+        Outbox::Request(request) => Ok(*request),
+        Outbox::Event(_) => unreachable!("a request stays one"),
     }
-    let mut created = worker.create(planned).await;
-    let mut numbers: Vec<u32> = request.outbox().iter().map(|it| it.number).collect();
-    numbers.retain(|it| !created.failed_events.contains(it));
-
-    let step = |it: &Request| it.dispatched(&numbers, worker.now);
-    let request = match app.core.step(request.clone(), step).await {
-        Ok(Some(dispatched)) => dispatched,
-        Ok(None) => request,
-        Err(err) => {
-            created.error = Some(err.into());
-            request
-        }
-    };
-    if let RequestState::Erased { .. } = request.state() {
-        // The request was erased during the dispatch, so nothing is sent.
-        for delivery in created.deliveries {
-            erasure::erase(app, delivery).await?;
-        }
-        return created.error.map_or(Ok(request), Err);
-    }
-    worker.attempt_or_hint(created).await.map(|()| request)
 }
 
 /// Dispatches a posted event, and attempts the deliveries.
@@ -92,8 +79,8 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         Some(event) if event.state() != EventState::Dispatched => event,
         _ => return Ok(()),
     };
-    let worker = Worker::new(app, budget);
     let webhooks = app.core.webhooks.all(event.owner).await?;
+    let worker = Worker::new(app, budget, &webhooks, event.due_at());
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
@@ -105,30 +92,41 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         is_private: false,
     };
     let all = notification::of_posted(&event, &webhooks).into_iter();
-    let planned = all
-        .map(|it| Planned { event_number: 0, delivery: it.delivery(origin.clone(), worker.now) });
-    let mut created = worker.create(planned.collect()).await;
-    if created.failed_events.is_empty()
-        && let Err(err) = app.core.step(event, Event::dispatched).await
-    {
-        created.error = Some(err.into());
-    }
-    worker.attempt_or_hint(created).await
+    let deliveries = all.map(|it| it.delivery(origin.clone(), worker.now)).collect();
+    let planned = vec![Planned { event: event.id, deliveries }];
+    worker.dispatch(planned, Outbox::Event(Box::new(event))).await?;
+    Ok(())
 }
 
-/// A delivery to create.
+/// An event to dispatch.
 struct Planned {
-    /// Number of its event in the request's outbox.
-    event_number: u32,
-    delivery: Delivery,
+    event: EventId,
+    deliveries: Vec<Delivery>,
 }
 
-/// The result of creating deliveries.
-struct Created {
-    /// The deliveries that this worker created.
-    deliveries: Vec<Delivery>,
-    /// Numbers of the events with a delivery that could not be created.
-    failed_events: Vec<u32>,
+/// A delivery in its first state.
+struct Routed {
+    event: EventId,
+    delivery: Delivery,
+    /// The worker attempts it before it is stored.
+    is_direct: bool,
+}
+
+/// The item that holds the events.
+enum Outbox {
+    Request(Box<Request>),
+    Event(Box<Event>),
+}
+
+/// The result of storing deliveries.
+#[derive(Default)]
+struct Stored {
+    /// The deliveries that this worker stored and has not attempted.
+    new: Vec<Delivery>,
+    /// The deliveries that it attempted.
+    attempted: Vec<DeliveryId>,
+    /// The events with a delivery that could not be stored.
+    failed: HashSet<EventId>,
     /// The last failure.
     error: Option<Error>,
 }
@@ -138,56 +136,131 @@ struct Worker<'a> {
     app: &'a App,
     now: Timestamp,
     op: OpId,
+    /// The webhooks of the account and mode.
+    webhooks: &'a [Webhook],
     has_time_to_attempt: bool,
+    /// If the worker dies, the events' timer finds them after its claims have expired.
+    is_covered: bool,
 }
 
 impl<'a> Worker<'a> {
-    fn new(app: &'a App, budget: Budget) -> Self {
+    fn new(
+        app: &'a App,
+        budget: Budget,
+        webhooks: &'a [Webhook],
+        due_at: Option<Timestamp>,
+    ) -> Self {
         let now = app.core.now();
         let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
         let has_time_to_attempt = budget.has_time(longest, now);
-        Self { app, now, op: app.core.new_op(), has_time_to_attempt }
+        let is_covered = due_at.is_some_and(|it| now + app.lease + LEASE_GUARD <= it);
+        Self { app, now, op: app.core.new_op(), webhooks, has_time_to_attempt, is_covered }
     }
 
-    /// Creates deliveries that do not exist. A failure of one does not stop the others.
-    async fn create(&self, planned: Vec<Planned>) -> Created {
-        // One after the other: most have the same receiver, whose breaker is then read once.
-        let mut routed = Vec::with_capacity(planned.len());
-        for Planned { event_number, delivery } in planned {
-            let route = breaker::route(self.app, &delivery, Lane::Fast, self.op).await;
-            routed.push(Planned { event_number, delivery: self.begin(delivery, route) });
-        }
-        let creations = routed.into_iter().map(async |Planned { event_number, delivery }| {
-            (event_number, self.create_one(delivery).await)
-        });
-        let mut created =
-            Created { deliveries: Vec::new(), failed_events: Vec::new(), error: None };
-        for (event_number, result) in join_all(creations).await {
-            match result {
-                Ok(delivery) => created.deliveries.extend(delivery),
+    /// Stores and attempts the deliveries of events, and marks the events as dispatched. Those that
+    /// another worker has claimed are left to it.
+    async fn dispatch(&self, planned: Vec<Planned>, outbox: Outbox) -> Result<Outbox, Error> {
+        let claims = join_all(planned.iter().map(|it| self.claim(it))).await;
+        let mut events = Vec::new();
+        let mut routed = Vec::new();
+        let mut unclaimed = None;
+        for (Planned { event, deliveries }, claim) in planned.into_iter().zip(claims) {
+            let is_first = match claim {
+                Ok(Some(is_first)) => is_first,
+                Ok(None) => continue,
                 Err(err) => {
-                    created.failed_events.push(event_number);
-                    created.error = Some(err);
+                    unclaimed = Some(err);
+                    continue;
                 }
+            };
+            events.push(event);
+            // One after the other: most have the same receiver, whose breaker is then read once.
+            for delivery in deliveries {
+                let route = breaker::route(self.app, &delivery, Lane::Fast, self.op).await;
+                routed.push(self.begin(event, delivery, route, is_first));
             }
         }
-        created
+        let (direct, others): (Vec<_>, Vec<_>) = routed.into_iter().partition(|it| it.is_direct);
+        let (attempts, signals): (Vec<_>, Vec<_>) = direct
+            .into_iter()
+            .map(|Routed { event, delivery, .. }| {
+                let (signal, is_stored) = oneshot::channel();
+                let id = delivery.id;
+                let attempt = attempt_unstored(self.app, delivery, self.op, self.webhooks, signal);
+                (attempt, async move { (event, id, is_stored.await.is_ok()) })
+            })
+            .unzip();
+        let rest = async {
+            let (mut stored, heard) = join(self.store(others), join_all(signals)).await;
+            for (event, id, is_stored) in heard {
+                if is_stored {
+                    stored.attempted.push(id);
+                } else {
+                    stored.failed.insert(event);
+                }
+            }
+            events.retain(|it| !stored.failed.contains(it));
+            self.conclude(outbox, &events, stored).await
+        };
+        let (attempted, outbox) = join(join_all(attempts), rest).await;
+        let failed = attempted.into_iter().filter_map(Result::err).last();
+        match failed.or(unclaimed) {
+            Some(err) => outbox.and(Err(err)),
+            None => outbox,
+        }
+    }
+
+    /// Claims an event. True: no worker has claimed it before. `None`: another one is at work.
+    async fn claim(&self, planned: &Planned) -> Result<Option<bool>, Error> {
+        if planned.deliveries.is_empty() {
+            return Ok(Some(true));
+        }
+        let until = self.now + self.app.lease;
+        let claim = Claim { event: planned.event, op: self.op, until };
+        Ok(match self.app.core.store.create(&claim).await? {
+            Saved::Saved => Some(true),
+            // Our own write: its response was lost, and the SDK repeated it.
+            Saved::Superseded(found) if found.op == self.op => Some(true),
+            Saved::Superseded(found) if found.is_active(self.now) => None,
+            Saved::Superseded(_) | Saved::Gone => Some(false),
+        })
     }
 
     /// The delivery in its first state.
-    fn begin(&self, delivery: Delivery, route: Route) -> Delivery {
-        match route {
-            Route::Attempt if self.has_time_to_attempt => {
+    fn begin(&self, event: EventId, delivery: Delivery, route: Route, is_first: bool) -> Routed {
+        let delivery = if is_first { delivery } else { delivery.after_lost_attempt() };
+        let is_attempted = matches!(route, Route::Attempt) && self.has_time_to_attempt;
+        let delivery = match route {
+            Route::Attempt if is_attempted => {
                 delivery.begin_leased(self.now, self.op, self.app.lease)
             }
             Route::Attempt => delivery,
             Route::SlowLane => delivery.begin_in_slow_lane(self.now),
             Route::Hold(until) => delivery.begin_behind_breaker(until, self.now),
-        }
+        };
+        Routed { event, delivery, is_direct: is_attempted && is_first && self.is_covered }
     }
 
-    /// Creates one delivery. `None`: another worker created it.
-    async fn create_one(&self, delivery: Delivery) -> Result<Option<Delivery>, Error> {
+    /// Stores deliveries that do not exist. A failure of one does not stop the others.
+    async fn store(&self, routed: Vec<Routed>) -> Stored {
+        let creations = routed
+            .into_iter()
+            .map(async |Routed { event, delivery, .. }| (event, self.store_one(delivery).await));
+        let mut stored = Stored::default();
+        for (event, result) in join_all(creations).await {
+            match result {
+                Ok(delivery) => stored.new.extend(delivery),
+                Err(err) => {
+                    stored.failed.insert(event);
+                    stored.error = Some(err);
+                }
+            }
+        }
+        stored
+    }
+
+    /// Stores one delivery. `None`: another worker did.
+    async fn store_one(&self, delivery: Delivery) -> Result<Option<Delivery>, Error> {
         Ok(match self.app.core.store.create(&delivery).await? {
             Saved::Saved => Some(delivery),
             // Our own write: its response was lost, and the SDK repeated it.
@@ -196,23 +269,83 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Attempts the deliveries that it leased, and sends hints at the others.
-    async fn attempt_or_hint(&self, created: Created) -> Result<(), Error> {
-        let Created { deliveries, mut error, .. } = created;
+    /// Marks `events` as dispatched. Then it attempts the new deliveries that it leased, and sends hints
+    /// at the others.
+    async fn conclude(
+        &self,
+        outbox: Outbox,
+        events: &[EventId],
+        mut stored: Stored,
+    ) -> Result<Outbox, Error> {
+        let outbox = match outbox.clear(self.app, events, self.now).await {
+            Ok(outbox) => outbox,
+            Err((outbox, err)) => {
+                stored.error = Some(err.into());
+                outbox
+            }
+        };
+        if outbox.is_erased() {
+            // The request was erased during the dispatch.
+            for delivery in stored.new {
+                erasure::erase(self.app, delivery).await?;
+            }
+            for id in stored.attempted {
+                erasure::erase_by_id(self.app, id).await?;
+            }
+            return stored.error.map_or(Ok(outbox), Err);
+        }
+        self.attempt_or_hint(stored).await.map(|()| outbox)
+    }
+
+    async fn attempt_or_hint(&self, Stored { new, mut error, .. }: Stored) -> Result<(), Error> {
         let is_mine = |it: &Delivery| matches!(it.state, DeliveryState::Leased { .. });
-        let (mine, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_mine);
+        let (mine, others): (Vec<_>, Vec<_>) = new.into_iter().partition(is_mine);
         let hint = |it: &Delivery| {
             let delay = it.hint_delay(self.now)?;
             Some(OutgoingHint { group: Group::of(it), hint: Hint::of(it), delay })
         };
         let hints: Vec<_> = others.iter().filter_map(hint).collect();
         let attempts = mine.into_iter().map(|it| attempt(self.app, it, self.op, 0));
-        let (attempted, _) =
-            futures::join!(join_all(attempts), self.app.core.hints.send_all(&hints));
+        let (attempted, _) = join(join_all(attempts), self.app.core.hints.send_all(&hints)).await;
         for attempted in attempted {
             error = attempted.err().or(error);
         }
         error.map_or(Ok(()), Err)
+    }
+}
+
+impl Outbox {
+    /// The item without these events. After a failure, the item as it was.
+    async fn clear(
+        self,
+        app: &App,
+        events: &[EventId],
+        now: Timestamp,
+    ) -> Result<Self, (Self, StepError)> {
+        match self {
+            Self::Request(request) => {
+                let numbers: Vec<u32> = events.iter().map(|it| it.number()).collect();
+                let step = |it: &Request| it.dispatched(&numbers, now);
+                match app.core.step((*request).clone(), step).await {
+                    Ok(Some(dispatched)) => Ok(Self::Request(Box::new(dispatched))),
+                    Ok(None) => Ok(Self::Request(request)),
+                    Err(err) => Err((Self::Request(request), err)),
+                }
+            }
+            Self::Event(event) if events.is_empty() => Ok(Self::Event(event)),
+            Self::Event(event) => match app.core.step((*event).clone(), Event::dispatched).await {
+                Ok(Some(dispatched)) => Ok(Self::Event(Box::new(dispatched))),
+                Ok(None) => Ok(Self::Event(event)),
+                Err(err) => Err((Self::Event(event), err)),
+            },
+        }
+    }
+
+    fn is_erased(&self) -> bool {
+        match self {
+            Self::Request(request) => matches!(request.state(), RequestState::Erased { .. }),
+            Self::Event(_) => false,
+        }
     }
 }
 

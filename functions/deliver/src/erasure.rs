@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Attempt, Delivery, Request,
+        Attempt, Delivery, DeliveryId, Request,
         delivery::{BUS, CALLBACK},
         request::{LongAnswer, RequestState},
     },
@@ -92,12 +92,18 @@ async fn erase_latest(app: &App, request: &Request) -> Result<(), Error> {
     for number in request.n_events().saturating_sub(LATEST_EVENTS) + 1..=request.n_events() {
         for target in &targets {
             let id = Delivery::id_of(request.id.event(number), request.created_by, target);
-            if let Some(delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? {
-                erase(app, delivery).await?;
-            }
+            erase_by_id(app, id).await?;
         }
     }
     Ok(())
+}
+
+/// Erases the content of the delivery with this id, if it exists.
+pub(crate) async fn erase_by_id(app: &App, id: DeliveryId) -> Result<(), Error> {
+    match app.core.store.get::<Delivery>(keys::delivery(id)).await? {
+        Some(delivery) => erase(app, delivery).await,
+        None => Ok(()),
+    }
 }
 
 /// Erases the content of one delivery and its attempts, and cancels it unless it is done.

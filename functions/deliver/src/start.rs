@@ -44,10 +44,10 @@ pub(crate) async fn start(
     lease_and_attempt(app, delivery, expected, op, budget).await
 }
 
-/// Only reads the request on a first start or after a worker died. Both are rare, because the
-/// worker that creates a delivery attempts it at once.
+/// Only reads the request before the first failure or after a worker died. Both are rare, because the
+/// worker that dispatches an event attempts its deliveries at once.
 async fn is_request_erased(app: &App, delivery: &Delivery) -> Result<bool, Error> {
-    if delivery.attempt > 0 && !matches!(delivery.state, DeliveryState::Leased { .. }) {
+    if delivery.failures > 0 && !matches!(delivery.state, DeliveryState::Leased { .. }) {
         return Ok(false);
     }
     let Some(request) = delivery.request() else { return Ok(false) };

@@ -9,7 +9,7 @@ use answerback::{
         Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId, WebhookRef,
     },
     service::Caller,
-    store::{self, Listed, Listing, Related, keys},
+    store::{self, Cursor, Listed, Listing, Related, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -80,8 +80,15 @@ pub(crate) async fn list_attempts(
     })?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id).await?;
-    let Listing { items, next } = app.core.store.attempts(id, limit, cursor.as_ref()).await?;
-    let data = items.iter().map(|it| AttemptView::new(it, Some(&delivery))).collect();
+    let Listing { items, mut next } = app.core.store.attempts(id, limit, cursor.as_ref()).await?;
+    let mut data: Vec<_> = items.iter().map(|it| AttemptView::new(it, Some(&delivery))).collect();
+    // The first one is the last of the list.
+    if let (Some(first), None) = (&delivery.first_attempt, &next) {
+        match items.last().filter(|_| items.len() == usize::try_from(limit).unwrap_or(0)) {
+            Some(last) => next = Some(Cursor::after(keys::attempt(last.id), last.started_at)),
+            None => data.push(AttemptView::new(first, Some(&delivery))),
+        }
+    }
     Ok(axum::Json(page(data, next.as_ref())).into_response())
 }
 
@@ -94,6 +101,10 @@ pub(crate) async fn show_attempt(
     let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
     let id: AttemptId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery = find(&app, &caller, id.delivery()).await?;
+    let first = delivery.first_attempt.as_deref().filter(|it| it.id == id);
+    if let Some(first) = first {
+        return Ok(axum::Json(AttemptView::new(first, Some(&delivery))).into_response());
+    }
     let attempt: Option<Attempt> = app.core.store.get(keys::attempt(id)).await?;
     let attempt = attempt.ok_or_else(Problem::not_found)?;
     Ok(axum::Json(AttemptView::new(&attempt, Some(&delivery))).into_response())

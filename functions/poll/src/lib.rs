@@ -82,7 +82,7 @@ fn routes() -> Router<AppSource<App>> {
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{id}", get(webhooks::show))
         .route("/v1/webhooks/{id}/secret", get(webhooks::show_secret))
-        .route("/v1/webhooks/{id}/attempts", get(webhooks::list_attempts))
+        .route("/v1/webhooks/{id}/attempts", get(webhooks::attempts::list))
         .route("/v1/channels", get(fronts::ping::channels::list))
         .route("/v1/channels/{id}/secret", get(fronts::ping::channels::show_secret))
         .route("/api/notify/status/{request_id}", get(fronts::nextks::status))
@@ -90,7 +90,7 @@ fn routes() -> Router<AppSource<App>> {
         .route("/nextmv/v1/webhooks", get(fronts::nextmv::list))
         .route("/nextmv/v1/webhooks/{id}", get(fronts::nextmv::show))
         .route("/nextmv/v1/webhooks/{id}/secret", get(webhooks::show_secret))
-        .route("/nextmv/v1/webhooks/{id}/conversations", get(webhooks::list_attempts))
+        .route("/nextmv/v1/webhooks/{id}/conversations", get(webhooks::attempts::list))
         .route("/nextmv/v1/conversations", get(deliveries::list_attempts))
         .route("/nextmv/v1/conversations/{id}", get(deliveries::show_attempt))
 }

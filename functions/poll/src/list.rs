@@ -1,5 +1,7 @@
 //! Query parameters, cursors and pages of lists.
 
+pub(crate) mod merged;
+
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
@@ -109,12 +111,22 @@ impl Parameters {
 
     /// Takes the page that the client asks for.
     pub(crate) fn page(&mut self) -> PageQuery {
+        let limit = self.limit();
+        PageQuery { limit, cursor: self.cursor(parse_cursor) }
+    }
+
+    /// Takes the most entries of the page.
+    pub(crate) fn limit(&mut self) -> i32 {
         let what = format!("a whole number from 1 to {PAGE_ENTRIES_MAX}");
         let limit = self.parsed("limit", &what, |it| {
             number(it).filter(|it| (1..=PAGE_ENTRIES_MAX).contains(it))
         });
-        let cursor = self.parsed("cursor", "the `next_cursor` of a page", parse_cursor);
-        PageQuery { limit: limit.unwrap_or(PAGE_ENTRIES), cursor }
+        limit.unwrap_or(PAGE_ENTRIES)
+    }
+
+    /// Takes the start of the page.
+    pub(crate) fn cursor<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.parsed("cursor", "the `next_cursor` of a page", parse)
     }
 
     /// Refuses errors and unknown parameters. A misspelled filter must not be ignored.
@@ -141,16 +153,24 @@ pub(crate) fn page<T>(data: Vec<T>, next: Option<&Cursor>) -> Page<T> {
 }
 
 fn cursor_text(cursor: &Cursor) -> String {
-    let Key { pk, sk } = &cursor.key;
-    let created_at = cursor.created_at.map(|it| format!(" {}", it.as_millisecond()));
-    URL_SAFE_NO_PAD.encode(format!("{pk} {sk}{}", created_at.unwrap_or_default()))
+    URL_SAFE_NO_PAD.encode(position_text(cursor))
 }
 
 fn parse_cursor(text: &str) -> Option<Cursor> {
     /// Several times the length of two keys in base64.
     const TEXT_CHARS_MAX: usize = 1_024;
     let bytes = (text.len() <= TEXT_CHARS_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
-    let text = String::from_utf8(bytes).ok()?;
+    parse_position(&String::from_utf8(bytes).ok()?)
+}
+
+/// A position as readable text.
+fn position_text(cursor: &Cursor) -> String {
+    let Key { pk, sk } = &cursor.key;
+    let created_at = cursor.created_at.map(|it| format!(" {}", it.as_millisecond()));
+    format!("{pk} {sk}{}", created_at.unwrap_or_default())
+}
+
+fn parse_position(text: &str) -> Option<Cursor> {
     let is_key = |it: &str| {
         !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_#-".contains(&it))
     };

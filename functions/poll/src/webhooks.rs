@@ -1,26 +1,25 @@
 //! Webhooks, their secrets and their attempts.
 
-use std::collections::HashMap;
+pub(crate) mod attempts;
 
 use answerback::{
     api::{
         Problem,
-        views::{AttemptView, Page, WebhookView},
+        views::{Page, WebhookView},
     },
-    domain::{Attempt, Delivery, DeliveryId, Scope, Webhook, WebhookId, secret::Holder},
+    domain::{Scope, Webhook, WebhookId, secret::Holder},
     service::Caller,
-    store::{self, Cursor, Listing, Related, keys},
+    store::{self, keys},
 };
 use axum::{
     extract::{Path, State},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use futures::future::try_join_all;
 
 use crate::{
     App,
-    list::{PageBuilder, PageQuery, Parameters, Room, page},
+    list::Parameters,
     secret::{Extent, SecretReader},
 };
 
@@ -81,52 +80,7 @@ pub(crate) async fn show_secret(
     reader.view(&app, &holder, webhook.secrets()).await
 }
 
-/// Lists the attempts of a webhook.
-pub(crate) async fn list_attempts(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    mut parameters: Parameters,
-) -> Result<Response, Problem> {
-    let caller = app.core.accounts.caller(&headers, Scope::WebhooksRead).await?;
-    let PageQuery { limit, cursor } = parameters.page();
-    parameters.finish()?;
-    let webhook = find(&app, &caller, &id).await?;
-    let related = Related::WebhookAttempts(caller.owner(), webhook.reference());
-    let Listing { items, mut next } =
-        app.core.store.related::<Attempt>(&related, limit, cursor.as_ref()).await?;
-    let deliveries = deliveries(&app, &items).await?;
-    let mut builder = PageBuilder::default();
-    for attempt in &items {
-        let delivery = deliveries.get(&attempt.id.delivery());
-        if builder.push(&AttemptView::new(attempt, delivery))? == Room::None {
-            next = Some(Cursor::after(keys::attempt(attempt.id), attempt.started_at));
-            break;
-        }
-    }
-    Ok(axum::Json(page(builder.data, next.as_ref())).into_response())
-}
-
-/// The deliveries of these attempts.
-async fn deliveries(
-    app: &App,
-    attempts: &[Attempt],
-) -> Result<HashMap<DeliveryId, Delivery>, Problem> {
-    let mut ids: Vec<DeliveryId> = Vec::new();
-    for attempt in attempts {
-        let id = attempt.id.delivery();
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let load = async |id: DeliveryId| -> Result<Option<Delivery>, Problem> {
-        Ok(app.core.store.get(keys::delivery(id)).await?)
-    };
-    let found = try_join_all(ids.into_iter().map(load)).await?;
-    Ok(found.into_iter().flatten().map(|it| (it.id, it)).collect())
-}
-
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let id = WebhookId::parse(id).ok_or_else(Problem::not_found)?;
     find_by_id(app, caller, &id).await?.ok_or_else(Problem::not_found)
 }

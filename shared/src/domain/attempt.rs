@@ -81,7 +81,22 @@ pub enum ErrorKind {
     Redirect,
 }
 
+/// Largest attempt that is stored in its delivery, in bytes.
+const SHORT_BYTES_MAX: usize = 4 * 1024;
+
 impl Attempt {
+    /// It is short enough to be stored in its delivery, whose every write it makes more expensive.
+    pub fn is_short(&self) -> bool {
+        let headers = |it: &[(String, String)]| -> usize {
+            it.iter().map(|(name, value)| name.len() + value.len()).sum()
+        };
+        let response = |it: &Response| headers(&it.headers) + it.body.len();
+        let exchange = self.exchange.as_ref().map_or(0, |it| {
+            it.url.len() + headers(&it.headers) + it.response.as_ref().map_or(0, response)
+        });
+        exchange + self.error.as_ref().map_or(0, |it| it.message.len()) <= SHORT_BYTES_MAX
+    }
+
     /// The record without the exchange, or `None` if it was erased before.
     pub fn erase(&self) -> Option<Self> {
         self.exchange.as_ref()?;

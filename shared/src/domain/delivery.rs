@@ -23,13 +23,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use attempting::{AttemptVerdict, DeliveryEnd, FailureReason, LEASE, StartDecision};
+pub use attempting::{
+    AttemptVerdict, DeliveryEnd, FailureReason, LEASE, LEASE_GUARD, StartDecision,
+};
 pub use receiver::{Auth, AuthKind, Credentials, Receiver, SealedHeader};
 pub use target::Target;
 pub use waiting::{Lane, WaitReason};
 
 use super::{
-    ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookRef,
+    Attempt, ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookRef,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
 };
 
@@ -90,6 +92,9 @@ pub struct Delivery {
     pub expedited_by: Option<OpId>,
     /// The recent redeliveries.
     pub redeliveries: Option<Redeliveries>,
+    /// Its first attempt, if it was made before the delivery was stored and is short. All others are
+    /// items.
+    pub first_attempt: Option<Box<Attempt>>,
     /// Its bodies are shown to no caller: the result of its request has one reader.
     pub is_private: bool,
     /// The timer: when a sweep picks it up.
@@ -194,6 +199,7 @@ impl Delivery {
             breaker_wait: Duration::ZERO,
             expedited_by: None,
             redeliveries: None,
+            first_attempt: None,
             is_private: of.is_private,
             due_at: Some(now),
             revision: 0,
@@ -245,6 +251,9 @@ impl Delivery {
         }
         next.body = None;
         next.target = Target::Erased;
+        if let Some(erased) = next.first_attempt.as_ref().and_then(|it| it.erase()) {
+            next.first_attempt = Some(Box::new(erased));
+        }
         Some(next)
     }
 

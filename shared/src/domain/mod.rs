@@ -17,6 +17,7 @@ pub mod attempt;
 pub mod breaker;
 pub mod callback_url;
 pub mod channel;
+pub mod claim;
 pub mod consumption;
 mod decimal;
 pub mod delivery;

@@ -13,8 +13,8 @@
 use jiff::Timestamp;
 
 use super::{
-    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookRef, delivery::Receiver,
-    webhook::DisableReason,
+    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookRef, claim::DISPATCH_INTERVAL,
+    delivery::Receiver, webhook::DisableReason,
 };
 
 /// An event that does not come from a request.
@@ -126,9 +126,14 @@ impl Event {
             callback: new.callback,
             webhook: None,
             disables: None,
-            state: EventState::Waiting { due_at: new.created_at },
+            state: EventState::Waiting { due_at: new.created_at + DISPATCH_INTERVAL },
             revision: 0,
         }
+    }
+
+    /// An event that nothing subscribes to.
+    pub fn unwanted(new: NewEvent) -> Self {
+        Self { state: EventState::Dispatched, ..Self::new(new) }
     }
 
     /// An event for `webhook` alone. Its caller creates the delivery, which has its own timer.
@@ -138,7 +143,7 @@ impl Event {
 
     /// An event whose dispatch disables a webhook before anything is sent.
     pub fn disabling(new: NewEvent, disables: Disables) -> Self {
-        let state = EventState::Conditional { due_at: new.created_at };
+        let state = EventState::Conditional { due_at: new.created_at + DISPATCH_INTERVAL };
         Self { disables: Some(disables), state, ..Self::new(new) }
     }
 

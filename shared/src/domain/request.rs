@@ -373,9 +373,10 @@ impl Request {
         }
         self.due_at = match &self.state {
             RequestState::Erased { .. } => Some(now),
-            _ if !self.outbox.is_empty() => Some(now),
+            RequestState::Pending if self.outbox.is_empty() => Some(self.deadline + CLOCK_GUARD),
+            RequestState::Pending => Some(self.outbox_timer(now).min(self.deadline + CLOCK_GUARD)),
+            _ if !self.outbox.is_empty() => Some(self.outbox_timer(now)),
             _ if self.has_leftovers() => Some(now),
-            RequestState::Pending => Some(self.deadline + CLOCK_GUARD),
             RequestState::Ended(end) => {
                 end.consumption.timer(self.policy.read, end.at).map(|it| it + CLOCK_GUARD)
             }

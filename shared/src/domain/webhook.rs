@@ -12,7 +12,7 @@
 //! gets none of them.
 
 use super::{
-    EventId, Filter, IdempotentCall, OpId, Owner, PastCalls, WebhookId, WebhookRef,
+    EventId, Filter, IdempotentCall, OpId, Owner, PastCalls, Source, WebhookId, WebhookRef,
     delivery::Receiver,
     secret::{Rotation, Secret, Secrets},
 };
@@ -174,6 +174,11 @@ impl Webhook {
     /// No webhook of this name was stored before.
     pub fn is_first(&self) -> bool {
         self.revision == 0
+    }
+
+    /// It gets events of this type from this source.
+    pub fn gets(&self, event_type: &str, source: Source) -> bool {
+        self.wants(event_type) && self.settings.receiver.spec().serves(source)
     }
 
     /// It gets events of this type.

@@ -1,4 +1,4 @@
-//! The encoding of deliveries and their attempts.
+//! The encoding of deliveries.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attempt_item::FirstAttemptItem,
     item::{Encoded, Item, Layout},
     keys::{self, Key, Related},
     reader::{DecodeError, Reader},
@@ -13,8 +14,7 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, EventType, OpId,
-    attempt::{AttemptError, ErrorKind, Exchange, Response},
+    Delivery, EventType, OpId,
     delivery::{DeliveryEnd, DeliveryState, FailureReason, Redeliveries, Target, WaitReason},
 };
 
@@ -67,26 +67,6 @@ enum FailureReasonItem {
     Disabled,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ExchangeItem {
-    #[serde(rename = "u")]
-    url: String,
-    #[serde(rename = "h")]
-    headers: Vec<(String, String)>,
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    response: Option<ResponseItem>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ResponseItem {
-    #[serde(rename = "s")]
-    status: u16,
-    #[serde(rename = "h")]
-    headers: Vec<(String, String)>,
-    #[serde(rename = "b")]
-    body: String,
-}
-
 impl Item for Delivery {
     const NAME: &'static str = "a delivery";
     const VERSION: u32 = super::item::version_with(1, &[super::receiver_item::VERSION]);
@@ -113,6 +93,10 @@ impl Item for Delivery {
             .trace(self.trace)
             .json("target", &TargetItem::from(&self.target))
             .deflated("body", self.body.as_deref())
+            .optional_json(
+                "first",
+                self.first_attempt.as_deref().map(FirstAttemptItem::from).as_ref(),
+            )
             .optional_flag("private", self.is_private)
             .time("created_at", self.created_at)
             .text("related_pk", keys::related(&Related::Event(self.event)).pk)
@@ -148,12 +132,18 @@ impl Item for Delivery {
         if self.body.is_some() {
             encoded
         } else {
-            encoded.text("body", None).json("target", &TargetItem::from(&self.target))
+            let first = self.first_attempt.as_deref().map(FirstAttemptItem::from);
+            encoded
+                .text("body", None)
+                .json("target", &TargetItem::from(&self.target))
+                .optional_json("first", first.as_ref())
         }
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
+        let first: Option<FirstAttemptItem> = item.optional_json("first")?;
+        let mut delivery = Self {
+            first_attempt: None,
             id: item.parsed("pk")?,
             owner: item.owner()?,
             channel: item.optional_id("channel")?,
@@ -178,7 +168,9 @@ impl Item for Delivery {
             is_private: item.is_flagged("private")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,
-        })
+        };
+        delivery.first_attempt = first.map(|it| it.read(&delivery)).transpose()?.map(Box::new);
+        Ok(delivery)
     }
 }
 
@@ -194,65 +186,6 @@ impl Delivery {
         let authority = if self.is_held() { self.authority() } else { None };
         let pk = authority.map(|it| keys::related(&Related::HeldCallbacks(self.owner, it)).pk);
         encoded.text("webhook_pk", pk)
-    }
-}
-
-impl Item for Attempt {
-    const NAME: &'static str = "an attempt";
-
-    fn key(&self) -> Key {
-        keys::attempt(self.id)
-    }
-
-    /// An attempt is written once, and a second time when it is erased.
-    fn revision(&self) -> u64 {
-        u64::from(self.exchange.is_none())
-    }
-
-    fn immutable(&self, layout: &Layout) -> Encoded {
-        let of_webhook = self
-            .webhook
-            .as_ref()
-            .map(|it| keys::related(&Related::WebhookAttempts(self.owner, it.clone())).pk);
-        Encoded::default()
-            .text("webhook", self.webhook.as_ref().map(ToString::to_string))
-            .text("webhook_pk", of_webhook)
-            .owner(self.owner)
-            .id("event", self.event)
-            .time("created_at", self.started_at)
-            .number("duration_ms", i64::from(self.duration_ms))
-            .text("error_kind", self.error.as_ref().map(|it| it.kind.as_str().to_owned()))
-            .ttl(Some(self.started_at + layout.retention))
-    }
-
-    fn mutable(&self, _: &Layout) -> Encoded {
-        let encoded = Encoded::default()
-            .number("revision", self.revision().cast_signed())
-            .text("error_message", self.error.as_ref().map(|it| it.message.clone()));
-        match &self.exchange {
-            Some(exchange) => encoded.json("exchange", &ExchangeItem::from(exchange)),
-            None => encoded.text("exchange", None).text("error_message", None),
-        }
-    }
-
-    fn read(mut item: Reader) -> Result<Self, DecodeError> {
-        let error_kind = item
-            .optional_text("error_kind")?
-            .map(|it| ErrorKind::parse(&it).ok_or(DecodeError::of("error_kind")))
-            .transpose()?;
-        let message = item.optional_text("error_message")?.unwrap_or_default();
-        let delivery: DeliveryId = item.parsed("pk")?;
-        let number = keys::attempt_number(&item.text("sk")?).ok_or(DecodeError::of("sk"))?;
-        Ok(Self {
-            id: delivery.attempt(number),
-            owner: item.owner()?,
-            event: item.id("event")?,
-            webhook: webhook_item::read_reference(&mut item)?,
-            started_at: item.time("created_at")?,
-            duration_ms: item.number("duration_ms")?,
-            exchange: item.optional_json::<ExchangeItem>("exchange")?.map(Into::into),
-            error: error_kind.map(|kind| AttemptError { kind, message }),
-        })
     }
 }
 
@@ -349,31 +282,5 @@ impl TryFrom<StateItem> for DeliveryState {
                 Self::Done { end, at: time(at)?, op: OpId(op) }
             }
         })
-    }
-}
-
-impl From<&Exchange> for ExchangeItem {
-    fn from(exchange: &Exchange) -> Self {
-        let response = exchange.response.clone();
-        Self {
-            url: exchange.url.clone(),
-            headers: exchange.headers.clone(),
-            response: response.map(|Response { status, headers, body }| ResponseItem {
-                status,
-                headers,
-                body,
-            }),
-        }
-    }
-}
-
-impl From<ExchangeItem> for Exchange {
-    fn from(ExchangeItem { url, headers, response }: ExchangeItem) -> Self {
-        let response = response.map(|ResponseItem { status, headers, body }| Response {
-            status,
-            headers,
-            body,
-        });
-        Self { url, headers, response }
     }
 }

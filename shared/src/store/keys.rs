@@ -6,6 +6,7 @@
 //! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
 //! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
+//! | a claim    | `clm#<event>` | `-`     |                         |                               |                        |     |
 //! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
 //! | a webhook  | `own#<account>#<mode>` | `whk#…`  |                         |                               |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
@@ -121,6 +122,11 @@ pub fn delivery(id: DeliveryId) -> Key {
 /// The key of a posted event.
 pub fn event(id: EventId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// The key of the claim on an event.
+pub fn claim(event: EventId) -> Key {
+    Key::alone(format!("clm#{event}"))
 }
 
 /// The key of an attempt, in the partition of its delivery.

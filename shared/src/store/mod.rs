@@ -13,8 +13,10 @@
 mod account_item;
 mod advance;
 mod answer_item;
+mod attempt_item;
 mod breaker_item;
 mod channel_item;
+mod claim_item;
 mod compact;
 mod delivery_item;
 mod dynamodb;

@@ -50,7 +50,10 @@ async fn items_of_a_newer_version_wait_and_are_never_quarantined() {
     }
     world.follow_hints().await;
     let pending = world.create(question(callback)).await;
-    let event = json!({ "type": "job.failed", "data": { "executionId": "x", "status": "failed" } });
+    let event = json!({
+        "type": "job.failed", "data": { "executionId": "x", "status": "failed" },
+        "callback_url": "https://hooks.example.com/",
+    });
     world.call(Method::POST, "/v1/events", event).await;
     assert_eq!(set_version(&world, Some(2)).await, 3, "a delivery, a request, and an event");
     put_unknown(&world).await;

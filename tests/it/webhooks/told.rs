@@ -133,6 +133,7 @@ async fn sweep_dispatches_to_webhooks_without_a_hint() {
     make(&world, hook("all")).await;
     let request = world.create(question()).await;
     world.answer(&request, 0, json!({ "option": "yes" })).await;
+    world.system.clock.advance(Duration::from_mins(1));
     world.system.sweep().await;
     world.follow_hints().await;
     assert_eq!(told(&world).len(), 3);

@@ -55,9 +55,7 @@ pub(super) fn of_request(
         callback.map(|it| Notification::callback(&it.receiver, body(&it.receiver, PAYLOAD_BYTES)));
     let is_on_bus = request.is_published && event.kind.is_published();
     let bus = is_on_bus.then(|| Notification::bus(bus_body(request, event)));
-    let is_subscribed = |it: &&Webhook| {
-        it.wants(event.kind.as_str()) && it.settings.receiver.spec().serves(Source::Requests)
-    };
+    let is_subscribed = |it: &&Webhook| it.gets(event.kind.as_str(), Source::Requests);
     let webhooks = webhooks.iter().filter(is_subscribed).map(|it| {
         let Settings { receiver, max_payload_bytes, .. } = &it.settings;
         Notification::webhook(it, body(receiver, *max_payload_bytes))
@@ -70,9 +68,7 @@ pub(super) fn of_posted(event: &Event, webhooks: &[Webhook]) -> Vec<Notification
     let body = |receiver: &Receiver, max_bytes| posted_body(&receiver.spec(), max_bytes, event);
     let callback =
         event.callback.iter().map(|it| Notification::callback(it, body(it, PAYLOAD_BYTES)));
-    let is_subscribed = |it: &&Webhook| {
-        it.wants(event.event_type.as_str()) && it.settings.receiver.spec().serves(Source::Events)
-    };
+    let is_subscribed = |it: &&Webhook| it.gets(event.event_type.as_str(), Source::Events);
     let webhooks = webhooks.iter().filter(is_subscribed).map(|it| {
         let Settings { receiver, max_payload_bytes, .. } = &it.settings;
         Notification::webhook(it, body(receiver, *max_payload_bytes))

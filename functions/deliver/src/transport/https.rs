@@ -12,7 +12,7 @@ mod verdict;
 
 use answerback::{
     domain::{
-        CallbackUrl, Delivery,
+        CallbackUrl, Delivery, Webhook,
         attempt::{AttemptError, ErrorKind, Exchange, RESPONSE_EXCERPT_BYTES_MAX, Response},
         callback_url::CallbackUrlError,
         delivery::{AttemptVerdict, DeliveryEnd, FailureReason, Target},
@@ -32,11 +32,16 @@ const KEPT_HEADERS_MAX: usize = 50;
 const KEPT_HEADER_BYTES_MAX: usize = 8_192;
 
 /// Posts `delivery` to its receiver.
-pub(super) async fn send(app: &App, delivery: &Delivery, at: Timestamp) -> Result<Sent, Error> {
+pub(super) async fn send(
+    app: &App,
+    delivery: &Delivery,
+    known: &[Webhook],
+    at: Timestamp,
+) -> Result<Sent, Error> {
     let (Target::Https(receiver), Some(body)) = (&delivery.target, &delivery.body) else {
         return Ok(Sent::Unsent(DeliveryEnd::Cancelled));
     };
-    let endpoint = match Endpoint::find(app, delivery, receiver).await? {
+    let endpoint = match Endpoint::find(app, delivery, receiver, known).await? {
         Ok(endpoint) => endpoint,
         Err(end) => return Ok(Sent::Unsent(end)),
     };

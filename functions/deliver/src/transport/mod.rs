@@ -36,10 +36,16 @@ pub(crate) struct Exchanged {
     pub(crate) webhook: Option<Webhook>,
 }
 
-/// Sends `delivery` to its target. `at` is the time of this attempt.
-pub(crate) async fn send(app: &App, delivery: &Delivery, at: Timestamp) -> Result<Sent, Error> {
+/// Sends `delivery` to its target. `at` is the time of this attempt. A webhook that is not among
+/// `known`, which were loaded a moment ago, is loaded.
+pub(crate) async fn send(
+    app: &App,
+    delivery: &Delivery,
+    known: &[Webhook],
+    at: Timestamp,
+) -> Result<Sent, Error> {
     match &delivery.target {
-        Target::Https(_) => https::send(app, delivery, at).await,
+        Target::Https(_) => https::send(app, delivery, known, at).await,
         Target::Bus => bus::send(app, delivery, at).await,
         Target::Erased => Ok(Sent::Unsent(DeliveryEnd::Cancelled)),
     }

@@ -67,7 +67,8 @@ pub(crate) async fn post(
     let owner = caller.owner();
     let CheckedCallback { receiver, pending } =
         check_callback(&app, callback, owner, id, &host).await?;
-    let event = Event::new(NewEvent {
+    let is_wanted = receiver.is_some() || is_subscribed(&app, owner, &event_type).await;
+    let new = NewEvent {
         id,
         owner,
         created_by: op,
@@ -79,11 +80,25 @@ pub(crate) async fn post(
         external_reference_id,
         base_url: callback::base_url(&app, &headers, &host),
         callback: receiver,
-    });
+    };
+    let event = if is_wanted { Event::new(new) } else { Event::unwanted(new) };
     let (probe, stored) = futures::join!(pending.finish(&app), store(&app, call, &event));
     match stored? {
         Some(found) => Ok(replayed(&app, &found).await),
         None => Ok(accepted(&event, probe)),
+    }
+}
+
+/// A webhook subscribes to events of this type. The list is read now: an event that comes right after
+/// the creation of its webhook is not missed.
+async fn is_subscribed(app: &App, owner: Owner, event_type: &EventType) -> bool {
+    match app.core.webhooks.all(owner).await {
+        Ok(all) => all.iter().any(|it| it.gets(event_type.as_str(), Source::Events)),
+        Err(err) => {
+            let error = &err as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "could not load webhooks; assuming the event has a subscriber");
+            true
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::OpId;
 /// shorter one.
 pub const LEASE: Duration = Duration::from_secs(45);
 /// Time between the end of a lease and the takeover by another worker, because clocks differ.
-pub(super) const LEASE_GUARD: Duration = Duration::from_secs(2);
+pub const LEASE_GUARD: Duration = Duration::from_secs(2);
 
 /// The end of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,12 @@ impl Delivery {
     pub fn begin_leased(mut self, now: Timestamp, op: OpId, lease: Duration) -> Self {
         self.lease(now, op, lease);
         self
+    }
+
+    /// The new delivery, whose first attempt may have begun: the worker that had claimed its event died.
+    #[must_use]
+    pub fn after_lost_attempt(self) -> Self {
+        Self { attempt: 1, starts: 1, ..self }
     }
 
     /// The decision of `op`, whose hint is for the attempt after number `expected`. An attempt is

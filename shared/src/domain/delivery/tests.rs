@@ -46,6 +46,7 @@ fn delivery() -> Delivery {
         breaker_wait: Duration::ZERO,
         expedited_by: None,
         redeliveries: None,
+        first_attempt: None,
         is_private: false,
         due_at: Some(CREATED),
         revision: 0,

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use super::{Proof, Request};
 use crate::domain::{
-    EventId, OpId, RequestEvent, RequestId, Subscriptions, id::NUMBER_MAX, question::Answer,
+    EventId, OpId, RequestEvent, RequestId, Subscriptions, claim::DISPATCH_INTERVAL,
+    id::NUMBER_MAX, question::Answer,
 };
 
 /// Most events in an outbox. While it is full, answers are refused.
@@ -105,6 +106,13 @@ impl Request {
         self.outbox.iter().filter_map(OutboxEvent::answered).any(|it| it.row == row)
     }
 
+    /// The timer while there are events: a sweep looks for them if the worker does not dispatch them.
+    /// Later events do not postpone it.
+    pub(super) fn outbox_timer(&self, now: Timestamp) -> Timestamp {
+        let latest = now + DISPATCH_INTERVAL;
+        self.due_at.map_or(latest, |it| it.min(latest))
+    }
+
     /// Puts an event into the outbox, if it has subscribers. Returns its number.
     ///
     /// An answer takes the place of an earlier answer of its row that was not dispatched, so that one
@@ -121,6 +129,10 @@ impl Request {
         let is_published = self.is_published && kind.is_published();
         let is_wanted = called_back || is_published || subscriptions.wants(kind);
         if is_wanted {
+            if self.outbox.is_empty() {
+                // The timer of the step before is void.
+                self.due_at = None;
+            }
             self.n_events += 1;
             if let EventDetail::Answered(answered) = &detail {
                 self.outbox.retain(|it| it.answered().is_none_or(|it| it.row != answered.row));

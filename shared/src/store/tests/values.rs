@@ -327,6 +327,7 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 breaker_wait: Duration::ZERO,
                 expedited_by: None,
                 redeliveries: None,
+                first_attempt: None,
                 is_private: false,
                 due_at: Some(now),
                 revision: 0,

@@ -16,8 +16,9 @@ use crate::{Behaviour, fault::Schedule, fleet::MINUTE, seen::Sent, world::since_
 pub(super) const MOMENT: i64 = 1_500;
 /// Maximum delay by a fault that is not a crash, in milliseconds.
 const FAULT: i64 = 5_000;
-/// Maximum delay by a crash: a lease and its guard, the next sweep, and the way from there.
-const CRASH: i64 = 45_000 + 2_000 + MINUTE + MOMENT;
+/// Maximum delay by a crash: the interval of a dispatch, the next sweep, and the way from there. A lease
+/// and its guard are shorter.
+const CRASH: i64 = 2 * MINUTE + MOMENT;
 /// Maximum time after a storm until its last effects are over. A hint whose worker died returns, or
 /// the sweep skips the item that it has handed on. Then a lease may have to expire.
 const AFTERMATH: i64 = 300_000 + 2 * MINUTE + 47_000 + FAULT;

@@ -29,6 +29,7 @@ const ATTEMPTING: &str = "shared/src/domain/delivery/attempting.rs";
 const WAITING: &str = "shared/src/domain/delivery/waiting.rs";
 const CONSUMPTION: &str = "shared/src/domain/consumption.rs";
 const DISPATCH: &str = "functions/deliver/src/dispatch.rs";
+const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
 const BREAKER: &str = "shared/src/domain/breaker.rs";
 const PROBE: &str = "functions/intake/src/callback/probe.rs";
 const CREATE: &str = "functions/intake/src/requests/create.rs";
@@ -38,8 +39,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "undispatched events have no timer, only a hint",
         file: REQUEST,
-        before: "_ if !self.outbox.is_empty() => Some(now),",
-        after: "_ if !MUTANT && !self.outbox.is_empty() => Some(now),",
+        before: "_ if !self.outbox.is_empty() => Some(self.outbox_timer(now)),",
+        after: "_ if !MUTANT && !self.outbox.is_empty() => Some(self.outbox_timer(now)),",
         breaks: Invariant::AtRest,
     },
     Mutant {
@@ -447,5 +448,54 @@ pub const MUTANTS: &[Mutant] = &[
         before: "if end.approval.withdrawn_by.is_some() || policy",
         after: "if (!MUTANT && end.approval.withdrawn_by.is_some()) || policy",
         breaks: Invariant::UsedOnce,
+    },
+    Mutant {
+        name: "workers do not claim events",
+        file: DISPATCH,
+        before: "if planned.deliveries.is_empty() {",
+        after: "if MUTANT || planned.deliveries.is_empty() {",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a claim expires at once",
+        file: DISPATCH,
+        before: "Saved::Superseded(found) if found.is_active(self.now) => None,",
+        after: "Saved::Superseded(found) if !MUTANT && found.is_active(self.now) => None,",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a worker does not recognize its own claim",
+        file: DISPATCH,
+        before: "Saved::Superseded(found) if found.op == self.op => Some(true),",
+        after: "Saved::Superseded(found) if !MUTANT && found.op == self.op => Some(true),",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "an event is over before its deliveries are stored",
+        file: DISPATCH,
+        before: "events.retain(|it| !stored.failed.contains(it));",
+        after: "events.retain(|it| MUTANT || !stored.failed.contains(it));",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "the attempt of a worker that died is not counted",
+        file: DISPATCH,
+        before: "if is_first { delivery } else { delivery.after_lost_attempt() }",
+        after: "if is_first || MUTANT { delivery } else { delivery.after_lost_attempt() }",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "an event of a worker that died is attempted before it is stored",
+        file: DISPATCH,
+        before: "is_direct: is_attempted && is_first && self.is_covered",
+        after: "is_direct: is_attempted && (is_first || MUTANT) && self.is_covered",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a delivery to a slow receiver is over for its event, and not stored",
+        file: ATTEMPT,
+        before: "match app.core.store.create(delivery).await {",
+        after: "match if MUTANT { Ok(Saved::Saved) } else { app.core.store.create(delivery).await } {",
+        breaks: Invariant::NothingLost,
     },
 ];

@@ -37,6 +37,7 @@ impl Endpoint {
         app: &App,
         delivery: &Delivery,
         receiver: &Receiver,
+        known: &[Webhook],
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(reference) = &delivery.webhook else {
             let signer = callback_signer(app, delivery).await?;
@@ -44,8 +45,10 @@ impl Endpoint {
             let receiver = receiver.clone();
             return Ok(Ok(Self { receiver, credentials_of, signer, webhook: None }));
         };
-        let key = keys::webhook(delivery.owner, &reference.id);
-        let webhook = app.core.store.get::<Webhook>(key).await?;
+        let webhook = match known.iter().find(|it| it.reference() == *reference) {
+            Some(webhook) => Some(webhook.clone()),
+            None => app.core.store.get(keys::webhook(delivery.owner, &reference.id)).await?,
+        };
         // Another webhook may have the name by now.
         let is_same = |it: &Webhook| !it.is_deleted() && it.reference() == *reference;
         let Some(webhook) = webhook.filter(is_same) else {

@@ -1,0 +1,36 @@
+//! The claim of a worker on an event.
+//!
+//! A worker that claims an event may attempt the event's deliveries before it stores them, and then
+//! stores each together with its result. No other worker dispatches the event until the claim has
+//! expired. The event's timer finds an event whose worker died.
+//!
+//! An event is claimed once. A worker that finds an expired claim stores each delivery, with a timer,
+//! before it attempts it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{EventId, OpId, delivery::LEASE_GUARD};
+
+/// Time from an event to the sweep that looks for it, unless it is dispatched before. A claim that is
+/// made soon enough expires earlier.
+pub const DISPATCH_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The claim of a worker on an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The event.
+    pub event: EventId,
+    /// The operation of the worker.
+    pub op: OpId,
+    /// The end of the claim. The worker's function has ended before.
+    pub until: Timestamp,
+}
+
+impl Claim {
+    /// The worker may still be at work.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        now < self.until + LEASE_GUARD
+    }
+}
