@@ -79,7 +79,7 @@ async fn items_of_a_newer_version_wait_and_are_never_quarantined() {
         world.follow_hints().await;
         world.system.clock.advance(Duration::from_mins(5));
     }
-    assert_eq!(world.posts().len(), 3, "the retry, and the time-out");
+    assert_eq!(world.posts().len(), 4, "the retry, the time-out, and the event");
     let shown = world.call(Method::GET, &path, Value::Null).await.json();
     assert_eq!(shown["outcome"], "timed_out");
     let none = world.call(Method::GET, "/v1/deliveries?status=pending", Value::Null).await;

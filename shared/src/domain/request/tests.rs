@@ -7,6 +7,7 @@ mod outbox;
 use super::*;
 use crate::domain::{
     AccountId, EmailAddress, Mode, Profile,
+    claim::DISPATCH_INTERVAL,
     consumption::{ReadMode, ReadOutcome, UnknownReceipt},
     question::Recipient,
     quorum::Count,
@@ -239,14 +240,15 @@ fn first_of_answer_cancellation_and_time_out_decides() {
 fn timer_is_the_time_of_the_next_step() {
     let called_back =
         |it: &mut NewRequest| it.policy.callback = Some(callback(&[RequestEvent::RequestFinished]));
-    assert_eq!(ask(1, |it| it.is_published = true).due_at, Some(CREATED));
+    let published = ask(1, |it| it.is_published = true);
+    assert_eq!(published.due_at, Some(CREATED + DISPATCH_INTERVAL));
     let request = ask(1, |it| {
         called_back(it);
         it.policy.read = ReadPolicy { mode: ReadMode::Repeat, ttl_seconds: Some(60) };
     });
     assert_eq!(request.due_at, Some(at(OVERDUE_SECONDS)));
     let finished = answered(request, &[(0, "yes")]);
-    assert_eq!(finished.due_at, Some(at(1)));
+    assert_eq!(finished.due_at, Some(at(1) + DISPATCH_INTERVAL));
     let finished = dispatched(&finished, at(2));
     assert_eq!(finished.due_at, Some(at(63)));
     let read = finished.read(at(60), OpId(5)).expect("it has ended");

@@ -91,7 +91,7 @@ fn five_wrong_codes_lock_one_link_and_are_reported() {
     assert!(locked.is_link_locked(0) && !locked.is_link_locked(1));
     assert_eq!(kinds(&locked), [RequestEvent::RequestLinkLocked]);
     assert_eq!(locked.outbox[0].detail, EventDetail::Recipient(0));
-    assert_eq!(locked.due_at, Some(at(1)));
+    assert_eq!(locked.due_at, Some(at(1) + DISPATCH_INTERVAL));
     assert_eq!(locked.try_wrong_code(0, NONE, at(1), OpId(99)), Err(Refusal::LinkLocked));
 
     let by_link = locked.answer(0, &chose("yes"), LINK, NONE, at(2), OpId(30));

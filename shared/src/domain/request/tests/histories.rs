@@ -152,10 +152,15 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
 }
 
 /// The timer of a request after any step except a hint.
-fn timer(request: &Request, now: Timestamp) -> Option<Timestamp> {
+fn timer(before: &Request, request: &Request, now: Timestamp) -> Option<Timestamp> {
+    // Later events do not postpone it.
+    let earlier = before.due_at.filter(|_| !before.outbox.is_empty());
+    let of_outbox = earlier.unwrap_or(Timestamp::MAX).min(now + DISPATCH_INTERVAL);
+    let of_deadline = request.deadline + CLOCK_GUARD;
     match &request.state {
-        RequestState::Pending | RequestState::Ended(_) if !request.outbox.is_empty() => Some(now),
-        RequestState::Pending => Some(request.deadline + CLOCK_GUARD),
+        RequestState::Pending if !request.outbox.is_empty() => Some(of_outbox.min(of_deadline)),
+        RequestState::Pending => Some(of_deadline),
+        RequestState::Ended(_) if !request.outbox.is_empty() => Some(of_outbox),
         RequestState::Ended(end) => {
             end.consumption.timer(request.policy.read, end.at).map(|it| it + CLOCK_GUARD)
         }
@@ -209,7 +214,7 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         let due_at = after.due_at.expect("it has events to dispatch");
         assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
     } else {
-        assert_eq!(after.due_at, timer(after, now));
+        assert_eq!(after.due_at, timer(before, after, now));
     }
 
     if let RequestState::Erased { .. } = after.state {

@@ -55,7 +55,7 @@ fn events_that_are_not_dispatched_stay_due() {
     let request = answered(request, &[(0, "yes")]);
     let some = request.dispatched(&[1], at(5)).expect("a change");
     assert_eq!((kinds(&some).as_slice(), some.due_at), {
-        ([RequestEvent::RequestAnswered].as_slice(), Some(at(5)))
+        ([RequestEvent::RequestAnswered].as_slice(), request.due_at)
     });
     assert_eq!(some.dispatched(&[1], at(6)), None);
     assert_eq!(some.dispatched(&[2], at(6)).expect("a change").due_at, Some(at(OVERDUE_SECONDS)));
@@ -73,7 +73,7 @@ fn answers_are_cleared_after_consumption_and_dispatch() {
     let read = next.expect("it was unread");
     assert_eq!(outcome, ReadOutcome::Result { lease: None });
     assert_eq!(read.rows, [Some(row.clone())]);
-    assert_eq!(read.due_at, Some(at(2)));
+    assert_eq!(read.due_at, finished.due_at);
 
     let over = dispatched(&read, at(3));
     assert_eq!(over.rows, [Some(Row { answer: Answer::default(), ..row })]);
