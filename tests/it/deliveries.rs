@@ -451,18 +451,31 @@ impl Intercept for Writes {
     }
 }
 
-/// A caller that sees `delivered` can list the attempt.
+/// A caller that sees `delivered` can list the attempt. This one is too long for its delivery.
 #[tokio::test]
 async fn attempt_is_recorded_before_its_delivery_ends() {
     let writes = Writes::default();
     let watchers = vec![SharedInterceptor::new(writes.clone())];
     let world = World::start_with(Setup { watchers, ..Setup::default() }).await;
+    let headers = vec![("x-long".to_owned(), "a".repeat(5_000))];
+    world.egress.script().answer(Ok(Reply { status: 200, headers, body: vec![] }));
     let request = world.create(question(&json!({}))).await;
     world.answer(&request, 0, json!({ "option": "approve" })).await;
     let take = || std::mem::take(&mut *writes.0.lock().expect("no holder panics"));
     take();
     world.follow_hints().await;
     let all = take();
-    let last = &all[all.len() - 4..];
-    assert_eq!(last, ["PutItem begins", "PutItem ends", "UpdateItem begins", "UpdateItem ends"]);
+    let is = |wanted: &'static str| move |it: &String| it == wanted;
+    assert_eq!(
+        all.iter().filter(|it| is("PutItem ends")(it)).count(),
+        3,
+        "claim, delivery, attempt"
+    );
+    let recorded = all.iter().rposition(is("PutItem ends"));
+    let ended = all.iter().rposition(is("UpdateItem begins"));
+    assert!(recorded < ended, "{all:?}");
+    let delivery = delivery_of(&world, &request).await;
+    let id = delivery["id"].as_str().expect("an id");
+    let list = get(&world, &format!("/v1/attempts?delivery_id={id}")).await;
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
 }

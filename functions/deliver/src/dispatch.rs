@@ -191,7 +191,7 @@ impl<'a> Worker<'a> {
             })
             .unzip();
         let rest = async {
-            let (mut stored, heard) = join(self.store(others), join_all(signals)).await;
+            let (mut stored, heard) = join(self.store_and_hint(others), join_all(signals)).await;
             for (event, id, is_stored) in heard {
                 if is_stored {
                     stored.attempted.push(id);
@@ -241,6 +241,19 @@ impl<'a> Worker<'a> {
         Routed { event, delivery, is_direct: is_attempted && is_first && self.is_covered }
     }
 
+    /// Stores deliveries that do not exist, and sends hints at those for other workers. These do not
+    /// wait for a slow receiver of another delivery.
+    async fn store_and_hint(&self, routed: Vec<Routed>) -> Stored {
+        let stored = self.store(routed).await;
+        let hint = |it: &Delivery| {
+            let delay = it.hint_delay(self.now)?;
+            Some(OutgoingHint { group: Group::of(it), hint: Hint::of(it), delay })
+        };
+        let hints: Vec<_> = stored.new.iter().filter_map(hint).collect();
+        self.app.core.hints.send_all(&hints).await;
+        stored
+    }
+
     /// Stores deliveries that do not exist. A failure of one does not stop the others.
     async fn store(&self, routed: Vec<Routed>) -> Stored {
         let creations = routed
@@ -269,8 +282,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Marks `events` as dispatched. Then it attempts the new deliveries that it leased, and sends hints
-    /// at the others.
+    /// Marks `events` as dispatched. Then it attempts the new deliveries that it leased.
     async fn conclude(
         &self,
         outbox: Outbox,
@@ -294,23 +306,11 @@ impl<'a> Worker<'a> {
             }
             return stored.error.map_or(Ok(outbox), Err);
         }
-        self.attempt_or_hint(stored).await.map(|()| outbox)
-    }
-
-    async fn attempt_or_hint(&self, Stored { new, mut error, .. }: Stored) -> Result<(), Error> {
         let is_mine = |it: &Delivery| matches!(it.state, DeliveryState::Leased { .. });
-        let (mine, others): (Vec<_>, Vec<_>) = new.into_iter().partition(is_mine);
-        let hint = |it: &Delivery| {
-            let delay = it.hint_delay(self.now)?;
-            Some(OutgoingHint { group: Group::of(it), hint: Hint::of(it), delay })
-        };
-        let hints: Vec<_> = others.iter().filter_map(hint).collect();
-        let attempts = mine.into_iter().map(|it| attempt(self.app, it, self.op, 0));
-        let (attempted, _) = join(join_all(attempts), self.app.core.hints.send_all(&hints)).await;
-        for attempted in attempted {
-            error = attempted.err().or(error);
-        }
-        error.map_or(Ok(()), Err)
+        let mine = stored.new.into_iter().filter(is_mine);
+        let attempts = mine.map(|it| attempt(self.app, it, self.op, 0));
+        let failed = join_all(attempts).await.into_iter().filter_map(Result::err).last();
+        failed.or(stored.error).map_or(Ok(outbox), Err)
     }
 }
 

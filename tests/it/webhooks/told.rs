@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use answerback::signing::verify_standard;
+use answerback::{egress::Reply, signing::verify_standard};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Setup, World, reply};
@@ -210,6 +210,57 @@ async fn attempts_of_a_webhook_are_paginated() {
     let expected =
         [(1, 200), (3, 200), (2, 500), (1, 500)].map(|(n, status)| (json!(n), json!(status)));
     assert_eq!(seen, expected);
+}
+
+/// First attempts are stored in their deliveries, and long or later ones are not.
+#[tokio::test]
+async fn attempts_in_deliveries_and_others_are_one_list() {
+    let long = Reply {
+        status: 200,
+        headers: vec![("x-long".to_owned(), "a".repeat(5_000))],
+        body: vec![],
+    };
+    let world =
+        World::start_answering([reply(500), reply(201), reply(200), Ok(long), reply(202)]).await;
+    make(&world, hook("orders")).await;
+    let event = async |name: &str| post(&world, json!({ "type": name, "data": {} })).await;
+    event("a.b").await;
+    world.pass(Duration::from_secs(1)).await;
+    event("c.d").await;
+    world.pass(Duration::from_mins(2)).await;
+    event("e.f").await;
+    world.pass(Duration::from_secs(1)).await;
+    world.call(Method::POST, "/v1/webhooks/orders/trigger", Value::Null).await;
+    world.follow_hints().await;
+
+    let expected = [202, 200, 200, 201, 500].map(|it| json!(it));
+    for limit in 1..=6 {
+        let (mut cursor, mut seen) = (String::new(), Vec::new());
+        loop {
+            let path = format!("/v1/webhooks/orders/attempts?limit={limit}{cursor}");
+            let list = get(&world, &path).await;
+            seen.extend(list["data"].as_array().expect("a list").clone());
+            let Some(next) = list["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let statuses: Vec<_> = seen.iter().map(|it| it["response"]["status"].clone()).collect();
+        assert_eq!(statuses, expected, "{limit}");
+        for attempt in &seen {
+            let path = format!("/v1/attempts/{}", attempt["id"].as_str().expect("an id"));
+            assert_eq!(get(&world, &path).await, *attempt);
+        }
+        // The one that was retried.
+        let retried = seen[4]["delivery_id"].as_str().expect("an id");
+        let path = format!("/v1/attempts?delivery_id={retried}&limit=1");
+        let last = get(&world, &path).await;
+        let next = last["next_cursor"].as_str().expect("one more");
+        let first = get(&world, &format!("{path}&cursor={next}")).await;
+        assert_eq!((last["data"][0].clone(), first["data"][0].clone()), {
+            let last = seen.iter().find(|it| it["delivery_id"] == retried && it["attempt"] == 2);
+            (last.expect("it is listed").clone(), seen[4].clone())
+        });
+        assert_eq!(first["next_cursor"], Value::Null);
+    }
 }
 
 #[tokio::test]

@@ -28,8 +28,9 @@ async fn answer_survives_two_kills_with_one_delivery_id() {
     stack.kill();
     assert!(receiver.arrived().is_empty());
 
-    // The second process attempts the delivery, records the refusal, and dies before the retry.
-    let stack = Stack::start(folder.path(), &[]);
+    // A minute after the event, the second process attempts the delivery, records the refusal, and dies
+    // before the retry.
+    let stack = Stack::start(folder.path(), &["--sweep-interval", "1s"]);
     let path = format!("/v1/deliveries?request_id={id}");
     let delivery = until("the refusal is recorded", async || {
         let (_, list) = stack.call(Method::GET, &path, Value::Null).await;

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// Longest wait for a condition. It suffices for a slow machine.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(3);
 /// Interval between checks of a condition.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Time between loading a page and sending its form. A faster form needs the second step.

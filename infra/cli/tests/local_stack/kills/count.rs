@@ -17,8 +17,9 @@ use super::{
 };
 use crate::stack::{Arrived, Receiver, pause};
 
-/// By then another worker has taken over from every killed one, except where a hint is dead.
-const RECREATE_AFTER: Duration = Duration::from_secs(3 * LEASE_SECONDS);
+/// By then another worker has taken over from every killed one, except where a hint is dead: the timer
+/// of an event is a minute after it.
+const RECREATE_AFTER: Duration = Duration::from_secs(60 + 3 * LEASE_SECONDS);
 /// Interval between checks if everything has arrived.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -78,11 +79,16 @@ async fn is_idle(endpoint: &Endpoint, tracked: &TrackedRequest) -> bool {
     let (_, request) = endpoint.call(Method::GET, &path, &[], &Value::Null).await;
     let is_notified = match text(&request["callback"]["status"]) {
         "waiting" => !tracked.has_deadline(),
-        // The last event has arrived. All earlier ones are deliveries by now.
+        // The last event has arrived.
         "delivered" => request["status"] != "pending" || !tracked.has_deadline(),
         _ => false,
     };
-    is_notified && deliveries(endpoint, tracked).await.iter().all(|it| it["status"] == "delivered")
+    if !is_notified {
+        return false;
+    }
+    let deliveries = deliveries(endpoint, tracked).await;
+    deliveries.len() >= expected_events(tracked, &request).len()
+        && deliveries.iter().all(|it| it["status"] == "delivered")
 }
 
 /// Compares everything, and returns the totals.
