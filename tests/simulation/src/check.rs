@@ -282,14 +282,13 @@ impl<'a> Left<'a> {
             self.hold(Invariant::Genuine, is_genuine, || {
                 format!("{} of {} is not signed correctly", arrival.event_kind, arrival.delivery)
             });
-            let is_known = match self.deliveries.get(&arrival.delivery) {
-                Some(it) => it.event_type.as_str() == arrival.event_kind,
+            let is_known = if let Some(delivery) = self.deliveries.get(&arrival.delivery) {
+                delivery.event_type.as_str() == arrival.event_kind
+            } else {
                 // Its worker died before it was stored, and then the request was erased, or a later
                 // answer took the place of the event.
-                None => {
-                    let mut posts = self.seen.posts.iter();
-                    !posts.any(|it| it.delivery == arrival.delivery && self.seen.is_whole(it))
-                }
+                let mut posts = self.seen.posts.iter();
+                !posts.any(|it| it.delivery == arrival.delivery && self.seen.is_whole(it))
             };
             self.hold(Invariant::Genuine, is_known, || {
                 format!("{} is no delivery of {}", arrival.delivery, arrival.event_kind)
