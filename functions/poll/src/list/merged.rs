@@ -1,4 +1,4 @@
-//! A list that is merged from two indexes, each with a position of its own in the cursor.
+//! A list that is merged from two indexes, each with its own position in the cursor.
 
 use answerback::store::Cursor;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
