@@ -56,7 +56,7 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
             let is_over = item["status"]["S"] == "dispatched";
             is_over.then(|| after("created_at", RETENTION))?
         }
-        ("clm", _) => after("until", 3_600),
+        ("clm", _) => after("created_at", RETENTION),
         ("use", _) => {
             let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;
             Some((minute + 1) * 60 + 300)

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
         interceptors::BeforeSerializationInterceptorContextRef,
     },
     error::BoxError,
-    operation::get_item::GetItemInput,
+    operation::{get_item::GetItemInput, put_item::PutItemInput},
     types::AttributeValue,
 };
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
@@ -295,6 +295,50 @@ async fn outage_quarantines_nothing() {
     }
     outage.0.store(false, Ordering::SeqCst);
     assert_eq!(world.system.sweep().await.n_timed_out, 1);
+}
+
+/// Fails all writes of new deliveries while it is on.
+#[derive(Clone, Debug, Default)]
+struct DeliveriesFail(Arc<AtomicBool>);
+
+#[dyn_dispatch_hint]
+impl Intercept for DeliveriesFail {
+    fn name(&self) -> &'static str {
+        "DeliveriesFail"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let item = context.input().downcast_ref::<PutItemInput>().and_then(PutItemInput::item);
+        let pk = item.and_then(|it| it["pk"].as_s().ok());
+        let is_delivery = pk.is_some_and(|it| it.starts_with("dlv_"));
+        if is_delivery && self.0.load(Ordering::SeqCst) { Err("throttled".into()) } else { Ok(()) }
+    }
+}
+
+/// A worker that comes late stores before it attempts, so its claim keeps no other worker from the event.
+#[tokio::test]
+async fn late_worker_that_failed_delays_no_other() {
+    let failing = DeliveriesFail::default();
+    let watchers = vec![SharedInterceptor::new(failing.clone())];
+    let world = World::start_with(Setup { watchers, ..<_>::default() }).await;
+    let request = world.create(question(3_600)).await;
+    for recipient in [0, 1] {
+        world.answer(&request, recipient, json!({ "option": "approve" })).await;
+    }
+    world.system.clock.advance(Duration::from_secs(20));
+    failing.0.store(true, Ordering::SeqCst);
+    world.follow_hints().await;
+    assert_eq!(world.posts().len(), 0, "it is not stored");
+    failing.0.store(false, Ordering::SeqCst);
+    world.system.clock.advance(Duration::from_secs(40));
+    assert_eq!(world.system.sweep().await.n_hinted, 1);
+    world.follow_hints().await;
+    assert_eq!(called_back_at(&world), [60]);
+    assert_eq!(world.posts()[0].headers["answerback-attempt"], "1");
 }
 
 #[tokio::test]

@@ -14,18 +14,19 @@
 //! each with its result. One whose receiver takes long is stored before, so that the event does not
 //! wait for it.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use answerback::{
     domain::{
         Attempt, Delivery, OpId, Trace, Webhook,
+        breaker::SLOW_AFTER,
         delivery::{AttemptVerdict, DeliveryEnd, DeliveryState},
     },
     store::{Saved, StepError},
 };
 use futures::{
     channel::oneshot,
-    future::{Either, select},
+    future::{Either, join, select},
 };
 use jiff::Timestamp;
 
@@ -33,9 +34,6 @@ use crate::{
     App, Error, breaker, erasure, health,
     transport::{self, Exchanged, Sent},
 };
-
-/// Time after which a delivery is stored without its result.
-const RESULT_WAIT: Duration = Duration::from_secs(3);
 
 /// Tells the worker that dispatches an event that a delivery is stored. Dropped if it is not.
 type StoredSignal = oneshot::Sender<()>;
@@ -51,8 +49,8 @@ struct Begun {
 
 /// Where the delivery is.
 enum Place {
-    /// In the table.
-    Stored,
+    /// In the table, as it was last seen.
+    Stored(Box<Delivery>),
     /// Only here. It is stored with its result.
     Unstored(StoredSignal),
 }
@@ -68,7 +66,8 @@ pub(crate) async fn attempt(
 ) -> Result<(), Error> {
     let started_at = app.core.now();
     let sent = transport::send(app, &delivery, &[], started_at).await?;
-    conclude(app, Begun { delivery, op, started_at, place: Place::Stored }, sent, hops).await
+    let place = Place::Stored(Box::new(delivery.clone()));
+    conclude(app, Begun { delivery, op, started_at, place }, sent, hops).await
 }
 
 /// Attempts `delivery`, which is leased to `op` and not stored, and stores it with the result. `op` has
@@ -84,11 +83,12 @@ pub(crate) async fn attempt_unstored(
     let mut place = Place::Unstored(signal);
     let sent = {
         let sending = pin!(transport::send(app, &delivery, known, started_at));
-        match select(sending, pin!(app.core.clock.sleep(RESULT_WAIT))).await {
+        match select(sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
             Either::Left((sent, _)) => sent?,
             Either::Right(((), sending)) => {
-                place = place.store(app, &delivery).await;
-                sending.await?
+                let (stored, sent) = join(place.store(app, &delivery), sending).await;
+                place = stored;
+                sent?
             }
         }
     };
@@ -100,19 +100,19 @@ impl Place {
     /// result.
     async fn store(self, app: &App, delivery: &Delivery) -> Self {
         let Self::Unstored(signal) = self else { return self };
-        match app.core.store.create(delivery).await {
+        let current = match app.core.store.create(delivery).await {
             // If another worker has it, its lease decides.
-            Ok(Saved::Saved | Saved::Superseded(_) | Saved::Gone) => {
-                // An error means that the dispatch has ended.
-                let _: Result<(), ()> = signal.send(());
-                Self::Stored
-            }
+            Ok(Saved::Superseded(theirs)) => theirs,
+            Ok(Saved::Saved | Saved::Gone) => delivery.clone(),
             Err(err) => {
                 let error = &err as &(dyn std::error::Error + 'static);
                 tracing::warn!(delivery.id = %delivery.id, error, "could not store a delivery");
-                Self::Unstored(signal)
+                return Self::Unstored(signal);
             }
-        }
+        };
+        // An error means that the dispatch has ended.
+        let _: Result<(), ()> = signal.send(());
+        Self::Stored(Box::new(current))
     }
 
     /// Saves the delivery after `step`, which returns `None` if another worker has it. Returns the
@@ -124,13 +124,19 @@ impl Place {
         step: impl Fn(&Delivery) -> Option<Delivery>,
     ) -> Result<Option<Delivery>, StepError> {
         let signal = match self {
-            Self::Stored => return app.core.step(delivery.clone(), step).await,
+            Self::Stored(current) => return app.core.step(*current, step).await,
             Self::Unstored(signal) => signal,
         };
         let Some(next) = step(delivery) else { return Ok(None) };
         let saved = match app.core.store.create(&next).await? {
             Saved::Saved => Some(next),
-            Saved::Superseded(theirs) => Some(theirs),
+            // Stored before, by us if `Self::store` failed after its write: then the lease is ours.
+            Saved::Superseded(found) => {
+                if let Some(first) = next.first_attempt.filter(|_| step(&found).is_some()) {
+                    record(app, &first).await;
+                }
+                app.core.step(found, step).await?
+            }
             Saved::Gone => None,
         };
         let _: Result<(), ()> = signal.send(());
@@ -193,17 +199,11 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     let place = if record.is_short() { place } else { place.store(app, &delivery).await };
     let first = match place {
         Place::Unstored(_) => Some(Box::new(record.clone())),
-        Place::Stored => None,
+        Place::Stored(_) => None,
     };
-    // The record comes first, so that a delivery that is over shows its last attempt.
-    if first.is_none()
-        && let Err(err) = app.core.store.create(&record).await
-    {
-        tracing::error!(
-            delivery.id = %record.id.delivery(),
-            error = &err as &(dyn std::error::Error + 'static),
-            "could not record an attempt"
-        );
+    // It comes first, so that a delivery that is over shows its last attempt.
+    if first.is_none() {
+        self::record(app, &record).await;
     }
     let finish = place.save(app, &delivery, |it| {
         let mut next = it.finish(verdict, now, chance, op)?;
@@ -219,6 +219,17 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     );
     log(&record, subject, verdict, end_by(&finished, op));
     Ok(finished?)
+}
+
+/// Records an attempt in an item.
+async fn record(app: &App, attempt: &Attempt) {
+    if let Err(err) = app.core.store.create(attempt).await {
+        tracing::error!(
+            delivery.id = %attempt.id.delivery(),
+            error = &err as &(dyn std::error::Error + 'static),
+            "could not record an attempt"
+        );
+    }
 }
 
 /// The end of the delivery, if `op` ended it.

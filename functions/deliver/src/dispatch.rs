@@ -18,7 +18,7 @@ use std::{collections::HashSet, time::Duration};
 use answerback::{
     domain::{
         Delivery, DeliveryId, Event, EventId, OpId, Request, Webhook,
-        claim::Claim,
+        claim::{Claim, DISPATCH_INTERVAL},
         consumption::ReadMode,
         delivery::{DeliveryState, LEASE_GUARD, Origin},
         posted_event::EventState,
@@ -139,8 +139,20 @@ struct Worker<'a> {
     /// The webhooks of the account and mode.
     webhooks: &'a [Webhook],
     has_time_to_attempt: bool,
-    /// If the worker dies, the events' timer finds them after its claims have expired.
-    is_covered: bool,
+    /// It may attempt deliveries before it stores them: if it dies, the events' timer finds them soon
+    /// after its claims have expired.
+    may_store_later: bool,
+}
+
+/// The result of claiming an event.
+#[derive(Clone, Copy)]
+enum Claimed {
+    /// No worker has claimed it before.
+    First,
+    /// Another worker's claim is over. It may have begun attempts.
+    AfterAttempts,
+    /// Another worker has claimed it, and stores each delivery before the attempt.
+    WithoutAttempts,
 }
 
 impl<'a> Worker<'a> {
@@ -153,8 +165,12 @@ impl<'a> Worker<'a> {
         let now = app.core.now();
         let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
         let has_time_to_attempt = budget.has_time(longest, now);
-        let is_covered = due_at.is_some_and(|it| now + app.lease + LEASE_GUARD <= it);
-        Self { app, now, op: app.core.new_op(), webhooks, has_time_to_attempt, is_covered }
+        // A sweep that has sent a hint sets a timer that is too late.
+        let is_covered = due_at.is_some_and(|it| {
+            (now + app.lease + LEASE_GUARD..=now + DISPATCH_INTERVAL).contains(&it)
+        });
+        let may_store_later = has_time_to_attempt && is_covered;
+        Self { app, now, op: app.core.new_op(), webhooks, has_time_to_attempt, may_store_later }
     }
 
     /// Stores and attempts the deliveries of events, and marks the events as dispatched. Those that
@@ -165,8 +181,8 @@ impl<'a> Worker<'a> {
         let mut routed = Vec::new();
         let mut unclaimed = None;
         for (Planned { event, deliveries }, claim) in planned.into_iter().zip(claims) {
-            let is_first = match claim {
-                Ok(Some(is_first)) => is_first,
+            let claimed = match claim {
+                Ok(Some(claimed)) => claimed,
                 Ok(None) => continue,
                 Err(err) => {
                     unclaimed = Some(err);
@@ -177,7 +193,7 @@ impl<'a> Worker<'a> {
             // One after the other: most have the same receiver, whose breaker is then read once.
             for delivery in deliveries {
                 let route = breaker::route(self.app, &delivery, Lane::Fast, self.op).await;
-                routed.push(self.begin(event, delivery, route, is_first));
+                routed.push(self.begin(event, delivery, route, claimed));
             }
         }
         let (direct, others): (Vec<_>, Vec<_>) = routed.into_iter().partition(|it| it.is_direct);
@@ -210,25 +226,30 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Claims an event. True: no worker has claimed it before. `None`: another one is at work.
-    async fn claim(&self, planned: &Planned) -> Result<Option<bool>, Error> {
+    /// Claims an event. `None`: another worker is at work.
+    async fn claim(&self, planned: &Planned) -> Result<Option<Claimed>, Error> {
         if planned.deliveries.is_empty() {
-            return Ok(Some(true));
+            return Ok(Some(Claimed::First));
         }
-        let until = self.now + self.app.lease;
-        let claim = Claim { event: planned.event, op: self.op, until };
+        let until = self.may_store_later.then(|| self.now + self.app.lease);
+        let claim = Claim { event: planned.event, op: self.op, made_at: self.now, until };
         Ok(match self.app.core.store.create(&claim).await? {
-            Saved::Saved => Some(true),
+            Saved::Saved => Some(Claimed::First),
             // Our own write: its response was lost, and the SDK repeated it.
-            Saved::Superseded(found) if found.op == self.op => Some(true),
+            Saved::Superseded(found) if found.op == self.op => Some(Claimed::First),
             Saved::Superseded(found) if found.is_active(self.now) => None,
-            Saved::Superseded(_) | Saved::Gone => Some(false),
+            Saved::Superseded(found) if found.until.is_some() => Some(Claimed::AfterAttempts),
+            Saved::Superseded(_) | Saved::Gone => Some(Claimed::WithoutAttempts),
         })
     }
 
     /// The delivery in its first state.
-    fn begin(&self, event: EventId, delivery: Delivery, route: Route, is_first: bool) -> Routed {
-        let delivery = if is_first { delivery } else { delivery.after_lost_attempt() };
+    fn begin(&self, event: EventId, delivery: Delivery, route: Route, claimed: Claimed) -> Routed {
+        let delivery = match claimed {
+            Claimed::AfterAttempts => delivery.after_lost_attempt(),
+            Claimed::First | Claimed::WithoutAttempts => delivery,
+        };
+        let is_first = matches!(claimed, Claimed::First);
         let is_attempted = matches!(route, Route::Attempt) && self.has_time_to_attempt;
         let delivery = match route {
             Route::Attempt if is_attempted => {
@@ -238,7 +259,7 @@ impl<'a> Worker<'a> {
             Route::SlowLane => delivery.begin_in_slow_lane(self.now),
             Route::Hold(until) => delivery.begin_behind_breaker(until, self.now),
         };
-        Routed { event, delivery, is_direct: is_attempted && is_first && self.is_covered }
+        Routed { event, delivery, is_direct: is_attempted && is_first && self.may_store_later }
     }
 
     /// Stores deliveries that do not exist, and sends hints at those for other workers. These do not
@@ -356,7 +377,7 @@ fn is_ours(found: &Delivery, created: &Delivery, op: OpId) -> bool {
         // Without a lease it does not name its creator. One hint more does no harm.
         DeliveryState::Waiting { .. } => {
             let is_leased = matches!(created.state, DeliveryState::Leased { .. });
-            !is_leased && found.attempt == 0
+            !is_leased && found.attempt == created.attempt
         }
         DeliveryState::Done { .. } => false,
     }

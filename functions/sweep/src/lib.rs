@@ -270,7 +270,8 @@ async fn inspect_request(
     }
     let (group, hint) = (Group::Account(request.owner.account), Hint::request(request.id));
     let item = match settlement {
-        // Its timer was set to now a moment ago. Setting it again would cost one more write.
+        // Its timer was set a moment ago, and the next sweep repeats the hint. Setting it again would
+        // cost one more write.
         Settlement::TimedOut => None,
         Settlement::Unchanged | Settlement::Expired => Some(HintedItem::Request(Box::new(request))),
     };

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::{EventId, OpId, delivery::LEASE_GUARD};
 
-/// Time from an event to the sweep that looks for it, unless it is dispatched before. A claim that is
-/// made soon enough expires earlier.
+/// Time from an event to the sweep that looks for it, unless it is dispatched before. A claim that
+/// allows attempts before storing expires earlier.
 pub const DISPATCH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The claim of a worker on an event.
@@ -24,13 +24,16 @@ pub struct Claim {
     pub event: EventId,
     /// The operation of the worker.
     pub op: OpId,
-    /// The end of the claim. The worker's function has ended before.
-    pub until: Timestamp,
+    /// The time at which it was made.
+    pub made_at: Timestamp,
+    /// The end of the claim, by which the worker's function has ended. `None`: the worker stores each
+    /// delivery before the attempt, so others need not wait for it.
+    pub until: Option<Timestamp>,
 }
 
 impl Claim {
     /// The worker may still be at work.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        now < self.until + LEASE_GUARD
+        self.until.is_some_and(|it| now < it + LEASE_GUARD)
     }
 }

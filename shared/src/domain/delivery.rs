@@ -7,6 +7,8 @@
 //!      └─ redeliver ── any of the ends          Cancelled: its request was erased
 //! ```
 //!
+//! A delivery is mostly stored after its first attempt, at its end or waiting for a retry.
+//!
 //! [`attempting`] has these steps. [`waiting`] has two more, for receivers that are slow or down.
 //!
 //! Two counters limit a delivery. `starts` counts attempts that began, so a payload that kills its

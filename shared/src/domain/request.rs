@@ -12,8 +12,8 @@
 //! Three rules hold for all of them:
 //!
 //! - An outcome never changes.
-//! - A step that has something to report puts an event into the outbox and sets the timer to now,
-//!   in the same write. The worker that the timer wakes dispatches the event.
+//! - A step that has something to report puts an event into the outbox and sets the timer to a minute
+//!   later, in the same write. A hint, or else the timer, brings a worker that dispatches the event.
 //! - A step returns `None` (or `Ok(None)`) if nothing is left to do. That is also how an operation
 //!   recognizes its own earlier write.
 

@@ -1,17 +1,11 @@
 //! The encoding of claims on events.
 
-use std::time::Duration;
-
 use super::{
     item::{Encoded, Item, Layout},
     keys::{self, Key},
     reader::{DecodeError, Reader},
 };
 use crate::domain::claim::Claim;
-
-/// Time for which an expired claim is kept. Without it, the event could be claimed again, which does
-/// no harm.
-const RETENTION: Duration = Duration::from_hours(1);
 
 impl Item for Claim {
     const NAME: &'static str = "a claim";
@@ -25,12 +19,14 @@ impl Item for Claim {
         0
     }
 
-    fn immutable(&self, _: &Layout) -> Encoded {
+    // Without it, a delivery that is stored could be attempted again under another claim.
+    fn immutable(&self, layout: &Layout) -> Encoded {
         Encoded::default()
             .op("created_by", self.op)
             .id("event", self.event)
+            .time("created_at", self.made_at)
             .time("until", self.until)
-            .ttl(Some(self.until + RETENTION))
+            .ttl(Some(self.made_at + layout.retention))
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
@@ -41,7 +37,8 @@ impl Item for Claim {
         Ok(Self {
             event: item.id("event")?,
             op: item.op("created_by")?,
-            until: item.time("until")?,
+            made_at: item.time("created_at")?,
+            until: item.optional_time("until")?,
         })
     }
 }

@@ -466,8 +466,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a worker does not recognize its own claim",
         file: DISPATCH,
-        before: "Saved::Superseded(found) if found.op == self.op => Some(true),",
-        after: "Saved::Superseded(found) if !MUTANT && found.op == self.op => Some(true),",
+        before: "Saved::Superseded(found) if found.op == self.op => Some(Claimed::First),",
+        after: "Saved::Superseded(found) if !MUTANT && found.op == self.op => Some(Claimed::First),",
         breaks: Invariant::InTime,
     },
     Mutant {
@@ -480,15 +480,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the attempt of a worker that died is not counted",
         file: DISPATCH,
-        before: "if is_first { delivery } else { delivery.after_lost_attempt() }",
-        after: "if is_first || MUTANT { delivery } else { delivery.after_lost_attempt() }",
+        before: "Claimed::AfterAttempts => delivery.after_lost_attempt(),",
+        after: "Claimed::AfterAttempts if !MUTANT => delivery.after_lost_attempt(),\n            Claimed::AfterAttempts => delivery,",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
         name: "an event of a worker that died is attempted before it is stored",
         file: DISPATCH,
-        before: "is_direct: is_attempted && is_first && self.is_covered",
-        after: "is_direct: is_attempted && (is_first || MUTANT) && self.is_covered",
+        before: "is_direct: is_attempted && is_first && self.may_store_later",
+        after: "is_direct: is_attempted && (MUTANT || is_first && self.may_store_later)",
         breaks: Invariant::NoStrayDuplicate,
     },
     Mutant {
