@@ -51,12 +51,11 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
             at(&part(item, "er")["at"]).map(|it| it + 2 * DAY).or(ended)
         }
         ("dlv", "-") => at(&part(item, "state")["d"][2]).map(|it| it + RETENTION),
-        ("dlv", _) => after("created_at", RETENTION),
+        ("dlv" | "clm", _) => after("created_at", RETENTION),
         ("evt", _) => {
             let is_over = item["status"]["S"] == "dispatched";
             is_over.then(|| after("created_at", RETENTION))?
         }
-        ("clm", _) => after("created_at", RETENTION),
         ("use", _) => {
             let minute: i64 = key("pk").rsplit('#').next()?.parse().ok()?;
             Some((minute + 1) * 60 + 300)
