@@ -193,7 +193,7 @@ async fn request_lifecycle_has_its_price() {
         assert_eq!(writes.n_calls, 1 + n_answers + 3);
         prices.push((n_recipients, writes.units, reads.units));
     }
-    let expected = [(1, 12.0, 6.0), (2, 13.0, 7.0), (5, 16.0, 10.0), (10, 22.0, 15.0)];
+    let expected = [(1, 11.0, 6.0), (2, 12.0, 7.0), (5, 15.0, 10.0), (10, 21.0, 15.0)];
     assert_eq!(prices, expected);
 }
 
@@ -214,7 +214,7 @@ async fn hundred_recipients_have_their_price() {
         let bill = meter.take();
         prices.push((n_chars, bill.writes().units));
     }
-    assert_eq!(prices, [(200, 201.0), (10_000, 362.0)]);
+    assert_eq!(prices, [(200, 200.0), (10_000, 361.0)]);
 }
 
 /// A text of a few words in no order.
@@ -259,7 +259,7 @@ async fn posted_event_has_its_price() {
         prices.push((n_webhooks, writes.units, writes.n_calls + reads.n_calls));
         assert_eq!(world.posts().len(), 2 * n_webhooks);
     }
-    assert_eq!(prices, [(0, 2.0, 2), (1, 10.0, 7), (10, 46.0, 16), (50, 206.0, 56)]);
+    assert_eq!(prices, [(0, 2.0, 2), (1, 9.0, 7), (10, 36.0, 16), (50, 156.0, 56)]);
 }
 
 #[tokio::test]

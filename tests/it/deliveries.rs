@@ -344,7 +344,7 @@ async fn redelivery_keeps_its_id_and_resets_its_retries() {
     world.call(Method::DELETE, &path, Value::Null).await;
     world.follow_hints().await;
     assert_eq!(redeliver(&world, &delivered).await, StatusCode::CONFLICT);
-    let unknown = json!({ "id": "dlv_00000000000000000000000001" });
+    let unknown = json!({ "id": "dlv_000000000000000000000000000000000000000001" });
     assert_eq!(redeliver(&world, &unknown).await, StatusCode::NOT_FOUND);
     world.pass(Duration::from_mins(10)).await;
     assert_eq!(world.posts().len(), 4);

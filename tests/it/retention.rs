@@ -39,6 +39,10 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
         ("key", _) => after("revoked_at", RETENTION),
         ("ch", _) => after("deleted_at", RETENTION),
         ("brk", _) => after("changed_at", DAY),
+        (_, sk) if sk.starts_with("dlv#") => {
+            at(&part(item, "state")["d"][2]).map(|it| it + RETENTION)
+        }
+        (_, sk) if sk.starts_with("att#") => after("created_at", RETENTION),
         // A request ends at its deadline or before.
         ("req", long) if long != "-" => {
             let is_request = |it: &&Value| it["pk"] == item["pk"] && it["sk"]["S"] == "-";
@@ -50,8 +54,7 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
             let ended = at(&part(item, "e")["t"]).map(|it| it + unread(item) + RETENTION);
             at(&part(item, "er")["at"]).map(|it| it + 2 * DAY).or(ended)
         }
-        ("dlv", "-") => at(&part(item, "state")["d"][2]).map(|it| it + RETENTION),
-        ("dlv" | "clm", _) => after("created_at", RETENTION),
+        ("clm", _) => after("created_at", RETENTION),
         ("evt", _) => {
             let is_over = item["status"]["S"] == "dispatched";
             is_over.then(|| after("created_at", RETENTION))?

@@ -115,7 +115,7 @@ async fn slow_lane(world: &World) {
     world.follow_hints().await;
 }
 
-/// A redelivery passes an open breaker, and brings forward the delivery that it holds.
+/// A redelivery passes an open breaker, and brings forward the deliveries that it holds.
 async fn receiver_is_back(world: &World) {
     const URL: &str = "https://ill.example.com/";
     let until = world.system.clock.now() + Duration::from_hours(1);
@@ -126,10 +126,16 @@ async fn receiver_is_back(world: &World) {
         ..Breaker::unknown(world.account.id, authority)
     };
     assert!(matches!(world.system.store.create(&open).await, Ok(Saved::Saved)));
-    let held = world.create(asking(URL)).await;
-    assert_eq!(world.answer(&held, 0, json!({ "option": "yes" })).await.status, 200);
+    let event = json!({ "type": "run.done", "data": {}, "callback_url": URL });
+    done(world, Method::POST, "/v1/events", event).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let request = world.create(asking(URL)).await;
+        assert_eq!(world.answer(&request, 0, json!({ "option": "yes" })).await.status, 200);
+        held.push(request);
+    }
     world.follow_hints().await;
-    let delivery = callback_of(world, held["id"].as_str().expect("an id")).await;
+    let delivery = callback_of(world, held[0]["id"].as_str().expect("an id")).await;
     assert_eq!(delivery["state_reason"], "breaker_open");
     let path = format!("/v1/deliveries/{}/redeliver", delivery["id"].as_str().expect("an id"));
     done(world, Method::POST, &path, Value::Null).await;
@@ -157,6 +163,25 @@ async fn event(world: &World) {
     done(world, Method::GET, &format!("/v1/attempts?delivery_id={id}"), Value::Null).await;
     done(world, Method::POST, &format!("/v1/deliveries/{id}/redeliver"), Value::Null).await;
     world.follow_hints().await;
+}
+
+/// A webhook that missed an event of a request, and gets it later.
+async fn recovery(world: &World) {
+    let webhook = json!({
+        "id": "results", "url": "https://hooks.example.com/", "event_types": ["request.finished"],
+    });
+    done(world, Method::POST, "/v1/webhooks", webhook).await;
+    let request = json!({ "title": "Deploy?", "options": [{ "value": "yes", "label": "Yes" }] });
+    let request = world.create(request).await;
+    world.follow_hints().await;
+    world.egress.script().answer(reply(301));
+    assert_eq!(world.answer(&request, 0, json!({ "option": "yes" })).await.status, 200);
+    world.follow_hints().await;
+    let since = json!({ "since": "2025-12-31T00:00:00Z" });
+    let found = done(world, Method::POST, "/v1/webhooks/results/recover", since).await;
+    assert_eq!(found["redelivered"], 1);
+    world.follow_hints().await;
+    done(world, Method::DELETE, "/v1/webhooks/results", Value::Null).await;
 }
 
 /// A key whose calls are counted.
@@ -198,6 +223,7 @@ async fn functions_use_exactly_the_granted_permissions() {
     slow_lane(&world).await;
     receiver_is_back(&world).await;
     event(&world).await;
+    recovery(&world).await;
     limited_key(&world).await;
     gone(&world).await;
 

@@ -135,13 +135,13 @@ async fn both_tables_refuse_what_dynamodb_refuses() {
     check(
         "a page without room",
         &|it| drop(it.under("0.a", ATTEMPTS, 0, None)),
-        real.under("0.a".to_owned(), ATTEMPTS, 0, None).await.is_err(),
+        real.under("0.a".to_owned(), ATTEMPTS.to_owned(), 0, None).await.is_err(),
     );
     let outside = Some("-".to_owned());
     check(
         "a cursor outside",
         &|it| drop(it.under("0.a", ATTEMPTS, 1, outside.as_deref())),
-        real.under("0.a".to_owned(), ATTEMPTS, 1, outside.clone()).await.is_err(),
+        real.under("0.a".to_owned(), ATTEMPTS.to_owned(), 1, outside.clone()).await.is_err(),
     );
 }
 

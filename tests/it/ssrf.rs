@@ -57,7 +57,6 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         id: Delivery::id_of(event, OpId(1), "callback"),
         owner: Owner { account: world.account.id, mode: Mode::Live },
         channel: None,
-        event,
         event_type: RequestEvent::RequestFinished.into(),
         happened_at: now,
         trace: None,

@@ -197,15 +197,17 @@ async fn concurrent_sweeps_settle_each_request_once() {
 async fn broken_item_is_quarantined_and_others_proceed() {
     let world = World::start().await;
     let client = world.system.sdk().dynamodb();
-    let broken = ["req_00000000000000000000000001", "dlv_00000000000000000000000001"];
     let n_shards = world.system.store.n_due_shards();
     for shard in 0..n_shards {
-        for pk in broken {
+        let broken = [
+            (format!("req_{shard:026}"), "-".to_owned()),
+            (format!("evt_{:026}", 0), format!("dlv#0000000#{shard:016x}")),
+        ];
+        for (pk, sk) in broken {
             let text = |it: String| AttributeValue::S(it);
-            let pk = in_shard(pk, shard);
             let item = HashMap::from([
                 ("pk".to_owned(), text(pk)),
-                ("sk".to_owned(), text("-".to_owned())),
+                ("sk".to_owned(), text(sk)),
                 ("due_shard".to_owned(), text(shard.to_string())),
                 ("due_at".to_owned(), AttributeValue::N("1".to_owned())),
             ]);
@@ -254,11 +256,6 @@ async fn sweep_out_of_time_leaves_the_rest_to_the_next_sweep() {
     assert_eq!(silent, unknown, "no time is left to count");
     let swept = world.system.sweep().await;
     assert_eq!((swept.n_timed_out, swept.n_left), (30, 0));
-}
-
-/// The identifier with this number as its last digits, for one in each shard.
-fn in_shard(id: &str, shard: u32) -> String {
-    format!("{}{:02}", &id[..id.len() - 2], shard)
 }
 
 /// Fails all reads while it is on.
@@ -313,8 +310,8 @@ impl Intercept for DeliveriesFail {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let item = context.input().downcast_ref::<PutItemInput>().and_then(PutItemInput::item);
-        let pk = item.and_then(|it| it["pk"].as_s().ok());
-        let is_delivery = pk.is_some_and(|it| it.starts_with("dlv_"));
+        let sk = item.and_then(|it| it["sk"].as_s().ok());
+        let is_delivery = sk.is_some_and(|it| it.starts_with("dlv#"));
         if is_delivery && self.0.load(Ordering::SeqCst) { Err("throttled".into()) } else { Ok(()) }
     }
 }

@@ -185,7 +185,6 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     let record = Attempt {
         id: delivery.id.attempt(delivery.attempt),
         owner: delivery.owner,
-        event: delivery.event,
         webhook: delivery.webhook.clone(),
         started_at,
         duration_ms: u32::try_from(duration_ms).unwrap_or(0),

@@ -270,13 +270,13 @@ async fn write(app: &App, next: &Breaker) -> Result<Saved<Breaker>, store::Error
 /// Delay after the end of a hold. It depends on the delivery, so held deliveries do not resume at
 /// the same time.
 fn resume_jitter(delivery: &Delivery) -> Duration {
-    let milliseconds = delivery.id.bits() % RESUME_JITTER.as_millis();
+    let milliseconds = u128::from(delivery.id.tag()) % RESUME_JITTER.as_millis();
     Duration::from_millis(u64::try_from(milliseconds).expect("less than 30,000"))
 }
 
 /// One worker may attempt several deliveries, and each attempt is an operation.
 fn op_of(delivery: &Delivery, op: OpId) -> OpId {
-    OpId(op.0 ^ OpId::new(delivery.id.bits()).0)
+    OpId(op.0 ^ delivery.id.tag())
 }
 
 /// Logs that circuits opened, for the first time or after a trial that failed.

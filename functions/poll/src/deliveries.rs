@@ -142,7 +142,8 @@ impl Filters<WebhookId> {
 }
 
 impl Filters<WebhookRef> {
-    /// A page of the narrowest index that covers a filter. Index rows may belong to other accounts.
+    /// A page of the narrowest list that covers a filter. That of an event or request may belong to
+    /// another account.
     async fn load(
         &self,
         app: &App,
@@ -150,15 +151,17 @@ impl Filters<WebhookRef> {
         query: &PageQuery,
     ) -> Result<Listing<Delivery>, store::Error> {
         let (store, owner, cursor) = (&app.core.store, caller.owner(), query.cursor.as_ref());
-        let of_webhook = |it| Related::WebhookDeliveries(owner, it);
-        let related = None
-            .or(self.request.map(Related::Request))
-            .or(self.event.map(Related::Event))
-            .or(self.webhook.clone().map(of_webhook));
-        let Some(related) = related else {
-            return store.list(owner, Listed::Deliveries, query.limit, cursor).await;
+        let mut listing = match (self.event, self.request, &self.webhook) {
+            (Some(event), _, _) => store.deliveries_of_event(event, query.limit, cursor).await?,
+            (_, Some(request), _) => {
+                store.deliveries_of_request(request, query.limit, cursor).await?
+            }
+            (_, _, Some(webhook)) => {
+                let related = Related::WebhookDeliveries(owner, webhook.clone());
+                return store.related(&related, query.limit, cursor).await;
+            }
+            _ => return store.list(owner, Listed::Deliveries, query.limit, cursor).await,
         };
-        let mut listing = store.related::<Delivery>(&related, query.limit, cursor).await?;
         // All deliveries of a request have one owner. A cursor would reveal another account's.
         let is_visible = listing.items.iter().any(|it| is_own(it, caller));
         listing.next = listing.next.filter(|_| is_visible);
@@ -168,7 +171,7 @@ impl Filters<WebhookRef> {
     fn match_delivery(&self, it: &Delivery) -> bool {
         self.webhook.as_ref().is_none_or(|webhook| Some(webhook) == it.webhook.as_ref())
             && self.request.is_none_or(|request| Some(request) == it.request())
-            && self.event.is_none_or(|event| event == it.event)
+            && self.event.is_none_or(|event| event == it.event())
             && self.status.is_none_or(|status| status == delivery_status(it))
     }
 }

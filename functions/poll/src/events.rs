@@ -3,8 +3,7 @@
 use answerback::{
     api::{Problem, views::EventView},
     domain::{
-        Delivery, Event, EventId, OutboxEvent, Request, RequestEvent, RequestId, Scope,
-        delivery::{BUS, CALLBACK},
+        Event, EventId, OutboxEvent, Request, RequestEvent, RequestId, Scope,
         request::{EventDetail, RequestState},
     },
     service::{Caller, requests::is_visible},
@@ -71,29 +70,15 @@ async fn show_of_request(
 ) -> Result<Response, Problem> {
     let request: Option<Request> = app.core.store.get(keys::request(request)).await?;
     let request = request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)?;
-    let kind = kind_of(app, &request, id).await?;
+    let kind = kind_of(app, id).await?;
     let event = kind.and_then(|it| event_of(&request, id, it)).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::of_request(&request, &event)).into_response())
 }
 
-/// The type of the event `id`, from the first of its deliveries that is found.
-async fn kind_of(
-    app: &App,
-    request: &Request,
-    id: EventId,
-) -> Result<Option<RequestEvent>, store::Error> {
-    let webhooks = app.core.webhooks.all(request.owner).await?;
-    let mut targets = vec![CALLBACK.to_owned(), BUS.to_owned()];
-    targets.extend(webhooks.iter().map(|it| it.reference().target()));
-    for target in targets {
-        let key = keys::delivery(Delivery::id_of(id, request.created_by, &target));
-        let delivery: Option<Delivery> = app.core.store.get(key).await?;
-        let kind = delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str()));
-        if kind.is_some() {
-            return Ok(kind);
-        }
-    }
-    Ok(None)
+/// The type of the event `id` of a request, from one of its deliveries.
+async fn kind_of(app: &App, id: EventId) -> Result<Option<RequestEvent>, store::Error> {
+    let Listing { items, .. } = app.core.store.deliveries_of_event(id, 1, None).await?;
+    Ok(items.first().and_then(|it| RequestEvent::parse(it.event_type.as_str())))
 }
 
 /// The event `id` of type `kind`. `None` if the request no longer shows its data.

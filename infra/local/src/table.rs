@@ -1,6 +1,6 @@
 //! The table, as `template.yaml` deploys it.
 
-use answerback::store::keys::{CREATED_AT, DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX};
+use answerback::store::keys::{CREATED_AT, DUE_INDEX, LIST_INDEX, WEBHOOK_INDEX};
 use serde_json::{Value, json};
 
 /// The table's name in the local stack.
@@ -29,7 +29,6 @@ pub(crate) fn definition() -> Value {
             attribute("due_shard", "S"),
             attribute("due_at", "N"),
             attribute("list_pk", "S"),
-            attribute("related_pk", "S"),
             attribute("webhook_pk", "S"),
             attribute(CREATED_AT, "N"),
         ],
@@ -40,7 +39,6 @@ pub(crate) fn definition() -> Value {
         "GlobalSecondaryIndexes": [
             index(DUE_INDEX, "due_shard", "due_at"),
             index(LIST_INDEX, "list_pk", CREATED_AT),
-            index(RELATED_INDEX, "related_pk", CREATED_AT),
             index(WEBHOOK_INDEX, "webhook_pk", CREATED_AT),
         ],
     })

@@ -1,6 +1,6 @@
 //! Trace headers of incoming calls: `traceparent` (W3C Trace Context) and AWS X-Ray's.
 
-use crate::domain::{Trace, trace::hex};
+use crate::domain::{Trace, text::hex};
 
 /// The trace in a `traceparent` header (W3C Trace Context, section 3.2).
 pub fn of_traceparent(text: &str) -> Option<Trace> {
@@ -40,7 +40,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::DeliveryId;
+    use crate::domain::EventId;
 
     const ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
 
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn every_attempt_is_its_own_span_in_the_trace() {
-        let delivery = DeliveryId::from_bits(0x0123_4567_89ab_cdef_0123_4567_89a0_0000);
+        let delivery = EventId::from_bits(1 << 64).delivery(0x0123_4567_89ab_cdef);
         let trace = Trace::sampled(ID).expect("not zero");
         let sent = trace.traceparent(delivery.attempt(2));
-        assert_eq!(sent, "00-4bf92f3577b34da6a3ce929d0e0e4736-0123456789a00002-01");
+        assert_eq!(sent, "00-4bf92f3577b34da6a3ce929d0e0e4736-56789abcdef00002-01");
         assert_eq!(of_traceparent(&sent), Some(trace));
     }
 

@@ -13,8 +13,6 @@ pub struct Attempt {
     pub id: AttemptId,
     /// The account and mode that it belongs to.
     pub owner: Owner,
-    /// The event.
-    pub event: EventId,
     /// The webhook, if the target is one.
     pub webhook: Option<WebhookRef>,
     /// The time at which it began.
@@ -85,6 +83,11 @@ pub enum ErrorKind {
 const SHORT_BYTES_MAX: usize = 4 * 1024;
 
 impl Attempt {
+    /// The event.
+    pub fn event(&self) -> EventId {
+        self.id.delivery().event()
+    }
+
     /// It is short enough to be stored in its delivery, whose every write it makes more expensive.
     pub fn is_short(&self) -> bool {
         let headers = |it: &[(String, String)]| -> usize {

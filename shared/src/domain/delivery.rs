@@ -62,8 +62,6 @@ pub struct Delivery {
     pub owner: Owner,
     /// The channel whose secrets sign it. Without a channel, the account's secrets do.
     pub channel: Option<ChannelId>,
-    /// The event.
-    pub event: EventId,
     /// The type of the event.
     pub event_type: EventType,
     /// The time of the event.
@@ -176,8 +174,8 @@ impl Delivery {
         hash.update(made_by.0.to_be_bytes());
         hash.update(target);
         let hash: [u8; 32] = hash.finalize().into();
-        let bits = hash[..16].try_into().expect("16 of 32 bytes");
-        DeliveryId::from_bits(u128::from_be_bytes(bits))
+        let tag = hash[..8].try_into().expect("8 of 32 bytes");
+        event.delivery(u64::from_be_bytes(tag))
     }
 
     /// A new delivery of `of` to the target with this name.
@@ -186,7 +184,6 @@ impl Delivery {
             id: Self::id_of(of.event, of.made_by, name),
             owner: of.owner,
             channel: of.channel,
-            event: of.event,
             event_type: of.event_type,
             happened_at: of.happened_at,
             trace: of.trace,
@@ -208,15 +205,20 @@ impl Delivery {
         }
     }
 
+    /// The event.
+    pub fn event(&self) -> EventId {
+        self.id.event()
+    }
+
     /// The request of the event, if the event comes from a request.
     pub fn request(&self) -> Option<RequestId> {
-        self.event.request()
+        self.event().request()
     }
 
     /// The trace that its attempts are logged under: the call's, or one of our own, which receivers
     /// do not get.
     pub fn trace_or_own(&self) -> Trace {
-        let own = || Trace::named_after(self.event);
+        let own = || Trace::named_after(self.event());
         self.trace.unwrap_or_else(|| self.request().map_or_else(own, Trace::named_after))
     }
 

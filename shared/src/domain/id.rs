@@ -1,22 +1,27 @@
 //! Typed identifiers such as `req_01jd…`: a prefix and 128 bits in 26 characters of lower-case
 //! Crockford base32, as in [TypeID](https://github.com/jetify-com/typeid).
 //!
-//! An identifier is no secret: it gives no access to anything. So identifiers may be *derived* from
-//! each other, which saves an index. The events of a request have the request's bits, with a number
-//! in the low bits. So do the attempts of a delivery.
+//! An identifier is no secret: it gives no access to anything. So identifiers are *derived* from each
+//! other, which saves an index. The events of a request have the request's bits, with a number in the
+//! low bits. The id of a delivery contains that of its event, and the id of an attempt that of its
+//! delivery, each followed by hexadecimal digits.
 //!
 //! ```text
 //! req_  48 bits of time · 60 random bits · 20 zeros     or 108 bits of HMAC · 20 zeros
 //! evt_  ── the request's ──────────────── · number      a posted event: number 0
-//! dlv_  108 bits of SHA-256 over event, maker and target · 20 zeros
-//! att_  ── the delivery's ─────────────── · number
+//! dlv_  ── the event's ────────────────────────── · 64 bits of SHA-256 over event, maker and target
+//! att_  ── the delivery's ──────────────────────────────────────────────────────────────── · number
 //! ```
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{cmp::Ordering, fmt, marker::PhantomData, str::FromStr};
 
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use super::text::hex;
+
+/// Characters of an [`Id`] after its prefix.
+const ID_CHARS: usize = 26;
 /// Low bits that number the parts of a whole.
 const NUMBER_BITS: u32 = 20;
 /// The bits of the number.
@@ -31,6 +36,20 @@ pub const NUMBER_MAX: u32 = (1 << NUMBER_BITS) - 1;
 pub struct Id<K> {
     bits: u128,
     kind: PhantomData<fn() -> K>,
+}
+
+/// The identifier of a delivery: its event, and its place among the event's deliveries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    event: EventId,
+    tag: u64,
+}
+
+/// The identifier of an attempt: its delivery, and its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AttemptId {
+    delivery: DeliveryId,
+    number: u32,
 }
 
 /// The kind of object that an [`Id`] identifies.
@@ -59,10 +78,6 @@ kinds! {
     MessageKind "msg" MessageId;
     /// An event.
     EventKind "evt" EventId;
-    /// A delivery.
-    DeliveryKind "dlv" DeliveryId;
-    /// One HTTP exchange of a delivery.
-    AttemptKind "att" AttemptId;
     /// An API key.
     KeyKind "key" KeyId;
     /// A webhook whose owner chose no name for it.
@@ -101,12 +116,6 @@ impl<K> Id<K> {
         Self { bits, kind: PhantomData }
     }
 
-    /// The 128 bits in the form of a UUID (RFC 9562), for receivers that expect one.
-    pub fn to_uuid(self) -> String {
-        let hex = format!("{:032x}", self.bits);
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-    }
-
     /// The 128 bits.
     pub fn bits(self) -> u128 {
         self.bits
@@ -142,6 +151,11 @@ impl EventId {
         self.number_bits()
     }
 
+    /// The identifier of this event's delivery with the given tag.
+    pub fn delivery(self, tag: u64) -> DeliveryId {
+        DeliveryId { event: self, tag }
+    }
+
     /// The request of this event, if it comes from a request.
     pub fn request(self) -> Option<RequestId> {
         (self.number_bits() > 0).then(|| RequestId::from_bits(self.bits))
@@ -149,45 +163,133 @@ impl EventId {
 }
 
 impl DeliveryId {
+    const PREFIX: &'static str = "dlv";
+    /// Hexadecimal digits of the tag.
+    const TAG_DIGITS: usize = 16;
+
+    /// The event.
+    pub fn event(self) -> EventId {
+        self.event
+    }
+
+    /// The bits that distinguish the deliveries of the event.
+    pub fn tag(self) -> u64 {
+        self.tag
+    }
+
     /// The identifier of this delivery's attempt with the given number, counted from 1.
     pub fn attempt(self, number: u32) -> AttemptId {
-        self.part(number)
+        AttemptId { delivery: self, number: number.min(NUMBER_MAX) }
+    }
+
+    /// 128 of its bits in the form of a UUID (RFC 9562), for receivers that expect one.
+    pub fn to_uuid(self) -> String {
+        let hex = format!("{:016x}{:016x}", self.event.bits >> 64, self.tag);
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+
+    fn text(self) -> String {
+        format!("{}{:016x}", self.event.text(), self.tag)
+    }
+
+    /// The identifier without its prefix.
+    fn parse(text: &str) -> Option<Self> {
+        let (event, tag) = text.split_at_checked(ID_CHARS)?;
+        let tag = hex(tag, Self::TAG_DIGITS).and_then(|it| u64::try_from(it).ok())?;
+        Some(Self { event: Id::parse(event)?, tag })
     }
 }
 
 impl AttemptId {
+    const PREFIX: &'static str = "att";
+    /// Hexadecimal digits of the number.
+    const NUMBER_DIGITS: usize = NUMBER_BITS as usize / 4;
+
     /// The delivery of this attempt.
     pub fn delivery(self) -> DeliveryId {
-        DeliveryId::from_bits(self.bits)
+        self.delivery
     }
 
     /// Its number among the attempts of its delivery, counted from 1.
     pub fn number(self) -> u32 {
-        self.number_bits()
+        self.number
+    }
+
+    /// 64 of its bits, which no other attempt shares.
+    pub fn short(self) -> u64 {
+        (self.delivery.tag << NUMBER_BITS) | u64::from(self.number)
+    }
+
+    /// The identifier without its prefix.
+    fn parse(text: &str) -> Option<Self> {
+        let (delivery, number) = text.split_at_checked(ID_CHARS + DeliveryId::TAG_DIGITS)?;
+        let number = hex(number, Self::NUMBER_DIGITS).and_then(|it| u32::try_from(it).ok())?;
+        Some(Self { delivery: DeliveryId::parse(delivery)?, number })
+    }
+}
+
+impl<K> Id<K> {
+    fn text(self) -> String {
+        Ulid(self.bits).to_string().to_ascii_lowercase()
+    }
+
+    /// The identifier without its prefix. One identifier has one text: upper case, for example, is
+    /// refused.
+    fn parse(text: &str) -> Option<Self> {
+        let id = Self::from_stored(Ulid::from_string(text).ok()?.0);
+        (id.text() == text).then_some(id)
     }
 }
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", K::PREFIX, Ulid(self.bits).to_string().to_ascii_lowercase())
+        write!(f, "{}_{}", K::PREFIX, self.text())
     }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", Self::PREFIX, self.text())
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}{:05x}", Self::PREFIX, self.delivery.text(), self.number)
+    }
+}
+
+/// What `parse` makes of `text` after the prefix.
+fn parse_after<T>(
+    expected: &'static str,
+    text: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, ParseIdError> {
+    let rest = text.strip_prefix(expected).and_then(|it| it.strip_prefix('_'));
+    rest.and_then(parse).ok_or(ParseIdError { expected })
 }
 
 impl<K: Kind> FromStr for Id<K> {
     type Err = ParseIdError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = ParseIdError { expected: K::PREFIX };
-        let Some(rest) = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_'))
-        else {
-            return Err(wrong);
-        };
-        let id = match Ulid::from_string(rest) {
-            Ok(ulid) => Self { bits: ulid.0, kind: PhantomData },
-            Err(_) => return Err(wrong),
-        };
-        // One identifier has one text. Upper case, for example, is refused.
-        if id.to_string() == text { Ok(id) } else { Err(wrong) }
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_after(K::PREFIX, text, Self::parse)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_after(Self::PREFIX, text, Self::parse)
+    }
+}
+
+impl FromStr for AttemptId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_after(Self::PREFIX, text, Self::parse)
     }
 }
 
@@ -208,6 +310,18 @@ impl<K> PartialEq for Id<K> {
 
 impl<K> Eq for Id<K> {}
 
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bits.cmp(&other.bits)
+    }
+}
+
 impl<K> std::hash::Hash for Id<K> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.bits.hash(state);
@@ -215,6 +329,18 @@ impl<K> std::hash::Hash for Id<K> {
 }
 
 impl<K: Kind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -238,9 +364,35 @@ mod tests {
         fn part_leads_back_to_its_whole(bits: u128, number in 1..=NUMBER_MAX) {
             let request = RequestId::from_bits(bits);
             prop_assert_eq!(request.event(number).request(), Some(request));
-            let delivery = DeliveryId::from_bits(bits);
-            prop_assert_eq!(delivery.attempt(number).delivery(), delivery);
-            prop_assert_eq!(delivery.attempt(number).number(), number);
+        }
+
+        #[test]
+        fn delivery_and_attempt_are_parsed_as_they_were_formatted(
+            bits: u128, tag: u64, event in 0..=NUMBER_MAX, number in 1..=NUMBER_MAX,
+        ) {
+            let event = RequestId::from_bits(bits).event(event);
+            let delivery = event.delivery(tag);
+            prop_assert_eq!(delivery.event(), event);
+            prop_assert_eq!(delivery.to_string().parse(), Ok(delivery));
+            prop_assert_eq!(delivery.to_string().len(), 46);
+            prop_assert_eq!(delivery.to_uuid().len(), 36);
+            let attempt = delivery.attempt(number);
+            prop_assert_eq!((attempt.delivery(), attempt.number()), (delivery, number));
+            prop_assert_eq!(attempt.to_string().parse(), Ok(attempt));
+            prop_assert_eq!(attempt.to_string().len(), 51);
+        }
+
+        /// No two texts are the same delivery or attempt.
+        #[test]
+        fn delivery_and_attempt_have_one_text(
+            text in r"\PC*|(dlv|att)_[0-9a-zA-Z]{42}([0-9a-zA-Z]{5})?|(dlv|att)_[0-7][0-9a-hjkmnp-tv-z]{25}[0-9a-f]{16}([0-9a-f]{5})?|dlv_[0-7][0-9a-z]{24}[ -~é]{17}",
+        ) {
+            if let Ok(id) = text.parse::<DeliveryId>() {
+                prop_assert_eq!(id.to_string(), text.as_str());
+            }
+            if let Ok(id) = text.parse::<AttemptId>() {
+                prop_assert_eq!(id.to_string(), text.as_str());
+            }
         }
 
         /// No two texts are the same identifier.

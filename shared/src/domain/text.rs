@@ -1,4 +1,4 @@
-//! Characters that people cannot see.
+//! Characters that people cannot see, and hexadecimal digits.
 //!
 //! A text that looks empty does not say anything, and two texts that look equal must not be two
 //! people or two links.
@@ -58,6 +58,13 @@ pub fn cleaned(text: &str) -> String {
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.retain(|it| !is_forbidden_character(it));
     text
+}
+
+/// The number that `text` writes in exactly `n_digits` lower-case hexadecimal digits.
+pub fn hex(text: &str, n_digits: usize) -> Option<u128> {
+    let is_digit = |it: u8| matches!(it, b'0'..=b'9' | b'a'..=b'f');
+    let is_hex = text.len() == n_digits && text.bytes().all(is_digit);
+    u128::from_str_radix(text, 16).ok().filter(|_| is_hex)
 }
 
 #[cfg(test)]

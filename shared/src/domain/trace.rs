@@ -32,8 +32,8 @@ impl Trace {
 
     /// The `traceparent` header of one attempt. Every attempt is its own span.
     pub fn traceparent(self, attempt: AttemptId) -> String {
-        let span = attempt.bits() & u128::from(u64::MAX);
-        format!("00-{:032x}-{span:016x}-{:02x}", self.id, u8::from(self.is_sampled))
+        let (id, span) = (self.id, attempt.short());
+        format!("00-{id:032x}-{span:016x}-{:02x}", u8::from(self.is_sampled))
     }
 
     /// The bytes that are stored: the identifier and the flags.
@@ -58,24 +58,17 @@ impl fmt::Display for Trace {
     }
 }
 
-/// The number that `text` writes in exactly `n_digits` lower-case hexadecimal digits.
-pub fn hex(text: &str, n_digits: usize) -> Option<u128> {
-    let is_digit = |it: u8| matches!(it, b'0'..=b'9' | b'a'..=b'f');
-    let is_hex = text.len() == n_digits && text.bytes().all(is_digit);
-    u128::from_str_radix(text, 16).ok().filter(|_| is_hex)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::DeliveryId;
+    use crate::domain::RequestId;
 
     #[test]
     fn trace_without_a_caller_is_named_after_the_item() {
-        let delivery = DeliveryId::from_bits(0x0123_4567_89ab_cdef_0123_4567_89a0_0000);
-        let named = Trace::named_after(delivery);
+        let request = RequestId::from_bits(0x0123_4567_89ab_cdef_0123_4567_89a0_0000);
+        let named = Trace::named_after(request);
         assert_eq!(named.to_string(), "0123456789abcdef0123456789a00000");
     }
 

@@ -9,7 +9,7 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    Attempt, Delivery, DeliveryId,
+    Attempt, Delivery,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
 };
 
@@ -63,12 +63,11 @@ impl Item for Attempt {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::WebhookAttempts(self.owner, it.clone())).pk);
+            .map(|it| keys::related(&Related::WebhookAttempts(self.owner, it.clone())));
         Encoded::default()
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_pk", of_webhook)
             .owner(self.owner)
-            .id("event", self.event)
             .time("created_at", self.started_at)
             .number("duration_ms", i64::from(self.duration_ms))
             .text("error_kind", self.error.as_ref().map(|it| it.kind.as_str().to_owned()))
@@ -91,12 +90,10 @@ impl Item for Attempt {
             .map(|it| ErrorKind::parse(&it).ok_or(DecodeError::of("error_kind")))
             .transpose()?;
         let message = item.optional_text("error_message")?.unwrap_or_default();
-        let delivery: DeliveryId = item.parsed("pk")?;
-        let number = keys::attempt_number(&item.text("sk")?).ok_or(DecodeError::of("sk"))?;
+        let id = keys::attempt_at(&item.text("pk")?, &item.text("sk")?);
         Ok(Self {
-            id: delivery.attempt(number),
+            id: id.ok_or(DecodeError::of("sk"))?,
             owner: item.owner()?,
-            event: item.id("event")?,
             webhook: webhook_item::read_reference(&mut item)?,
             started_at: item.time("created_at")?,
             duration_ms: item.number("duration_ms")?,
@@ -154,7 +151,6 @@ impl FirstAttemptItem {
         Ok(Attempt {
             id: delivery.id.attempt(1),
             owner: delivery.owner,
-            event: delivery.event,
             webhook: delivery.webhook.clone(),
             started_at: time("first", self.started_at)?,
             duration_ms: self.duration_ms,

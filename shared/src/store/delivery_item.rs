@@ -83,11 +83,10 @@ impl Item for Delivery {
         let of_webhook = self
             .webhook
             .as_ref()
-            .map(|it| keys::related(&Related::WebhookDeliveries(self.owner, it.clone())).pk);
+            .map(|it| keys::related(&Related::WebhookDeliveries(self.owner, it.clone())));
         Encoded::default()
             .listed(self.owner, keys::Listed::Deliveries)
             .id("channel", self.channel)
-            .id("event", self.event)
             .text("event_type", self.event_type.to_string())
             .time("happened_at", self.happened_at)
             .trace(self.trace)
@@ -99,7 +98,6 @@ impl Item for Delivery {
             )
             .optional_flag("private", self.is_private)
             .time("created_at", self.created_at)
-            .text("related_pk", keys::related(&Related::Event(self.event)).pk)
             .text("webhook", self.webhook.as_ref().map(ToString::to_string))
             .text("webhook_pk", of_webhook)
     }
@@ -144,10 +142,10 @@ impl Item for Delivery {
         let first: Option<FirstAttemptItem> = item.optional_json("first")?;
         let mut delivery = Self {
             first_attempt: None,
-            id: item.parsed("pk")?,
+            id: keys::delivery_at(&item.text("pk")?, &item.text("sk")?)
+                .ok_or(DecodeError::of("sk"))?,
             owner: item.owner()?,
             channel: item.optional_id("channel")?,
-            event: item.id("event")?,
             event_type: EventType::parse(&item.text("event_type")?)
                 .ok_or(DecodeError::of("event_type"))?,
             happened_at: item.time("happened_at")?,
@@ -184,7 +182,7 @@ impl Delivery {
     /// The keys that list a callback while an open breaker holds it.
     fn held(&self, encoded: Encoded) -> Encoded {
         let authority = if self.is_held() { self.authority() } else { None };
-        let pk = authority.map(|it| keys::related(&Related::HeldCallbacks(self.owner, it)).pk);
+        let pk = authority.map(|it| keys::related(&Related::HeldCallbacks(self.owner, it)));
         encoded.text("webhook_pk", pk)
     }
 }

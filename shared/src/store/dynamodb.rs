@@ -348,7 +348,7 @@ impl Table for DynamoDb {
     fn under(
         &self,
         pk: String,
-        beginning: &'static str,
+        beginning: String,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>> {
@@ -360,7 +360,7 @@ impl Table for DynamoDb {
                 .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :beginning)")
                 .expression_attribute_values(":pk", AttributeValue::S(pk))
-                .expression_attribute_values(":beginning", AttributeValue::S(beginning.to_owned()))
+                .expression_attribute_values(":beginning", AttributeValue::S(beginning))
                 .scan_index_forward(false)
                 .consistent_read(true)
                 .set_exclusive_start_key(start)

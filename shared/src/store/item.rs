@@ -186,8 +186,8 @@ impl Encoded {
     }
 
     /// The timer: both keys of the due index, or neither.
-    pub(crate) fn due(self, pk: &str, at: Option<Timestamp>, layout: &Layout) -> Self {
-        let shard = at.map(|_| super::keys::due_shard(pk, layout.n_due_shards));
+    pub(crate) fn due(self, id: &str, at: Option<Timestamp>, layout: &Layout) -> Self {
+        let shard = at.map(|_| super::keys::due_shard(id, layout.n_due_shards));
         self.text("due_shard", shard).time("due_at", at)
     }
 

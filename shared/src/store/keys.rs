@@ -1,22 +1,24 @@
 //! The keys of all items and indexes.
 //!
-//! | item       | `pk`       | `sk`        | `list_pk`               | `related_pk`                  | `webhook_pk`           | due |
-//! |------------|------------|-------------|-------------------------|-------------------------------|------------------------|-----|
-//! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | | yes |
-//! | a long answer | `req_…` | `ans#001#<operation>` |               |                               |                        |     |
-//! | a delivery | `dlv_…`    | `-`         | account, mode, `dlv`    | its request, or its event     | its webhook; or its host, while an open breaker holds a callback | yes |
-//! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                               |                        | yes |
-//! | a claim    | `clm#<event>` | `-`     |                         |                               |                        |     |
-//! | an attempt | `dlv_…`    | `att#0000001` |                       |                               | its webhook, and `att` |     |
-//! | a webhook  | `own#<account>#<mode>` | `whk#…`  |                         |                               |                        |     |
-//! | an account | `acct_…`   | `-`         |                         |                               |                        |     |
-//! | an API key | `key_…`    | `-`         | account, mode, `key`    |                               |                        |     |
-//! | calls of a key | `use#<key>#<minute>` | `-` |                |                               |                        |     |
-//! | requests of a key | `use#<key>#asks#<hour>` | `-` |          |                               |                        |     |
-//! | held calls of a key | `use#<key>#held#<window>` | `-` |         |                               |                        |     |
-//! | probes of an account | `use#<account>#probes#<minute>` | `-` |         |                               |                        |     |
-//! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                               |                        |     |
-//! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                               |                        |     |
+//! | item       | `pk`       | `sk`        | `list_pk`               | `webhook_pk`           | due |
+//! |------------|------------|-------------|-------------------------|------------------------|-----|
+//! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | yes |
+//! | a long answer | `req_…` | `ans#001#<operation>` |               |                        |     |
+//! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                        | yes |
+//! | a delivery | that of its request, or of its posted event | `dlv#<number of the event>#<tag>` | account, mode, `dlv` | its webhook; or its host, while an open breaker holds a callback | yes |
+//! | an attempt | that of its delivery | `att#<as its delivery>#0000001` | | its webhook, and `att` |     |
+//! | a claim    | `clm#<event>` | `-`     |                         |                        |     |
+//! | a webhook  | `own#<account>#<mode>` | `whk#…`  |            |                        |     |
+//! | an account | `acct_…`   | `-`         |                         |                        |     |
+//! | an API key | `key_…`    | `-`         | account, mode, `key`    |                        |     |
+//! | calls of a key | `use#<key>#<minute>` | `-` |                |                        |     |
+//! | requests of a key | `use#<key>#asks#<hour>` | `-` |          |                        |     |
+//! | held calls of a key | `use#<key>#held#<window>` | `-` |      |                        |     |
+//! | probes of an account | `use#<account>#probes#<minute>` | `-` | |                       |     |
+//! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                        |     |
+//! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                        |     |
+//!
+//! A request and its deliveries are in one partition, so one consistent query finds all of them.
 //!
 //! All lists are sorted by `created_at`. `due_shard` and `due_at` are present only while an item
 //! has a timer, so the `due` index holds exactly the items with a timer. The account and mode of an
@@ -38,16 +40,17 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub const DUE_INDEX: &str = "due";
 /// The index of an account's items.
 pub const LIST_INDEX: &str = "list";
-/// The index of the deliveries of a request or event, and of an account's pending requests.
-pub const RELATED_INDEX: &str = "related";
 /// The attribute that sorts all indexes but [`DUE_INDEX`].
 pub const CREATED_AT: &str = "created_at";
-/// The index of a webhook's deliveries and attempts, and of held callbacks.
+/// The index of a webhook's deliveries and attempts. Items without a webhook are in it for a while:
+/// callbacks that a breaker holds, and an account's pending requests.
 pub const WEBHOOK_INDEX: &str = "webhook";
 
 /// The sort key of an item that is alone in its partition.
 const ALONE: &str = "-";
-/// The prefix of the sort keys of a delivery's attempts.
+/// The prefix of the sort keys of deliveries.
+pub const DELIVERIES: &str = "dlv#";
+/// The prefix of the sort keys of attempts.
 pub const ATTEMPTS: &str = "att#";
 /// The prefix of the sort keys of a request's long answers.
 pub const LONG_ANSWERS: &str = "ans#";
@@ -80,28 +83,15 @@ pub enum Listed {
     Channels,
 }
 
-/// An object with deliveries or attempts.
+/// Deliveries or attempts that an index lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Related {
-    /// The deliveries of all events of a request.
-    Request(RequestId),
-    /// The deliveries of an event. The events of one request share a partition.
-    Event(EventId),
     /// The deliveries to a webhook of this account and mode.
     WebhookDeliveries(Owner, WebhookRef),
     /// The attempts of those deliveries.
     WebhookAttempts(Owner, WebhookRef),
     /// The callbacks of this account and mode to a host that an open breaker holds.
     HeldCallbacks(Owner, Authority),
-}
-
-/// A partition of an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partition {
-    /// The name of the index.
-    pub index: &'static str,
-    /// The partition key in the index.
-    pub pk: String,
 }
 
 /// The key of a request.
@@ -114,9 +104,44 @@ pub fn long_answer(request: RequestId, row: usize, op: OpId) -> Key {
     Key { pk: request.to_string(), sk: format!("{LONG_ANSWERS}{row:03}#{:016x}", op.0) }
 }
 
-/// The key of a delivery.
+/// The key of a delivery, in the partition of its request or posted event.
 pub fn delivery(id: DeliveryId) -> Key {
-    Key::alone(id.to_string())
+    Key { pk: reporting(id.event()), sk: format!("{DELIVERIES}{}", delivery_suffix(id)) }
+}
+
+/// The delivery with this key.
+pub(crate) fn delivery_at(pk: &str, sk: &str) -> Option<DeliveryId> {
+    delivery_of(pk, sk.strip_prefix(DELIVERIES)?)
+}
+
+/// The partition with the deliveries of an event. The events of one request share it.
+pub fn reporting(event: EventId) -> String {
+    event.request().map_or_else(|| event.to_string(), |it| it.to_string())
+}
+
+/// The prefix of the sort keys of an event's deliveries.
+pub fn deliveries_of(event: EventId) -> String {
+    format!("{DELIVERIES}{:07}#", event.number())
+}
+
+/// The prefix of the sort keys of a delivery's attempts.
+pub fn attempts_of(id: DeliveryId) -> String {
+    format!("{ATTEMPTS}{}#", delivery_suffix(id))
+}
+
+/// The end of the sort keys of a delivery and its attempts.
+fn delivery_suffix(id: DeliveryId) -> String {
+    format!("{:07}#{:016x}", id.event().number(), id.tag())
+}
+
+fn delivery_of(pk: &str, suffix: &str) -> Option<DeliveryId> {
+    let (number, tag) = suffix.split_once('#')?;
+    let number: u32 = number.parse().ok()?;
+    let event = match pk.parse::<RequestId>() {
+        Ok(request) => request.event(number),
+        Err(_) => pk.parse().ok()?,
+    };
+    Some(event.delivery(u64::from_str_radix(tag, 16).ok()?))
 }
 
 /// The key of a posted event.
@@ -131,12 +156,15 @@ pub fn claim(event: EventId) -> Key {
 
 /// The key of an attempt, in the partition of its delivery.
 pub fn attempt(id: AttemptId) -> Key {
-    Key { pk: id.delivery().to_string(), sk: format!("{ATTEMPTS}{:07}", id.number()) }
+    let delivery = id.delivery();
+    let sk = format!("{}{:07}", attempts_of(delivery), id.number());
+    Key { pk: reporting(delivery.event()), sk }
 }
 
-/// The number of the attempt with this sort key.
-pub(crate) fn attempt_number(sk: &str) -> Option<u32> {
-    sk.strip_prefix(ATTEMPTS)?.parse().ok()
+/// The attempt with this key.
+pub(crate) fn attempt_at(pk: &str, sk: &str) -> Option<AttemptId> {
+    let (delivery, number) = sk.strip_prefix(ATTEMPTS)?.rsplit_once('#')?;
+    Some(delivery_of(pk, delivery)?.attempt(number.parse().ok()?))
 }
 
 /// The key of a webhook, in the partition of its account and mode.
@@ -184,7 +212,7 @@ pub fn probes(account: AccountId, minute: i64) -> Key {
     Key::alone(format!("use#{account}#probes#{minute}"))
 }
 
-/// The partition of [`RELATED_INDEX`] with an account's pending, counted requests, live and test
+/// The partition of [`WEBHOOK_INDEX`] with an account's pending, counted requests, live and test
 /// together.
 pub fn pending(account: AccountId) -> String {
     format!("pending#{account}")
@@ -212,33 +240,19 @@ pub fn list(of: Owner, listed: Listed) -> String {
     format!("{}#{kind}", owner(of))
 }
 
-/// The partition with the deliveries or attempts of `to`.
-pub fn related(to: &Related) -> Partition {
+/// The partition of [`WEBHOOK_INDEX`] with these deliveries or attempts.
+pub fn related(to: &Related) -> String {
     match to {
-        Related::Request(id) => Partition { index: RELATED_INDEX, pk: id.to_string() },
-        Related::Event(id) => {
-            let pk = id.request().map_or_else(|| id.to_string(), |it| it.to_string());
-            Partition { index: RELATED_INDEX, pk }
-        }
-        Related::WebhookDeliveries(of, id) => {
-            let pk = format!("{}#{WEBHOOKS}{id}", owner(*of));
-            Partition { index: WEBHOOK_INDEX, pk }
-        }
-        Related::WebhookAttempts(of, id) => {
-            let pk = format!("{}#{WEBHOOKS}{id}#att", owner(*of));
-            Partition { index: WEBHOOK_INDEX, pk }
-        }
-        Related::HeldCallbacks(of, authority) => {
-            let pk = format!("{}#{HELD}{authority}", owner(*of));
-            Partition { index: WEBHOOK_INDEX, pk }
-        }
+        Related::WebhookDeliveries(of, id) => format!("{}#{WEBHOOKS}{id}", owner(*of)),
+        Related::WebhookAttempts(of, id) => format!("{}#{WEBHOOKS}{id}#att", owner(*of)),
+        Related::HeldCallbacks(of, authority) => format!("{}#{HELD}{authority}", owner(*of)),
     }
 }
 
-/// The partition of [`DUE_INDEX`] for an item with this partition key.
-pub(crate) fn due_shard(pk: &str, n_shards: u32) -> String {
+/// The partition of [`DUE_INDEX`] for an item with this identifier.
+pub(crate) fn due_shard(id: &str, n_shards: u32) -> String {
     // FNV-1a: the same in every version, and even enough.
-    let hash = pk
+    let hash = id
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash % n_shards.max(1)).to_string()

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::{
-    Error, Listing, Saved, Store,
+    Cursor, Error, Listing, Saved, Store,
     answer_item::AnswerItem,
     compact::{Attributes, stored_name},
     is_newer,
@@ -114,11 +114,9 @@ impl Store {
         &self,
         request: RequestId,
         limit: i32,
-        after: Option<String>,
+        after: Option<&Cursor>,
     ) -> Result<Listing<LongAnswer>, Error> {
-        let page = self.table.under(request.to_string(), keys::LONG_ANSWERS, limit, after).await?;
-        let items = page.items.into_iter().map(super::read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, next: page.next })
+        self.under(request.to_string(), keys::LONG_ANSWERS.to_owned(), limit, after).await
     }
 }
 

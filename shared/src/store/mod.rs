@@ -40,11 +40,13 @@ pub use advance::{AdvanceError, StepError, advance, step};
 pub use compact::{Attributes, plain};
 pub use dynamodb::DynamoDb;
 pub use item::{Item, Layout};
-pub use keys::{Key, Listed, Partition, Related};
+pub use keys::{Key, Listed, Related};
 pub use reader::DecodeError;
 pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 
-use crate::domain::{AccountId, Attempt, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook};
+use crate::domain::{
+    AccountId, Attempt, Delivery, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
+};
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
@@ -260,38 +262,66 @@ impl Store {
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let keys::Partition { index, pk: partition } = keys::related(to);
+        let (index, partition) = (keys::WEBHOOK_INDEX, keys::related(to));
         self.load(self.table.list(index, partition, limit, in_index(cursor)).await?).await
     }
 
-    /// A delivery's attempts, newest first, from the position `after` on.
+    /// The deliveries of a request, those of its latest event first, from the position `after` on. The
+    /// read is strongly consistent.
+    pub async fn deliveries_of_request(
+        &self,
+        request: RequestId,
+        limit: i32,
+        after: Option<&Cursor>,
+    ) -> Result<Listing<Delivery>, Error> {
+        self.under(request.to_string(), keys::DELIVERIES.to_owned(), limit, after).await
+    }
+
+    /// The deliveries of an event, from the position `after` on. The read is strongly consistent.
+    pub async fn deliveries_of_event(
+        &self,
+        event: EventId,
+        limit: i32,
+        after: Option<&Cursor>,
+    ) -> Result<Listing<Delivery>, Error> {
+        self.under(keys::reporting(event), keys::deliveries_of(event), limit, after).await
+    }
+
+    /// A delivery's attempts, newest first, from the position `after` on. The read is strongly
+    /// consistent.
     pub async fn attempts(
         &self,
         delivery: DeliveryId,
         limit: i32,
         after: Option<&Cursor>,
     ) -> Result<Listing<Attempt>, Error> {
-        // A position outside of the attempts counts as none.
-        let after = after.map(|it| &it.key.sk).filter(|it| it.starts_with(keys::ATTEMPTS));
-        let (pk, after) = (delivery.to_string(), after.cloned());
-        let page = self.table.under(pk, keys::ATTEMPTS, limit, after).await?;
-        let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Listing { items, next: page.next })
+        let pk = keys::reporting(delivery.event());
+        self.under(pk, keys::attempts_of(delivery), limit, after).await
+    }
+
+    /// The attempts of all deliveries of a request, from the position `after` on. The read is strongly
+    /// consistent.
+    pub async fn attempts_of_request(
+        &self,
+        request: RequestId,
+        limit: i32,
+        after: Option<&Cursor>,
+    ) -> Result<Listing<Attempt>, Error> {
+        self.under(request.to_string(), keys::ATTEMPTS.to_owned(), limit, after).await
     }
 
     /// All webhooks of an account and mode, including those deleted in the last day. The read is
     /// strongly consistent.
     pub async fn webhooks(&self, owner: Owner) -> Result<Vec<Webhook>, Error> {
         let mut webhooks = Vec::new();
-        let mut after = None;
+        let mut cursor = None;
         loop {
-            let pk = keys::webhooks(owner);
-            let page = self.table.under(pk, keys::WEBHOOKS, WEBHOOKS_PAGE, after).await?;
-            for item in page.items {
-                webhooks.push(read(item)?);
-            }
-            after = page.next.map(|it| it.key.sk);
-            if after.is_none() {
+            let (pk, beginning) = (keys::webhooks(owner), keys::WEBHOOKS.to_owned());
+            let Listing { items, next } =
+                self.under(pk, beginning, WEBHOOKS_PAGE, cursor.as_ref()).await?;
+            webhooks.extend(items);
+            cursor = next;
+            if cursor.is_none() {
                 return Ok(webhooks);
             }
         }
@@ -300,7 +330,7 @@ impl Store {
     /// The number of pending, counted requests of an account, or `max` if there are more. The index
     /// lags, so the latest changes may be missing.
     pub async fn n_pending(&self, account: AccountId, max: u32) -> Result<u32, Error> {
-        self.table.n_listed(keys::RELATED_INDEX, keys::pending(account), max).await
+        self.table.n_listed(keys::WEBHOOK_INDEX, keys::pending(account), max).await
     }
 
     /// Counts a call with a key in the minute with this number, unless `max` were counted. A write
@@ -344,6 +374,21 @@ impl Store {
         self.table.count_up(keys::probes(account, minute), max, count_expires_at(minute)).await
     }
 
+    /// The items of one partition whose sort keys start with `beginning`, the greatest first, from the
+    /// position `after` on. A position outside of them counts as none.
+    async fn under<T: Item>(
+        &self,
+        pk: String,
+        beginning: String,
+        limit: i32,
+        after: Option<&Cursor>,
+    ) -> Result<Listing<T>, Error> {
+        let after = after.map(|it| &it.key.sk).filter(|it| it.starts_with(&beginning)).cloned();
+        let page = self.table.under(pk, beginning, limit, after).await?;
+        let items = page.items.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Listing { items, next: page.next })
+    }
+
     /// The items that an index lists, in its order, without those that no longer exist.
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
@@ -377,7 +422,12 @@ impl DueItem {
 
 impl fmt::Display for DueItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.key().pk)
+        match self {
+            Self::Request(id) => fmt::Display::fmt(id, f),
+            Self::Delivery(id) => fmt::Display::fmt(id, f),
+            Self::Event(id) => fmt::Display::fmt(id, f),
+            Self::Unknown(key) => f.write_str(&key.pk),
+        }
     }
 }
 
@@ -402,12 +452,13 @@ fn count_expires_at(minute: i64) -> Timestamp {
 fn due(row: Attributes) -> Option<Due> {
     let key = Key::of(&row)?;
     let due_at = Reader(row).time("due_at").ok()?;
-    let item = None
-        .or_else(|| key.pk.parse().ok().map(DueItem::Request))
-        .or_else(|| key.pk.parse().ok().map(DueItem::Delivery))
-        .or_else(|| key.pk.parse().ok().map(DueItem::Event))
-        .unwrap_or(DueItem::Unknown(key));
-    Some(Due { item, due_at })
+    let of = [
+        key.pk.parse().ok().map(DueItem::Request),
+        key.pk.parse().ok().map(DueItem::Event),
+        keys::delivery_at(&key.pk, &key.sk).map(DueItem::Delivery),
+    ];
+    let item = of.into_iter().flatten().find(|it| it.key() == key);
+    Some(Due { item: item.unwrap_or(DueItem::Unknown(key)), due_at })
 }
 
 /// Written by a version with another encoding. [`read()`] reports it.

@@ -122,7 +122,7 @@ impl Item for Request {
         if !self.is_counted {
             return encoded;
         }
-        encoded.flag("counted", true).text("related_pk", keys::pending(self.owner.account))
+        encoded.flag("counted", true).text("webhook_pk", keys::pending(self.owner.account))
     }
 
     fn mutable(&self, layout: &Layout) -> Encoded {
@@ -149,7 +149,7 @@ impl Item for Request {
             .number("callback_event", self.callback_event.map(i64::from))
             .due(&self.id.to_string(), self.due_at, layout);
         let encoded = if self.is_counted && self.state != RequestState::Pending {
-            encoded.text("related_pk", None)
+            encoded.text("webhook_pk", None)
         } else {
             encoded
         };

@@ -85,7 +85,7 @@ pub trait Table: fmt::Debug + Send + Sync {
     fn under(
         &self,
         pk: String,
-        beginning: &'static str,
+        beginning: String,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>>;

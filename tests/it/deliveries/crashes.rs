@@ -88,7 +88,7 @@ async fn request_erased_during_a_crash_is_not_delivered() {
 
     // A crashed worker's write that takes effect only now: a leased delivery that no query found.
     let now = world.system.clock.now();
-    let id = Delivery::id_of(before.event, OpId(7), "late");
+    let id = Delivery::id_of(before.event(), OpId(7), "late");
     let late = Delivery { id, attempt: 0, starts: 0, revision: 0, ..before };
     let late = late.begin_leased(now, OpId(7), LEASE);
     assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));

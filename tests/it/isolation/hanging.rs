@@ -99,7 +99,7 @@ async fn hanging_receiver_is_detected_before_its_timeout() {
 
     let hanging = world.follow_hints_of(Lane::Fast);
     let meanwhile = async {
-        while clock.next_sleeper().is_none() {
+        while receivers.arrived_at(SLOW).is_none() {
             tokio::task::yield_now().await;
         }
         clock.advance(Duration::from_secs(2));

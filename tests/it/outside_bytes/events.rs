@@ -23,7 +23,7 @@ fn is_hint(body: Option<&str>) -> bool {
 fn records() -> impl Strategy<Value = Value> {
     let id = prop_oneof![
         3 => Just("req_00000000000000000000000000".to_owned()),
-        3 => Just("dlv_00000000000000000000000000".to_owned()),
+        3 => Just("dlv_000000000000000000000000000000000000000000".to_owned()),
         3 => Just("evt_00000000000000000000000000".to_owned()),
         1 => ".{0,5}",
     ];

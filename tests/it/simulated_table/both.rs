@@ -2,7 +2,7 @@
 
 use answerback::store::{
     Attributes, Cursor, DueCursor, DynamoDb, Error, Key, Table as _,
-    keys::{ATTEMPTS, LIST_INDEX, RELATED_INDEX},
+    keys::{ATTEMPTS, LIST_INDEX, WEBHOOK_INDEX},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -189,7 +189,7 @@ impl Both {
         let mut lengths = Vec::new();
         for _ in 0..PAGES_MAX {
             let simulated = self.simulated.under(&pk, ATTEMPTS, limit, after.as_deref());
-            let real = self.real.under(pk.clone(), ATTEMPTS, limit, after).await?;
+            let real = self.real.under(pk.clone(), ATTEMPTS.to_owned(), limit, after).await?;
             assert_eq!(simulated, real);
             lengths.push(real.items.len());
             let Some(next) = real.next else { return Ok(lengths) };
@@ -206,7 +206,7 @@ impl Both {
         for (_, partition) in PARTITIONS.iter().filter(|it| it.0 == "due_shard") {
             self.due(self.own(partition), i64::from(u32::MAX), 1, None).await?;
         }
-        for (index, name) in [(LIST_INDEX, "list_pk"), (RELATED_INDEX, "related_pk")] {
+        for (index, name) in [(LIST_INDEX, "list_pk"), (WEBHOOK_INDEX, "webhook_pk")] {
             for (_, partition) in PARTITIONS.iter().filter(|it| it.0 == name) {
                 self.list(index, self.own(partition), 1, None).await?;
             }

@@ -1,6 +1,6 @@
 //! Operations of all kinds on a few keys, so that they meet.
 
-use answerback::store::keys::{LIST_INDEX, RELATED_INDEX};
+use answerback::store::keys::{LIST_INDEX, WEBHOOK_INDEX};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -14,7 +14,7 @@ pub(super) const PARTITIONS: [(&str, &str); 5] = [
     ("due_shard", "1"),
     ("list_pk", "live"),
     ("list_pk", "test"),
-    ("related_pk", "one"),
+    ("webhook_pk", "one"),
 ];
 /// Attributes that a step may remove.
 const REMOVED: [&str; 7] = ["due_shard", "due_at", "list_pk", "created_at", "n_errors", "x", "y"];
@@ -94,7 +94,7 @@ fn partitions(attribute: &'static str) -> Vec<&'static str> {
 
 fn listed() -> impl Strategy<Value = (&'static str, &'static str)> {
     let listed = (Just(LIST_INDEX), select(partitions("list_pk")));
-    prop_oneof![2 => listed, 1 => (Just(RELATED_INDEX), select(partitions("related_pk")))]
+    prop_oneof![2 => listed, 1 => (Just(WEBHOOK_INDEX), select(partitions("webhook_pk")))]
 }
 
 /// A small range, so that many times are equal.
@@ -130,7 +130,7 @@ fn attributes() -> impl Strategy<Value = Written> {
     let both = prop_oneof![
         2 => (shard(), due_at()).prop_map(|(shard, at)| vec![shard, ("due_at", number(at))]),
         2 => (list(), created_at()).prop_map(|(list, at)| vec![list, at]),
-        1 => created_at().prop_map(|at| vec![("related_pk", text("one")), at]),
+        1 => created_at().prop_map(|at| vec![("webhook_pk", text("one")), at]),
     ];
     prop_oneof![attribute().prop_map(|it| vec![it]), both]
 }
@@ -142,7 +142,7 @@ fn attribute() -> impl Strategy<Value = Attribute> {
         1 => Just(("due_at", AttributeValue::N("+09999.0".to_owned()))),
         2 => list(),
         3 => created_at(),
-        1 => Just(("related_pk", text("one"))),
+        1 => Just(("webhook_pk", text("one"))),
         1 => (0..9_u32).prop_map(|it| ("n_errors", number(it))),
         2 => (select(&["x", "y"][..]), any_value()),
     ]

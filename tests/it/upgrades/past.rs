@@ -250,7 +250,7 @@ impl Past {
         self.trigger("failing", 500).await;
         let retried = self.delivery(&self.known["retried"]).await;
         let bus = Delivery {
-            id: Delivery::id_of(retried.event, OpId(7), "bus"),
+            id: Delivery::id_of(retried.event(), OpId(7), "bus"),
             target: Target::Bus,
             revision: 0,
             ..retried

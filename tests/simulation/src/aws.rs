@@ -166,15 +166,15 @@ impl Table for Process {
     fn under(
         &self,
         pk: String,
-        beginning: &'static str,
+        beginning: String,
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
             let what = || format!("lists {beginning} of {pk}");
-            let pk = pk.clone();
+            let (pk, beginning) = (pk.clone(), beginning.clone());
             let effect =
-                move |it: &mut State| it.table.under(&pk, beginning, limit, after.as_deref());
+                move |it: &mut State| it.table.under(&pk, &beginning, limit, after.as_deref());
             self.dynamodb(CallKind::Read, "list a collection", what, effect).await
         })
     }

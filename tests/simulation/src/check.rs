@@ -33,7 +33,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use answerback::{
     domain::{
-        Account, Attempt, Delivery, DeliveryId, Event, EventId, Owner, Request, RequestId, Source,
+        Account, Attempt, Delivery, Event, EventId, Owner, Request, RequestId, Source,
         secret::Holder,
     },
     store::{Item, Key, Store, keys},
@@ -148,10 +148,9 @@ impl<'a> Left<'a> {
                 events.extend(item::<Event>(&store, key));
                 continue;
             }
-            let Ok(id) = key.pk.parse::<DeliveryId>() else { continue };
-            if key == keys::delivery(id) {
-                deliveries.extend(item::<Delivery>(&store, key).map(|it| (id.to_string(), it)));
-            } else {
+            if key.sk.starts_with(keys::DELIVERIES) {
+                deliveries.extend(item::<Delivery>(&store, key).map(|it| (it.id.to_string(), it)));
+            } else if key.sk.starts_with(keys::ATTEMPTS) {
                 attempts.extend(item::<Attempt>(&store, key));
             }
         }
@@ -271,7 +270,7 @@ impl<'a> Left<'a> {
         let (of_requests, of_events) = (open(Source::Requests), open(Source::Events));
         for arrival in &self.seen.arrivals {
             let is_genuine = if arrival.receiver < self.over.scenario.requests.len() {
-                let event = self.deliveries.get(&arrival.delivery).map(|it| it.event);
+                let event = self.deliveries.get(&arrival.delivery).map(Delivery::event);
                 match event.map_or(Source::Requests, Source::of) {
                     Source::Requests => is_genuine(arrival, &of_requests),
                     Source::Events => is_genuine(arrival, &of_events),

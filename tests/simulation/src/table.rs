@@ -36,7 +36,7 @@ pub struct SimulatedTable {
 #[derive(Clone, Debug, Default)]
 struct Kept {
     attributes: Attributes,
-    rows: [Rows; 4],
+    rows: [Rows; INDEXES.len()],
 }
 
 impl SimulatedTable {
@@ -69,7 +69,7 @@ impl SimulatedTable {
             Entry::Occupied(taken) => Put::Refused(Some(taken.get().attributes.clone())),
             Entry::Vacant(place) => {
                 let kept = place.insert(Kept { attributes, rows: Default::default() });
-                kept.show([true; 4], visible_at);
+                kept.show([true; INDEXES.len()], visible_at);
                 Put::Done
             }
         }
@@ -288,7 +288,7 @@ impl Kept {
     }
 
     /// Updates the item's rows in the indexes that a write has `touched`.
-    fn show(&mut self, touched: [bool; 4], visible_at: i64) {
+    fn show(&mut self, touched: [bool; INDEXES.len()], visible_at: i64) {
         for ((rows, index), _) in self.rows.iter_mut().zip(&INDEXES).zip(touched).filter(|it| it.1)
         {
             rows.write(index.row(&self.attributes), visible_at);

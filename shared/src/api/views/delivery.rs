@@ -82,7 +82,7 @@ impl<'a> DeliveryView<'a> {
         };
         Self {
             id: delivery.id.to_string(),
-            event_id: delivery.event.to_string(),
+            event_id: delivery.event().to_string(),
             event_type: delivery.event_type.as_str(),
             request_id: delivery.request().map(|it| it.to_string()),
             webhook_id: delivery.webhook.as_ref().map(|it| it.id.to_string()),
@@ -117,7 +117,7 @@ impl<'a> AttemptView<'a> {
             id: attempt.id.to_string(),
             delivery_id: attempt.id.delivery().to_string(),
             webhook_id: attempt.webhook.as_ref().map(|it| it.id.to_string()),
-            event_id: attempt.event.to_string(),
+            event_id: attempt.event().to_string(),
             attempt: attempt.id.number(),
             request: AttemptRequestView {
                 url: exchange.map(|it| it.url.as_str()),

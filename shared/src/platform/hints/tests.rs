@@ -7,20 +7,20 @@ use crate::domain::{AccountId, breaker::Authority};
 
 #[test]
 fn hint_has_the_documented_json() {
-    let hint = Hint::delivery(DeliveryId::from_bits(0), 2);
+    let hint = Hint::delivery(EventId::from_bits(0).delivery(0), 2);
     assert_eq!(
         serde_json::to_string(&hint).expect("serializes"),
-        r#"{"kind":"delivery","id":"dlv_00000000000000000000000000","attempt":2,"hops":0}"#
+        r#"{"kind":"delivery","id":"dlv_000000000000000000000000000000000000000000","attempt":2,"hops":0}"#
     );
 }
 
 #[test]
 fn slow_lane_hint_adds_only_the_slow_member() {
-    let hint = Hint::delivery(DeliveryId::from_bits(0), 2).in_lane(Lane::Slow);
+    let hint = Hint::delivery(EventId::from_bits(0).delivery(0), 2).in_lane(Lane::Slow);
     assert_eq!(hint.lane(), Lane::Slow);
     assert_eq!(
         serde_json::to_string(&hint).expect("serializes"),
-        r#"{"kind":"delivery","id":"dlv_00000000000000000000000000","attempt":2,"hops":0,"slow":true}"#
+        r#"{"kind":"delivery","id":"dlv_000000000000000000000000000000000000000000","attempt":2,"hops":0,"slow":true}"#
     );
 }
 
@@ -86,7 +86,7 @@ fn hints() -> impl Strategy<Value = Hint> {
         0 => Hint::request(RequestId::from_bits(bits)),
         1 => Hint::deadline(RequestId::from_bits(bits)),
         _ => {
-            let id = DeliveryId::from_bits(bits).to_string();
+            let id = EventId::from_bits(bits).delivery(7).to_string();
             Hint::Delivery { id, attempt, hops: 0, slow: bits % 2 == 0 }
         }
     })

@@ -303,16 +303,14 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
     let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
     let kind = select(RequestEvent::ALL.to_vec());
     let webhook = option::of(webhook_reference());
-    let of = (id(), id(), option::of(id()), mode());
+    let event = (id(), 0..3_u32).prop_map(|(id, number): (RequestId, _)| id.event(number));
+    let of = (event, id(), option::of(id()), mode());
     (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
-        |((request, account, channel, mode), event_kind, target, webhook, body, now, trace)| {
-            let request: RequestId = request;
-            let event = request.event(1);
+        |((event, account, channel, mode), event_kind, target, webhook, body, now, trace)| {
             Delivery {
                 id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
                 owner: Owner { account, mode },
                 channel,
-                event,
                 event_type: event_kind.into(),
                 happened_at: now,
                 trace,
@@ -387,7 +385,6 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
         |((delivery, number), started_at, duration_ms, exchange, error)| Attempt {
             id: delivery.id.attempt(number),
             owner: delivery.owner,
-            event: delivery.event,
             webhook: delivery.webhook,
             started_at,
             duration_ms,

@@ -108,7 +108,7 @@ impl Left<'_> {
             let Some([row]) = rows.and_then(Value::as_array).map(Vec::as_slice) else { continue };
             let Some(option) = row.get("option").and_then(Value::as_str) else { continue };
             let recipient = row["recipient"].as_str().unwrap_or_default().to_owned();
-            let number = delivery.event.number();
+            let number = delivery.event().number();
             let known = latest.entry(recipient).or_default();
             if known.0 < number {
                 *known = (number, option.to_owned());

@@ -184,7 +184,7 @@ impl Left<'_> {
     /// An event is published once, unless the bus's response was lost.
     fn check_publication(&mut self, delivery: &Delivery, end: DeliveryEnd) {
         let id = delivery.id;
-        let event = delivery.event.to_string();
+        let event = delivery.event().to_string();
         let n_times = self.seen.published.iter().filter(|it| it.detail.contains(&event)).count();
         self.hold(Invariant::NothingLost, end != DeliveryEnd::Delivered || n_times > 0, || {
             format!("{id} was not published, and counts as delivered")

@@ -98,7 +98,7 @@ impl Left<'_> {
         for delivery in self.deliveries.clone().into_values() {
             let is_end = delivery.event_type == RequestEvent::RequestFinished
                 || delivery.event_type == RequestEvent::RequestCancelled;
-            if delivery.event.request() != Some(id)
+            if delivery.event().request() != Some(id)
                 || !is_end
                 || !Self::is_callback(&delivery.target)
             {

@@ -264,7 +264,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "a callback is signed for another id",
         file: "functions/deliver/src/transport/https/headers.rs",
         before: "let message = Message { id: &delivery.id.to_string(), sent_at: at, body };",
-        after: "let message = Message { id: &if MUTANT { delivery.event.to_string() } else { delivery.id.to_string() }, sent_at: at, body };",
+        after: "let message = Message { id: &if MUTANT { delivery.event().to_string() } else { delivery.id.to_string() }, sent_at: at, body };",
         breaks: Invariant::Genuine,
     },
     Mutant {
@@ -319,8 +319,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "posted events are signed as results of requests",
         file: "functions/deliver/src/transport/https/endpoint.rs",
-        before: "let source = Source::of(delivery.event);",
-        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event) };",
+        before: "let source = Source::of(delivery.event());",
+        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event()) };",
         breaks: Invariant::Genuine,
     },
     Mutant {

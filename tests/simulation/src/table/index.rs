@@ -13,7 +13,7 @@
 
 use answerback::store::{
     Attributes, Key,
-    keys::{CREATED_AT, DUE_INDEX, LIST_INDEX, RELATED_INDEX, WEBHOOK_INDEX},
+    keys::{CREATED_AT, DUE_INDEX, LIST_INDEX, WEBHOOK_INDEX},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -27,10 +27,9 @@ pub(super) struct Index {
 }
 
 /// All indexes of the table.
-pub(super) const INDEXES: [Index; 4] = [
+pub(super) const INDEXES: [Index; 3] = [
     Index { name: DUE_INDEX, partition: "due_shard", sort: "due_at" },
     Index { name: LIST_INDEX, partition: "list_pk", sort: CREATED_AT },
-    Index { name: RELATED_INDEX, partition: "related_pk", sort: CREATED_AT },
     Index { name: WEBHOOK_INDEX, partition: "webhook_pk", sort: CREATED_AT },
 ];
 
@@ -55,7 +54,7 @@ pub(super) struct Rows(Vec<(i64, Option<Row>)>);
 
 impl Index {
     pub(super) const DUE: usize = 0;
-    pub(super) const ONLY_DUE: [bool; 4] = [true, false, false, false];
+    pub(super) const ONLY_DUE: [bool; 3] = [true, false, false];
 
     /// Number of the index with this name.
     pub(super) fn called(name: &str) -> usize {

@@ -41,7 +41,7 @@ impl Endpoint {
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(reference) = &delivery.webhook else {
             let signer = callback_signer(app, delivery).await?;
-            let credentials_of = Holder::of_callback(delivery.owner, delivery.event);
+            let credentials_of = Holder::of_callback(delivery.owner, delivery.event());
             let receiver = receiver.clone();
             return Ok(Ok(Self { receiver, credentials_of, signer, webhook: None }));
         };
@@ -82,7 +82,7 @@ async fn callback_signer(app: &App, delivery: &Delivery) -> Result<Signer, Error
         let secrets = channel.ok_or(Error::OwnerMissing)?.secrets().clone();
         return Ok(Signer { holder: Holder::Channel(owner, id), secrets });
     }
-    let source = Source::of(delivery.event);
+    let source = Source::of(delivery.event());
     let account = app.core.accounts.account_now(owner.account).await?;
     let secrets = account.ok_or(Error::OwnerMissing)?.secrets.of(owner.mode, source).clone();
     Ok(Signer { holder: Holder::Account(owner, source), secrets })

@@ -124,7 +124,7 @@ fn profile_headers(spec: &Spec, delivery: &Delivery, at: Timestamp) -> Vec<OwnHe
         let value = match header {
             Header::Request => match delivery.request() {
                 Some(request) => request.to_string(),
-                None => delivery.event.to_string(),
+                None => delivery.event().to_string(),
             },
             Header::EventName => spec.event_name(delivery.event_type.as_str()).to_owned(),
             Header::DeliveryUuid => delivery.id.to_uuid(),

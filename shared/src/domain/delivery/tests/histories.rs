@@ -100,7 +100,7 @@ fn is_known(after: &Delivery, step: Step, now: Timestamp) -> bool {
 /// The laws that hold for every step.
 fn check(before: &Delivery, after: &Delivery, step: Step, now: Timestamp) {
     assert_eq!(after.revision, before.revision + 1);
-    let identity = |it: &Delivery| (it.id, it.event, it.event_type.clone(), it.created_at);
+    let identity = |it: &Delivery| (it.id, it.event(), it.event_type.clone(), it.created_at);
     assert_eq!(identity(after), identity(before), "it is about another event");
     assert!(after.body.is_none() || after.body == before.body, "the bytes changed");
 
