@@ -5,7 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::{
         Delivery, OpId,
-        delivery::{LEASE, StartDecision},
+        delivery::{AttemptVerdict, LEASE, StartDecision},
     },
     store::{Saved, keys},
 };
@@ -96,6 +96,31 @@ async fn request_erased_during_a_crash_is_not_delivered() {
     world.system.sweep().await;
     world.follow_hints().await;
     assert_eq!(world.posts().len(), 1, "only the delivery before the erasure");
+    let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
+    assert_eq!(late.and_then(|it| it.body), None);
+}
+
+/// Its worker made the attempt before the erasure, stored it after the first search, and died.
+#[tokio::test]
+async fn delivery_that_is_stored_after_an_erasure_is_erased() {
+    let world = World::start_answering([reply(500)]).await;
+    let request = answered(&world, question(&json!({}))).await;
+    let delivery = delivery_of(&world, &request).await;
+    let key = keys::delivery(delivery["id"].as_str().and_then(|it| it.parse().ok()).expect("id"));
+    let before: Delivery = world.system.store.get(key).await.expect("read").expect("kept");
+    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
+    world.call(Method::DELETE, &path, Value::Null).await;
+    world.follow_hints().await;
+
+    let now = world.system.clock.now();
+    let id = Delivery::id_of(before.event(), OpId(7), "late");
+    let late = Delivery { id, attempt: 0, starts: 0, ..before }.begin_leased(now, OpId(7), LEASE);
+    let late = late.finish(AttemptVerdict::Accepted, now, 0.0, OpId(7)).expect("it is leased");
+    let late = Delivery { revision: 0, ..late };
+    assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));
+    world.system.clock.advance(Duration::from_mins(4));
+    world.system.sweep().await;
+    world.follow_hints().await;
     let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
     assert_eq!(late.and_then(|it| it.body), None);
 }

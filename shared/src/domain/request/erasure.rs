@@ -37,8 +37,8 @@ impl Request {
 
     /// The tombstone after a search found and erased the request's deliveries.
     ///
-    /// The last search counts only after `LAST_SEARCH_DELAY`, when every delivery that raced with
-    /// the erasure is in the index.
+    /// The last search counts only after `LAST_SEARCH_DELAY`, when every worker that began before the
+    /// erasure has ended.
     pub fn searched_for_deliveries(&self, now: Timestamp) -> Option<Self> {
         let RequestState::Erased { at, n_searches } = self.state else { return None };
         let last_at = at + LAST_SEARCH_DELAY;

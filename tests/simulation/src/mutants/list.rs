@@ -135,6 +135,13 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::Forgotten,
     },
     Mutant {
+        name: "an erasure skips attempts",
+        file: "functions/deliver/src/erasure.rs",
+        before: "store.attempts_of_request(request.id, PAGE_ITEMS, cursor.as_ref()).await?;",
+        after: "store.attempts_of_request(request.id, PAGE_ITEMS, cursor.as_ref()).await?; let items = if MUTANT { Vec::new() } else { items };",
+        breaks: Invariant::Forgotten,
+    },
+    Mutant {
         name: "a lease is shorter than an attempt",
         file: ATTEMPTING,
         before: "let until = now + lease;",
