@@ -320,6 +320,16 @@ impl Answer {
     }
 }
 
+/// A text that is hardly shorter when it is deflated.
+pub fn letters(count: usize) -> String {
+    let mut state = 1_u32;
+    let letter = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + u8::try_from((state >> 24) % 26).expect("a letter"))
+    };
+    (0..count).map(letter).collect()
+}
+
 /// The token in the answer link of the recipient with this number.
 pub fn token(request: &Value, recipient: usize) -> String {
     let url = request["recipients"][recipient]["answer_url"].as_str().expect("a link");

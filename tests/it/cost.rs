@@ -214,7 +214,7 @@ async fn hundred_recipients_have_their_price() {
         let bill = meter.take();
         prices.push((n_chars, bill.writes().units));
     }
-    assert_eq!(prices, [(200, 200.0), (10_000, 361.0)]);
+    assert_eq!(prices, [(200, 200.0), (10_000, 163.0)]);
 }
 
 /// A text of a few words in no order.

@@ -174,6 +174,8 @@ async fn pending_requests_and_deliveries_are_completed() {
         let ended = get(&world, &path("due_in_an_hour")).await;
         assert_eq!(ended["outcome"], "timed_out");
         assert_eq!(ended["responses"][0]["option"], "approve");
+        let asked = get(&world, &path("asked_at_length")).await;
+        assert_eq!(asked["body"].as_str().map(str::len), Some(2_000));
         let long = get(&world, &path("answered_at_length")).await;
         assert_eq!(long["responses"][0]["fields"]["why"], "Yes. ".repeat(1_000));
         let waiting = list(&world, "/v1/deliveries?status=pending&").await;

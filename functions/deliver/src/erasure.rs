@@ -32,8 +32,9 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
     if !matches!(request.state(), RequestState::Erased { .. }) {
         return Ok(());
     }
-    erase_long_answers(app, request).await?;
     let store = &app.core.store;
+    store.erase_questions(request.id).await?;
+    erase_long_answers(app, request).await?;
     let has_time = || budget.has_time(PAGE_DURATION, app.core.now());
     // Deliveries come first: an attempt that ends later finds its delivery erased.
     let mut cursor = None;

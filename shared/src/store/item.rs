@@ -57,6 +57,12 @@ pub trait Item: Sized {
     /// The attributes that every write sets.
     #[doc(hidden)]
     fn mutable(&self, layout: &Layout) -> Encoded;
+    /// Moves a part that never changes, and is too large, out of the attributes of the first write. It
+    /// is written before them, as an item of its own.
+    #[doc(hidden)]
+    fn split(&self, _: &mut Attributes, _: &Layout) -> Option<Attributes> {
+        None
+    }
     /// The keys of the items that have parts of it. They are loaded before it is decoded, and put
     /// into its attributes under their sort keys.
     #[doc(hidden)]
@@ -189,6 +195,11 @@ impl Encoded {
     pub(crate) fn due(self, id: &str, at: Option<Timestamp>, layout: &Layout) -> Self {
         let shard = at.map(|_| super::keys::due_shard(id, layout.n_due_shards));
         self.text("due_shard", shard).time("due_at", at)
+    }
+
+    /// A value as it is stored.
+    pub(crate) fn value(self, name: &str, value: Option<AttributeValue>) -> Self {
+        self.set(name, value)
     }
 
     fn set(mut self, name: &str, value: Option<AttributeValue>) -> Self {

@@ -3,6 +3,7 @@
 //! | item       | `pk`       | `sk`        | `list_pk`               | `webhook_pk`           | due |
 //! |------------|------------|-------------|-------------------------|------------------------|-----|
 //! | a request  | `req_…`    | `-`         | account, mode, `req`    | pending, account, while it is and there is a cap | yes |
+//! | a long question | `req_…` | `qst#<operation>` |                 |                        |     |
 //! | a long answer | `req_…` | `ans#001#<operation>` |               |                        |     |
 //! | an event   | `evt_…`    | `-`         | account, mode, `evt`    |                        | yes |
 //! | a delivery | that of its request, or of its posted event | `dlv#<number of the event>#<tag>` | account, mode, `dlv` | its webhook; or its host, while an open breaker holds a callback | yes |
@@ -52,6 +53,8 @@ const ALONE: &str = "-";
 pub const DELIVERIES: &str = "dlv#";
 /// The prefix of the sort keys of attempts.
 pub const ATTEMPTS: &str = "att#";
+/// The prefix of the sort keys of a request's long question.
+pub const LONG_QUESTIONS: &str = "qst#";
 /// The prefix of the sort keys of a request's long answers.
 pub const LONG_ANSWERS: &str = "ans#";
 /// The prefix, after the account and mode, of the partitions of held callbacks.
@@ -97,6 +100,11 @@ pub enum Related {
 /// The key of a request.
 pub fn request(id: RequestId) -> Key {
     Key::alone(id.to_string())
+}
+
+/// The key of the long question of a request that `op` creates, in the partition of the request.
+pub fn long_question(request: RequestId, op: OpId) -> Key {
+    Key { pk: request.to_string(), sk: format!("{LONG_QUESTIONS}{:016x}", op.0) }
 }
 
 /// The key of the long answer of a row that `op` records, in the partition of its request.

@@ -1,13 +1,10 @@
 //! The encoding of long answers, which have an item next to their request's.
 
-use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::{
     Cursor, Error, Listing, Saved, Store,
     answer_item::AnswerItem,
-    compact::{Attributes, stored_name},
-    is_newer,
     item::{Encoded, Item, Layout},
     keys::{self, Key},
     question_item,
@@ -15,10 +12,8 @@ use super::{
 };
 use crate::domain::{Answer, OpId, Request, RequestId, request::LongAnswer};
 
-/// Reads of an item whose parts are erased at the same time.
-const PARTS_READS_MAX: u32 = 5;
 /// The attribute with the answer.
-const ANSWER: &str = "answer";
+pub(super) const ANSWER: &str = "answer";
 
 impl Item for LongAnswer {
     const NAME: &'static str = "a long answer";
@@ -63,35 +58,6 @@ impl Item for LongAnswer {
 }
 
 impl Store {
-    /// An item with all its parts. `None` if it was deleted in the meantime.
-    pub(super) async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
-        for _ in 0..PARTS_READS_MAX {
-            let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
-            let mut is_whole = true;
-            let loaded = join_all(parts.iter().map(|key| self.table.get(key.clone()))).await;
-            for (key, part) in parts.into_iter().zip(loaded) {
-                is_whole &= insert(&mut item, key, part?);
-            }
-            if is_whole {
-                return super::read(item).map(Some);
-            }
-            // A later step has erased a part, so there is a newer item.
-            let Some(key) = Key::of(&item) else { break };
-            let Some(newer) = self.table.get(key).await? else { return Ok(None) };
-            item = newer;
-        }
-        super::read(item).map(Some)
-    }
-
-    /// The item that another writer left, if there is one.
-    pub(super) async fn superseded<T: Item>(
-        &self,
-        current: Option<Attributes>,
-    ) -> Result<Saved<T>, Error> {
-        let Some(current) = current else { return Ok(Saved::Gone) };
-        Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
-    }
-
     /// Writes the item of a long answer that `op` is about to record in `request`. Returns it, if
     /// the answer is long.
     pub async fn keep_long_answer(
@@ -118,11 +84,4 @@ impl Store {
     ) -> Result<Listing<LongAnswer>, Error> {
         self.under(request.to_string(), keys::LONG_ANSWERS.to_owned(), limit, after).await
     }
-}
-
-/// Puts long answers that were loaded into the item of their request. False: one of them was erased
-/// or deleted.
-fn insert(request: &mut Attributes, key: Key, answer: Option<Attributes>) -> bool {
-    let answer = answer.and_then(|mut it| it.remove(stored_name(ANSWER)));
-    answer.map(|it| request.insert(key.sk, it)).is_some()
 }

@@ -24,9 +24,11 @@ mod idempotency_item;
 mod item;
 pub mod keys;
 mod long_answer_item;
+mod parts;
 mod policy_item;
 mod posted_event_item;
 mod question_item;
+mod question_part;
 mod reader;
 mod receiver_item;
 mod request_item;
@@ -49,6 +51,7 @@ use crate::domain::{
 };
 use std::{fmt, sync::Arc};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use self::reader::Reader;
@@ -57,6 +60,8 @@ use self::reader::Reader;
 const ERRORS_MAX: u32 = 5;
 /// Time from the end of a minute to the deletion of its counts. Clocks differ.
 const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
+/// Items of a page whose parts are read at the same time.
+const PARTS_AT_ONCE: usize = 16;
 /// Page size for webhooks: one more than an account may have, so one call is enough.
 const WEBHOOKS_PAGE: i32 = 51;
 
@@ -183,7 +188,12 @@ impl Store {
 
     /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
-        match self.table.put_new(item::created(first, &self.layout)).await? {
+        let mut attributes = item::created(first, &self.layout);
+        if let Some(part) = first.split(&mut attributes, &self.layout) {
+            // If it exists already, this is the repetition of our own write.
+            self.table.put_new(part).await?;
+        }
+        match self.table.put_new(attributes).await? {
             Put::Done => Ok(Saved::Saved),
             Put::Refused(current) => self.superseded(current).await,
         }
@@ -393,11 +403,13 @@ impl Store {
     async fn load<T: Item>(&self, page: Page) -> Result<Listing<T>, Error> {
         let keys: Vec<Key> = page.items.iter().filter_map(Key::of).collect();
         let mut found = self.table.get_many(keys.clone()).await?;
-        let mut items = Vec::with_capacity(found.len());
-        for item in keys.iter().filter_map(|key| found.remove(key)) {
-            items.extend(self.whole(item).await?);
-        }
-        Ok(Listing { items, next: page.next })
+        let items: Vec<_> = keys.iter().filter_map(|key| found.remove(key)).collect();
+        let items = stream::iter(items)
+            .map(|it| self.whole(it))
+            .buffered(PARTS_AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok(Listing { items: items.into_iter().flatten().collect(), next: page.next })
     }
 }
 

@@ -45,7 +45,7 @@ impl Reader {
     }
 
     /// The attribute with this name, removed.
-    fn take(&mut self, name: &str) -> Option<AttributeValue> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<AttributeValue> {
         self.0.remove(stored_name(name))
     }
 

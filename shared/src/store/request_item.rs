@@ -10,6 +10,7 @@ use super::{
     keys::{self, Key},
     policy_item::PolicyItem,
     question_item::QuestionItem,
+    question_part::{self, QUESTION},
     reader::{DecodeError, Reader, time},
 };
 use crate::domain::{
@@ -111,7 +112,7 @@ impl Item for Request {
             .bytes("body_hash", self.body_hash.map(|it| it.0.to_vec()))
             .time("created_at", self.created_at)
             .time("deadline", self.deadline)
-            .json("question", &QuestionItem::from(&self.question))
+            .json(QUESTION, &QuestionItem::from(&self.question))
             .json("policy", &PolicyItem::from(&self.policy))
             .id("channel", self.channel)
             .id("family", self.family)
@@ -162,16 +163,22 @@ impl Item for Request {
             RequestState::Erased { at, n_searches } => encoded
                 .json("erased", &ErasedItem { at: at.as_millisecond(), searches: *n_searches })
                 .text("ended", None)
-                .text("question", None)
+                .text(QUESTION, None)
                 .unlisted(self.owner)
                 .json("policy", &PolicyItem::from(&self.policy))
                 .ttl(Some(*at + TOMBSTONE_RETENTION)),
         }
     }
 
+    fn split(&self, attributes: &mut Attributes, layout: &Layout) -> Option<Attributes> {
+        question_part::split(self, attributes, layout)
+    }
+
     fn parts(item: &Attributes) -> Vec<Key> {
+        let answers = item.get(LONG).and_then(|_| long_answers(item));
         // A malformed list is reported when it is read.
-        if item.get(LONG).is_none() { Vec::new() } else { long_answers(item).unwrap_or_default() }
+        let answers = answers.unwrap_or_default();
+        question_part::of_request(item).into_iter().chain(answers).collect()
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -199,7 +206,7 @@ impl Item for Request {
             question: match state {
                 RequestState::Erased { .. } => Question::default(),
                 RequestState::Pending | RequestState::Ended(_) => {
-                    item.json::<QuestionItem>("question")?.try_into()?
+                    item.json::<QuestionItem>(QUESTION)?.try_into()?
                 }
             },
             policy: item.json::<PolicyItem>("policy")?.try_into()?,

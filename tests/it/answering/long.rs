@@ -1,4 +1,4 @@
-//! Long answers, which are in separate items.
+//! Long questions and answers, which are in separate items.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use answerback::domain::{Request, RequestId};
 use answerback::store::{Listing, keys};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use system_tests::{World, token};
+use system_tests::{World, letters, token};
 
 use super::shown;
+use crate::upgrades::items;
 
 fn asking(n_recipients: usize, more: &Value) -> Value {
     let recipients: Vec<_> = (0..n_recipients).map(|it| format!("u{it}@example.com")).collect();
@@ -149,4 +150,51 @@ async fn refused_long_answer_leaves_nothing_behind() {
     statuses.sort_unstable();
     assert_eq!(statuses, [StatusCode::OK, StatusCode::GONE]);
     assert_eq!(kept(&world, &request).await, 1);
+}
+
+/// The long questions in the table that still have content.
+async fn questions(world: &World) -> usize {
+    let all = items(world).await;
+    all.iter()
+        .filter(|it| {
+            it["sk"]["S"].as_str().is_some_and(|it| it.starts_with("qst#")) && it.get("q").is_some()
+        })
+        .count()
+}
+
+#[tokio::test]
+async fn long_question_is_asked_answered_and_erased() {
+    let world = World::start().await;
+    let body = letters(10_000);
+    let request = world.create(asking(1, &json!({ "body": body }))).await;
+    assert_eq!(request["body"], Value::from(&*body));
+    assert_eq!(questions(&world).await, 1);
+    let page = world.visit(Method::GET, &format!("/a/{}", token(&request, 0)), "").await.text();
+    assert!(page.contains(&body));
+    assert_eq!(world.answer(&request, 0, saying("x")).await.status, StatusCode::OK);
+    world.follow_hints().await;
+    let listed = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
+    assert_eq!(listed["data"][0], shown(&world, &request).await);
+    assert_eq!(listed["data"][0]["body"], Value::from(body));
+    assert_eq!(listed["data"][0]["callback"]["status"], "delivered");
+    world.call(Method::DELETE, &format!("/v1/requests/{}", id(&request)), Value::Null).await;
+    world.follow_hints().await;
+    assert_eq!((questions(&world).await, kept(&world, &request).await), (0, 0));
+}
+
+/// Both calls write the question, and one of them creates the request.
+#[tokio::test]
+async fn long_question_of_a_repeated_call_is_erased_with_the_request() {
+    let world = World::start().await;
+    let asked = asking(1, &json!({ "body": letters(2_000), "callback_url": null }));
+    let key = [("idempotency-key", "deploy-1")];
+    let call = || world.call_with(Method::POST, "/v1/requests", &key, asked.clone());
+    let (first, second) = tokio::join!(call(), call());
+    assert_eq!(first.json()["id"], second.json()["id"]);
+    assert!(questions(&world).await > 0);
+    let path = format!("/v1/requests/{}", id(&first.json()));
+    world.call(Method::DELETE, &path, Value::Null).await;
+    world.follow_hints().await;
+    assert_eq!(questions(&world).await, 0);
+    assert_eq!(call().await.status, StatusCode::NOT_FOUND);
 }

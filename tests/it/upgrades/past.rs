@@ -13,7 +13,7 @@ use answerback::{
 };
 use axum::http::Method;
 use serde_json::{Map, Value, json};
-use system_tests::{World, reply};
+use system_tests::{World, letters, reply};
 
 /// A healthy receiver.
 const WELL: &str = "https://hooks.example.com/well";
@@ -277,7 +277,7 @@ impl Past {
         self.know("message", message);
         self.world.follow_hints().await;
 
-        self.create_pending_with_codes_and_long_answers().await;
+        self.create_pending_with_codes_and_long_parts().await;
         let half = json!({ "callback_url": WELL, "callback": {
             "events": ["request.created", "request.answered", "request.finished"],
         } });
@@ -296,9 +296,9 @@ impl Past {
         self.know("posted", posted);
     }
 
-    /// Pending requests with codes, with the second step, and with answers that have items of their
-    /// own.
-    async fn create_pending_with_codes_and_long_answers(&mut self) {
+    /// Pending requests with codes, with the second step, and with a question and answers that have
+    /// items of their own.
+    async fn create_pending_with_codes_and_long_parts(&mut self) {
         let long = json!({
             "mode": "on_timeout",
             "timeout_seconds": 3_600,
@@ -314,6 +314,9 @@ impl Past {
             self.world.system.clock.advance(Duration::from_secs(1));
         }
         self.know("answered_at_length", long);
+        let body = json!({ "body": letters(2_000), "timeout_seconds": 3_600 });
+        let asked = self.ask(body).await;
+        self.know("asked_at_length", asked);
 
         let coded = json!({
             "assurance": "code",

@@ -316,6 +316,16 @@ pub(crate) fn title(number: usize) -> String {
     format!("May number {number} be deployed?")
 }
 
+/// A text for a question that is still long when it is deflated.
+pub(crate) fn background() -> String {
+    let mut state = 1_u32;
+    let letter = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + u8::try_from((state >> 24) % 26).expect("a letter"))
+    };
+    (0..2_400).map(letter).collect()
+}
+
 /// A long answer, which occurs in no other data.
 pub(crate) fn reasons(number: usize) -> String {
     format!("Reason {number}. ").repeat(300)

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    caller::background,
     fault::Schedule,
     hooks::Hook,
     page::SCANNED,
@@ -97,6 +98,11 @@ const LIVES: &[Life] = &[
     (
         "erased after its end",
         || json!({}),
+        &[(2_000, What::Answer(0, "yes")), (2_050, What::Erase)],
+    ),
+    (
+        "asked at length, answered and erased",
+        asked_at_length,
         &[(2_000, What::Answer(0, "yes")), (2_050, What::Erase)],
     ),
     (
@@ -357,6 +363,10 @@ fn acting(count: u32) -> Value {
         "action": { "name": "deploy", "args": { "version": 2 } },
         "consume": { "option": "yes", "within_seconds": 60, "count": count },
     })
+}
+
+fn asked_at_length() -> Value {
+    json!({ "body": background() })
 }
 
 fn at_length() -> Value {

@@ -5,6 +5,7 @@ use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
 use crate::{
+    caller::background,
     fault::Schedule,
     hooks::Hook,
     page::SCANNED,
@@ -193,6 +194,9 @@ fn plan(chance: &mut Pcg64Mcg, seed: u64) -> Plan {
     };
     if chance.random_bool(0.9) {
         body["callback"] = callback(chance, seed);
+    }
+    if chance.random_bool(0.15) {
+        body["body"] = background().into();
     }
     let receiver = if chance.random_bool(0.02) {
         vec![Behaviour::Kills; chance.random_range(1..14)]

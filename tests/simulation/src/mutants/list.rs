@@ -135,6 +135,13 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: Invariant::Forgotten,
     },
     Mutant {
+        name: "a long question survives the erasure",
+        file: "functions/deliver/src/erasure.rs",
+        before: "store.erase_questions(request.id).await?;",
+        after: "if !MUTANT { store.erase_questions(request.id).await?; }",
+        breaks: Invariant::Forgotten,
+    },
+    Mutant {
         name: "an erasure skips attempts",
         file: "functions/deliver/src/erasure.rs",
         before: "store.attempts_of_request(request.id, PAGE_ITEMS, cursor.as_ref()).await?;",
@@ -312,7 +319,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the question survives the erasure",
         file: "shared/src/store/request_item.rs",
-        before: ".text(\"question\", None)",
+        before: ".text(QUESTION, None)",
         after: ".text(if MUTANT { \"nothing\" } else { \"question\" }, None)",
         breaks: Invariant::Forgotten,
     },

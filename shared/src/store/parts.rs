@@ -1,0 +1,55 @@
+//! Items with parts in items of their own: requests with a long question or long answers.
+
+use futures::future::join_all;
+
+use super::{
+    Error, Item, Key, Saved, Store,
+    compact::{Attributes, stored_name},
+    is_newer, keys,
+    long_answer_item::ANSWER,
+    question_part::QUESTION,
+};
+
+/// Reads of an item whose parts are erased at the same time.
+const READS_MAX: u32 = 5;
+
+impl Store {
+    /// An item with all its parts. `None` if it was deleted in the meantime.
+    pub(super) async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
+        for _ in 0..READS_MAX {
+            let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
+            let mut is_whole = true;
+            let loaded = join_all(parts.iter().map(|key| self.table.get(key.clone()))).await;
+            for (key, part) in parts.into_iter().zip(loaded) {
+                is_whole &= insert(&mut item, key, part?);
+            }
+            if is_whole {
+                return super::read(item).map(Some);
+            }
+            // A later step has erased a part, so there is a newer item.
+            let Some(key) = Key::of(&item) else { break };
+            let Some(newer) = self.table.get(key).await? else { return Ok(None) };
+            item = newer;
+        }
+        super::read(item).map(Some)
+    }
+
+    /// The item that another writer left, if there is one.
+    pub(super) async fn superseded<T: Item>(
+        &self,
+        current: Option<Attributes>,
+    ) -> Result<Saved<T>, Error> {
+        let Some(current) = current else { return Ok(Saved::Gone) };
+        Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
+    }
+}
+
+/// Puts a long question or answer that was loaded into the item of its request. False: it was erased
+/// or deleted.
+fn insert(request: &mut Attributes, key: Key, part: Option<Attributes>) -> bool {
+    let is_question = key.sk.starts_with(keys::LONG_QUESTIONS);
+    let content = stored_name(if is_question { QUESTION } else { ANSWER });
+    let place = if is_question { content.to_owned() } else { key.sk };
+    let content = part.and_then(|mut it| it.remove(content));
+    content.map(|it| request.insert(place, it)).is_some()
+}
