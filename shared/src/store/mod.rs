@@ -3,6 +3,7 @@
 //! ```text
 //!   Store     typed reads, conditional writes, lists      (this module)
 //!   keys      every key                                   *_item   every attribute
+//!   parts     items in several parts
 //!   Table     the port: DynamoDb, or the simulation's table
 //! ```
 //!
@@ -24,11 +25,11 @@ mod idempotency_item;
 mod item;
 pub mod keys;
 mod long_answer_item;
+mod long_question_item;
 mod parts;
 mod policy_item;
 mod posted_event_item;
 mod question_item;
-mod question_part;
 mod reader;
 mod receiver_item;
 mod request_item;

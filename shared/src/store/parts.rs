@@ -7,7 +7,7 @@ use super::{
     compact::{Attributes, stored_name},
     is_newer, keys,
     long_answer_item::ANSWER,
-    question_part::QUESTION,
+    long_question_item::QUESTION,
 };
 
 /// Reads of an item whose parts are erased at the same time.

@@ -8,9 +8,9 @@ use super::{
     compact::Attributes,
     item::{Encoded, Item, Layout},
     keys::{self, Key},
+    long_question_item::{self, QUESTION},
     policy_item::PolicyItem,
     question_item::QuestionItem,
-    question_part::{self, QUESTION},
     reader::{DecodeError, Reader, time},
 };
 use crate::domain::{
@@ -171,14 +171,14 @@ impl Item for Request {
     }
 
     fn split(&self, attributes: &mut Attributes, layout: &Layout) -> Option<Attributes> {
-        question_part::split(self, attributes, layout)
+        long_question_item::split(self, attributes, layout)
     }
 
     fn parts(item: &Attributes) -> Vec<Key> {
         let answers = item.get(LONG).and_then(|_| long_answers(item));
         // A malformed list is reported when it is read.
         let answers = answers.unwrap_or_default();
-        question_part::of_request(item).into_iter().chain(answers).collect()
+        long_question_item::of_request(item).into_iter().chain(answers).collect()
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {

@@ -1,4 +1,4 @@
-//! Long questions, which have an item next to their request's.
+//! The encoding of long questions, which have an item next to their request's.
 //!
 //! A question never changes, and every answer writes its request's item again. So a long one is in an
 //! item of its own, written before its request's, and read with it. One whose request was never
@@ -25,7 +25,7 @@ const SHORT_BYTES_MAX: usize = 500;
 const PAGE_ITEMS: i32 = 10;
 
 /// The item of a long question.
-struct QuestionPart {
+struct LongQuestion {
     key: Key,
     /// The question as it is stored. `None` after an erasure.
     question: Option<AttributeValue>,
@@ -34,14 +34,14 @@ struct QuestionPart {
     revision: u64,
 }
 
-impl QuestionPart {
+impl LongQuestion {
     fn erase(&self) -> Option<Self> {
         self.question.as_ref()?;
         Some(Self { key: self.key.clone(), question: None, revision: self.revision + 1, ..*self })
     }
 }
 
-impl Item for QuestionPart {
+impl Item for LongQuestion {
     const NAME: &'static str = "a long question";
     const VERSION: u32 = VERSION;
 
@@ -88,7 +88,7 @@ pub(super) fn split(
     if n_bytes <= SHORT_BYTES_MAX {
         return None;
     }
-    let part = QuestionPart {
+    let part = LongQuestion {
         key: keys::long_question(request.id, request.created_by),
         question: attributes.remove(name),
         // The request ends at its deadline or before.
@@ -108,7 +108,7 @@ impl Store {
             let Listing { items, next } =
                 self.under(pk, beginning, PAGE_ITEMS, cursor.as_ref()).await?;
             for part in items {
-                super::step(self, part, QuestionPart::erase).await?;
+                super::step(self, part, LongQuestion::erase).await?;
             }
             cursor = next;
             if cursor.is_none() {
