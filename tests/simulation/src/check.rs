@@ -245,7 +245,8 @@ impl<'a> Left<'a> {
     /// which only faults disturb.
     fn may_fail_a_probe(&self, request: usize) -> bool {
         let plan = &self.over.scenario.requests[request];
-        let is_well = |it: &Behaviour| matches!(it, Behaviour::Answers(200..=299, 0..5_000));
+        // A probe takes 5 s at most, with the time to connect.
+        let is_well = |it: &Behaviour| matches!(it, Behaviour::Answers(200..=299, 0..4_900));
         let is_required = plan.body["callback"]["probe"] == "require";
         (is_required && !plan.receiver.iter().all(is_well))
             || !self.over.world.state().faults.injected.is_empty()
