@@ -47,6 +47,9 @@ pub const ANSWER_BYTES_MAX: usize = 32 * 1024;
 pub const ANSWER_INLINE_BYTES_MAX: usize = 2 * 1024;
 /// Largest question as a whole, in bytes of JSON, for the same reason.
 pub const QUESTION_BYTES_MAX: usize = 64 * 1024;
+/// Largest question that is stored in the item of its request, in bytes as they are stored. With a
+/// larger one, each later write of the request would cost a unit more, for every kilobyte.
+pub const QUESTION_INLINE_BYTES_MAX: usize = 500;
 
 /// The option of a form without options.
 pub const SUBMIT: &str = "submit";

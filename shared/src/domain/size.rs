@@ -4,7 +4,10 @@
 use super::{
     Action, Answer, Question, Requester,
     action::DIGEST_CHARS,
-    question::{Choice, Field, FieldValue, Recipient, TEXT_OVERHEAD_BYTES, json_bytes},
+    question::{
+        Choice, Field, FieldValue, QUESTION_INLINE_BYTES_MAX, Recipient, TEXT_OVERHEAD_BYTES,
+        json_bytes,
+    },
 };
 
 impl Answer {
@@ -19,6 +22,11 @@ impl Answer {
 }
 
 impl Question {
+    /// It may be too long for the item of its request, unless it shrinks.
+    pub fn may_be_long(&self) -> bool {
+        self.n_bytes() > QUESTION_INLINE_BYTES_MAX
+    }
+
     /// Its approximate bytes in the table.
     pub fn n_bytes(&self) -> usize {
         self.title.len()

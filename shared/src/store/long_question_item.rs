@@ -14,13 +14,10 @@ use super::{
     question_item::VERSION,
     reader::{DecodeError, Reader},
 };
-use crate::domain::{OpId, Request, RequestId};
+use crate::domain::{OpId, Request, RequestId, question::QUESTION_INLINE_BYTES_MAX};
 
 /// The attribute with the question, here and in short ones' requests.
 pub(super) const QUESTION: &str = "question";
-/// Longest question in the item of its request, in bytes. With a longer one, each later write of the
-/// request would cost a unit more, for every kilobyte.
-const SHORT_BYTES_MAX: usize = 500;
 /// Questions in one page. A request has one, and another one for each call that lost a race to create it.
 const PAGE_ITEMS: i32 = 10;
 
@@ -85,7 +82,7 @@ pub(super) fn split(
         AttributeValue::B(bytes) => bytes.as_ref().len(),
         _ => 0,
     };
-    if n_bytes <= SHORT_BYTES_MAX {
+    if n_bytes <= QUESTION_INLINE_BYTES_MAX {
         return None;
     }
     let part = LongQuestion {

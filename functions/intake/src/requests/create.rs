@@ -106,9 +106,11 @@ pub(crate) async fn create_from(
     };
     let body = read(body, now);
     let is_limited = app.core.accounts.limits_asking(owner, asker).await?;
-    let has_receiver = |it: &NewRequestBody| it.policy.callback.is_some();
-    // Where nothing is probed, counted or refused, the write itself finds an earlier request.
-    if (is_limited || body.as_ref().map_or(true, has_receiver))
+    let writes_once =
+        |it: &NewRequestBody| it.policy.callback.is_none() && !it.question.may_be_long();
+    // Where nothing is probed, counted, refused or written before, the write itself finds an earlier
+    // request.
+    if (is_limited || !body.as_ref().is_ok_and(writes_once))
         && let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await?
     {
         return replay(app, found).await;
