@@ -6,7 +6,10 @@
 mod asks;
 mod limits;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use axum::http::HeaderMap;
 use jiff::Timestamp;
@@ -41,6 +44,8 @@ pub struct Accounts {
     limited: Cache<KeyId, Timestamp>,
     /// The keys with as many held calls as they may have, and the end of the window.
     full: Cache<KeyId, Timestamp>,
+    /// The accounts far below their cap, and the requests that this process may add uncounted.
+    room: Cache<AccountId, Arc<AtomicU32>>,
 }
 
 /// An authenticated caller.
@@ -65,7 +70,8 @@ impl Accounts {
         let by_id = Cache::new(CACHE_TTL, CACHE_MAX);
         let limited = Cache::new(CACHE_TTL, CACHE_MAX);
         let full = Cache::new(CACHE_TTL, CACHE_MAX);
-        Self { store, clock, keys, by_id, limited, full }
+        let room = Cache::new(limits::ROOM_TTL, CACHE_MAX);
+        Self { store, clock, keys, by_id, limited, full, room }
     }
 
     /// The caller with these headers, if its key has the right `scope` and has not reached its rate

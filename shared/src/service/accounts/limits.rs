@@ -7,9 +7,20 @@
 //! | pending requests | an account, live and test  | rows of an index, which end with the request |
 //! | held calls       | each key                   | one item per key and 25 seconds              |
 //!
+//! Counting pending requests costs a read unit for sixty of them. Far below its cap, an account's are
+//! counted once for many calls.
+//!
 //! Limits protect other accounts from a caller that has run wild. They are not locks: if the table
 //! does not respond, calls are allowed. Only the last limit is for everyone. Without one of the others
 //! nothing is counted and nothing is written.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -28,6 +39,11 @@ use crate::{
 const WINDOW_SECONDS: i64 = 60;
 /// Length of the window in which held calls are counted: the longest time for which one is held.
 const HELD_WINDOW_SECONDS: i64 = WAIT_SECONDS_MAX as i64;
+/// Time for which a count of pending requests is remembered.
+pub(super) const ROOM_TTL: Duration = Duration::from_secs(5);
+/// Processes that may share the room that is left below a cap, before they count again. With more of
+/// them the cap may be exceeded.
+const ROOM_SHARES: u32 = 4;
 /// `Retry-After` for a caller with too many pending requests.
 const PENDING_RETRY_SECONDS: u32 = 60;
 
@@ -91,12 +107,21 @@ impl Accounts {
     /// Refuses another pending request if the account has reached its limit. Returns whether the
     /// request has to be counted: it has to if the account has a limit.
     ///
-    /// Calls at the same moment do not see each other, so the limit may be exceeded by a few.
+    /// Calls at the same moment do not see each other, so the limit may be exceeded by a few. Far below
+    /// the limit, a count is remembered for some seconds.
     pub async fn check_pending_limit(&self, owner: Owner) -> Result<bool, Problem> {
         let account = self.account_of(owner).await?;
         let Some(max) = account.max_pending_requests else { return Ok(false) };
+        let now = self.clock.now();
+        if self.room.get(&account.id, now).is_some_and(|it| take_one(&it)) {
+            return Ok(true);
+        }
         match self.store.n_pending(account.id, max).await {
-            Ok(n_pending) if n_pending < max => Ok(true),
+            Ok(n_pending) if n_pending < max => {
+                let room = AtomicU32::new((max - n_pending) / ROOM_SHARES);
+                self.room.insert(account.id, Arc::new(room), now);
+                Ok(true)
+            }
             Ok(_) => {
                 let detail = format!("limit of {max} pending requests reached");
                 Err(Problem::new(Code::TooManyPendingRequests, detail)
@@ -108,6 +133,11 @@ impl Accounts {
             }
         }
     }
+}
+
+/// Takes one of the requests that may be added uncounted. False: none is left.
+fn take_one(room: &AtomicU32) -> bool {
+    room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| it.checked_sub(1)).is_ok()
 }
 
 fn rate_limited(max: u32, ends_at: Timestamp, now: Timestamp) -> Problem {
