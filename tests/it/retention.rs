@@ -1,7 +1,7 @@
 //! Expiry times of items: unfinished work never expires.
 
 use serde_json::{Value, json};
-use system_tests::World;
+use system_tests::{World, letters};
 
 use crate::{
     requests::asking,
@@ -9,6 +9,8 @@ use crate::{
 };
 
 const DAY: i64 = 86_400;
+/// Time for which long questions and answers are kept longer than their request.
+const GRACE: i64 = 7 * DAY;
 /// Local retention of finished items.
 const RETENTION: i64 = 30 * DAY;
 
@@ -47,7 +49,7 @@ fn expected(item: &Value, all: &[Value]) -> Option<i64> {
         ("req", long) if long != "-" => {
             let is_request = |it: &&Value| it["pk"] == item["pk"] && it["sk"]["S"] == "-";
             let request = all.iter().find(is_request).expect("it is there");
-            second(request, "dl").map(|it| it + unread(request) + RETENTION)
+            second(request, "dl").map(|it| it + unread(request) + RETENTION + GRACE)
         }
         // Readers and deliveries have their time: no policy here is longer.
         ("req", _) => {
@@ -121,4 +123,29 @@ async fn request_outlives_all_retries_of_its_callback() {
     let ttl = stored["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok()).expect("a time");
     let kept = ttl - world.system.clock.now().as_second();
     assert_eq!(kept, (2 * 20 * 2 + 1) * DAY + 6 * 3_600, "each delay doubled, and a day");
+}
+
+/// A request that ends long before its deadline takes its long question and answer with it.
+#[tokio::test]
+async fn parts_of_a_request_that_ends_early_expire_soon_after_it() {
+    let world = World::start().await;
+    let asked = asking(json!({
+        "body": letters(2_000), "timeout_seconds": 300 * DAY,
+        "fields": [{ "key": "a", "type": "textarea", "label": "a" }],
+    }));
+    let request = world.create(asked).await;
+    let answer = json!({ "option": "yes", "fields": { "a": "x".repeat(9_000) } });
+    assert_eq!(world.answer(&request, 0, answer).await.status, 200);
+    world.follow_hints().await;
+    let stored = items(&world).await;
+    let expiry = |beginning: &str| {
+        let is_it = |it: &&Value| {
+            it["pk"]["S"] == request["id"]
+                && it["sk"]["S"].as_str().is_some_and(|it| it.starts_with(beginning))
+        };
+        let item = stored.iter().find(is_it).expect("it is stored");
+        item["ttl"]["N"].as_str().and_then(|it| it.parse::<i64>().ok()).expect("it expires")
+    };
+    assert_eq!(expiry("qst#"), expiry("-") + GRACE);
+    assert_eq!(expiry("ans#"), expiry("-") + GRACE);
 }

@@ -69,9 +69,10 @@ pub(crate) async fn clean_up(app: &App, request: &Request, budget: Budget) -> Re
 }
 
 /// Erases the long answers that `request` no longer holds: they were replaced, or can no longer be
-/// read.
+/// read. Its other parts expire with it.
 pub(crate) async fn erase_leftovers(app: &App, request: &Request) -> Result<(), Error> {
     erase_long_answers(app, request).await?;
+    app.core.store.expire_parts(request).await?;
     let now = app.core.now();
     app.core.step(request.clone(), |it| it.erased_leftovers(request.revision(), now)).await?;
     Ok(())

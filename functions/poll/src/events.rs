@@ -1,5 +1,7 @@
 //! Posted events, and events of requests in full.
 
+use std::time::Duration;
+
 use answerback::{
     api::{Problem, views::EventView},
     domain::{
@@ -19,6 +21,13 @@ use crate::{
     App,
     list::{PageBuilder, PageQuery, Parameters, Room, page},
 };
+
+/// More than an event and an erased one under the same id have together: a callback, the event bus, and
+/// fifty webhooks each.
+const DELIVERIES_MAX: i32 = 200;
+
+/// More than the clocks of two functions differ by, and less than an erased request is kept for.
+const CLOCKS_DIFFER: Duration = Duration::from_hours(1);
 
 /// Lists posted events.
 pub(crate) async fn list(
@@ -70,15 +79,22 @@ async fn show_of_request(
 ) -> Result<Response, Problem> {
     let request: Option<Request> = app.core.store.get(keys::request(request)).await?;
     let request = request.filter(|it| is_visible(it, caller)).ok_or_else(Problem::not_found)?;
-    let kind = kind_of(app, id).await?;
+    let kind = kind_of(app, &request, id).await?;
     let event = kind.and_then(|it| event_of(&request, id, it)).ok_or_else(Problem::not_found)?;
     Ok(axum::Json(EventView::of_request(&request, &event)).into_response())
 }
 
-/// The type of the event `id` of a request, from one of its deliveries.
-async fn kind_of(app: &App, id: EventId) -> Result<Option<RequestEvent>, store::Error> {
-    let Listing { items, .. } = app.core.store.deliveries_of_event(id, 1, None).await?;
-    Ok(items.first().and_then(|it| RequestEvent::parse(it.event_type.as_str())))
+/// The type of the event `id` of `request`, from one of its deliveries. Others are of an earlier request
+/// under the same idempotency key, which was erased.
+async fn kind_of(
+    app: &App,
+    request: &Request,
+    id: EventId,
+) -> Result<Option<RequestEvent>, store::Error> {
+    let Listing { items, .. } =
+        app.core.store.deliveries_of_event(id, DELIVERIES_MAX, None).await?;
+    let delivery = items.iter().find(|it| it.created_at + CLOCKS_DIFFER > request.created_at);
+    Ok(delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str())))
 }
 
 /// The event `id` of type `kind`. `None` if the request no longer shows its data.

@@ -315,8 +315,9 @@ impl Request {
             || matches!(self.state, RequestState::Erased { .. })
     }
 
-    /// It has left long answers behind, which a worker erases. Not while it is pending: then the
-    /// worker could erase one that is about to be recorded.
+    /// It has left long answers behind, which a worker erases, or ended so early that its long question
+    /// and answers would outlive it. Not while it is pending: then the worker could erase an answer
+    /// that is about to be recorded.
     pub fn has_leftovers(&self) -> bool {
         self.has_leftovers && matches!(self.state, RequestState::Ended(_))
     }

@@ -64,7 +64,7 @@ pub trait Item: Sized {
         None
     }
     /// The keys of the items that have parts of it. They are loaded before it is decoded, and put
-    /// into its attributes under their sort keys.
+    /// into its attributes.
     #[doc(hidden)]
     fn parts(_: &Attributes) -> Vec<Key> {
         Vec::new()

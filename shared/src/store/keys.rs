@@ -21,12 +21,12 @@
 //!
 //! A request and its deliveries are in one partition, so one consistent query finds all of them.
 //!
-//! All lists are sorted by `created_at`. `due_shard` and `due_at` are present only while an item
+//! All indexes but `due` are sorted by `created_at`. `due_shard` and `due_at` are present only while an item
 //! has a timer, so the `due` index holds exactly the items with a timer. The account and mode of an
 //! item that a list shows are in `list_pk` alone.
 //! All indexes hold keys only.
 //!
-//! The prefix of `pk` names the kind of item. The roles in `template.yaml` limit each function to
+//! The prefix of `pk` names the kind of partition. The roles in `template.yaml` limit each function to
 //! the kinds that it needs (`dynamodb:LeadingKeys`), so no kind begins like another.
 
 use crate::domain::{

@@ -7,6 +7,7 @@ use super::{
     answer_item::AnswerItem,
     item::{Encoded, Item, Layout},
     keys::{self, Key},
+    parts::parts_expire_at,
     question_item,
     reader::{DecodeError, Reader},
 };
@@ -28,10 +29,7 @@ impl Item for LongAnswer {
     }
 
     fn immutable(&self, _: &Layout) -> Encoded {
-        Encoded::default()
-            .number("row", i64::try_from(self.row).ok())
-            .op("op", self.op)
-            .ttl(Some(self.expires_at))
+        Encoded::default().number("row", i64::try_from(self.row).ok()).op("op", self.op)
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
@@ -39,6 +37,7 @@ impl Item for LongAnswer {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
             .optional_json(ANSWER, answer.as_ref())
+            .ttl(Some(self.expires_at))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -67,8 +66,7 @@ impl Store {
         answer: &Answer,
         op: OpId,
     ) -> Result<Option<LongAnswer>, Error> {
-        // The request ends at its deadline or before.
-        let expires_at = request.expires_at(request.deadline, &self.layout);
+        let expires_at = parts_expire_at(request, request.deadline, &self.layout);
         let Some(long) = request.long_answer(row, answer, op, expires_at) else { return Ok(None) };
         // If it exists already, this is the repetition of our own write.
         let _: Saved<LongAnswer> = self.create(&long).await?;

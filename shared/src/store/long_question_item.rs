@@ -2,15 +2,17 @@
 //!
 //! A question never changes, and every answer writes its request's item again. So a long one is in an
 //! item of its own, written before its request's, and read with it. One whose request was never
-//! written is deleted by its time to live.
+//! written is deleted by its time to live. So are all others, some days after their requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 
 use super::{
     Listing, StepError, Store,
     compact::{Attributes, stored_name},
     item::{self, Encoded, Item, Layout},
     keys::{self, Key},
+    parts::parts_expire_at,
     question_item::VERSION,
     reader::{DecodeError, Reader},
 };
@@ -22,7 +24,7 @@ pub(super) const QUESTION: &str = "question";
 const PAGE_ITEMS: i32 = 10;
 
 /// The item of a long question.
-struct LongQuestion {
+pub(super) struct LongQuestion {
     key: Key,
     /// The question as it is stored. `None` after an erasure.
     question: Option<AttributeValue>,
@@ -32,9 +34,20 @@ struct LongQuestion {
 }
 
 impl LongQuestion {
-    fn erase(&self) -> Option<Self> {
+    pub(super) fn erase(&self) -> Option<Self> {
         self.question.as_ref()?;
-        Some(Self { key: self.key.clone(), question: None, revision: self.revision + 1, ..*self })
+        Some(Self { question: None, ..self.next() })
+    }
+
+    /// The question with this expiry, or `None` if it expires no later.
+    pub(super) fn expire(&self, at: Timestamp) -> Option<Self> {
+        let expires_at = at.as_second();
+        (expires_at < self.expires_at).then(|| Self { expires_at, ..self.next() })
+    }
+
+    fn next(&self) -> Self {
+        let (key, question) = (self.key.clone(), self.question.clone());
+        Self { key, question, revision: self.revision + 1, ..*self }
     }
 }
 
@@ -51,13 +64,14 @@ impl Item for LongQuestion {
     }
 
     fn immutable(&self, _: &Layout) -> Encoded {
-        Encoded::default().number("ttl", self.expires_at)
+        Encoded::default()
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
         Encoded::default()
             .number("revision", self.revision.cast_signed())
             .value(QUESTION, self.question.clone())
+            .number("ttl", self.expires_at)
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -88,8 +102,7 @@ pub(super) fn split(
     let part = LongQuestion {
         key: keys::long_question(request.id, request.created_by),
         question: attributes.remove(name),
-        // The request ends at its deadline or before.
-        expires_at: request.expires_at(request.deadline, layout).as_second(),
+        expires_at: parts_expire_at(request, request.deadline, layout).as_second(),
         revision: 0,
     };
     Some(item::created(&part, layout))

@@ -128,7 +128,7 @@ pub enum Postponed {
 /// A page of items.
 #[derive(Debug)]
 pub struct Listing<T> {
-    /// The items, newest first.
+    /// The items, in the order of the list.
     pub items: Vec<T>,
     /// The start of the next page, if there may be one.
     pub next: Option<Cursor>,
@@ -190,13 +190,21 @@ impl Store {
     /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
         let mut attributes = item::created(first, &self.layout);
-        if let Some(part) = first.split(&mut attributes, &self.layout) {
+        let mut part = None;
+        if let Some(attributes) = first.split(&mut attributes, &self.layout) {
+            part = Key::of(&attributes);
             // If it exists already, this is the repetition of our own write.
-            self.table.put_new(part).await?;
+            self.table.put_new(attributes).await?;
         }
         match self.table.put_new(attributes).await? {
             Put::Done => Ok(Saved::Saved),
-            Put::Refused(current) => self.superseded(current).await,
+            Put::Refused(current) => {
+                let is_kept = |it: &Key| current.iter().flat_map(T::parts).any(|key| key == *it);
+                if let Some(part) = part.filter(|it| !is_kept(it)) {
+                    self.forget_part(part).await;
+                }
+                self.superseded(current).await
+            }
         }
     }
 
@@ -439,7 +447,7 @@ impl fmt::Display for DueItem {
             Self::Request(id) => fmt::Display::fmt(id, f),
             Self::Delivery(id) => fmt::Display::fmt(id, f),
             Self::Event(id) => fmt::Display::fmt(id, f),
-            Self::Unknown(key) => f.write_str(&key.pk),
+            Self::Unknown(key) => write!(f, "{} {}", key.pk, key.sk),
         }
     }
 }

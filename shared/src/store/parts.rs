@@ -1,15 +1,25 @@
 //! Items with parts in items of their own: requests with a long question or long answers.
 
+use std::time::Duration;
+
 use futures::future::join_all;
+use jiff::Timestamp;
 
 use super::{
-    Error, Item, Key, Saved, Store,
+    Error, Item, Key, Layout, Listing, Saved, StepError, Store,
     compact::{Attributes, stored_name},
     is_newer, keys,
     long_answer_item::ANSWER,
-    long_question_item::QUESTION,
+    long_question_item::{LongQuestion, QUESTION},
+    step,
 };
+use crate::domain::{Request, request::RequestState};
 
+/// Time for which parts are kept longer than their request. DynamoDB deletes expired items in no order,
+/// within a few days.
+const GRACE: Duration = Duration::from_hours(7 * 24);
+/// Long answers in one page: at most 1 MB, as much as one query returns.
+const PAGE_ITEMS: i32 = 30;
 /// Reads of an item whose parts are erased at the same time.
 const READS_MAX: u32 = 5;
 
@@ -34,6 +44,43 @@ impl Store {
         super::read(item).map(Some)
     }
 
+    /// Brings the expiry of the long question and answers of a request that ended early forward, to that
+    /// of the request.
+    pub async fn expire_parts(&self, request: &Request) -> Result<(), StepError> {
+        let RequestState::Ended(end) = request.state() else { return Ok(()) };
+        let expires_at = parts_expire_at(request, end.at, &self.layout);
+        let key = keys::long_question(request.id, request.created_by);
+        if let Some(question) = self.get::<LongQuestion>(key).await? {
+            step(self, question, |it| it.expire(expires_at)).await?;
+        }
+        let mut cursor = None;
+        loop {
+            let Listing { items, next } =
+                self.long_answers(request.id, PAGE_ITEMS, cursor.as_ref()).await?;
+            for answer in items {
+                step(self, answer, |it| it.expire(expires_at)).await?;
+            }
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Erases a part whose item another writer has created. A failure is only logged: it expires.
+    pub(super) async fn forget_part(&self, key: Key) {
+        let forgotten = async {
+            match self.get::<LongQuestion>(key).await? {
+                Some(question) => step(self, question, LongQuestion::erase).await.map(|_| ()),
+                None => Ok(()),
+            }
+        };
+        if let Err(err) = forgotten.await {
+            let error = &err as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "could not erase a question that was not asked");
+        }
+    }
+
     /// The item that another writer left, if there is one.
     pub(super) async fn superseded<T: Item>(
         &self,
@@ -42,6 +89,15 @@ impl Store {
         let Some(current) = current else { return Ok(Saved::Gone) };
         Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
     }
+}
+
+/// The time from which the parts of a request may be deleted if it ends at `ended_at`.
+pub(super) fn parts_expire_at(
+    request: &Request,
+    ended_at: Timestamp,
+    layout: &Layout,
+) -> Timestamp {
+    request.expires_at(ended_at, layout) + GRACE
 }
 
 /// Puts a long question or answer that was loaded into the item of its request. False: it was erased

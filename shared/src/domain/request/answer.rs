@@ -60,13 +60,19 @@ pub struct LongAnswer {
     pub op: OpId,
     /// The answer. `None` after its erasure.
     pub(crate) answer: Option<Answer>,
-    /// The time from which it may be deleted: when its request may be.
+    /// The time from which it may be deleted: some days after its request.
     pub expires_at: Timestamp,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub(crate) revision: u64,
 }
 
 impl LongAnswer {
+    /// The answer with this expiry, or `None` if it expires no later.
+    pub fn expire(&self, at: Timestamp) -> Option<Self> {
+        let next = Self { expires_at: at, revision: self.revision + 1, ..self.clone() };
+        (at < self.expires_at).then_some(next)
+    }
+
     /// The erased answer, or `None` if it was erased before.
     pub fn erase(&self) -> Option<Self> {
         let next = Self { answer: None, revision: self.revision + 1, ..self.clone() };
@@ -75,6 +81,12 @@ impl LongAnswer {
 }
 
 impl Request {
+    /// Its question or answers may have items of their own.
+    pub(super) fn may_have_parts(&self) -> bool {
+        let mut rows = self.rows.iter().flatten();
+        self.question.may_be_long() || rows.any(|it| it.answer.is_long())
+    }
+
     /// The item for an answer that `op` is about to record. `None`: the request's item has room.
     pub fn long_answer(
         &self,

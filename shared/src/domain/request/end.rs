@@ -1,5 +1,7 @@
 //! A request ends: by its deadline, by its sender, or by an answer (see [`answer`](super::answer)).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
@@ -9,6 +11,10 @@ use crate::domain::{
     OpId, RequestEvent, Subscriptions, approval::Approval, consumption::Consumption,
     quorum::QuorumVerdict,
 };
+
+/// Time from an end to the deadline from which on the long question and answers are made to expire
+/// earlier. It costs two writes.
+const EARLY_END: Duration = Duration::from_hours(7 * 24);
 
 /// The end of a request, and the reads of its result.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +143,9 @@ impl Request {
     pub(super) fn end(&mut self, end: RequestEnd, subscriptions: Subscriptions) {
         let (outcome, at) = (end.outcome, end.at);
         self.state = RequestState::Ended(end);
+        // Its long question and answers expire as if it had ended at its deadline.
+        let is_early = self.deadline > at + EARLY_END;
+        self.has_leftovers |= is_early && self.may_have_parts();
         let kind = match outcome {
             Outcome::Cancelled => RequestEvent::RequestCancelled,
             Outcome::Completed

@@ -2,7 +2,7 @@
 //!
 //! A tombstone remains, without content. It stops deliveries that are still under way, and it keeps
 //! the request's idempotency key from creating a second request. `deliver` then searches for the
-//! request's deliveries and erases them, twice, because the index that lists them lags.
+//! request's deliveries and erases them, twice, because a worker may store one after the first time.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::{OnDeadline, Request, RequestState};
 use crate::domain::{question::Question, quorum::Quorum};
 
-/// Time from the erasure to the last search for deliveries. A worker runs for 30 s, its last write
-/// may arrive long after that, and the index lags.
+/// Time from the erasure to the last search for deliveries. A worker runs for 30 s, and its last
+/// write may arrive long after that.
 pub(super) const LAST_SEARCH_DELAY: Duration = Duration::from_mins(3);
 
 impl Request {
