@@ -7,7 +7,6 @@ use super::{
     answer_item::AnswerItem,
     item::{Encoded, Item, Layout},
     keys::{self, Key},
-    parts::parts_expire_at,
     question_item,
     reader::{DecodeError, Reader},
 };
@@ -66,7 +65,7 @@ impl Store {
         answer: &Answer,
         op: OpId,
     ) -> Result<Option<LongAnswer>, Error> {
-        let expires_at = parts_expire_at(request, request.deadline, &self.layout);
+        let expires_at = request.parts_expire_at(request.deadline, &self.layout);
         let Some(long) = request.long_answer(row, answer, op, expires_at) else { return Ok(None) };
         // If it exists already, this is the repetition of our own write.
         let _: Saved<LongAnswer> = self.create(&long).await?;

@@ -12,7 +12,6 @@ use super::{
     compact::{Attributes, stored_name},
     item::{self, Encoded, Item, Layout},
     keys::{self, Key},
-    parts::parts_expire_at,
     question_item::VERSION,
     reader::{DecodeError, Reader},
 };
@@ -102,7 +101,7 @@ pub(super) fn split(
     let part = LongQuestion {
         key: keys::long_question(request.id, request.created_by),
         question: attributes.remove(name),
-        expires_at: parts_expire_at(request, request.deadline, layout).as_second(),
+        expires_at: request.parts_expire_at(request.deadline, layout).as_second(),
         revision: 0,
     };
     Some(item::created(&part, layout))

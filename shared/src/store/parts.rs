@@ -1,12 +1,9 @@
 //! Items with parts in items of their own: requests with a long question or long answers.
 
-use std::time::Duration;
-
 use futures::future::join_all;
-use jiff::Timestamp;
 
 use super::{
-    Error, Item, Key, Layout, Listing, Saved, StepError, Store,
+    Error, Item, Key, Listing, Saved, StepError, Store,
     compact::{Attributes, stored_name},
     is_newer, keys,
     long_answer_item::ANSWER,
@@ -15,9 +12,6 @@ use super::{
 };
 use crate::domain::{Request, request::RequestState};
 
-/// Time for which parts are kept longer than their request. DynamoDB deletes expired items in no order,
-/// within a few days.
-const GRACE: Duration = Duration::from_hours(7 * 24);
 /// Long answers in one page: at most 1 MB, as much as one query returns.
 const PAGE_ITEMS: i32 = 30;
 /// Reads of an item whose parts are erased at the same time.
@@ -48,7 +42,7 @@ impl Store {
     /// of the request.
     pub async fn expire_parts(&self, request: &Request) -> Result<(), StepError> {
         let RequestState::Ended(end) = request.state() else { return Ok(()) };
-        let expires_at = parts_expire_at(request, end.at, &self.layout);
+        let expires_at = request.parts_expire_at(end.at, &self.layout);
         let key = keys::long_question(request.id, request.created_by);
         if let Some(question) = self.get::<LongQuestion>(key).await? {
             step(self, question, |it| it.expire(expires_at)).await?;
@@ -89,15 +83,6 @@ impl Store {
         let Some(current) = current else { return Ok(Saved::Gone) };
         Ok(self.whole(current).await?.map_or(Saved::Gone, Saved::Superseded))
     }
-}
-
-/// The time from which the parts of a request may be deleted if it ends at `ended_at`.
-pub(super) fn parts_expire_at(
-    request: &Request,
-    ended_at: Timestamp,
-    layout: &Layout,
-) -> Timestamp {
-    request.expires_at(ended_at, layout) + GRACE
 }
 
 /// Puts a long question or answer that was loaded into the item of its request. False: it was erased

@@ -24,6 +24,10 @@ use crate::domain::{
 /// Time from the last possible attempt of its callback to the deletion of a request.
 const CALLBACK_RETENTION: std::time::Duration = std::time::Duration::from_hours(24);
 
+/// Time for which a long question and long answers are kept longer than their request. DynamoDB deletes
+/// expired items in no order, within a few days.
+const PARTS_GRACE: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
 /// Time from an erasure to the deletion of the tombstone. It is longer than an idempotency key
 /// lives.
 const TOMBSTONE_RETENTION: std::time::Duration = std::time::Duration::from_hours(48);
@@ -261,6 +265,11 @@ impl Request {
         let over_at = lapses_at.map_or(over_at, |it| it.max(over_at));
         let kept_until = over_at + layout.retention;
         called_back.map_or(kept_until, |it| it.max(kept_until))
+    }
+
+    /// The time from which the parts of a request that ends at `ended_at` may be deleted.
+    pub(super) fn parts_expire_at(&self, ended_at: Timestamp, layout: &Layout) -> Timestamp {
+        self.expires_at(ended_at, layout) + PARTS_GRACE
     }
 }
 
