@@ -225,3 +225,44 @@ async fn events_need_their_scopes() {
     let answer = world.call_with(Method::POST, "/v1/events", &headers, event).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+/// The erased request's deliveries are kept longer than its tombstone.
+#[tokio::test]
+async fn event_of_a_repeated_request_has_its_own_type() {
+    let world = World::start().await;
+    let body = json!({
+        "title": "Deploy?", "options": [{ "value": "yes", "label": "Yes" }],
+        "callback_url": "https://hooks.example.com/",
+        "callback": { "events": ["request.finished", "request.cancelled"] },
+    });
+    // One of the two deliveries sorts first, and it may be either one.
+    for number in 0..6 {
+        let key = format!("deploy-{number}");
+        let key = [("idempotency-key", key.as_str())];
+        let ask = || world.call_with(Method::POST, "/v1/requests", &key, body.clone());
+        let id = ask().await.json()["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/requests/{id}");
+        world.call(Method::POST, &format!("{path}/cancel"), Value::Null).await;
+        world.follow_hints().await;
+        world.call(Method::DELETE, &path, Value::Null).await;
+        world.pass(Duration::from_mins(4)).await;
+        world.system.sweep().await;
+        world.follow_hints().await;
+        world.system.clock.advance(Duration::from_hours(72));
+        let text = |it: &str| aws_sdk_dynamodb::types::AttributeValue::S(it.to_owned());
+        let table = world.system.sdk().dynamodb();
+        let tombstone = table.delete_item().table_name("answerback");
+        tombstone.key("pk", text(&id)).key("sk", text("-")).send().await.expect("deleted");
+
+        let again = ask().await.json();
+        assert_eq!(again["id"], id.as_str());
+        assert_eq!(world.answer(&again, 0, json!({ "option": "yes" })).await.status, 200);
+        world.follow_hints().await;
+        let list = format!("/v1/deliveries?request_id={id}");
+        let list = world.call(Method::GET, &list, Value::Null).await.json();
+        assert_eq!(list["data"].as_array().map(Vec::len), Some(2), "{list}");
+        let event = list["data"][0]["event_id"].as_str().expect("an id");
+        let event = world.call(Method::GET, &format!("/v1/events/{event}"), Value::Null).await;
+        assert_eq!(event.json()["type"], "request.finished");
+    }
+}

@@ -58,7 +58,7 @@ pub trait Item: Sized {
     #[doc(hidden)]
     fn mutable(&self, layout: &Layout) -> Encoded;
     /// Moves a part that never changes, and is too large, out of the attributes of the first write. It
-    /// is written before them, as an item of its own.
+    /// is written before them, as a separate item.
     #[doc(hidden)]
     fn split(&self, _: &mut Attributes, _: &Layout) -> Option<Attributes> {
         None

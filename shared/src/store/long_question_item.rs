@@ -1,8 +1,8 @@
 //! The encoding of long questions, which have an item next to their request's.
 //!
-//! A question never changes, and every answer writes its request's item again. So a long one is in an
-//! item of its own, written before its request's, and read with it. One whose request was never
-//! written is deleted by its time to live. So are all others, some days after their requests.
+//! A question never changes, and every answer writes its request's item again. So a long one is in a
+//! separate item, written before its request's, and read with it. All of them have a time to live, so
+//! one whose request was never written is deleted, too.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -33,6 +33,7 @@ pub(super) struct LongQuestion {
 }
 
 impl LongQuestion {
+    /// The erased question, or `None` if it was erased before.
     pub(super) fn erase(&self) -> Option<Self> {
         self.question.as_ref()?;
         Some(Self { question: None, ..self.next() })

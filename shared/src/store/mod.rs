@@ -190,18 +190,20 @@ impl Store {
     /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
         let mut attributes = item::created(first, &self.layout);
-        let mut part = None;
-        if let Some(attributes) = first.split(&mut attributes, &self.layout) {
-            part = Key::of(&attributes);
+        let part = first.split(&mut attributes, &self.layout);
+        let part_key = part.as_ref().and_then(Key::of);
+        if let Some(part) = part {
             // If it exists already, this is the repetition of our own write.
-            self.table.put_new(attributes).await?;
+            self.table.put_new(part).await?;
         }
         match self.table.put_new(attributes).await? {
             Put::Done => Ok(Saved::Saved),
             Put::Refused(current) => {
-                let is_kept = |it: &Key| current.iter().flat_map(T::parts).any(|key| key == *it);
-                if let Some(part) = part.filter(|it| !is_kept(it)) {
-                    self.forget_part(part).await;
+                // An item that does not have the part is another writer's.
+                if let (Some(part), Some(current)) = (part_key, &current)
+                    && !T::parts(current).contains(&part)
+                {
+                    self.erase_part(part).await;
                 }
                 self.superseded(current).await
             }

@@ -1,4 +1,4 @@
-//! Items with parts in items of their own: requests with a long question or long answers.
+//! Items with parts in separate items: requests with a long question or long answers.
 
 use futures::future::join_all;
 
@@ -38,10 +38,12 @@ impl Store {
         super::read(item).map(Some)
     }
 
-    /// Brings the expiry of the long question and answers of a request that ended early forward, to that
-    /// of the request.
+    /// If a request ended early, lets its long question and answers expire soon after it.
     pub async fn expire_parts(&self, request: &Request) -> Result<(), StepError> {
         let RequestState::Ended(end) = request.state() else { return Ok(()) };
+        if !request.ended_early() {
+            return Ok(());
+        }
         let expires_at = request.parts_expire_at(end.at, &self.layout);
         let key = keys::long_question(request.id, request.created_by);
         if let Some(question) = self.get::<LongQuestion>(key).await? {
@@ -61,17 +63,18 @@ impl Store {
         }
     }
 
-    /// Erases a part whose item another writer has created. A failure is only logged: it expires.
-    pub(super) async fn forget_part(&self, key: Key) {
-        let forgotten = async {
+    /// Erases the part of an item that another writer has created. A failure is only logged, because
+    /// the part expires.
+    pub(super) async fn erase_part(&self, key: Key) {
+        let erased = async {
             match self.get::<LongQuestion>(key).await? {
                 Some(question) => step(self, question, LongQuestion::erase).await.map(|_| ()),
                 None => Ok(()),
             }
         };
-        if let Err(err) = forgotten.await {
+        if let Err(err) = erased.await {
             let error = &err as &(dyn std::error::Error + 'static);
-            tracing::warn!(error, "could not erase a question that was not asked");
+            tracing::warn!(error, "could not erase the question of a call that lost a race");
         }
     }
 

@@ -74,8 +74,9 @@ async fn delivery_that_crashes_every_worker_fails() {
     assert_eq!(delivery_of(&world, &request).await["status"], "delivered");
 }
 
-#[tokio::test]
-async fn request_erased_during_a_crash_is_not_delivered() {
+/// A request that was erased after its delivery failed, and another delivery of its event, leased to a
+/// worker that began before the erasure. That one is not stored.
+async fn erased_with_a_late_delivery() -> (World, Delivery) {
     let world = World::start_answering([reply(500)]).await;
     let request = answered(&world, question(&json!({}))).await;
     let delivery = delivery_of(&world, &request).await;
@@ -86,11 +87,18 @@ async fn request_erased_during_a_crash_is_not_delivered() {
     world.call(Method::DELETE, &path, Value::Null).await;
     world.follow_hints().await;
 
-    // A crashed worker's write that takes effect only now: a leased delivery that no query found.
     let now = world.system.clock.now();
     let id = Delivery::id_of(before.event(), OpId(7), "late");
     let late = Delivery { id, attempt: 0, starts: 0, revision: 0, ..before };
-    let late = late.begin_leased(now, OpId(7), LEASE);
+    (world, late.begin_leased(now, OpId(7), LEASE))
+}
+
+#[tokio::test]
+async fn request_erased_during_a_crash_is_not_delivered() {
+    let (world, late) = erased_with_a_late_delivery().await;
+
+    // A crashed worker's write that takes effect only now: a leased delivery that no query found.
+    let id = late.id;
     assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));
     world.system.clock.advance(LEASE + Duration::from_secs(3));
     world.system.sweep().await;
@@ -103,18 +111,9 @@ async fn request_erased_during_a_crash_is_not_delivered() {
 /// Its worker made the attempt before the erasure, stored it after the first search, and died.
 #[tokio::test]
 async fn delivery_that_is_stored_after_an_erasure_is_erased() {
-    let world = World::start_answering([reply(500)]).await;
-    let request = answered(&world, question(&json!({}))).await;
-    let delivery = delivery_of(&world, &request).await;
-    let key = keys::delivery(delivery["id"].as_str().and_then(|it| it.parse().ok()).expect("id"));
-    let before: Delivery = world.system.store.get(key).await.expect("read").expect("kept");
-    let path = format!("/v1/requests/{}", request["id"].as_str().expect("an id"));
-    world.call(Method::DELETE, &path, Value::Null).await;
-    world.follow_hints().await;
+    let (world, late) = erased_with_a_late_delivery().await;
 
-    let now = world.system.clock.now();
-    let id = Delivery::id_of(before.event(), OpId(7), "late");
-    let late = Delivery { id, attempt: 0, starts: 0, ..before }.begin_leased(now, OpId(7), LEASE);
+    let (id, now) = (late.id, world.system.clock.now());
     let late = late.finish(AttemptVerdict::Accepted, now, 0.0, OpId(7)).expect("it is leased");
     let late = Delivery { revision: 0, ..late };
     assert!(matches!(world.system.store.create(&late).await, Ok(Saved::Saved)));

@@ -12,8 +12,8 @@ use crate::domain::{
     quorum::QuorumVerdict,
 };
 
-/// Time from an end to the deadline from which on the long question and answers are made to expire
-/// earlier. It costs two writes.
+/// Time from an end to the deadline from which on it is worth two writes to shorten the life of a long
+/// question and long answers.
 const EARLY_END: Duration = Duration::from_hours(7 * 24);
 
 /// The end of a request, and the reads of its result.
@@ -139,13 +139,17 @@ impl Request {
         }
     }
 
+    /// It ended long before its deadline. Its long question and answers were stored with an expiry for
+    /// an end at the deadline.
+    pub fn ended_early(&self) -> bool {
+        matches!(&self.state, RequestState::Ended(end) if self.deadline > end.at + EARLY_END)
+    }
+
     /// Ends it, and emits the event of its end.
     pub(super) fn end(&mut self, end: RequestEnd, subscriptions: Subscriptions) {
         let (outcome, at) = (end.outcome, end.at);
         self.state = RequestState::Ended(end);
-        // Its long question and answers expire as if it had ended at its deadline.
-        let is_early = self.deadline > at + EARLY_END;
-        self.has_leftovers |= is_early && self.may_have_parts();
+        self.has_leftovers |= self.ended_early() && self.may_have_parts();
         let kind = match outcome {
             Outcome::Cancelled => RequestEvent::RequestCancelled,
             Outcome::Completed
