@@ -11,7 +11,7 @@ use answerback::{
         Attempt, Delivery, DeliveryId, Request,
         request::{LongAnswer, RequestState},
     },
-    store::{Listing, StepError, keys},
+    store::{LONG_ANSWERS_PAGE, Listing, StepError, keys},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -19,8 +19,6 @@ use crate::{App, Error, budget::Budget};
 
 /// Deliveries or attempts in one page.
 const PAGE_ITEMS: i32 = 50;
-/// Long answers in one page: at most 1 MB, as much as one query returns.
-const LONG_ANSWERS_PAGE: i32 = 30;
 /// Time that one page of deliveries or attempts may take.
 const PAGE_DURATION: Duration = Duration::from_secs(4);
 /// Deliveries or attempts that are erased concurrently.

@@ -22,9 +22,8 @@ use crate::{
     list::{PageBuilder, PageQuery, Parameters, Room, page},
 };
 
-/// More than an event and an erased one under the same id have together: a callback, the event bus, and
-/// fifty webhooks each.
-const DELIVERIES_MAX: i32 = 200;
+/// Deliveries in one page. Almost always, the first one is of the event.
+const DELIVERIES_PAGE: i32 = 5;
 
 /// More than the clocks of two functions differ by, and less than an erased request is kept for.
 const CLOCKS_DIFFER: Duration = Duration::from_hours(1);
@@ -91,10 +90,16 @@ async fn kind_of(
     request: &Request,
     id: EventId,
 ) -> Result<Option<RequestEvent>, store::Error> {
-    let Listing { items, .. } =
-        app.core.store.deliveries_of_event(id, DELIVERIES_MAX, None).await?;
-    let delivery = items.iter().find(|it| it.created_at + CLOCKS_DIFFER > request.created_at);
-    Ok(delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str())))
+    let mut cursor = None;
+    loop {
+        let Listing { items, next } =
+            app.core.store.deliveries_of_event(id, DELIVERIES_PAGE, cursor.as_ref()).await?;
+        let delivery = items.iter().find(|it| it.created_at + CLOCKS_DIFFER > request.created_at);
+        if delivery.is_some() || next.is_none() {
+            return Ok(delivery.and_then(|it| RequestEvent::parse(it.event_type.as_str())));
+        }
+        cursor = next;
+    }
 }
 
 /// The event `id` of type `kind`. `None` if the request no longer shows its data.

@@ -215,7 +215,7 @@ impl AttemptId {
         self.number
     }
 
-    /// 64 of its bits, which hardly another attempt shares.
+    /// 64 of its bits, that almost no other attempt shares.
     pub fn short(self) -> u64 {
         (self.delivery.tag << NUMBER_BITS) | u64::from(self.number)
     }

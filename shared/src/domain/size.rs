@@ -22,9 +22,16 @@ impl Answer {
 }
 
 impl Question {
-    /// It may be too long for the item of its request, unless it shrinks.
-    pub fn may_be_long(&self) -> bool {
+    /// It is about too long for the item of its request.
+    pub fn is_about_long(&self) -> bool {
         self.n_bytes() > QUESTION_INLINE_BYTES_MAX
+    }
+
+    /// False: it fits into the item of its request, also with escaped characters and the names of all
+    /// members.
+    pub(super) fn may_be_long(&self) -> bool {
+        let reference = self.external_reference_id.as_ref().map_or(0, String::len);
+        self.n_bytes() + reference > QUESTION_INLINE_BYTES_MAX / 4
     }
 
     /// Its approximate bytes in the table.

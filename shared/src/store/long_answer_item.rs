@@ -14,6 +14,8 @@ use crate::domain::{Answer, OpId, Request, RequestId, request::LongAnswer};
 
 /// The attribute with the answer.
 pub(super) const ANSWER: &str = "answer";
+/// Long answers in one page: at most 1 MB, as much as one query returns.
+pub const LONG_ANSWERS_PAGE: i32 = 30;
 
 impl Item for LongAnswer {
     const NAME: &'static str = "a long answer";

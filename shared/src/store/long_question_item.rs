@@ -1,8 +1,8 @@
 //! The encoding of long questions, which have an item next to their request's.
 //!
 //! A question never changes, and every answer writes its request's item again. So a long one is in a
-//! separate item, written before its request's, and read with it. All of them have a time to live, so
-//! one whose request was never written is deleted, too.
+//! separate item, written before its request's, and read with it. The item expires at least a week after
+//! the request, and also if the request was never stored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;

@@ -44,6 +44,7 @@ pub use compact::{Attributes, plain};
 pub use dynamodb::DynamoDb;
 pub use item::{Item, Layout};
 pub use keys::{Key, Listed, Related};
+pub use long_answer_item::LONG_ANSWERS_PAGE;
 pub use reader::DecodeError;
 pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
 

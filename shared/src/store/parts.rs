@@ -6,19 +6,18 @@ use super::{
     Error, Item, Key, Listing, Saved, StepError, Store,
     compact::{Attributes, stored_name},
     is_newer, keys,
-    long_answer_item::ANSWER,
+    long_answer_item::{ANSWER, LONG_ANSWERS_PAGE},
     long_question_item::{LongQuestion, QUESTION},
     step,
 };
 use crate::domain::{Request, request::RequestState};
 
-/// Long answers in one page: at most 1 MB, as much as one query returns.
-const PAGE_ITEMS: i32 = 30;
 /// Reads of an item whose parts are erased at the same time.
 const READS_MAX: u32 = 5;
 
 impl Store {
-    /// An item with all its parts. `None` if it was deleted in the meantime.
+    /// An item with all its parts. `None` if it was deleted in the meantime, or if it ended so long ago
+    /// that a part has expired: `RetentionDays` may have been raised since that was stored.
     pub(super) async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
         for _ in 0..READS_MAX {
             let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
@@ -33,7 +32,12 @@ impl Store {
             // A later step has erased a part, so there is a newer item.
             let Some(key) = Key::of(&item) else { break };
             let Some(newer) = self.table.get(key).await? else { return Ok(None) };
+            let revision = stored_name("revision");
+            let is_newer = newer.get(revision) != item.get(revision);
             item = newer;
+            if !is_newer && item.contains_key(stored_name("ended")) {
+                return Ok(None);
+            }
         }
         super::read(item).map(Some)
     }
@@ -52,7 +56,7 @@ impl Store {
         let mut cursor = None;
         loop {
             let Listing { items, next } =
-                self.long_answers(request.id, PAGE_ITEMS, cursor.as_ref()).await?;
+                self.long_answers(request.id, LONG_ANSWERS_PAGE, cursor.as_ref()).await?;
             for answer in items {
                 step(self, answer, |it| it.expire(expires_at)).await?;
             }

@@ -107,7 +107,7 @@ pub(crate) async fn create_from(
     let body = read(body, now);
     let is_limited = app.core.accounts.limits_asking(owner, asker).await?;
     let writes_once =
-        |it: &NewRequestBody| it.policy.callback.is_none() && !it.question.may_be_long();
+        |it: &NewRequestBody| it.policy.callback.is_none() && !it.question.is_about_long();
     // Where nothing is probed, counted, refused or written before, the write itself finds an earlier
     // request.
     if (is_limited || !body.as_ref().is_ok_and(writes_once))

@@ -60,7 +60,7 @@ pub struct LongAnswer {
     pub op: OpId,
     /// The answer. `None` after its erasure.
     pub(crate) answer: Option<Answer>,
-    /// The time from which it may be deleted: some days after its request.
+    /// The time from which it may be deleted: at least a week after its request.
     pub expires_at: Timestamp,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub(crate) revision: u64,
@@ -81,7 +81,7 @@ impl LongAnswer {
 }
 
 impl Request {
-    /// Its question or answers may have items of their own.
+    /// Its question or answers may be in separate items.
     pub(super) fn may_have_parts(&self) -> bool {
         let mut rows = self.rows.iter().flatten();
         self.question.may_be_long() || rows.any(|it| it.answer.is_long())

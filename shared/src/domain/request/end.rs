@@ -12,8 +12,8 @@ use crate::domain::{
     quorum::QuorumVerdict,
 };
 
-/// Time from an end to the deadline from which on it is worth two writes to shorten the life of a long
-/// question and long answers.
+/// An end more than this before the deadline also brings forward the expiry of a long question and long
+/// answers. For less, the writes are not worth it.
 const EARLY_END: Duration = Duration::from_hours(7 * 24);
 
 /// The end of a request, and the reads of its result.

@@ -43,7 +43,7 @@ const HELD_WINDOW_SECONDS: i64 = WAIT_SECONDS_MAX as i64;
 pub(super) const ROOM_TTL: Duration = Duration::from_secs(5);
 /// Processes that may share the room that is left below a cap, before they count again. With more of
 /// them the cap may be exceeded.
-const ROOM_SHARES: u32 = 4;
+const ROOM_SHARES: u32 = 50;
 /// `Retry-After` for a caller with too many pending requests.
 const PENDING_RETRY_SECONDS: u32 = 60;
 
