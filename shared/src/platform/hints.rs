@@ -33,9 +33,10 @@ pub use crate::domain::delivery::Lane;
 const BATCH_MAX: usize = 10;
 /// Attempts to send a batch. The sweep finds what has no hint, but a minute later.
 const SEND_ATTEMPTS_MAX: u32 = 2;
-/// Most times in a row that workers pass a hint on. AWS stops a function that feeds itself through
-/// a queue about 16 times; the sweep takes over long before that.
-pub const HOPS_MAX: u32 = 3;
+/// Most times in a row that workers pass a hint on: in either lane, two with a clock that is behind, and
+/// one that moves the delivery to the slow lane. AWS stops a function that feeds itself through a queue
+/// about 16 times. The sweep takes over long before that.
+pub const HOPS_MAX: u32 = 6;
 
 /// The item to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
