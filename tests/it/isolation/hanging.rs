@@ -124,6 +124,28 @@ async fn hanging_receiver_is_detected_before_its_timeout() {
     assert!(breaker.is_closed_for(&endpoint), "a time-out holds nothing");
 }
 
+/// Concurrent invocations for the fast lane.
+#[derive(Default)]
+struct Invocations<'a>(FuturesUnordered<Promise<'a, ()>>);
+
+impl<'a> Invocations<'a> {
+    /// Starts what has a hint, and continues what can continue now.
+    async fn run(&mut self, world: &'a World) {
+        for _ in 0..100 {
+            if self.0.len() < INVOCATIONS_MAX {
+                let hints = world.system.receive(Lane::Fast, Duration::ZERO).await;
+                let hints = hints.expect("the queue exists");
+                if !hints.is_empty() {
+                    let followed = world.system.follow(hints);
+                    self.0.push(Box::pin(followed.map(|it| assert!(it.is_ok(), "{it:?}"))));
+                }
+            }
+            self.0.next().now_or_never();
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// Posts an event with a callback to `url`.
 async fn post_event(world: &World, url: &str) {
     let body = json!({
@@ -147,7 +169,7 @@ async fn paths_of_a_hanging_host_delay_no_other_host() {
     let path = |number: usize| format!("https://slow.example.com/jobs/{number}");
     let other = |number: usize| format!("https://other.example.com/jobs/{number}");
 
-    let mut invocations = FuturesUnordered::new();
+    let mut invocations = Invocations::default();
     let mut posted_at = Vec::new();
     for number in 0..N_OTHERS {
         for hanging in [2 * number, 2 * number + 1] {
@@ -157,20 +179,7 @@ async fn paths_of_a_hanging_host_delay_no_other_host() {
         }
         post_event(&world, &other(number)).await;
         posted_at.push(clock.now());
-        for _ in 0..100 {
-            if invocations.len() < INVOCATIONS_MAX {
-                let hints = world.system.receive(Lane::Fast, Duration::ZERO).await;
-                let hints = hints.expect("the queue exists");
-                if !hints.is_empty() {
-                    invocations.push(world.system.follow(hints));
-                }
-            }
-            // Polls those that can continue.
-            if let Some(Some(followed)) = invocations.next().now_or_never() {
-                followed.expect("the queue exists");
-            }
-            tokio::task::yield_now().await;
-        }
+        invocations.run(&world).await;
         clock.advance(INTERVAL);
     }
     let waits = posted_at.iter().enumerate().map(|(number, posted_at)| {
@@ -183,4 +192,34 @@ async fn paths_of_a_hanging_host_delay_no_other_host() {
     assert!(p99 <= P99_MAX, "{waits:?}");
     let n_hanging = (0..N_PATHS).filter(|it| receivers.arrived_at(&path(*it)).is_some()).count();
     assert!(n_hanging < N_PATHS / 2, "{n_hanging} took workers of the fast lane");
+}
+
+/// The callback about each answer takes 20 seconds, and each waits in the request until it is stored.
+#[tokio::test]
+async fn hundred_answers_in_twenty_seconds_pass_a_hanging_receiver() {
+    let receivers = Arc::new(OneHangs::default());
+    let egress = Some(egress::Client::Simulated(receivers.clone()));
+    let world = World::start_with(Setup { egress, ..Setup::default() }).await;
+    let clock = &world.system.clock;
+    receivers.clock.set(clock.clone()).expect("it is set once");
+    let recipients: Vec<_> = (0..100).map(|it| format!("u{it}@example.com")).collect();
+    let request = world
+        .create(json!({
+            "title": "Who comes?",
+            "recipients": recipients,
+            "options": [{ "value": "me", "label": "Me" }],
+            "callback_url": SLOW,
+            "callback": {
+                "probe": "skip", "timeout_seconds": 20,
+                "events": ["request.answered", "request.finished"],
+            },
+        }))
+        .await;
+    let mut invocations = Invocations::default();
+    for recipient in 0..100 {
+        let answered = world.answer(&request, recipient, json!({ "option": "me" })).await;
+        assert_eq!(answered.status, StatusCode::OK, "{recipient}: {}", answered.text());
+        invocations.run(&world).await;
+        clock.advance(Duration::from_millis(200));
+    }
 }
