@@ -98,12 +98,20 @@ impl Session {
             request.status.as_str().to_owned()
         };
         self.progress.line(&format!("{} {state}: {title}", request.id));
-        if request.is_pending() && (flags.show_links || self.progress.is_live()) {
-            for recipient in &request.recipients {
-                if let Some(link) = &recipient.answer_url {
-                    let who = recipient.email.as_deref().unwrap_or("anyone");
-                    self.progress.line(&printable(&format!("answer link for {who}: {link}")));
-                }
+        if !request.is_pending() {
+            return;
+        }
+        let has_links = request.recipients.iter().any(|it| it.answer_url.is_some());
+        if has_links && !flags.show_links && !self.progress.is_live() {
+            self.progress.line(
+                "answer links are not shown: logs have many readers. --show-links prints them",
+            );
+            return;
+        }
+        for recipient in &request.recipients {
+            if let Some(link) = &recipient.answer_url {
+                let who = recipient.email.as_deref().unwrap_or("anyone");
+                self.progress.line(&printable(&format!("answer link for {who}: {link}")));
             }
         }
     }
