@@ -39,7 +39,8 @@ mod table;
 mod tests;
 mod webhook_item;
 
-pub use advance::{AdvanceError, StepError, advance, step};
+pub(crate) use advance::unless_gone;
+pub use advance::{AdvanceError, StepError, advance, advance_with, step};
 pub use compact::{Attributes, plain};
 pub use dynamodb::DynamoDb;
 pub use item::{Item, Layout};
