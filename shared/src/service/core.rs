@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     Promise,
-    domain::{OpId, Request},
+    domain::{AccountId, OpId, Request, account::LIST_SHARDS},
     platform::{Clock, Entropy, Hints, Vault, wiring::Wiring},
     service::{Accounts, Webhooks},
     store::{self, AdvanceError, Item, StepError, Store},
@@ -54,6 +54,22 @@ impl Core {
     /// The identifier of a new operation, which lets it recognize its own writes.
     pub fn new_op(&self) -> OpId {
         OpId::new(self.entropy.next())
+    }
+
+    /// The store for new deliveries of an account, which spreads them over the shards of their list.
+    ///
+    /// For some seconds after the operator has raised their number, or if the account cannot be read,
+    /// it uses fewer. Every list shows those too.
+    pub async fn store_of(&self, account: AccountId) -> Store {
+        let account = match self.accounts.account(account).await {
+            Ok(account) => account,
+            Err(err) => {
+                let error = &err as &(dyn std::error::Error + 'static);
+                tracing::warn!(error, "could not read an account; used the default shards");
+                None
+            }
+        };
+        self.store.spread_over(account.map_or(LIST_SHARDS, |it| it.n_list_shards))
     }
 
     /// Applies `step` to `current`, and after a lost race to the winner's item. See

@@ -19,7 +19,7 @@ use answerback::{
     platform::{Clock, Entropy, Hints, Vault},
     service::{Core, NewKey, new_account},
     store::{
-        Attributes, Counted, Cursor, DueCursor, DuePage, Error, Key, Layout, Page, Put, Saved,
+        Attributes, Counted, DueCursor, DuePage, Error, Key, Layout, ListStart, Page, Put, Saved,
         Store, Table,
     },
 };
@@ -142,7 +142,7 @@ impl Table for SlowTable {
         _: &'static str,
         _: String,
         _: i32,
-        _: Option<Cursor>,
+        _: Option<ListStart>,
     ) -> Promise<'_, Result<Page, Error>> {
         unused()
     }
@@ -172,7 +172,8 @@ impl SlowIntake {
             chance: AtomicU64::new(seed),
             n_refused: AtomicU64::new(0),
         });
-        let layout = Layout { n_due_shards: 4, retention: Duration::from_hours(24) };
+        let layout =
+            Layout { n_due_shards: 4, n_list_shards: 5, retention: Duration::from_hours(24) };
         let store = Store::new(Arc::clone(&table) as _, layout);
         let (vault, entropy) = (Vault::simulated([7; 32]), Entropy::counting());
         let now = clock.now();
