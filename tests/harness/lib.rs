@@ -9,7 +9,7 @@ pub mod meter;
 pub mod rights;
 pub mod template;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use answerback::{
     api::http::read_json,
@@ -27,6 +27,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use contract::{Contract, Exchange};
+use futures::future::{Either, select};
 use jiff::Timestamp;
 use local::{
     Data, System, SystemOptions,
@@ -272,6 +273,23 @@ impl World {
             }
             let step = Duration::try_from(next.duration_since(now)).unwrap_or_default();
             self.system.clock.advance(step.max(Duration::from_millis(1)));
+        }
+    }
+
+    /// Runs calls of which some lose a race. Losers wait for the clock, so it moves on for them.
+    pub async fn as_time_passes<T>(&self, calls: impl Future<Output = T>) -> T {
+        let clock = &self.system.clock;
+        let time = async {
+            loop {
+                if let Some(wait) = clock.next_sleeper() {
+                    clock.advance(wait);
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match select(pin!(calls), pin!(time)).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => never,
         }
     }
 

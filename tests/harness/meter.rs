@@ -9,9 +9,12 @@
 //! ```
 //!
 //! A write whose condition failed is a call without units: DynamoDB does not report its charge.
+//!
+//! The units of writes are also counted by partition key, of the table and of each index. The meter
+//! remembers the index keys of every item, so it knows from which partition a write removes a row.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     ops::Add,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -32,7 +35,7 @@ use aws_sdk_dynamodb::{
         query::{QueryInput, QueryOutput},
         update_item::{UpdateItemInput, UpdateItemOutput},
     },
-    types::{ConsumedCapacity, ReturnConsumedCapacity::Indexes},
+    types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity::Indexes},
 };
 use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, orchestrator::Metadata};
 
@@ -43,11 +46,30 @@ const READS: [&str; 3] = ["BatchGetItem", "GetItem", "Query"];
 
 /// Counts calls and units. Clones share their counts.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<Mutex<Bill>>);
+pub struct Meter(Arc<Mutex<Counts>>);
 
-/// Counts by operation.
+#[derive(Debug, Default)]
+struct Counts {
+    bill: Bill,
+    /// The index keys of each item: by its `pk` and `sk`, and the name of the index.
+    rows: HashMap<(String, String, String), String>,
+}
+
+/// Counts by operation, and units written by partition.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bill(BTreeMap<String, Line>);
+pub struct Bill {
+    lines: BTreeMap<String, Line>,
+    written: BTreeMap<Partition, f64>,
+}
+
+/// A partition of the table, or of one of its indexes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Partition {
+    /// The name of the index, or `table`.
+    pub of: String,
+    /// The partition key.
+    pub key: String,
+}
 
 /// The cost of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,10 +83,10 @@ pub struct Line {
 impl Meter {
     /// Counts since the previous call of this function.
     pub fn take(&self) -> Bill {
-        std::mem::take(&mut *self.bill())
+        std::mem::take(&mut self.counts().bill)
     }
 
-    fn bill(&self) -> MutexGuard<'_, Bill> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,8 +94,8 @@ impl Meter {
         let Some(call) = cfg.load::<Metadata>().filter(|it| it.service() == "DynamoDB") else {
             return;
         };
-        let (operation, mut bill) = (call.name(), self.bill());
-        let line = bill.0.entry(operation.to_owned()).or_default();
+        let (operation, mut counts) = (call.name(), self.counts());
+        let line = counts.bill.lines.entry(operation.to_owned()).or_default();
         *line = *line + Line { n_calls, units };
     }
 }
@@ -93,12 +115,81 @@ impl Bill {
         self.sum(&READS)
     }
 
+    /// The units written to each partition.
+    pub fn written(&self) -> &BTreeMap<Partition, f64> {
+        &self.written
+    }
+
     fn sum(&self, wanted: &[&str]) -> Line {
-        let others = self.0.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
+        let others =
+            self.lines.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
         assert_eq!(others, None, "the operation is too expensive, or is not counted");
-        let lines = self.0.iter().filter(|(operation, _)| wanted.contains(&&***operation));
+        let lines = self.lines.iter().filter(|(operation, _)| wanted.contains(&&***operation));
         lines.fold(Line::default(), |sum, (_, line)| sum + *line)
     }
+}
+
+impl Counts {
+    /// Counts a write of `key` that moved its rows in indexes to these partitions.
+    fn write(&mut self, key: &Attributes, moved: impl Fn(&str) -> Moved, units: &ConsumedCapacity) {
+        let (pk, sk) = (text(key, "pk"), text(key, "sk"));
+        let of_table = units.table().and_then(|it| it.capacity_units()).unwrap_or(0.0);
+        self.add("table", pk.clone(), of_table);
+        for (index, units) in units.global_secondary_indexes().into_iter().flatten() {
+            let attribute =
+                if index == "due" { "due_shard".to_owned() } else { format!("{index}_pk") };
+            let row = (pk.clone(), sk.clone(), index.clone());
+            let before = self.rows.get(&row).cloned();
+            let after = match moved(&attribute) {
+                Moved::To(partition) => Some(partition),
+                Moved::Away => None,
+                Moved::Not => before.clone(),
+            };
+            match &after {
+                Some(partition) => drop(self.rows.insert(row, partition.clone())),
+                None => drop(self.rows.remove(&row)),
+            }
+            let touched: Vec<String> = match (before, after) {
+                (Some(before), Some(after)) if before == after => vec![after],
+                (before, after) => before.into_iter().chain(after).collect(),
+            };
+            let units = units.capacity_units().unwrap_or(0.0);
+            let share =
+                units / f64::from(u32::try_from(touched.len().max(1)).expect("two at most"));
+            touched.into_iter().for_each(|it| self.add(index, it, share));
+        }
+    }
+
+    fn add(&mut self, of: &str, key: String, units: f64) {
+        *self.bill.written.entry(Partition { of: of.to_owned(), key }).or_default() += units;
+    }
+}
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// The row of an item in an index, after a write.
+enum Moved {
+    To(String),
+    Away,
+    Not,
+}
+
+fn text(attributes: &Attributes, name: &str) -> String {
+    attributes.get(name).and_then(|it| it.as_s().ok()).cloned().unwrap_or_default()
+}
+
+/// The key of an index that a put sets.
+fn moved_by_put(item: &Attributes, attribute: &str) -> Moved {
+    if item.contains_key(attribute) { Moved::To(text(item, attribute)) } else { Moved::Away }
+}
+
+/// The key of an index that an update sets or removes: it names attribute `#1` and its value `:1`.
+fn moved_by_update(update: &UpdateItemInput, attribute: &str) -> Moved {
+    let names = update.expression_attribute_names().into_iter().flatten();
+    let Some((name, _)) = names.into_iter().find(|it| it.1 == attribute) else { return Moved::Not };
+    let values = update.expression_attribute_values();
+    let value = values.and_then(|it| it.get(&name.replace('#', ":")));
+    value.and_then(|it| it.as_s().ok()).cloned().map_or(Moved::Away, Moved::To)
 }
 
 impl Add for Line {
@@ -161,6 +252,15 @@ impl Intercept for Meter {
         let all = batch.map(BatchGetItemOutput::consumed_capacity).unwrap_or_default();
         let units = all.iter().chain(one).filter_map(ConsumedCapacity::capacity_units).sum();
         self.count(cfg, 0, units);
+        let Some(units) = one else { return Ok(()) };
+        if let Some(put) = context.input().downcast_ref::<PutItemInput>() {
+            let item = put.item().expect("a put has an item");
+            self.counts().write(item, |it| moved_by_put(item, it), units);
+        }
+        if let Some(update) = context.input().downcast_ref::<UpdateItemInput>() {
+            let key = update.key().expect("an update has a key");
+            self.counts().write(key, |it| moved_by_update(update, it), units);
+        }
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! DynamoDB calls and capacity units of one request.
 
+mod hottest;
+
 use std::time::Duration;
 
 use answerback::store::Saved;
@@ -231,26 +233,34 @@ fn prose(n_chars: usize) -> String {
     text
 }
 
+/// Creates webhooks that get events of the type `job.failed`, on different paths of one host.
+async fn subscribe(world: &World, n_webhooks: usize) {
+    for number in 0..n_webhooks {
+        let hook = json!({
+            "id": format!("hook-{number}"), "event_types": ["job.failed"],
+            "url": format!("https://hooks.example.com/{number}"),
+        });
+        let made = world.call(Method::POST, "/v1/webhooks", hook).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    }
+}
+
+/// Posts an event of this type, and delivers it.
+async fn post_event(world: &World) {
+    let data = json!({ "executionId": "x", "status": "failed" });
+    let event = json!({ "type": "job.failed", "data": data });
+    let made = world.call_with(Method::POST, "/v1/events", &[TRACE], event).await;
+    assert_eq!(made.status, StatusCode::ACCEPTED, "{}", made.text());
+    world.follow_hints().await;
+}
+
 #[tokio::test]
 async fn posted_event_has_its_price() {
     let mut prices = Vec::new();
     for n_webhooks in [0, 1, 10, 50] {
         let (world, meter) = metered(false).await;
-        for number in 0..n_webhooks {
-            let hook = json!({
-                "id": format!("hook-{number}"), "event_types": ["job.failed"],
-                "url": format!("https://hooks.example.com/{number}"),
-            });
-            let made = world.call(Method::POST, "/v1/webhooks", hook).await;
-            assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
-        }
-        let post = async || {
-            let data = json!({ "executionId": "x", "status": "failed" });
-            let event = json!({ "type": "job.failed", "data": data });
-            let made = world.call_with(Method::POST, "/v1/events", &[TRACE], event).await;
-            assert_eq!(made.status, StatusCode::ACCEPTED, "{}", made.text());
-            world.follow_hints().await;
-        };
+        subscribe(&world, n_webhooks).await;
+        let post = async || post_event(&world).await;
         post().await;
         meter.take();
         post().await;
@@ -323,4 +333,25 @@ async fn pending_cap_costs_a_query_now_and_then_and_no_write() {
     }
     let [without, with, _] = units[..] else { panic!("all") };
     assert_eq!((with.0 - without.0, with.1 - without.1), (1.0, 1.0), "its row, added and removed");
+}
+
+/// A page of deliveries reads the account, each of its shards, and the deliveries.
+#[tokio::test]
+async fn list_of_deliveries_has_its_price() {
+    let (world, meter) = metered(false).await;
+    subscribe(&world, 50).await;
+    let list = async |query: &str| {
+        meter.take();
+        let list = world.call(Method::GET, &format!("/v1/deliveries?{query}"), Value::Null).await;
+        let n_shown = list.json()["data"].as_array().map_or(0, Vec::len);
+        let reads = meter.take().reads();
+        (n_shown, reads.n_calls, reads.units)
+    };
+    assert_eq!(list("").await, (0, 6, 3.5), "one unit, and half a unit for each of five shards");
+    for _ in 0..4 {
+        post_event(&world).await;
+        world.system.clock.advance(Duration::from_millis(1));
+    }
+    let prices = [list("").await, list("limit=100").await];
+    assert_eq!(prices, [(20, 7, 13.5), (100, 10, 58.5)]);
 }

@@ -1,8 +1,9 @@
 //! Lists of requests: newest first, page by page.
 
-use answerback::domain::Owner;
 use std::time::Duration;
 
+use answerback::domain::Owner;
+use answerback::store::{Listing, advance};
 use axum::http::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -155,4 +156,60 @@ async fn cursor_of_another_account_is_refused() {
             assert_eq!(list.json(), json!({ "data": [], "next_cursor": null }));
         }
     }
+}
+
+/// The operator raises the number of shards while events are posted. The deliveries of each event have
+/// the same millisecond.
+#[tokio::test]
+async fn growth_to_32_shards_loses_no_delivery() {
+    let world = World::start().await;
+    for number in 0..12 {
+        let hook = json!({
+            "id": format!("hook-{number}"), "event_types": ["job.failed"],
+            "url": format!("https://hooks.example.com/{number}"),
+        });
+        world.call(Method::POST, "/v1/webhooks", hook).await;
+    }
+    let post = async || {
+        let data = json!({ "executionId": "x", "status": "failed" });
+        let event = json!({ "type": "job.failed", "data": data });
+        world.call(Method::POST, "/v1/events", event).await;
+        world.follow_hints().await;
+    };
+    let shown = async |limit: u32| {
+        let (mut shown, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/deliveries?limit={limit}{cursor}");
+            let page = world.call(Method::GET, &path, Value::Null).await.json();
+            shown.extend(ids(&page));
+            let Some(next) = page["next_cursor"].as_str() else { return shown };
+            cursor = format!("&cursor={next}");
+        }
+    };
+    post().await;
+    let account = world.account.clone();
+    let account =
+        advance(&world.system.store, account, |it| it.spread(32)).await.expect("it grows");
+    // Workers know the number that they have cached, and readers the new one.
+    post().await;
+    assert_eq!(shown(100).await.len(), 24);
+    world.system.clock.advance(Duration::from_secs(10));
+    for _ in 0..3 {
+        post().await;
+    }
+    let all = shown(100).await;
+    assert_eq!(all.len(), 60);
+    for limit in [1, 7, 20, 59, 60] {
+        assert_eq!(shown(limit).await, all, "pages of {limit}");
+    }
+    let mut once = all.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), 60, "none is shown twice");
+    // Without the new shards some are missing.
+    let owner = Owner::live(account.id);
+    let Listing { items, .. } =
+        world.system.store.deliveries(owner, 5, 100, None).await.expect("a list");
+    assert!((24..60).contains(&items.len()), "{}", items.len());
+    assert!(account.spread(31).is_err(), "it cannot shrink");
 }

@@ -168,7 +168,7 @@ async fn concurrent_patches_keep_all_changes() {
         json!({ "event_types": ["job.*"] }),
     ];
     let all = changes.map(|it| patch(&world, "orders", it));
-    for answer in futures::future::join_all(all).await {
+    for answer in world.as_time_passes(futures::future::join_all(all)).await {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     }
     let shown = show(&world, "orders").await;

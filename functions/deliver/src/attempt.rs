@@ -22,7 +22,7 @@ use answerback::{
         breaker::SLOW_AFTER,
         delivery::{AttemptVerdict, DeliveryEnd, DeliveryState},
     },
-    store::{Saved, StepError},
+    store::{Saved, StepError, Store},
 };
 use futures::{
     channel::oneshot,
@@ -35,8 +35,13 @@ use crate::{
     transport::{self, Exchanged, Sent},
 };
 
-/// Tells the worker that dispatches an event that a delivery is stored. Dropped if it is not.
-type StoredSignal = oneshot::Sender<()>;
+/// A delivery that is not stored yet.
+pub(crate) struct Unstored {
+    /// The store for new deliveries of its account.
+    pub(crate) store: Store,
+    /// Tells the worker that dispatches its event that it is stored. Dropped if it is not.
+    pub(crate) signal: oneshot::Sender<()>,
+}
 
 /// An attempt that has begun.
 struct Begun {
@@ -52,7 +57,7 @@ enum Place {
     /// In the table, as it was last seen.
     Stored(Box<Delivery>),
     /// Only here. It is stored with its result.
-    Unstored(StoredSignal),
+    Unstored(Unstored),
 }
 
 /// Attempts `delivery`, which is leased to `op`, and saves the result.
@@ -77,16 +82,16 @@ pub(crate) async fn attempt_unstored(
     delivery: Delivery,
     op: OpId,
     known: &[Webhook],
-    signal: StoredSignal,
+    unstored: Unstored,
 ) -> Result<(), Error> {
     let started_at = app.core.now();
-    let mut place = Place::Unstored(signal);
+    let mut place = Place::Unstored(unstored);
     let sent = {
         let sending = pin!(transport::send(app, &delivery, known, started_at));
         match select(sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
             Either::Left((sent, _)) => sent?,
             Either::Right(((), sending)) => {
-                let (stored, sent) = join(place.store(app, &delivery), sending).await;
+                let (stored, sent) = join(place.store(&delivery), sending).await;
                 place = stored;
                 sent?
             }
@@ -98,20 +103,20 @@ pub(crate) async fn attempt_unstored(
 impl Place {
     /// Stores `delivery`, which is leased. A failure is only logged, because it is stored again with its
     /// result.
-    async fn store(self, app: &App, delivery: &Delivery) -> Self {
-        let Self::Unstored(signal) = self else { return self };
-        let current = match app.core.store.create(delivery).await {
+    async fn store(self, delivery: &Delivery) -> Self {
+        let Self::Unstored(unstored) = self else { return self };
+        let current = match unstored.store.create(delivery).await {
             // If another worker has it, its lease decides.
             Ok(Saved::Superseded(theirs)) => theirs,
             Ok(Saved::Saved | Saved::Gone) => delivery.clone(),
             Err(err) => {
                 let error = &err as &(dyn std::error::Error + 'static);
                 tracing::warn!(delivery.id = %delivery.id, error, "could not store a delivery");
-                return Self::Unstored(signal);
+                return Self::Unstored(unstored);
             }
         };
         // An error means that the dispatch has ended.
-        let _: Result<(), ()> = signal.send(());
+        let _: Result<(), ()> = unstored.signal.send(());
         Self::Stored(Box::new(current))
     }
 
@@ -123,12 +128,12 @@ impl Place {
         delivery: &Delivery,
         step: impl Fn(&Delivery) -> Option<Delivery>,
     ) -> Result<Option<Delivery>, StepError> {
-        let signal = match self {
+        let Unstored { store, signal } = match self {
             Self::Stored(current) => return app.core.step(*current, step).await,
-            Self::Unstored(signal) => signal,
+            Self::Unstored(unstored) => unstored,
         };
         let Some(next) = step(delivery) else { return Ok(None) };
-        let saved = match app.core.store.create(&next).await? {
+        let saved = match store.create(&next).await? {
             Saved::Saved => Some(next),
             // Stored before, by us if `Self::store` failed after its write: then the lease is ours.
             Saved::Superseded(found) => {

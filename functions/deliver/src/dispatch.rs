@@ -26,7 +26,7 @@ use answerback::{
         retry::TIMEOUT_SECONDS_MAX,
     },
     platform::{Group, Hint, Lane, OutgoingHint},
-    store::{Saved, StepError},
+    store::{Saved, StepError, Store},
 };
 use futures::{
     channel::oneshot,
@@ -36,7 +36,7 @@ use jiff::Timestamp;
 
 use crate::{
     App, Error,
-    attempt::{attempt, attempt_unstored},
+    attempt::{Unstored, attempt, attempt_unstored},
     breaker::{self, Route},
     budget::Budget,
     erasure, health,
@@ -50,7 +50,8 @@ pub(crate) async fn dispatch(
     budget: Budget,
 ) -> Result<Request, Error> {
     let webhooks = app.core.webhooks.all(request.owner).await?;
-    let worker = Worker::new(app, budget, &webhooks, request.due_at());
+    let store = app.core.store_of(request.owner.account).await;
+    let worker = Worker::new(app, store, budget, &webhooks, request.due_at());
     let planned = request.outbox().iter().map(|event| {
         let origin = Origin {
             event: event.id(request.id),
@@ -80,7 +81,8 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         _ => return Ok(()),
     };
     let webhooks = app.core.webhooks.all(event.owner).await?;
-    let worker = Worker::new(app, budget, &webhooks, event.due_at());
+    let store = app.core.store_of(event.owner.account).await;
+    let worker = Worker::new(app, store, budget, &webhooks, event.due_at());
     let origin = Origin {
         event: event.id,
         event_type: event.event_type.clone(),
@@ -134,6 +136,8 @@ struct Stored {
 /// A worker that creates deliveries, and attempts them if it has time.
 struct Worker<'a> {
     app: &'a App,
+    /// The store for new deliveries of the account.
+    store: Store,
     now: Timestamp,
     op: OpId,
     /// The webhooks of the account and mode.
@@ -158,6 +162,7 @@ enum Claimed {
 impl<'a> Worker<'a> {
     fn new(
         app: &'a App,
+        store: Store,
         budget: Budget,
         webhooks: &'a [Webhook],
         due_at: Option<Timestamp>,
@@ -170,7 +175,8 @@ impl<'a> Worker<'a> {
             (now + app.lease + LEASE_GUARD..=now + DISPATCH_INTERVAL).contains(&it)
         });
         let may_store_later = has_time_to_attempt && is_covered;
-        Self { app, now, op: app.core.new_op(), webhooks, has_time_to_attempt, may_store_later }
+        let op = app.core.new_op();
+        Self { app, store, now, op, webhooks, has_time_to_attempt, may_store_later }
     }
 
     /// Stores and attempts the deliveries of events, and marks the events as dispatched. Those that
@@ -202,7 +208,9 @@ impl<'a> Worker<'a> {
             .map(|Routed { event, delivery, .. }| {
                 let (signal, is_stored) = oneshot::channel();
                 let id = delivery.id;
-                let attempt = attempt_unstored(self.app, delivery, self.op, self.webhooks, signal);
+                let unstored = Unstored { store: self.store.clone(), signal };
+                let attempt =
+                    attempt_unstored(self.app, delivery, self.op, self.webhooks, unstored);
                 (attempt, async move { (event, id, is_stored.await.is_ok()) })
             })
             .unzip();
@@ -295,7 +303,7 @@ impl<'a> Worker<'a> {
 
     /// Stores one delivery. `None`: another worker did.
     async fn store_one(&self, delivery: Delivery) -> Result<Option<Delivery>, Error> {
-        Ok(match self.app.core.store.create(&delivery).await? {
+        Ok(match self.store.create(&delivery).await? {
             Saved::Saved => Some(delivery),
             // Our own write: its response was lost, and the SDK repeated it.
             Saved::Superseded(found) if is_ours(&found, &delivery, self.op) => Some(found),

@@ -7,9 +7,10 @@ use answerback::{
     },
     domain::{
         Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId, WebhookRef,
+        account::LIST_SHARDS,
     },
     service::Caller,
-    store::{self, Cursor, Listed, Listing, Related, keys},
+    store::{self, Cursor, Listing, Related, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -160,7 +161,12 @@ impl Filters<WebhookRef> {
                 let related = Related::WebhookDeliveries(owner, webhook.clone());
                 return store.related(&related, query.limit, cursor).await;
             }
-            _ => return store.list(owner, Listed::Deliveries, query.limit, cursor).await,
+            _ => {
+                // Another process may know a larger number than the one that is cached here.
+                let account = app.core.accounts.account_now(owner.account).await?;
+                let n_shards = account.map_or(LIST_SHARDS, |it| it.n_list_shards);
+                return store.deliveries(owner, n_shards, query.limit, cursor).await;
+            }
         };
         // All deliveries of a request have one owner. A cursor would reveal another account's.
         let is_visible = listing.items.iter().any(|it| is_own(it, caller));

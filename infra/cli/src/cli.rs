@@ -81,7 +81,7 @@ enum Command {
     /// Manage API keys, locally or in a deployed table
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Manage limits of accounts, locally or in a deployed table
+    /// Manage limits and shards of accounts, locally or in a deployed table
     #[command(subcommand)]
     Accounts(AccountsCommand),
 }
@@ -107,6 +107,13 @@ enum AccountsCommand {
     /// seconds. The table is chosen as for `keys create`.
     #[command(after_help = accounts::EXAMPLES)]
     Limit(accounts::Limit),
+    /// Spread an account's list of deliveries over more shards, for more writes per second
+    ///
+    /// A shard takes 1,000 deliveries a second. All shards are read for a page of `GET
+    /// /v1/deliveries`. The number cannot shrink. It takes effect within 10 seconds. The table is
+    /// chosen as for `keys create`.
+    #[command(after_help = accounts::SHARDS_EXAMPLES)]
+    Shards(accounts::Shards),
 }
 
 /// Runs the command. A failure prints one line.
@@ -140,6 +147,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         Command::Dev(flags) => operate(dev::run(flags)),
         Command::Keys(KeysCommand::Create(create)) => operate(keys::create(create)),
         Command::Accounts(AccountsCommand::Limit(limit)) => operate(accounts::limit(limit)),
+        Command::Accounts(AccountsCommand::Shards(shards)) => operate(accounts::spread(shards)),
     }
 }
 

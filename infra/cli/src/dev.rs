@@ -8,7 +8,7 @@ use std::{
 };
 
 use answerback::{
-    domain::delivery::LEASE,
+    domain::{account::LIST_SHARDS, delivery::LEASE},
     egress::Resolver,
     platform::{
         Vault,
@@ -145,6 +145,7 @@ impl LocalTable {
     pub(crate) fn store(&self) -> Store {
         let layout = Layout {
             n_due_shards: DUE_SHARDS,
+            n_list_shards: LIST_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
         };
         Store::new(Arc::new(DynamoDb::new(self.0.sdk.dynamodb(), TABLE)), layout)

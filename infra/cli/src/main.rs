@@ -1,5 +1,5 @@
-//! The program `answerback`: questions from scripts, the local stack, API keys, and limits of
-//! accounts.
+//! The program `answerback`: questions from scripts, the local stack, API keys, and limits and
+//! shards of accounts.
 //!
 //! ```text
 //! cli ─┬─ ask, wait, show, list, ─┬─▶ settings

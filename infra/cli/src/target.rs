@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use answerback::{
-    domain::{Account, AccountId},
+    domain::{Account, AccountId, account::LIST_SHARDS},
     platform::{Config, Sdk, Vault, config::optional},
     store::{DynamoDb, Layout, Store, keys},
 };
@@ -41,7 +41,11 @@ impl Target {
             "cannot connect to the deployed table (after `aws login` or `aws sso login`, \
              `eval \"$(aws configure export-credentials --format env)\"` sets the credentials)",
         )?;
-        let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
+        let layout = Layout {
+            n_due_shards: config.n_due_shards,
+            n_list_shards: LIST_SHARDS,
+            retention: config.retention,
+        };
         let table = DynamoDb::new(sdk.dynamodb(), &config.table);
         // Only a new account needs the vault, so the key is optional.
         let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));

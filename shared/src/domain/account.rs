@@ -27,6 +27,12 @@ pub const ACCOUNT_NAME_CHARS_MAX: usize = 100;
 /// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
 
+/// Partitions of an account's list of deliveries, unless the operator has raised their number. A
+/// partition takes 1,000 writes a second, so five take eighty events a second to 50 webhooks each.
+pub const LIST_SHARDS: u32 = 5;
+/// Most partitions of an account's list of deliveries. A page of the list reads all of them.
+pub const LIST_SHARDS_MAX: u32 = 32;
+
 /// A customer of Answerback, isolated from all others.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -45,8 +51,18 @@ pub struct Account {
     pub calls: PastCalls,
     /// The limit of pending requests, live and test together, if there is one.
     pub max_pending_requests: Option<u32>,
+    /// The partitions over which the list of its deliveries is spread.
+    pub n_list_shards: u32,
     /// Counts the writes. The store refuses a write based on an older revision.
     pub revision: u64,
+}
+
+/// The list of an account's deliveries has more partitions already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at least {stored}: the number of shards cannot shrink")]
+pub struct FewerShards {
+    /// The stored number.
+    pub stored: u32,
 }
 
 /// The secrets of an account: for each mode, one set for each source of events.
@@ -180,6 +196,16 @@ impl Account {
     pub fn cap(&self, max_pending_requests: Option<u32>) -> Option<Self> {
         let next = Self { max_pending_requests, revision: self.revision + 1, ..self.clone() };
         (max_pending_requests != self.max_pending_requests).then_some(next)
+    }
+
+    /// The account with its list of deliveries spread over more partitions, or `None` if nothing
+    /// changes. Fewer are refused, because no page would show the deliveries in the others.
+    pub fn spread(&self, n_list_shards: u32) -> Result<Option<Self>, FewerShards> {
+        if n_list_shards < self.n_list_shards {
+            return Err(FewerShards { stored: self.n_list_shards });
+        }
+        let next = Self { n_list_shards, revision: self.revision + 1, ..self.clone() };
+        Ok((n_list_shards != self.n_list_shards).then_some(next))
     }
 }
 

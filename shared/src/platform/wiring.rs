@@ -5,7 +5,7 @@ use std::{net::TcpStream, sync::Arc, thread, time::Duration};
 use anyhow::Context as _;
 
 use crate::{
-    domain::RequestId,
+    domain::{RequestId, account::LIST_SHARDS},
     platform::{
         Bus, Config, Hints, Sdk, Vault, clock_skew::ClockWatch, config::optional, telemetry,
     },
@@ -47,8 +47,11 @@ impl Wiring {
     pub async fn store(&self) -> Store {
         let config = self.sdk.dynamodb_config().interceptor(ClockWatch::default());
         let client = aws_sdk_dynamodb::Client::from_conf(config.build());
-        let layout =
-            Layout { n_due_shards: self.config.n_due_shards, retention: self.config.retention };
+        let layout = Layout {
+            n_due_shards: self.config.n_due_shards,
+            n_list_shards: LIST_SHARDS,
+            retention: self.config.retention,
+        };
         let store = Store::new(Arc::new(DynamoDb::new(client, &self.config.table)), layout);
         // No request has this id. A failure repeats at the first event, where it is reported.
         let missing = keys::request(RequestId::from_bits(0));

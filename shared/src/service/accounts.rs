@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Account, AccountId, ApiKey, KeyId, Mode, OpId, Owner, PastCalls, Request, Scope, Secrets,
         Source,
-        account::{AccountSecrets, IdKey, SourceSecrets},
+        account::{AccountSecrets, IdKey, LIST_SHARDS, SourceSecrets},
         secret::Holder,
     },
     platform::{Cache, Clock, Entropy, Vault, vault::VaultError},
@@ -312,6 +312,7 @@ pub async fn new_account(
         calls: PastCalls::default(),
         name: None,
         max_pending_requests: None,
+        n_list_shards: LIST_SHARDS,
         revision: 0,
     })
 }

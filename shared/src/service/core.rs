@@ -1,9 +1,12 @@
 //! The core that every function's `App` embeds: the ports, and the use cases on top of them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
-    domain::{OpId, Request},
+    Promise,
+    domain::{AccountId, OpId, Request, account::LIST_SHARDS},
     platform::{Clock, Entropy, Hints, Vault, wiring::Wiring},
     service::{Accounts, Webhooks},
     store::{self, AdvanceError, Item, StepError, Store},
@@ -53,14 +56,30 @@ impl Core {
         OpId::new(self.entropy.next())
     }
 
+    /// The store for new deliveries of an account, which spreads them over the shards of their list.
+    ///
+    /// For some seconds after the operator has raised their number, or if the account cannot be read,
+    /// it uses fewer. Every list shows those too.
+    pub async fn store_of(&self, account: AccountId) -> Store {
+        let account = match self.accounts.account(account).await {
+            Ok(account) => account,
+            Err(err) => {
+                let error = &err as &(dyn std::error::Error + 'static);
+                tracing::warn!(error, "could not read an account; used the default shards");
+                None
+            }
+        };
+        self.store.spread_over(account.map_or(LIST_SHARDS, |it| it.n_list_shards))
+    }
+
     /// Applies `step` to `current`, and after a lost race to the winner's item. See
-    /// [`store::advance`].
+    /// [`store::advance_with`].
     pub async fn advance<T: Item, E>(
         &self,
         current: T,
         step: impl Fn(&T) -> Result<Option<T>, E>,
     ) -> Result<T, AdvanceError<E>> {
-        store::advance(&self.store, current, step).await
+        store::advance_with(&self.store, current, step, |longest| self.wait(longest)).await
     }
 
     /// [`Self::advance`] for a step that cannot be refused. `None` if the item no longer exists.
@@ -69,7 +88,14 @@ impl Core {
         current: T,
         step: impl Fn(&T) -> Option<T>,
     ) -> Result<Option<T>, StepError> {
-        store::step(&self.store, current, step).await
+        store::unless_gone(self.advance(current, |it| Ok(step(it))).await)
+    }
+
+    /// Waits for a random time up to `longest`, so that callers who lost a race do not meet again.
+    fn wait(&self, longest: Duration) -> Promise<'_, ()> {
+        let up_to = longest.as_millis() + 1;
+        let milliseconds = u64::try_from((self.entropy.next() >> 64) % up_to).unwrap_or(0);
+        Box::pin(self.clock.sleep(Duration::from_millis(milliseconds)))
     }
 
     /// Sends a hint that `request` has events to dispatch or a deadline to watch.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     Account, ApiKey, BodyHash, EmailPattern, Requester, Scope,
-    account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
+    account::{AccountSecrets, AskLimit, CallLimit, IdKey, LIST_SHARDS, SourceSecrets},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,14 @@ impl Item for Account {
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
+        let more_shards = Some(self.n_list_shards).filter(|it| *it != LIST_SHARDS);
         Encoded::default()
             .number("revision", self.revision.cast_signed())
             .json(SECRETS, &SecretsItem::from(&self.secrets))
             .json(CALLS, &idempotency_item::encode(&self.calls))
             .text("name", self.name.clone())
             .number("max_pending", self.max_pending_requests.map(i64::from))
+            .number("list_shards", more_shards.map(i64::from))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -61,6 +63,7 @@ impl Item for Account {
             calls: idempotency_item::decode(item.json(CALLS)?)?,
             name: item.optional_text("name")?,
             max_pending_requests: item.optional_number("max_pending")?,
+            n_list_shards: item.optional_number("list_shards")?.unwrap_or(LIST_SHARDS),
             revision: item.number("revision")?,
         })
     }

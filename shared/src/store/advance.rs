@@ -1,13 +1,30 @@
 //! Advances an item: compute the next state, save it, and if another writer was faster, do both
 //! again from the state that it left.
+//!
+//! ```text
+//! write ─▶ lost? ─▶ wait ─▶ read ─▶ the same as before the wait? ─▶ write
+//!                    ▲                 │ no: there are more writers
+//!                    └── longer ───────┘
+//! ```
+//!
+//! A refused write costs as much as one that succeeds, and a read costs a fraction of that. So an
+//! operation that lost a race waits for a random time, and then reads before it writes. The first
+//! wait is short, because most races have two writers.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready, time::Duration};
 
-use crate::store::{self, Item, Saved, Store};
+use crate::{
+    Promise,
+    store::{self, Item, Saved, Store},
+};
 
-/// Races that one operation loses before it gives up. Each race has a winner, so that takes more
-/// than this number of writers of one item at once.
-const RACES_MAX: u32 = 40;
+/// Longest waits of one operation after lost races, in milliseconds. After the last one it gives up.
+/// Together they are half of the 30 s that a function has to respond.
+const WAITS_MS_MAX: [u64; 12] =
+    [25, 100, 400, LAST, LAST, LAST, LAST, LAST, LAST, LAST, LAST, LAST];
+/// The longest wait: enough for a hundred writers to come one after another. An operation writes
+/// after it in any case, because an item with that many writers always changes during the wait.
+const LAST: u64 = 1_600;
 
 /// The reason why an item was not advanced.
 #[derive(Debug)]
@@ -35,27 +52,46 @@ impl<E> AdvanceError<E> {
 }
 
 /// Applies `step` to `current`, and after a lost race to the winner's item. Returns the item as it
-/// is then stored.
+/// is then stored. `wait` waits for a random time up to the given one.
 ///
 /// A step returns `None` if there is nothing to do. It also does if it finds its own operation in
 /// the item: then the write has succeeded before, and only its response was lost.
-pub async fn advance<T, E>(
+pub async fn advance_with<'a, T: Item, E>(
     store: &Store,
     mut current: T,
     step: impl Fn(&T) -> Result<Option<T>, E>,
-) -> Result<T, AdvanceError<E>>
-where
-    T: Item,
-{
-    for _ in 0..RACES_MAX {
+    wait: impl Fn(Duration) -> Promise<'a, ()>,
+) -> Result<T, AdvanceError<E>> {
+    let mut waits = WAITS_MS_MAX.into_iter();
+    let mut is_calm = true;
+    loop {
         let Some(next) = step(&current).map_err(AdvanceError::Refused)? else { return Ok(current) };
-        match store.save(&next).await.map_err(AdvanceError::Store)? {
-            Saved::Saved => return Ok(next),
-            Saved::Superseded(theirs) => current = theirs,
-            Saved::Gone => return Err(AdvanceError::Gone),
+        if is_calm {
+            match store.save(&next).await.map_err(AdvanceError::Store)? {
+                Saved::Saved => return Ok(next),
+                Saved::Superseded(theirs) => current = theirs,
+                Saved::Gone => return Err(AdvanceError::Gone),
+            }
+            // The winner may have left nothing to do.
+            is_calm = false;
+            continue;
         }
+        let longest = waits.next().ok_or(AdvanceError::Contended)?;
+        wait(Duration::from_millis(longest)).await;
+        let found = store.get::<T>(next.key()).await.map_err(AdvanceError::Store)?;
+        let found = found.ok_or(AdvanceError::Gone)?;
+        is_calm = found.revision() == current.revision() || longest == LAST;
+        current = found;
     }
-    Err(AdvanceError::Contended)
+}
+
+/// [`advance_with`] for an item with few writers: it does not wait.
+pub async fn advance<T: Item, E>(
+    store: &Store,
+    current: T,
+    step: impl Fn(&T) -> Result<Option<T>, E>,
+) -> Result<T, AdvanceError<E>> {
+    advance_with(store, current, step, |_| Box::pin(ready(()))).await
 }
 
 /// The error of a step that cannot be refused.
@@ -75,7 +111,14 @@ pub async fn step<T: Item>(
     current: T,
     step: impl Fn(&T) -> Option<T>,
 ) -> Result<Option<T>, StepError> {
-    match advance(store, current, |it| Ok::<_, Infallible>(step(it))).await {
+    unless_gone(advance(store, current, |it| Ok(step(it))).await)
+}
+
+/// The result of a step that cannot be refused. `None` if the item no longer exists.
+pub(crate) fn unless_gone<T>(
+    advanced: Result<T, AdvanceError<Infallible>>,
+) -> Result<Option<T>, StepError> {
+    match advanced {
         Ok(item) => Ok(Some(item)),
         Err(AdvanceError::Gone) => Ok(None),
         Err(AdvanceError::Contended) => Err(StepError::Contended),

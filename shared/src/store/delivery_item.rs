@@ -79,13 +79,14 @@ impl Item for Delivery {
         self.revision
     }
 
-    fn immutable(&self, _: &Layout) -> Encoded {
+    fn immutable(&self, layout: &Layout) -> Encoded {
+        let shard = keys::list_shard(self.id, layout.n_list_shards);
         let of_webhook = self
             .webhook
             .as_ref()
             .map(|it| keys::related(&Related::WebhookDeliveries(self.owner, it.clone())));
         Encoded::default()
-            .listed(self.owner, keys::Listed::Deliveries)
+            .text("list_pk", keys::listed_deliveries(self.owner, shard))
             .id("channel", self.channel)
             .text("event_type", self.event_type.to_string())
             .time("happened_at", self.happened_at)

@@ -18,7 +18,7 @@ use super::{
     compact::Attributes,
     keys::{CREATED_AT, DUE_INDEX},
     reader::Reader,
-    table::{Counted, DueCursor, DuePage, Page, Put, Table},
+    table::{Counted, DueCursor, DuePage, ListStart, Page, Put, Table},
 };
 use crate::Promise;
 
@@ -249,7 +249,7 @@ impl Table for DynamoDb {
 
     fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>> {
         Box::pin(async move {
-            let due_at = AttributeValue::N(due_at.as_millisecond().to_string());
+            let due_at = millisecond(due_at);
             let result = self
                 .client
                 .update_item()
@@ -278,27 +278,31 @@ impl Table for DynamoDb {
         index: &'static str,
         partition: String,
         limit: i32,
-        cursor: Option<Cursor>,
+        start: Option<ListStart>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
             let pk_name = format!("{index}_pk");
-            let start = cursor.map(|it| {
-                let created_at = it.created_at.unwrap_or_default().as_millisecond();
-                let mut key = it.key.into_attributes();
-                key.insert(pk_name.clone(), AttributeValue::S(partition.clone()));
-                key.insert(CREATED_AT.to_owned(), AttributeValue::N(created_at.to_string()));
-                key
-            });
-            let output = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .index_name(index)
-                .key_condition_expression("#pk = :pk")
+            let mut condition = "#pk = :pk".to_owned();
+            let mut query = self.client.query().table_name(&self.name).index_name(index);
+            match start {
+                None => (),
+                Some(ListStart::AtOrBefore(at)) => {
+                    condition += &format!(" AND {CREATED_AT} <= :at");
+                    query = query.expression_attribute_values(":at", millisecond(at));
+                }
+                Some(ListStart::After(Cursor { key, created_at })) => {
+                    let mut key = key.into_attributes();
+                    key.insert(pk_name.clone(), AttributeValue::S(partition.clone()));
+                    let created_at = millisecond(created_at.unwrap_or_default());
+                    key.insert(CREATED_AT.to_owned(), created_at);
+                    query = query.set_exclusive_start_key(Some(key));
+                }
+            }
+            let output = query
+                .key_condition_expression(condition)
                 .expression_attribute_names("#pk", &pk_name)
                 .expression_attribute_values(":pk", AttributeValue::S(partition))
                 .scan_index_forward(false)
-                .set_exclusive_start_key(start)
                 .limit(limit)
                 .send()
                 .await
@@ -373,6 +377,11 @@ impl Table for DynamoDb {
             Ok(Page { items: output.items.unwrap_or_default(), next })
         })
     }
+}
+
+/// A time, as it is stored.
+fn millisecond(at: Timestamp) -> AttributeValue {
+    AttributeValue::N(at.as_millisecond().to_string())
 }
 
 impl fmt::Debug for DynamoDb {

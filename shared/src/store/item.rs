@@ -37,6 +37,8 @@ pub(super) const fn version_with(own: u32, parts: &[u32]) -> u32 {
 pub struct Layout {
     /// The number of partitions of the due index.
     pub n_due_shards: u32,
+    /// The number of partitions over which new deliveries are spread in the list of their account.
+    pub n_list_shards: u32,
     /// The time for which finished items are kept.
     pub retention: std::time::Duration,
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   Store     typed reads, conditional writes, lists      (this module)
 //!   keys      every key                                   *_item   every attribute
-//!   parts     items in several parts
+//!   parts     items in several parts                      spread   the list of deliveries
 //!   Table     the port: DynamoDb, or the simulation's table
 //! ```
 //!
@@ -34,19 +34,21 @@ mod reader;
 mod receiver_item;
 mod request_item;
 mod secret_item;
+mod spread;
 mod table;
 #[cfg(test)]
 mod tests;
 mod webhook_item;
 
-pub use advance::{AdvanceError, StepError, advance, step};
+pub(crate) use advance::unless_gone;
+pub use advance::{AdvanceError, StepError, advance, advance_with, step};
 pub use compact::{Attributes, plain};
 pub use dynamodb::DynamoDb;
 pub use item::{Item, Layout};
 pub use keys::{Key, Listed, Related};
 pub use long_answer_item::LONG_ANSWERS_PAGE;
 pub use reader::DecodeError;
-pub use table::{Counted, DueCursor, DuePage, Page, Put, Table};
+pub use table::{Counted, DueCursor, DuePage, ListStart, Page, Put, Table};
 
 use crate::domain::{
     AccountId, Attempt, Delivery, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
@@ -272,9 +274,8 @@ impl Store {
         limit: i32,
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
-        let partition = keys::list(owner, listed);
-        let cursor = in_index(cursor);
-        self.load(self.table.list(keys::LIST_INDEX, partition, limit, cursor).await?).await
+        let (partition, start) = (keys::list(owner, listed), after(cursor));
+        self.load(self.table.list(keys::LIST_INDEX, partition, limit, start).await?).await
     }
 
     /// The deliveries or attempts of another object, newest first.
@@ -285,7 +286,7 @@ impl Store {
         cursor: Option<&Cursor>,
     ) -> Result<Listing<T>, Error> {
         let (index, partition) = (keys::WEBHOOK_INDEX, keys::related(to));
-        self.load(self.table.list(index, partition, limit, in_index(cursor)).await?).await
+        self.load(self.table.list(index, partition, limit, after(cursor)).await?).await
     }
 
     /// The deliveries of a request, those of its latest event first, from the position `after` on. The
@@ -463,8 +464,8 @@ impl Error {
 }
 
 /// A position outside of an index counts as none.
-fn in_index(cursor: Option<&Cursor>) -> Option<Cursor> {
-    cursor.filter(|it| it.created_at.is_some()).cloned()
+fn after(cursor: Option<&Cursor>) -> Option<ListStart> {
+    cursor.filter(|it| it.created_at.is_some()).cloned().map(ListStart::After)
 }
 
 /// The time from which the counts of a minute may be deleted.

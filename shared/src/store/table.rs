@@ -61,14 +61,14 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// Removes the timer of an item, unless it differs from `due_at` and so was set again.
     fn quarantine(&self, key: Key, due_at: Timestamp) -> Promise<'_, Result<(), Error>>;
 
-    /// One page of the keys in one partition of a listing index, the latest first. The
-    /// index lags.
+    /// One page of the keys in one partition of a listing index, the latest first. Rows of the same
+    /// millisecond have any order. The index lags.
     fn list(
         &self,
         index: &'static str,
         partition: String,
         limit: i32,
-        cursor: Option<Cursor>,
+        start: Option<ListStart>,
     ) -> Promise<'_, Result<Page, Error>>;
 
     /// The number of items in one partition of a listing index, or `max` if there are more. The
@@ -89,6 +89,15 @@ pub trait Table: fmt::Debug + Send + Sync {
         limit: i32,
         after: Option<String>,
     ) -> Promise<'_, Result<Page, Error>>;
+}
+
+/// The start of a page of a listing index. Without one, a page starts with the latest row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListStart {
+    /// The latest row of this time or before.
+    AtOrBefore(Timestamp),
+    /// Right after the last row of the page before.
+    After(Cursor),
 }
 
 /// The result of a conditional write.

@@ -1,5 +1,6 @@
 //! The encoding: a written item is read back, and a malformed item is an error.
 
+mod spread;
 mod values;
 mod versions;
 mod webhooks;
@@ -23,7 +24,8 @@ use super::{
     *,
 };
 
-const LAYOUT: Layout = Layout { n_due_shards: 4, retention: Duration::from_hours(30 * 24) };
+const LAYOUT: Layout =
+    Layout { n_due_shards: 4, n_list_shards: 5, retention: Duration::from_hours(30 * 24) };
 
 /// The attributes with a JSON object to which a newer version may add members.
 const OBJECTS: [&str; 8] =
@@ -268,6 +270,7 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
         secrets,
         account.calls.clone(),
         account.max_pending_requests,
+        account.n_list_shards,
     )
 }
 

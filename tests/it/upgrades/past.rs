@@ -35,6 +35,8 @@ impl Past {
         let known = Map::from_iter([("key".to_owned(), Value::from(&*world.key))]);
         let capped = world.account.cap(Some(1_000)).expect("it has none");
         assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
+        let spread = capped.spread(8).expect("it grows").expect("it has fewer");
+        assert!(matches!(world.system.store.save(&spread).await, Ok(Saved::Saved)));
         let mut past = Self { world, known };
         past.create_settings().await;
         past.create_finished().await;

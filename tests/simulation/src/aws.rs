@@ -8,7 +8,7 @@ use answerback::{
         bus::{PublishError, Publisher},
         hints::{self, Lane, SendError},
     },
-    store::{Attributes, Counted, Cursor, DueCursor, DuePage, Error, Key, Page, Put, Table},
+    store::{Attributes, Counted, DueCursor, DuePage, Error, Key, ListStart, Page, Put, Table},
 };
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::Timestamp;
@@ -133,14 +133,14 @@ impl Table for Process {
         index: &'static str,
         partition: String,
         limit: i32,
-        cursor: Option<Cursor>,
+        start: Option<ListStart>,
     ) -> Promise<'_, Result<Page, Error>> {
         Box::pin(async move {
             let what = || format!("lists {partition} by {index}");
             let partition = partition.clone();
             let effect = move |it: &mut State| {
                 let at = since_epoch(it.now());
-                it.table.list(index, &partition, limit, cursor.as_ref(), at)
+                it.table.list(index, &partition, limit, start.as_ref(), at)
             };
             self.dynamodb(CallKind::Read, "list items", what, effect).await
         })

@@ -9,7 +9,7 @@ use std::{
 };
 
 use answerback::{
-    domain::{CallbackRules, delivery::LEASE},
+    domain::{CallbackRules, account::LIST_SHARDS, delivery::LEASE},
     egress,
     platform::{Bus, Entropy, Hints, Vault},
     service::Core,
@@ -221,7 +221,8 @@ impl Fleet {
 /// The store, called by `process`.
 pub(crate) fn store(process: &Arc<Process>) -> Store {
     let retention = std::time::Duration::from_hours(30 * 24);
-    Store::new(Arc::clone(process) as _, Layout { n_due_shards: N_DUE_SHARDS, retention })
+    let layout = Layout { n_due_shards: N_DUE_SHARDS, n_list_shards: LIST_SHARDS, retention };
+    Store::new(Arc::clone(process) as _, layout)
 }
 
 /// The vault with which all processes and the checks seal and open secrets.

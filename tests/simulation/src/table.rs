@@ -20,7 +20,9 @@ mod limits;
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use answerback::store::{Attributes, Counted, Cursor, DueCursor, DuePage, Key, Page, Put};
+use answerback::store::{
+    Attributes, Counted, Cursor, DueCursor, DuePage, Key, ListStart, Page, Put,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
@@ -183,19 +185,20 @@ impl SimulatedTable {
         index: &str,
         partition: &str,
         limit: i32,
-        cursor: Option<&Cursor>,
+        start: Option<&ListStart>,
         at: i64,
     ) -> Page {
         let number = Index::called(index);
         let index = &INDEXES[number];
-        let after = cursor.map(|Cursor { key, created_at }| {
-            let at = created_at.expect("DynamoDB refuses a cursor outside");
-            Place { sort: at.as_millisecond(), pk: &key.pk, sk: &key.sk }
-        });
-        let mut found: Vec<_> = self
-            .rows(number, partition, at)
-            .filter(|it| after.as_ref().is_none_or(|after| it < after))
-            .collect();
+        let is_listed = |it: &Place<'_>| match start {
+            None => true,
+            Some(ListStart::AtOrBefore(at)) => it.sort <= at.as_millisecond(),
+            Some(ListStart::After(Cursor { key, created_at })) => {
+                let at = created_at.expect("DynamoDB refuses a cursor outside");
+                *it < Place { sort: at.as_millisecond(), pk: &key.pk, sk: &key.sk }
+            }
+        };
+        let mut found: Vec<_> = self.rows(number, partition, at).filter(is_listed).collect();
         found.sort_unstable_by(|one, other| other.cmp(one));
         let (items, is_cut) = index.page(partition, &found, limit);
         let next = found.get(items.len().wrapping_sub(1)).filter(|_| is_cut).map(|it| Cursor {

@@ -99,7 +99,8 @@ async fn replay(app: &App, event: &Event) -> Result<Response, Problem> {
 /// Creates the delivery of `event`, or finds it, and sends the hint to attempt it.
 async fn deliver(app: &App, event: &Event, webhook: Webhook) -> Result<Delivery, Problem> {
     let delivery = delivery(event, &webhook);
-    let delivery = match app.core.store.create(&delivery).await? {
+    let store = app.core.store_of(event.owner.account).await;
+    let delivery = match store.create(&delivery).await? {
         Saved::Superseded(found) => found,
         Saved::Saved | Saved::Gone => delivery,
     };

@@ -1,4 +1,4 @@
-//! `answerback keys create` and `answerback accounts limit`.
+//! `answerback keys create`, `answerback accounts limit` and `answerback accounts shards`.
 
 use std::process::{Command, Output};
 
@@ -108,6 +108,26 @@ async fn limits_are_set_in_a_running_stack() {
         n_refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
     assert!(n_refused > 0);
+}
+
+#[tokio::test]
+async fn shards_of_an_account_grow_and_never_shrink() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let stack = Stack::start(folder.path(), &[]);
+    let account = stack.ready["account_id"].as_str().expect("an account");
+    let spread = |n_shards| {
+        let arguments = ["accounts", "shards", "--data-dir", path, "--account", account];
+        run(&mut answerback(&[&arguments[..], &["--shards", n_shards]].concat()))
+    };
+    result(&spread("16")).expect("it grows");
+    result(&spread("16")).expect("nothing changes");
+    for (n_shards, expected) in [("15", "must be at least 16"), ("33", "33 is not in 1..=32")] {
+        let output = spread(n_shards);
+        let error = result(&output).expect_err("an invalid number");
+        assert!(error.contains(expected), "{error}");
+    }
+    result(&spread("32")).expect("it grows again");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::domain::{
     Delivery, EmailAddress, EmailPattern, Event, EventType, Filter, Id, IdempotentCall, Locale,
     Mode, OpId, Owner, PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester,
     RequesterKind, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
-    account::{AccountSecrets, AskLimit, CallLimit, IdKey, SourceSecrets},
+    account::{AccountSecrets, AskLimit, CallLimit, IdKey, LIST_SHARDS_MAX, SourceSecrets},
     approval::ConsumePolicy,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
@@ -447,15 +447,17 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 pub(super) fn account() -> impl Strategy<Value = Account> {
     let cap = option::of(any::<u32>());
     let name = option::of(text());
-    (id(), moment(), name, any::<[u8; 32]>(), account_secrets(), calls(), cap).prop_map(
-        |(id, created_at, name, id_key, secrets, calls, max_pending_requests)| Account {
+    let limits = (cap, 1..=LIST_SHARDS_MAX);
+    (id(), moment(), name, any::<[u8; 32]>(), account_secrets(), calls(), limits).prop_map(
+        |(id, created_at, name, id_key, secrets, calls, limits)| Account {
             id,
             created_at,
             name,
             id_key: IdKey(id_key),
             secrets,
             calls,
-            max_pending_requests,
+            max_pending_requests: limits.0,
+            n_list_shards: limits.1,
             revision: 0,
         },
     )

@@ -508,8 +508,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a delivery to a slow receiver is over for its event, and not stored",
         file: ATTEMPT,
-        before: "match app.core.store.create(delivery).await {",
-        after: "match if MUTANT { Ok(Saved::Saved) } else { app.core.store.create(delivery).await } {",
+        before: "match unstored.store.create(delivery).await {",
+        after: "match if MUTANT { Ok(Saved::Saved) } else { unstored.store.create(delivery).await } {",
         breaks: Invariant::NothingLost,
     },
 ];
