@@ -1,4 +1,4 @@
-//! Counts calls to DynamoDB and the capacity that they consume.
+//! Counts calls to DynamoDB, the capacity that they consume, and messages sent to SQS.
 //!
 //! A [`Meter`] is an interceptor of the SDK. It asks for the consumed capacity in each call and
 //! reads it from the response:
@@ -45,9 +45,14 @@ const READS: [&str; 3] = ["BatchGetItem", "GetItem", "Query"];
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<Bill>>);
 
-/// Counts by operation.
+/// Counts of all calls.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bill(BTreeMap<String, Line>);
+pub struct Bill {
+    /// Calls to DynamoDB.
+    lines: BTreeMap<String, Line>,
+    /// Calls that send messages.
+    n_sends: u32,
+}
 
 /// The cost of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,12 +74,16 @@ impl Meter {
     }
 
     fn count(&self, cfg: &ConfigBag, n_calls: u32, units: f64) {
-        let Some(call) = cfg.load::<Metadata>().filter(|it| it.service() == "DynamoDB") else {
-            return;
-        };
-        let (operation, mut bill) = (call.name(), self.bill());
-        let line = bill.0.entry(operation.to_owned()).or_default();
-        *line = *line + Line { n_calls, units };
+        let Some(call) = cfg.load::<Metadata>() else { return };
+        let mut bill = self.bill();
+        match call.service() {
+            "DynamoDB" => {
+                let line = bill.lines.entry(call.name().to_owned()).or_default();
+                *line = *line + Line { n_calls, units };
+            }
+            "SQS" => bill.n_sends += n_calls,
+            _ => {}
+        }
     }
 }
 
@@ -93,10 +102,16 @@ impl Bill {
         self.sum(&READS)
     }
 
+    /// Calls that send messages to a queue.
+    pub fn n_sends(&self) -> u32 {
+        self.n_sends
+    }
+
     fn sum(&self, wanted: &[&str]) -> Line {
-        let others = self.0.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
+        let others =
+            self.lines.keys().find(|it| !WRITES.contains(&&***it) && !READS.contains(&&***it));
         assert_eq!(others, None, "the operation is too expensive, or is not counted");
-        let lines = self.0.iter().filter(|(operation, _)| wanted.contains(&&***operation));
+        let lines = self.lines.iter().filter(|(operation, _)| wanted.contains(&&***operation));
         lines.fold(Line::default(), |sum, (_, line)| sum + *line)
     }
 }

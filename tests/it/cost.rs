@@ -1,5 +1,7 @@
 //! DynamoDB calls and capacity units of one request.
 
+mod units;
+
 use std::time::Duration;
 
 use answerback::store::Saved;
