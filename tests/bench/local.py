@@ -17,11 +17,12 @@ import asyncio
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import tempfile
 import time
+
+from machine import machine, options_of, save, show_machine
 
 ANSWERS_PER_SECOND = 100
 # Events before the measurement: they open connections, and fill caches.
@@ -89,11 +90,14 @@ class Client:
         self.key, self.streams = stack["api_key"], None
 
     async def post(self, path, body, status):
+        return await self.call("POST", path, body, status)
+
+    async def call(self, method, path, body, status):
         if self.streams is None:
             self.streams = await asyncio.open_connection(self.host, int(self.port))
         reader, writer = self.streams
-        text = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\nauthorization: Bearer {self.key}\r\n"
+        text = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\nauthorization: Bearer {self.key}\r\n"
         head += f"content-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
         writer.write(head.encode() + text)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -103,10 +107,10 @@ class Client:
         return json.loads(answer)
 
 
-def cpu_seconds(pid):
-    """CPU time of all threads of a process, in user and kernel mode."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pids):
+    """CPU time of all threads of these processes, in user and kernel mode."""
+    stats = [pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids]
+    return sum(int(it[11]) + int(it[12]) for it in stats) / os.sysconf("SC_CLK_TCK")
 
 
 async def each(clients, items, call):
@@ -120,14 +124,14 @@ async def each(clients, items, call):
     await asyncio.gather(*map(work, clients))
 
 
-async def measure_events(clients, arrivals, url, numbers, pid):
+async def measure_events(clients, arrivals, url, numbers, pids):
     """Posts events, and waits until all are delivered."""
 
     async def post(client, number):
         event = {"type": EVENT_TYPE, "data": {"number": number}, "callback_url": url}
         await client.post("/v1/events", event, 202)
 
-    n_before, cpu, start = len(arrivals.at), cpu_seconds(pid), time.perf_counter()
+    n_before, cpu, start = len(arrivals.at), cpu_seconds(pids), time.perf_counter()
     await each(clients, numbers, post)
     accepted = time.perf_counter() - start
     await arrivals.all(n_before + len(numbers))
@@ -136,11 +140,11 @@ async def measure_events(clients, arrivals, url, numbers, pid):
     return {
         "events_per_second": n_events / seconds,
         "accepted_per_second": n_events / accepted,
-        "cpu_ms_per_event": (cpu_seconds(pid) - cpu) * 1000 / n_events,
+        "cpu_ms_per_event": (cpu_seconds(pids) - cpu) * 1000 / n_events,
     }
 
 
-async def measure_answers(stack, clients, arrivals, url, n_answers, pid):
+async def measure_answers(stack, clients, arrivals, url, n_answers, pids):
     """Answers requests at a steady rate. Returns each callback's latency in ms."""
     asked, latencies = [], []
 
@@ -149,7 +153,7 @@ async def measure_answers(stack, clients, arrivals, url, n_answers, pid):
 
     await each(clients, range(n_answers), ask)
     n_before, idle, sent, tasks = len(arrivals.at), list(clients), {}, []
-    cpu, start = cpu_seconds(pid), time.perf_counter()
+    cpu, start = cpu_seconds(pids), time.perf_counter()
 
     async def answer(request):
         client = idle.pop() if idle else Client(stack)
@@ -163,7 +167,7 @@ async def measure_answers(stack, clients, arrivals, url, n_answers, pid):
         tasks.append(asyncio.create_task(answer(request)))
     await asyncio.gather(*tasks)
     await arrivals.all(n_before + n_answers)
-    cpu_ms = (cpu_seconds(pid) - cpu) * 1000 / n_answers
+    cpu_ms = (cpu_seconds(pids) - cpu) * 1000 / n_answers
     latencies = sorted((arrivals.at[it["id"]] - sent[it["id"]]) * 1000 for it in asked)
     return {"latencies_ms": latencies, "cpu_ms_per_answer": cpu_ms}
 
@@ -180,9 +184,9 @@ async def measure(program, options):
         try:
             stack = json.loads(process.stdout.readline())
             clients = [Client(stack) for _ in range(options.connections)]
-            await measure_events(clients, arrivals, url, range(-WARM_UP, 0), process.pid)
-            result = await measure_events(clients, arrivals, url, range(options.events), process.pid)
-            result |= await measure_answers(stack, clients, arrivals, url, options.answers, process.pid)
+            await measure_events(clients, arrivals, url, range(-WARM_UP, 0), [process.pid])
+            result = await measure_events(clients, arrivals, url, range(options.events), [process.pid])
+            result |= await measure_answers(stack, clients, arrivals, url, options.answers, [process.pid])
             result["n_duplicates"] = arrivals.n_again
         finally:
             process.terminate()
@@ -197,13 +201,6 @@ def summary(rounds):
     names = ["events_per_second", "accepted_per_second", "cpu_ms_per_event", "cpu_ms_per_answer"]
     medians = {name: statistics.median(round[name] for round in rounds) for name in names}
     return medians | {"p50_ms": percentile(50), "p99_ms": percentile(99)}
-
-
-def machine():
-    info = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((it.split(":")[1].strip() for it in info if it.startswith("model name")), platform.machine())
-    load = ", ".join(f"{it:.1f}" for it in os.getloadavg())
-    return {"model": model, "processors": os.cpu_count(), "kernel": platform.release(), "load_before": load}
 
 
 def show(results):
@@ -239,10 +236,10 @@ def main():
 
     about = machine()
     storage = "in memory" if options.memory else "on disk"
-    print(f"{about['model']}, {about['processors']} processors, load {about['load_before']}, data {storage}")
+    show_machine(about)
     print(
         f"{options.rounds} rounds of {options.events} events on {options.connections} connections, and "
-        f"{options.answers} answers at {ANSWERS_PER_SECOND}/s"
+        f"{options.answers} answers at {ANSWERS_PER_SECOND}/s; data {storage}"
     )
     programs = {"baseline": options.baseline} if options.baseline else {}
     programs["program"] = options.program
@@ -252,8 +249,8 @@ def main():
             results[name].append(asyncio.run(measure(pathlib.Path(program).resolve(), options)))
     summaries = show(results)
     if options.json:
-        raw = {"machine": about, "options": vars(options), "summary": summaries, "rounds": results}
-        pathlib.Path(options.json).write_text(json.dumps(raw, indent=1) + "\n")
+        raw = {"machine": about, "options": options_of(options), "summary": summaries, "rounds": results}
+        save(options.json, raw)
 
 
 if __name__ == "__main__":

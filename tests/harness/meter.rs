@@ -1,4 +1,4 @@
-//! Counts calls to DynamoDB and the capacity that they consume.
+//! Counts calls to DynamoDB, the capacity that they consume, and messages sent to SQS.
 //!
 //! A [`Meter`] is an interceptor of the SDK. It asks for the consumed capacity in each call and
 //! reads it from the response:
@@ -58,8 +58,11 @@ struct Counts {
 /// Counts by operation, and units written by partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bill {
+    /// Calls to DynamoDB.
     lines: BTreeMap<String, Line>,
     written: BTreeMap<Partition, f64>,
+    /// Calls that send messages.
+    n_sends: u32,
 }
 
 /// A partition of the table, or of one of its indexes.
@@ -91,12 +94,16 @@ impl Meter {
     }
 
     fn count(&self, cfg: &ConfigBag, n_calls: u32, units: f64) {
-        let Some(call) = cfg.load::<Metadata>().filter(|it| it.service() == "DynamoDB") else {
-            return;
-        };
-        let (operation, mut counts) = (call.name(), self.counts());
-        let line = counts.bill.lines.entry(operation.to_owned()).or_default();
-        *line = *line + Line { n_calls, units };
+        let Some(call) = cfg.load::<Metadata>() else { return };
+        let bill = &mut self.counts().bill;
+        match call.service() {
+            "DynamoDB" => {
+                let line = bill.lines.entry(call.name().to_owned()).or_default();
+                *line = *line + Line { n_calls, units };
+            }
+            "SQS" => bill.n_sends += n_calls,
+            _ => {}
+        }
     }
 }
 
@@ -118,6 +125,11 @@ impl Bill {
     /// The units written to each partition.
     pub fn written(&self) -> &BTreeMap<Partition, f64> {
         &self.written
+    }
+
+    /// Calls that send messages to a queue.
+    pub fn n_sends(&self) -> u32 {
+        self.n_sends
     }
 
     fn sum(&self, wanted: &[&str]) -> Line {

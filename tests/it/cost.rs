@@ -1,6 +1,7 @@
 //! DynamoDB calls and capacity units of one request.
 
 mod hottest;
+mod units;
 
 use std::time::Duration;
 

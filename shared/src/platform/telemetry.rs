@@ -36,6 +36,8 @@ use crate::platform::{Clock, config::optional};
 
 /// The CloudWatch namespace of our metrics.
 pub const NAMESPACE: &str = "Answerback";
+/// The field of the Lambda runtime's span with the id of the call in X-Ray.
+const X_RAY_TRACE: &str = "xrayTraceId";
 /// Dimension of every metric: the stack, because an AWS account may have several.
 const STACK: &str = "Stack";
 
@@ -144,7 +146,10 @@ where
             let fields = extensions.get::<FormattedFields<N>>();
             let fields = fields.and_then(|it| serde_json::from_str::<Map<_, _>>(it).ok());
             for (name, value) in fields.unwrap_or_default() {
-                line.set(&name, value);
+                // X-Ray is off, so its id, of a hundred bytes in each line, leads nowhere.
+                if name != X_RAY_TRACE {
+                    line.set(&name, value);
+                }
             }
         }
         event.record(&mut line);
