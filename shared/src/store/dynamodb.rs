@@ -287,7 +287,7 @@ impl Table for DynamoDb {
             match start {
                 None => (),
                 Some(ListStart::AtOrBefore(at)) => {
-                    condition += &format!(" AND {CREATED_AT} <= :at");
+                    condition = format!("{condition} AND {CREATED_AT} <= :at");
                     query = query.expression_attribute_values(":at", millisecond(at));
                 }
                 Some(ListStart::After(Cursor { key, created_at })) => {
