@@ -14,6 +14,7 @@ import sys
 WIDTH, ROW, BAR = 760, 26, 16
 LEFT, RIGHT, TOP = 240, 70, 46
 COLORS = ["#2f6f9f", "#d98e04", "#5b8c5a", "#a23b4a", "#7a6c9d", "#8a8a8a", "#c06a3d"]
+SYSTEMS = {"answerback": "local stack", "bullmq": "BullMQ, sync each write", "bullmq_everysec": "BullMQ, sync each second"}
 FONT = 'font-family="sans-serif" font-size="12" fill="#222"'
 
 
@@ -73,8 +74,7 @@ def plot_units(results):
 
 
 def plot_race(results):
-    titles = {"answerback": "local stack", "bullmq": "BullMQ, sync each write", "bullmq_everysec": "BullMQ, sync each second"}
-    rows = [(title, [results["summary"][name]["cpu_ms_per_event"]]) for name, title in titles.items()]
+    rows = [(title, [results["summary"][name]["cpu_ms_per_event"]]) for name, title in SYSTEMS.items()]
     return bars("CPU ms an event, all processes", rows, ["CPU"])
 
 
@@ -83,7 +83,7 @@ def plot_latencies(results):
     series = {}
     for name, rounds in results.items():
         all = sorted(it for round in rounds for it in round["latencies_ms"])
-        series[name] = [all[min(len(all) - 1, len(all) * it // 100)] for it in percents]
+        series[SYSTEMS.get(name, name)] = [all[min(len(all) - 1, len(all) * it // 100)] for it in percents]
     return lines("ms from event or answer to callback at 100/s, by percentile", [f"p{it}" for it in percents], series)
 
 
@@ -98,7 +98,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     load = lambda name: json.loads((folder / name).read_text()) if (folder / name).exists() else None
     race, local = load("race.json"), load("local.json")
-    latencies = (race or {}).get("rounds", {}) | ({"answer, local stack": local["rounds"]["program"]} if local else {})
+    latencies = (race or {}).get("rounds", {}) | ({"local stack, answers": local["rounds"]["program"]} if local else {})
     plots = {
         "units": (plot_units, load("units.json")),
         "race": (plot_race, race),
