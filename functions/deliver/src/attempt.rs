@@ -200,7 +200,7 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     let subject = Subject { trace: delivery.trace_or_own(), happened_at: delivery.happened_at };
     let report = breaker::report_of(&delivery, &record, op);
     let lane = breaker::lane_after(app, report.as_ref());
-    let place = if record.is_short() { place } else { place.store(app, &delivery).await };
+    let place = if record.is_short() { place } else { place.store(&delivery).await };
     let first = match place {
         Place::Unstored(_) => Some(Box::new(record.clone())),
         Place::Stored(_) => None,

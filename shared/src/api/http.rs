@@ -133,6 +133,7 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
         .lambda_context_ref()
         .map_or(Cow::Borrowed("unknown"), |context| Cow::Owned(context.request_id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let is_read = matches!(method, Method::GET | Method::HEAD);
     let reader = Reader::of(request.uri(), request.headers());
     let words = browser::words(request.headers());
     let mut response = if request.headers().contains_key(OWN_CALLBACK) {
@@ -155,8 +156,9 @@ async fn finish_in_span(request: Request, next: Next) -> Response {
     }
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else {
         let status = response.status();
-        // The fronts of other products log their problems themselves.
-        if !status.is_client_error() && !status.is_server_error() {
+        // The fronts of other products log their problems themselves, and a change has a line that says
+        // more. The access log has a line for each call.
+        if is_read && !status.is_client_error() && !status.is_server_error() {
             tracing::info!(status = status.as_u16(), "served a call");
         }
         return response;
