@@ -35,9 +35,10 @@ use aws_sdk_dynamodb::{
         query::{QueryInput, QueryOutput},
         update_item::{UpdateItemInput, UpdateItemOutput},
     },
-    types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity::Indexes},
+    types::{AttributeValue, Capacity, ConsumedCapacity, ReturnConsumedCapacity::Indexes},
 };
 use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, orchestrator::Metadata};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 /// The operations that write one item each.
 const WRITES: [&str; 2] = ["PutItem", "UpdateItem"];
@@ -145,7 +146,7 @@ impl Counts {
     /// Counts a write of `key` that moved its rows in indexes to these partitions.
     fn write(&mut self, key: &Attributes, moved: impl Fn(&str) -> Moved, units: &ConsumedCapacity) {
         let (pk, sk) = (text(key, "pk"), text(key, "sk"));
-        let of_table = units.table().and_then(|it| it.capacity_units()).unwrap_or(0.0);
+        let of_table = units.table().and_then(Capacity::capacity_units).unwrap_or(0.0);
         self.add("table", pk.clone(), of_table);
         for (index, units) in units.global_secondary_indexes().into_iter().flatten() {
             let attribute =
@@ -168,13 +169,26 @@ impl Counts {
             let units = units.capacity_units().unwrap_or(0.0);
             let share =
                 units / f64::from(u32::try_from(touched.len().max(1)).expect("two at most"));
-            touched.into_iter().for_each(|it| self.add(index, it, share));
+            for partition in touched {
+                self.add(index, partition, share);
+            }
         }
     }
 
     fn add(&mut self, of: &str, key: String, units: f64) {
         *self.bill.written.entry(Partition { of: of.to_owned(), key }).or_default() += units;
     }
+}
+
+/// The input of a write, until its response.
+#[derive(Clone, Debug)]
+enum Write {
+    Put(PutItemInput),
+    Update(UpdateItemInput),
+}
+
+impl Storable for Write {
+    type Storer = StoreReplace<Self>;
 }
 
 type Attributes = HashMap<String, AttributeValue>;
@@ -247,6 +261,13 @@ impl Intercept for Meter {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         ask!(context, BatchGetItemInput, GetItemInput, PutItemInput, QueryInput, UpdateItemInput);
+        let input = context.input();
+        if let Some(put) = input.downcast_ref::<PutItemInput>() {
+            cfg.interceptor_state().store_put(Write::Put(put.clone()));
+        }
+        if let Some(update) = input.downcast_ref::<UpdateItemInput>() {
+            cfg.interceptor_state().store_put(Write::Update(update.clone()));
+        }
         self.count(cfg, 1, 0.0);
         Ok(())
     }
@@ -265,13 +286,16 @@ impl Intercept for Meter {
         let units = all.iter().chain(one).filter_map(ConsumedCapacity::capacity_units).sum();
         self.count(cfg, 0, units);
         let Some(units) = one else { return Ok(()) };
-        if let Some(put) = context.input().downcast_ref::<PutItemInput>() {
-            let item = put.item().expect("a put has an item");
-            self.counts().write(item, |it| moved_by_put(item, it), units);
-        }
-        if let Some(update) = context.input().downcast_ref::<UpdateItemInput>() {
-            let key = update.key().expect("an update has a key");
-            self.counts().write(key, |it| moved_by_update(update, it), units);
+        match cfg.load::<Write>() {
+            Some(Write::Put(put)) => {
+                let item = put.item().expect("a put has an item");
+                self.counts().write(item, |it| moved_by_put(item, it), units);
+            }
+            Some(Write::Update(update)) => {
+                let key = update.key().expect("an update has a key");
+                self.counts().write(key, |it| moved_by_update(update, it), units);
+            }
+            None => (),
         }
         Ok(())
     }

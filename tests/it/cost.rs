@@ -354,5 +354,5 @@ async fn list_of_deliveries_has_its_price() {
         world.system.clock.advance(Duration::from_millis(1));
     }
     let prices = [list("").await, list("limit=100").await];
-    assert_eq!(prices, [(20, 7, 13.5), (100, 10, 58.5)]);
+    assert_eq!(prices, [(20, 7, 23.5), (100, 10, 106.0)]);
 }

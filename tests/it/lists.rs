@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use answerback::domain::Owner;
-use answerback::store::{Listing, advance};
+use answerback::{
+    domain::Owner,
+    store::{Listing, advance},
+};
 use axum::http::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};

@@ -47,8 +47,8 @@ pub(crate) struct Shards {
     #[arg(long)]
     account: AccountId,
     /// Number of shards: at most 32, and not fewer than the account has
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(LIST_SHARDS_MAX)))]
-    shards: u32,
+    #[arg(long = "shards", value_parser = clap::value_parser!(u32).range(1..=i64::from(LIST_SHARDS_MAX)))]
+    number: u32,
     #[command(flatten)]
     local: LocalFlags,
 }
@@ -88,7 +88,7 @@ pub(crate) async fn spread(shards: Shards) -> anyhow::Result<()> {
 
 async fn spread_in(target: &Target, shards: &Shards) -> anyhow::Result<()> {
     let account = target.account(shards.account).await?;
-    let account = advance(&target.store, account, |it| it.spread(shards.shards)).await;
+    let account = advance(&target.store, account, |it| it.spread(shards.number)).await;
     let account = account.map_err(failure)?;
     eprintln!("The list of deliveries of {} has {} shards.", account.id, account.n_list_shards);
     Ok(())

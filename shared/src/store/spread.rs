@@ -20,12 +20,12 @@ use super::{
 };
 use crate::domain::{Delivery, Owner};
 
-/// Rows that the first query of a shard reads at least. They fit into 4 KB, the least that is charged.
+/// Rows that a query of a shard reads at least. They fit into 4 KB, the least that is charged.
 const ROWS_MIN: usize = 28;
-/// Rows that a further query of a shard reads. One is needed only for many equal times.
-const MORE_ROWS: i32 = 250;
-/// A page of this size is never short.
-const FULL_PAGE: usize = 20;
+/// Most rows that a query of a shard reads.
+const ROWS_MAX: i32 = 500;
+/// Complete rows of each shard that a page needs at least. A page of this size is never short.
+const COMPLETE_ROWS_MIN: usize = 10;
 
 /// A row, in the order of the list: the latest is the greatest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +97,8 @@ impl Store {
     ) -> Result<ShardRows, Error> {
         let mut rows: Vec<Row> = Vec::new();
         let mut start = after.map(|it| ListStart::AtOrBefore(it.created_at));
-        let mut limit = i32::try_from((n_rows + 1).max(ROWS_MIN)).unwrap_or(MORE_ROWS);
+        // Rows of equal times at the end do not count, so it reads some more.
+        let mut limit = i32::try_from((n_rows * 5 / 4 + 1).max(ROWS_MIN)).unwrap_or(ROWS_MAX);
         loop {
             let page = self.table.list(keys::LIST_INDEX, partition.clone(), limit, start).await?;
             let read = page.items.into_iter().filter_map(Row::read);
@@ -107,7 +108,8 @@ impl Store {
             if rows.iter().filter(|it| it.created_at > open_at).count() >= n_rows {
                 return Ok(ShardRows { rows, open_at: Some(open_at) });
             }
-            (start, limit) = (Some(ListStart::After(next)), MORE_ROWS);
+            // That is seldom: very many rows have one time.
+            (start, limit) = (Some(ListStart::After(next)), (2 * limit).min(ROWS_MAX));
         }
     }
 }
@@ -123,8 +125,8 @@ impl Row {
     }
 }
 
-/// Rows to read of each shard for a page: twice its share, because the shards differ a little.
+/// Complete rows that a page needs of each shard: twice its share, because the shards differ a little.
 fn rows_of_each(limit: usize, n_shards: u32) -> usize {
     let n_shards = usize::try_from(n_shards).unwrap_or(1).max(1);
-    limit.min((2 * limit / n_shards).max(FULL_PAGE))
+    limit.min((2 * limit / n_shards).max(COMPLETE_ROWS_MIN))
 }

@@ -63,7 +63,14 @@ async fn account_with_50_webhooks_may_post_80_events_a_second() {
     let rest = hottest.iter().filter(|it| !it.0.ends_with("#dlv"));
     let rest: Vec<_> =
         rest.map(|(kind, units)| (kind.as_str(), (units * 10.0).round() / 10.0)).collect();
-    assert_eq!(rest, []);
+    let expected = [
+        ("due ", 0.7),
+        ("list live#evt", 1.0),
+        ("table clm#evt", 1.0),
+        ("table evt", 52.0),
+        ("webhook live#whk", 1.0),
+    ];
+    assert_eq!(rest, expected);
 }
 
 #[tokio::test]

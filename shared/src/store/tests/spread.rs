@@ -177,7 +177,7 @@ fn every_limit_shows_each_delivery_once_in_order() {
                 let limit = usize::try_from(limit).expect("positive");
                 let (last, others) = pages.split_last().expect("a page");
                 assert!(last.len() <= limit);
-                let is_long = |it: &Vec<Key>| it.len() <= limit && it.len() >= limit.min(20);
+                let is_long = |it: &Vec<Key>| it.len() <= limit && it.len() >= limit.min(10);
                 assert!(others.iter().all(is_long), "{n_shards} shards, pages of {limit}");
             }
         }
