@@ -194,9 +194,7 @@ async fn log_lines_have_identifiers_and_no_user_content() {
         let time = line["timestamp"].as_str().expect("a text").parse::<jiff::Timestamp>();
         assert!(time.is_ok(), "{text}");
     }
-    let [created, answered, attempted, served, refused] = &lines[..] else {
-        panic!("five lines")
-    };
+    let [created, answered, attempted, served, refused] = &lines[..] else { panic!("five lines") };
     // Who called: with a key, or with a link.
     assert!(created["key"]["id"].as_str().is_some_and(|it| it.starts_with("key_")), "{created}");
     assert_eq!((&served["key"], &served["source_ip"]), (&created["key"], &json!("127.0.0.1")));
