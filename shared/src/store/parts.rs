@@ -16,8 +16,7 @@ use crate::domain::{Request, request::RequestState};
 const READS_MAX: u32 = 5;
 
 impl Store {
-    /// An item with all its parts. `None` if it was deleted in the meantime, or if it ended so long ago
-    /// that a part has expired: `RetentionDays` may have been raised since that was stored.
+    /// An item with all its parts. `None` if it was deleted in the meantime.
     pub(super) async fn whole<T: Item>(&self, mut item: Attributes) -> Result<Option<T>, Error> {
         for _ in 0..READS_MAX {
             let parts = if is_newer::<T>(&item) { Vec::new() } else { T::parts(&item) };
@@ -32,12 +31,7 @@ impl Store {
             // A later step has erased a part, so there is a newer item.
             let Some(key) = Key::of(&item) else { break };
             let Some(newer) = self.table.get(key).await? else { return Ok(None) };
-            let revision = stored_name("revision");
-            let is_newer = newer.get(revision) != item.get(revision);
             item = newer;
-            if !is_newer && item.contains_key(stored_name("ended")) {
-                return Ok(None);
-            }
         }
         super::read(item).map(Some)
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use answerback::domain::{Request, RequestId, request::LongAnswer};
-use answerback::store::{Listing, keys, step};
+use answerback::domain::{Request, RequestId};
+use answerback::store::{Listing, keys};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{World, letters, token};
@@ -136,32 +136,6 @@ async fn replaced_and_erased_long_answers_are_erased() {
     world.call(Method::DELETE, &path, Value::Null).await;
     world.follow_hints().await;
     assert_eq!(kept(&world, &request).await, 0);
-}
-
-/// `RetentionDays` may be raised while a request is pending. Then its parts expire before it.
-#[tokio::test]
-async fn request_is_gone_from_when_its_answer_has_expired() {
-    let world = World::start().await;
-    let expire_answer = async |request: &Value| {
-        world.answer(request, 0, saying("x")).await;
-        let store = &world.system.store;
-        let Listing { items, .. } =
-            store.long_answers(id(request), 100, None).await.expect("it is listed");
-        for answer in items {
-            step(store, answer, LongAnswer::erase).await.expect("erased");
-        }
-        let path = format!("/v1/requests/{}", id(request));
-        world.call(Method::GET, &path, Value::Null).await.status
-    };
-    let other = world.create(asking(1, &json!({}))).await;
-    let ended = world.create(asking(1, &json!({}))).await;
-    assert_eq!(expire_answer(&ended).await, StatusCode::NOT_FOUND);
-    let listed = world.call(Method::GET, "/v1/requests", Value::Null).await.json();
-    let ids: Vec<_> = listed["data"].as_array().expect("rows").iter().map(|it| &it["id"]).collect();
-    assert_eq!(ids, [&other["id"]]);
-    let pending = world.create(asking(2, &json!({}))).await;
-    let status = expire_answer(&pending).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "its answer cannot expire");
 }
 
 #[tokio::test]
