@@ -8,6 +8,7 @@ drain 10,000 items with less than 128 MB, so ITEMS (20,000) take two. The backlo
 """
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import math
@@ -58,6 +59,27 @@ def make_queue(stack):
     return emulated_aws.call(stack, "AmazonSQS.CreateQueue", QueueName="unread")["QueueUrl"]
 
 
+@contextlib.contextmanager
+def stack_for_sweeps(program, name):
+    """Runs a local stack whose own sweep and hints are off. Yields its process, its description, and the variables of
+    `sweep`, in a stack named `name`."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "dev", "--json", "--port", "0", "--data-dir", folder, "--no-queue", "--sweep-interval", "24h"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            try:
+                stack = json.loads(process.stdout.readline())
+                lines = (pathlib.Path(folder) / "functions.env").read_text().splitlines()
+                queue = make_queue(stack)
+                yield process, stack, dict(line.split("=", 1) for line in lines) | {
+                    "HINT_QUEUE_URL": queue,
+                    "SLOW_HINT_QUEUE_URL": queue,
+                    "AWS_LAMBDA_LOG_FORMAT": "JSON",
+                    "STACK_NAME": name,
+                }
+            finally:
+                process.terminate()
+
+
 def sweep(bootstrap, variables):
     """Runs one sweep. Returns its response, its metrics, and its peak memory in KB."""
     event = (FOLDER / "every_minute.json").read_bytes()
@@ -81,39 +103,24 @@ def sweep(bootstrap, variables):
 def main():
     answerback, bootstrap, *more = sys.argv[1:]
     n_items = int(more[0]) if more else 20_000
-    folder = tempfile.TemporaryDirectory()
-    command = [answerback, "dev", "--json", "--data-dir", folder.name, "--port", "0"]
-    command += ["--no-queue", "--sweep-interval", "24h"]
-    with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            stack = json.loads(process.stdout.readline())
-            lines = (pathlib.Path(folder.name) / "functions.env").read_text().splitlines()
-            queue = make_queue(stack)
-            variables = dict(line.split("=", 1) for line in lines) | {
-                "HINT_QUEUE_URL": queue,
-                "SLOW_HINT_QUEUE_URL": queue,
-                "AWS_LAMBDA_LOG_FORMAT": "JSON",
-                "STACK_NAME": "backlog",
-            }
-            with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-                parts = [range(it, n_items, AT_ONCE) for it in range(AT_ONCE)]
-                list(pool.map(lambda numbers: make(stack, numbers), parts))
-            time.sleep(TIMEOUT_SECONDS + GUARD_SECONDS)
+    with stack_for_sweeps(answerback, "backlog") as (_, stack, variables):
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            parts = [range(it, n_items, AT_ONCE) for it in range(AT_ONCE)]
+            list(pool.map(lambda numbers: make(stack, numbers), parts))
+        time.sleep(TIMEOUT_SECONDS + GUARD_SECONDS)
 
-            n_done, backlog = 0, None
-            for number in range(1, math.ceil(n_items / ITEMS_PER_SWEEP) + 1):
-                swept, counted, memory = sweep(bootstrap, variables)
-                backlog = counted["SweepBacklog"]
-                n_done += swept["n_timed_out"] + swept["n_hinted"]
-                print(
-                    f"sweep {number}: {swept['n_timed_out']} timed out, {swept['n_hinted']} handed on, backlog "
-                    f"{backlog}, oldest {counted['OldestDueAge']} s, in {counted['SweepDuration'] / 1000:.1f} s "
-                    f"with {memory / 1024:.1f} MB"
-                )
-                assert memory <= MEMORY_KB_MAX, "the sweep uses too much memory"
-            assert (n_done, backlog) == (n_items, 0), f"{n_done} of {n_items} done, {backlog} left"
-        finally:
-            process.terminate()
+        n_done, backlog = 0, None
+        for number in range(1, math.ceil(n_items / ITEMS_PER_SWEEP) + 1):
+            swept, counted, memory = sweep(bootstrap, variables)
+            backlog = counted["SweepBacklog"]
+            n_done += swept["n_timed_out"] + swept["n_hinted"]
+            print(
+                f"sweep {number}: {swept['n_timed_out']} timed out, {swept['n_hinted']} handed on, backlog "
+                f"{backlog}, oldest {counted['OldestDueAge']} s, in {counted['SweepDuration'] / 1000:.1f} s "
+                f"with {memory / 1024:.1f} MB"
+            )
+            assert memory <= MEMORY_KB_MAX, "the sweep uses too much memory"
+        assert (n_done, backlog) == (n_items, 0), f"{n_done} of {n_items} done, {backlog} left"
 
 
 if __name__ == "__main__":

@@ -13,13 +13,10 @@ hands on what it can in 50 s. The ratio is that of the first sweep, which leaves
 
 import argparse
 import asyncio
-import json
 import pathlib
-import subprocess
-import tempfile
 import time
 
-from backlog import EVENT, GUARD_SECONDS, TIMEOUT_SECONDS as DUE_AFTER_SECONDS, make_queue, sweep
+from backlog import EVENT, GUARD_SECONDS, TIMEOUT_SECONDS as DUE_AFTER_SECONDS, stack_for_sweeps, sweep
 from local import Client, each
 from machine import machine, options_of, save, show_machine
 
@@ -93,32 +90,19 @@ async def drain(clients, pid, sweep_once, n_due):
 
 
 async def measure(options, sizes):
-    with tempfile.TemporaryDirectory() as folder:
-        program, bootstrap = (pathlib.Path(it).resolve() for it in (options.program, options.sweep))
-        command = [program, "dev", "--json", "--port", "0", "--data-dir", folder, "--no-queue", "--sweep-interval", "24h"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            try:
-                stack, pid = json.loads(process.stdout.readline()), process.pid
-                lines = (pathlib.Path(folder) / "functions.env").read_text().splitlines()
-                queue = make_queue(stack)
-                variables = dict(line.split("=", 1) for line in lines) | {
-                    "HINT_QUEUE_URL": queue,
-                    "SLOW_HINT_QUEUE_URL": queue,
-                    "AWS_LAMBDA_LOG_FORMAT": "JSON",
-                    "STACK_NAME": "growth",
-                }
-                sweep_once = lambda: sweep(bootstrap, variables)
-                clients = [Client(stack) for _ in range(options.connections)]
-                ids, rounds = [], []
-                for size in sizes:
-                    await each(clients, range(size - len(ids)), lambda client, _: create(client, ids))
-                    found = {name: await measure_operation(clients, pid, name, ids, options.calls) for name in OPERATIONS}
-                    found["sweep, nothing due"] = measure_sweeps(pid, sweep_once)
-                    rounds.append({"stored": size, "operations": found})
-                    print(f"{size:>8} stored", flush=True)
-                return rounds, await drain(clients, pid, sweep_once, options.due)
-            finally:
-                process.terminate()
+    program, bootstrap = (pathlib.Path(it).resolve() for it in (options.program, options.sweep))
+    with stack_for_sweeps(program, "growth") as (process, stack, variables):
+        pid = process.pid
+        sweep_once = lambda: sweep(bootstrap, variables)
+        clients = [Client(stack) for _ in range(options.connections)]
+        ids, rounds = [], []
+        for size in sizes:
+            await each(clients, range(size - len(ids)), lambda client, _: create(client, ids))
+            found = {name: await measure_operation(clients, pid, name, ids, options.calls) for name in OPERATIONS}
+            found["sweep, nothing due"] = measure_sweeps(pid, sweep_once)
+            rounds.append({"stored": size, "operations": found})
+            print(f"{size:>8} stored", flush=True)
+        return rounds, await drain(clients, pid, sweep_once, options.due)
 
 
 def show(rounds, sweeps):

@@ -39,7 +39,7 @@ use crate::{
 pub(crate) struct Unstored {
     /// The store for new deliveries of its account.
     pub(crate) store: Store,
-    /// Tells the worker that dispatches its event that it is stored. Dropped if it is not.
+    /// Reports to the worker that dispatches its event that it is stored. Dropped if it is not.
     pub(crate) signal: oneshot::Sender<()>,
 }
 

@@ -36,7 +36,7 @@ async fn units_of_an_event(n_list_shards: Option<u32>) -> BTreeMap<String, f64> 
     hottest
 }
 
-/// Each event has partitions of its own, so these limit no rate.
+/// Each event has new partitions for itself, so these limit no rate.
 fn is_of_one_event(partition: &Partition) -> bool {
     partition.of == "table" && ["evt_", "clm#"].iter().any(|it| partition.key.starts_with(it))
 }
