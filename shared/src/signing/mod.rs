@@ -26,17 +26,16 @@ pub use nonce::{CODE_DIGITS, LinkPlace};
 pub use scheme::{Message, SignatureHeader, sign};
 pub use verify::{PresentedSignature, verify_body, verify_standard, verify_timed};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use ring::{digest, hmac};
 use subtle::ConstantTimeEq as _;
 
 /// HMAC-SHA256 (RFC 2104) over the concatenation of `parts`.
 pub(crate) fn hmac<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
         mac.update(part);
     }
-    mac.finalize().into_bytes().into()
+    mac.sign().as_ref().try_into().expect("32 bytes")
 }
 
 /// 128 bits that only the holder of `key` can predict, derived from `parts` in order.
@@ -51,7 +50,7 @@ pub fn derive_bits(key: &[u8], parts: &[&[u8]]) -> u128 {
 
 /// SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("32 bytes")
 }
 
 /// Compares two hashes in constant time.
@@ -66,11 +65,8 @@ fn same_bytes(left: &[u8], right: &[u8]) -> bool {
 
 /// Lowercase hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String accepts every write");
-        text
-    })
+    let digit = |it: u8| char::from(b"0123456789abcdef"[usize::from(it)]);
+    bytes.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
 }
 
 /// Decodes hexadecimal. `None`: it is malformed.
