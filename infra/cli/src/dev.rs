@@ -147,7 +147,7 @@ impl LocalTable {
             n_due_shards: DUE_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
         };
-        Store::new(Arc::new(DynamoDb::new(self.0.sdk.dynamodb(), TABLE)), layout)
+        Store::new(Arc::new(DynamoDb::new(self.0.sdk.dynamodb(), TABLE, None)), layout)
     }
 
     /// The vault of the emulated KMS.

@@ -42,7 +42,7 @@ impl Target {
              `eval \"$(aws configure export-credentials --format env)\"` sets the credentials)",
         )?;
         let layout = Layout { n_due_shards: config.n_due_shards, retention: config.retention };
-        let table = DynamoDb::new(sdk.dynamodb(), &config.table);
+        let table = DynamoDb::new(sdk.dynamodb(), &config.table, None);
         // Only a new account needs the vault, so the key is optional.
         let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
         Ok(Self { store: Store::new(Arc::new(table), layout), vault, local: None })
