@@ -49,7 +49,7 @@ pub(crate) async fn dispatch(
     request: Request,
     budget: Budget,
 ) -> Result<Request, Error> {
-    let webhooks = app.core.webhooks.all(request.owner).await?;
+    let webhooks = app.reads.webhooks(&app.core, request.owner).await?;
     let worker = Worker::new(app, budget, &webhooks, request.due_at());
     let planned = request.outbox().iter().map(|event| {
         let origin = Origin {
@@ -79,7 +79,7 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         Some(event) if event.state() != EventState::Dispatched => event,
         _ => return Ok(()),
     };
-    let webhooks = app.core.webhooks.all(event.owner).await?;
+    let webhooks = app.reads.webhooks(&app.core, event.owner).await?;
     let worker = Worker::new(app, budget, &webhooks, event.due_at());
     let origin = Origin {
         event: event.id,
@@ -203,7 +203,7 @@ impl<'a> Worker<'a> {
                 let (signal, is_stored) = oneshot::channel();
                 let id = delivery.id;
                 let attempt = attempt_unstored(self.app, delivery, self.op, self.webhooks, signal);
-                (attempt, async move { (event, id, is_stored.await.is_ok()) })
+                (Box::pin(attempt), async move { (event, id, is_stored.await.is_ok()) })
             })
             .unzip();
         let rest = async {
