@@ -83,7 +83,7 @@ def stack_for_sweeps(program, name):
 def sweep(bootstrap, variables):
     """Runs one sweep. Returns its response, its metrics, and its peak memory in KB."""
     event = (FOLDER / "every_minute.json").read_bytes()
-    runtime = Runtime(event, int((time.time() + SWEEP_SECONDS) * 1000))
+    runtime = Runtime([event], int((time.time() + SWEEP_SECONDS) * 1000))
     threading.Thread(target=runtime.serve_forever, daemon=True).start()
     with subprocess.Popen([bootstrap], env=environment(runtime, variables), stdout=subprocess.PIPE) as process:
         runtime.process = process
@@ -97,7 +97,7 @@ def sweep(bootstrap, variables):
     assert answered, "the sweep ran longer than Lambda allows"
     memory = next(int(it.split()[1]) for it in status.splitlines() if it.startswith("VmHWM"))
     counted = next(it for it in map(json.loads, reversed(lines)) if "SweepBacklog" in it)
-    return json.loads(runtime.answer), counted, memory
+    return json.loads(runtime.answers[-1]), counted, memory
 
 
 def main():

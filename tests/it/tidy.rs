@@ -43,7 +43,9 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("reqwest", &["answerback", "cli"]),
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
-    ("flate2", &["answerback", "poll", "system-tests"]),
+    ("aws-runtime", &["answerback"]),
+    ("miniz_oxide", &["answerback"]),
+    ("flate2", &["poll", "system-tests"]),
 ];
 
 /// The packages of ours that each of them may depend on.

@@ -13,6 +13,9 @@
 //! The worker that has claimed an event attempts its deliveries before they are stored, and stores
 //! each with its result. One whose receiver takes long is stored before, so that the event does not
 //! wait for it.
+//!
+//! A dispatch may have an attempt at each of 50 webhooks at the same time. So the futures of steps that
+//! are short or rare are boxed: then an attempt has memory only for the step that it is in.
 
 use std::pin::pin;
 
@@ -87,11 +90,11 @@ pub(crate) async fn attempt_unstored(
     let started_at = app.core.now();
     let mut place = Place::Unstored(unstored);
     let sent = {
-        let sending = pin!(transport::send(app, &delivery, known, started_at));
+        let sending = Box::pin(transport::send(app, &delivery, known, started_at));
         match select(sending, pin!(app.core.clock.sleep(SLOW_AFTER))).await {
             Either::Left((sent, _)) => sent?,
             Either::Right(((), sending)) => {
-                let (stored, sent) = join(place.store(&delivery), sending).await;
+                let (stored, sent) = join(Box::pin(place.store(&delivery)), sending).await;
                 place = stored;
                 sent?
             }
@@ -129,7 +132,7 @@ impl Place {
         step: impl Fn(&Delivery) -> Option<Delivery>,
     ) -> Result<Option<Delivery>, StepError> {
         let Unstored { store, signal } = match self {
-            Self::Stored(current) => return app.core.step(*current, step).await,
+            Self::Stored(current) => return Box::pin(app.core.step(*current, step)).await,
             Self::Unstored(unstored) => unstored,
         };
         let Some(next) = step(delivery) else { return Ok(None) };
@@ -138,9 +141,9 @@ impl Place {
             // Stored before, by us if `Self::store` failed after its write: then the lease is ours.
             Saved::Superseded(found) => {
                 if let Some(first) = next.first_attempt.filter(|_| step(&found).is_some()) {
-                    record(app, &first).await;
+                    Box::pin(record(app, &first)).await;
                 }
-                app.core.step(found, step).await?
+                Box::pin(app.core.step(found, step)).await?
             }
             Saved::Gone => None,
         };
@@ -153,18 +156,18 @@ impl Place {
 async fn conclude(app: &App, begun: Begun, sent: Sent, hops: u32) -> Result<(), Error> {
     let exchanged = match sent {
         Sent::Exchanged(exchanged) => *exchanged,
-        Sent::Unsent(end) => return end_unsent(app, begun, end).await,
+        Sent::Unsent(end) => return Box::pin(end_unsent(app, begun, end)).await,
     };
     let number = begun.delivery.attempt;
-    // Boxed, because the future is large.
     let saved = Box::pin(save(app, begun, exchanged)).await?;
     let Some(delivery) = saved else { return Ok(()) };
     if delivery.body.is_none() {
         // The request was erased during the attempt, so the record that was just written goes too.
-        return erasure::erase(app, delivery).await;
+        return Box::pin(erasure::erase(app, delivery)).await;
     }
     if delivery.attempt == number && matches!(delivery.state, DeliveryState::Waiting { .. }) {
-        app.core.hints.send_for_delivery(&delivery, hops, app.core.now()).await;
+        let hints = &app.core.hints;
+        Box::pin(hints.send_for_delivery(&delivery, hops, app.core.now())).await;
     }
     Ok(())
 }
@@ -200,14 +203,14 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     let subject = Subject { trace: delivery.trace_or_own(), happened_at: delivery.happened_at };
     let report = breaker::report_of(&delivery, &record, op);
     let lane = breaker::lane_after(app, report.as_ref());
-    let place = if record.is_short() { place } else { place.store(&delivery).await };
+    let place = if record.is_short() { place } else { Box::pin(place.store(&delivery)).await };
     let first = match place {
         Place::Unstored(_) => Some(Box::new(record.clone())),
         Place::Stored(_) => None,
     };
     // It comes first, so that a delivery that is over shows its last attempt.
     if first.is_none() {
-        self::record(app, &record).await;
+        Box::pin(self::record(app, &record)).await;
     }
     let finish = place.save(app, &delivery, |it| {
         let mut next = it.finish(verdict, now, chance, op)?;
@@ -218,8 +221,8 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     });
     let (finished, (), ()) = futures::join!(
         finish,
-        breaker::observe(app, &delivery, report),
-        health::observe(app, webhook, verdict, started_at),
+        Box::pin(breaker::observe(app, &delivery, report)),
+        Box::pin(health::observe(app, webhook, verdict, started_at)),
     );
     log(&record, subject, verdict, end_by(&finished, op));
     Ok(finished?)

@@ -26,7 +26,7 @@ use answerback::{
         breaker::{self, Authority, Endpoint, Health, HealthSample, Observation, SLOW_AFTER},
     },
     platform::Lane,
-    store::{self, Saved, keys},
+    store::{self, Key, Saved, keys},
 };
 use futures::future::{Either, select};
 use jiff::Timestamp;
@@ -73,6 +73,11 @@ pub(crate) struct Report {
 }
 
 impl HostKey {
+    /// The key of the breaker's item.
+    pub(crate) fn key(&self) -> Key {
+        keys::breaker(self.account, &self.authority)
+    }
+
     /// The breaker of a host that has no item.
     fn unknown(&self) -> Breaker {
         Breaker::unknown(self.account, self.authority.clone())
@@ -245,8 +250,12 @@ async fn read(app: &App, receiver: &ReceiverKey) -> Breaker {
         return cached;
     }
     let host = &receiver.host;
-    match app.core.store.get(keys::breaker(host.account, &host.authority)).await {
+    match app.reads.breaker(&app.core, host).await {
         Ok(found) => {
+            // Another task, which waited for the same read, may have changed it since.
+            if let Some(cached) = app.breakers.cached(receiver, now) {
+                return cached;
+            }
             let known = found.unwrap_or_else(|| host.unknown());
             app.breakers.remember(host, known.clone(), now);
             known

@@ -49,7 +49,7 @@ pub(crate) async fn dispatch(
     request: Request,
     budget: Budget,
 ) -> Result<Request, Error> {
-    let webhooks = app.core.webhooks.all(request.owner).await?;
+    let webhooks = app.reads.webhooks(&app.core, request.owner).await?;
     let store = app.core.store_of(request.owner.account).await;
     let worker = Worker::new(app, store, budget, &webhooks, request.due_at());
     let planned = request.outbox().iter().map(|event| {
@@ -80,7 +80,7 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         Some(event) if event.state() != EventState::Dispatched => event,
         _ => return Ok(()),
     };
-    let webhooks = app.core.webhooks.all(event.owner).await?;
+    let webhooks = app.reads.webhooks(&app.core, event.owner).await?;
     let store = app.core.store_of(event.owner.account).await;
     let worker = Worker::new(app, store, budget, &webhooks, event.due_at());
     let origin = Origin {
@@ -211,7 +211,7 @@ impl<'a> Worker<'a> {
                 let unstored = Unstored { store: self.store.clone(), signal };
                 let attempt =
                     attempt_unstored(self.app, delivery, self.op, self.webhooks, unstored);
-                (attempt, async move { (event, id, is_stored.await.is_ok()) })
+                (Box::pin(attempt), async move { (event, id, is_stored.await.is_ok()) })
             })
             .unzip();
         let rest = async {

@@ -158,6 +158,7 @@ async fn disable(app: &App, event: &Event, disables: &Disables) -> Result<bool, 
     };
     let Some(webhook) = app.core.step(webhook, step).await? else { return Ok(false) };
     app.core.webhooks.evict(event.owner);
+    app.reads.evict_webhooks(event.owner);
     let is_disabled = webhook.reference() == *reference && webhook.was_disabled_for(*failing_since);
     if is_disabled {
         tracing::warn!(

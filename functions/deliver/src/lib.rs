@@ -18,6 +18,7 @@ mod dispatch;
 mod erasure;
 mod expected;
 mod health;
+mod reads;
 mod start;
 mod transport;
 
@@ -39,6 +40,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 pub use breaker::Breakers;
+pub use reads::Reads;
 
 use budget::Budget;
 use expected::Expected;
@@ -56,6 +58,8 @@ pub struct App {
     pub bus: Option<Bus>,
     /// This process's cache of circuit breakers.
     pub breakers: Breakers,
+    /// The reads of the current batch.
+    pub reads: Reads,
     /// Time for which a worker leases a delivery.
     pub lease: Duration,
 }
@@ -111,6 +115,7 @@ pub fn deliver(
 
 async fn follow_all(app: &App, event: SqsEvent, ends_at: Option<Timestamp>) -> SqsBatchResponse {
     let budget = Budget { ends_at };
+    let app = &App { reads: Reads::default(), ..app.clone() };
     // Ten answers in a second send ten hints at one request. Identical hints are followed once.
     let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in event.records {

@@ -7,7 +7,7 @@ use answerback::{
     service::Core,
 };
 use aws_lambda_events::sqs::SqsEvent;
-use deliver::{App, Breakers};
+use deliver::{App, Breakers, Reads};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
         rules,
         bus: wiring.bus(),
         breakers: Breakers::default(),
+        reads: Reads::default(),
         lease: LEASE,
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -2,8 +2,11 @@
 //!
 //! Credentials come from the environment, where Lambda puts them, without a provider chain.
 //! Amazon's own roots replace the system's, all clients share one HTTP client, and ring does TLS.
-//! A client other than DynamoDB's is made when it is first used.
-//! Every call has a timeout, which the SDK does not set by default.
+//! A client other than DynamoDB's is made when it is first used. Calls have a short user agent, and
+//! [`signer`] signs them. Every call has a timeout, which the SDK does not set by default.
+
+mod signer;
+mod user_agent;
 
 use std::{
     borrow::Cow,
@@ -15,8 +18,9 @@ use std::{
 
 use anyhow::Context as _;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
-    SharedInterceptor, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
+    SharedHttpClient, SharedInterceptor, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::{
     Builder,
@@ -29,6 +33,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
 };
 
+use self::{signer::FastSigner, user_agent::ShortUserAgent};
 use crate::platform::config::{optional, required};
 
 /// Amazon's root certificates, from <https://www.amazontrust.com>.
@@ -37,6 +42,9 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Timeout of all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Most calls to the table at a time with TLS: each has its connection, and a handshake takes as long as
+/// some calls.
+const CALLS_MAX: usize = 8;
 /// Region of the local emulator.
 const LOCAL_REGION: &str = "us-east-1";
 /// Factor of both timeouts for the local emulator, which handles one call at a time.
@@ -79,7 +87,7 @@ impl HttpConnector for YieldingConnector {
 }
 
 macro_rules! config {
-    ($sdk:expr, $service:ident) => {{
+    ($sdk:expr, $service:ident, $signing_name:literal) => {{
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT * $sdk.timeout_factor)
             .operation_timeout(OPERATION_TIMEOUT * $sdk.timeout_factor)
@@ -91,11 +99,18 @@ macro_rules! config {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region($sdk.region.clone())
             .credentials_provider($sdk.credentials.clone())
+            // Ours are in memory, and no response is a stream: the timeouts suffice.
+            .identity_cache(IdentityCache::no_cache())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client($sdk.http.clone())
+            .push_auth_scheme(FastSigner::new($sdk.region.as_ref(), $signing_name))
+            .interceptor(ShortUserAgent)
             .timeout_config(timeouts)
             .retry_config(retries);
         config.set_endpoint_url($sdk.endpoint.clone());
-        config.set_interceptors($sdk.watchers.iter().cloned());
+        for watcher in &$sdk.watchers {
+            config.push_interceptor(watcher.clone());
+        }
         config
     }};
 }
@@ -169,6 +184,11 @@ impl Sdk {
         Self { watchers, ..self }
     }
 
+    /// Most calls to the table at a time. `None`: any number, because they take no TLS.
+    pub(super) fn calls_max(&self) -> Option<usize> {
+        (self.timeout_factor == 1).then_some(CALLS_MAX)
+    }
+
     /// DynamoDB client.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::from_conf(self.dynamodb_config().build())
@@ -176,23 +196,25 @@ impl Sdk {
 
     /// DynamoDB configuration, to which callers add interceptors or longer timeouts.
     pub fn dynamodb_config(&self) -> aws_sdk_dynamodb::config::Builder {
-        config!(self, aws_sdk_dynamodb)
+        config!(self, aws_sdk_dynamodb, "dynamodb")
     }
 
     /// SQS client.
     pub fn sqs(&self) -> Deferred<aws_sdk_sqs::Client> {
-        self.deferred(|it| aws_sdk_sqs::Client::from_conf(config!(it, aws_sdk_sqs).build()))
+        self.deferred(|it| aws_sdk_sqs::Client::from_conf(config!(it, aws_sdk_sqs, "sqs").build()))
     }
 
     /// KMS client.
     pub fn kms(&self) -> Deferred<aws_sdk_kms::Client> {
-        self.deferred(|it| aws_sdk_kms::Client::from_conf(config!(it, aws_sdk_kms).build()))
+        self.deferred(|it| aws_sdk_kms::Client::from_conf(config!(it, aws_sdk_kms, "kms").build()))
     }
 
     /// EventBridge client.
     pub fn eventbridge(&self) -> Deferred<aws_sdk_eventbridge::Client> {
         self.deferred(|it| {
-            aws_sdk_eventbridge::Client::from_conf(config!(it, aws_sdk_eventbridge).build())
+            aws_sdk_eventbridge::Client::from_conf(
+                config!(it, aws_sdk_eventbridge, "events").build(),
+            )
         })
     }
 

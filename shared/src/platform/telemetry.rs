@@ -156,7 +156,8 @@ where
         if let Some(stack) = &self.stack {
             line.declare_metrics(stack, now.as_millisecond());
         }
-        writeln!(writer, "{}", Value::Object(line.0))
+        let text = serde_json::to_string(&line.0).map_err(|_| fmt::Error)?;
+        writeln!(writer, "{text}")
     }
 }
 

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Cache;
+use super::{Cache, SharedReads};
 use crate::{
     domain::{
         Secret, Secrets, Source,
@@ -60,6 +60,8 @@ enum KeySource {
         current: Mutex<Option<WrappedKey>>,
         /// Data keys by their wrapped form.
         unwrapped: Cache<Vec<u8>, DataKey>,
+        /// The webhooks of an account usually have the same key.
+        unwrapping: SharedReads<Vec<u8>, DataKey, VaultError>,
     },
 }
 
@@ -91,7 +93,7 @@ pub struct NewSecret {
 }
 
 /// A secret could not be sealed or opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum VaultError {
     /// KMS failed.
     #[error("KMS did not {operation} a data key")]
@@ -100,7 +102,7 @@ pub enum VaultError {
         operation: &'static str,
         /// Error of the SDK.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// This function has no vault.
     #[error("this function has no vault")]
@@ -128,7 +130,8 @@ impl Vault {
     pub fn kms(client: Deferred<aws_sdk_kms::Client>, key_id: impl Into<String>) -> Self {
         let (key_id, current) = (key_id.into(), Mutex::default());
         let unwrapped = Cache::new(Duration::MAX, CACHE_MAX);
-        Self(Arc::new(KeySource::Kms { client, key_id, current, unwrapped }))
+        let unwrapping = SharedReads::default();
+        Self(Arc::new(KeySource::Kms { client, key_id, current, unwrapped, unwrapping }))
     }
 
     /// Creates a secret for `holder`.
@@ -266,7 +269,7 @@ impl KeySource {
         if let Some(current) = current.lock().expect("no holder panics").clone() {
             return Ok(current);
         }
-        let failed = |source| VaultError::Kms { operation: "make", source };
+        let failed = |err| VaultError::kms("make", err);
         let made = client
             .generate_data_key()
             .key_id(key_id)
@@ -285,28 +288,39 @@ impl KeySource {
 
     /// The data key with this wrapped form.
     async fn unwrap(&self, wrapped: &[u8], now: Timestamp) -> Result<DataKey, VaultError> {
-        let (client, key_id, cache) = match self {
+        let (client, key_id, cache, unwrapping) = match self {
             Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) if wrapped.is_empty() => return Ok(*key),
             Self::Simulated(_) => return Err(VaultError::DoesNotOpen),
-            Self::Kms { client, key_id, unwrapped, .. } => (client, key_id, unwrapped),
+            Self::Kms { client, key_id, unwrapped, unwrapping, .. } => {
+                (client, key_id, unwrapped, unwrapping)
+            }
         };
         if let Some(key) = cache.get(&wrapped.to_vec(), now) {
             return Ok(key);
         }
-        let failed = |source| VaultError::Kms { operation: "unwrap", source };
-        let unwrapped = client
+        let call = client
             .decrypt()
             .key_id(key_id)
             .ciphertext_blob(Blob::new(wrapped))
-            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1)
-            .send()
-            .await
-            .map_err(|err| failed(err.into()))?;
-        let key = unwrapped.plaintext.and_then(|it| DataKey::of(it.as_ref()));
-        let key = key.ok_or_else(|| failed("the response has no key".into()))?;
-        cache.insert(wrapped.to_vec(), key, now);
+            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1);
+        let wrapped = wrapped.to_vec();
+        let unwrap = async move {
+            let failed = |err| VaultError::kms("unwrap", err);
+            let unwrapped = call.send().await.map_err(|err| failed(err.into()))?;
+            let key = unwrapped.plaintext.and_then(|it| DataKey::of(it.as_ref()));
+            key.ok_or_else(|| failed("the response has no key".into()))
+        };
+        let key = unwrapping.share(wrapped.clone(), unwrap).await?;
+        unwrapping.forget(&wrapped);
+        cache.insert(wrapped, key, now);
         Ok(key)
+    }
+}
+
+impl VaultError {
+    fn kms(operation: &'static str, err: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self::Kms { operation, source: err.into() }
     }
 }
 

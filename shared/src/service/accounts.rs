@@ -23,13 +23,13 @@ use crate::{
         account::{AccountSecrets, IdKey, LIST_SHARDS, SourceSecrets},
         secret::Holder,
     },
-    platform::{Cache, Clock, Entropy, Vault, vault::VaultError},
+    platform::{Cache, Clock, Entropy, SharedReads, Vault, vault::VaultError},
     signing,
     store::{self, Store, keys},
 };
 
 /// Cache lifetime of keys and accounts.
-const CACHE_TTL: Duration = Duration::from_secs(10);
+const CACHE_TTL: Duration = Duration::from_secs(5);
 /// Most entries of each cache.
 const CACHE_MAX: usize = 1_000;
 
@@ -40,6 +40,8 @@ pub struct Accounts {
     clock: Clock,
     keys: Cache<KeyId, Arc<ApiKey>>,
     by_id: Cache<AccountId, Arc<Account>>,
+    /// The reads of accounts that are under way. Concurrent tasks share them.
+    reads: Arc<SharedReads<AccountId, Option<Arc<Account>>, store::Error>>,
     /// The keys that have reached their rate limit, and the end of the minute.
     limited: Cache<KeyId, Timestamp>,
     /// The keys with as many held calls as they may have, and the end of the window.
@@ -71,7 +73,7 @@ impl Accounts {
         let limited = Cache::new(CACHE_TTL, CACHE_MAX);
         let full = Cache::new(CACHE_TTL, CACHE_MAX);
         let room = Cache::new(limits::ROOM_TTL, CACHE_MAX);
-        Self { store, clock, keys, by_id, limited, full, room }
+        Self { store, clock, keys, by_id, reads: Arc::default(), limited, full, room }
     }
 
     /// The caller with these headers, if its key has the right `scope` and has not reached its rate
@@ -141,7 +143,11 @@ impl Accounts {
         if let Some(account) = self.by_id.get(&id, now) {
             return Ok(Some(account));
         }
-        self.account_now(id).await
+        let accounts = self.clone();
+        let read = self.reads.share(id, async move { accounts.account_now(id).await });
+        let found = read.await;
+        self.reads.forget(&id);
+        found
     }
 
     /// The account `id`, read from the table.

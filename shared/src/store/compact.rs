@@ -3,13 +3,13 @@
 //! The files of the item kinds use whole words. In the table an attribute has the short name given
 //! here, and a long text or body is deflated.
 
-use std::{
-    collections::HashMap,
-    io::{Read as _, Write as _},
-};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use miniz_oxide::{
+    deflate::{CompressionLevel, compress_to_vec},
+    inflate::decompress_to_vec_with_limit,
+};
 
 /// An item's attributes by name.
 pub type Attributes = HashMap<String, AttributeValue>;
@@ -17,7 +17,7 @@ pub type Attributes = HashMap<String, AttributeValue>;
 /// Shortest text that is deflated, in bytes. Shorter ones seldom shrink.
 const DEFLATED_BYTES_MIN: usize = 300;
 /// Longest text or body after inflating, in bytes. It is more than any item can be made from.
-const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const INFLATED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The name in the table of an attribute, by the name in the code. Other names are the same.
 ///
@@ -84,12 +84,28 @@ pub(super) fn text(text: String) -> AttributeValue {
     }
 }
 
+/// Bytes that are usually a text. A short text is not deflated.
+pub(super) fn bytes(bytes: &[u8]) -> AttributeValue {
+    match str::from_utf8(bytes) {
+        Ok(text) if text.len() < DEFLATED_BYTES_MIN => AttributeValue::S(text.to_owned()),
+        Ok(_) | Err(_) => AttributeValue::B(Blob::new(deflate(bytes))),
+    }
+}
+
+/// The content of an attribute that [`bytes`] made. `None`: it is malformed.
+pub(super) fn read_bytes(value: AttributeValue) -> Option<Vec<u8>> {
+    match value {
+        AttributeValue::S(text) => Some(text.into_bytes()),
+        AttributeValue::B(bytes) => inflate(bytes.as_ref()),
+        _ => None,
+    }
+}
+
 /// The text of an attribute that [`text`] made. `None`: it is malformed.
 pub(super) fn read_text(value: AttributeValue) -> Option<String> {
     match value {
         AttributeValue::S(text) => Some(text),
-        AttributeValue::B(bytes) => String::from_utf8(inflate(bytes.as_ref())?).ok(),
-        _ => None,
+        value => String::from_utf8(read_bytes(value)?).ok(),
     }
 }
 
@@ -109,15 +125,12 @@ pub fn plain(value: &AttributeValue) -> Option<Vec<u8>> {
 
 /// `bytes`, deflated.
 pub(super) fn deflate(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a vector takes all bytes")
+    compress_to_vec(bytes, CompressionLevel::DefaultLevel as u8)
 }
 
 /// The bytes that were deflated. `None`: they are malformed, or too long.
-pub(super) fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut inflated = Vec::new();
-    DeflateDecoder::new(bytes).take(INFLATED_BYTES_MAX + 1).read_to_end(&mut inflated).ok()?;
-    (inflated.len() as u64 <= INFLATED_BYTES_MAX).then_some(inflated)
+fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
+    decompress_to_vec_with_limit(bytes, INFLATED_BYTES_MAX).ok()
 }
 
 #[cfg(test)]
@@ -154,7 +167,7 @@ mod tests {
         #[test]
         fn malformed_bytes_are_never_a_panic(bytes: Vec<u8>) {
             inflate(&bytes);
-            prop_assert_eq!(inflate(&deflate(&bytes)), Some(bytes));
+            prop_assert_eq!(read_bytes(super::bytes(&bytes)), Some(bytes));
         }
     }
 }

@@ -167,7 +167,7 @@ impl Encoded {
 
     /// Bytes that may be many.
     pub(crate) fn deflated(self, name: &str, value: Option<&[u8]>) -> Self {
-        self.bytes(name, value.map(compact::deflate))
+        self.set(name, value.map(compact::bytes))
     }
 
     pub(crate) fn json(self, name: &str, value: &impl Serialize) -> Self {

@@ -147,7 +147,7 @@ pub struct Cursor {
 }
 
 /// An operation of the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// DynamoDB did not carry out the operation.
     #[error("DynamoDB did not {operation}")]
@@ -156,7 +156,7 @@ pub enum Error {
         operation: &'static str,
         /// The error that the SDK reported.
         #[source]
-        source: Box<aws_sdk_dynamodb::Error>,
+        source: Arc<aws_sdk_dynamodb::Error>,
     },
     /// An item was written by a newer version in a form that this version does not know. It is left
     /// unchanged for that version.

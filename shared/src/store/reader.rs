@@ -18,7 +18,7 @@ pub(super) const VERSION: &str = "v";
 pub struct Reader(pub(crate) Attributes);
 
 /// An item cannot be decoded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the attribute `{attribute}` is missing or malformed{}", position.as_deref().unwrap_or_default())]
 pub struct DecodeError {
     attribute: &'static str,
@@ -95,8 +95,8 @@ impl Reader {
 
     /// Bytes that may be many.
     pub(crate) fn inflated(&mut self, name: &'static str) -> Result<Option<Vec<u8>>, DecodeError> {
-        let bytes = self.optional_bytes(name)?;
-        bytes.map(|it| compact::inflate(&it).ok_or(DecodeError::of(name))).transpose()
+        let value = self.take(name);
+        value.map(|it| compact::read_bytes(it).ok_or(DecodeError::of(name))).transpose()
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DecodeError> {

@@ -213,6 +213,7 @@ impl Fleet {
             rules: CallbackRules::strict(),
             bus,
             breakers: deliver::Breakers::default(),
+            reads: deliver::Reads::default(),
             lease: LEASE,
         }
     }

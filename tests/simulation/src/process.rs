@@ -174,7 +174,7 @@ impl Process {
     ) -> Result<T, Error> {
         self.call(kind, what, effect).await.map_err(|OutOfReach| {
             let error = InternalServerError::builder().message("out of reach").build();
-            let source = Box::new(aws_sdk_dynamodb::Error::InternalServerError(error));
+            let source = Arc::new(aws_sdk_dynamodb::Error::InternalServerError(error));
             Error::Dynamo { operation, source }
         })
     }

@@ -69,8 +69,9 @@ pub(crate) async fn create(
     let asker = Some(&caller);
     let call =
         CreateCall { owner, asker, path: PATH, host: &host, headers: &headers, channel: None };
+    // Boxed, because each layer around a handler moves its future.
     let CreatedRequest { request, is_replayed, probe } =
-        create_from(&app, call, body, body::read).await?;
+        Box::pin(create_from(&app, call, body, body::read)).await?;
     let delivery =
         if is_replayed { callback_delivery(&app.core.store, &request).await? } else { None };
     let view = requests::view(&request, delivery.as_ref(), &caller, app.core.now());

@@ -91,6 +91,7 @@ impl FunctionBuilder {
             rules: self.rules.clone(),
             bus: wiring.bus(),
             breakers: deliver::Breakers::default(),
+            reads: deliver::Reads::default(),
             lease: self.lease,
         })
     }

@@ -83,7 +83,7 @@ async fn callback_signer(app: &App, delivery: &Delivery) -> Result<Signer, Error
         return Ok(Signer { holder: Holder::Channel(owner, id), secrets });
     }
     let source = Source::of(delivery.event());
-    let account = app.core.accounts.account_now(owner.account).await?;
+    let account = app.core.accounts.account(owner.account).await?;
     let secrets = account.ok_or(Error::OwnerMissing)?.secrets.of(owner.mode, source).clone();
     Ok(Signer { holder: Holder::Account(owner, source), secrets })
 }
