@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Measures cold starts: the instructions and the CPU time of a function from exec to its first response.
 
-Usage: tests/bench/cold.py PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…]   (each a release build of a function)
+Usage: tests/bench/cold.py PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…] [--node] [--json FILE]
+
+Each BOOTSTRAP is a release build of a function.
 
 Emulates Lambda's Runtime API. The table is the local stack's, behind TLS, so that a start pays for certificates
 and a handshake as it does in AWS. Instructions are counted by valgrind's callgrind and hardly vary; they are
 compared with MILLIONS_MAX, and the program fails above it. The path of a bootstrap names its function. `hello`, an
-example in `functions/poll`, is the least function that answers an HTTP call, and the measure for the others.
+example in `functions/poll`, is the least function that answers an HTTP call, and the measure for the others. With
+--node, a bundled function in JavaScript that does as many reads and writes as `intake` is measured too, by its CPU time.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -18,6 +22,8 @@ import statistics
 import sys
 import uuid
 
+from machine import machine, save
+from packages import bundle
 from runtime import count, load, local_stack, post, run
 
 # Most instructions, in millions: 3 % above those on x86-64.
@@ -52,7 +58,7 @@ def event_of(function, stack):
 
 def check_answer(function, runtime):
     answer = json.loads(runtime.answers[-1])
-    if function in ("intake", "poll", "hello"):
+    if function in ("intake", "poll", "hello", "node"):
         assert answer["statusCode"] < 300, answer
     elif function == "deliver":
         assert not answer["batchItemFailures"], answer
@@ -64,21 +70,23 @@ def measure(stack, bootstraps, variables):
         print("Without valgrind, instructions are not counted.")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, {RUNS} runs, medians")
     print(f"{'function':10} {'M instructions':>15} {'at most':>8} {'CPU ms':>8} {'to hello':>9} {'MB':>6}")
-    faults, baseline = [], None
+    results, faults, baseline = {}, [], None
     # The sweep comes before there is anything due.
-    for function in ("hello", "sweep", "intake", "poll", "deliver"):
+    for function in ("hello", "node", "sweep", "intake", "poll", "deliver"):
         bootstrap = next((it for it in bootstraps if function in it.as_posix().lower()), None)
         if bootstrap is None:
             continue
+        command = ["node", bootstrap] if function == "node" else [bootstrap]
         cpu_ms = []
         for _ in range(RUNS):
-            runtime, _, _ = run([bootstrap], [event_of(function, stack)], variables)
+            runtime, _, _ = run(command, [event_of(function, stack)], variables)
             check_answer(function, runtime)
             cpu_ms.append(runtime.cpu_ms)
         cpu_ms = statistics.median(cpu_ms)
         if function == "hello":
             baseline = cpu_ms
-        n_counts = COUNTED_RUNS if has_valgrind else 0
+        # Node.js compiles as it runs, which callgrind cannot follow.
+        n_counts = COUNTED_RUNS if has_valgrind and function != "node" else 0
         counts = [count(bootstrap, [event_of(function, stack)], variables)[1] for _ in range(n_counts)]
         millions = statistics.median(counts) if counts else None
         most = MILLIONS_MAX.get(function)
@@ -86,15 +94,26 @@ def measure(stack, bootstraps, variables):
         ratio = f"{cpu_ms / baseline:9.2f}" if baseline else f"{'':>9}"
         size = bootstrap.stat().st_size / 1e6
         print(f"{function:10} {columns} {most or '':>8} {cpu_ms:8.2f} {ratio} {size:6.2f}", flush=True)
+        results[function] = {"million_instructions": millions, "cpu_ms": cpu_ms, "mb": size}
         if counts and most and millions > most:
             faults.append(f"{function} takes {millions:.3f} million instructions, more than {most}")
-    return faults
+    return results, faults
 
 
 def main():
-    answerback, *bootstraps = sys.argv[1:]
-    with local_stack(answerback) as (stack, variables):
-        faults = measure(stack, [pathlib.Path(it).resolve() for it in bootstraps], variables)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("answerback")
+    parser.add_argument("bootstraps", nargs="+", type=lambda it: pathlib.Path(it).resolve())
+    parser.add_argument("--node", action="store_true", help="also measure the baseline in JavaScript")
+    parser.add_argument("--json", help="file for the results")
+    options = parser.parse_args()
+    if options.node:
+        options.bootstraps.append(bundle())
+    about = machine()
+    with local_stack(options.answerback) as (stack, variables):
+        results, faults = measure(stack, options.bootstraps, variables)
+    if options.json:
+        save(options.json, {"machine": about, "limits": MILLIONS_MAX, "functions": results})
     if faults:
         sys.exit("\n".join(faults))
 

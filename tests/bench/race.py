@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import json
 import pathlib
-import shutil
 import socket
 import statistics
 import subprocess
@@ -26,9 +25,8 @@ import time
 
 from local import EVENT_TYPE, WARM_UP, Arrivals, Client, Receiver, cpu_seconds, each, measure_events
 from machine import machine, options_of, save, show_machine
+from packages import install, missing
 
-HERE = pathlib.Path(__file__).resolve().parent
-WORK = HERE.parents[1] / "target" / "race"
 EVENTS_PER_SECOND = 100
 SYNCS = {"bullmq": "always", "bullmq_everysec": "everysec"}
 TITLES = {
@@ -39,18 +37,6 @@ TITLES = {
     "p50_ms": f"event → callback at {EVENTS_PER_SECOND}/s, p50 ms",
     "p99_ms": f"event → callback at {EVENTS_PER_SECOND}/s, p99 ms",
 }
-
-
-def install():
-    """Installs the packages of the baseline, and copies it next to them, where Node.js looks for them."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    lock = (HERE / "race" / "package-lock.json").read_bytes()
-    stamp = WORK / "node_modules" / "installed"
-    for file in (HERE / "race").iterdir():
-        shutil.copy(file, WORK)
-    if not stamp.exists() or stamp.read_bytes() != lock:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=WORK, check=True)
-        stamp.write_bytes(lock)
 
 
 def start(stack, command):
@@ -84,7 +70,7 @@ def start_system(stack, name, program, folder):
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""]
     redis = start(stack, command + ["--appendonly", "yes", "--appendfsync", SYNCS[name]])
     wait_for(port)
-    node = start(stack, ["node", WORK / "server.js", str(port)])
+    node = start(stack, ["node", install("race") / "server.js", str(port)])
     return json.loads(node.stdout.readline()), [redis.pid, node.pid]
 
 
@@ -154,8 +140,8 @@ def main():
     parser.add_argument("--connections", type=int, default=32, help="callers at a time")
     parser.add_argument("--json", help="file for all raw results")
     options = parser.parse_args()
-    if missing := [it for it in ("node", "npm", "redis-server") if not shutil.which(it)]:
-        print(f"There is no race: this machine has no {' and no '.join(missing)}.")
+    if programs := missing("node", "npm", "redis-server"):
+        print(f"There is no race: this machine has no {' and no '.join(programs)}.")
         return
 
     about = machine()
@@ -166,7 +152,7 @@ def main():
         f"{options.rounds} rounds of {options.events} events on {options.connections} connections, and "
         f"{options.paced} events at {EVENTS_PER_SECOND}/s, medians; data on disk"
     )
-    install()
+    install("race")
     results = {name: [] for name in [*SYNCS, "answerback"]}
     for _ in range(options.rounds):
         for name, rounds in results.items():

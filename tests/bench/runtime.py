@@ -202,6 +202,7 @@ def local_stack(answerback):
                 variables |= {
                     "AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}",
                     "AWS_CA_BUNDLE": str(certificate),
+                    "NODE_EXTRA_CA_CERTS": str(certificate),
                     "HINT_QUEUE_URL": queue,
                     "SLOW_HINT_QUEUE_URL": queue,
                 }

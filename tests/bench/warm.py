@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures warm calls: the instructions of a function for one more event, after its first ones.
 
-Usage: tests/bench/warm.py [--json FILE] PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…]
+Usage: tests/bench/warm.py [--node] [--json FILE] PATH_OF_ANSWERBACK BOOTSTRAP [BOOTSTRAP…]
 
 Emulates Lambda as cold.py does, with the logs that are deployed. Counts the instructions of a process that handles N
 events, and of one that handles 2N. The difference belongs to N events: the start, the handshake with the table and the
@@ -9,7 +9,8 @@ first use of each cache are in both. The program fails above MILLIONS_MAX.
 
 The path of a bootstrap names its function. `deliver` refuses receivers on loopback before it calls them. `loopback`, an
 example in `functions/deliver`, calls them over plain HTTP. With it, this also measures the peak memory of a dispatch to
-50 webhooks. `hello`, an example in `functions/poll`, is the measure for the others.
+50 webhooks. `hello`, an example in `functions/poll`, is the measure for the others. With --node, the CPU time of
+creating a request is compared with that of a bundled function in JavaScript that does as many reads and writes.
 """
 
 import argparse
@@ -27,14 +28,18 @@ import threading
 import uuid
 from collections.abc import Callable
 
+from machine import machine, save
+from packages import bundle
 from runtime import count, load, local_stack, post, run
 
 # Most instructions of one event, in millions: 3 % above those on x86-64. A delivery is one of ten in a batch. Those
 # vary with the number of connections to the table.
-MILLIONS_MAX = {"create": 1.0, "answer": 1.23, "poll": 0.79, "delivery": 1.85, "called": 2.65, "sweep": 1.53}
+MILLIONS_MAX = {"create": 1.0, "answer": 1.23, "poll": 0.79, "delivery": 1.95, "called": 2.65, "sweep": 1.53}
 MEMORY_MB_MAX = 12
 BATCH = 10
 N_WEBHOOKS = 50
+# Calls whose CPU time is compared with those of a function in JavaScript.
+N_TIMED = 500
 # Nothing listens there, so creation must not probe it.
 EVENT = {"type": "deploy.done", "data": {"version": "v2.4.1"}, "callback": {"probe": "skip"}}
 REFUSED_URL = "http://127.0.0.1:1/"
@@ -159,6 +164,16 @@ def instructions(case, bootstrap, stack, variables):
     return (many - few) / (case.n_events * case.size)
 
 
+def processor_time(command, stack, variables):
+    """CPU time of a call that creates a request, in ms."""
+
+    def cpu_ms(n_events):
+        runtime, _, _ = run(command, [create(stack) for _ in range(n_events)], variables)
+        return runtime.cpu_ms
+
+    return (cpu_ms(2 * N_TIMED) - cpu_ms(N_TIMED)) / N_TIMED
+
+
 def fan_out(bootstrap, stack, variables, receiver):
     """Peak memory of a dispatch of one event to many webhooks, in MB."""
     url = f"http://127.0.0.1:{receiver.server_port}"
@@ -173,7 +188,7 @@ def fan_out(bootstrap, stack, variables, receiver):
     return memory_kb / 1024
 
 
-def measure(stack, bootstraps, variables):
+def measure(stack, bootstraps, variables, node):
     receiver = receive()
     url = f"http://127.0.0.1:{receiver.server_port}/callback"
     # The sweep comes before there is anything due.
@@ -199,6 +214,12 @@ def measure(stack, bootstraps, variables):
         print(f"{case.name:10} {millions:15.3f} {most or '':>8} {ratio}", flush=True)
         if most and millions > most:
             faults.append(f"{case.name} takes {millions:.3f} million instructions, more than {most}")
+    intake = next((it for it in bootstraps if "intake" in it.as_posix().lower()), None)
+    if node and intake:
+        commands = {"create": [intake], "node": ["node", node]}
+        for name, command in commands.items():
+            cpu_ms = results[f"{name}_cpu_ms"] = processor_time(command, stack, variables)
+            print(f"{name:10} {cpu_ms:.3f} ms of CPU time for one of {N_TIMED} calls")
     loopback = next((it for it in bootstraps if "loopback" in it.as_posix()), None)
     if loopback:
         memory = results["fan_out_mb"] = fan_out(loopback, stack, variables, receiver)
@@ -215,14 +236,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("answerback")
     parser.add_argument("bootstraps", nargs="+", type=lambda it: pathlib.Path(it).resolve())
+    parser.add_argument("--node", action="store_true")
     parser.add_argument("--json")
     arguments = parser.parse_args()
+    node = bundle() if arguments.node else None
+    about = machine()
     with local_stack(arguments.answerback) as (stack, variables):
         variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "STACK_NAME": "warm"}
-        results, faults = measure(stack, arguments.bootstraps, variables)
+        results, faults = measure(stack, arguments.bootstraps, variables, node)
     if arguments.json:
-        machine = {"machine": platform.processor() or platform.machine(), "processors": os.cpu_count(), "load": os.getloadavg()}
-        pathlib.Path(arguments.json).write_text(json.dumps({"machine": machine, "results": results}, indent=2))
+        save(arguments.json, {"machine": about, "limits": MILLIONS_MAX, "results": results})
     if faults:
         sys.exit("\n".join(faults))
 
