@@ -28,7 +28,7 @@ OPERATIONS = {
     "create": ("POST", "/v1/requests", 201),
     "poll": ("GET", "/v1/requests/{id}", 200),
     "list": ("GET", "/v1/requests?limit=20", 200),
-    "list of deliveries": ("GET", "/v1/deliveries?request_id={id}", 200),
+    "deliveries of a request": ("GET", "/v1/deliveries?request_id={id}", 200),
 }
 
 

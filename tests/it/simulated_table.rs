@@ -39,7 +39,7 @@ async fn real() -> (World, DynamoDb) {
     // On a busy machine the SDK would repeat a write, which then finds its own result.
     let config = config.retry_config(RetryConfig::disabled());
     let config = config.timeout_config(TimeoutConfig::disabled()).build();
-    (world, DynamoDb::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE, None))
+    (world, DynamoDb::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE))
 }
 
 #[test]

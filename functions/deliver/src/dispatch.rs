@@ -100,6 +100,9 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
     Ok(())
 }
 
+/// The longest attempt.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(TIMEOUT_SECONDS_MAX as u64);
+
 /// An event to dispatch.
 struct Planned {
     event: EventId,
@@ -138,6 +141,7 @@ struct Worker<'a> {
     app: &'a App,
     /// The store for new deliveries of the account.
     store: Store,
+    budget: Budget,
     now: Timestamp,
     op: OpId,
     /// The webhooks of the account and mode.
@@ -168,15 +172,14 @@ impl<'a> Worker<'a> {
         due_at: Option<Timestamp>,
     ) -> Self {
         let now = app.core.now();
-        let longest = Duration::from_secs(TIMEOUT_SECONDS_MAX.into());
-        let has_time_to_attempt = budget.has_time(longest, now);
+        let has_time_to_attempt = budget.has_time(LONGEST_ATTEMPT, now);
         // A sweep that has sent a hint sets a timer that is too late.
         let is_covered = due_at.is_some_and(|it| {
             (now + app.lease + LEASE_GUARD..=now + DISPATCH_INTERVAL).contains(&it)
         });
         let may_store_later = has_time_to_attempt && is_covered;
         let op = app.core.new_op();
-        Self { app, store, now, op, webhooks, has_time_to_attempt, may_store_later }
+        Self { app, store, budget, now, op, webhooks, has_time_to_attempt, may_store_later }
     }
 
     /// Stores and attempts the deliveries of events, and marks the events as dispatched. Those that
@@ -333,6 +336,10 @@ impl<'a> Worker<'a> {
             for id in stored.attempted {
                 erasure::erase_by_id(self.app, id).await?;
             }
+            return stored.error.map_or(Ok(outbox), Err);
+        }
+        // Races for the outbox may have taken long. Then the end of the lease brings another worker.
+        if !self.budget.has_time(LONGEST_ATTEMPT, self.app.core.now()) {
             return stored.error.map_or(Ok(outbox), Err);
         }
         let is_mine = |it: &Delivery| matches!(it.state, DeliveryState::Leased { .. });

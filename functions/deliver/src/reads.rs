@@ -1,9 +1,9 @@
 //! Reads that the hints of a batch share, because most are about the same account and receiver.
 //!
-//! A batch works with an account's webhooks as they were when its first hint needed them.
+//! A batch works with an account's webhooks for [`WEBHOOKS_TTL`], so a change counts within that time.
 //! Of breakers, only concurrent reads are shared: their memory keeps them up to date.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use answerback::{
     domain::{Breaker, Owner, Webhook},
@@ -12,7 +12,12 @@ use answerback::{
     store,
 };
 
+use jiff::Timestamp;
+
 use crate::breaker::HostKey;
+
+/// Time for which the webhooks of an account are shared.
+const WEBHOOKS_TTL: Duration = Duration::from_secs(5);
 
 /// The reads of one batch. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +25,8 @@ pub struct Reads(Arc<Kinds>);
 
 #[derive(Debug, Default)]
 struct Kinds {
-    webhooks: SharedReads<Owner, Arc<[Webhook]>, store::Error>,
+    /// The webhooks, and the time at which their read began.
+    webhooks: SharedReads<Owner, (Arc<[Webhook]>, Timestamp), store::Error>,
     breakers: SharedReads<HostKey, Option<Breaker>, store::Error>,
 }
 
@@ -31,9 +37,16 @@ impl Reads {
         core: &Core,
         owner: Owner,
     ) -> Result<Arc<[Webhook]>, store::Error> {
-        let webhooks = core.webhooks.clone();
-        let read = async move { webhooks.all(owner).await.map(Arc::from) };
-        self.0.webhooks.share(owner, read).await
+        let read = || {
+            let (webhooks, at) = (core.webhooks.clone(), core.now());
+            async move { Ok((Arc::from(webhooks.all(owner).await?), at)) }
+        };
+        let (webhooks, at) = self.0.webhooks.share(owner, read()).await?;
+        if core.now() < at + WEBHOOKS_TTL {
+            return Ok(webhooks);
+        }
+        self.0.webhooks.forget(&owner);
+        Ok(self.0.webhooks.share(owner, read()).await?.0)
     }
 
     /// Drops an account's webhooks after a change.

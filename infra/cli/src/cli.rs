@@ -110,7 +110,7 @@ enum AccountsCommand {
     /// Spread an account's list of deliveries over more shards, for more writes per second
     ///
     /// A shard takes 1,000 deliveries a second. All shards are read for a page of `GET
-    /// /v1/deliveries`. The number cannot shrink. It takes effect within 10 seconds. The table is
+    /// /v1/deliveries`. The number cannot shrink. It takes effect within 5 seconds. The table is
     /// chosen as for `keys create`.
     #[command(after_help = accounts::SHARDS_EXAMPLES)]
     Shards(accounts::Shards),

@@ -148,7 +148,7 @@ impl LocalTable {
             n_list_shards: LIST_SHARDS,
             retention: Duration::from_hours(24 * u64::from(RETENTION_DAYS)),
         };
-        Store::new(Arc::new(DynamoDb::new(self.0.sdk.dynamodb(), TABLE, None)), layout)
+        Store::new(Arc::new(DynamoDb::new(self.0.sdk.dynamodb(), TABLE)), layout)
     }
 
     /// The vault of the emulated KMS.

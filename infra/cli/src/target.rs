@@ -46,7 +46,7 @@ impl Target {
             n_list_shards: LIST_SHARDS,
             retention: config.retention,
         };
-        let table = DynamoDb::new(sdk.dynamodb(), &config.table, None);
+        let table = DynamoDb::new(sdk.dynamodb(), &config.table);
         // Only a new account needs the vault, so the key is optional.
         let vault = config.secrets_key_id.map(|it| Vault::kms(sdk.kms(), it));
         Ok(Self { store: Store::new(Arc::new(table), layout), vault, local: None })

@@ -52,7 +52,7 @@ impl Wiring {
             n_list_shards: LIST_SHARDS,
             retention: self.config.retention,
         };
-        let table = DynamoDb::new(client, &self.config.table, self.sdk.calls_max());
+        let table = DynamoDb::new(client, &self.config.table);
         let store = Store::new(Arc::new(table), layout);
         // No request has this id. A failure repeats at the first event, where it is reported.
         let missing = keys::request(RequestId::from_bits(0));

@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::{
     },
 };
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
 use super::{
     Cursor, Error, Key,
@@ -32,21 +31,18 @@ const BATCH_GET_MAX: usize = 25;
 pub struct DynamoDb {
     client: Client,
     name: String,
-    turns: Arc<Semaphore>,
 }
 
 impl DynamoDb {
-    /// The table called `name`. Reads and writes of one item wait for each other above `calls_max`.
-    pub fn new(client: Client, name: impl Into<String>, calls_max: Option<usize>) -> Self {
-        let turns = Semaphore::new(calls_max.unwrap_or(Semaphore::MAX_PERMITS));
-        Self { client, name: name.into(), turns: Arc::new(turns) }
+    /// The table called `name`.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
     }
 }
 
 impl Table for DynamoDb {
     fn get(&self, key: Key) -> Promise<'_, Result<Option<Attributes>, Error>> {
         Box::pin(async move {
-            let _turn = self.turns.acquire().await.expect("never closed");
             let output = self
                 .client
                 .get_item()
@@ -92,7 +88,6 @@ impl Table for DynamoDb {
 
     fn put_new(&self, attributes: Attributes) -> Promise<'_, Result<Put, Error>> {
         Box::pin(async move {
-            let _turn = self.turns.acquire().await.expect("never closed");
             let result = self
                 .client
                 .put_item()
@@ -119,7 +114,6 @@ impl Table for DynamoDb {
         previous: u64,
     ) -> Promise<'_, Result<Put, Error>> {
         Box::pin(async move {
-            let _turn = self.turns.acquire().await.expect("never closed");
             let mut set = Vec::new();
             let mut remove = Vec::new();
             let mut names = HashMap::from([("#revision".to_owned(), "revision".to_owned())]);
