@@ -103,7 +103,7 @@ enum AccountsCommand {
     /// Limit the pending requests of an account
     ///
     /// Above the limit, creating a request fails with 429 until some have ended. The limit counts
-    /// requests that were created since it was set, not older ones. It takes effect within 10
+    /// requests that were created since it was set, not older ones. It takes effect within 5
     /// seconds. The table is chosen as for `keys create`.
     #[command(after_help = accounts::EXAMPLES)]
     Limit(accounts::Limit),
