@@ -30,7 +30,8 @@ pub(crate) async fn start(
     let Some(mut delivery) = app.core.store.get::<Delivery>(keys::delivery(id)).await? else {
         return Ok(());
     };
-    if is_request_erased(app, &delivery).await? {
+    // Also one that is erased: the worker that brought the hint back may have recorded an attempt since.
+    if delivery.body.is_none() || is_request_erased(app, &delivery).await? {
         return erasure::erase(app, delivery).await;
     }
     let op = app.core.new_op();

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use answerback::{
     domain::{
-        Delivery, OpId,
+        Attempt, Delivery, OpId,
+        attempt::Exchange,
         delivery::{AttemptVerdict, LEASE, StartDecision},
     },
+    platform::{Group, Hint},
     store::{Saved, keys},
 };
 use axum::http::{Method, StatusCode};
@@ -122,4 +124,38 @@ async fn delivery_that_is_stored_after_an_erasure_is_erased() {
     world.follow_hints().await;
     let late: Option<Delivery> = world.system.store.get(keys::delivery(id)).await.expect("read");
     assert_eq!(late.and_then(|it| it.body), None);
+}
+
+/// Its worker began after the erasure of the request and before that of the delivery, recorded its
+/// attempt after both, and could not read the delivery again.
+#[tokio::test]
+async fn attempt_that_is_recorded_after_an_erasure_is_erased_when_its_hint_returns() {
+    let (world, late) = erased_with_a_late_delivery().await;
+    let (id, now) = (late.id, world.system.clock.now());
+    let erased = late.erase(now, OpId(8)).expect("it has content");
+    let erased = Delivery { revision: 0, ..erased };
+    assert!(matches!(world.system.store.create(&erased).await, Ok(Saved::Saved)));
+    let exchange = Exchange {
+        url: "https://hooks.example.com/".to_owned(),
+        headers: Vec::new(),
+        response: None,
+    };
+    let attempt = Attempt {
+        id: id.attempt(1),
+        owner: erased.owner,
+        webhook: None,
+        started_at: now,
+        duration_ms: 5,
+        exchange: Some(exchange),
+        error: None,
+    };
+    assert!(matches!(world.system.store.create(&attempt).await, Ok(Saved::Saved)));
+
+    let group = Group::Account(world.account.id);
+    let hints = &world.system.deliver.core.hints;
+    hints.send(group, &Hint::delivery(id, 1), Duration::ZERO).await;
+    world.follow_hints().await;
+    let attempts = world.system.store.attempts(id, 10, None).await.expect("read").items;
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].exchange, None);
 }
