@@ -20,7 +20,12 @@ fn altered(name: &str, (at, n_gone, with): (Index, usize, String)) -> Option<Str
 fn altered_answer_link_is_not_found() {
     run(48, &edits(), async |world, edit| {
         let request = world.create(everything()).await;
-        let Some(token) = altered(&token(&request, 0), edit) else { return Ok(()) };
+        let whole = token(&request, 0);
+        let Some(token) = altered(&whole, edit) else { return Ok(()) };
+        // The end of a sentence may follow a link.
+        if token.trim_end_matches('.') == whole {
+            return Ok(());
+        }
         for (method, path) in [
             (Method::GET, format!("/a/{token}")),
             (Method::POST, format!("/a/{token}")),
