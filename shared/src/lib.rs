@@ -1,7 +1,7 @@
 //! The crate that all functions of Answerback share.
 //!
 //! ```text
-//! service ─▶ fronts ─▶ api ─▶ platform ─▶ store, signing, egress, page ─▶ domain
+//! service ─▶ fronts ─▶ api ─▶ platform ─▶ store, signing, egress, notify ─▶ page ─▶ domain
 //! ```
 //!
 //! A module uses only those to its right. `domain` has the rules, and does no I/O, reads no clock
@@ -11,6 +11,7 @@ pub mod api;
 pub mod domain;
 pub mod egress;
 pub mod fronts;
+pub mod notify;
 pub mod page;
 pub mod platform;
 pub mod service;

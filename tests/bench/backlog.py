@@ -68,6 +68,7 @@ def stack_for_sweeps(program, name):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 stack = json.loads(process.stdout.readline())
+                emulated_aws.send_no_messages(stack)
                 lines = (pathlib.Path(folder) / "functions.env").read_text().splitlines()
                 queue = make_queue(stack)
                 yield process, stack, dict(line.split("=", 1) for line in lines) | {

@@ -19,10 +19,14 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 from machine import machine, options_of, save, show_machine
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import emulated_aws  # noqa: E402
 
 ANSWERS_PER_SECOND = 100
 # Events before the measurement: they open connections, and fill caches.
@@ -183,6 +187,7 @@ async def measure(program, options):
     with folder, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             stack = json.loads(process.stdout.readline())
+            emulated_aws.send_no_messages(stack)
             clients = [Client(stack) for _ in range(options.connections)]
             await measure_events(clients, arrivals, url, range(-WARM_UP, 0), [process.pid])
             result = await measure_events(clients, arrivals, url, range(options.events), [process.pid])

@@ -194,6 +194,7 @@ def local_stack(answerback):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 stack = json.loads(process.stdout.readline())
+                emulated_aws.send_no_messages(stack)
                 queue = emulated_aws.call(stack, "AmazonSQS.CreateQueue", QueueName="unread")["QueueUrl"]
                 lines = (data / "functions.env").read_text().splitlines()
                 variables = dict(line.split("=", 1) for line in lines)
@@ -205,6 +206,7 @@ def local_stack(answerback):
                     "NODE_EXTRA_CA_CERTS": str(certificate),
                     "HINT_QUEUE_URL": queue,
                     "SLOW_HINT_QUEUE_URL": queue,
+                    "PUBLIC_BASE_URL": stack["base_url"].rstrip("/"),
                 }
                 yield stack, variables
             finally:

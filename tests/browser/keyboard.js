@@ -7,7 +7,7 @@ import { BARE, FIELDS, QUESTION, VALUES } from "./questions.js";
 import { ask } from "./stack.js";
 import { STATES } from "./states.js";
 
-const WALKED = ["open", "open-chosen", "faulty", "confirmation", "code", "locked", "changeable", "home", "inbox"];
+const WALKED = ["open", "open-chosen", "faulty", "confirmation", "code", "locked", "changeable", "home", "inbox", "outbox"];
 const TABS_MAX = 120;
 const OUTLINE_MARGIN_PX = 6;
 // Longer than a form takes to decide.

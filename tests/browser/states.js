@@ -4,7 +4,7 @@
 // - `links`, which are made for it, one for each window
 // - `open`: the way to it, which returns the response of its page
 
-import { ask, HOME_URL, INBOX_URL, ORIGIN, testKey } from "./stack.js";
+import { ask, HOME_URL, INBOX_URL, ORIGIN, OUTBOX_URL, testKey } from "./stack.js";
 import { CONFIRMATION, fill, press, skipValidation } from "./browser.js";
 import { BARE, FIELDS, LOCALES, OPTIONS, QUESTION, VALUES } from "./questions.js";
 import { sleep } from "./checks.js";
@@ -200,4 +200,6 @@ export const STATES = [
   one("home", 200, NO_FORM, async () => ({ url: HOME_URL })),
   one("not-found", 404, NO_FORM, async () => ({ url: `${ORIGIN}/nothing/here` })),
   one("inbox", 200, "article pre", inbox),
+  one("outbox", 200, "nav a[aria-current=page]", async () => ({ url: OUTBOX_URL })),
+  one("outbox-no-mail", 404, "main h1", async () => ({ url: `${OUTBOX_URL}/unknown` })),
 ];

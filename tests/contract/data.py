@@ -52,6 +52,10 @@ PARAMETERS = {
     "pingSend": {"path.token": "channel_tokens"},
     "pingGetAnswer": {"path.token": "channel_tokens", "path.message_id": "messages"},
     "nextksGetStatus": {"path.request_id": "ended"},
+    "getNotifier": {"path.id": "notifiers"},
+    "updateNotifier": {"path.id": "notifiers"},
+    "deleteNotifier": {"path.id": "doomed_notifiers"},
+    "testNotifier": {"path.id": "notifiers"},
     "nextmvGetWebhook": {"path.id": "webhooks"},
     "nextmvReplaceWebhook": {"path.id": "webhooks"},
     "nextmvUpdateWebhook": {"path.id": "webhooks"},
@@ -97,6 +101,10 @@ class Stack:
             body = {"id": webhook_id, "url": f"{self.inbox}/{webhook_id}", "event_types": ["nothing.happens"]}
             self.call("POST", "/v1/webhooks", body)
         return ids
+
+    def notifiers(self, count):
+        settings = {"url": f"{self.inbox}/ntfy", "topic": "fuzzed"}
+        return [self.call("POST", "/v1/notifiers", {"kind": "ntfy", "settings": settings})["id"] for _ in range(count)]
 
     def channels(self, count):
         return [self.call("POST", "/v1/channels", {"name": f"Channel {number}"}) for number in range(count)]
@@ -158,6 +166,8 @@ def create(stack):
             "webhooks": it.webhooks("changed", 8),
             "stable_webhooks": it.webhooks("stable", 4),
             "doomed_webhooks": it.webhooks("doomed", 20),
+            "notifiers": it.notifiers(4),
+            "doomed_notifiers": it.notifiers(8),
             "keys": ids([it.key_of() for _ in range(30)]),
             "channels": [other["id"] for other in channels if other["id"] != channel],
             "doomed_channels": ids(it.channels(20)),

@@ -16,6 +16,7 @@ LISTS = r"GET /(v1|nextmv/v1)/.*"
 CREATE_REQUEST = r"POST /v1/requests"
 EVENTS = r"POST /(v1/events|(nextmv/)?v1/webhooks/\{id\}/trigger)"
 WEBHOOKS = r"(POST|PUT|PATCH) /(nextmv/)?v1/webhooks(/\{id\})?"
+NOTIFIERS = r"(POST|PATCH) /v1/notifiers(/\{id\})?"
 ANSWERS = r"POST /v1/(answers/\{token\}|requests/\{id\}/responses)"
 LINKS = r"(GET|HEAD|POST) /a/\{token\}|GET /v1/answers/\{token\}"
 PING = r"POST /v1/send/\{token\}"
@@ -60,6 +61,12 @@ RULES = [
     Rule("an approval is of an action", CREATE_REQUEST, "/consume", "requires `action`"),
     Rule("a requester does not answer", CREATE_REQUEST, "", "the requester is one of the recipients"),
     Rule("a key that only asks sees no callbacks", "POST /v1/keys", "/scopes", "must not have webhooks:.* alone: .*"),
+    Rule(
+        "a key that changes notifiers sees links and answers",
+        "POST /v1/keys",
+        "/scopes",
+        "must (not )?have .* with .*: notifiers see every link.*",
+    ),
     Rule("a pattern is of addresses", "POST /v1/keys", "/recipients_allowed/.*", "must be an address or a pattern .*"),
     Rule("a required probe needs a receiver", ANY, CALLBACK_URL, "did not respond to the probe: .*"),
     Rule("a header may be reserved", ANY, ".*/(headers/.*|auth/name)", "is reserved(; set `auth`)?"),
@@ -120,6 +127,31 @@ RULES = [
         "must (be|not include) request events.*",
     ),
     Rule("some profiles have no body for events", WEBHOOKS, "/(profile|body)", "must not change to or from a body .*"),
+    # Rules of notifiers that a request names, and of its steps.
+    Rule("a request names notifiers of its account", CREATE_REQUEST, "/notify/.*", "is (not a notifier of the account|disabled)"),
+    Rule(
+        "a recipient names notifiers of the account",
+        ANY,
+        "/.*/via(/.*)?",
+        "is (not a notifier of the account|disabled)|the account has no notifier .*|must not be used with .*",
+    ),
+    Rule("steps are in order, before the deadline", CREATE_REQUEST, "/steps/.*/after_seconds", "must be (after|before) .*"),
+    Rule("an escalation needs recipients", CREATE_REQUEST, "/steps/.*/do", "must not be `escalate` without .*"),
+    Rule(
+        "recipients of steps are unique",
+        CREATE_REQUEST,
+        "/steps/.*/to(/.*)?",
+        "is duplicated|must be an e-mail address|must leave at most .*",
+    ),
+    # Rules of the kind of a notifier, and of what is stored of it.
+    Rule("a test of an e-mail has an address", "POST /v1/notifiers/.*/test", "/to", "must be .*|is required|is not a .*"),
+    Rule("a message is of the protocol", "POST /mcp", "", ".*"),
+    Rule("a notifier's address is public", NOTIFIERS, "/settings/(host|url)", "is not allowed.*|must be a host name .*"),
+    Rule("a sender is one mailbox", NOTIFIERS, "/settings/(from|reply_to)", "must (be|have) .*|is not allowed .*"),
+    Rule("a notifier keeps its kind", NOTIFIERS, "/kind", "must not change; .*"),
+    Rule("settings are of the kind", "PATCH .*", "/settings/.*", "is not a known field|is required.*"),
+    Rule("a login has a name and a password", NOTIFIERS, "/settings/(username|password)", "is required.*"),
+    Rule("a login is text", NOTIFIERS, "/settings/(username|password)", "must not contain control characters"),
     # Rules of the request that is answered.
     Rule("an answer fits its request", ANSWERS, "/option", "(choose one of the options|is not one of the options.*)"),
     Rule("an answer fits its request", ANSWERS, "/fields/.*", "is not a field of this request|is required|must .*"),
@@ -139,6 +171,8 @@ def errors(response):
         return []
     if not isinstance(body, dict):
         return []
+    if isinstance(body.get("error"), dict):
+        return [Error("", body["error"]["message"])]
     if "errors" in body:
         return [Error(it.get("pointer", it.get("parameter")), it["detail"]) for it in body["errors"]]
     text = body.get("detail") or body.get("details") or body.get("error") or ""

@@ -100,6 +100,9 @@ impl Default for Setup {
     }
 }
 
+/// The address in the links of messages. No call has it as its host.
+pub const MESSAGE_BASE_URL: &str = "https://answers.example.net";
+
 impl World {
     /// A service without data whose receivers accept everything.
     pub async fn start() -> Self {
@@ -130,6 +133,7 @@ impl World {
             bus,
             has_queue,
             lease: LEASE,
+            message_base_url: MESSAGE_BASE_URL.to_owned(),
             watch: Watch(Some(Arc::new(move |function| {
                 watchers.iter().cloned().chain([eyes.of(function)]).collect()
             }))),

@@ -44,6 +44,13 @@ struct Case {
     used: Mutex<BTreeSet<Right>>,
 }
 
+/// The end of the address that mails are sent to. The call has no `X-Amz-Target`.
+const SEND_EMAIL: &str = "/v2/email/outbound-emails";
+/// The actions that `SendEmail` with a raw message needs.
+const SEND_EMAIL_ACTIONS: [&str; 2] = ["ses:SendEmail", "ses:SendRawEmail"];
+/// The resources that it is checked against: the sender, and the configuration set.
+const SEND_EMAIL_RESOURCES: &[&str] = &["identity/*", "configuration-set/SesConfigurationSet"];
+
 /// Checks the calls of one function.
 #[derive(Debug)]
 struct Eye {
@@ -103,7 +110,7 @@ struct Entry {
 impl Judge {
     /// A judge for `template`, with or without a bus.
     pub fn new(template: &Template, bus: Option<&str>) -> anyhow::Result<Self> {
-        let mut conditions = vec!["MakesSecretsKey"];
+        let mut conditions = vec!["HasSes", "MakesSecretsKey"];
         conditions.extend(bus.map(|_| "HasEventBus"));
         let mut names = BTreeMap::new();
         for (name, variable) in [
@@ -240,13 +247,28 @@ impl Intercept for Eye {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request();
+        if request.uri().ends_with(SEND_EMAIL) {
+            for action in SEND_EMAIL_ACTIONS {
+                self.judge_call(action, SEND_EMAIL_RESOURCES, &Call::default());
+            }
+            return Ok(());
+        }
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let needed = self.judge.needed(target, request.body().bytes().unwrap_or_default());
         let Needed { action, resources, call } =
             needed.unwrap_or_else(|err| panic!("{target}: {err:#}"));
+        let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
+        self.judge_call(&action, &resources, &call);
+        Ok(())
+    }
+}
+
+impl Eye {
+    /// Records the use of `action` on `resources`, or panics if the template does not allow it.
+    fn judge_call(&self, action: &str, resources: &[&str], call: &Call) {
         for resource in resources {
             let is_it = |it: &&Right| {
-                it.function == self.function && it.action == action && it.resource == resource
+                it.function == self.function && it.action == action && it.resource == *resource
             };
             let granted: Vec<&Right> = self.judge.0.granted.iter().filter(is_it).collect();
             // A panic, since functions swallow errors of calls that they can do without.
@@ -257,6 +279,5 @@ impl Intercept for Eye {
             let mut used = self.judge.0.used.lock().expect("no holder panics");
             used.extend(rights.into_iter().cloned());
         }
-        Ok(())
     }
 }

@@ -23,7 +23,9 @@ use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
 /// Conditions of a deployment with all optional resources.
-pub const EVERYTHING: [&str; 2] = ["HasEventBus", "MakesSecretsKey"];
+pub const EVERYTHING: [&str; 3] = ["HasEventBus", "HasSes", "MakesSecretsKey"];
+/// The beginning of the ARN of a resource of SES. The rest is its name here.
+const SES_ARN: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:";
 /// Actions that Lambda takes with the function's role to poll its queue.
 const TO_BE_FED: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 /// Actions that Lambda takes with the function's role to write its log.
@@ -241,6 +243,11 @@ fn resolved(value: &Value, is_true: &[&str]) -> anyhow::Result<Value> {
         ("Ref", Some("AWS::NoValue"), _) => Value::Null,
         ("Ref", Some(name), _) => name.into(),
         ("Fn::GetAtt", Some(it), _) => it.trim_end_matches(".Arn").into(),
+        ("Fn::Sub", Some(it), _) if it.starts_with(SES_ARN) => {
+            it[SES_ARN.len()..].replace("${", "").replace('}', "").into()
+        }
+        // A URL is nothing that rights are about.
+        ("Fn::Sub", Some(it), _) if it.starts_with("https://") => it.into(),
         ("Fn::Sub", Some(it), _) => {
             let name = it.replace("${", "").replace(".Arn}", "");
             ensure!(!name.contains('}'), "only names and ARNs are put into text: `{it}`");

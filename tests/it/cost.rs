@@ -220,6 +220,36 @@ async fn hundred_recipients_have_their_price() {
     assert_eq!(prices, [(200, 200.0), (10_000, 163.0)]);
 }
 
+/// The price of messages: to each recipient, by an incoming webhook, before the first answers.
+#[tokio::test]
+async fn messages_have_their_price() {
+    let mut prices = Vec::new();
+    for n_recipients in [1, 2, 10] {
+        let (world, meter) = metered(false).await;
+        let notifier = json!({
+            "kind": "incoming_webhook", "default": true,
+            "settings": { "url": "https://chat.example.com/s/path", "format": "slack" },
+        });
+        let made = world.call(Method::POST, "/v1/notifiers", notifier).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+        let told = async |notify: &str| {
+            let mut asked = question(n_recipients);
+            asked["notify"] = notify.into();
+            let request = world.call_with(Method::POST, "/v1/requests", &[TRACE], asked).await;
+            assert_eq!(request.status, StatusCode::CREATED, "{}", request.text());
+            world.follow_hints().await;
+            meter.take().writes().units
+        };
+        for notify in ["default", "none"] {
+            told(notify).await;
+        }
+        let (with, without) = (told("default").await, told("none").await);
+        prices.push((n_recipients, without, with));
+        assert_eq!(world.posts().len(), 2 * n_recipients);
+    }
+    assert_eq!(prices, [(1, 3.0, 9.0), (2, 3.0, 10.0), (10, 3.0, 18.0)]);
+}
+
 /// A text of a few words in no order.
 fn prose(n_chars: usize) -> String {
     let words = ["all", "checks", "have", "passed", "deploy", "release", "until", "noon", "review"];

@@ -1,6 +1,7 @@
 //! The emulated AWS, as the real clients see it.
 
 mod kms;
+mod mail;
 mod queue;
 
 use std::{path::Path, time::Duration};
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{Request, StatusCode};
 use jiff::Timestamp;
 use local::EmulatorClock;
 use local_aws::{Aws, Data};
@@ -276,12 +277,10 @@ async fn failed_call_to_the_bus_publishes_nothing() -> Result<()> {
 #[tokio::test]
 async fn calls_without_a_socket_keep_the_limits() -> Result<()> {
     let aws = Cloud::in_memory().await?.aws;
-    let headers = [("x-amz-target", "DynamoDB_20120810.GetItem")];
-    let headers = HeaderMap::from_iter(
-        headers
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
-    );
-    let call = async |body: Vec<u8>| aws.call(&headers, body.into()).await;
+    let call = async |body: Vec<u8>| {
+        let request = Request::post("/").header("x-amz-target", "DynamoDB_20120810.GetItem");
+        aws.call(request.body(body.into()).expect("a request")).await
+    };
 
     let missing = r#"{"TableName":"nowhere","Key":{"id":{"S":"1"}}}"#.as_bytes();
     let response = call(missing.to_vec()).await?;

@@ -44,7 +44,7 @@ fn any_fault_at_any_call_keeps_every_invariant() {
     let scenarios = catalogue::scenarios();
     assert!(scenarios.len() >= 100, "only {} scenarios", scenarios.len());
     let some: Vec<(String, Scenario)> = scenarios.into_iter().step_by(ONE_IN).collect();
-    check(&modes::single(&some, n_threads(), &|_| ()));
+    check(&modes::single(&some, modes::ALL, n_threads(), &|_| ()));
 }
 
 /// Scenarios with failing receivers open a breaker and end with a retry.

@@ -199,6 +199,25 @@ async fn limited_key(world: &World) {
     }
 }
 
+/// A mail that comes back, and is reported again later.
+async fn bounces(world: &World) {
+    crate::notifiers::allow_from(world, "ci@acme.example").await;
+    let settings = json!({ "transport": "ses", "from": "ci@acme.example" });
+    let body = json!({ "kind": "email", "settings": settings });
+    let mail = done(world, Method::POST, "/v1/notifiers", body).await["id"].clone();
+    let asking = json!({
+        "title": "Deploy?", "recipients": ["bounce@simulator.amazonses.com"],
+        "options": [{ "value": "yes", "label": "Yes" }], "notify": [mail],
+    });
+    let request = world.create(asking).await;
+    world.follow_hints().await;
+    let message = crate::bounces::notification(world, &request).await;
+    assert_eq!(message["status"], "bounced");
+    world.system.clock.advance(Duration::from_secs(1));
+    crate::bounces::report(world, &message, 0).await;
+    world.follow_hints().await;
+}
+
 /// A receiver that is gone, which disables its webhook.
 async fn gone(world: &World) {
     world.follow_hints().await;
@@ -225,6 +244,8 @@ async fn functions_use_exactly_the_granted_permissions() {
     event(&world).await;
     recovery(&world).await;
     limited_key(&world).await;
+    bounces(&world).await;
+    crate::slack::press_unsigned(&world).await;
     gone(&world).await;
 
     let template = Template::of_the_project();
@@ -307,12 +328,23 @@ fn each_function_is_kept_to_its_kinds_of_items() {
 }
 
 #[test]
-fn keys_of_secrets_are_for_signing_secrets_only() {
+fn functions_open_only_the_secrets_that_they_use() {
     let granted = granted(&Template::of_the_project());
-    let of_kms: Vec<&Right> = granted.iter().filter(|it| it.action.starts_with("kms:")).collect();
-    assert_eq!(of_kms.len(), 3);
-    let context = Limit::Context("answerback".to_owned(), "signing-secrets".to_owned());
-    assert!(of_kms.iter().all(|it| it.limit == context), "{of_kms:?}");
+    let of_kms = granted.iter().filter_map(|it| {
+        let action = it.action.strip_prefix("kms:")?;
+        let Limit::Context(_, value) = &it.limit else { panic!("no context: {it:?}") };
+        Some((it.function, action, value.as_str()))
+    });
+    let expected = BTreeSet::from([
+        (Function::Intake, "GenerateDataKey", "signing-secrets"),
+        (Function::Intake, "GenerateDataKey", "notifier"),
+        // Slack signs its calls with a secret of the notifier.
+        (Function::Intake, "Decrypt", "notifier"),
+        (Function::Poll, "Decrypt", "signing-secrets"),
+        (Function::Deliver, "Decrypt", "signing-secrets"),
+        (Function::Deliver, "Decrypt", "notifier"),
+    ]);
+    assert_eq!(of_kms.collect::<BTreeSet<_>>(), expected);
 }
 
 #[test]

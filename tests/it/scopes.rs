@@ -36,9 +36,16 @@ async fn agent(world: &World, members: Value) -> Value {
     made_by(world, &first(world), members).await
 }
 
+/// A request without messages: the account has none, and other keys see its links.
+fn unnotified(members: Value) -> Value {
+    let mut body = asking(members);
+    body["notify"] = json!("none");
+    body
+}
+
 /// Creates a request with this key, and returns any response.
 async fn ask(world: &World, key: &Value, members: Value) -> Answer {
-    call(world, key, Method::POST, "/v1/requests", asking(members)).await
+    call(world, key, Method::POST, "/v1/requests", unnotified(members)).await
 }
 
 async fn asked(world: &World, key: &Value, members: Value) -> Value {
@@ -116,6 +123,7 @@ async fn agent_sees_and_cancels_only_requests_of_its_family() {
             (Method::GET, path.clone()),
             (Method::GET, format!("{path}/result")),
             (Method::POST, format!("{path}/cancel")),
+            (Method::POST, format!("{path}/remind")),
         ] {
             let answer = call(&world, &parent, method, &path, Value::Null).await;
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
@@ -161,7 +169,7 @@ async fn replay_shows_no_request_of_another_family() {
         let bearer = format!("Bearer {}", key["key"].as_str().expect("its text"));
         let headers = [("authorization", &*bearer), ("idempotency-key", "deploy-1")];
         let answer =
-            world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({}))).await;
+            world.call_with(Method::POST, "/v1/requests", &headers, unnotified(json!({}))).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         ids.push(answer.json()["id"].clone());
     }
@@ -204,7 +212,7 @@ async fn asks_per_hour_count_for_the_family() {
     let headers = [("authorization", &*bearer), ("idempotency-key", "deploy-1")];
     for _ in 0..5 {
         let answer =
-            world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({}))).await;
+            world.call_with(Method::POST, "/v1/requests", &headers, unnotified(json!({}))).await;
         assert_eq!(answer.status, StatusCode::CREATED, "a replay asks no one");
     }
     let invalid = ask(&world, &parent, json!({ "title": "" })).await;
@@ -311,6 +319,27 @@ async fn key_that_only_asks_has_no_webhook_scopes() {
     }
 }
 
+/// Who changes a notifier gets every link that it is sent.
+#[tokio::test]
+async fn key_that_changes_notifiers_sees_links_and_answers() {
+    let world = World::start().await;
+    for (scopes, is_refused) in [
+        (json!(["notifiers:write"]), true),
+        (json!(["notifiers:write", "links:read"]), true),
+        (json!(["notifiers:write", "answers:write"]), true),
+        (json!(["notifiers:write", "requests:ask"]), true),
+        (json!(["notifiers:write", "requests:ask", "links:read", "answers:write"]), true),
+        (json!(["notifiers:write", "links:read", "answers:write"]), false),
+        (json!(["notifiers:write", "requests:write"]), false),
+        (json!(["notifiers:read", "requests:ask"]), false),
+    ] {
+        let made = world.call(Method::POST, "/v1/keys", json!({ "scopes": scopes })).await;
+        let expected: &[&str] = if is_refused { &["/scopes"] } else { &[] };
+        let places = if made.status.is_success() { Vec::new() } else { faults(&made) };
+        assert_eq!(places, expected, "{scopes}");
+    }
+}
+
 #[tokio::test]
 async fn agent_does_not_choose_who_seems_to_ask() {
     let world = World::start().await;
@@ -374,7 +403,7 @@ async fn concurrent_equal_calls_make_one_request() {
     let agent = agent(&world, json!({ "asks_per_hour": 3 })).await;
     let bearer = format!("Bearer {}", agent["key"].as_str().expect("its text"));
     let headers = [("authorization", &*bearer), ("idempotency-key", "deploy-1")];
-    let ask = || world.call_with(Method::POST, "/v1/requests", &headers, asking(json!({})));
+    let ask = || world.call_with(Method::POST, "/v1/requests", &headers, unnotified(json!({})));
     let mut answers = futures::future::join_all((0..20).map(|_| ask())).await;
     answers.push(ask().await);
     let (created, refused): (Vec<_>, Vec<_>) =

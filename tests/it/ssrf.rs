@@ -61,6 +61,9 @@ async fn put(world: &World, number: u128, url: &str) -> DeliveryId {
         happened_at: now,
         trace: None,
         webhook: None,
+        way: 0,
+        has_report: false,
+        copy: None,
         target: Target::Https(Receiver {
             timeout_seconds: 1,
             ..Receiver::of(url, Profile::Standard)

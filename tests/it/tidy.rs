@@ -19,11 +19,15 @@ const MODULES: &[(&str, &[&str])] = &[
     ("page", &[]),
     ("signing", &["domain"]),
     ("store", &["domain"]),
+    ("notify", &["domain", "page"]),
     ("egress", &["domain"]),
     ("platform", &["domain", "signing", "store"]),
     ("api", &["domain", "page", "signing", "store", "platform"]),
     ("fronts", &["domain", "signing", "store", "platform", "api"]),
-    ("service", &["domain", "page", "signing", "store", "egress", "platform", "api", "fronts"]),
+    (
+        "service",
+        &["domain", "page", "signing", "store", "notify", "egress", "platform", "api", "fronts"],
+    ),
 ];
 
 /// Names that the domain must not use: async code, AWS, HTTP and wire formats.
@@ -44,6 +48,8 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("dynoxide-rs", &["local-aws"]),
     ("clap", &["cli", "simulation"]),
     ("aws-runtime", &["answerback"]),
+    ("aws-smithy-runtime", &["answerback"]),
+    ("tokio-rustls", &["answerback"]),
     ("miniz_oxide", &["answerback"]),
     ("flate2", &["poll", "system-tests"]),
 ];

@@ -95,6 +95,12 @@ async fn keys_of_earlier_versions_show_all_items() {
             assert_eq!(shown["disabled_reason"].as_str(), reason, "{name}");
         }
         assert_eq!(list(&world, "/v1/webhooks/gone/attempts?").await.len(), 1);
+        let notifiers = get(&world, "/v1/notifiers").await;
+        let notifiers = notifiers["data"].as_array().expect("a list");
+        let (enabled, disabled): (Vec<_>, Vec<_>) =
+            notifiers.iter().partition(|it| it["disabled"] == Value::Null);
+        assert_eq!((enabled.len(), disabled.len()), (10, 1));
+        assert_eq!(disabled[0]["disabled"]["reason"], "by_hand");
         let test = format!("Bearer {}", known["test_key"].as_str().expect("a key"));
         let headers = [("authorization", test.as_str())];
         let none = world.call_with(Method::GET, "/v1/requests", &headers, Value::Null).await;

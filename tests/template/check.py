@@ -41,6 +41,7 @@ TABLE_WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
 # The encryption context of data keys for signing secrets.
 SECRETS_CONTEXT = {"StringEquals": {"kms:EncryptionContext:answerback": "signing-secrets"}}
+NOTIFIERS_CONTEXT = {"StringEquals": {"kms:EncryptionContext:kind": "notifier"}}
 # Days for which the audit log is kept.
 AUDIT_DAYS = 365
 TLS_CONDITION = {"Bool": {"aws:SecureTransport": "false"}}
@@ -50,9 +51,16 @@ FUNCTIONS = ("functions", "shared/src")
 # The parts of a statement that name resources, actions or principals.
 POLICY_PARTS = ("Action", "Resource", "Principal")
 
-# The only wildcards that AWS requires: type of resource, part, text. Each of them needs a comment in the
-# template.
-REQUIRED_BY_AWS = {("AWS::KMS::Key", "Resource", "*")}
+# The only wildcards: type of resource, part, text. AWS requires the first. The second are the operator's verified
+# senders of mail, which only exist after the deployment. Each of them needs a comment in the template.
+IDENTITIES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"
+WILDCARDS = {("AWS::KMS::Key", "Resource", "*"), ("AWS::IAM::Role", "Resource", IDENTITIES)}
+
+# The hint of what SES reports, made of the tags that `deliver` gives a mail.
+MAIL_TAGS = {"id": "$.detail.mail.tags.notification[0]", "way": "$.detail.mail.tags.way[0]"}
+MAIL_HINTS = {"Email Delivered": "arrival", "Email Bounced": "bounce", "Email Complaint Received": "bounce"}
+# The actions that send mail by Amazon SES. A raw mail needs both.
+SENDS_MAIL = {"ses:SendEmail", "ses:SendRawEmail"}
 
 METHODS = {"get", "head", "post", "put", "patch", "delete", "options"}
 
@@ -175,7 +183,7 @@ def policies_are_specific(template):
             # A wildcard widens a denial, which is harmless.
             for part in POLICY_PARTS if statement["Effect"] == "Allow" else ():
                 for text in strings(statement.get(part, [])):
-                    if "*" in text and (resource["Type"], part, text) not in REQUIRED_BY_AWS:
+                    if "*" in text and (resource["Type"], part, text) not in WILDCARDS:
                         yield f"{name}: {text} matches more than one resource"
         for statement in statements(properties.get("AssumeRolePolicyDocument", [])):
             if not isinstance(statement["Principal"], dict) or set(statement["Principal"]) != {"Service"}:
@@ -272,12 +280,62 @@ def functions_are_kept_to_their_items(template):
                 yield f"{name}: a worker may read API keys"
 
 
-def data_keys_are_for_signing_secrets(template):
+def data_keys_are_for_secrets(template):
     for name, properties, _ in of_type(template, "AWS::IAM::Role"):
         for statement in statements(properties.get("Policies", [])):
             is_kms = any(it.startswith("kms:") for it in actions_of(statement))
-            if is_kms and statement.get("Condition") != SECRETS_CONTEXT:
-                yield f"{name}: the KMS key works for other data than signing secrets"
+            if is_kms and statement.get("Condition") not in (SECRETS_CONTEXT, NOTIFIERS_CONTEXT):
+                yield f"{name}: the KMS key works for other data than secrets"
+            is_open = "kms:Decrypt" in actions_of(statement)
+            if name == "IntakeRole" and is_open and statement.get("Condition") != NOTIFIERS_CONTEXT:
+                yield f"{name}: may open other secrets than those of notifiers"
+
+
+def only_deliver_sends_mail(template):
+    """By the stack's configuration set, and only if the operator wants it."""
+    for name, properties, _ in of_type(template, "AWS::IAM::Role"):
+        for statement in statements(properties.get("Policies", [])):
+            if not any(it.startswith("ses:") for it in actions_of(statement)):
+                continue
+            resources = list(strings(statement["Resource"]))
+            if name != "DeliverRole" or actions_of(statement) != SENDS_MAIL:
+                yield f"{name}: {sorted(actions_of(statement))} is more than sending the mail of messages"
+            if not any("configuration-set/${SesConfigurationSet}" in it for it in resources):
+                yield f"{name}: may not use the stack's configuration set"
+        for policy in properties.get("Policies", []):
+            always = [it for it in policy["PolicyDocument"]["Statement"] if "Action" in (it or {})]
+            if any(it.startswith("ses:") for statement in always for it in actions_of(statement)):
+                yield f"{name}: may send mail even if SendsBySes is false"
+
+
+def rules_pass_hints_on_and_no_mail(template):
+    """The event has the whole head of a mail. The queue gets the tags, and the template matches `ses.rs`."""
+    for name, properties, resource in of_type(template, "AWS::Events::Rule"):
+        if resource.get("Condition") != "HasSes":
+            yield f"{name}: must depend on SendsBySes"
+        tags = properties["EventPattern"]["detail"]["mail"]["tags"]
+        if tags.get("ses:configuration-set") != [{"Ref": "SesConfigurationSet"}]:
+            yield f"{name}: matches mail of other systems"
+        [event] = properties["EventPattern"]["detail-type"]
+        template_of_hint = f'{{"kind": "{MAIL_HINTS.get(event)}", "id": <id>, "way": <way>}}'
+        hint = {"InputPathsMap": MAIL_TAGS, "InputTemplate": template_of_hint}
+        for part in properties["Targets"]:
+            if part.get("InputTransformer") != hint or target(part["Arn"]) != "HintQueue":
+                yield f"{name}: passes on more than a hint"
+            invokers = strings(template["Resources"]["HintQueuePolicy"]["Properties"]["PolicyDocument"])
+            if name not in {it.removesuffix(".Arn") for it in invokers}:
+                yield f"{name}: may not send to the queue"
+
+
+def mail_is_not_tracked(template):
+    """Tracking would replace the links of a mail, and load an image in it."""
+    for name, properties, resource in of_type(template, "AWS::SES::ConfigurationSet"):
+        if "TrackingOptions" in properties:
+            yield f"{name}: tracks links"
+        if not properties.get("ReputationOptions", {}).get("ReputationMetricsEnabled"):
+            yield f"{name}: measures no reputation"
+        if resource.get("Condition") != "HasSes":
+            yield f"{name}: must depend on SendsBySes"
 
 
 def calls_without_tls_are_refused(template, kind, policy, subjects):
@@ -295,6 +353,15 @@ def calls_without_tls_are_refused(template, kind, policy, subjects):
 
 def queues_refuse_calls_without_tls(template):
     return calls_without_tls_are_refused(template, "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues")
+
+
+def deliver_knows_the_address_of_the_api(template):
+    """`deliver` does not start without it. The API's own functions must not refer to the API, which refers to them."""
+    for name, properties, _ in of_type(template, "AWS::Lambda::Function"):
+        variables = properties.get("Environment", {}).get("Variables", {})
+        has_address = any("${HttpApi}" in it for it in strings(variables.get("PUBLIC_BASE_URL", "")))
+        if has_address != (name == "DeliverFunction"):
+            yield f"{name}: PUBLIC_BASE_URL must be the API's own address in `deliver`, and only there"
 
 
 def default_endpoint_is_off_only_with_a_domain(template):
@@ -387,7 +454,11 @@ RULES = [
     tables_are_retained_encrypted_and_expire_items,
     queues_are_encrypted,
     functions_are_kept_to_their_items,
-    data_keys_are_for_signing_secrets,
+    data_keys_are_for_secrets,
+    only_deliver_sends_mail,
+    mail_is_not_tracked,
+    rules_pass_hints_on_and_no_mail,
+    deliver_knows_the_address_of_the_api,
     queues_refuse_calls_without_tls,
     default_endpoint_is_off_only_with_a_domain,
     audit_log_is_kept_for_a_year,

@@ -31,6 +31,12 @@ POLL_KMS = ["PollRole", "Properties", "Policies", 0, "PolicyDocument", "Statemen
 LEADING_KEYS = ["Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"]
 # A policy about another queue.
 GONE_POLICY = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [], "PolicyDocument": {"Statement": []}}}
+DELIVER_MAIL = [*DELIVER_ROLE_STATEMENT[:-1], 10, "Fn::If", 1]
+DELIVER_VARIABLES = ["DeliverFunction", "Properties", "Environment", "Variables"]
+BOUNCES = ["Bounces", "Properties"]
+HINT_SENDERS = [
+    "HintQueuePolicy", "Properties", "PolicyDocument", "Statement", 1, "Fn::If", 1, "Condition", "ArnEquals", "aws:SourceArn",
+]  # fmt: skip
 STAGE_FORMAT = ["HttpApiApiGatewayDefaultStage", "Properties", "AccessLogSettings", "Format"]
 GIVEN_TO_ALARMS = ["Alarms", "Properties", "Parameters"]
 OTHER = {"Role": {"Ref": "OtherRole"}}
@@ -67,7 +73,7 @@ BROKEN = [
     ([*SCHEDULE_ROLE_STATEMENT, "Resource"], "*", "EveryMinuteRole: * matches more"),
     ([*KEY_STATEMENT, "Action"], "kms:*", "SecretsKey: kms:* matches more"),
     ([*KEY_STATEMENT, "Principal"], {"AWS": "*"}, "SecretsKey: * matches more"),
-    (["HintQueuePolicy"], QUEUE_POLICY, "HintQueuePolicy: sqs:* matches more"),
+    (["OtherQueuePolicy"], QUEUE_POLICY, "OtherQueuePolicy: sqs:* matches more"),
     (["PollFunctionNotFoundPermission", "Properties", "Principal"], "*", "more than one service"),
     (["PollFunctionNotFoundPermission", "Properties", "SourceArn"], GONE, "any source"),
     ([*DELIVER_ROLE_STATEMENT, "Resource"], {"Fn::Sub": "${Table.Arn}/index/*"}, "index/* matches more"),
@@ -87,8 +93,29 @@ BROKEN = [
     ([*DELIVER_WRITE, *LEADING_KEYS, 0], "acct_*", "may write ['acct_*']"),
     ([*DELIVER_ROLE_STATEMENT, *LEADING_KEYS, 0], "key_*", "may read API keys"),
     ([*POLL_KMS, "Condition"], GONE, "other data than signing secrets"),
-    (["QueuePolicy"], GONE_POLICY, "HintQueue: accepts calls without TLS"),
-    (["QueuePolicy", "Properties", "Queues", 1], {"Ref": "HintQueue"}, "DeadHintQueue: accepts calls"),
+    ([*DELIVER_MAIL, "Action"], ["ses:SendEmail", "ses:DeleteIdentity"], "is more than sending the mail"),
+    ([*DELIVER_MAIL, "Resource", 0, "Fn::Sub"], "arn:aws:ses:*:*:identity/*", "identity/* matches more"),
+    ([*DELIVER_MAIL, "Resource", 1], {"Ref": "Other"}, "may not use the stack's configuration set"),
+    (
+        [*DELIVER_MAIL[:-2]],
+        {"Effect": "Allow", "Action": ["ses:SendEmail", "ses:SendRawEmail"], "Resource": {"Ref": "Other"}},
+        "even if SendsBySes is false",
+    ),
+    ([*POLL_KMS, "Action"], "ses:SendEmail", "PollRole: ['ses:SendEmail'] is more than"),
+    (["Bounces", "Condition"], GONE, "Bounces: must depend on SendsBySes"),
+    ([*BOUNCES, "EventPattern", "detail", "mail", "tags", "ses:configuration-set"], GONE, "matches mail of other systems"),
+    ([*BOUNCES, "Targets", 0, "InputTransformer"], GONE, "passes on more than a hint"),
+    ([*BOUNCES, "EventPattern", "detail-type"], ["Email Delivered"], "passes on more than a hint"),
+    ([*BOUNCES, "Targets", 0, "Arn"], {"Fn::GetAtt": ["SlowHintQueue", "Arn"]}, "passes on more than a hint"),
+    (HINT_SENDERS, [{"Fn::GetAtt": ["Complaints", "Arn"]}], "Bounces: may not send to the queue"),
+    (["SesConfigurationSet", "Condition"], GONE, "must depend on SendsBySes"),
+    (["SesConfigurationSet", "Properties", "TrackingOptions"], {"CustomRedirectDomain": "a.example"}, "tracks links"),
+    (["SesConfigurationSet", "Properties", "ReputationOptions"], GONE, "measures no reputation"),
+    ([*DELIVER_VARIABLES, "PUBLIC_BASE_URL"], "", "must be the API's own address in `deliver`"),
+    (["PollFunction", *DELIVER_VARIABLES[1:], "PUBLIC_BASE_URL"], {"Fn::Sub": "https://${HttpApi}.a"}, "PollFunction: PUBLIC_BASE_URL"),
+    (["HintQueuePolicy", "Properties", "Queues"], [], "HintQueue: accepts calls without TLS"),
+    (["QueuePolicy"], GONE_POLICY, "SlowHintQueue: accepts calls without TLS"),
+    (["QueuePolicy", "Properties", "Queues", 0], {"Ref": "HintQueue"}, "DeadHintQueue: accepts calls"),
     (
         ["HttpApi", "Properties", "Body", "servers", 0, "x-amazon-apigateway-endpoint-configuration"],
         {"disableExecuteApiEndpoint": True},

@@ -34,7 +34,7 @@ use futures::{
 use jiff::Timestamp;
 
 use crate::{
-    App, Error, breaker, erasure, health,
+    App, Error, breaker, erasure, health, report,
     transport::{self, Exchanged, Sent},
 };
 
@@ -156,11 +156,32 @@ impl Place {
 async fn conclude(app: &App, begun: Begun, sent: Sent, hops: u32) -> Result<(), Error> {
     let exchanged = match sent {
         Sent::Exchanged(exchanged) => *exchanged,
-        Sent::Unsent(end) => return Box::pin(end_unsent(app, begun, end)).await,
+        Sent::Unsent(end) => {
+            let verdict = AttemptVerdict::Unsent(end);
+            return Box::pin(conclude_unsent(app, begun, verdict, hops)).await;
+        }
+        Sent::Postponed => {
+            let verdict = AttemptVerdict::Throttled { retry_after: None };
+            return Box::pin(conclude_unsent(app, begun, verdict, hops)).await;
+        }
     };
     let number = begun.delivery.attempt;
     let saved = Box::pin(save(app, begun, exchanged)).await?;
     let Some(delivery) = saved else { return Ok(()) };
+    go_on(app, delivery, number, hops).await
+}
+
+/// Does what comes after attempt `number` at a delivery: reports a failed message, or sends the hint
+/// for the next attempt.
+pub(crate) async fn go_on(
+    app: &App,
+    delivery: Delivery,
+    number: u32,
+    hops: u32,
+) -> Result<(), Error> {
+    if delivery.has_report {
+        return Box::pin(report::report(app, delivery, hops)).await;
+    }
     if delivery.body.is_none() {
         // The request was erased during the attempt, so the record that was just written goes too.
         return Box::pin(erasure::erase(app, delivery)).await;
@@ -172,15 +193,24 @@ async fn conclude(app: &App, begun: Begun, sent: Sent, hops: u32) -> Result<(), 
     Ok(())
 }
 
-/// Ends a delivery whose target is gone or disabled.
-async fn end_unsent(app: &App, begun: Begun, end: DeliveryEnd) -> Result<(), Error> {
+/// Saves `verdict` on a delivery of which nothing was sent: it ends, goes on with the next way of a
+/// message, or waits.
+async fn conclude_unsent(
+    app: &App,
+    begun: Begun,
+    verdict: AttemptVerdict,
+    hops: u32,
+) -> Result<(), Error> {
     let now = app.core.now();
     let Begun { delivery, op, place, .. } = begun;
     let (id, account) = (delivery.id, delivery.owner.account);
-    let verdict = AttemptVerdict::Unsent(end);
-    place.save(app, &delivery, |it| it.finish(verdict, now, 0.0, op)).await?;
-    tracing::info!(delivery.id = %id, account.id = %account, ?end, "ended a delivery without sending it");
-    Ok(())
+    let chance = chance(app.core.entropy.next());
+    let saved = place.save(app, &delivery, |it| it.finish(verdict, now, chance, op)).await?;
+    tracing::info!(delivery.id = %id, account.id = %account, ?verdict, "did not send a delivery");
+    match saved {
+        Some(saved) => go_on(app, saved, delivery.attempt, hops).await,
+        None => Ok(()),
+    }
 }
 
 /// Saves everything that an attempt showed. Returns the delivery in its new state. `None`: it is
@@ -188,7 +218,7 @@ async fn end_unsent(app: &App, begun: Begun, end: DeliveryEnd) -> Result<(), Err
 async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<Delivery>, Error> {
     let now = app.core.now();
     let Begun { delivery, op, started_at, place } = begun;
-    let Exchanged { verdict, exchange, error, webhook } = exchanged;
+    let Exchanged { verdict, exchange, error, webhook, refused, copy } = exchanged;
     let duration_ms = now.duration_since(started_at).as_millis();
     let record = Attempt {
         id: delivery.id.attempt(delivery.attempt),
@@ -217,15 +247,24 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
         if first.is_some() {
             next.first_attempt.clone_from(&first);
         }
+        if next.body.is_some() && copy.is_some() {
+            next.copy.clone_from(&copy);
+        }
         Some(next.retried_in(lane))
     });
-    let (finished, (), ()) = futures::join!(
+    let (finished, (), (), ()) = futures::join!(
         finish,
         Box::pin(breaker::observe(app, &delivery, report)),
         Box::pin(health::observe(app, webhook, verdict, started_at)),
+        Box::pin(health::observe_refusal(app, refused)),
     );
     log(&record, subject, verdict, end_by(&finished, op));
-    Ok(finished?)
+    let finished = finished?;
+    // The request was erased during the attempt, and nobody else knows the copy.
+    if copy.is_some() && finished.as_ref().is_some_and(|it| it.body.is_none()) {
+        Box::pin(transport::erase_copy(app, &Delivery { copy, ..delivery })).await?;
+    }
+    Ok(finished)
 }
 
 /// Records an attempt in an item.
@@ -268,9 +307,11 @@ fn log(record: &Attempt, subject: Subject, verdict: AttemptVerdict, end: Option<
     let result = match verdict {
         AttemptVerdict::Accepted => "delivered",
         AttemptVerdict::Retry { .. } if !is_dead => "retried",
-        AttemptVerdict::Retry { .. } | AttemptVerdict::Permanent(_) | AttemptVerdict::Unsent(_) => {
-            "failed"
-        }
+        AttemptVerdict::Throttled { .. } if !is_dead => "throttled",
+        AttemptVerdict::Retry { .. }
+        | AttemptVerdict::Throttled { .. }
+        | AttemptVerdict::Permanent(_)
+        | AttemptVerdict::Unsent(_) => "failed",
     };
     let is_first = record.id.number() == 1;
     let latency = is_first.then(|| record.started_at.duration_since(subject.happened_at));

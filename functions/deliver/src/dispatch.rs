@@ -11,7 +11,9 @@
 //! at once, unless the circuit breaker routes them elsewhere. If it dies, the event's timer brings
 //! another worker, which stores each delivery before the attempt.
 
+mod message;
 mod notification;
+mod update;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -20,7 +22,7 @@ use answerback::{
         Delivery, DeliveryId, Event, EventId, OpId, Request, Webhook,
         claim::{Claim, DISPATCH_INTERVAL},
         consumption::ReadMode,
-        delivery::{DeliveryState, LEASE_GUARD, Origin},
+        delivery::{DeliveryState, LEASE_GUARD, Origin, Target},
         posted_event::EventState,
         request::RequestState,
         retry::TIMEOUT_SECONDS_MAX,
@@ -49,9 +51,11 @@ pub(crate) async fn dispatch(
     request: Request,
     budget: Budget,
 ) -> Result<Request, Error> {
-    let webhooks = app.reads.webhooks(&app.core, request.owner).await?;
+    let destinations = app.reads.destinations(&app.core, request.owner).await?;
+    let webhooks = &destinations.webhooks;
     let store = app.core.store_of(request.owner.account).await;
-    let worker = Worker::new(app, store, budget, &webhooks, request.due_at());
+    let worker = Worker::new(app, store, budget, webhooks, request.due_at());
+    let copies = update::copies(&app.core.store, &request).await?;
     let planned = request.outbox().iter().map(|event| {
         let origin = Origin {
             event: event.id(request.id),
@@ -63,8 +67,14 @@ pub(crate) async fn dispatch(
             channel: request.channel,
             is_private: request.policy.read.mode != ReadMode::Repeat,
         };
-        let all = notification::of_request(&request, event, &webhooks).into_iter();
-        let deliveries = all.map(|it| it.delivery(origin.clone(), worker.now)).collect();
+        let all = notification::of_request(&request, event, webhooks).into_iter();
+        let deliveries = all.map(|it| it.delivery(origin.clone(), worker.now));
+        let notifiers = &destinations.notifiers;
+        let messages = message::of_request(&request, event, notifiers).into_iter();
+        let messages = messages.map(|it| it.delivery(&request, origin.clone(), &worker));
+        let updates = update::of_event(&request, event, &copies);
+        let updates = updates.map(|it| it.delivery(origin.clone(), worker.now));
+        let deliveries = deliveries.chain(messages).chain(updates).collect();
         Planned { event: origin.event, deliveries }
     });
     let planned = planned.collect();
@@ -80,20 +90,12 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
         Some(event) if event.state() != EventState::Dispatched => event,
         _ => return Ok(()),
     };
-    let webhooks = app.reads.webhooks(&app.core, event.owner).await?;
+    let destinations = app.reads.destinations(&app.core, event.owner).await?;
+    let webhooks = &destinations.webhooks;
     let store = app.core.store_of(event.owner.account).await;
-    let worker = Worker::new(app, store, budget, &webhooks, event.due_at());
-    let origin = Origin {
-        event: event.id,
-        event_type: event.event_type.clone(),
-        happened_at: event.created_at,
-        trace: event.trace,
-        made_by: event.created_by,
-        owner: event.owner,
-        channel: None,
-        is_private: false,
-    };
-    let all = notification::of_posted(&event, &webhooks).into_iter();
+    let worker = Worker::new(app, store, budget, webhooks, event.due_at());
+    let origin = event.origin();
+    let all = notification::of_posted(&event, webhooks).into_iter();
     let deliveries = all.map(|it| it.delivery(origin.clone(), worker.now)).collect();
     let planned = vec![Planned { event: event.id, deliveries }];
     worker.dispatch(planned, Outbox::Event(Box::new(event))).await?;
@@ -102,6 +104,10 @@ pub(crate) async fn dispatch_posted(app: &App, event: Event, budget: Budget) -> 
 
 /// The longest attempt.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(TIMEOUT_SECONDS_MAX as u64);
+
+/// Messages that a worker attempts at once. Services limit how many they take, so the rest goes through
+/// the slow lane.
+const MESSAGES_AT_ONCE: usize = 10;
 
 /// An event to dispatch.
 struct Planned {
@@ -189,6 +195,7 @@ impl<'a> Worker<'a> {
         let mut events = Vec::new();
         let mut routed = Vec::new();
         let mut unclaimed = None;
+        let mut n_messages = 0;
         for (Planned { event, deliveries }, claim) in planned.into_iter().zip(claims) {
             let claimed = match claim {
                 Ok(Some(claimed)) => claimed,
@@ -201,7 +208,13 @@ impl<'a> Worker<'a> {
             events.push(event);
             // One after the other: most have the same receiver, whose breaker is then read once.
             for delivery in deliveries {
-                let route = breaker::route(self.app, &delivery, Lane::Fast, self.op).await;
+                let is_message = matches!(delivery.target, Target::Message(_) | Target::Update(_));
+                n_messages += usize::from(is_message);
+                let route = if is_message && n_messages > MESSAGES_AT_ONCE {
+                    Route::SlowLane
+                } else {
+                    breaker::route(self.app, &delivery, Lane::Fast, self.op).await
+                };
                 routed.push(self.begin(event, delivery, route, claimed));
             }
         }
@@ -256,6 +269,9 @@ impl<'a> Worker<'a> {
 
     /// The delivery in its first state.
     fn begin(&self, event: EventId, delivery: Delivery, route: Route, claimed: Claimed) -> Routed {
+        if let DeliveryState::Done { .. } = delivery.state {
+            return Routed { event, delivery, is_direct: false };
+        }
         let delivery = match claimed {
             Claimed::AfterAttempts => delivery.after_lost_attempt(),
             Claimed::First | Claimed::WithoutAttempts => delivery,

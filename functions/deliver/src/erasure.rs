@@ -15,7 +15,7 @@ use answerback::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{App, Error, budget::Budget};
+use crate::{App, Error, budget::Budget, transport};
 
 /// Deliveries or attempts in one page.
 const PAGE_ITEMS: i32 = 50;
@@ -115,7 +115,8 @@ pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
     }
 }
 
-async fn erase_content(app: &App, delivery: Delivery) -> Result<(), StepError> {
+async fn erase_content(app: &App, delivery: Delivery) -> Result<(), Error> {
+    transport::erase_copy(app, &delivery).await?;
     let now = app.core.now();
     let op = app.core.new_op();
     app.core.step(delivery, |it| it.erase(now, op)).await?;

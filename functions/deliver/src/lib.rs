@@ -3,15 +3,20 @@
 //! ```text
 //!  hint ─┬─ request  ─▶ settle ─▶ dispatch its events, or finish its erasure
 //!        ├─ deadline ─▶ settle ─▶ the same
+//!        ├─ step     ─▶ settle ─▶ the same
 //!        ├─ event    ─▶ dispatch
-//!        └─ delivery ─▶ start ──▶ attempt ─▶ transport (HTTPS, event bus)
+//!        ├─ bounce   ─▶ the next way of a message, or a report
+//!        ├─ arrival  ─▶ the end of a message
+//!        └─ delivery ─▶ start ──▶ attempt ─▶ transport (HTTPS, event bus, messages)
 //! ```
 //!
 //! A hint says which item to look at, and the item says what to do. So a stale, duplicated or early
 //! hint is acknowledged and dropped. Only a failure of our own infrastructure returns a hint to the
 //! queue. A worker does not begin work that it cannot finish before the function's end (`budget`).
 
+mod arrival;
 mod attempt;
+mod bounce;
 mod breaker;
 mod budget;
 mod dispatch;
@@ -19,7 +24,9 @@ mod erasure;
 mod expected;
 mod health;
 mod reads;
+mod report;
 mod start;
+mod suppression;
 mod transport;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -31,7 +38,7 @@ use answerback::{
         request::{CLOCK_GUARD, RequestState},
     },
     egress,
-    platform::{Bus, Group, Hint, vault::VaultError},
+    platform::{Bus, Group, Hint, Ses, vault::VaultError},
     service::Core,
     store::{self, StepError, keys},
 };
@@ -56,6 +63,12 @@ pub struct App {
     pub rules: CallbackRules,
     /// The event bus, if one is configured.
     pub bus: Option<Bus>,
+    /// Amazon SES, if it is configured.
+    pub ses: Option<Ses>,
+    /// The configuration set of SES, if there is one.
+    pub ses_configuration_set: Option<String>,
+    /// The address in the links of messages, without a slash at the end.
+    pub public_base_url: String,
     /// This process's cache of circuit breakers.
     pub breakers: Breakers,
     /// The reads of the current batch.
@@ -76,12 +89,24 @@ pub enum Error {
     /// The hint has a malformed id.
     #[error("the hint has a malformed id")]
     Id(#[from] answerback::domain::id::ParseIdError),
+    /// The hint of a mail names no way.
+    #[error("the hint of a mail names no way")]
+    Way,
+    /// A report of SES came before its message was stored or sent, and the hint could not be sent again.
+    #[error("a report of SES came too early, and its hint could not be sent again")]
+    EarlyReport,
     /// The account or channel whose secret signs the delivery does not exist.
     #[error("the account or channel of the delivery does not exist")]
     OwnerMissing,
     /// A stored custom header or bearer token is not a valid header.
     #[error("a stored header of the receiver is malformed")]
     Header,
+    /// The recipient of a mail has no address.
+    #[error("the recipient of a mail has no address")]
+    NoAddress,
+    /// An identifier of a mail is malformed.
+    #[error("could not write a mail")]
+    Letter(#[from] egress::LetterError),
     /// The signing secret could not be opened.
     #[error("could not open the signing secret")]
     Vault(#[from] VaultError),
@@ -163,6 +188,25 @@ async fn follow(app: &App, hint: Hint, budget: Budget) -> Result<(), Error> {
                 let delay = delay_until(request.deadline + CLOCK_GUARD, app.core.now());
                 app.core.hints.send(Group::Account(request.owner.account), &hint, delay).await;
             }
+        }
+        Hint::Step { ref id, step, hops } => {
+            let request = process_request(app, id.parse()?, budget).await?;
+            // As above. A step that was taken, or is void, is not ahead.
+            if let Some(request) = request.filter(|it| it.steps_ahead().contains(&step))
+                && let Some(at) = request.step_settles_at(step)
+                && let Some(hint) = hint.clone().hop(hops)
+            {
+                let delay = delay_until(at, app.core.now());
+                app.core.hints.send(Group::Account(request.owner.account), &hint, delay).await;
+            }
+        }
+        Hint::Bounce { ref id, ref way, hops } => {
+            let way = way.parse().map_err(|_| Error::Way)?;
+            Box::pin(bounce::note(app, &hint, id.parse()?, way, hops)).await?;
+        }
+        Hint::Arrival { ref id, ref way, hops } => {
+            let way = way.parse().map_err(|_| Error::Way)?;
+            Box::pin(arrival::note(app, &hint, id.parse()?, way, hops)).await?;
         }
         Hint::Event { ref id, .. } => {
             let event: Option<Event> = app.core.store.get(keys::event(id.parse()?)).await?;

@@ -6,6 +6,7 @@ use answerback::{
     platform::wiring::Wiring,
     service::Core,
 };
+use anyhow::Context as _;
 use aws_lambda_events::sqs::SqsEvent;
 use deliver::{App, Breakers, Reads};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -19,6 +20,9 @@ async fn main() -> Result<(), Error> {
         egress: egress::Client::network(rules.clone(), Resolver::System),
         rules,
         bus: wiring.bus(),
+        ses: wiring.ses(),
+        public_base_url: wiring.config.public_base_url.context("`PUBLIC_BASE_URL` must be set")?,
+        ses_configuration_set: wiring.config.ses_configuration_set,
         breakers: Breakers::default(),
         reads: Reads::default(),
         lease: LEASE,

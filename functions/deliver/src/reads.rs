@@ -1,23 +1,24 @@
 //! Reads that the hints of a batch share, because most are about the same account and receiver.
 //!
-//! A batch works with an account's webhooks for [`WEBHOOKS_TTL`], so a change counts within that time.
+//! A batch works with an account's webhooks and notifiers for [`DESTINATIONS_TTL`], so a change counts
+//! within that time.
 //! Of breakers, only concurrent reads are shared: their memory keeps them up to date.
 
 use std::{sync::Arc, time::Duration};
 
 use answerback::{
-    domain::{Breaker, Owner, Webhook},
+    domain::{Breaker, Owner},
     platform::SharedReads,
     service::Core,
-    store,
+    store::{self, Destinations},
 };
 
 use jiff::Timestamp;
 
 use crate::breaker::HostKey;
 
-/// Time for which the webhooks of an account are shared.
-const WEBHOOKS_TTL: Duration = Duration::from_secs(5);
+/// Time for which the webhooks and notifiers of an account are shared.
+const DESTINATIONS_TTL: Duration = Duration::from_secs(5);
 
 /// The reads of one batch. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,33 +26,33 @@ pub struct Reads(Arc<Kinds>);
 
 #[derive(Debug, Default)]
 struct Kinds {
-    /// The webhooks, and the time at which their read began.
-    webhooks: SharedReads<Owner, (Arc<[Webhook]>, Timestamp), store::Error>,
+    /// The webhooks and notifiers, and the time at which their read began.
+    destinations: SharedReads<Owner, (Arc<Destinations>, Timestamp), store::Error>,
     breakers: SharedReads<HostKey, Option<Breaker>, store::Error>,
 }
 
 impl Reads {
-    /// The webhooks of an account and mode.
-    pub(crate) async fn webhooks(
+    /// The webhooks and notifiers of an account and mode.
+    pub(crate) async fn destinations(
         &self,
         core: &Core,
         owner: Owner,
-    ) -> Result<Arc<[Webhook]>, store::Error> {
+    ) -> Result<Arc<Destinations>, store::Error> {
         let read = || {
-            let (webhooks, at) = (core.webhooks.clone(), core.now());
-            async move { Ok((Arc::from(webhooks.all(owner).await?), at)) }
+            let (destinations, at) = (core.destinations.clone(), core.now());
+            async move { Ok((Arc::new(destinations.all(owner).await?), at)) }
         };
-        let (webhooks, at) = self.0.webhooks.share(owner, read()).await?;
-        if core.now() < at + WEBHOOKS_TTL {
-            return Ok(webhooks);
+        let (destinations, at) = self.0.destinations.share(owner, read()).await?;
+        if core.now() < at + DESTINATIONS_TTL {
+            return Ok(destinations);
         }
-        self.0.webhooks.forget(&owner);
-        Ok(self.0.webhooks.share(owner, read()).await?.0)
+        self.0.destinations.forget(&owner);
+        Ok(self.0.destinations.share(owner, read()).await?.0)
     }
 
-    /// Drops an account's webhooks after a change.
-    pub(crate) fn evict_webhooks(&self, owner: Owner) {
-        self.0.webhooks.forget(&owner);
+    /// Drops an account's webhooks and notifiers after a change.
+    pub(crate) fn evict(&self, owner: Owner) {
+        self.0.destinations.forget(&owner);
     }
 
     /// A host's breaker.

@@ -13,7 +13,8 @@ use answerback::{
 };
 
 use crate::{
-    App, Error, attempt::attempt, breaker, budget::Budget, delay_until, erasure, expected::Expected,
+    App, Error, attempt::attempt, breaker, budget::Budget, delay_until, erasure,
+    expected::Expected, report,
 };
 
 /// Most rounds of one worker against others that start the same delivery.
@@ -34,6 +35,9 @@ pub(crate) async fn start(
     if delivery.body.is_none() || is_request_erased(app, &delivery).await? {
         return erasure::erase(app, delivery).await;
     }
+    if delivery.has_report {
+        return Box::pin(report::report(app, delivery, expected.hops)).await;
+    }
     let op = app.core.new_op();
     let now = app.core.now();
     if budget.has_time(delivery.timeout(), now) && delivery.is_ready(expected.attempt, now) {
@@ -42,7 +46,7 @@ pub(crate) async fn start(
             None => return Ok(()),
         }
     }
-    lease_and_attempt(app, delivery, expected, op, budget).await
+    Box::pin(lease_and_attempt(app, delivery, expected, op, budget)).await
 }
 
 /// Only reads the request before the first failure or after a worker died. Both are rare, because the
@@ -80,15 +84,13 @@ async fn lease_and_attempt(
             StartDecision::Attempt(next) | StartDecision::GiveUp(next) => *next,
         };
         match app.core.store.save(&next).await? {
-            Saved::Saved if is_ended_by(&next, op) => {
-                log_given_up(&next);
-                return Ok(());
+            Saved::Saved if is_leased_by(&next, op) => {
+                return attempt(app, next, op, expected.hops).await;
             }
-            Saved::Saved => return attempt(app, next, op, expected.hops).await,
+            Saved::Saved => return give_up(app, next, expected).await,
             // Our own write: its response was lost, and the SDK repeated it.
             Saved::Superseded(theirs) if is_ended_by(&theirs, op) => {
-                log_given_up(&theirs);
-                return Ok(());
+                return give_up(app, theirs, expected).await;
             }
             Saved::Superseded(theirs) => delivery = theirs,
             Saved::Gone => return Ok(()),
@@ -105,11 +107,8 @@ async fn pass_on(app: &App, delivery: &Delivery, expected: Expected, delay: Dura
     }
 }
 
-fn is_ended_by(delivery: &Delivery, op: OpId) -> bool {
-    matches!(delivery.state, DeliveryState::Done { op: by, .. } if by == op)
-}
-
-fn log_given_up(delivery: &Delivery) {
+/// Ends a delivery whose workers died, or goes on with the next way of a message.
+async fn give_up(app: &App, delivery: Delivery, expected: Expected) -> Result<(), Error> {
     tracing::error!(
         delivery.id = %delivery.id,
         account.id = %delivery.owner.account,
@@ -117,4 +116,17 @@ fn log_given_up(delivery: &Delivery) {
         CrashLoops = 1,
         "gave up a delivery: its worker died in every attempt"
     );
+    if delivery.has_report {
+        return Box::pin(report::report(app, delivery, expected.hops)).await;
+    }
+    app.core.hints.send_for_delivery(&delivery, expected.hops, app.core.now()).await;
+    Ok(())
+}
+
+fn is_leased_by(delivery: &Delivery, op: OpId) -> bool {
+    matches!(delivery.state, DeliveryState::Leased { owner, .. } if owner == op)
+}
+
+fn is_ended_by(delivery: &Delivery, op: OpId) -> bool {
+    matches!(delivery.state, DeliveryState::Done { op: by, .. } if by == op)
 }

@@ -4,9 +4,9 @@ use answerback::{
     api::{Code, Problem, http::NoBody, views::DeliveryView},
     domain::{
         Delivery, DeliveryId, Scope,
-        delivery::{DeliveryState, REDELIVERIES_MAX},
+        delivery::{DeliveryState, REDELIVERIES_MAX, Target},
     },
-    store::keys,
+    store::{Saved, keys},
 };
 use axum::{
     extract::{Path, State},
@@ -29,7 +29,10 @@ pub(crate) async fn redeliver(
     let NoBody = body?;
     let id: DeliveryId = id.parse().map_err(|_| Problem::not_found())?;
     let delivery: Option<Delivery> = app.core.store.get(keys::delivery(id)).await?;
-    let is_own = |it: &Delivery| it.owner == caller.owner();
+    // Messages to recipients are no deliveries for callers.
+    let is_own = |it: &Delivery| {
+        it.owner == caller.owner() && !matches!(it.target, Target::Message(_) | Target::Update(_))
+    };
     let delivery = delivery.filter(is_own).ok_or_else(Problem::not_found)?;
 
     let now = app.core.now();
@@ -44,9 +47,12 @@ pub(crate) async fn redeliver(
             DeliveryState::Waiting { not_before, .. } if not_before <= now => Ok(None),
             DeliveryState::Waiting { .. } | DeliveryState::Done { .. } => {
                 check_limit(it, now)?;
-                it.redeliver(now, op).map(Some).ok_or_else(|| {
-                    Problem::new(Code::NotRedeliverable, "the delivery's content was erased")
-                })
+                let detail = match it.target {
+                    Target::Test(_) => "a test is not repeated; send another one",
+                    _ => "the delivery's content was erased",
+                };
+                let refused = || Problem::new(Code::NotRedeliverable, detail);
+                it.redeliver(now, op).map(Some).ok_or_else(refused)
             }
         })
         .await?;
@@ -62,4 +68,15 @@ fn check_limit(delivery: &Delivery, now: Timestamp) -> Result<(), Problem> {
     let detail =
         format!("limit of {REDELIVERIES_MAX} redeliveries of one delivery per hour exceeded");
     Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
+}
+
+/// Creates a delivery, or finds it, and sends the hint to attempt it.
+pub(crate) async fn create_delivery(app: &App, delivery: Delivery) -> Result<Delivery, Problem> {
+    let store = app.core.store_of(delivery.owner.account).await;
+    let delivery = match store.create(&delivery).await? {
+        Saved::Superseded(found) => found,
+        Saved::Saved | Saved::Gone => delivery,
+    };
+    app.core.hints.send_for_delivery(&delivery, 0, app.core.now()).await;
+    Ok(delivery)
 }

@@ -6,7 +6,7 @@
 use answerback::{
     api::{Code, FieldError, Problem, REPLAYED},
     domain::{
-        ApiKey, BodyHash, Channel, Event, IdempotentCall, OpId, Owner, PastCalls, Request,
+        ApiKey, BodyHash, Channel, Event, EventId, IdempotentCall, OpId, Owner, PastCalls, Request,
         idempotency::PastCall,
     },
     signing,
@@ -66,6 +66,14 @@ macro_rules! creations {
 }
 
 creations!(ApiKey, Channel, Event, Request);
+
+/// The identifier of the event that a call creates.
+pub(crate) fn event_id(app: &App, call: Option<IdempotentCall>, now: Timestamp) -> EventId {
+    match call {
+        Some(it) => EventId::from_bits(it.id_bits),
+        None => EventId::mint(now, app.core.entropy.next()),
+    }
+}
 
 /// The object that an earlier call with the same key created.
 ///

@@ -12,6 +12,9 @@ mod events;
 mod fronts;
 mod idempotency;
 mod keys;
+mod mcp;
+mod merge;
+mod notifiers;
 mod requests;
 mod secrets;
 mod step;
@@ -29,7 +32,7 @@ use axum::{
     routing::{delete, patch, post, put},
 };
 
-use self::fronts::{nextks, nextmv, ping};
+use self::fronts::{nextks, nextmv, ping, slack};
 pub use callback::Probes;
 
 /// The ports and settings of this function.
@@ -72,10 +75,13 @@ fn routes() -> Router<AppSource<App>> {
         .route("/v1/requests/{id}", delete(requests::erase))
         .route("/v1/requests/{id}/cancel", post(requests::cancel))
         .route("/v1/requests/{id}/consume", post(requests::consume))
+        .route("/v1/requests/{id}/remind", post(requests::remind))
         .route("/v1/requests/{id}/responses", post(requests::respond))
         .route("/v1/events", post(events::post))
+        .route("/mcp", post(mcp::serve))
         .route("/api/notify", post(nextks::notify))
         .route("/v1/send/{token}", post(ping::send))
+        .route("/v1/slack/{notifier_id}", post(slack::interact))
         .route("/v1/account", patch(account::patch))
         .route("/v1/keys", post(keys::create))
         .route("/v1/keys/{id}", delete(keys::revoke))
@@ -92,6 +98,9 @@ fn routes() -> Router<AppSource<App>> {
         .route("/v1/webhooks/{id}/recover", post(webhooks::recover))
         .route("/v1/webhooks/{id}/secret/rotate", post(webhooks::rotate))
         .route("/v1/webhooks/{id}/secret/expire-previous", post(webhooks::expire_previous))
+        .route("/v1/notifiers", post(notifiers::create))
+        .route("/v1/notifiers/{id}", patch(notifiers::patch).delete(notifiers::delete))
+        .route("/v1/notifiers/{id}/test", post(notifiers::test))
         .route("/v1/channels", post(ping::channels::create))
         .route("/v1/channels/{id}", delete(ping::channels::delete))
         .route("/v1/channels/{id}/regenerate", post(ping::channels::regenerate))

@@ -31,18 +31,19 @@ pub(crate) fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) 
     let code = match refusal {
         Refusal::AlreadyAnswered(_) => Code::AlreadyAnswered,
         Refusal::AlreadyFinished => Code::AlreadyFinished,
-        Refusal::Ended => Code::RequestEnded,
+        Refusal::Ended | Refusal::NoOpenPlace => Code::RequestEnded,
         Refusal::ChangedTooSoon | Refusal::ChangedTooOften { .. } => Code::TooManyChanges,
         Refusal::LinkLocked => Code::LinkLocked,
+        Refusal::RemindedTooSoon { .. } => Code::RateLimited,
         Refusal::TooBusy => Code::TooBusy,
-        Refusal::Erased => return Problem::not_found(),
+        Refusal::NotAsked | Refusal::Erased => return Problem::not_found(),
     };
     let problem = Problem::new(code, refusal.to_string());
     let problem = match retry_after_seconds(refusal) {
         Some(seconds) => problem.retry_after(seconds),
         None => problem,
     };
-    if code == Code::TooBusy {
+    if matches!(code, Code::TooBusy | Code::RateLimited) {
         return problem;
     }
     let problem = problem
@@ -56,16 +57,18 @@ pub(crate) fn refused(request: &Request, row: Option<usize>, refusal: &Refusal) 
     }
 }
 
-/// Seconds after which a refused answer may be accepted.
+/// Seconds after which a refused step may be accepted.
 pub(crate) fn retry_after_seconds(refusal: &Refusal) -> Option<u32> {
     let wait = match refusal {
         Refusal::ChangedTooSoon => CHANGE_INTERVAL,
-        Refusal::ChangedTooOften { left } => *left,
+        Refusal::ChangedTooOften { left } | Refusal::RemindedTooSoon { left } => *left,
         Refusal::TooBusy => BUSY_INTERVAL,
         Refusal::AlreadyAnswered(_)
         | Refusal::AlreadyFinished
         | Refusal::Ended
         | Refusal::LinkLocked
+        | Refusal::NotAsked
+        | Refusal::NoOpenPlace
         | Refusal::Erased => return None,
     };
     let seconds = wait.as_millis().div_ceil(1_000).max(1);

@@ -7,7 +7,7 @@ use answerback::{
     },
     domain::{
         Attempt, AttemptId, Delivery, DeliveryId, EventId, RequestId, Scope, WebhookId, WebhookRef,
-        account::LIST_SHARDS,
+        account::LIST_SHARDS, delivery::Target,
     },
     service::Caller,
     store::{self, Cursor, Listing, Related, keys},
@@ -187,6 +187,8 @@ async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Delivery, Pr
     delivery.filter(|it| is_own(it, caller)).ok_or_else(Problem::not_found)
 }
 
+/// Messages to recipients are shown as notifications of their request.
 fn is_own(delivery: &Delivery, caller: &Caller) -> bool {
     delivery.owner == caller.owner()
+        && !matches!(delivery.target, Target::Message(_) | Target::Update(_))
 }

@@ -1,5 +1,5 @@
-//! Reads over HTTP: requests, results, events, deliveries and attempts, webhooks, keys, secrets, the
-//! answer page and the OpenAPI document.
+//! Reads over HTTP: requests, results, events, deliveries and attempts, webhooks, notifiers, keys,
+//! secrets, the answer page and the OpenAPI document.
 //!
 //! Two reads write. A read that finds an overdue request settles it, with the sweep's code. A read of
 //! a result may consume it: one conditional write decides between readers.
@@ -9,10 +9,11 @@ mod answers;
 mod deliveries;
 mod events;
 mod fronts;
-mod hold;
 mod home;
 mod keys;
 mod list;
+mod notifications;
+mod notifiers;
 mod openapi;
 mod requests;
 mod result;
@@ -64,6 +65,7 @@ fn routes() -> Router<AppSource<App>> {
         .route("/openapi.json", get(openapi::show))
         .route("/v1/requests", get(requests::list))
         .route("/v1/requests/{id}", get(requests::show))
+        .route("/v1/requests/{id}/notifications", get(notifications::list))
         .route("/v1/requests/{id}/result", get(result::read))
         .route("/v1/requests/{id}/result/ack", post(result::acknowledge))
         .route("/a/{token}", get(answers::page))
@@ -83,6 +85,9 @@ fn routes() -> Router<AppSource<App>> {
         .route("/v1/webhooks/{id}", get(webhooks::show))
         .route("/v1/webhooks/{id}/secret", get(webhooks::show_secret))
         .route("/v1/webhooks/{id}/attempts", get(webhooks::attempts::list))
+        .route("/v1/notifiers", get(notifiers::list))
+        .route("/v1/notifiers/{id}", get(notifiers::show))
+        .route("/v1/notifiers/{id}/slack-manifest", get(notifiers::slack_manifest))
         .route("/v1/channels", get(fronts::ping::channels::list))
         .route("/v1/channels/{id}/secret", get(fronts::ping::channels::show_secret))
         .route("/api/notify/status/{request_id}", get(fronts::nextks::status))

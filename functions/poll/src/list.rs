@@ -1,17 +1,15 @@
-//! Query parameters, cursors and pages of lists.
+//! Query parameters and pages of lists.
 
 pub(crate) mod merged;
 
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use answerback::{
-    api::{FieldError, FieldErrors, Problem, views::Page},
+    api::{FieldError, FieldErrors, Problem, cursor, views::Page},
     domain::limits::WAIT_SECONDS_MAX,
-    store::{Cursor, Key},
+    store::Cursor,
 };
 use axum::extract::{FromRequestParts, Query};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -112,7 +110,7 @@ impl Parameters {
     /// Takes the page that the client asks for.
     pub(crate) fn page(&mut self) -> PageQuery {
         let limit = self.limit();
-        PageQuery { limit, cursor: self.cursor(parse_cursor) }
+        PageQuery { limit, cursor: self.cursor(cursor::parse) }
     }
 
     /// Takes the most entries of the page.
@@ -149,42 +147,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 
 /// A page with the cursor of the next one.
 pub(crate) fn page<T>(data: Vec<T>, next: Option<&Cursor>) -> Page<T> {
-    Page { data, next_cursor: next.map(cursor_text) }
-}
-
-fn cursor_text(cursor: &Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(position_text(cursor))
-}
-
-fn parse_cursor(text: &str) -> Option<Cursor> {
-    /// Several times the length of two keys in base64.
-    const TEXT_CHARS_MAX: usize = 1_024;
-    let bytes = (text.len() <= TEXT_CHARS_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok())??;
-    parse_position(&String::from_utf8(bytes).ok()?)
-}
-
-/// A position as readable text.
-fn position_text(cursor: &Cursor) -> String {
-    let Key { pk, sk } = &cursor.key;
-    let created_at = cursor.created_at.map(|it| format!(" {}", it.as_millisecond()));
-    format!("{pk} {sk}{}", created_at.unwrap_or_default())
-}
-
-fn parse_position(text: &str) -> Option<Cursor> {
-    let is_key = |it: &str| {
-        !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_#-".contains(&it))
-    };
-    let (pk, rest) = text.split_once(' ')?;
-    let (sk, created_at) = match rest.split_once(' ') {
-        None => (rest, None),
-        Some((sk, created_at)) => {
-            let at = Timestamp::from_millisecond(number(created_at)?).ok()?;
-            // One position has one text.
-            (sk, Some(at).filter(|it| it.as_millisecond().to_string() == created_at).map(Some)?)
-        }
-    };
-    let key = Key { pk: pk.to_owned(), sk: sk.to_owned() };
-    (is_key(pk) && is_key(sk)).then_some(Cursor { key, created_at })
+    Page { data, next_cursor: next.map(cursor::text) }
 }
 
 #[cfg(test)]
@@ -192,15 +155,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn cursor_survives_a_round_trip() {
-        let key = Key { pk: "req_01".to_owned(), sk: "att#0000001".to_owned() };
-        for created_at in [None, Some(Timestamp::UNIX_EPOCH)] {
-            let cursor = Cursor { key: key.clone(), created_at };
-            assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
-        }
-    }
 
     #[test]
     fn number_has_digits_only() {
@@ -212,20 +166,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn cursor_has_one_spelling_and_holds_table_keys(
-            text in r"\PC*|[A-Za-z0-9_-]{0,40}|[A-Za-z0-9_+/=]{4,12}",
-            keys in r"\PC*|[a-z0-9_#-]{0,12} [a-z0-9_#-]{0,12}( [0-9]{0,15})?|[a-z]{1,400} [a-z]{300,400}",
-        ) {
-            for text in [text, URL_SAFE_NO_PAD.encode(keys)] {
-                let Some(cursor) = parse_cursor(&text) else { continue };
-                // DynamoDB's limits for keys.
-                prop_assert!((1..=1_024).contains(&cursor.key.pk.len()));
-                prop_assert!((1..=1_024).contains(&cursor.key.sk.len()));
-                prop_assert_eq!(cursor_text(&cursor), text);
-            }
-        }
-
         /// Each parameter is taken, or named in an error.
         #[test]
         fn no_query_parameter_is_ignored(
@@ -249,7 +189,7 @@ mod tests {
                         let taken = match name.as_str() {
                             "limit" => number(query_page.limit.to_string()),
                             "wait" => number(wait.as_secs().to_string()),
-                            "cursor" => query_page.cursor.as_ref().map(cursor_text).unwrap_or_default(),
+                            "cursor" => query_page.cursor.as_ref().map(cursor::text).unwrap_or_default(),
                             other => panic!("`{other}` was ignored"),
                         };
                         let value = if name == "cursor" { value } else { number(value) };

@@ -1,17 +1,11 @@
 //! One request and the list of requests.
 
-use std::time::Duration;
-
 use answerback::{
     api::{Problem, views},
-    domain::{
-        Request, Scope,
-        question::REFERENCE_CHARS_MAX,
-        request::{CLOCK_GUARD, RequestState},
-    },
+    domain::{Request, Scope, question::REFERENCE_CHARS_MAX},
     service::{
-        Caller,
-        requests::{callback_delivery, find, is_visible, view},
+        Caller, Hold,
+        requests::{callback_delivery, is_visible, view, wait_for_end},
     },
     store::{Cursor, Listed, Listing, keys},
 };
@@ -23,14 +17,9 @@ use axum::{
 
 use crate::{
     App,
-    hold::Hold,
     list::{PageBuilder, PageQuery, Parameters, Room, page},
+    notifications,
 };
-
-/// Pause after the first read of a request that a client waits for. Each further pause doubles.
-const POLL_INTERVAL_MIN: Duration = Duration::from_millis(250);
-/// Longest pause between two reads of such a request.
-const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// Most requests that a page looks at to find those that match.
 const LOOKED_AT_MAX: usize = 1_000;
@@ -55,39 +44,12 @@ pub(crate) async fn show(
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let mut hold = Hold::new(parameters.wait(), app.core.now());
     parameters.finish()?;
-    let request = wait_for_end(&app, &caller, &id, &mut hold).await?;
+    let request = wait_for_end(&app.core, &caller, &id, &mut hold).await?;
     let delivery = callback_delivery(&app.core.store, &request).await?;
+    let statuses = notifications::statuses(&app, &request).await?;
     let view = view(&request, delivery.as_ref(), &caller, app.core.now());
+    let view = view.with_notifications(&statuses);
     Ok(hold.finish(axum::Json(view).into_response()))
-}
-
-/// The request once it has ended, or as it is when `hold` ends.
-pub(crate) async fn wait_for_end(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    hold: &mut Hold,
-) -> Result<Request, Problem> {
-    let mut pause = POLL_INTERVAL_MIN;
-    loop {
-        let request = find(&app.core.store, caller, id).await?;
-        let request = app.core.settled(request).await?;
-        // It may have been erased since it was loaded.
-        let request = request.filter(|it| is_visible(it, caller));
-        let request = request.ok_or_else(Problem::not_found)?;
-        if *request.state() != RequestState::Pending {
-            return Ok(request);
-        }
-        let left = hold.begin(app, caller).await;
-        if left.is_zero() {
-            return Ok(request);
-        }
-        // Wakes up as soon as the deadline can be settled.
-        let until_settled = (request.deadline + CLOCK_GUARD).duration_since(app.core.now());
-        let until_settled = Duration::try_from(until_settled).unwrap_or_default();
-        app.core.clock.sleep(pause.min(left).min(until_settled.max(POLL_INTERVAL_MIN))).await;
-        pause = (pause * 2).min(POLL_INTERVAL_MAX);
-    }
 }
 
 /// Lists requests.

@@ -16,8 +16,8 @@ use answerback::{
     },
     domain::{Delivery, OpId, Request, Scope, consumption::ReadOutcome, request::RequestState},
     service::{
-        Caller,
-        requests::{callback_delivery, find},
+        Caller, Hold,
+        requests::{callback_delivery, find, wait_for_end},
     },
     store::Saved,
 };
@@ -29,7 +29,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{App, hold::Hold, list::Parameters, requests::wait_for_end};
+use crate::{App, list::Parameters};
 
 /// Shortest pause between two reads of a result that another reader has leased.
 const LEASE_POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -89,7 +89,7 @@ pub(crate) async fn read(
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let mut hold = Hold::new(parameters.wait(), app.core.now());
     parameters.finish()?;
-    let read = wait_for_result(&app, &caller, &id, &mut hold).await?;
+    let read = Box::pin(wait_for_result(&app, &caller, &id, &mut hold)).await?;
     Ok(hold.finish(axum::Json(read.into_view()).into_response()))
 }
 
@@ -103,13 +103,15 @@ async fn wait_for_result(
 ) -> Result<Read, Problem> {
     let op = app.core.new_op();
     loop {
-        let request = wait_for_end(app, caller, id, hold).await?;
+        let request = wait_for_end(&app.core, caller, id, hold).await?;
         // Loaded first: a failure after the result is consumed would lose it.
         let delivery = callback_delivery(&app.core.store, &request).await?;
         let view = |it: &Request| to_raw_value(&ResultData::of_end(it));
         let consumed = consume(app, request, op, view).await?;
         match consumed.outcome {
-            Some(ReadOutcome::LeasedUntil(until)) if !hold.begin(app, caller).await.is_zero() => {
+            Some(ReadOutcome::LeasedUntil(until))
+                if !hold.begin(&app.core, caller).await.is_zero() =>
+            {
                 let now = app.core.now();
                 let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                 let pause = pause.clamp(LEASE_POLL_INTERVAL_MIN, LEASE_POLL_INTERVAL_MAX);

@@ -42,7 +42,7 @@ pub(crate) async fn load_all(
 ) -> Result<Vec<Webhook>, Problem> {
     let caller = app.core.accounts.caller(headers, Scope::WebhooksRead).await?;
     parameters.finish()?;
-    let mut webhooks = app.core.webhooks.all(caller.owner()).await?;
+    let mut webhooks = app.core.destinations.all(caller.owner()).await?.webhooks;
     webhooks.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
     Ok(webhooks)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   due index ─▶ read the item ─┬─ not due any more ─▶ skip
-//!                               ├─ deadline passed, or result expired ─▶ settle
+//!                               ├─ step due, deadline passed, or result expired ─▶ settle
 //!                               └─ events to dispatch, or a delivery to attempt ─▶ send a hint
 //! ```
 //!
@@ -49,6 +49,8 @@ pub struct App {
 /// The result of one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
+    /// Requests whose steps it took.
+    pub n_stepped: u32,
     /// Requests that it timed out.
     pub n_timed_out: u32,
     /// Unread results that it expired.
@@ -86,6 +88,7 @@ struct HintAction {
 #[derive(Clone, Copy)]
 enum Settlement {
     Unchanged,
+    Stepped,
     TimedOut,
     Expired,
 }
@@ -150,6 +153,7 @@ async fn handle_all(app: &App, ends_at: Option<Timestamp>) -> Swept {
 
 fn log(swept: &Swept, oldest: SignedDuration, duration: SignedDuration) {
     tracing::info!(
+        swept.n_stepped,
         swept.n_timed_out,
         swept.n_expired,
         swept.n_hinted,
@@ -260,6 +264,8 @@ async fn inspect_request(
     };
     let settlement = if request.was_ended_by(op) {
         Settlement::TimedOut
+    } else if request.was_stepped_by(op) {
+        Settlement::Stepped
     } else if !was_pending && request.revision() != revision {
         Settlement::Expired
     } else {
@@ -272,7 +278,7 @@ async fn inspect_request(
     let item = match settlement {
         // Its timer was set a moment ago, and the next sweep repeats the hint. Setting it again would
         // cost one more write.
-        Settlement::TimedOut => None,
+        Settlement::Stepped | Settlement::TimedOut => None,
         Settlement::Unchanged | Settlement::Expired => Some(HintedItem::Request(Box::new(request))),
     };
     Ok(Action::Hint(HintAction { group, hint, settlement, item }))
@@ -337,6 +343,7 @@ impl Swept {
     fn note(&mut self, settlement: Settlement) {
         match settlement {
             Settlement::Unchanged => (),
+            Settlement::Stepped => self.n_stepped += 1,
             Settlement::TimedOut => self.n_timed_out += 1,
             Settlement::Expired => self.n_expired += 1,
         }

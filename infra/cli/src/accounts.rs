@@ -1,16 +1,17 @@
-//! `answerback accounts limit`: the operator's limit on pending requests.
+//! `answerback accounts limit`: the operator's limits on pending requests and on messages.
 //! `answerback accounts shards`: more write capacity for an account's list of deliveries.
+//! `answerback accounts allow-from`: the addresses that an account may send mail from by Amazon SES.
 
 use std::convert::Infallible;
 
 use answerback::{
     domain::{
-        AccountId,
-        account::{FewerShards, LIST_SHARDS_MAX, PENDING_REQUESTS_MAX},
+        Account, AccountId, EmailPattern,
+        account::{LIST_SHARDS_MAX, PENDING_REQUESTS_MAX, TooManySenders},
     },
     store::{AdvanceError, advance},
 };
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 
 use crate::{dev::LocalFlags, target::Target};
 
@@ -18,6 +19,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   answerback accounts limit --account acct_01jd… --max-pending 1000
   answerback accounts limit --account acct_01jd… --max-pending none
+  answerback accounts limit --account acct_01jd… --messages-per-hour 5000
   TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
     answerback accounts limit --account acct_01jd… --max-pending 1000";
 
@@ -27,15 +29,26 @@ Examples:
   TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
     answerback accounts shards --account acct_01jd… --shards 32";
 
+pub(crate) const SENDERS_EXAMPLES: &str = "\
+Examples:
+  answerback accounts allow-from acct_01jd… '*@acme.example'
+  answerback accounts allow-from acct_01jd… ci@acme.example --remove
+  TABLE_NAME=answerback-Table-1ABC AWS_REGION=eu-central-1 \\
+    answerback accounts allow-from acct_01jd… '*@acme.example'";
+
 /// The flags of `answerback accounts limit`.
 #[derive(Debug, clap::Args)]
+#[group(id = "limits", required = true, multiple = true, args = ["max_pending", "messages_per_hour"])]
 pub(crate) struct Limit {
     /// Account to limit
     #[arg(long)]
     account: AccountId,
     /// Most pending requests, live and test together: 0 to 10,000, or `none`
     #[arg(long, value_name = "REQUESTS", value_parser = max_pending)]
-    max_pending: MaxPending,
+    max_pending: Option<MaxPending>,
+    /// Most messages to recipients that its calls may ask for in an hour, 600 at first
+    #[arg(long, value_name = "MESSAGES")]
+    messages_per_hour: Option<u32>,
     #[command(flatten)]
     local: LocalFlags,
 }
@@ -53,11 +66,27 @@ pub(crate) struct Shards {
     local: LocalFlags,
 }
 
+/// The arguments of `answerback accounts allow-from`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AllowFrom {
+    /// Account that sends
+    account: AccountId,
+    /// Address, with `*` for any characters before the at sign, or for any labels at the start of the
+    /// domain
+    #[arg(required = true, value_name = "PATTERN", value_parser = pattern)]
+    patterns: Vec<EmailPattern>,
+    /// Remove the patterns
+    #[arg(long)]
+    remove: bool,
+    #[command(flatten)]
+    local: LocalFlags,
+}
+
 /// The limit. `None` means unlimited.
 #[derive(Clone, Copy, Debug)]
 struct MaxPending(Option<u32>);
 
-/// Sets the limit. Functions that cache the account see it within seconds.
+/// Sets the limits. Functions that cache the account see it within seconds.
 pub(crate) async fn limit(limit: Limit) -> anyhow::Result<()> {
     let target = Target::open(&limit.local).await?;
     let set = set_in(&target, &limit).await;
@@ -66,16 +95,19 @@ pub(crate) async fn limit(limit: Limit) -> anyhow::Result<()> {
 }
 
 async fn set_in(target: &Target, limit: &Limit) -> anyhow::Result<()> {
-    let MaxPending(max) = limit.max_pending;
-    let account = target.account(limit.account).await?;
-    match advance(&target.store, account, |it| Ok::<_, Infallible>(it.cap(max))).await {
-        Ok(account) => {
-            let max = max.map_or("unlimited".to_owned(), |it| format!("at most {it}"));
-            eprintln!("Set the limit on pending requests of {}: {max}.", account.id);
-            Ok(())
-        }
-        Err(err) => Err(failure(err.map_refused(|never| match never {}))),
+    let mut account = target.account(limit.account).await?;
+    if let Some(MaxPending(max)) = limit.max_pending {
+        let step = |it: &Account| Ok::<_, Infallible>(it.cap(max));
+        account = advance(&target.store, account, step).await.map_err(failure)?;
+        let max = max.map_or("unlimited".to_owned(), |it| format!("at most {it}"));
+        eprintln!("Set the limit on pending requests of {}: {max}.", account.id);
     }
+    if let Some(max) = limit.messages_per_hour {
+        let step = |it: &Account| Ok::<_, Infallible>(it.limit_messages(max));
+        account = advance(&target.store, account, step).await.map_err(failure)?;
+        eprintln!("Set the limit on messages of {}: at most {max} an hour.", account.id);
+    }
+    Ok(())
 }
 
 /// Spreads an account's list of deliveries. Functions that cache the account see it within seconds.
@@ -94,7 +126,32 @@ async fn spread_in(target: &Target, shards: &Shards) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn failure(err: AdvanceError<FewerShards>) -> anyhow::Error {
+/// Allows or removes senders. Functions that cache the account see it within seconds.
+pub(crate) async fn allow_from(allow: AllowFrom) -> anyhow::Result<()> {
+    let target = Target::open(&allow.local).await?;
+    let allowed = allow_in(&target, &allow).await;
+    target.close().await;
+    allowed
+}
+
+async fn allow_in(target: &Target, allow: &AllowFrom) -> anyhow::Result<()> {
+    let AllowFrom { patterns, remove, .. } = allow;
+    let account = target.account(allow.account).await?;
+    let step = |it: &Account| -> Result<Option<Account>, TooManySenders> {
+        if *remove { Ok(it.remove_senders(patterns)) } else { it.allow_senders(patterns) }
+    };
+    let account = advance(&target.store, account, step).await.map_err(failure)?;
+    let senders: Vec<String> = account.allowed_senders.iter().map(ToString::to_string).collect();
+    let senders = if senders.is_empty() { "no address".to_owned() } else { senders.join(", ") };
+    eprintln!("{} may send from {senders}.", account.id);
+    Ok(())
+}
+
+fn pattern(text: &str) -> anyhow::Result<EmailPattern> {
+    EmailPattern::parse(text).context("must be an address or a pattern such as *@acme.example")
+}
+
+fn failure(err: AdvanceError<impl Into<anyhow::Error>>) -> anyhow::Error {
     match err {
         AdvanceError::Refused(err) => err.into(),
         AdvanceError::Store(err) => err.into(),

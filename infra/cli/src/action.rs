@@ -5,7 +5,7 @@ use answerback::{
     domain::action::ActionDigest,
 };
 use anyhow::{Context as _, anyhow};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::files::read_file;
@@ -26,11 +26,23 @@ struct Members<'a> {
     args: &'a RawValue,
 }
 
+/// The members of an action, to be written.
+#[derive(Serialize)]
+struct Sent<'a> {
+    name: &'a str,
+    args: &'a RawValue,
+}
+
 impl ActionFile {
     /// Reads the action in a file. `-` is standard input.
     pub(crate) fn read(path: &str) -> anyhow::Result<Self> {
         let text = read_file(path)?;
         Self::parse(&text).with_context(|| format!("`{path}` (--action-file)"))
+    }
+
+    /// The action of this name with these arguments.
+    pub(crate) fn of(name: &str, args: &RawValue) -> anyhow::Result<Self> {
+        Self::parse(&serde_json::to_string(&Sent { name, args })?)
     }
 
     /// Reads an action. Text that two parsers could read as two actions is refused: duplicate

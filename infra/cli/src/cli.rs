@@ -1,6 +1,6 @@
 //! The command line. Without a command it runs `dev`.
 
-use std::process::ExitCode;
+use std::{env, io, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -9,7 +9,7 @@ use tokio::runtime;
 use crate::{
     accounts, ask, cancel, consume, dev,
     exit::{self, Ended, Exit, Failure},
-    keys, list, login,
+    hook, keys, list, login, mcp,
     output::print,
     printable::write_line,
     show, wait,
@@ -66,6 +66,15 @@ enum Command {
     /// `XDG_CONFIG_HOME`, if that is set), which only its owner can read.
     #[command(after_help = login::EXAMPLES)]
     Login(login::Login),
+    /// Let AI agents ask: a server of the Model Context Protocol on stdin and stdout
+    ///
+    /// Forwards each message to `/mcp` of the API, with the key and the headers that it requires. Agents
+    /// start this themselves. Use a key of `answerback keys create --agent`.
+    #[command(after_help = mcp::EXAMPLES)]
+    Mcp(mcp::Mcp),
+    /// Answer permission prompts and questions of coding agents (Claude Code, Codex)
+    #[command(subcommand, after_help = hook::EXAMPLES)]
+    Hook(hook::Hook),
     /// Print a completion script for a shell
     Completions {
         /// Shell
@@ -74,14 +83,15 @@ enum Command {
     /// Run the whole service on this machine (the default)
     ///
     /// One process runs the HTTP API, a DynamoDB that stores its data in a folder, the queues, the
-    /// schedule, and a receiver for callbacks at `/inbox`. Logs go to stderr; set `RUST_LOG` to
-    /// change the level. Ctrl-C stops it. A kill loses nothing that was acknowledged.
+    /// schedule, a receiver for callbacks at `/inbox`, and an SES whose mails are read at `/outbox`.
+    /// Logs go to stderr; set `RUST_LOG` to change the level. Ctrl-C stops it. A kill loses nothing
+    /// that was acknowledged.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Flags),
     /// Manage API keys, locally or in a deployed table
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Manage limits and shards of accounts, locally or in a deployed table
+    /// Manage limits, shards and senders of accounts, locally or in a deployed table
     #[command(subcommand)]
     Accounts(AccountsCommand),
 }
@@ -114,17 +124,40 @@ enum AccountsCommand {
     /// chosen as for `keys create`.
     #[command(after_help = accounts::SHARDS_EXAMPLES)]
     Shards(accounts::Shards),
+    /// Allow the addresses that an account may send mail from by Amazon SES
+    ///
+    /// The account's notifiers of the kind `email` with the transport `ses` then send from them. SES
+    /// must have verified the address or its domain. It takes effect within 5 seconds. The table is
+    /// chosen as for `keys create`.
+    #[command(after_help = accounts::SENDERS_EXAMPLES)]
+    AllowFrom(accounts::AllowFrom),
 }
 
 /// Runs the command. A failure prints one line.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return refuse(&err),
+    };
     match start(cli.command.unwrap_or(Command::Dev(cli.dev))) {
         Ok(exit) => exit,
         Err(failure) => {
             write_line(&format!("error: {failure}"));
             failure.exit.into()
         }
+    }
+}
+
+/// Prints help or what is wrong with the command line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no reason for another exit code.
+    let _: io::Result<()> = error.print();
+    let is_hook = env::args_os().nth(1).is_some_and(|it| it == "hook");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        // Agents take the usual exit code of a hook for the denial of a tool.
+        _ if is_hook => Exit::Otherwise.into(),
+        _ => Exit::Usage.into(),
     }
 }
 
@@ -137,6 +170,8 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         Command::List(list) => call(list::run(list)),
         Command::Consume(consume) => call(consume::run(consume)),
         Command::Login(login) => call(login::run(login)),
+        Command::Mcp(mcp) => call(mcp::run(mcp)),
+        Command::Hook(hook) => call(hook::run(hook)),
         Command::Completions { shell } => {
             // A closed pipe is an error, and no reason to panic.
             let mut script = Vec::new();
@@ -148,6 +183,9 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         Command::Keys(KeysCommand::Create(create)) => operate(keys::create(create)),
         Command::Accounts(AccountsCommand::Limit(limit)) => operate(accounts::limit(limit)),
         Command::Accounts(AccountsCommand::Shards(shards)) => operate(accounts::spread(shards)),
+        Command::Accounts(AccountsCommand::AllowFrom(allow)) => {
+            operate(accounts::allow_from(allow))
+        }
     }
 }
 

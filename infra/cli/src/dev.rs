@@ -19,7 +19,10 @@ use answerback::{
 use anyhow::Context as _;
 use local::{
     Data, TABLE,
-    dev::{CallbackPolicy, Connection, DATA_DIR, DevOptions, HintPolicy, KMS_KEY_ARN, ReadyOutput},
+    dev::{
+        CallbackPolicy, Connection, DATA_DIR, DevOptions, HintPolicy, KMS_KEY_ARN, ReadyOutput,
+        SmtpCatcher,
+    },
 };
 
 use crate::duration;
@@ -41,7 +44,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(crate) struct Flags {
-    /// Port of the API and the inbox on 127.0.0.1; 0 means any free port
+    /// Port of the API, the inbox and the outbox on 127.0.0.1; 0 means any free port
     #[arg(long, default_value_t = 8787)]
     port: u16,
     /// Folder for the data, the account and its key
@@ -66,7 +69,10 @@ pub(crate) struct Flags {
     /// Publish events to this event bus (emulated, in memory)
     #[arg(long, value_name = "NAME")]
     bus: Option<String>,
-    /// Port of the emulated DynamoDB, SQS, EventBridge and KMS; 0 means any free port
+    /// Send mails to this SMTP server, such as a catcher for development, instead of the outbox
+    #[arg(long, value_name = "HOST:PORT")]
+    smtp: Option<SmtpCatcher>,
+    /// Port of the emulated DynamoDB, SQS, EventBridge, KMS and SES; 0 means any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     aws_port: u16,
     /// Address on which the emulated services listen. They accept the credentials in functions.env
@@ -114,6 +120,7 @@ impl Flags {
             lease: self.lease.unwrap_or(LEASE),
             hints: if self.no_queue { HintPolicy::Drop } else { HintPolicy::Deliver },
             bus: self.bus,
+            smtp: self.smtp,
             aws_address: (self.aws_host, self.aws_port).into(),
             output: if self.json { ReadyOutput::Json } else { ReadyOutput::Banner },
         })

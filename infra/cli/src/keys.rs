@@ -39,8 +39,8 @@ pub(crate) struct Create {
     #[arg(long)]
     account: AccountChoice,
     /// Scopes, separated by commas: requests:read, requests:ask, links:read, answers:write,
-    /// requests:write for these three, events:write, webhooks:read, webhooks:write, secrets:read,
-    /// keys:write, or admin for all
+    /// requests:write for these three, events:write, webhooks:read, webhooks:write, notifiers:read,
+    /// notifiers:write, secrets:read, keys:write, or admin for all
     #[arg(long, required_unless_present = "agent", value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
     /// Create a key for an agent or a CI job: requests:read and requests:ask. It sees no answer link,

@@ -1,9 +1,10 @@
-//! The program `answerback`: questions from scripts, the local stack, API keys, and limits and
-//! shards of accounts.
+//! The program `answerback`: questions from scripts and agents, the local stack, API keys, and
+//! limits and shards of accounts.
 //!
 //! ```text
 //! cli ─┬─ ask, wait, show, list, ─┬─▶ settings
-//!      │  cancel, consume, login  └─▶ client ─▶ the API of any server
+//!      │  cancel, consume, login, └─▶ client ─▶ the API of any server
+//!      │  hook, mcp
 //!      ├─ dev ─────────────────▶ local::dev
 //!      ├─ keys ─────┬─▶ target ─┬─▶ a deployed table
 //!      └─ accounts ─┘           └─▶ dev ─▶ the data of a local stack
@@ -27,9 +28,11 @@ mod dev;
 mod duration;
 mod exit;
 mod files;
+mod hook;
 mod keys;
 mod list;
 mod login;
+mod mcp;
 mod output;
 mod printable;
 mod progress;

@@ -4,11 +4,12 @@
 //! SDK, CLI ─▶ port ─┐            ┌ DynamoDB_20120810.* ─▶ dynamo ─▶ dynoxide ┐
 //!                   ├─▶ router ──┼ AmazonSQS.* ─────────▶ queue ──▶ journal ─┴▶ SQLite
 //! SDK ──▶ Aws::call ┘            ├ AWSEvents.* ─────────▶ bus (in memory)
-//! in this process                └ TrentService.* ──────▶ kms (its key is a file in the data folder)
+//! in this process                ├ TrentService.* ──────▶ kms (its key is a file in the data folder)
+//!                                └ /v2/email/… ─────────▶ mail (SES, in SQLite)
 //! ```
 //!
-//! The real AWS clients run against it, so local code takes the same path as deployed code. Items
-//! and messages are on disk before a call is acknowledged. Published events are only kept for
+//! The real AWS clients run against it, so local code takes the same path as deployed code. Items,
+//! messages and mails are on disk before a call is acknowledged. Published events are only kept for
 //! reading, and end with the process.
 //!
 //! A call over the port must be signed with the credentials of this start ([`Credentials`]), and web
@@ -30,6 +31,7 @@ pub mod guard;
 mod ids;
 mod journal;
 mod kms;
+mod mail;
 mod queue;
 mod router;
 mod signature;
@@ -47,7 +49,7 @@ use std::{
 use anyhow::Context as _;
 use axum::{
     body::Bytes,
-    http::{HeaderMap, Response},
+    http::{Request, Response},
 };
 use database::Database;
 use disk::Disk;
@@ -59,6 +61,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub use bus::{Bus, PublishedEvent};
 pub use clock::{Clock, Sleep, SystemClock};
 pub use kms::KMS_KEY_ARN;
+pub use mail::{LISTED_BYTES_MAX, Mail, MailEvent, MailEventKind, MailFault, MailRule, SentMail};
 pub use queue::{Attribute, Depth, Error as QueueError, Message, Queue, sqs_event};
 pub use signature::Credentials;
 
@@ -84,6 +87,7 @@ struct Inner {
     credentials: Credentials,
     queue: Queue,
     bus: Bus,
+    mail: Mail,
     running: Mutex<Option<Running>>,
 }
 
@@ -147,12 +151,15 @@ impl Aws {
         let (disk, disk_thread) = Disk::start(database.clone(), log)?;
         let (ours, endpoint_of_queue) = (database.clone(), endpoint.clone());
         let queue = Queue::open(ours, disk.clone(), endpoint_of_queue, Arc::clone(&clock)).await?;
+        let mail =
+            Mail::open(database.clone(), disk.clone(), Arc::clone(&clock), queue.clone()).await?;
         let bus = Bus::new(clock);
 
         let credentials = Credentials::random();
         let services = Arc::new(router::Services {
             queue: queue.clone(),
             bus: bus.clone(),
+            mail: mail.clone(),
             kms,
             dynamo: Dynamo::new(database.clone(), disk.clone()),
             guard: Guard::new(address),
@@ -165,7 +172,7 @@ impl Aws {
         let running =
             Running { database, disk, disk_thread, services, calls, stop_router, router, lock };
         let running = Mutex::new(Some(running));
-        Ok(Self(Arc::new(Inner { endpoint, credentials, queue, bus, running })))
+        Ok(Self(Arc::new(Inner { endpoint, credentials, queue, bus, mail, running })))
     }
 
     /// The credentials that calls must be signed with.
@@ -173,7 +180,7 @@ impl Aws {
         &self.0.credentials
     }
 
-    /// The endpoint of all four services, such as `http://127.0.0.1:8788`.
+    /// The endpoint of all services, such as `http://127.0.0.1:8788`.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
     }
@@ -188,15 +195,20 @@ impl Aws {
         &self.0.bus
     }
 
+    /// The mails that SES accepted.
+    pub fn mail(&self) -> &Mail {
+        &self.0.mail
+    }
+
     /// Carries out a call of this process, as the port does. Its caller holds the emulator, so the
     /// signature proves nothing and is not checked.
-    pub async fn call(&self, headers: &HeaderMap, body: Bytes) -> Result<Response<Bytes>, Stopped> {
+    pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Stopped> {
         let (_in_flight, services) = {
             let running = self.0.running.lock().expect("no holder panics");
             let running = running.as_ref().ok_or(Stopped)?;
             (running.calls.subscribe(), Arc::clone(&running.services))
         };
-        Ok(services.call(headers, body).await)
+        Ok(services.call(request).await)
     }
 
     /// Creates a table from a `CreateTable` input, unless a table of that name exists.
@@ -231,6 +243,7 @@ impl Aws {
             tracing::error!("the database's thread panicked");
         }
         self.0.queue.close();
+        self.0.mail.close();
         // SQLite writes when it closes. Only after that may another process open the folder.
         drop(running.database);
         drop(running.lock);

@@ -37,7 +37,7 @@ impl InProcess {
         let body =
             request.body().bytes().ok_or_else(|| ConnectorError::user(StreamedBody.into()))?;
         let body = Bytes::copy_from_slice(body);
-        let response = self.0.call(request.headers(), body).await;
+        let response = self.0.call(request.map(|_| body)).await;
         let response = response.map_err(|it| ConnectorError::io(it.into()))?;
         let response = HttpResponse::try_from(response.map(SdkBody::from));
         response.map_err(|it| ConnectorError::other(it.into(), None))

@@ -1,10 +1,10 @@
 //! The whole service in one process: the four functions on an emulated AWS.
 //!
 //! ```text
-//! cli ──▶ dev ────▶ server, inbox, workers ─┐
-//! tests ────────────────────────────────────┴─▶ System ─▶ gateway ─▶ intake, poll
-//!                                                 │ └───▶ sweep, deliver
-//!                                                 └─▶ local_aws::Aws
+//! cli ──▶ dev ────▶ server, inbox, outbox, workers ─┐
+//! tests ────────────────────────────────────────────┴─▶ System ─▶ gateway ─▶ intake, poll
+//!                                                         │ └───▶ sweep, deliver
+//!                                                         └─▶ local_aws::Aws
 //! ```
 //!
 //! [`System`] invokes the same handlers as Lambda, with the same events. The program `answerback`

@@ -10,6 +10,7 @@ use answerback::{
     platform::{
         Clock, Config, Entropy, Lane, Sdk, Vault,
         config::{DUE_SHARDS, RETENTION_DAYS},
+        ses::{NOTIFICATION_TAG, WAY_TAG},
         wiring::Wiring,
     },
     service::{NewKey, new_account},
@@ -29,7 +30,7 @@ use crate::{
     gateway::{HttpFunction, is_write},
     table,
 };
-use local_aws::{Aws, Data, KMS_KEY_ARN, Message, sqs_event};
+use local_aws::{Aws, Data, KMS_KEY_ARN, MailEvent, MailEventKind, MailRule, Message, sqs_event};
 
 pub use functions::{Function, Watch};
 
@@ -37,6 +38,8 @@ pub use functions::{Function, Watch};
 pub const HINTS: &str = "answerback-hints";
 /// The queue of the slow lane: hints for receivers that are slow or down.
 pub const SLOW_HINTS: &str = "answerback-hints-slow";
+/// The configuration set of mails. The emulated SES has all.
+const CONFIGURATION_SET: &str = "answerback";
 /// Suffix of the names of dead-letter queues.
 const DEAD_LETTERS: &str = "dead";
 /// Visibility timeout of hints: six times the timeout of the function, as AWS recommends.
@@ -71,6 +74,8 @@ pub struct SystemOptions {
     pub has_queue: bool,
     /// Time for which a worker leases a delivery.
     pub lease: Duration,
+    /// The address in the links of messages, without a slash at the end.
+    pub message_base_url: String,
     /// An observer of the functions' calls to AWS.
     pub watch: Watch,
 }
@@ -120,10 +125,12 @@ impl System {
             bus,
             has_queue,
             lease,
+            message_base_url,
             watch,
         } = options;
         let aws = Aws::start(data, aws_address, EmulatorClock::shared(clock.clone())).await?;
         aws.create_table(table::definition()).await?;
+        aws.mail().set_rule(MailRule { queue: HINTS.to_owned(), transform: mail_hint });
         let sdk = sdk_of(&aws);
         let create =
             async |name| create_queue(&sdk, name).await.context("could not create a queue");
@@ -135,6 +142,8 @@ impl System {
             slow_hint_queue_url: Some(create(SLOW_HINTS).await?),
             secrets_key_id: Some(KMS_KEY_ARN.to_owned()),
             bus_name: bus,
+            sends_by_ses: true,
+            ses_configuration_set: Some(CONFIGURATION_SET.to_owned()),
             public_base_url: None,
         };
         // An operator's access is not part of a function, so it is not watched.
@@ -150,6 +159,7 @@ impl System {
             rules,
             has_queue,
             lease,
+            message_base_url,
         };
         Ok(Self {
             intake: builder.intake().await?,
@@ -239,6 +249,16 @@ impl System {
         let receipts = done.map(|it| it.receipt).collect();
         Ok(self.aws.queue().delete_all(&queue, receipts).await?)
     }
+}
+
+/// The hint that the rules in `template.yaml` make of what SES reports.
+fn mail_hint(event: &MailEvent) -> Option<String> {
+    let kind = match event.kind {
+        MailEventKind::Bounce | MailEventKind::Complaint => "bounce",
+        MailEventKind::Delivery => "arrival",
+    };
+    let (id, way) = (event.tags.get(NOTIFICATION_TAG)?, event.tags.get(WAY_TAG)?);
+    Some(json!({ "kind": kind, "id": id, "way": way }).to_string())
 }
 
 /// Clients of an emulated AWS in this process.

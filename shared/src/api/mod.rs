@@ -3,6 +3,7 @@
 pub mod body;
 pub mod browser;
 pub mod cors;
+pub mod cursor;
 pub mod http;
 pub mod json;
 mod media;

@@ -195,6 +195,11 @@ impl Problem {
         self.code.status()
     }
 
+    /// The seconds after which a caller may retry, if it says so.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        self.retry_after_seconds
+    }
+
     /// The description of this occurrence.
     pub fn detail(&self) -> &str {
         &self.detail

@@ -22,10 +22,16 @@ pub const KEY_MAKERS_MAX: usize = 4;
 pub const ASKS_PER_HOUR_MAX: u32 = 10_000;
 /// Most patterns of the recipients that a key may ask.
 pub const RECIPIENT_PATTERNS_MAX: usize = 20;
+/// Most patterns of the addresses that an account may send from.
+pub const SENDER_PATTERNS_MAX: usize = 50;
 /// Longest name of an account, in characters.
 pub const ACCOUNT_NAME_CHARS_MAX: usize = 100;
 /// Highest limit of pending requests. Each new request counts all of them.
 pub const PENDING_REQUESTS_MAX: u32 = 10_000;
+
+/// Messages to recipients that an account's calls may ask for in an hour, unless the operator has set
+/// another limit.
+pub const MESSAGES_PER_HOUR: u32 = 600;
 
 /// Partitions of an account's list of deliveries, unless the operator has raised their number. A
 /// partition takes 1,000 writes a second, so five take eighty events a second to 50 webhooks each.
@@ -51,6 +57,10 @@ pub struct Account {
     pub calls: PastCalls,
     /// The limit of pending requests, live and test together, if there is one.
     pub max_pending_requests: Option<u32>,
+    /// The limit of messages to recipients that its calls may ask for in an hour.
+    pub max_messages_per_hour: u32,
+    /// The addresses that it may send mail from by the operator's service.
+    pub allowed_senders: Vec<EmailPattern>,
     /// The partitions over which the list of its deliveries is spread.
     pub n_list_shards: u32,
     /// Counts the writes. The store refuses a write based on an older revision.
@@ -64,6 +74,11 @@ pub struct FewerShards {
     /// The stored number.
     pub stored: u32,
 }
+
+/// An account would have too many patterns of senders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at most {SENDER_PATTERNS_MAX} patterns; remove some first")]
+pub struct TooManySenders;
 
 /// The secrets of an account: for each mode, one set for each source of events.
 ///
@@ -196,6 +211,43 @@ impl Account {
     pub fn cap(&self, max_pending_requests: Option<u32>) -> Option<Self> {
         let next = Self { max_pending_requests, revision: self.revision + 1, ..self.clone() };
         (max_pending_requests != self.max_pending_requests).then_some(next)
+    }
+
+    /// The account with another limit of messages in an hour, or `None` if nothing changes.
+    pub fn limit_messages(&self, max_messages_per_hour: u32) -> Option<Self> {
+        let next = Self { max_messages_per_hour, revision: self.revision + 1, ..self.clone() };
+        (max_messages_per_hour != self.max_messages_per_hour).then_some(next)
+    }
+
+    /// The account may send mail from `address` by the operator's service.
+    pub fn may_send_from(&self, address: &EmailAddress) -> bool {
+        self.allowed_senders.iter().any(|it| it.matches(address))
+    }
+
+    /// The account with more addresses that it may send from, or `None` if nothing changes.
+    pub fn allow_senders(&self, more: &[EmailPattern]) -> Result<Option<Self>, TooManySenders> {
+        let mut allowed_senders = self.allowed_senders.clone();
+        for pattern in more {
+            if !allowed_senders.contains(pattern) {
+                allowed_senders.push(pattern.clone());
+            }
+        }
+        if allowed_senders.len() > SENDER_PATTERNS_MAX {
+            return Err(TooManySenders);
+        }
+        Ok(self.with_senders(allowed_senders))
+    }
+
+    /// The account without these patterns of senders, or `None` if nothing changes.
+    pub fn remove_senders(&self, removed: &[EmailPattern]) -> Option<Self> {
+        let mut allowed_senders = self.allowed_senders.clone();
+        allowed_senders.retain(|it| !removed.contains(it));
+        self.with_senders(allowed_senders)
+    }
+
+    fn with_senders(&self, allowed_senders: Vec<EmailPattern>) -> Option<Self> {
+        let is_new = allowed_senders != self.allowed_senders;
+        is_new.then(|| Self { allowed_senders, revision: self.revision + 1, ..self.clone() })
     }
 
     /// The account with its list of deliveries spread over more partitions, or `None` if nothing

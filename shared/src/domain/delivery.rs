@@ -5,17 +5,21 @@
 //!      ▲                   │ └──── finish ──▶ Waiting (for a retry)
 //!      │                   └ its worker died: another takes over when the lease has expired
 //!      └─ redeliver ── any of the ends          Cancelled: its request was erased
+//!                                              Arrived, Bounced: a mail that was delivered arrived, came back
 //! ```
 //!
 //! A delivery is mostly stored after its first attempt, at its end or waiting for a retry.
 //!
 //! [`attempting`] has these steps. [`waiting`] has two more, for receivers that are slow or down.
 //!
+//! A delivery to a recipient is a [`message`]. It has several ways, and is over when one has accepted it.
+//!
 //! Two counters limit a delivery. `starts` counts attempts that began, so a payload that kills its
 //! worker comes to an end. `failures` counts attempts that failed, and only these use up retries.
 //! Waiting for a receiver that is slow or down uses up neither.
 
 pub mod attempting;
+pub mod message;
 mod receiver;
 mod target;
 pub mod waiting;
@@ -26,8 +30,10 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 pub use attempting::{
-    AttemptVerdict, DeliveryEnd, FailureReason, LEASE, LEASE_GUARD, StartDecision,
+    AttemptVerdict, Bounce, DeliveryEnd, FailureReason, LEASE, LEASE_GUARD, REPORT_INTERVAL,
+    SkipReason, StartDecision,
 };
+pub use message::{CopyUpdate, Message, Purpose, TestMessage, Way};
 pub use receiver::{Auth, AuthKind, Credentials, Receiver, SealedHeader};
 pub use target::Target;
 pub use waiting::{Lane, WaitReason};
@@ -35,6 +41,7 @@ pub use waiting::{Lane, WaitReason};
 use super::{
     Attempt, ChannelId, DeliveryId, EventId, EventType, OpId, Owner, RequestId, Trace, WebhookRef,
     retry::{RetryPolicy, TIMEOUT_SECONDS_MAX},
+    slack::SlackCopy,
 };
 
 /// Time from a hint to the sweep that repeats it, in case the hint was lost.
@@ -72,7 +79,13 @@ pub struct Delivery {
     pub target: Target,
     /// The webhook, if the target is one.
     pub webhook: Option<WebhookRef>,
-    /// The bytes to send, which never change. `None` after an erasure.
+    /// The index of the notifier by which a message goes. See [`message`].
+    pub way: usize,
+    /// It is a message that did not reach its recipient, and its request does not know yet.
+    pub has_report: bool,
+    /// The copy that the recipient of a message sees, where it can be changed.
+    pub copy: Option<SlackCopy>,
+    /// The bytes to send, which never change. Empty for a message. `None` after an erasure.
     pub body: Option<Vec<u8>>,
     /// The time of creation.
     pub created_at: Timestamp,
@@ -189,6 +202,9 @@ impl Delivery {
             trace: of.trace,
             target,
             webhook: None,
+            way: 0,
+            has_report: false,
+            copy: None,
             body: Some(body),
             created_at: now,
             state: DeliveryState::Waiting { not_before: now, reason: None },
@@ -232,7 +248,9 @@ impl Delivery {
 
     /// The delivery after its sender asked for it again, or `None` while it is being attempted.
     pub fn redeliver(&self, now: Timestamp, op: OpId) -> Option<Self> {
-        if matches!(self.state, DeliveryState::Leased { .. }) || self.body.is_none() {
+        let is_message =
+            matches!(self.target, Target::Message(_) | Target::Test(_) | Target::Update(_));
+        if matches!(self.state, DeliveryState::Leased { .. }) || self.body.is_none() || is_message {
             return None;
         }
         let mut next = self.next();
@@ -253,7 +271,8 @@ impl Delivery {
         if !matches!(self.state, DeliveryState::Done { .. }) {
             next.done(DeliveryEnd::Cancelled, now, op);
         }
-        next.body = None;
+        (next.body, next.copy) = (None, None);
+        (next.has_report, next.due_at) = (false, None);
         next.target = Target::Erased;
         if let Some(erased) = next.first_attempt.as_ref().and_then(|it| it.erase()) {
             next.first_attempt = Some(Box::new(erased));
@@ -267,6 +286,21 @@ impl Delivery {
         let mut next = self.next();
         next.due_at = Some(until);
         next
+    }
+
+    /// The notifier by which it goes, if it is a message.
+    pub fn way(&self) -> Option<&Way> {
+        match &self.target {
+            Target::Message(message) => message.ways.get(self.way),
+            Target::Test(test) => Some(&test.way),
+            Target::Update(update) => Some(&update.way),
+            Target::Https(_) | Target::Bus | Target::Erased => None,
+        }
+    }
+
+    /// It is a message that can still go by another notifier.
+    pub fn has_next_way(&self) -> bool {
+        matches!(&self.target, Target::Message(message) if self.way + 1 < message.ways.len())
     }
 
     /// The time limit of one attempt.

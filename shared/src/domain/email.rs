@@ -8,6 +8,7 @@
 //!   usernames of RFC 8265. Mail servers decide about upper case; in practice none has two mailboxes
 //!   that differ only in it.
 
+mod mailbox;
 mod pattern;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::fmt;
 use icu_normalizer::ComposingNormalizer;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
+pub use mailbox::{Mailbox, MailboxError};
 pub use pattern::EmailPattern;
 
 use super::{
@@ -51,6 +53,16 @@ impl EmailAddress {
     /// The form that is compared.
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// The address as mail servers take it: the domain in ASCII, and the part before the at sign as it
+    /// was given, unless only its canonical form can be in ASCII.
+    pub fn for_mail(&self) -> String {
+        let given = self.given.rsplit_once('@').filter(|(local, _)| local.is_ascii());
+        match (given, self.canonical.rsplit_once('@')) {
+            (Some((local, _)), Some((_, domain))) => format!("{local}@{domain}"),
+            _ => self.canonical.clone(),
+        }
     }
 
     /// An address that was stored. Its canonical form is kept, so that a newer version of Unicode does

@@ -42,7 +42,7 @@ pub enum Source {
 
 /// The kinds of request events that an account's webhooks subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subscriptions(u8);
+pub struct Subscriptions(u16);
 
 /// The kinds of events of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,14 @@ pub enum RequestEvent {
     RequestCancelled,
     /// A recipient's link was locked, because its code was wrong too often.
     RequestLinkLocked,
+    /// No recipient who could still answer was reached.
+    RequestUnreachable,
+    /// A message did not reach its recipient.
+    NotificationFailed,
+    /// The recipients who have not answered were reminded.
+    RequestReminded,
+    /// Further recipients are asked.
+    RequestEscalated,
 }
 
 impl Source {
@@ -68,12 +76,16 @@ impl Source {
 
 impl RequestEvent {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::RequestCreated,
         Self::RequestAnswered,
         Self::RequestFinished,
         Self::RequestCancelled,
         Self::RequestLinkLocked,
+        Self::RequestUnreachable,
+        Self::NotificationFailed,
+        Self::RequestReminded,
+        Self::RequestEscalated,
     ];
 
     /// The name of the kind in the API.
@@ -84,6 +96,10 @@ impl RequestEvent {
             Self::RequestFinished => "request.finished",
             Self::RequestCancelled => "request.cancelled",
             Self::RequestLinkLocked => "request.link_locked",
+            Self::RequestUnreachable => "request.unreachable",
+            Self::NotificationFailed => "notification.failed",
+            Self::RequestReminded => "request.reminded",
+            Self::RequestEscalated => "request.escalated",
         }
     }
 
@@ -96,7 +112,13 @@ impl RequestEvent {
     pub fn is_published(self) -> bool {
         match self {
             Self::RequestCreated | Self::RequestFinished => true,
-            Self::RequestAnswered | Self::RequestCancelled | Self::RequestLinkLocked => false,
+            Self::RequestAnswered
+            | Self::RequestCancelled
+            | Self::RequestLinkLocked
+            | Self::RequestUnreachable
+            | Self::NotificationFailed
+            | Self::RequestReminded
+            | Self::RequestEscalated => false,
         }
     }
 }
@@ -138,12 +160,12 @@ impl Filter {
 
     /// All types that pass the filter are events of requests.
     pub fn is_of_requests(&self) -> bool {
-        self.0.starts_with(REQUEST_PREFIX)
+        self.0.starts_with(REQUEST_PREFIX) || self.0 == RequestEvent::NotificationFailed.as_str()
     }
 
     /// Some events of requests pass the filter.
     pub fn may_match_requests(&self) -> bool {
-        self.is_of_requests() || self.0 == "*"
+        self.is_of_requests() || self.matches(RequestEvent::NotificationFailed.as_str())
     }
 
     /// Events of this type pass the filter.
@@ -160,7 +182,7 @@ impl Subscriptions {
     pub const NONE: Self = Self(0);
     /// Every kind may have subscribers. This is the safe assumption: an event without subscribers
     /// costs one write, and an event that was not recorded is lost.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(u16::MAX);
 
     /// The kinds for which `wants` is true.
     pub fn of(wants: impl Fn(RequestEvent) -> bool) -> Self {

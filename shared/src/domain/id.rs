@@ -11,6 +11,7 @@
 //! evt_  ── the request's ──────────────── · number      a posted event: number 0
 //! dlv_  ── the event's ────────────────────────── · 64 bits of SHA-256 over event, maker and target
 //! att_  ── the delivery's ──────────────────────────────────────────────────────────────── · number
+//! ntf_  ── the delivery's ──────────────────────────   a delivery that is a message to a person
 //! ```
 
 use std::{cmp::Ordering, fmt, marker::PhantomData, str::FromStr};
@@ -44,6 +45,10 @@ pub struct DeliveryId {
     event: EventId,
     tag: u64,
 }
+
+/// The identifier of a notification: a delivery that is a message to a person, under another prefix.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NotificationId(pub DeliveryId);
 
 /// The identifier of an attempt: its delivery, and its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +91,8 @@ kinds! {
     ChannelKind "ch" ChannelId;
     /// An account.
     AccountKind "acct" AccountId;
+    /// A way to reach people.
+    NotifierIdKind "nfr" NotifierId;
 }
 
 /// The text is not an identifier of the expected kind.
@@ -200,6 +207,10 @@ impl DeliveryId {
     }
 }
 
+impl NotificationId {
+    const PREFIX: &'static str = "ntf";
+}
+
 impl AttemptId {
     const PREFIX: &'static str = "att";
     /// Hexadecimal digits of the number.
@@ -253,6 +264,12 @@ impl fmt::Display for DeliveryId {
     }
 }
 
+impl fmt::Display for NotificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", Self::PREFIX, self.0.text())
+    }
+}
+
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}{:05x}", Self::PREFIX, self.delivery.text(), self.number)
@@ -282,6 +299,14 @@ impl FromStr for DeliveryId {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         parse_after(Self::PREFIX, text, Self::parse)
+    }
+}
+
+impl FromStr for NotificationId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_after(Self::PREFIX, text, DeliveryId::parse).map(Self)
     }
 }
 
@@ -335,6 +360,12 @@ impl<K: Kind> fmt::Debug for Id<K> {
 }
 
 impl fmt::Debug for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

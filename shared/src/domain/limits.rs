@@ -6,6 +6,12 @@ pub const NAME_CHARS_MAX: usize = 100;
 pub const RECIPIENT_NAME_CHARS_MAX: usize = 200;
 /// Longest e-mail address, in characters (RFC 5321, section 4.5.3.1.3).
 pub const EMAIL_CHARS_MAX: usize = 254;
+/// Longest sender of mail, in characters: an address, and a name in quotes.
+pub const MAILBOX_CHARS_MAX: usize = 400;
+/// Longest host of a mail server, in characters (RFC 1035, section 2.3.4).
+pub const SMTP_HOST_CHARS_MAX: usize = 253;
+/// Longest ntfy topic, in characters, as its servers limit it.
+pub const NTFY_TOPIC_CHARS_MAX: usize = 64;
 /// Longest part before the at sign, in bytes (RFC 5321, section 4.5.3.1.1).
 pub const EMAIL_LOCAL_PART_BYTES_MAX: usize = 64;
 /// Highest `max_length` of a text field, in characters.
@@ -35,3 +41,7 @@ pub const HELD_CALLS_MAX: u32 = 25;
 pub const PROBES_PER_MINUTE_MAX: u32 = 60;
 /// Longest text in the data of an event with a schema, in characters.
 pub const DATA_TEXT_CHARS_MAX: usize = 10_000;
+/// Most steps of a request.
+pub const STEPS_MAX: usize = 10;
+/// The same, as a number of events.
+pub(crate) const STEP_EVENTS_MAX: u32 = 10;

@@ -28,6 +28,8 @@ pub mod idempotency;
 pub mod json;
 pub mod limits;
 mod locale;
+pub mod notifier;
+mod notifier_kind;
 mod owner;
 pub mod posted_event;
 pub mod profile;
@@ -39,6 +41,8 @@ pub mod retry;
 mod scope;
 pub mod secret;
 mod size;
+pub mod slack;
+pub mod suppression;
 pub mod text;
 pub mod trace;
 pub mod webhook;
@@ -53,14 +57,16 @@ pub use callback_url::{CallbackRules, CallbackUrl, CallbackUrlError};
 pub use channel::Channel;
 pub use decimal::{Decimal, NUMBER_CHARS_MAX};
 pub use delivery::Delivery;
-pub use email::{EmailAddress, EmailPattern};
+pub use email::{EmailAddress, EmailPattern, Mailbox, MailboxError};
 pub use event::{EventType, Filter, RequestEvent, Source, Subscriptions};
 pub use id::{
     AccountId, AttemptId, ChannelId, DeliveryId, EventId, Id, KeyId, MessageId, MintedWebhookId,
-    RequestId,
+    NotificationId, NotifierId, RequestId,
 };
 pub use idempotency::{BodyHash, IdempotentCall, PastCalls};
 pub use locale::Locale;
+pub use notifier::{Notifier, NotifierSummary};
+pub use notifier_kind::NotifierKind;
 pub use owner::{Mode, Owner};
 pub use posted_event::Event;
 pub use profile::Profile;

@@ -1,10 +1,13 @@
-//! An event that does not come from a request: a client posted it, or a webhook was disabled.
+//! An event that does not come from a request: a client posted it, or a webhook or notifier
+//! was disabled.
 //!
 //! ```text
 //!   Waiting ─ dispatch creates deliveries ─▶ Dispatched
 //!      ▲
 //!      └─ its webhook was disabled ── Conditional ── its webhook has recovered ─▶ Void
 //! ```
+//!
+//! Notifiers are disabled in the same way.
 //!
 //! An event is announced in `Waiting` and `Dispatched`: lists show it, and subscribers get it. A
 //! `webhook.disabled` event is written before its webhook is disabled, so that neither is without
@@ -13,8 +16,10 @@
 use jiff::Timestamp;
 
 use super::{
-    BodyHash, EventId, EventType, OpId, Owner, Trace, WebhookRef, claim::DISPATCH_INTERVAL,
-    delivery::Receiver, webhook::DisableReason,
+    BodyHash, EventId, EventType, NotifierId, OpId, Owner, Trace, WebhookRef,
+    claim::DISPATCH_INTERVAL,
+    delivery::{Origin, Receiver},
+    webhook::DisableReason,
 };
 
 /// An event that does not come from a request.
@@ -44,7 +49,7 @@ pub struct Event {
     pub callback: Option<Receiver>,
     /// The only webhook that gets it, if it is for one.
     pub webhook: Option<WebhookRef>,
-    /// The webhook that its dispatch disables before anything is sent.
+    /// The webhook or notifier that its dispatch disables before anything is sent.
     pub disables: Option<Disables>,
     /// Its state.
     pub(crate) state: EventState,
@@ -55,7 +60,7 @@ pub struct Event {
 /// The state of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventState {
-    /// It is announced only if its webhook is disabled.
+    /// It is announced only if its webhook or notifier is disabled.
     Conditional {
         /// The timer: when a sweep picks it up.
         due_at: Timestamp,
@@ -98,15 +103,26 @@ pub struct NewEvent {
     pub callback: Option<Receiver>,
 }
 
-/// A webhook to disable, unless it has recovered in the meantime.
+/// A webhook or notifier to disable, unless it has recovered in the meantime.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Disables {
-    /// The webhook.
-    pub webhook: WebhookRef,
-    /// The reason.
-    pub reason: DisableReason,
-    /// The start of its failures. If it differs from the webhook's own, the webhook has recovered.
-    pub failing_since: Timestamp,
+pub enum Disables {
+    /// A webhook.
+    Webhook {
+        /// The webhook.
+        webhook: WebhookRef,
+        /// The reason.
+        reason: DisableReason,
+        /// The start of its failures. If it differs from the webhook's own, the webhook has recovered.
+        failing_since: Timestamp,
+    },
+    /// A notifier that its service refused.
+    Notifier {
+        /// The notifier.
+        notifier: NotifierId,
+        /// The operation that had made its settings then. If it differs from the notifier's own, its
+        /// owner has changed it since.
+        settings_by: OpId,
+    },
 }
 
 impl Event {
@@ -141,7 +157,7 @@ impl Event {
         Self { webhook: Some(webhook), state: EventState::Dispatched, ..Self::new(new) }
     }
 
-    /// An event whose dispatch disables a webhook before anything is sent.
+    /// An event whose dispatch disables a webhook or notifier before anything is sent.
     pub fn disabling(new: NewEvent, disables: Disables) -> Self {
         let state = EventState::Conditional { due_at: new.created_at + DISPATCH_INTERVAL };
         Self { disables: Some(disables), state, ..Self::new(new) }
@@ -150,6 +166,20 @@ impl Event {
     /// It is a test of one webhook. The signed bytes say so.
     pub fn is_test(&self) -> bool {
         self.webhook.is_some()
+    }
+
+    /// The origin of its deliveries.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            event: self.id,
+            event_type: self.event_type.clone(),
+            happened_at: self.created_at,
+            trace: self.trace,
+            made_by: self.created_by,
+            owner: self.owner,
+            channel: None,
+            is_private: false,
+        }
     }
 
     /// Its state.

@@ -8,7 +8,7 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, EmailAddress, Locale, Requester};
+use super::{Action, EmailAddress, Locale, Requester, notifier::NotifierChoice};
 
 pub use fault::Fault;
 pub use fields::{Field, FieldKind, FieldValue, Required, parse_date};
@@ -93,6 +93,8 @@ pub struct Recipient {
     pub email: EmailAddress,
     /// The name to address them by.
     pub name: Option<String>,
+    /// The notifiers for them, in the order in which they are tried. Empty: those of the request.
+    pub via: Vec<NotifierChoice>,
 }
 
 /// A value to choose, and its label.

@@ -16,7 +16,7 @@ pub struct Quorum {
 /// The number of answers that decide a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// One of every recipient.
+    /// As many as recipients are asked at first.
     All,
     /// This many, at least 1.
     AtLeast(u32),
@@ -39,24 +39,27 @@ impl Quorum {
     /// Every recipient must answer, with any option.
     pub const ALL: Self = Self { count: Count::All, option: None, veto: Vec::new() };
 
-    /// The result of `rows`: one per recipient, and `None` for a missing answer.
+    /// The result of the answers so far, of which there can be as many as there are places: one for
+    /// each recipient who is asked at first. It does not matter who gave them, so it does not matter
+    /// either how many recipients are asked later.
     pub fn judge<'a>(
         &self,
-        rows: impl Iterator<Item = Option<&'a Answer>> + Clone,
+        answers: impl Iterator<Item = &'a Answer> + Clone,
+        n_places: usize,
     ) -> QuorumVerdict {
-        let chosen = rows.clone().flatten().map(|it| it.option.as_deref().unwrap_or_default());
+        let chosen = answers.map(|it| it.option.as_deref().unwrap_or_default());
         if let Some(veto) = chosen.clone().find(|it| self.veto.iter().any(|veto| veto == it)) {
             return QuorumVerdict::Vetoed(veto.to_owned());
         }
 
-        let n_rows = rows.clone().count();
-        let n_missing = rows.filter(Option::is_none).count();
+        let n_answers = chosen.clone().count();
+        let n_missing = n_places.saturating_sub(n_answers);
         let n_counted = match &self.option {
             Some(option) => chosen.clone().filter(|it| it == option).count(),
-            None => n_rows - n_missing,
+            None => n_answers,
         };
         let n_needed = match self.count {
-            Count::All => n_rows,
+            Count::All => n_places,
             Count::AtLeast(count) => count as usize,
         };
         if n_counted >= n_needed {
@@ -90,7 +93,7 @@ mod tests {
                     .then(|| Answer { option: Some((*it).to_owned()), fields: <_>::default() })
             })
             .collect();
-        assert_eq!(quorum.judge(rows.iter().map(Option::as_ref)), *expected, "{rows:?}");
+        assert_eq!(quorum.judge(rows.iter().flatten(), rows.len()), *expected, "{rows:?}");
     }
 
     fn quorum(count: Count, option: Option<&str>, veto: &[&str]) -> Quorum {
@@ -118,6 +121,20 @@ mod tests {
     }
 
     #[test]
+    fn substitute_fills_an_open_place_and_no_other() {
+        let answers = |options: &[&str]| -> Vec<Answer> {
+            let answer = |it: &&str| Answer { option: Some((*it).to_owned()), ..<_>::default() };
+            options.iter().map(answer).collect()
+        };
+        let judge = |quorum: &Quorum, given: &[&str]| quorum.judge(answers(given).iter(), 2);
+        assert_eq!(judge(&Quorum::ALL, &["no"]), QuorumVerdict::Open);
+        assert_eq!(judge(&Quorum::ALL, &["no", "yes"]), QuorumVerdict::Met(None));
+        // A "no" has filled its place, and no substitute can take it back.
+        let both = quorum(Count::All, Some("yes"), &[]);
+        assert_eq!(judge(&both, &["no"]), QuorumVerdict::Unreachable(Some("no".into())));
+    }
+
+    #[test]
     fn veto_decides_at_once() {
         let vetoable = quorum(Count::All, Some("yes"), &["no"]);
         check(&vetoable, &["yes", "no", ""], &QuorumVerdict::Vetoed("no".into()));
@@ -140,57 +157,80 @@ mod tests {
         })
     }
 
-    fn judge(quorum: &Quorum, rows: &[Option<usize>]) -> QuorumVerdict {
+    fn judge(quorum: &Quorum, rows: &[Option<usize>], n_places: usize) -> QuorumVerdict {
         let answer =
             |it: usize| Answer { option: Some(OPTIONS[it].to_owned()), fields: <_>::default() };
-        let rows: Vec<Option<Answer>> = rows.iter().map(|it| it.map(answer)).collect();
-        quorum.judge(rows.iter().map(Option::as_ref))
+        let answers: Vec<Answer> = rows.iter().flatten().copied().map(answer).collect();
+        quorum.judge(answers.iter(), n_places)
+    }
+
+    /// The rows of recipients, of whom the first are asked at first, and the number of those. As many
+    /// have answered as there are places, at most.
+    fn escalated() -> impl Strategy<Value = (Vec<Option<usize>>, usize)> {
+        (rows(), 1_usize..6).prop_map(|(mut rows, n_places)| {
+            let n_places = n_places.min(rows.len());
+            let answers: Vec<usize> = (0..rows.len()).filter(|it| rows[*it].is_some()).collect();
+            for row in answers.into_iter().skip(n_places) {
+                rows[row] = None;
+            }
+            (rows, n_places)
+        })
     }
 
     /// Enough answers count. A second implementation, as simple as possible.
-    fn is_met(quorum: &Quorum, rows: &[Option<usize>]) -> bool {
+    fn is_met(quorum: &Quorum, rows: &[Option<usize>], n_places: usize) -> bool {
         let counts =
             |it: &&usize| quorum.option.as_deref().is_none_or(|only| only == OPTIONS[**it]);
         let n_counted = rows.iter().flatten().filter(counts).count();
         match quorum.count {
-            Count::All => n_counted == rows.len(),
+            Count::All => n_counted == n_places,
             Count::AtLeast(n) => n_counted >= n as usize,
         }
     }
 
-    /// All possible futures: the missing answers come in with every option.
-    fn completions(rows: &[Option<usize>]) -> Vec<Vec<Option<usize>>> {
-        rows.iter().fold(vec![Vec::new()], |done, row| {
-            let choices = row.map_or(0..OPTIONS.len(), |it| it..it + 1);
-            let with = |head: &Vec<_>, it| [head.as_slice(), &[Some(it)]].concat();
-            done.iter().flat_map(|head| choices.clone().map(move |it| with(head, it))).collect()
-        })
+    /// All possible futures: the open places are filled by any of the missing answers, with every
+    /// option.
+    fn completions(rows: &[Option<usize>], n_places: usize) -> Vec<Vec<Option<usize>>> {
+        let all = rows.iter().fold(vec![Vec::new()], |done: Vec<Vec<_>>, row| {
+            let choices: Vec<Option<usize>> = match row {
+                Some(given) => vec![Some(*given)],
+                None => (0..OPTIONS.len()).map(Some).chain([None]).collect(),
+            };
+            let with = |head: &Vec<_>, it| [head.as_slice(), &[it]].concat();
+            done.iter().flat_map(|head| choices.iter().map(move |it| with(head, *it))).collect()
+        });
+        all.into_iter().filter(|it| it.iter().flatten().count() == n_places).collect()
     }
 
     proptest! {
         /// The verdict agrees with all possible futures. So a verdict is never taken back, and an
         /// unreachable quorum is never met.
         #[test]
-        fn verdict_agrees_with_every_possible_future(rows in rows(), quorum in quorums()) {
+        fn verdict_agrees_with_every_possible_future(
+            (rows, n_places) in escalated(),
+            quorum in quorums(),
+        ) {
             let is_veto = |it: &usize| quorum.veto.iter().any(|veto| veto == OPTIONS[*it]);
-            let verdict = judge(&quorum, &rows);
-            let futures = completions(&rows);
-            let can_be_met = futures.iter().any(|it| is_met(&quorum, it));
+            let verdict = judge(&quorum, &rows, n_places);
+            let futures = completions(&rows, n_places);
+            prop_assert!(!futures.is_empty());
+            let is_met = |it: &[Option<usize>]| is_met(&quorum, it, n_places);
+            let can_be_met = futures.iter().any(|it| is_met(it));
             match &verdict {
                 QuorumVerdict::Vetoed(option) => {
                     let vetoed = rows.iter().flatten().find(|it| is_veto(it));
                     prop_assert_eq!(vetoed.map(|it| OPTIONS[*it]), Some(option.as_str()));
                 }
-                QuorumVerdict::Met(_) => prop_assert!(is_met(&quorum, &rows)),
+                QuorumVerdict::Met(_) => prop_assert!(is_met(&rows)),
                 QuorumVerdict::Unreachable(_) => prop_assert!(!can_be_met),
-                QuorumVerdict::Open => prop_assert!(can_be_met && !is_met(&quorum, &rows)),
+                QuorumVerdict::Open => prop_assert!(can_be_met && !is_met(&rows)),
             }
             prop_assert_eq!(
                 matches!(verdict, QuorumVerdict::Vetoed(_)),
                 rows.iter().flatten().any(is_veto)
             );
             for future in futures {
-                let then = judge(&quorum, &future);
+                let then = judge(&quorum, &future, n_places);
                 let agrees = match &verdict {
                     QuorumVerdict::Open => then != QuorumVerdict::Open,
                     QuorumVerdict::Met(_) => matches!(then, QuorumVerdict::Met(_) | QuorumVerdict::Vetoed(_)),
@@ -203,12 +243,24 @@ mod tests {
             }
         }
 
+        /// Substitutes change nothing but who may fill a place.
+        #[test]
+        fn verdict_does_not_depend_on_who_is_asked_later(
+            (rows, n_places) in escalated(),
+            quorum in quorums(),
+        ) {
+            let mut first: Vec<Option<usize>> = rows.iter().flatten().copied().map(Some).collect();
+            first.resize(n_places, None);
+            prop_assert_eq!(judge(&quorum, &rows, n_places), judge(&quorum, &first, n_places));
+        }
+
         #[test]
         fn verdict_does_not_depend_on_the_order_of_recipients(
             (rows, other) in rows().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle())),
             quorum in quorums(),
         ) {
-            match (judge(&quorum, &rows), judge(&quorum, &other)) {
+            let n_places = rows.len();
+            match (judge(&quorum, &rows, n_places), judge(&quorum, &other, n_places)) {
                 // Of several vetoes, the verdict holds the first recipient's.
                 (QuorumVerdict::Vetoed(_), QuorumVerdict::Vetoed(_)) => (),
                 (verdict, other) => prop_assert_eq!(verdict, other),
@@ -230,9 +282,7 @@ mod tests {
                 .iter()
                 .map(|it| Answer { option: Some((*it).to_owned()), fields: <_>::default() })
                 .collect();
-            let after = |n: usize| {
-                quorum.judge(answers.iter().enumerate().map(|(i, it)| (i < n).then_some(it)))
-            };
+            let after = |n: usize| quorum.judge(answers.iter().take(n), answers.len());
             let mut reached = false;
             for n in 0..=rows.len() {
                 let open = after(n) == QuorumVerdict::Open;

@@ -8,7 +8,8 @@
 //!        └─ erase ────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The steps are in the modules below: [`answer`], [`code`], [`end`], [`outbox`], [`result`], [`erasure`].
+//! The steps are in the modules below: [`answer`], [`code`], [`end`], [`outbox`], [`reach`], [`result`],
+//! [`erasure`], [`steps`].
 //! Three rules hold for all of them:
 //!
 //! - An outcome never changes.
@@ -24,18 +25,26 @@ pub mod end;
 pub mod erasure;
 pub mod outbox;
 pub mod proof;
+pub mod reach;
+mod refusal;
 pub mod result;
+mod row;
+pub mod steps;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use answer::{CHANGE_INTERVAL, CHANGES_MAX, LongAnswer, Row};
+pub use answer::{CHANGE_INTERVAL, LongAnswer};
 pub use code::CodeState;
 pub use end::{DecidedBy, Outcome, RequestEnd};
-pub use outbox::{EventDetail, OutboxEvent, RecordedAnswer};
+pub use outbox::{EventDetail, FailedMessage, MessageKey, OutboxEvent, RecordedAnswer};
 pub use proof::Proof;
+pub use reach::{OnUnreachable, PlannedMessage, ReachState, Unreached};
+pub use refusal::Refusal;
 pub use result::ResultRead;
+pub use row::{CHANGES_MAX, Row};
+pub use steps::{Step, StepAction, StepState};
 
 use super::{
     Assurance, BodyHash, ChannelId, KeyId, OpId, Owner, RequestEvent, RequestId, Subscriptions,
@@ -43,6 +52,7 @@ use super::{
     approval::ConsumePolicy,
     consumption::ReadPolicy,
     delivery::Receiver,
+    notifier::NotifierChoice,
     question::{Answer, Question},
     quorum::{Quorum, QuorumVerdict},
 };
@@ -90,8 +100,10 @@ pub struct Request {
     pub base_url: String,
     /// Its creation and end are published on the event bus.
     pub is_published: bool,
-    /// The answers, one row for each recipient.
+    /// The answers, one row for each recipient, asked or not.
     pub(crate) rows: Vec<Option<Row>>,
+    /// The steps that were taken.
+    pub(crate) steps: StepState,
     /// The codes of rows whose code was tried or issued again.
     pub(crate) codes: BTreeMap<usize, CodeState>,
     /// Its place in its life.
@@ -102,6 +114,8 @@ pub struct Request {
     pub(crate) n_events: u32,
     /// The number of the latest event that the callback subscribes to.
     pub(crate) callback_event: Option<u32>,
+    /// The messages that did not reach their recipients.
+    pub(crate) reach: ReachState,
     /// It has left long answers behind, which a worker erases.
     pub(crate) has_leftovers: bool,
     /// The timer: when a sweep picks it up.
@@ -166,6 +180,12 @@ pub struct RequestPolicy {
     pub accepts_api_answers: bool,
     /// The way in which an approval may be used.
     pub consume: Option<ConsumePolicy>,
+    /// The notifiers for recipients who name none, in the order in which they are tried.
+    pub notify: Vec<NotifierChoice>,
+    /// The consequence if no recipient could be reached.
+    pub on_unreachable: OnUnreachable,
+    /// Reminders and escalations, in the order of time.
+    pub steps: Vec<Step>,
 }
 
 /// Final answers, or answers that may change until the deadline.
@@ -215,38 +235,6 @@ pub enum RequestState {
     },
 }
 
-/// The reason why a request did not change.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The recipient has answered, and the first answer is final.
-    #[error("this recipient has already answered; the first answer counts")]
-    AlreadyAnswered(Box<Row>),
-    /// It has ended, or its deadline has passed.
-    #[error("this request no longer accepts answers")]
-    Ended,
-    /// It has ended, so it cannot be cancelled.
-    #[error("this request has already ended")]
-    AlreadyFinished,
-    /// It is too soon for another answer of the recipient.
-    #[error("an answer can change once a second; try again")]
-    ChangedTooSoon,
-    /// The recipient has used up all changes.
-    #[error("this answer has changed {CHANGES_MAX} times; the last one counts")]
-    ChangedTooOften {
-        /// The time that is left to answer.
-        left: Duration,
-    },
-    /// The code was wrong too often.
-    #[error("the code was wrong too often; this link is locked until a new code is issued")]
-    LinkLocked,
-    /// Its outbox is full.
-    #[error("too many answers are arriving at once; try again")]
-    TooBusy,
-    /// It was erased.
-    #[error("this request was erased")]
-    Erased,
-}
-
 impl Request {
     /// A pending request, with `request.created` in its outbox if that event has subscribers.
     #[must_use]
@@ -269,11 +257,13 @@ impl Request {
             is_counted: new.is_counted,
             base_url: new.base_url,
             is_published: new.is_published,
+            steps: StepState::default(),
             codes: BTreeMap::new(),
             state: RequestState::Pending,
             outbox: Vec::new(),
             n_events: 0,
             callback_event: None,
+            reach: ReachState::default(),
             has_leftovers: false,
             due_at: None,
             revision: 0,
@@ -283,7 +273,7 @@ impl Request {
         request
     }
 
-    /// The answers, one row for each recipient.
+    /// The answers, one row for each recipient, asked or not.
     pub fn rows(&self) -> &[Option<Row>] {
         &self.rows
     }
@@ -296,6 +286,11 @@ impl Request {
     /// The events that have not been dispatched yet.
     pub fn outbox(&self) -> &[OutboxEvent] {
         &self.outbox
+    }
+
+    /// The steps that were taken, and the reminders.
+    pub fn steps(&self) -> &StepState {
+        &self.steps
     }
 
     /// The number of events so far.
@@ -328,13 +323,19 @@ impl Request {
     }
 
     /// The request after a hint to dispatch it was sent. The sweep skips it until `until`, but not
-    /// beyond its deadline.
+    /// beyond its next step or its deadline.
     #[must_use]
     pub fn hinted(&self, until: Timestamp) -> Self {
         let mut next = self.next();
-        let deadline = (self.state == RequestState::Pending).then(|| self.deadline + CLOCK_GUARD);
-        next.due_at = Some(deadline.map_or(until, |it| it.min(until)));
+        let settled = (self.state == RequestState::Pending).then(|| self.settle_timer());
+        next.due_at = Some(settled.map_or(until, |it| it.min(until)));
         next
+    }
+
+    /// The time at which a pending request is settled: its next step, or its deadline.
+    fn settle_timer(&self) -> Timestamp {
+        let deadline = self.deadline + CLOCK_GUARD;
+        self.step_timer().map_or(deadline, |it| it.min(deadline))
     }
 
     /// The answers may be shown outside of `/result`.
@@ -354,7 +355,8 @@ impl Request {
     }
 
     fn verdict(&self) -> QuorumVerdict {
-        self.policy.quorum.judge(self.rows.iter().map(|it| it.as_ref().map(|it| &it.answer)))
+        let answers = self.rows.iter().flatten().map(|it| &it.answer);
+        self.policy.quorum.judge(answers, self.n_places())
     }
 
     /// Its result can no longer be read.
@@ -374,8 +376,8 @@ impl Request {
         }
         self.due_at = match &self.state {
             RequestState::Erased { .. } => Some(now),
-            RequestState::Pending if self.outbox.is_empty() => Some(self.deadline + CLOCK_GUARD),
-            RequestState::Pending => Some(self.outbox_timer(now).min(self.deadline + CLOCK_GUARD)),
+            RequestState::Pending if self.outbox.is_empty() => Some(self.settle_timer()),
+            RequestState::Pending => Some(self.outbox_timer(now).min(self.settle_timer())),
             _ if !self.outbox.is_empty() => Some(self.outbox_timer(now)),
             _ if self.has_leftovers() => Some(now),
             RequestState::Ended(end) => {

@@ -22,6 +22,10 @@ pub enum Scope {
     WebhooksRead,
     /// Change webhooks, redeliver.
     WebhooksWrite,
+    /// Read ways to reach people.
+    NotifiersRead,
+    /// Change ways to reach people. Who may do that can see every link, and so answer as anybody.
+    NotifiersWrite,
     /// See secrets in full.
     SecretsRead,
     /// Create and revoke keys.
@@ -30,16 +34,29 @@ pub enum Scope {
     Admin,
 }
 
-/// A key that only asks would see the callbacks of all requests.
+/// Scopes that defeat each other, or that need others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must not have webhooks:read or webhooks:write with requests:ask alone: callbacks show all requests"
-)]
-pub struct ConflictingScopes;
+pub enum ConflictingScopes {
+    /// A key that only asks would see the callbacks of all requests.
+    #[error(
+        "must not have webhooks:read or webhooks:write with requests:ask alone: callbacks show all requests"
+    )]
+    Webhooks,
+    /// A key that only asks could send the links of its requests to itself, and answer them.
+    #[error(
+        "must not have notifiers:write with requests:ask alone: notifiers see every link, and who has a link can answer"
+    )]
+    Notifiers,
+    /// A key could send links to itself that it may neither see nor use.
+    #[error(
+        "must have links:read and answers:write with notifiers:write: notifiers see every link, and who has a link can answer"
+    )]
+    NotifiersWithoutLinks,
+}
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::RequestsRead,
         Self::RequestsAsk,
         Self::LinksRead,
@@ -48,6 +65,8 @@ impl Scope {
         Self::EventsWrite,
         Self::WebhooksRead,
         Self::WebhooksWrite,
+        Self::NotifiersRead,
+        Self::NotifiersWrite,
         Self::SecretsRead,
         Self::KeysWrite,
         Self::Admin,
@@ -67,6 +86,8 @@ impl Scope {
             Self::EventsWrite => "events:write",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
+            Self::NotifiersRead => "notifiers:read",
+            Self::NotifiersWrite => "notifiers:write",
             Self::SecretsRead => "secrets:read",
             Self::KeysWrite => "keys:write",
             Self::Admin => "admin",
@@ -78,13 +99,23 @@ impl Scope {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 
-    /// Refuses scopes that defeat each other: who only asks sees requests of its family, and who reads
-    /// webhooks sees what they are sent of all requests.
+    /// Refuses scopes that defeat each other. A key that only asks sees requests of its family, and
+    /// webhooks get those of all. A notifier gets links, with which its maker could answer.
     pub fn check(scopes: &[Self]) -> Result<(), ConflictingScopes> {
         let allows = |scope| scopes.iter().any(|it: &Self| it.includes(scope));
         let asks_only = allows(Self::RequestsAsk) && !allows(Self::RequestsWrite);
         let reads_webhooks = allows(Self::WebhooksRead) || allows(Self::WebhooksWrite);
-        if asks_only && reads_webhooks { Err(ConflictingScopes) } else { Ok(()) }
+        if asks_only && reads_webhooks {
+            return Err(ConflictingScopes::Webhooks);
+        }
+        if !allows(Self::NotifiersWrite) {
+            return Ok(());
+        }
+        if asks_only {
+            return Err(ConflictingScopes::Notifiers);
+        }
+        let answers = allows(Self::LinksRead) && allows(Self::AnswersWrite);
+        if answers { Ok(()) } else { Err(ConflictingScopes::NotifiersWithoutLinks) }
     }
 
     /// A key with this scope has the right `other`.
@@ -102,6 +133,8 @@ impl Scope {
             | Self::EventsWrite
             | Self::WebhooksRead
             | Self::WebhooksWrite
+            | Self::NotifiersRead
+            | Self::NotifiersWrite
             | Self::SecretsRead
             | Self::KeysWrite => self == other,
         }

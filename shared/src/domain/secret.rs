@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AccountId, ChannelId, EventId, IdempotentCall, Owner, PastCalls, RequestId, Source, WebhookRef,
+    AccountId, ChannelId, EventId, IdempotentCall, NotifierId, OpId, Owner, PastCalls, RequestId,
+    Source, WebhookRef,
 };
 
 /// Default overlap of a rotation: a day.
@@ -55,6 +56,8 @@ pub enum Holder {
     Request(Owner, RequestId),
     /// A posted event, for the credentials of its callback.
     Event(Owner, EventId),
+    /// A notifier, with the operation that created it, for its credentials.
+    Notifier(Owner, NotifierId, OpId),
 }
 
 impl Holder {
@@ -65,7 +68,8 @@ impl Holder {
             | Self::Webhook(owner, _)
             | Self::Channel(owner, _)
             | Self::Request(owner, _)
-            | Self::Event(owner, _) => owner.account,
+            | Self::Event(owner, _)
+            | Self::Notifier(owner, _, _) => owner.account,
         }
     }
 

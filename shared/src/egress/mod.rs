@@ -13,6 +13,8 @@
 //!            decompression
 //! ```
 //!
+//! [`mail`] takes the same steps up to the connection, and then talks SMTP.
+//!
 //! This module does not know deliveries. Every status is a [`Reply`], and callers decide what it
 //! means. A failure after the head has a reply too: the receiver has decided. Malformed headers are
 //! ignored. A head that ends too early, has more than 1,000 headers, or has a contradictory
@@ -28,26 +30,32 @@ use crate::{
     },
 };
 
+pub use mail::{Login, Mail, MailFailure, SmtpReply, SmtpStage};
+pub use mime::{Letter, LetterError};
 pub use network::Network;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use resolver::{ParseAnswersError, Resolver};
 pub use script::Script;
+pub use slack::{SlackAnswer, SlackApi, SlackError};
 
+pub mod mail;
+pub mod mime;
 mod network;
 mod resolver;
 mod script;
+mod slack;
 
 /// The `User-Agent` of every call, unless a profile has another.
 pub const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
 /// Bytes of a response's body that are kept, enough to debug a receiver.
 pub const EXCERPT_BYTES_MAX: usize = 4_096;
 
-/// Makes HTTP calls to callback URLs.
+/// Makes HTTP calls to callback URLs, and sends mails.
 #[derive(Clone, Debug)]
 pub enum Client {
     /// The network.
     Network(Arc<Network>),
-    /// A script for tests, which records posts and returns prepared replies.
+    /// A script for tests, which records posts and mails, and returns prepared replies.
     Scripted(Arc<Script>),
     /// The simulation's receivers.
     Simulated(Arc<dyn Receivers>),
@@ -63,6 +71,11 @@ pub trait Receivers: fmt::Debug + Send + Sync {
 
     /// Sends a `HEAD` request, which may take `limit`, and returns the status.
     fn probe(&self, url: CallbackUrl, limit: Duration) -> Promise<'_, Result<u16, Failure>>;
+
+    /// Gives a mail to its server. By default no server listens.
+    fn mail(&self, _: Mail) -> Promise<'_, Result<SmtpReply, MailFailure>> {
+        Box::pin(async { Err(MailFailure::new(FailureKind::Connect, "no mail server listens")) })
+    }
 }
 
 /// A URL whose host has only addresses that may be called.
@@ -174,6 +187,18 @@ impl Client {
             Self::Network(network) => network.probe(url, addresses, limit).await,
             Self::Scripted(script) => script.probe(url),
             Self::Simulated(receivers) => receivers.probe(url.clone(), limit).await,
+        }
+    }
+
+    /// Gives a mail to its server, and returns the reply by which the server took the mail over.
+    ///
+    /// The outcome is unknown after a failure of the kind `Timeout`, `Protocol` or `TooLarge` without a
+    /// reply: the server may have taken the mail over. After all others it has not.
+    pub async fn mail(&self, mail: Mail) -> Result<SmtpReply, MailFailure> {
+        match self {
+            Self::Network(network) => mail::send(network, mail).await,
+            Self::Scripted(script) => script.mail(mail),
+            Self::Simulated(receivers) => receivers.mail(mail).await,
         }
     }
 

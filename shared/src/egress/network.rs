@@ -21,7 +21,7 @@ use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver, USER
 use crate::domain::callback_url::{CallbackRules, CallbackUrl};
 
 /// Timeout of connecting, shared by all addresses of a host.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of a DNS look-up when a URL is submitted, because the caller waits for it.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a response's body that are read before the connection is closed.
@@ -32,12 +32,12 @@ const HEADERS_MAX: usize = 1_000;
 /// method that tests for it is not public to clients.
 const HEAD_TOO_LARGE: &str = "message head is too large";
 /// Characters of a cause that are kept; some causes quote the server.
-const MESSAGE_CHARS_MAX: usize = 300;
+pub(super) const MESSAGE_CHARS_MAX: usize = 300;
 
 /// The network, and the rules about addresses that may be called.
 #[derive(Debug)]
 pub struct Network {
-    rules: CallbackRules,
+    pub(super) rules: CallbackRules,
     resolver: Resolver,
     tls: OnceLock<ClientConfig>,
 }
@@ -45,6 +45,17 @@ pub struct Network {
 impl Network {
     pub(super) fn new(rules: CallbackRules, resolver: Resolver) -> Self {
         Self { rules, resolver, tls: OnceLock::new() }
+    }
+
+    /// [`Network::new`] with other settings of TLS.
+    #[cfg(test)]
+    pub(super) fn with_tls(rules: CallbackRules, resolver: Resolver, tls: ClientConfig) -> Self {
+        Self { tls: OnceLock::from(tls), ..Self::new(rules, resolver) }
+    }
+
+    /// The settings of TLS, which trust webpki's roots.
+    pub(super) fn tls(&self) -> &ClientConfig {
+        self.tls.get_or_init(tls)
     }
 
     pub(super) async fn post(&self, post: Post) -> Result<Reply, Failure> {
@@ -87,7 +98,7 @@ impl Network {
     }
 
     /// The addresses of `url`, if all of them are allowed.
-    async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, Failure> {
+    pub(super) async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, Failure> {
         // HTTP clients skip their resolver for a literal address, so its checks would not run.
         let addresses = match url.literal_address() {
             Some(address) => vec![SocketAddr::new(address, url.port())],
@@ -128,7 +139,7 @@ impl Network {
             .user_agent(USER_AGENT)
             .dns_resolver(Checked(addresses.to_vec()))
             .connect_timeout(CONNECT_TIMEOUT)
-            .tls_backend_preconfigured(self.tls.get_or_init(tls).clone())
+            .tls_backend_preconfigured(self.tls().clone())
             .https_only(!self.rules.is_development)
             .no_proxy()
             .redirect(redirect::Policy::none())

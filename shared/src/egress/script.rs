@@ -1,14 +1,14 @@
-//! The scripted client of tests: it records posts and returns prepared replies.
+//! The scripted client of tests: it records posts and mails, and returns prepared replies.
 
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard},
 };
 
-use super::{Failure, FailureKind, Post, Reply};
+use super::{Failure, FailureKind, Mail, MailFailure, Post, Reply, SmtpReply, SmtpStage};
 use crate::domain::callback_url::CallbackUrl;
 
-/// Prepared replies and recorded posts of a scripted client.
+/// Prepared replies, and recorded posts and mails, of a scripted client.
 #[derive(Debug)]
 pub struct Script(Mutex<Recording>);
 
@@ -20,6 +20,8 @@ struct Recording {
     posts: Vec<Post>,
     checked: Vec<CallbackUrl>,
     probed: Vec<CallbackUrl>,
+    mail_answers: VecDeque<Result<SmtpReply, MailFailure>>,
+    mails: Vec<Mail>,
 }
 
 impl Script {
@@ -47,6 +49,16 @@ impl Script {
         self.recording().probes.push_back(Ok(status));
     }
 
+    /// Adds a reply for a later mail. Without one, servers take mails over.
+    pub fn answer_mail(&self, answer: Result<SmtpReply, MailFailure>) {
+        self.recording().mail_answers.push_back(answer);
+    }
+
+    /// All mails so far, oldest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.recording().mails.clone()
+    }
+
     /// All posts so far, oldest first.
     pub fn posts(&self) -> Vec<Post> {
         self.recording().posts.clone()
@@ -67,6 +79,13 @@ impl Script {
         recording.posts.push(post);
         let empty = Reply { status: 200, headers: Vec::new(), body: Vec::new() };
         recording.answers.pop_front().unwrap_or(Ok(empty))
+    }
+
+    pub(super) fn mail(&self, mail: Mail) -> Result<SmtpReply, MailFailure> {
+        let mut recording = self.recording();
+        recording.mails.push(mail);
+        let taken = SmtpReply { code: 250, enhanced: None, stage: SmtpStage::Data };
+        recording.mail_answers.pop_front().unwrap_or(Ok(taken))
     }
 
     pub(super) fn check(&self, url: &CallbackUrl) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ const SCHEMES: [&str; 3] = ["https", "http", "mailto"];
 const HTML_BYTES_MAX: usize = 256 * 1024;
 
 /// The HTML of `markdown`, for a place below an `h1`.
-pub(super) fn to_html(markdown: &str) -> String {
+pub(crate) fn to_html(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut sieve = Sieve::default();
     // CommonMark requires this ("insecure characters"), and the parser leaves it to its caller.

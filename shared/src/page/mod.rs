@@ -22,7 +22,7 @@ mod time;
 mod words;
 
 #[cfg(test)]
-mod reader;
+pub(crate) mod reader;
 #[cfg(test)]
 mod tests;
 
@@ -39,9 +39,10 @@ pub use form::{
     Choice, CodeInput, Control, Field, FieldError, FieldKind, Form, FormPart, Required, Style,
     SubmittedForm, parse_form,
 };
-pub(crate) use time::length;
-pub(crate) use words::fill;
+pub(crate) use markdown::to_html;
+pub(crate) use time::{length, written_out};
 pub use words::{Notice, ProblemKind, Words};
+pub(crate) use words::{around, fill};
 
 /// The style sheet, exactly as it is in the page. Its hash is in [`headers`].
 const STYLE: &str = include_str!("../../templates/style.css");
@@ -104,10 +105,23 @@ pub struct Page<'a> {
     pub closed_at: Option<Timestamp>,
     /// What an answer does and what else decides, in sentences.
     pub effects: Vec<String>,
+    /// What happens before the deadline, in the order of time.
+    pub coming: Vec<Coming>,
     /// The current time, for "in about 3 hours".
     pub now: Timestamp,
     /// The part below the question.
     pub content: Content<'a>,
+}
+
+/// Something that happens if the question is still open then: a sentence around a time.
+#[derive(Clone, Debug)]
+pub struct Coming {
+    /// The text before the time.
+    pub before: &'static str,
+    /// The time.
+    pub at: Timestamp,
+    /// The text after the time.
+    pub after: String,
 }
 
 /// Who asks.
@@ -221,6 +235,8 @@ pub enum Ending<'a> {
     Vetoed,
     /// The answers can no longer decide it.
     NotMet,
+    /// Enough others have answered.
+    Enough,
     /// The sender withdrew the question.
     Cancelled,
     /// The deadline passed.
@@ -307,14 +323,21 @@ impl Page<'_> {
     /// The title for a tab, where an override of the direction of writing would reach the words
     /// around it.
     fn tab_title(&self) -> String {
-        let is_direction = |it: char| matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        self.title.replace(is_direction, "")
+        without_directions(self.title)
     }
+}
 
-    /// The text with a place for the name of the requester.
-    fn on_behalf_of(&self, requester: &Requester<'_>) -> &'static str {
-        let words = &self.words.facts;
-        match (requester.kind, requester.is_verified) {
+/// The text without characters that set the direction of writing.
+pub(crate) fn without_directions(text: &str) -> String {
+    let is_direction = |it: char| matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.replace(is_direction, "")
+}
+
+impl Requester<'_> {
+    /// The text with a place for the name.
+    pub(crate) fn on_behalf_of(&self, words: &Words) -> &'static str {
+        let words = &words.facts;
+        match (self.kind, self.is_verified) {
             (RequesterKind::Person, false) => words.on_behalf_of_person,
             (RequesterKind::Service, false) => words.on_behalf_of_service,
             (RequesterKind::Agent, false) => words.on_behalf_of_agent,

@@ -15,20 +15,20 @@ const VOID: [&str; 5] = ["meta", "input", "br", "hr", "link"];
 
 /// An element with its attributes and its own text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) name: String,
-    pub(super) attributes: BTreeMap<String, String>,
-    pub(super) text: String,
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) text: String,
 }
 
 impl Element {
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).map(String::as_str)
     }
 }
 
 /// The elements in their order. Panics if the HTML is invalid in any way.
-pub(super) fn read(html: &str) -> Vec<Element> {
+pub(crate) fn read(html: &str) -> Vec<Element> {
     let tokenizer = Tokenizer::new(Reader::default(), TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(html));

@@ -32,6 +32,7 @@ fn page<'a>(text: &'a str, content: Content<'a>) -> Page<'a> {
         deadline: at("2026-11-21T10:46:00Z"),
         closed_at: Some(at("2026-11-21T07:40:00Z")),
         effects: vec![text.to_owned()],
+        coming: Vec::new(),
         now: at("2026-11-21T07:46:00Z"),
         content,
     }
@@ -121,6 +122,7 @@ fn all_pages(text: &str) -> Vec<String> {
         Ending::Decided,
         Ending::Vetoed,
         Ending::NotMet,
+        Ending::Enough,
         Ending::Cancelled,
         Ending::TimedOut,
         Ending::Defaulted { option: text },

@@ -30,6 +30,12 @@ pub(super) fn moment(at: &Timestamp, now: &Timestamp, words: &TimeWords) -> Mome
     }
 }
 
+/// The time for a text, such as "Saturday, 21 November 2026, 10:46 UTC (in about 3 hours)".
+pub(crate) fn written_out(at: Timestamp, now: Timestamp, words: &TimeWords) -> String {
+    let Moment { human, relative, machine: _ } = moment(&at, &now, words);
+    format!("{human} ({relative})")
+}
+
 fn human(at: Timestamp, words: &TimeWords) -> String {
     let at = at.to_zoned(jiff::tz::TimeZone::UTC);
     let index = |it: i8| usize::try_from(it).unwrap_or_default();

@@ -6,6 +6,9 @@
 mod de;
 mod en;
 mod es;
+mod message;
+
+pub(crate) use message::MessageWords;
 
 /// The words of one language.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct Words {
     pub(crate) answer: AnswerWords,
     pub(crate) ending: EndingWords,
     pub(crate) code: CodeWords,
+    pub(crate) message: MessageWords,
     pub(crate) fault: FaultWords,
     pub(crate) time: TimeWords,
     pub(crate) problem: ProblemWords,
@@ -81,6 +85,10 @@ pub(crate) struct Facts {
     pub(crate) veto_at_deadline: &'static str,
     pub(crate) otherwise_ends: &'static str,
     pub(crate) otherwise_default: &'static str,
+    /// The next steps: a reminder, and one or more people who are asked, too.
+    pub(crate) next_reminder: &'static str,
+    pub(crate) next_one: &'static str,
+    pub(crate) next_some: &'static str,
 }
 
 /// The prefixes of the title in a tab.
@@ -150,6 +158,8 @@ pub(crate) struct EndingWords {
     pub(crate) vetoed_detail: &'static str,
     pub(crate) not_met: &'static str,
     pub(crate) not_met_detail: &'static str,
+    pub(crate) enough: &'static str,
+    pub(crate) enough_detail: &'static str,
     pub(crate) cancelled: &'static str,
     pub(crate) cancelled_detail: &'static str,
     pub(crate) timed_out: &'static str,
@@ -307,7 +317,7 @@ pub(crate) fn fill(text: &str, values: &[&str]) -> String {
 }
 
 /// The parts before and after the only place of a text.
-pub(super) fn around(text: &str) -> (&str, &str) {
+pub(crate) fn around(text: &str) -> (&str, &str) {
     text.split_once("{}").unwrap_or((text, ""))
 }
 

@@ -26,6 +26,10 @@ pub struct Config {
     pub slow_hint_queue_url: Option<String>,
     /// The event bus, if events are published (`BUS_NAME`).
     pub bus_name: Option<String>,
+    /// The deployment may send mail by Amazon SES (`SENDS_BY_SES`, `true` or `false`).
+    pub sends_by_ses: bool,
+    /// SES's configuration set, which publishes bounces (`SES_CONFIGURATION_SET`).
+    pub ses_configuration_set: Option<String>,
     /// The base URL of links (`PUBLIC_BASE_URL`). Default: the host that the caller used.
     pub public_base_url: Option<String>,
 }
@@ -47,6 +51,8 @@ impl Config {
             secrets_key_id: optional("SECRETS_KEY_ID")?,
             slow_hint_queue_url: optional("SLOW_HINT_QUEUE_URL")?,
             bus_name: optional("BUS_NAME")?,
+            sends_by_ses: optional("SENDS_BY_SES")?.unwrap_or(false),
+            ses_configuration_set: optional("SES_CONFIGURATION_SET")?,
             public_base_url: optional("PUBLIC_BASE_URL")?
                 .map(|it: String| it.trim_end_matches('/').to_owned()),
         })

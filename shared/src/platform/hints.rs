@@ -58,6 +58,37 @@ pub enum Hint {
         #[serde(default)]
         hops: u32,
     },
+    /// A request with a step that is due.
+    Step {
+        /// Id of the request.
+        id: String,
+        /// Index of the step.
+        step: usize,
+        /// Number of workers in a row that passed this hint on.
+        #[serde(default)]
+        hops: u32,
+    },
+    /// A mail that came back, or that its recipient reported as spam. The rules in `template.yaml` send it
+    /// for SES. Nothing but this hint says so: the queue keeps it until a worker has noted it.
+    Bounce {
+        /// Id of the message.
+        id: String,
+        /// Index of the way by which the mail went.
+        way: String,
+        /// Number of workers in a row that passed this hint on.
+        #[serde(default)]
+        hops: u32,
+    },
+    /// A mail that the recipient's mail server accepted. As for a bounce, but losing it does no harm.
+    Arrival {
+        /// Id of the message.
+        id: String,
+        /// Index of the way by which the mail went.
+        way: String,
+        /// Number of workers in a row that passed this hint on.
+        #[serde(default)]
+        hops: u32,
+    },
     /// A posted event to dispatch.
     Event {
         /// Id of the event.
@@ -134,6 +165,11 @@ impl Hint {
         Self::Deadline { id: id.to_string(), hops: 0 }
     }
 
+    /// A hint to look at this request when this step is due.
+    pub fn step(id: RequestId, step: usize) -> Self {
+        Self::Step { id: id.to_string(), step, hops: 0 }
+    }
+
     /// A hint to dispatch this event.
     pub fn event(id: EventId) -> Self {
         Self::Event { id: id.to_string(), hops: 0 }
@@ -156,6 +192,9 @@ impl Hint {
             Self::Delivery { slow: true, .. } => Lane::Slow,
             Self::Request { .. }
             | Self::Deadline { .. }
+            | Self::Step { .. }
+            | Self::Bounce { .. }
+            | Self::Arrival { .. }
             | Self::Event { .. }
             | Self::Delivery { .. } => Lane::Fast,
         }
@@ -178,6 +217,9 @@ impl Hint {
         (hops <= HOPS_MAX).then_some(match self {
             Self::Request { id, .. } => Self::Request { id, hops },
             Self::Deadline { id, .. } => Self::Deadline { id, hops },
+            Self::Step { id, step, .. } => Self::Step { id, step, hops },
+            Self::Bounce { id, way, .. } => Self::Bounce { id, way, hops },
+            Self::Arrival { id, way, .. } => Self::Arrival { id, way, hops },
             Self::Event { id, .. } => Self::Event { id, hops },
             Self::Delivery { id, attempt, slow, .. } => Self::Delivery { id, attempt, hops, slow },
         })
@@ -262,10 +304,11 @@ impl Hints {
         self.send_all(&hints).await;
     }
 
-    /// [`Self::send_for_request`] right after the request was created, with a hint at its deadline.
+    /// [`Self::send_for_request`] right after the request was created, with hints at its steps and at
+    /// its deadline.
     pub async fn send_for_new_request(&self, request: &Request, now: Timestamp) {
-        let hints: Vec<_> =
-            work_hint(request).into_iter().chain(deadline_hint(request, now)).collect();
+        let later = step_hints(request, now).chain(deadline_hint(request, now));
+        let hints: Vec<_> = work_hint(request).into_iter().chain(later).collect();
         self.send_all(&hints).await;
     }
 
@@ -288,13 +331,30 @@ fn work_hint(request: &Request) -> Option<OutgoingHint> {
 
 /// `None`: the request has ended, or its deadline is beyond [`HINT_DELAY_MAX`].
 fn deadline_hint(request: &Request, now: Timestamp) -> Option<OutgoingHint> {
-    let settles_at = request.deadline + CLOCK_GUARD;
-    let delay = Duration::try_from(settles_at.duration_since(now)).unwrap_or_default();
-    (*request.state() == RequestState::Pending && delay <= HINT_DELAY_MAX).then(|| OutgoingHint {
-        group: Group::Account(request.owner.account),
-        hint: Hint::deadline(request.id),
-        delay,
-    })
+    let is_pending = *request.state() == RequestState::Pending;
+    let hint = || Hint::deadline(request.id);
+    is_pending.then(|| later_hint(request, hint(), request.deadline + CLOCK_GUARD, now)).flatten()
+}
+
+/// A hint for each step within [`HINT_DELAY_MAX`].
+fn step_hints(request: &Request, now: Timestamp) -> impl Iterator<Item = OutgoingHint> {
+    let hint = move |step| {
+        let hint = Hint::step(request.id, step);
+        later_hint(request, hint, request.step_settles_at(step)?, now)
+    };
+    request.steps_ahead().filter_map(hint)
+}
+
+/// `None`: `at` is beyond [`HINT_DELAY_MAX`].
+fn later_hint(
+    request: &Request,
+    hint: Hint,
+    at: Timestamp,
+    now: Timestamp,
+) -> Option<OutgoingHint> {
+    let delay = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+    let group = Group::Account(request.owner.account);
+    (delay <= HINT_DELAY_MAX).then_some(OutgoingHint { group, hint, delay })
 }
 
 fn entry(index: usize, outgoing: &OutgoingHint) -> SendMessageBatchRequestEntry {

@@ -1,5 +1,5 @@
 //! The platform that a function runs on: configuration, AWS clients, clock, entropy, queues, the
-//! event bus, the vault and telemetry.
+//! event bus, Amazon SES, the vault and telemetry.
 //!
 //! Each port has a real side and one for tests or the simulation. Nothing here decides what happens
 //! to a request or a delivery.
@@ -12,6 +12,7 @@ pub mod config;
 mod entropy;
 pub mod hints;
 mod sdk;
+pub mod ses;
 mod shared_reads;
 pub mod telemetry;
 pub mod vault;
@@ -24,5 +25,6 @@ pub use config::Config;
 pub use entropy::Entropy;
 pub use hints::{Group, Hint, Hints, Lane, OutgoingHint};
 pub use sdk::{Deferred, Sdk};
+pub use ses::Ses;
 pub use shared_reads::SharedReads;
 pub use vault::{NewSecret, Vault};

@@ -5,6 +5,7 @@
 //! A client other than DynamoDB's is made when it is first used. Calls have a short user agent, and
 //! [`signer`] signs them. Every call has a timeout, which the SDK does not set by default.
 
+mod rest;
 mod signer;
 mod user_agent;
 
@@ -37,6 +38,8 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use self::{signer::FastSigner, user_agent::ShortUserAgent};
 use crate::platform::config::{optional, required};
+
+pub(super) use rest::RestService;
 
 /// Amazon's root certificates, from <https://www.amazontrust.com>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
@@ -228,8 +231,10 @@ impl Sdk {
             )
         })
     }
-
-    fn deferred<C>(&self, make: impl FnOnce(&Self) -> C + Send + 'static) -> Deferred<C> {
+    pub(super) fn deferred<C>(
+        &self,
+        make: impl FnOnce(&Self) -> C + Send + 'static,
+    ) -> Deferred<C> {
         let sdk = self.clone();
         Deferred(Arc::new(LazyLock::new(Box::new(move || make(&sdk)))))
     }

@@ -14,6 +14,7 @@
 //! secret. The holder is associated data: a secret does not open for another account, mode or thing.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
@@ -27,7 +28,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Cache, SharedReads};
 use crate::{
     domain::{
-        Secret, Secrets, Source,
+        OpId, Secret, Secrets, Source,
         secret::{Holder, SUFFIX_CHARS, Sealed},
     },
     platform::{Deferred, Entropy},
@@ -37,8 +38,10 @@ use crate::{
 
 /// First byte of a sealed secret.
 const VERSION: u8 = 1;
-/// Encryption context: KMS binds data keys to it, and `CloudTrail` logs it.
-const ENCRYPTION_CONTEXT: (&str, &str) = ("answerback", "signing-secrets");
+/// Encryption contexts: KMS binds data keys to them, and `CloudTrail` logs them. A function whose role names
+/// one of them opens no others.
+const SECRETS: EncryptionContext = ("answerback", "signing-secrets");
+const NOTIFIERS: EncryptionContext = ("kind", "notifier");
 /// Most unwrapped data keys in the cache of a process.
 const CACHE_MAX: usize = 1_000;
 
@@ -56,14 +59,17 @@ enum KeySource {
     Kms {
         client: Deferred<aws_sdk_kms::Client>,
         key_id: String,
-        /// The data key that this process seals with.
-        current: Mutex<Option<WrappedKey>>,
+        /// The data keys that this process seals with.
+        current: Mutex<HashMap<EncryptionContext, WrappedKey>>,
         /// Data keys by their wrapped form.
         unwrapped: Cache<Vec<u8>, DataKey>,
         /// The webhooks of an account usually have the same key.
         unwrapping: SharedReads<Vec<u8>, DataKey, VaultError>,
     },
 }
+
+/// A name and its value.
+type EncryptionContext = (&'static str, &'static str);
 
 /// An AES-256 key.
 #[derive(Clone, Copy)]
@@ -142,7 +148,7 @@ impl Vault {
         entropy: &Entropy,
     ) -> Result<NewSecret, VaultError> {
         let text = signing::new_secret(entropy.next_secret());
-        let sealed = self.seal(context(holder), &text).await?;
+        let sealed = self.seal(holder, context(holder), &text).await?;
         let whole = text.expose_secret();
         let end =
             whole.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(whole, |it| &whole[it.0..]);
@@ -156,7 +162,7 @@ impl Vault {
         secret: &Secret,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
-        self.unseal(context(holder), &secret.sealed, now).await
+        self.unseal(holder, context(holder), &secret.sealed, now).await
     }
 
     /// Seals a credential that the receiver of `holder` expects.
@@ -165,7 +171,7 @@ impl Vault {
         holder: &Holder,
         text: &SecretString,
     ) -> Result<Sealed, VaultError> {
-        self.seal(credential_context(holder), text).await
+        self.seal(holder, credential_context(holder), text).await
     }
 
     /// Opens a credential of `holder`.
@@ -175,17 +181,18 @@ impl Vault {
         sealed: &Sealed,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
-        self.unseal(credential_context(holder), sealed, now).await
+        self.unseal(holder, credential_context(holder), sealed, now).await
     }
 
     async fn unseal(
         &self,
+        holder: &Holder,
         context: String,
         sealed: &Sealed,
         now: Timestamp,
     ) -> Result<SecretString, VaultError> {
         let parts = SealedParts::split(sealed).ok_or(VaultError::DoesNotOpen)?;
-        let key = self.0.unwrap(parts.wrapped_key, now).await?;
+        let key = self.0.unwrap(encryption_context(holder), parts.wrapped_key, now).await?;
         let mut text = parts.ciphertext.to_vec();
         let nonce =
             Nonce::try_assume_unique_for_key(parts.nonce).map_err(|_| VaultError::DoesNotOpen)?;
@@ -224,8 +231,13 @@ impl Vault {
         SigningKey::parse(&text).map_err(|_| VaultError::DoesNotOpen)
     }
 
-    async fn seal(&self, context: String, text: &SecretString) -> Result<Sealed, VaultError> {
-        let WrappedKey { wrapped, key } = self.0.current().await?;
+    async fn seal(
+        &self,
+        holder: &Holder,
+        context: String,
+        text: &SecretString,
+    ) -> Result<Sealed, VaultError> {
+        let WrappedKey { wrapped, key } = self.0.current(encryption_context(holder)).await?;
         let nonce = key.nonce(&context, text);
         let mut sealed = text.expose_secret().as_bytes().to_vec();
         key.cipher()
@@ -250,6 +262,19 @@ fn context(holder: &Holder) -> String {
         Holder::Channel(owner, channel) => format!("{}#channel#{channel}", keys::owner(*owner)),
         Holder::Request(owner, request) => format!("{}#{request}", keys::owner(*owner)),
         Holder::Event(owner, event) => format!("{}#{event}", keys::owner(*owner)),
+        Holder::Notifier(owner, id, OpId(op)) => format!("{}#{id}#{op:016x}", keys::owner(*owner)),
+    }
+}
+
+/// The encryption context of a holder's data key.
+fn encryption_context(holder: &Holder) -> EncryptionContext {
+    match holder {
+        Holder::Notifier(..) => NOTIFIERS,
+        Holder::Account(..)
+        | Holder::Webhook(..)
+        | Holder::Channel(..)
+        | Holder::Request(..)
+        | Holder::Event(..) => SECRETS,
     }
 }
 
@@ -260,21 +285,21 @@ fn credential_context(holder: &Holder) -> String {
 
 impl KeySource {
     /// The data key to seal with.
-    async fn current(&self) -> Result<WrappedKey, VaultError> {
+    async fn current(&self, context: EncryptionContext) -> Result<WrappedKey, VaultError> {
         let (client, key_id, current) = match self {
             Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) => return Ok(WrappedKey { wrapped: Vec::new(), key: *key }),
             Self::Kms { client, key_id, current, .. } => (client, key_id, current),
         };
-        if let Some(current) = current.lock().expect("no holder panics").clone() {
-            return Ok(current);
+        if let Some(current) = current.lock().expect("no holder panics").get(&context) {
+            return Ok(current.clone());
         }
         let failed = |err| VaultError::kms("make", err);
         let made = client
             .generate_data_key()
             .key_id(key_id)
             .key_spec(DataKeySpec::Aes256)
-            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1)
+            .encryption_context(context.0, context.1)
             .send()
             .await
             .map_err(|err| failed(err.into()))?;
@@ -282,12 +307,17 @@ impl KeySource {
         let wrapped = made.ciphertext_blob.map(Blob::into_inner);
         let made = wrapped.zip(key).map(|(wrapped, key)| WrappedKey { wrapped, key });
         let made = made.ok_or_else(|| failed("the response has no key".into()))?;
-        *current.lock().expect("no holder panics") = Some(made.clone());
+        current.lock().expect("no holder panics").insert(context, made.clone());
         Ok(made)
     }
 
     /// The data key with this wrapped form.
-    async fn unwrap(&self, wrapped: &[u8], now: Timestamp) -> Result<DataKey, VaultError> {
+    async fn unwrap(
+        &self,
+        context: EncryptionContext,
+        wrapped: &[u8],
+        now: Timestamp,
+    ) -> Result<DataKey, VaultError> {
         let (client, key_id, cache, unwrapping) = match self {
             Self::Absent => return Err(VaultError::Absent),
             Self::Simulated(key) if wrapped.is_empty() => return Ok(*key),
@@ -303,7 +333,7 @@ impl KeySource {
             .decrypt()
             .key_id(key_id)
             .ciphertext_blob(Blob::new(wrapped))
-            .encryption_context(ENCRYPTION_CONTEXT.0, ENCRYPTION_CONTEXT.1);
+            .encryption_context(context.0, context.1);
         let wrapped = wrapped.to_vec();
         let unwrap = async move {
             let failed = |err| VaultError::kms("unwrap", err);

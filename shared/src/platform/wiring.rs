@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::{
     domain::{RequestId, account::LIST_SHARDS},
     platform::{
-        Bus, Config, Hints, Sdk, Vault, clock_skew::ClockWatch, config::optional, telemetry,
+        Bus, Config, Hints, Sdk, Ses, Vault, clock_skew::ClockWatch, config::optional, telemetry,
     },
     store::{DynamoDb, Layout, Store, keys},
 };
@@ -78,6 +78,11 @@ impl Wiring {
     pub fn bus(&self) -> Option<Bus> {
         let name = self.config.bus_name.as_ref()?;
         Some(Bus::new(self.sdk.eventbridge(), name))
+    }
+
+    /// Amazon SES, if the deployment sends by it.
+    pub fn ses(&self) -> Option<Ses> {
+        self.config.sends_by_ses.then(|| self.sdk.ses())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Account, AccountId, ApiKey, KeyId, Mode, OpId, Owner, PastCalls, Request, Scope, Secrets,
         Source,
-        account::{AccountSecrets, IdKey, LIST_SHARDS, SourceSecrets},
+        account::{AccountSecrets, IdKey, LIST_SHARDS, MESSAGES_PER_HOUR, SourceSecrets},
         secret::Holder,
     },
     platform::{Cache, Clock, Entropy, SharedReads, Vault, vault::VaultError},
@@ -318,6 +318,8 @@ pub async fn new_account(
         calls: PastCalls::default(),
         name: None,
         max_pending_requests: None,
+        max_messages_per_hour: MESSAGES_PER_HOUR,
+        allowed_senders: Vec::new(),
         n_list_shards: LIST_SHARDS,
         revision: 0,
     })

@@ -1,6 +1,5 @@
 //! Answer links: the request behind a link, and the page that its recipient sees.
 
-mod action;
 mod controls;
 mod effects;
 mod faults;
@@ -13,21 +12,22 @@ use url::Url;
 use crate::{
     api::views,
     domain::{
-        self, Request,
+        Request,
         assurance::{LoadedPage, PageStep, Sureness},
         question,
         request::{AnswerMode, Outcome, Proof, Refusal, RequestEnd, RequestState, Row},
     },
+    notify::{action, facts},
     page::{
-        self, Answered, Asker, CodeInput, Confirmation, Content, Ending, FieldError, Form,
-        FormPart, Page, Requester, RequesterKind, SubmittedForm, Words, Written,
+        self, Answered, CodeInput, Confirmation, Content, Ending, FieldError, Form, FormPart, Page,
+        SubmittedForm, Words, Written,
     },
     service::Core,
     signing::{LinkPlace, LinkToken},
     store::{Error, keys},
 };
 use controls::{choice, field, shown, values};
-pub use faults::CodeFault;
+pub use faults::{CodeFault, of_answer as fault_text};
 
 /// An opened answer link: a request, and one of its recipients.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub struct Faults<'a> {
 
 impl Core {
     /// Opens the link with this token, and settles its request. `None` if the token is unknown or
-    /// altered, or its request was erased.
+    /// altered, its recipient is not asked yet, or its request was erased.
     pub async fn open_link(&self, token: &str) -> Result<Option<OpenedLink>, Error> {
         let Some(token) = LinkToken::parse(token) else { return Ok(None) };
         let row = usize::from(token.row);
@@ -90,8 +90,10 @@ impl Core {
         let opened = request.filter(|it| token.is_genuine(&it.link_secret) && is_there(it));
         let Some(request) = opened else { return Ok(None) };
         let request = self.settled(request).await?;
-        // It may have been erased in the meantime.
-        Ok(request.filter(is_there).map(|request| OpenedLink { request, row }))
+        // It may have been erased in the meantime. A recipient who is not asked yet does not learn
+        // that the question exists.
+        let is_open = |it: &Request| is_there(it) && it.is_asked(row);
+        Ok(request.filter(is_open).map(|request| OpenedLink { request, row }))
     }
 }
 
@@ -116,9 +118,16 @@ impl OpenedLink {
             Some(row) if self.request.policy.mode == AnswerMode::OnUserAction => {
                 Some(Refusal::AlreadyAnswered(Box::new(row.clone())))
             }
-            _ if self.request.state == RequestState::Pending && now < self.request.deadline => None,
+            None if self.is_pending(now) && !self.request.has_open_place() => {
+                Some(Refusal::NoOpenPlace)
+            }
+            _ if self.is_pending(now) => None,
             _ => Some(Refusal::Ended),
         }
+    }
+
+    fn is_pending(&self, now: Timestamp) -> bool {
+        self.request.state == RequestState::Pending && now < self.request.deadline
     }
 
     /// The recipient's answer, in the form of the API.
@@ -170,12 +179,12 @@ impl OpenedLink {
         let content = self.content(page_for, words, now);
         page::render(&Page {
             words,
-            asker: self.asker(),
+            asker: facts::asker(question),
             title: &question.title,
             action: question
                 .action
                 .as_ref()
-                .map(|it| action::shown(it, effects::approval(&self.request, words))),
+                .map(|it| action::shown(it, facts::approval(&self.request, words))),
             body_markdown: question.body.as_deref(),
             recipient_name: question
                 .recipients
@@ -188,23 +197,10 @@ impl OpenedLink {
                 RequestState::Pending | RequestState::Erased { .. } => None,
             },
             effects: effects::effects(&self.request, words),
+            coming: effects::coming(&self.request, words),
             now,
             content,
         })
-    }
-
-    fn asker(&self) -> Asker<'_> {
-        let question = &self.request.question;
-        let requester = question.requester.as_ref().and_then(|it| {
-            let kind = match it.kind {
-                domain::RequesterKind::Person => RequesterKind::Person,
-                domain::RequesterKind::Service => RequesterKind::Service,
-                domain::RequesterKind::Agent => RequesterKind::Agent,
-            };
-            let is_verified = question.is_requester_fixed;
-            Some(Requester { kind, name: it.shown()?, is_verified })
-        });
-        Asker { account: question.asked_by.as_deref(), requester }
     }
 
     fn content<'a>(
@@ -247,6 +243,10 @@ impl OpenedLink {
                 Content::Ended { ending: self.ending(end), own, written }
             }
             (_, Some(own), _) => Content::Answered(own),
+            (_, None, RequestState::Pending) if now < self.request.deadline => {
+                let written = page_for.form().map(|it| self.written(it, words));
+                Content::Ended { ending: Ending::Enough, own: None, written }
+            }
             (_, None, _) => {
                 let written = page_for.form().map(|it| self.written(it, words));
                 Content::Ended { ending: Ending::TimedOut, own: None, written }

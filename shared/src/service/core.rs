@@ -8,7 +8,7 @@ use crate::{
     Promise,
     domain::{AccountId, OpId, Request, account::LIST_SHARDS},
     platform::{Clock, Entropy, Hints, Vault, wiring::Wiring},
-    service::{Accounts, Webhooks},
+    service::{Accounts, Destinations},
     store::{self, AdvanceError, Item, StepError, Store},
 };
 
@@ -19,8 +19,8 @@ pub struct Core {
     pub store: Store,
     /// API keys and accounts, cached for seconds.
     pub accounts: Accounts,
-    /// Webhooks, and the kinds of events that they subscribe to.
-    pub webhooks: Webhooks,
+    /// Webhooks and notifiers. Their parts that creating a request needs are cached for seconds.
+    pub destinations: Destinations,
     /// Encrypts and decrypts signing secrets.
     pub vault: Vault,
     /// Hints to the delivery workers.
@@ -35,8 +35,8 @@ impl Core {
     /// A core with these ports and empty caches.
     pub fn new(store: Store, vault: Vault, hints: Hints, clock: Clock, entropy: Entropy) -> Self {
         let accounts = Accounts::new(store.clone(), clock.clone());
-        let webhooks = Webhooks::new(store.clone(), clock.clone());
-        Self { store, accounts, webhooks, vault, hints, clock, entropy }
+        let destinations = Destinations::new(store.clone(), clock.clone());
+        Self { store, accounts, destinations, vault, hints, clock, entropy }
     }
 
     /// The core of a deployed function. Fails if the queues are not configured, because then no

@@ -4,11 +4,13 @@ mod accounts;
 pub mod answer_page;
 mod callback_body;
 mod core;
+mod destinations;
+mod hold;
 pub mod requests;
 mod settle;
-mod webhooks;
 
 pub use self::core::Core;
 pub use accounts::{Accounts, Caller, NewKey, new_account};
 pub use callback_body::{bus_body, callback_body, posted_body};
-pub use webhooks::Webhooks;
+pub use destinations::Destinations;
+pub use hold::Hold;

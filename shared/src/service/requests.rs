@@ -1,15 +1,26 @@
 //! Requests as API callers see them: finding and showing.
 
+use std::time::Duration;
+
 use crate::{
     api::{
         Problem,
         views::{RequestView, Viewer},
     },
-    domain::{Delivery, Request, RequestId, Scope, delivery::CALLBACK, request::RequestState},
-    service::Caller,
+    domain::{
+        Delivery, Request, RequestId, Scope,
+        delivery::CALLBACK,
+        request::{CLOCK_GUARD, RequestState},
+    },
+    service::{Caller, Core, Hold},
     store::{Error, Store, keys},
 };
 use jiff::Timestamp;
+
+/// Pause after the first read of a request that a client waits for. Each further pause doubles.
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(250);
+/// Longest pause between two reads of such a request.
+const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
 /// The request `id`, if the caller may see it and it was not erased.
 ///
@@ -24,6 +35,35 @@ pub async fn find(store: &Store, caller: &Caller, id: &str) -> Result<Request, P
 /// `caller` may see `request`.
 pub fn is_visible(request: &Request, caller: &Caller) -> bool {
     caller.sees(request) && !matches!(request.state, RequestState::Erased { .. })
+}
+
+/// The request once it has ended, or as it is when `hold` ends.
+pub async fn wait_for_end(
+    core: &Core,
+    caller: &Caller,
+    id: &str,
+    hold: &mut Hold,
+) -> Result<Request, Problem> {
+    let mut pause = POLL_INTERVAL_MIN;
+    loop {
+        let request = find(&core.store, caller, id).await?;
+        let request = core.settled(request).await?;
+        // It may have been erased since it was loaded.
+        let request = request.filter(|it| is_visible(it, caller));
+        let request = request.ok_or_else(Problem::not_found)?;
+        if *request.state() != RequestState::Pending {
+            return Ok(request);
+        }
+        let left = hold.begin(core, caller).await;
+        if left.is_zero() {
+            return Ok(request);
+        }
+        // Wakes up as soon as the deadline can be settled.
+        let until_settled = (request.deadline + CLOCK_GUARD).duration_since(core.now());
+        let until_settled = Duration::try_from(until_settled).unwrap_or_default();
+        core.clock.sleep(pause.min(left).min(until_settled.max(POLL_INTERVAL_MIN))).await;
+        pause = (pause * 2).min(POLL_INTERVAL_MAX);
+    }
 }
 
 /// The latest delivery to the callback of `request`, if one was dispatched.

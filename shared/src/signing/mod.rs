@@ -6,6 +6,7 @@
 //! | `scheme` | each signature scheme: the bytes that are signed and the header text |
 //! | `verify` | the inverse, for receivers of our callbacks |
 //! | `link` | tokens in answer links |
+//! | `slack` | Slack's signatures of its own calls |
 //! | `nonce` | nonces of the answer page's forms, codes of answer links |
 //! | `base32` | the alphabet of tokens and keys |
 //!
@@ -17,6 +18,7 @@ mod key;
 mod link;
 mod nonce;
 mod scheme;
+mod slack;
 mod verify;
 
 pub use base32::to_base32;
@@ -24,6 +26,7 @@ pub use key::{SecretError, SigningKey, SigningKeys, new_secret};
 pub use link::LinkToken;
 pub use nonce::{CODE_DIGITS, LinkPlace};
 pub use scheme::{Message, SignatureHeader, sign};
+pub use slack::{is_signed_by_slack, sign_as_slack};
 pub use verify::{PresentedSignature, verify_body, verify_standard, verify_timed};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::domain::{
     Account, ApiKey, BodyHash, EmailPattern, Requester, Scope,
-    account::{AccountSecrets, AskLimit, CallLimit, IdKey, LIST_SHARDS, SourceSecrets},
+    account::{
+        AccountSecrets, AskLimit, CallLimit, IdKey, LIST_SHARDS, MESSAGES_PER_HOUR, SourceSecrets,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,7 @@ impl Item for Account {
     }
 
     fn mutable(&self, _: &Layout) -> Encoded {
+        let max_messages = Some(self.max_messages_per_hour).filter(|it| *it != MESSAGES_PER_HOUR);
         let more_shards = Some(self.n_list_shards).filter(|it| *it != LIST_SHARDS);
         Encoded::default()
             .number("revision", self.revision.cast_signed())
@@ -51,7 +54,9 @@ impl Item for Account {
             .json(CALLS, &idempotency_item::encode(&self.calls))
             .text("name", self.name.clone())
             .number("max_pending", self.max_pending_requests.map(i64::from))
+            .number("max_messages", max_messages.map(i64::from))
             .number("list_shards", more_shards.map(i64::from))
+            .json_list("senders", &texts(&self.allowed_senders))
     }
 
     fn read(mut item: Reader) -> Result<Self, DecodeError> {
@@ -63,7 +68,16 @@ impl Item for Account {
             calls: idempotency_item::decode(item.json(CALLS)?)?,
             name: item.optional_text("name")?,
             max_pending_requests: item.optional_number("max_pending")?,
+            max_messages_per_hour: item
+                .optional_number("max_messages")?
+                .unwrap_or(MESSAGES_PER_HOUR),
             n_list_shards: item.optional_number("list_shards")?.unwrap_or(LIST_SHARDS),
+            allowed_senders: item
+                .optional_json::<Vec<String>>("senders")?
+                .unwrap_or_default()
+                .iter()
+                .map(|it| EmailPattern::parse(it).ok_or(DecodeError::of("senders")))
+                .collect::<Result<_, _>>()?,
             revision: item.number("revision")?,
         })
     }
@@ -153,8 +167,7 @@ impl Item for ApiKey {
         let limits: Vec<LimitItem> = self.limits.iter().map(LimitItem::from).collect();
         let ask_limits: Vec<AskLimitItem> =
             self.ask_limits.iter().map(AskLimitItem::from).collect();
-        let patterns = |it: &Vec<EmailPattern>| it.iter().map(ToString::to_string).collect();
-        let recipients: Option<Vec<String>> = self.recipients_allowed.as_ref().map(patterns);
+        let recipients = self.recipients_allowed.as_deref().map(texts);
         let family = Some(self.family).filter(|it| *it != self.id);
         let scopes: Vec<&str> = self.scopes.iter().map(|it| it.as_str()).collect();
         Encoded::default()
@@ -226,6 +239,10 @@ impl Item for ApiKey {
             revision: item.number("revision")?,
         })
     }
+}
+
+fn texts(patterns: &[EmailPattern]) -> Vec<String> {
+    patterns.iter().map(ToString::to_string).collect()
 }
 
 fn pattern(text: &str) -> Result<EmailPattern, DecodeError> {

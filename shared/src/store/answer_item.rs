@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     compact::{Attributes, read_text, stored_name},
+    delivery_item::ReasonItem,
     keys::{self, Key},
     reader::{DecodeError, Reader, time},
 };
 use crate::domain::{
     Answer, Decimal, OpId, OutboxEvent, RequestEvent, RequestId,
     question::FieldValue,
-    request::{CodeState, EventDetail, Proof, RecordedAnswer, Row},
+    request::{CodeState, EventDetail, FailedMessage, MessageKey, Proof, RecordedAnswer, Row},
+    slack::{SlackId, SlackUser},
 };
 
 /// The attribute that says that some answers are in separate items.
@@ -72,6 +74,7 @@ enum ProofItem {
     Confirm,
     Code,
     Key(String),
+    Slack(String, String),
 }
 
 /// Number, kind, time, and a detail if there is one.
@@ -89,7 +92,25 @@ enum EventDetailItem {
     Answered(RecordedAnswerItem),
     #[serde(rename = "r")]
     Recipient(usize),
+    #[serde(rename = "f")]
+    Message(FailedMessageItem),
+    #[serde(rename = "s")]
+    Step(StepEventItem),
 }
+
+#[derive(Serialize, Deserialize)]
+struct StepEventItem {
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    step: Option<usize>,
+    #[serde(rename = "m", default, skip_serializing_if = "is_zero")]
+    n_reminders: u32,
+    #[serde(rename = "r")]
+    rows: Vec<usize>,
+}
+
+/// The number of the event, the row, the notifier, and the reason.
+#[derive(Serialize, Deserialize)]
+struct FailedMessageItem(u32, usize, String, ReasonItem);
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct CodeItem {
@@ -147,6 +168,9 @@ impl ProofItem {
             Proof::Confirm => Some(Self::Confirm),
             Proof::Code => Some(Self::Code),
             Proof::Key(key) => Some(Self::Key(key.to_string())),
+            Proof::Slack(SlackUser { team, user }) => {
+                Some(Self::Slack(team.to_string(), user.to_string()))
+            }
         }
     }
 
@@ -157,6 +181,10 @@ impl ProofItem {
             Some(Self::Confirm) => Proof::Confirm,
             Some(Self::Code) => Proof::Code,
             Some(Self::Key(key)) => Proof::Key(key.parse().ok()?),
+            Some(Self::Slack(team, user)) => Proof::Slack(SlackUser {
+                team: SlackId::parse(&team)?,
+                user: SlackId::parse(&user)?,
+            }),
         })
     }
 }
@@ -210,6 +238,19 @@ impl From<&OutboxEvent> for EventItem {
         let detail = match &event.detail {
             EventDetail::None => None,
             EventDetail::Recipient(row) => Some(EventDetailItem::Recipient(*row)),
+            EventDetail::Message(it) => Some(EventDetailItem::Message(FailedMessageItem(
+                it.key.event,
+                it.key.row,
+                it.notifier.to_string(),
+                it.reason.into(),
+            ))),
+            EventDetail::Step { step, n_reminders, rows } => {
+                Some(EventDetailItem::Step(StepEventItem {
+                    step: *step,
+                    n_reminders: *n_reminders,
+                    rows: rows.clone(),
+                }))
+            }
             EventDetail::Answered(it) => Some(EventDetailItem::Answered(RecordedAnswerItem {
                 row: it.row,
                 op: it.op.0,
@@ -224,7 +265,7 @@ impl From<&OutboxEvent> for EventItem {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-fn is_zero(number: &u32) -> bool {
+pub(super) fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
@@ -300,7 +341,12 @@ impl EventItem {
     fn answered(&self) -> Option<&RecordedAnswerItem> {
         match &self.3 {
             Some(EventDetailItem::Answered(answered)) => Some(answered),
-            Some(EventDetailItem::Recipient(_)) | None => None,
+            Some(
+                EventDetailItem::Recipient(_)
+                | EventDetailItem::Message(_)
+                | EventDetailItem::Step(_),
+            )
+            | None => None,
         }
     }
 
@@ -319,9 +365,23 @@ impl EventItem {
                     EventDetail::Answered(it.read(request, item)?)
                 }
                 Some(EventDetailItem::Recipient(row)) => EventDetail::Recipient(row),
+                Some(EventDetailItem::Message(it)) => {
+                    EventDetail::Message(it.read().ok_or(DecodeError::of("outbox"))?)
+                }
+                Some(EventDetailItem::Step(it)) => {
+                    EventDetail::Step { step: it.step, n_reminders: it.n_reminders, rows: it.rows }
+                }
                 None => EventDetail::None,
             },
         })
+    }
+}
+
+impl FailedMessageItem {
+    fn read(self) -> Option<FailedMessage> {
+        let Self(event, row, notifier, reason) = self;
+        let key = MessageKey { event, row };
+        Some(FailedMessage { key, notifier: notifier.parse().ok()?, reason: reason.failure()? })
     }
 }
 

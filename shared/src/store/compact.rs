@@ -22,7 +22,7 @@ const INFLATED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The name in the table of an attribute, by the name in the code. Other names are the same.
 ///
 /// Keys, keys of indexes and attributes in expressions keep their names.
-pub(super) const NAMES: [(&str, &str); 41] = [
+pub(super) const NAMES: [(&str, &str); 42] = [
     ("answers", "a"),
     ("attempt", "n_att"),
     ("base_url", "u"),
@@ -62,6 +62,7 @@ pub(super) const NAMES: [(&str, &str); 41] = [
     ("redeliveries", "rd"),
     ("reference", "rf"),
     ("starts", "st"),
+    ("steps", "sp"),
     ("target", "t"),
     ("trace", "tr"),
 ];

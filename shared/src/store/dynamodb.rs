@@ -221,22 +221,24 @@ impl Table for DynamoDb {
     fn count_up(
         &self,
         key: Key,
+        by: u32,
         max: u32,
         expires_at: Timestamp,
     ) -> Promise<'_, Result<Counted, Error>> {
         Box::pin(async move {
+            let Some(room) = max.checked_sub(by) else { return Ok(Counted::Full) };
             let number = |it: i64| AttributeValue::N(it.to_string());
             let result = self
                 .client
                 .update_item()
                 .table_name(&self.name)
                 .set_key(Some(key.into_attributes()))
-                .update_expression("SET #ttl = :ttl ADD n :one")
-                .condition_expression("attribute_not_exists(n) OR n < :max")
+                .update_expression("SET #ttl = :ttl ADD n :by")
+                .condition_expression("attribute_not_exists(n) OR n <= :room")
                 .expression_attribute_names("#ttl", "ttl")
                 .expression_attribute_values(":ttl", number(expires_at.as_second()))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":max", number(max.into()))
+                .expression_attribute_values(":by", number(by.into()))
+                .expression_attribute_values(":room", number(room.into()))
                 .send()
                 .await;
             let Err(err) = result else { return Ok(Counted::Counted) };

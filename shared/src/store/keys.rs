@@ -9,17 +9,21 @@
 //! | a delivery | that of its request, or of its posted event | `dlv#<number of the event>#<tag>` | account, mode, `dlv`, shard | its webhook; or its host, while an open breaker holds a callback | yes |
 //! | an attempt | that of its delivery | `att#<as its delivery>#0000001` | | its webhook, and `att` |     |
 //! | a claim    | `clm#<event>` | `-`     |                         |                        |     |
-//! | a webhook  | `own#<account>#<mode>` | `whk#…`  |            |                        |     |
+//! | a webhook  | `own#<account>#<mode>` | `to#whk#…` |           |                        |     |
+//! | a notifier | `own#<account>#<mode>` | `to#nfr#…` |           |                        |     |
 //! | an account | `acct_…`   | `-`         |                         |                        |     |
 //! | an API key | `key_…`    | `-`         | account, mode, `key`    |                        |     |
 //! | calls of a key | `use#<key>#<minute>` | `-` |                |                        |     |
 //! | requests of a key | `use#<key>#asks#<hour>` | `-` |          |                        |     |
 //! | held calls of a key | `use#<key>#held#<window>` | `-` |      |                        |     |
 //! | probes of an account | `use#<account>#probes#<minute>` | `-` | |                       |     |
+//! | messages of an account | `use#<account>#messages#<hour>` | `-` | |                     |     |
 //! | a channel  | `ch_…`     | `-`         | account, mode, `ch`     |                        |     |
 //! | a breaker  | `brk#<account>#<host:port>` | `-` |               |                        |     |
+//! | a suppressed address | `sup#<account>#<hash>` | `-` |          |                        |     |
 //!
-//! A request and its deliveries are in one partition, so one consistent query finds all of them.
+//! A request and its deliveries are in one partition, so one consistent query finds all of them. Likewise
+//! the webhooks and notifiers of an account and mode.
 //!
 //! A partition takes 1,000 write units a second. An event writes one row of `list` for each of its
 //! deliveries, so these are spread over several shards, by a hash of their ids. The account's item has
@@ -35,8 +39,8 @@
 //! the kinds that it needs (`dynamodb:LeadingKeys`), so no kind begins like another.
 
 use crate::domain::{
-    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, OpId, Owner, RequestId, WebhookId,
-    WebhookRef, breaker::Authority,
+    AccountId, AttemptId, ChannelId, DeliveryId, EventId, KeyId, NotifierId, OpId, Owner,
+    RequestId, WebhookId, WebhookRef, breaker::Authority, suppression::AddressHash,
 };
 use std::collections::HashMap;
 
@@ -64,8 +68,14 @@ pub const LONG_QUESTIONS: &str = "qst#";
 pub const LONG_ANSWERS: &str = "ans#";
 /// The prefix, after the account and mode, of the partitions of held callbacks.
 const HELD: &str = "held#";
-/// The prefix of the sort keys of an account's webhooks.
-pub const WEBHOOKS: &str = "whk#";
+/// The prefix, after the account and mode, of the index partitions of a webhook.
+const WEBHOOK: &str = "whk#";
+/// The prefix of the sort keys of an account's webhooks and notifiers.
+pub const DESTINATIONS: &str = "to#";
+/// The prefix of the sort keys of its webhooks.
+const WEBHOOKS: &str = "to#whk#";
+/// The prefix of the sort keys of its notifiers.
+const NOTIFIERS: &str = "to#nfr#";
 
 /// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,11 +190,21 @@ pub(crate) fn attempt_at(pk: &str, sk: &str) -> Option<AttemptId> {
 
 /// The key of a webhook, in the partition of its account and mode.
 pub fn webhook(of: Owner, id: &WebhookId) -> Key {
-    Key { pk: webhooks(of), sk: format!("{WEBHOOKS}{id}") }
+    Key { pk: destinations(of), sk: format!("{WEBHOOKS}{id}") }
 }
 
-/// The partition with the webhooks of an account and mode.
-pub fn webhooks(of: Owner) -> String {
+/// The key of a notifier, in the partition of its account and mode.
+pub fn notifier(of: Owner, id: NotifierId) -> Key {
+    Key { pk: destinations(of), sk: format!("{NOTIFIERS}{id}") }
+}
+
+/// The notifier with this sort key.
+pub(crate) fn notifier_at(sk: &str) -> Option<NotifierId> {
+    sk.strip_prefix(NOTIFIERS)?.parse().ok()
+}
+
+/// The partition with the webhooks and notifiers of an account and mode.
+pub fn destinations(of: Owner) -> String {
     format!("own#{}", owner(of))
 }
 
@@ -223,6 +243,11 @@ pub fn probes(account: AccountId, minute: i64) -> Key {
     Key::alone(format!("use#{account}#probes#{minute}"))
 }
 
+/// The key of an account's count of messages to recipients in the hour with this number.
+pub fn messages(account: AccountId, hour: i64) -> Key {
+    Key::alone(format!("use#{account}#messages#{hour}"))
+}
+
 /// The partition of [`WEBHOOK_INDEX`] with an account's pending, counted requests, live and test
 /// together.
 pub fn pending(account: AccountId) -> String {
@@ -237,6 +262,11 @@ pub fn channel(id: ChannelId) -> Key {
 /// The key of the breaker of an account's host and port, with all endpoints there.
 pub fn breaker(account: AccountId, authority: &Authority) -> Key {
     Key::alone(format!("brk#{account}#{authority}"))
+}
+
+/// The key of an address that an account sends no mail to.
+pub fn suppression(account: AccountId, address: AddressHash) -> Key {
+    Key::alone(format!("sup#{account}#{address}"))
 }
 
 /// The partition of [`LIST_INDEX`] with an account's items of one kind.
@@ -263,8 +293,8 @@ pub fn list_shard(id: DeliveryId, n_shards: u32) -> u32 {
 /// The partition of [`WEBHOOK_INDEX`] with these deliveries or attempts.
 pub fn related(to: &Related) -> String {
     match to {
-        Related::WebhookDeliveries(of, id) => format!("{}#{WEBHOOKS}{id}", owner(*of)),
-        Related::WebhookAttempts(of, id) => format!("{}#{WEBHOOKS}{id}#att", owner(*of)),
+        Related::WebhookDeliveries(of, id) => format!("{}#{WEBHOOK}{id}", owner(*of)),
+        Related::WebhookAttempts(of, id) => format!("{}#{WEBHOOK}{id}#att", owner(*of)),
         Related::HeldCallbacks(of, authority) => format!("{}#{HELD}{authority}", owner(*of)),
     }
 }

@@ -20,12 +20,14 @@ mod channel_item;
 mod claim_item;
 mod compact;
 mod delivery_item;
+mod destinations;
 mod dynamodb;
 mod idempotency_item;
 mod item;
 pub mod keys;
 mod long_answer_item;
 mod long_question_item;
+mod notifier_item;
 mod parts;
 mod policy_item;
 mod posted_event_item;
@@ -35,6 +37,8 @@ mod receiver_item;
 mod request_item;
 mod secret_item;
 mod spread;
+mod step_item;
+mod suppression_item;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -43,6 +47,7 @@ mod webhook_item;
 pub(crate) use advance::unless_gone;
 pub use advance::{AdvanceError, StepError, advance, advance_with, step};
 pub use compact::{Attributes, plain};
+pub use destinations::Destinations;
 pub use dynamodb::DynamoDb;
 pub use item::{Item, Layout};
 pub use keys::{Key, Listed, Related};
@@ -50,9 +55,7 @@ pub use long_answer_item::LONG_ANSWERS_PAGE;
 pub use reader::DecodeError;
 pub use table::{Counted, DueCursor, DuePage, ListStart, Page, Put, Table};
 
-use crate::domain::{
-    AccountId, Attempt, Delivery, DeliveryId, EventId, KeyId, Owner, RequestId, Webhook,
-};
+use crate::domain::{AccountId, Attempt, Delivery, DeliveryId, EventId, KeyId, Owner, RequestId};
 use std::{fmt, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -66,8 +69,6 @@ const ERRORS_MAX: u32 = 5;
 const CALL_COUNT_RETENTION: std::time::Duration = std::time::Duration::from_mins(5);
 /// Items of a page whose parts are read at the same time.
 const PARTS_AT_ONCE: usize = 16;
-/// Page size for webhooks: one more than an account may have, so one call is enough.
-const WEBHOOKS_PAGE: i32 = 51;
 
 /// All items, in one table.
 #[derive(Clone, Debug)]
@@ -333,23 +334,6 @@ impl Store {
         self.under(request.to_string(), keys::ATTEMPTS.to_owned(), limit, after).await
     }
 
-    /// All webhooks of an account and mode, including those deleted in the last day. The read is
-    /// strongly consistent.
-    pub async fn webhooks(&self, owner: Owner) -> Result<Vec<Webhook>, Error> {
-        let mut webhooks = Vec::new();
-        let mut cursor = None;
-        loop {
-            let (pk, beginning) = (keys::webhooks(owner), keys::WEBHOOKS.to_owned());
-            let Listing { items, next } =
-                self.under(pk, beginning, WEBHOOKS_PAGE, cursor.as_ref()).await?;
-            webhooks.extend(items);
-            cursor = next;
-            if cursor.is_none() {
-                return Ok(webhooks);
-            }
-        }
-    }
-
     /// The number of pending, counted requests of an account, or `max` if there are more. The index
     /// lags, so the latest changes may be missing.
     pub async fn n_pending(&self, account: AccountId, max: u32) -> Result<u32, Error> {
@@ -359,7 +343,7 @@ impl Store {
     /// Counts a call with a key in the minute with this number, unless `max` were counted. A write
     /// that the SDK repeats may be counted twice.
     pub async fn count_call(&self, key: KeyId, minute: i64, max: u32) -> Result<Counted, Error> {
-        self.table.count_up(keys::calls(key, minute), max, count_expires_at(minute)).await
+        self.table.count_up(keys::calls(key, minute), 1, max, count_expires_at(minute)).await
     }
 
     /// Counts a request of a key in the hour with this number, which ends at `ends_at`, unless `max`
@@ -371,7 +355,7 @@ impl Store {
         max: u32,
         ends_at: Timestamp,
     ) -> Result<Counted, Error> {
-        self.table.count_up(keys::asks(key, hour), max, ends_at + CALL_COUNT_RETENTION).await
+        self.table.count_up(keys::asks(key, hour), 1, max, ends_at + CALL_COUNT_RETENTION).await
     }
 
     /// Counts a call with a key that is held in the window with this number, unless `max` were
@@ -384,7 +368,7 @@ impl Store {
         ends_at: Timestamp,
     ) -> Result<Counted, Error> {
         let expires_at = ends_at + CALL_COUNT_RETENTION;
-        self.table.count_up(keys::held_calls(key, window), max, expires_at).await
+        self.table.count_up(keys::held_calls(key, window), 1, max, expires_at).await
     }
 
     /// Counts a probe for an account in the minute with this number, unless `max` were counted.
@@ -394,7 +378,21 @@ impl Store {
         minute: i64,
         max: u32,
     ) -> Result<Counted, Error> {
-        self.table.count_up(keys::probes(account, minute), max, count_expires_at(minute)).await
+        self.table.count_up(keys::probes(account, minute), 1, max, count_expires_at(minute)).await
+    }
+
+    /// Counts `n` messages of an account in the hour with this number, which ends at `ends_at`, unless
+    /// there would be more than `max`.
+    pub async fn count_messages(
+        &self,
+        account: AccountId,
+        hour: i64,
+        n: u32,
+        max: u32,
+        ends_at: Timestamp,
+    ) -> Result<Counted, Error> {
+        let expires_at = ends_at + CALL_COUNT_RETENTION;
+        self.table.count_up(keys::messages(account, hour), n, max, expires_at).await
     }
 
     /// The items of one partition whose sort keys start with `beginning`, the greatest first, from the

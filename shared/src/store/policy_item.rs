@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{reader::DecodeError, receiver_item::ReceiverItem};
+use super::{reader::DecodeError, receiver_item::ReceiverItem, step_item::StepItem};
 use crate::domain::{
-    Assurance, RequestEvent,
+    Assurance, NotifierKind, RequestEvent,
     approval::ConsumePolicy,
     consumption::{ReadMode, ReadPolicy},
+    notifier::NotifierChoice,
     quorum::{Count, Quorum},
-    request::{AnswerMode, Callback, OnDeadline, RequestPolicy},
+    request::{AnswerMode, Callback, OnDeadline, OnUnreachable, RequestPolicy, Step},
 };
 
 /// Common values are left out.
@@ -38,7 +39,24 @@ pub(crate) struct PolicyItem {
     refuses_api_answers: bool,
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     consume: Option<ConsumeItem>,
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    notify: Vec<NotifierChoiceItem>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    on_unreachable: Option<OnUnreachableItem>,
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<StepItem>,
 }
+
+/// Absent: it waits.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnUnreachableItem {
+    Expire,
+}
+
+/// A notifier and its kind.
+#[derive(Serialize, Deserialize)]
+pub(super) struct NotifierChoiceItem(String, String);
 
 #[derive(Serialize, Deserialize)]
 struct ConsumeItem {
@@ -103,7 +121,26 @@ impl From<&RequestPolicy> for PolicyItem {
                 within: it.within_seconds,
                 count: it.count,
             }),
+            notify: policy.notify.iter().map(NotifierChoiceItem::from).collect(),
+            on_unreachable: match policy.on_unreachable {
+                OnUnreachable::Wait => None,
+                OnUnreachable::Expire => Some(OnUnreachableItem::Expire),
+            },
+            steps: policy.steps.iter().map(StepItem::from).collect(),
         }
+    }
+}
+
+impl From<&NotifierChoice> for NotifierChoiceItem {
+    fn from(choice: &NotifierChoice) -> Self {
+        Self(choice.id.to_string(), choice.kind.as_str().to_owned())
+    }
+}
+
+impl NotifierChoiceItem {
+    /// The choice, or `None` if only a newer version knows the kind.
+    pub(super) fn read(self) -> Option<NotifierChoice> {
+        Some(NotifierChoice { id: self.0.parse().ok()?, kind: NotifierKind::parse(&self.1)? })
     }
 }
 
@@ -140,6 +177,16 @@ impl TryFrom<PolicyItem> for RequestPolicy {
                 within_seconds: it.within,
                 count: it.count,
             }),
+            notify: item
+                .notify
+                .into_iter()
+                .map(|it| it.read().ok_or(DecodeError::of("policy")))
+                .collect::<Result<_, _>>()?,
+            on_unreachable: match item.on_unreachable {
+                None => OnUnreachable::Wait,
+                Some(OnUnreachableItem::Expire) => OnUnreachable::Expire,
+            },
+            steps: item.steps.into_iter().map(Step::from).collect(),
         })
     }
 }

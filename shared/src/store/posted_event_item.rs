@@ -8,17 +8,17 @@ use super::{
     webhook_item,
 };
 use crate::domain::{
-    BodyHash, Event, EventType, WebhookRef,
+    BodyHash, Event, EventType, OpId, WebhookRef,
     posted_event::{Disables, EventState},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-struct DisablesItem {
-    webhook: String,
-    reason: webhook_item::DisableReasonItem,
-    failing_since: i64,
+#[serde(untagged)]
+enum DisablesItem {
+    Webhook { webhook: String, reason: webhook_item::DisableReasonItem, failing_since: i64 },
+    Notifier { notifier: String, settings_by: u64 },
 }
 
 /// The names of states in the table.
@@ -114,10 +114,15 @@ impl Item for Event {
 
 impl From<&Disables> for DisablesItem {
     fn from(disables: &Disables) -> Self {
-        Self {
-            webhook: disables.webhook.to_string(),
-            reason: disables.reason.into(),
-            failing_since: disables.failing_since.as_millisecond(),
+        match disables {
+            Disables::Webhook { webhook, reason, failing_since } => Self::Webhook {
+                webhook: webhook.to_string(),
+                reason: (*reason).into(),
+                failing_since: failing_since.as_millisecond(),
+            },
+            Disables::Notifier { notifier, settings_by } => {
+                Self::Notifier { notifier: notifier.to_string(), settings_by: settings_by.0 }
+            }
         }
     }
 }
@@ -127,10 +132,16 @@ impl TryFrom<DisablesItem> for Disables {
 
     fn try_from(item: DisablesItem) -> Result<Self, DecodeError> {
         let wrong = || DecodeError::of("disables");
-        Ok(Self {
-            webhook: WebhookRef::parse(&item.webhook).ok_or_else(wrong)?,
-            reason: item.reason.into(),
-            failing_since: Timestamp::from_millisecond(item.failing_since).map_err(|_| wrong())?,
+        Ok(match item {
+            DisablesItem::Webhook { webhook, reason, failing_since } => Self::Webhook {
+                webhook: WebhookRef::parse(&webhook).ok_or_else(wrong)?,
+                reason: reason.into(),
+                failing_since: Timestamp::from_millisecond(failing_since).map_err(|_| wrong())?,
+            },
+            DisablesItem::Notifier { notifier, settings_by } => Self::Notifier {
+                notifier: notifier.parse().map_err(|_| wrong())?,
+                settings_by: OpId(settings_by),
+            },
         })
     }
 }

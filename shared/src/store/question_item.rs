@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer_item::{FieldValueItem, number},
+    policy_item::NotifierChoiceItem,
     reader::DecodeError,
 };
 use crate::domain::{
@@ -81,6 +82,8 @@ enum RecipientItem {
         canonical: Option<String>,
         #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
+        via: Vec<NotifierChoiceItem>,
     },
 }
 
@@ -190,7 +193,11 @@ impl TryFrom<QuestionItem> for Question {
         Ok(Self {
             title: item.title,
             body: item.body,
-            recipients: item.recipients.into_iter().map(Recipient::from).collect(),
+            recipients: item
+                .recipients
+                .into_iter()
+                .map(|it| it.read().ok_or_else(wrong))
+                .collect::<Result<_, _>>()?,
             options: item.options.into_iter().map(Choice::from).collect(),
             fields: fields.collect::<Result<_, _>>()?,
             action: item.action.map(|it| it.read().ok_or_else(wrong)).transpose()?,
@@ -246,21 +253,24 @@ impl From<&Recipient> for RecipientItem {
         let (given, canonical) = (recipient.email.as_given(), recipient.email.canonical());
         let (email, canonical) =
             (given.to_owned(), (canonical != given).then(|| canonical.to_owned()));
+        let via: Vec<_> = recipient.via.iter().map(NotifierChoiceItem::from).collect();
         match (canonical, recipient.name.clone()) {
-            (None, None) => Self::Email(email),
-            (canonical, name) => Self::Full { email, canonical, name },
+            (None, None) if via.is_empty() => Self::Email(email),
+            (canonical, name) => Self::Full { email, canonical, name, via },
         }
     }
 }
 
-impl From<RecipientItem> for Recipient {
-    fn from(item: RecipientItem) -> Self {
-        let (email, canonical, name) = match item {
-            RecipientItem::Email(email) => (email, None, None),
-            RecipientItem::Full { email, canonical, name } => (email, canonical, name),
+impl RecipientItem {
+    /// The recipient, or `None` if only a newer version knows one of the notifiers.
+    fn read(self) -> Option<Recipient> {
+        let (email, canonical, name, via) = match self {
+            Self::Email(email) => (email, None, None, Vec::new()),
+            Self::Full { email, canonical, name, via } => (email, canonical, name, via),
         };
         let canonical = canonical.unwrap_or_else(|| email.clone());
-        Self { email: EmailAddress::stored(email, canonical), name }
+        let via = via.into_iter().map(NotifierChoiceItem::read).collect::<Option<_>>()?;
+        Some(Recipient { email: EmailAddress::stored(email, canonical), name, via })
     }
 }
 

@@ -35,6 +35,15 @@ pub(crate) struct ReceiverItem {
     headers: Vec<HeaderItem>,
 }
 
+/// The credentials of a destination that is not a receiver.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CredentialsItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth: Option<AuthItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<HeaderItem>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct AuthItem {
     kind: AuthKindItem,
@@ -72,6 +81,7 @@ impl From<&Receiver> for ReceiverItem {
         let spec = receiver.profile.spec();
         let retry = Some(&receiver.retry).filter(|it| **it != spec.retry());
         let timeout_seconds = Some(receiver.timeout_seconds);
+        let CredentialsItem { auth, headers } = (&receiver.credentials).into();
         Self {
             url: receiver.url.clone(),
             profile: (receiver.profile != Profile::Standard).then(|| spec.name.to_owned()),
@@ -80,10 +90,10 @@ impl From<&Receiver> for ReceiverItem {
                 delays_seconds: it.delays_seconds.clone(),
                 jitter: it.jitter,
             }),
-            auth: receiver.credentials.auth.as_ref().map(AuthItem::from),
+            auth,
             body: receiver.body.map(|it| it.spec().name.to_owned()),
             signature: receiver.signature.map(|it| it.spec().name.to_owned()),
-            headers: receiver.credentials.headers.iter().map(HeaderItem::from).collect(),
+            headers,
         }
     }
 }
@@ -96,12 +106,7 @@ impl ReceiverItem {
         let own_retry = self
             .retry
             .map(|RetryItem { delays_seconds, jitter }| RetryPolicy { delays_seconds, jitter });
-        let auth = match self.auth {
-            Some(auth) => Some(auth.read()?),
-            None => None,
-        };
-        let headers: Option<_> = self.headers.into_iter().map(HeaderItem::read).collect();
-        let headers = headers?;
+        let credentials = CredentialsItem { auth: self.auth, headers: self.headers }.read()?;
         Some(Receiver {
             url: self.url,
             profile,
@@ -109,8 +114,29 @@ impl ReceiverItem {
             retry: own_retry.unwrap_or_else(|| spec.retry()),
             body: self.body.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
             signature: self.signature.map(|it| Profile::parse(&it).ok_or(())).transpose().ok()?,
-            credentials: Credentials { auth, headers },
+            credentials,
         })
+    }
+}
+
+impl From<&Credentials> for CredentialsItem {
+    fn from(credentials: &Credentials) -> Self {
+        Self {
+            auth: credentials.auth.as_ref().map(AuthItem::from),
+            headers: credentials.headers.iter().map(HeaderItem::from).collect(),
+        }
+    }
+}
+
+impl CredentialsItem {
+    /// The credentials, or `None` if they are malformed.
+    pub(super) fn read(self) -> Option<Credentials> {
+        let auth = match self.auth {
+            Some(auth) => Some(auth.read()?),
+            None => None,
+        };
+        let headers: Option<_> = self.headers.into_iter().map(HeaderItem::read).collect();
+        Some(Credentials { auth, headers: headers? })
     }
 }
 
@@ -148,6 +174,7 @@ impl HeaderItem {
     }
 }
 
-fn sealed(text: &str) -> Option<Sealed> {
+/// The sealed text in this base64.
+pub(super) fn sealed(text: &str) -> Option<Sealed> {
     STANDARD.decode(text).ok().map(Sealed)
 }

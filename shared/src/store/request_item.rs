@@ -12,13 +12,16 @@ use super::{
     policy_item::PolicyItem,
     question_item::QuestionItem,
     reader::{DecodeError, Reader, time},
+    step_item::{STEPS, StepStateItem},
 };
 use crate::domain::{
     BodyHash, OpId, Question, Request, RequestId,
     approval::{Approval, ApprovalUse},
     consumption::Consumption,
     delivery::waiting::BREAKER_WAIT_MAX,
-    request::{DecidedBy, LinkSecret, Outcome, RequestEnd, RequestState},
+    request::{
+        DecidedBy, LinkSecret, MessageKey, Outcome, ReachState, RequestEnd, RequestState, StepState,
+    },
 };
 
 /// Time from the last possible attempt of its callback to the deletion of a request.
@@ -94,6 +97,25 @@ struct ErasedItem {
     searches: u8,
 }
 
+/// Numbers of events and rows of failed messages, rows that were not reached, and whether that was reported.
+#[derive(Serialize, Deserialize)]
+struct ReachItem(Vec<(u32, usize)>, Vec<usize>, bool);
+
+impl ReachItem {
+    /// The encoding, or `None` if there is nothing.
+    fn of(state: &ReachState) -> Option<Self> {
+        let failed = state.failed.iter().map(|it| (it.event, it.row)).collect();
+        let unreached = state.unreached.iter().copied().collect();
+        (*state != ReachState::default()).then_some(Self(failed, unreached, state.is_reported))
+    }
+
+    fn read(self) -> ReachState {
+        let Self(failed, unreached, is_reported) = self;
+        let failed = failed.into_iter().map(|(event, row)| MessageKey { event, row }).collect();
+        ReachState { failed, unreached: unreached.into_iter().collect(), is_reported }
+    }
+}
+
 impl Item for Request {
     const NAME: &'static str = "a request";
     const VERSION: u32 = super::item::version_with(
@@ -146,8 +168,10 @@ impl Item for Request {
             .json_list("answers", &rows)
             .json_list("outbox", &outbox)
             .json_list("codes", &codes)
+            .optional_json(STEPS, StepStateItem::of(&self.steps).as_ref())
             .optional_flag(LONG, is_long)
             .optional_flag("leftovers", self.has_leftovers)
+            .optional_json("reach", ReachItem::of(&self.reach).as_ref())
             .count("n_events", self.n_events)
             // Only errors in a row count.
             .number("n_errors", None)
@@ -224,6 +248,10 @@ impl Item for Request {
             base_url: item.text("base_url")?,
             is_published: item.is_flagged("published")?,
             rows: Vec::new(),
+            steps: match item.optional_json::<StepStateItem>(STEPS)? {
+                Some(steps) => steps.read()?,
+                None => StepState::default(),
+            },
             codes: item
                 .optional_json::<Vec<CodeItem>>("codes")?
                 .unwrap_or_default()
@@ -234,6 +262,7 @@ impl Item for Request {
             outbox,
             n_events: item.count("n_events")?,
             callback_event: item.optional_number("callback_event")?,
+            reach: item.optional_json("reach")?.map(ReachItem::read).unwrap_or_default(),
             has_leftovers: item.is_flagged("leftovers")?,
             due_at: item.optional_time("due_at")?,
             revision: item.number("revision")?,

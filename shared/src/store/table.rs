@@ -49,11 +49,12 @@ pub trait Table: fmt::Debug + Send + Sync {
         n_errors: u32,
     ) -> Promise<'_, Result<u32, Error>>;
 
-    /// Adds one to the count at `key`, unless it is `max`. Creates the item if it does not exist. The
-    /// table may delete it from `expires_at` on.
+    /// Adds `by` to the count at `key`, unless it would be more than `max`. Creates the item if it does
+    /// not exist. The table may delete it from `expires_at` on.
     fn count_up(
         &self,
         key: Key,
+        by: u32,
         max: u32,
         expires_at: Timestamp,
     ) -> Promise<'_, Result<Counted, Error>>;

@@ -1,13 +1,14 @@
 //! The encoding: a written item is read back, and a malformed item is an error.
 
+mod notifiers;
 mod spread;
 mod values;
 mod versions;
 mod webhooks;
 
 use crate::domain::{
-    Account, Answer, ApiKey, Attempt, Breaker, Channel, Delivery, Event, OpId, Request,
-    Subscriptions,
+    Account, Answer, ApiKey, Attempt, BodyHash, Breaker, Channel, Delivery, Event, IdempotentCall,
+    OpId, Request, Subscriptions,
     breaker::{Endpoint, Health, HealthSample, Observation, Route},
     delivery::{self, AttemptVerdict, LEASE, StartDecision},
     posted_event::EventState,
@@ -95,9 +96,14 @@ fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Re
     let Chance { kind, row, answer, op, .. } = chance;
     let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
     let row = row % request.question.n_rows();
-    match kind % 18 {
+    match kind % 20 {
         16 => request.try_wrong_code(row, Subscriptions::ALL, request.created_at, *op).ok()?,
         17 => request.renew_code(row, request.created_at, *op).ok()?,
+        18 => request.take_steps(Subscriptions::ALL, now, *op),
+        19 => {
+            let call = IdempotentCall { id_bits: op.0.into(), body_hash: BodyHash([7; 16]) };
+            request.remind(Some(call), Subscriptions::ALL, request.created_at, *op).ok()?
+        }
         0 => request.cancel(Subscriptions::ALL, now, *op).ok()?,
         1 => request.time_out(Subscriptions::ALL, now.max(request.deadline + CLOCK_GUARD), *op),
         2..6 => request.read(now, *op)?.next,
@@ -270,6 +276,7 @@ fn parts(account: &Account) -> impl PartialEq + Debug {
         secrets,
         account.calls.clone(),
         account.max_pending_requests,
+        account.max_messages_per_hour,
         account.n_list_shards,
     )
 }

@@ -26,6 +26,10 @@ async fn every_request_example_is_accepted() {
         for (number, example) in examples.iter().enumerate() {
             let world = World::start().await;
             let mut body = example.clone();
+            if operation.id == "interactInSlack" {
+                // Only Slack makes them. See `slack`.
+                continue;
+            }
             let path = prepare(&world, &operation, number, &mut body).await;
             let answer = if operation.media_type == "application/json" {
                 // One operation requires it.
@@ -61,6 +65,20 @@ fn operations() -> Vec<Operation<'static>> {
         }
     }
     found
+}
+
+/// Creates a notifier of this kind, and returns its id.
+async fn notifier(world: &World, kind: &str) -> String {
+    let settings = match kind {
+        "email" => json!({
+            "transport": "smtp", "from": "ci@acme.example", "host": "smtp.acme.com",
+            "port": 587, "username": "ci", "password": "pass-word",
+        }),
+        _ => json!({ "url": "https://hooks.example.com/", "format": "slack" }),
+    };
+    let body = json!({ "kind": kind, "settings": settings });
+    let made = world.call(Method::POST, "/v1/notifiers", body).await.json();
+    text(&made["id"]).to_owned()
 }
 
 /// Creates the items that the call refers to, and returns the path of the call. Example `number` of
@@ -107,6 +125,8 @@ async fn prepare(
             body["digest"] = request["action"]["digest"].clone();
             path.replace("{id}", text(&request["id"]))
         }
+        "updateNotifier" => path.replace("{id}", &notifier(world, "incoming_webhook").await),
+        "testNotifier" => path.replace("{id}", &notifier(world, "email").await),
         "replaceWebhook"
         | "updateWebhook"
         | "triggerWebhook"

@@ -12,7 +12,12 @@ use super::*;
 /// True if a message is a hint. A simple copy of the product's check.
 fn is_hint(body: Option<&str>) -> bool {
     match serde_json::from_str(body.unwrap_or_default()) {
-        Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. }) => id.parse::<RequestId>().is_ok(),
+        Ok(Hint::Request { id, .. } | Hint::Deadline { id, .. } | Hint::Step { id, .. }) => {
+            id.parse::<RequestId>().is_ok()
+        }
+        Ok(Hint::Bounce { id, way, .. } | Hint::Arrival { id, way, .. }) => {
+            id.parse::<answerback::domain::NotificationId>().is_ok() && way.parse::<usize>().is_ok()
+        }
         Ok(Hint::Event { id, .. }) => id.parse::<answerback::domain::EventId>().is_ok(),
         Ok(Hint::Delivery { id, .. }) => id.parse::<answerback::domain::DeliveryId>().is_ok(),
         Err(_) => false,
@@ -25,12 +30,16 @@ fn records() -> impl Strategy<Value = Value> {
         3 => Just("req_00000000000000000000000000".to_owned()),
         3 => Just("dlv_000000000000000000000000000000000000000000".to_owned()),
         3 => Just("evt_00000000000000000000000000".to_owned()),
+        3 => Just("ntf_000000000000000000000000000000000000000000".to_owned()),
         1 => ".{0,5}",
     ];
-    let kind = select(vec!["request", "deadline", "event", "delivery", "ping"]);
+    let kind = select(vec![
+        "request", "deadline", "step", "event", "delivery", "bounce", "arrival", "ping",
+    ]);
     let hint =
         (kind, id, prop::option::of(0_u32..9), 0_u32..9).prop_map(|(kind, id, attempt, hops)| {
-            json!({ "kind": kind, "id": id, "attempt": attempt, "hops": hops }).to_string()
+            json!({ "kind": kind, "id": id, "attempt": attempt, "step": hops, "way": "0", "hops": hops })
+                .to_string()
         });
     let body = prop_oneof![
         4 => hint.prop_map(Value::from),

@@ -129,7 +129,13 @@ impl Table for SlowTable {
         unused()
     }
 
-    fn count_up(&self, _: Key, _: u32, _: Timestamp) -> Promise<'_, Result<Counted, Error>> {
+    fn count_up(
+        &self,
+        _: Key,
+        _: u32,
+        _: u32,
+        _: Timestamp,
+    ) -> Promise<'_, Result<Counted, Error>> {
         unused()
     }
 

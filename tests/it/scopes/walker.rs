@@ -17,27 +17,33 @@ use crate::{
 /// Scopes of a program that asks, and no others.
 const AGENT: [&str; 2] = ["requests:read", "requests:ask"];
 /// All scopes that a program that asks may have, but those that include `links:read`.
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 7] = [
     "requests:read",
     "requests:ask",
     "answers:write",
     "events:write",
+    "notifiers:read",
     "secrets:read",
     "keys:write",
 ];
 /// All scopes but those that include `requests:ask` or `links:read`.
-const WATCHING: [&str; 7] = [
+const WATCHING: [&str; 8] = [
     "requests:read",
     "answers:write",
     "events:write",
     "webhooks:read",
     "webhooks:write",
+    "notifiers:read",
     "secrets:read",
     "keys:write",
 ];
 /// Operations that no key without `links:read` may call, and those that need no key but a link or
 /// token, which such a program does not have.
-const CLOSED: [&str; 10] = [
+const CLOSED: [&str; 16] = [
+    "POST /v1/notifiers",
+    "PATCH /v1/notifiers/{id}",
+    "DELETE /v1/notifiers/{id}",
+    "POST /v1/notifiers/{id}/test",
     "DELETE /v1/requests/{id}",
     "GET /v1/account",
     "PATCH /v1/account",
@@ -47,14 +53,18 @@ const CLOSED: [&str; 10] = [
     "GET /v1/answers/{token}",
     "POST /v1/answers/{token}",
     "POST /v1/send/{token}",
+    "POST /v1/slack/{notifier_id}",
+    // Without a notifier, a program that sees no link reaches nobody.
+    "POST /api/notify",
     "GET /v1/callback/{token}/{message_id}",
 ];
 /// Operations that show a request, and so its links to who may see them.
-const SHOWING: [&str; 5] = [
+const SHOWING: [&str; 6] = [
     "GET /v1/requests",
     "GET /v1/requests/{id}",
     "POST /v1/requests",
     "POST /v1/requests/{id}/cancel",
+    "POST /v1/requests/{id}/remind",
     "POST /v1/requests/{id}/responses",
 ];
 
@@ -85,9 +95,10 @@ fn body_of(state: &str) -> Value {
         "callback_url": "https://hooks.example.com/cb",
         "callback": {
             "events": ["request.created", "request.answered", "request.finished",
-                "request.cancelled", "request.link_locked"],
+                "request.cancelled", "request.link_locked", "request.reminded"],
         },
         "timeout_seconds": 3_600,
+        "notify": "none",
     });
     let members = match state {
         "locked" | "coded" => json!({ "assurance": "code" }),
@@ -220,6 +231,15 @@ impl<'w> Walk<'w> {
             let trigger = format!("/v1/webhooks/{id}/trigger");
             self.world.call(Method::POST, &trigger, Value::Null).await;
         }
+        let notifier = json!({
+            "kind": "webhook", "settings": { "url": "https://hooks.example.com/reach" },
+        });
+        self.world.call(Method::POST, "/v1/notifiers", notifier).await;
+        let slack = json!({
+            "kind": "slack",
+            "settings": { "bot_token": "x", "signing_secret": "x", "team_id": "T012AB3CD" },
+        });
+        self.world.call(Method::POST, "/v1/notifiers", slack).await;
         self.world.call(Method::POST, "/v1/channels", json!({ "name": "of the owner" })).await;
         self.world.key_with(&[Scope::RequestsRead]).await;
         self.world.follow_hints().await;
@@ -231,6 +251,9 @@ impl<'w> Walk<'w> {
                 let answer = self.call(method.clone(), &place, body).await;
                 self.look(&format!("{method} {path}"), &answer);
             }
+            if path == "/mcp" {
+                self.call_tools().await;
+            }
             if path == "/v1/requests" && method == Method::POST {
                 for state in STATES {
                     let replayed = self.ask(state, &self.key).await;
@@ -238,6 +261,20 @@ impl<'w> Walk<'w> {
                 }
             }
             self.world.follow_hints().await;
+        }
+    }
+
+    /// Calls the tools for agents that show requests.
+    async fn call_tools(&mut self) {
+        let ids = self.requests.iter().map(|it| json!({ "request_id": it["id"] }));
+        let mut calls: Vec<_> = ids.map(|it| ("check_request", it)).collect();
+        calls.push(("list_requests", json!({})));
+        for (name, arguments) in calls {
+            let params = json!({ "name": name, "arguments": arguments });
+            let body =
+                json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+            let answer = self.call(Method::POST, "/mcp", body).await;
+            self.look("POST /mcp", &answer);
         }
     }
 
@@ -287,6 +324,7 @@ impl<'w> Walk<'w> {
                 }
                 ids(&attempts)
             }
+            it if it.contains("/notifiers/") => ids(&list("/v1/notifiers").await),
             it if it.contains("/channels/") => ids(&list("/v1/channels").await),
             it if it.contains("/keys/") => {
                 let others = ids(&list("/v1/keys").await);
@@ -372,6 +410,7 @@ fn sent(method: &Method, path: &str) -> Value {
     let url = "https://hooks.example.com/other";
     match (method.as_str(), path) {
         ("POST", "/v1/requests") => body_of("another"),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
         ("POST", "/v1/events") => json!({ "type": "build.done", "data": {} }),
         ("POST", "/v1/keys") => json!({ "scopes": ["requests:read"] }),
         ("POST", "/v1/channels") => json!({ "name": "walk" }),

@@ -96,11 +96,11 @@ impl Both {
                 self.simulated.quarantine(&key, due_at, now);
                 self.real.quarantine(key, time(due_at)).await?;
             }
-            Operation::CountUp(key, max, expires_at) => {
+            Operation::CountUp(key, by, max, expires_at) => {
                 let key = self.key(key);
-                let simulated = self.simulated.count_up(&key, max, expires_at);
+                let simulated = self.simulated.count_up(&key, by, max, expires_at);
                 let expires_at = Timestamp::from_second(expires_at).expect("in range");
-                assert_eq!(simulated, self.real.count_up(key, max, expires_at).await?);
+                assert_eq!(simulated, self.real.count_up(key, by, max, expires_at).await?);
             }
             Operation::NListed(index, partition, max) => {
                 let partition = self.own(partition);

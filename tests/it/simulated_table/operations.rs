@@ -36,7 +36,7 @@ pub(super) enum Operation {
     Update(Name, Written, u64),
     PutOff(Name, i64, u32),
     Disarm(Name, i64),
-    CountUp(Name, u32, i64),
+    CountUp(Name, u32, u32, i64),
     NListed(&'static str, &'static str, u32),
     Due { shard: &'static str, until: i64, limit: i32, from: Option<usize> },
     List { index: &'static str, partition: &'static str, limit: i32, from: Option<usize> },
@@ -63,8 +63,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (name(), due_at(), 0..3_u32)
             .prop_map(|(name, until, n_errors)| Operation::PutOff(name, until, n_errors)),
         2 => (name(), due_at()).prop_map(|(name, due_at)| Operation::Disarm(name, due_at)),
-        2 => (name(), 1..4_u32, due_at())
-            .prop_map(|(name, max, until)| Operation::CountUp(name, max, until)),
+        2 => (name(), 1..3_u32, 1..4_u32, due_at())
+            .prop_map(|(name, by, max, until)| Operation::CountUp(name, by, max, until)),
         2 => (listed(), 0..6_u32)
             .prop_map(|((index, partition), max)| Operation::NListed(index, partition, max)),
         2 => (select(partitions("due_shard")), due_at(), limit.clone(), from.clone())

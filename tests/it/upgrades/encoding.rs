@@ -14,7 +14,9 @@ pub(super) fn encoding(items: &[Value]) -> BTreeSet<String> {
         let text = |name: &str| item[name]["S"].as_str().expect("a key");
         // The prefix of a key is the kind of item.
         let pk = text("pk").split(['_', '#']).next().unwrap_or_default();
-        let sk = text("sk").split(['#', '-']).next().unwrap_or_default();
+        // Webhooks and notifiers have a prefix in common.
+        let sk = text("sk").trim_start_matches("to#");
+        let sk = sk.split(['#', '-']).next().unwrap_or_default();
         for (name, value) in item.as_object().expect("an item") {
             let path = format!("{pk}{sk}.{name}");
             match plain(value) {

@@ -1,10 +1,12 @@
 //! A table with items of every kind in every lasting state, created through the API.
 
+mod notifiers;
+
 use std::time::Duration;
 
 use answerback::{
     domain::{
-        Breaker, Delivery, OpId,
+        Breaker, Delivery, EmailPattern, OpId,
         breaker::{Authority, Circuit, Endpoint, EndpointHealth},
         delivery::{LEASE, StartDecision, Target},
     },
@@ -37,6 +39,9 @@ impl Past {
         assert!(matches!(world.system.store.save(&capped).await, Ok(Saved::Saved)));
         let spread = capped.spread(8).expect("it grows").expect("it has fewer");
         assert!(matches!(world.system.store.save(&spread).await, Ok(Saved::Saved)));
+        let senders = [EmailPattern::parse("*@example.com").expect("a pattern")];
+        let allowed = spread.allow_senders(&senders).expect("few").expect("it has none");
+        assert!(matches!(world.system.store.save(&allowed).await, Ok(Saved::Saved)));
         let mut past = Self { world, known };
         past.create_settings().await;
         past.create_finished().await;
@@ -150,6 +155,7 @@ impl Past {
         let off = json!({ "enabled": false });
         self.call(Method::PATCH, "/v1/webhooks/off", off).await;
         self.call(Method::DELETE, "/v1/webhooks/deleted", Value::Null).await;
+        self.create_notifiers().await;
     }
 
     /// Requests with every outcome and every kind of read, and finished deliveries.

@@ -105,13 +105,15 @@ impl Table for Process {
     fn count_up(
         &self,
         key: Key,
+        by: u32,
         max: u32,
         expires_at: Timestamp,
     ) -> Promise<'_, Result<Counted, Error>> {
         Box::pin(async move {
             let what = || format!("counts in {}", key.pk);
             let key = key.clone();
-            let effect = move |it: &mut State| it.table.count_up(&key, max, expires_at.as_second());
+            let expires_at = expires_at.as_second();
+            let effect = move |it: &mut State| it.table.count_up(&key, by, max, expires_at);
             self.dynamodb(CallKind::Write, "count a call", what, effect).await
         })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use answerback::signing::LinkToken;
 use axum::{
     body::{Body, Bytes},
     http::{Method, Request, StatusCode},
@@ -28,41 +29,47 @@ const LATENCY: i64 = 20;
 pub(crate) struct Caller {
     pub(crate) fleet: Arc<Fleet>,
     /// Number of the scenario's request.
-    number: usize,
+    pub(crate) number: usize,
     api_key: Arc<str>,
     hosts: Hosts,
+    /// Number of the first notifier's service among all receivers.
+    pub(crate) first_messenger: usize,
 }
 
 /// A caller's knowledge of a request.
 pub(crate) struct Known {
-    id: String,
+    pub(crate) id: String,
     pub(crate) assurance: String,
     pub(crate) tokens: Vec<String>,
     /// The codes of the recipients, if they need some.
     pub(crate) codes: Vec<Option<String>>,
-    recipients: Vec<Option<String>>,
+    pub(crate) recipients: Vec<Option<String>>,
     /// The digest of the action, if the request has one.
     digest: Option<String>,
 }
 
+/// The surroundings of all callers.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) hosts: Hosts,
+    /// Number of the first notifier's service among all receivers.
+    pub(crate) first_messenger: usize,
+    pub(crate) api_key: Arc<str>,
+}
+
 /// Creates the request, and performs its actions.
-pub(crate) async fn live(
-    fleet: Arc<Fleet>,
-    number: usize,
-    plan: Plan,
-    hosts: Hosts,
-    api_key: Arc<str>,
-) {
+pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, plan: Plan, home: Home) {
     let world = Arc::clone(&fleet.world);
     world.sleep_until(plan.at).await;
-    let caller = Caller { fleet, number, api_key, hosts };
+    let Home { hosts, first_messenger, api_key } = home;
+    let caller = Caller { fleet, number, api_key, hosts, first_messenger };
     let Some(known) = caller.create(&plan).await else { return };
     let known = Arc::new(known);
     let actions = plan.actions.into_iter().map(|action| {
         let (caller, known, world) = (caller.clone(), Arc::clone(&known), Arc::clone(&world));
         async move {
             world.sleep_until(plan.at + action.at).await;
-            caller.act(&known, action).await;
+            Box::pin(caller.act(&known, action)).await;
         }
     });
     futures::future::join_all(actions).await;
@@ -92,8 +99,12 @@ impl Caller {
         let id = &known.id;
         match action.what {
             What::Answer(row, option) => {
-                let path = format!("/v1/answers/{}", known.tokens[row]);
-                let body = json!({ "option": option, "code": known.codes[row] });
+                let of_message = || self.token_of_message(known, row);
+                let Some(token) = known.tokens.get(row).cloned().or_else(of_message) else {
+                    return;
+                };
+                let path = format!("/v1/answers/{token}");
+                let body = json!({ "option": option, "code": known.codes.get(row) });
                 self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
                     .await;
             }
@@ -104,6 +115,7 @@ impl Caller {
                 self.insist(Http::Intake, Method::POST, &path, &body, Want::Answer { row, option })
                     .await;
             }
+            What::Tap(row, option, how) => Box::pin(self.tap(known, row, option, how)).await,
             What::Page(row, option) => self.answer_on_page(known, row, option).await,
             What::Scan(row, haste) => self.scan(known, row, haste).await,
             What::Respond(row, option) => {
@@ -116,6 +128,7 @@ impl Caller {
                 let path = format!("/v1/requests/{id}/cancel");
                 self.insist(Http::Intake, Method::POST, &path, &Value::Null, Want::Cancel).await;
             }
+            What::Remind => self.remind(known, action.at).await,
             What::Erase => {
                 let path = format!("/v1/requests/{id}");
                 self.insist(Http::Intake, Method::DELETE, &path, &Value::Null, Want::Erase).await;
@@ -147,6 +160,26 @@ impl Caller {
                 self.insist(Http::Intake, Method::POST, &path, &Value::Null, want).await;
             }
         }
+    }
+
+    /// Asks for a reminder under its own idempotency key.
+    async fn remind(&self, known: &Known, at: i64) {
+        let key = format!("remind-{at}");
+        let path = format!("/v1/requests/{}/remind", known.id);
+        let call = self.request(Method::POST, &path, Some(&key), None);
+        let asked_at = self.fleet.world.now();
+        self.insist_on(Http::Intake, &call, Want::Remind { key, asked_at }).await;
+    }
+
+    /// The token in a message to the recipient of a row whom a step asked.
+    fn token_of_message(&self, known: &Known, row: usize) -> Option<String> {
+        let state = self.fleet.world.state();
+        let arrived = state.seen.carried.iter().filter(|it| !it.arrived_at.is_empty());
+        let is_of = |it: &&String| {
+            LinkToken::parse(it)
+                .is_some_and(|it| it.request.to_string() == known.id && usize::from(it.row) == row)
+        };
+        arrived.flat_map(|it| &it.tokens).find(is_of).cloned()
     }
 
     /// Uses the approval of the request's action.

@@ -1,6 +1,8 @@
 //! Scenarios that together cover everything that can be done. Faults are injected into one call at
 //! a time.
 
+mod people;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -215,6 +217,7 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
                     seed: scenarios.len() as u64,
                     requests: vec![plan],
                     hooks: Vec::new(),
+                    messengers: Vec::new(),
                     hosts: Hosts::Each,
                     publishes: *publishes,
                     weather: Weather::CALM,
@@ -224,6 +227,7 @@ pub fn scenarios() -> Vec<(String, Scenario)> {
         }
     }
     add_hooks(&mut scenarios);
+    people::add(&mut scenarios);
     scenarios.push(used_by_fifty(scenarios.len() as u64));
     for (receiver, behaviour) in FAILING_FOR_LONG {
         scenarios.push(one_path_fails(receiver, *behaviour, scenarios.len() as u64));
@@ -270,6 +274,7 @@ fn add_hooks(scenarios: &mut Vec<(String, Scenario)>) {
                 seed: scenarios.len() as u64,
                 requests: vec![plan],
                 hooks,
+                messengers: Vec::new(),
                 hosts: Hosts::Shared,
                 publishes: false,
                 weather: Weather::CALM,
@@ -295,6 +300,7 @@ fn used_by_fifty(seed: u64) -> (String, Scenario) {
         seed,
         requests: vec![plan],
         hooks: Vec::new(),
+        messengers: Vec::new(),
         hosts: Hosts::Each,
         publishes: false,
         weather: Weather::CALM,
@@ -333,6 +339,7 @@ fn one_path_fails(receiver: &str, behaviour: Behaviour, seed: u64) -> (String, S
         seed,
         requests: vec![plan],
         hooks: vec![hook],
+        messengers: Vec::new(),
         hosts: Hosts::Shared,
         publishes: false,
         weather: Weather::CALM,

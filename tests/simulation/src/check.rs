@@ -7,13 +7,14 @@
 //! | one outcome | every payload, poll and event reports the same end |
 //! | no stray duplicate | one id per event and target; a second attempt only after a crash or a lost response |
 //! | one reader | a `once` result has one reader, a leased one has one reader at a time |
-//! | budgets kept | exactly the attempts of the policy; an answer changes once a second; deliveries wait only for a receiver that was down |
+//! | budgets kept | exactly the attempts of the policy; a recipient gets 12 messages at most; an answer changes once a second; deliveries wait only for a receiver that was down |
 //! | in time | within the limits of the table in ARCHITECTURE.md |
 //! | at rest | nothing is due or incomplete |
 //! | unnoticed | a retry that succeeds has no visible effect |
 //! | genuine | every callback is signed and has the correct identity |
 //! | forgotten | erased data is gone everywhere |
-//! | assured | a scanner decides nothing |
+//! | wanted | no message comes after the end, after its recipient's answer, by a disabled notifier, or to an address whose mail came back |
+//! | assured | a scanner decides nothing, nor does anybody in Slack but the recipient |
 //! | used once | an approval is used as often as it allows, each call uses it once, and none after it was withdrawn |
 //! | no panic | no function panics |
 
@@ -23,8 +24,14 @@ mod deliveries;
 mod erasures;
 mod events;
 mod isolation;
+mod messages;
+mod notifiers;
+mod reach;
 mod readers;
+mod recipients;
 mod requests;
+mod slack;
+mod steps;
 mod timely;
 mod told;
 mod webhooks;
@@ -39,13 +46,16 @@ use answerback::{
     store::{Item, Key, Store, keys},
 };
 use futures::FutureExt as _;
+use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::{
     Behaviour, fleet,
     history::Over,
+    messengers::Service,
     process::Process,
     receiver::is_genuine,
-    seen::{Called, Seen, Want},
+    seen::{Arrival, Called, Seen, Want},
 };
 
 /// Longest time of a probe that is not required, in milliseconds.
@@ -76,7 +86,9 @@ pub enum Invariant {
     Genuine,
     /// Erased data is gone.
     Forgotten,
-    /// A scanner decides nothing.
+    /// No recipient gets a message that is not needed, or by a way that must not be used.
+    Wanted,
+    /// A scanner decides nothing, nor does anybody in Slack but the recipient.
     Assured,
     /// An approval is used as often as it allows.
     UsedOnce,
@@ -124,6 +136,8 @@ pub(crate) fn check(over: &Over<'_>) -> (Vec<Violation>, i64) {
     left.check_answers_of_links();
     left.check_approvals();
     left.check_deliveries();
+    left.check_messages();
+    left.check_reach();
     left.check_erasures();
     left.check_events();
     left.check_isolation();
@@ -211,7 +225,9 @@ impl<'a> Left<'a> {
                 // The call may have met an end or a concurrent call.
                 200..=299 | 409 => true,
                 410 => call.want != Want::Create,
-                // The second step, a wrong code, a link that is locked, a change too soon.
+                // The second step, a wrong code, a link that is locked, a change or a reminder too soon.
+                422 if call.want == Want::Create => self.may_lack_notifiers(call.request),
+                429 if matches!(call.want, Want::Remind { .. }) => true,
                 303 | 403 | 422 | 429 => Self::is_of_recipient(&call.want),
                 400 if call.body["code"] == "callback_url_not_allowed" => {
                     matches!(call.want, Want::Create | Want::Post { .. })
@@ -252,6 +268,16 @@ impl<'a> Left<'a> {
             || !self.over.world.state().faults.injected.is_empty()
     }
 
+    /// Returns true if a request may be refused because the notifiers that it names are disabled or gone.
+    fn may_lack_notifiers(&self, request: usize) -> bool {
+        let plan = &self.over.scenario.requests[request];
+        let steps = plan.body["steps"].as_array().into_iter().flatten();
+        let lists = std::iter::once(&plan.body["recipients"]).chain(steps.map(|it| &it["to"]));
+        let mut recipients = lists.filter_map(Value::as_array).flatten();
+        let names = plan.body["notify"].is_array() || recipients.any(|it| it["via"].is_array());
+        names && (0..self.over.scenario.messengers.len()).any(|it| self.may_be_unusable(it))
+    }
+
     /// Returns true if a caller tried to erase the request.
     fn may_be_erased(&self, request: usize) -> bool {
         let of = |it: &(usize, &Want)| it.0 == request && *it.1 == Want::Erase;
@@ -260,15 +286,21 @@ impl<'a> Left<'a> {
     }
 
     fn check_signatures(&mut self, account: &Account) {
-        let owner = Owner::live(account.id);
-        let open = |source| {
-            let secret = &account.secrets.of(owner.mode, source).0[0];
-            let secret = fleet::vault()
-                .open(&Holder::Account(owner, source), secret, jiff::Timestamp::UNIX_EPOCH)
-                .now_or_never();
-            secret.and_then(Result::ok).expect("it was sealed with the same key")
-        };
-        let (of_requests, of_events) = (open(Source::Requests), open(Source::Events));
+        let (of_requests, of_events) =
+            (secret_of(account, Source::Requests), secret_of(account, Source::Events));
+        let first = self.over.scenario.place_of_messenger(0);
+        for message in &self.seen.carried {
+            if self.over.scenario.messengers[message.place - first].service != Service::OwnSystem {
+                continue;
+            }
+            let (Some(post), Some(at)) = (&message.arrival, message.arrived_at.first()) else {
+                continue;
+            };
+            let arrival = Arrival { at: *at, ..post.clone() };
+            self.hold(Invariant::Genuine, is_genuine(&arrival, &of_requests), || {
+                format!("{} is not signed correctly", arrival.delivery)
+            });
+        }
         for arrival in &self.seen.arrivals {
             let is_genuine = if arrival.receiver < self.over.scenario.requests.len() {
                 let event = self.deliveries.get(&arrival.delivery).map(Delivery::event);
@@ -297,6 +329,16 @@ impl<'a> Left<'a> {
     }
 }
 
+/// The secret of an account that signs what comes from `source`.
+fn secret_of(account: &Account, source: Source) -> SecretString {
+    let owner = Owner::live(account.id);
+    let secret = &account.secrets.of(owner.mode, source).0[0];
+    let secret = fleet::vault()
+        .open(&Holder::Account(owner, source), secret, jiff::Timestamp::UNIX_EPOCH)
+        .now_or_never();
+    secret.and_then(Result::ok).expect("it was sealed with the same key")
+}
+
 /// The stored item at `key`, read from outside.
 fn item<T: Item>(store: &Store, key: Key) -> Option<T> {
     let found = store.get(key).now_or_never().expect("the operator's calls succeed at once");
@@ -311,7 +353,7 @@ impl Called {
 
 impl Invariant {
     /// All promises.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NothingLost,
         Self::NothingEarly,
         Self::OneOutcome,
@@ -323,6 +365,7 @@ impl Invariant {
         Self::Unnoticed,
         Self::Genuine,
         Self::Forgotten,
+        Self::Wanted,
         Self::Assured,
         Self::UsedOnce,
         Self::NoPanic,
@@ -342,6 +385,7 @@ impl Invariant {
             Self::Unnoticed => "unnoticed",
             Self::Genuine => "genuine",
             Self::Forgotten => "forgotten",
+            Self::Wanted => "wanted",
             Self::Assured => "assured",
             Self::UsedOnce => "used once",
             Self::NoPanic => "no panic",

@@ -11,7 +11,7 @@ use std::{
 use answerback::{
     domain::{CallbackRules, account::LIST_SHARDS, delivery::LEASE},
     egress,
-    platform::{Bus, Entropy, Hints, Vault},
+    platform::{Bus, Entropy, Hints, Ses, Vault},
     service::Core,
     store::{Layout, Store},
 };
@@ -212,6 +212,9 @@ impl Fleet {
             egress: egress::Client::Simulated(Arc::clone(process) as _),
             rules: CallbackRules::strict(),
             bus,
+            ses: Some(Ses::simulated(Arc::clone(process) as _)),
+            ses_configuration_set: None,
+            public_base_url: "https://answers.example.net".to_owned(),
             breakers: deliver::Breakers::default(),
             reads: deliver::Reads::default(),
             lease: LEASE,

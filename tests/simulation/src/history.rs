@@ -1,7 +1,7 @@
 //! One history: a scenario as it runs, and its outcome.
 
 use answerback::{
-    domain::{Account, Owner, Scope},
+    domain::{Account, EmailPattern, Owner, Scope},
     platform::Entropy,
     service::{NewKey, new_account},
     store::Saved,
@@ -22,7 +22,7 @@ use crate::{
     check::{Violation, check},
     fault::{CallKind, Fault, Schedule},
     fleet::{self, Fleet, MINUTE},
-    hooks,
+    hooks, messengers,
     process::Process,
     queue,
     receiver::Receiver,
@@ -76,20 +76,11 @@ impl Scenario {
     }
 
     fn happen(&self, tells: bool) -> Outcome {
-        let of_requests = self.requests.iter().map(|it| Receiver {
-            behaviours: it.receiver.iter().copied().collect(),
-            events: it.events_receiver.iter().copied().collect(),
-        });
-        let of_hooks = self.hooks.iter().map(|it| Receiver {
-            behaviours: it.receiver.iter().copied().collect(),
-            events: VecDeque::new(),
-        });
-        let receivers = of_requests.chain(of_hooks);
         let world = World::new(
             self.seed,
             self.schedule.clone(),
             self.weather.clone(),
-            receivers.collect(),
+            self.receivers(),
             tells,
         );
         let entropy = Entropy::Counting(Arc::new(AtomicU64::new(self.seed << 20)));
@@ -99,23 +90,36 @@ impl Scenario {
             let url = self.hosts.url(self.requests.len() + number);
             hook.settle_in(number, url, &account, &store, &entropy, world.clock.now());
         }
+        for (number, messenger) in self.messengers.iter().enumerate() {
+            let place = self.place_of_messenger(number);
+            messenger.settle_in(number, place, &account, &store, &entropy, world.clock.now());
+        }
         let fleet = Fleet::new(Arc::clone(&world), entropy, self.publishes);
         let rested = Arc::new(AtomicU64::new(0));
         let main = {
             let (fleet, scenario, rested) = (Arc::clone(&fleet), self.clone(), Arc::clone(&rested));
+            let home = caller::Home {
+                hosts: self.hosts,
+                first_messenger: self.place_of_messenger(0),
+                api_key: Arc::clone(&api_key),
+            };
             async move {
                 let callers = scenario.requests.into_iter().enumerate();
                 let callers = callers.map(|(number, plan)| {
-                    let (fleet, key) = (Arc::clone(&fleet), Arc::clone(&api_key));
-                    caller::live(fleet, number, plan, scenario.hosts, key)
+                    caller::live(Arc::clone(&fleet), number, plan, home.clone())
                 });
                 let hooks = scenario.hooks.into_iter().enumerate().map(|(number, hook)| {
                     let owner = hooks::Owner::new(&fleet, number, &api_key);
                     hooks::live(owner, hook)
                 });
+                let messengers = scenario.messengers.into_iter().enumerate();
+                let messengers = messengers.map(|(number, it)| {
+                    messengers::live(Arc::clone(&fleet), number, it.changes, Arc::clone(&api_key))
+                });
                 futures::join!(
                     futures::future::join_all(callers),
-                    futures::future::join_all(hooks)
+                    futures::future::join_all(hooks),
+                    futures::future::join_all(messengers)
                 );
                 let is_at_rest = rest(&fleet.world).await;
                 rested.store(u64::from(is_at_rest), Ordering::Relaxed);
@@ -137,6 +141,34 @@ impl Scenario {
         }
     }
 
+    /// The receivers of callbacks, of webhooks, and of messages.
+    fn receivers(&self) -> Vec<Receiver> {
+        let of_requests = self.requests.iter().map(|it| Receiver {
+            behaviours: it.receiver.iter().copied().collect(),
+            events: it.events_receiver.iter().copied().collect(),
+            is_service: false,
+            bounces: VecDeque::new(),
+        });
+        let of_hooks = self.hooks.iter().map(|it| Receiver {
+            behaviours: it.receiver.iter().copied().collect(),
+            events: VecDeque::new(),
+            is_service: false,
+            bounces: VecDeque::new(),
+        });
+        let of_messengers = self.messengers.iter().map(|it| Receiver {
+            behaviours: it.behaviours.iter().copied().collect(),
+            events: it.others.iter().copied().collect(),
+            is_service: true,
+            bounces: it.bounces.iter().copied().collect(),
+        });
+        of_requests.chain(of_hooks).chain(of_messengers).collect()
+    }
+
+    /// The number among all receivers of the service of the messenger with this number.
+    pub(crate) fn place_of_messenger(&self, number: usize) -> usize {
+        self.requests.len() + self.hooks.len() + number
+    }
+
     /// This history with only its first `n_faults` faults.
     #[must_use]
     pub fn with_faults(&self, faults: &[(u32, Fault)]) -> Self {
@@ -149,6 +181,8 @@ fn settle_in(world: &Arc<World>, entropy: &Entropy) -> (Account, Arc<str>) {
     let now = world.clock.now();
     let account = new_account(now, entropy, &fleet::vault()).now_or_never();
     let account = account.and_then(Result::ok).expect("nothing waits, and a local key seals");
+    let senders = [EmailPattern::parse(messengers::SENDERS).expect("it is a pattern")];
+    let account = account.allow_senders(&senders).expect("one").expect("it had none");
     let key = NewKey::make(Owner::live(account.id), vec![Scope::Admin], now, entropy);
     let store = fleet::store(&Arc::new(Process::outside(world)));
     let made = async {

@@ -1,6 +1,6 @@
 //! Searches for a history that breaks a promise.
 
-use std::{process::ExitCode, thread, time::Instant};
+use std::{num::NonZeroUsize, process::ExitCode, thread, time::Instant};
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -40,7 +40,11 @@ enum Mode {
         histories: u64,
     },
     /// Inject every fault at every call of every scenario in the catalogue.
-    Single,
+    Single {
+        /// Run one of this many histories. The same ones each time.
+        #[arg(long, default_value_t = modes::ALL)]
+        one_of: NonZeroUsize,
+    },
     /// Inject two random faults into scenarios of the catalogue.
     Pairs {
         /// First seed.
@@ -82,9 +86,10 @@ fn main() -> ExitCode {
             bar.finish_and_clear();
             report
         }
-        Mode::Single => {
+        Mode::Single { one_of } => {
             let bar = ProgressBar::no_length().with_style(style());
-            let report = modes::single(&catalogue::scenarios(), n_threads, &|n| bar.inc(n));
+            let scenarios = catalogue::scenarios();
+            let report = modes::single(&scenarios, one_of, n_threads, &|n| bar.inc(n));
             bar.finish_and_clear();
             report
         }

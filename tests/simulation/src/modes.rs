@@ -7,6 +7,7 @@
 //! | pairs | scenarios of the catalogue, with two random faults |
 
 use std::{
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
@@ -21,6 +22,9 @@ use rand_pcg::Pcg64Mcg;
 use crate::{
     Outcome, Scenario, Violation, catalogue, check::Invariant, fault::Fault, found::Found,
 };
+
+/// Every one of the histories with single faults.
+pub const ALL: NonZeroUsize = NonZeroUsize::MIN;
 
 /// Maximum delay of a callback by a fault that is not a crash, in milliseconds.
 const FAULT_COST_MAX: i64 = 5_000;
@@ -83,9 +87,11 @@ pub fn breach(invariant: Invariant, before: Option<&str>, n_threads: usize) -> O
     let mut scenarios = catalogue::scenarios();
     scenarios.retain(|it| before.is_some_and(|before| before.starts_with(&it.0)));
     None.or_else(|| first(at_random(seed?..seed? + 1)))
-        .or_else(|| first(single_for(Some(invariant), &scenarios, n_threads, &|_| ())))
+        .or_else(|| first(single_for(Some(invariant), &scenarios, ALL, n_threads, &|_| ())))
         .or_else(|| first(at_random(0..BREACH_HISTORIES)))
-        .or_else(|| first(single_for(Some(invariant), &catalogue::scenarios(), n_threads, &|_| ())))
+        .or_else(|| {
+            first(single_for(Some(invariant), &catalogue::scenarios(), ALL, n_threads, &|_| ()))
+        })
         .or_else(|| first(at_random(BREACH_HISTORIES..10 * BREACH_HISTORIES)))
 }
 
@@ -108,18 +114,20 @@ fn random_for(
     })
 }
 
-/// Injects every fault at every call of every scenario.
+/// Injects every fault at every call of every scenario, or one of `one_of` such faults.
 pub fn single(
     scenarios: &[(String, Scenario)],
+    one_of: NonZeroUsize,
     n_threads: usize,
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
-    single_for(None, scenarios, n_threads, progress)
+    single_for(None, scenarios, one_of, n_threads, progress)
 }
 
 fn single_for(
     wanted: Option<Invariant>,
     scenarios: &[(String, Scenario)],
+    one_of: NonZeroUsize,
     n_threads: usize,
     progress: &(impl Fn(u64) + Sync),
 ) -> Report {
@@ -129,7 +137,7 @@ fn single_for(
         for _ in 0..n_threads {
             scope.spawn(|| {
                 while let Some((name, scenario)) = take(&cases) {
-                    let mut report = faults_of(name, scenario, progress);
+                    let mut report = faults_of(name, scenario, one_of, progress);
                     let mut total = total.lock().expect("no holder panics");
                     if let Some(wanted) = wanted {
                         report
@@ -152,14 +160,25 @@ fn take<T>(from: &Mutex<Vec<T>>) -> Option<T> {
     from.lock().expect("no holder panics").pop()
 }
 
-/// Injects every fault at every call of one scenario.
-fn faults_of(name: &str, scenario: &Scenario, progress: &impl Fn(u64)) -> Report {
+/// Injects every fault at every call of one scenario, or one of `one_of`.
+fn faults_of(
+    name: &str,
+    scenario: &Scenario,
+    one_of: NonZeroUsize,
+    progress: &impl Fn(u64),
+) -> Report {
     let mut report = Report::default();
     let calm = run(scenario);
     let (calls, usual) = (calm.calls.clone(), calm.slowest);
     report.count(name.to_owned(), scenario.clone(), calm);
+    // Scenarios begin alike, so each leaves out others.
+    let mut number = name.len();
     for (call, kind) in (0..).zip(calls) {
         for &fault in kind.faults() {
+            number += 1;
+            if !number.is_multiple_of(one_of.get()) {
+                continue;
+            }
             let history = scenario.with_faults(&[(call, fault)]);
             let mut outcome = run(&history);
             progress(1);

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use answerback::platform::Lane;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use rand::RngExt as _;
+use serde_json::json;
 
 use crate::{
     fleet::Fleet,
@@ -17,6 +18,8 @@ const VISIBILITY: i64 = 180_000;
 const RECEIVES_MAX: u32 = 5;
 /// Maximum number of messages in one event.
 const BATCH_MAX: usize = 10;
+/// Part of the hint of a bounce.
+pub(crate) const BOUNCE: &str = r#""kind":"bounce""#;
 /// Maximum delay of a late message, in milliseconds.
 const LATE_MAX: i64 = 120_000;
 
@@ -55,13 +58,26 @@ impl Queue {
 /// it.
 #[must_use]
 pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> bool {
-    let (lost, doubled, delayed) =
-        (state.weather.hints_lost, state.weather.hints_doubled, state.weather.hints_late);
+    let lost = state.weather.hints_lost;
     if state.happens(lost) {
-        let says_so = state.happens(500);
+        // The sweep finds what other hints are about.
+        let says_so = state.happens(500) || body.contains(BOUNCE);
         state.tell(|| format!("the queue {} {body}", if says_so { "REFUSES" } else { "LOSES" }));
         return !says_so;
     }
+    keep(state, lane, body, delay);
+    true
+}
+
+/// Accepts the hint that the rules in `template.yaml` make of what SES reports.
+pub(crate) fn report(state: &mut State, kind: &str, notification: &str, way: usize, delay: i64) {
+    let hint = json!({ "kind": kind, "id": notification, "way": way.to_string() });
+    keep(state, Lane::Fast, &hint.to_string(), delay);
+}
+
+/// Keeps a message, maybe twice or late.
+fn keep(state: &mut State, lane: Lane, body: &str, delay: i64) {
+    let (doubled, delayed) = (state.weather.hints_doubled, state.weather.hints_late);
     let n_copies = if state.happens(doubled) { 2 } else { 1 };
     for _ in 0..n_copies {
         let mut delay = delay + state.up_to(20);
@@ -74,7 +90,6 @@ pub(crate) fn send(state: &mut State, lane: Lane, body: &str, delay: i64) -> boo
             Message { id: state.queue.n_sent, lane, body: body.to_owned(), n_receives: 0 };
         state.queue.sent.push((message, delay));
     }
-    true
 }
 
 /// Passes messages to workers when they are visible. Called whenever there may be new ones.
@@ -148,6 +163,9 @@ async fn hand_over(fleet: &Arc<Fleet>, mut batch: Vec<Message>) {
             show_after(fleet, message, left);
         } else {
             state.queue.n_kept -= 1;
+            if is_failed(&message) {
+                state.seen.dead.push(message.body);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,10 @@ use answerback::{
         CallbackRules, CallbackUrl,
         profile::{self, Profile},
     },
-    egress::{Failure, FailureKind, HeaderMap, Post, Receivers, Reply},
+    egress::{
+        Failure, FailureKind, HeaderMap, Post, Receivers, Reply,
+        mail::{Mail, MailFailure, SmtpReply},
+    },
     signing::{verify_body, verify_standard, verify_timed},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +26,7 @@ use crate::{
     fault::{CallKind, Fault},
     process::Process,
     seen::{Arrival, Came, Signature},
+    slack,
     world::{State, since_epoch},
 };
 
@@ -71,9 +76,24 @@ pub enum Hosts {
 pub(crate) struct Receiver {
     /// Its behaviors, attempt by attempt. After them it accepts.
     pub(crate) behaviours: VecDeque<Behaviour>,
-    /// Its behaviors at the path for posted events.
+    /// Its behaviors at the path for posted events, or those of Slack for other calls than messages and
+    /// their updates.
     pub(crate) events: VecDeque<Behaviour>,
+    /// It takes messages for people, and no callbacks.
+    pub(crate) is_service: bool,
+    /// Times after which mails that it takes come back, mail by mail. After them none does.
+    pub(crate) bounces: VecDeque<Option<i64>>,
 }
+
+/// What one attempt at a receiver meets.
+pub(crate) struct Encounter {
+    pub(crate) spec: Behaviour,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) latency: i64,
+}
+
+/// The effect of something that reaches its receiver.
+pub(crate) type Arrives = Arc<dyn Fn(&mut State) + Send + Sync>;
 
 impl Receiver {
     /// The behaviors at the path of this URL.
@@ -170,32 +190,30 @@ impl Receivers for Process {
         Box::pin(async move {
             let world = &self.world;
             let number = number_of(&post.url);
+            if slack::is_call(&post) {
+                return self.call_slack(&post, number).await;
+            }
+            if world.state().receivers[number].is_service {
+                return self.post_message(&post, number, arrival(&post, number)).await;
+            }
             let limit = i64::try_from(post.timeout.as_millis()).expect("20 s");
-            let (fault, spec, sent, latency) = {
+            let delivery = text(&post.headers, "answerback-delivery");
+            let attempt = text(&post.headers, "answerback-attempt");
+            let what = || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
+            let Encounter { spec, fault, latency } = self.meet(number, what, |it| it.at(&post.url));
+            let sent = {
                 let mut state = world.state();
-                let delivery = text(&post.headers, "answerback-delivery");
-                let attempt = text(&post.headers, "answerback-attempt");
-                let what =
-                    || format!("{} posts {delivery} (attempt {attempt}) to {number}", self.name);
-                let fault = state.next_fault(CallKind::Post, what);
-                let behaviours = state.receivers[number].at(&post.url);
-                let is_reached =
-                    !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));
-                let spec = if is_reached { behaviours.pop_front() } else { None };
-                let spec = spec.unwrap_or(Behaviour::Answers(200, 5));
-                state.tell(|| format!("receiver {number}: {spec:?}"));
                 let at = state.now();
-                let sent = state.seen.sent(at, self.name.clone(), &delivery, &attempt);
-                let latency = 1 + state.up_to(LATENCY);
-                (fault, spec, sent, latency)
+                state.seen.sent(at, self.name.clone(), &delivery, &attempt)
             };
-            let answer = self.exchange(&post, number, spec, fault, limit, latency).await;
+            let arrives: Arrives = {
+                let arrival = arrival(&post, number);
+                Arc::new(move |state| arrive(state, arrival.clone()))
+            };
+            let answer = self.exchange(arrives, spec, fault, limit, latency).await;
             let mut state = world.state();
             let at = state.now();
-            let came = match &answer {
-                Ok(reply) | Err(Failure { reply: Some(reply), .. }) => Came::Status(reply.status),
-                Err(failure) => Came::Nothing(failure.kind),
-            };
+            let came = Came::of(&answer);
             state.seen.came_back(sent, at, came);
             if let (Ok(_), Behaviour::AsksForPatience(seconds)) = (&answer, spec) {
                 state.seen.posts[sent].asked_for = Some(seconds);
@@ -204,6 +222,20 @@ impl Receivers for Process {
             drop(state);
             answer
         })
+    }
+
+    fn mail(&self, mail: Mail) -> Promise<'_, Result<SmtpReply, MailFailure>> {
+        Box::pin(self.mail_message(mail))
+    }
+}
+
+impl Behaviour {
+    /// The delay that it asks for, in seconds.
+    pub(crate) fn patience(self) -> Option<u32> {
+        match self {
+            Self::AsksForPatience(seconds) => Some(seconds),
+            _ => None,
+        }
     }
 }
 
@@ -228,11 +260,29 @@ fn unreached(spec: Behaviour) -> Option<Failure> {
 }
 
 impl Process {
-    /// Result of one attempt, within its timeout.
-    async fn exchange(
+    /// Draws what an attempt at a receiver meets.
+    pub(crate) fn meet(
         &self,
-        post: &Post,
         number: usize,
+        what: impl FnOnce() -> String,
+        behaviours: impl FnOnce(&mut Receiver) -> &mut VecDeque<Behaviour>,
+    ) -> Encounter {
+        let mut state = self.world.state();
+        let fault = state.next_fault(CallKind::Post, what);
+        let is_reached =
+            !matches!(fault, Some(Fault::FailsBefore | Fault::Out | Fault::CrashBefore));
+        let behaviours = behaviours(&mut state.receivers[number]);
+        let spec = if is_reached { behaviours.pop_front() } else { None };
+        let spec = spec.unwrap_or(Behaviour::Answers(200, 5));
+        state.tell(|| format!("receiver {number}: {spec:?}"));
+        let latency = 1 + state.up_to(LATENCY);
+        Encounter { spec, fault, latency }
+    }
+
+    /// Result of one attempt, within its timeout. What is sent `arrives`, maybe twice or late.
+    pub(crate) async fn exchange(
+        &self,
+        arrives: Arrives,
         spec: Behaviour,
         fault: Option<Fault>,
         limit: i64,
@@ -256,23 +306,22 @@ impl Process {
                 return Err(Failure::new(FailureKind::Connect, "no connection: reset"));
             }
             Some(Fault::DoneLate(seconds)) => {
-                let arrival = arrival(post, number);
                 let wait = i64::from(seconds) * 1_000 - latency;
-                world.happen_later(wait, move |state| arrive(state, arrival));
+                world.happen_later(wait, move |state| arrives(state));
                 if i64::from(seconds) * 1_000 >= limit {
                     world.sleep(limit - latency).await;
                     return Err(too_slow());
                 }
                 world.sleep(wait).await;
             }
-            _ => arrive(&mut world.state(), arrival(post, number)),
+            Some(Fault::Twice) => {
+                arrives(&mut world.state());
+                world.happen_later(AGAIN, move |state| arrives(state));
+            }
+            _ => arrives(&mut world.state()),
         }
         match fault {
             Some(Fault::CrashAfter) => self.perish("after a post").await,
-            Some(Fault::Twice) => {
-                let arrival = arrival(post, number);
-                world.happen_later(AGAIN, move |state| arrive(state, arrival));
-            }
             Some(Fault::AnswerLost | Fault::OutAfter) => {
                 return Err(Failure::new(FailureKind::Protocol, "no HTTP answer: reset"));
             }

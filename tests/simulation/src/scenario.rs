@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::{
     caller::background,
+    escalation,
     fault::Schedule,
     hooks::Hook,
+    messengers::{self, Messenger},
     page::SCANNED,
     receiver::{Behaviour, Hosts, TOKEN},
+    taps::{self, Tap},
     world::Weather,
 };
 
@@ -22,7 +25,9 @@ pub struct Scenario {
     pub requests: Vec<Plan>,
     /// Webhooks.
     pub hooks: Vec<Hook>,
-    /// Hosts of their receivers.
+    /// Notifiers.
+    pub messengers: Vec<Messenger>,
+    /// Hosts of the receivers of callbacks.
     pub hosts: Hosts,
     /// True if events are published on a bus.
     pub publishes: bool,
@@ -61,10 +66,12 @@ pub struct Action {
 /// The kinds of actions on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A recipient answers through their link.
+    /// A recipient answers through their link. One whom a step asked has it from a message.
     Answer(usize, &'static str),
     /// A recipient answers at length through their link.
     Explain(usize, &'static str),
+    /// A recipient presses a button of a message in Slack, or somebody else does.
+    Tap(usize, &'static str, Tap),
     /// A recipient answers on the page of their link.
     Page(usize, &'static str),
     /// A scanner opens a link, and presses buttons after this many milliseconds.
@@ -73,6 +80,8 @@ pub enum What {
     Respond(usize, &'static str),
     /// The sender cancels the request.
     Cancel,
+    /// The sender asks for a reminder.
+    Remind,
     /// The sender erases the request.
     Erase,
     /// The sender views the request.
@@ -106,7 +115,27 @@ impl Scenario {
         }
         let hooks = Hook::random(seed);
         let hosts = if seed.is_multiple_of(3) { Hosts::Shared } else { Hosts::Each };
-        Self { seed, requests, hooks, hosts, publishes, ..sky(&mut chance) }
+        let mut people = messengers::stream(seed);
+        let mut messengers = Messenger::random(&mut people);
+        let mut presses = taps::chance(seed);
+        Messenger::add_slack(&mut presses, &mut messengers);
+        for plan in &mut requests {
+            messengers::choose(&mut people, &messengers, plan);
+        }
+        let mut steps = escalation::chance(seed);
+        for plan in &mut requests {
+            escalation::escalate(&mut steps, plan);
+            if !messengers.is_empty() {
+                escalation::persist(&mut steps, &messengers, plan);
+            }
+        }
+        for plan in &mut requests {
+            taps::tap(&mut presses, &messengers, plan);
+        }
+        for messenger in &mut messengers {
+            messenger.bounce(&mut steps);
+        }
+        Self { seed, requests, hooks, messengers, hosts, publishes, ..sky(&mut chance) }
     }
 
     /// The same scenario with its first `n` actions only.
@@ -156,6 +185,7 @@ fn sky(chance: &mut Pcg64Mcg) -> Scenario {
         seed: 0,
         requests: Vec::new(),
         hooks: Vec::new(),
+        messengers: Vec::new(),
         hosts: Hosts::Each,
         publishes: false,
         weather,

@@ -1,8 +1,11 @@
 //! Outside view of a history: the responses to callers and the callbacks at receivers.
 
-use answerback::{domain::profile::Unit, egress::FailureKind};
+use answerback::{
+    domain::profile::Unit,
+    egress::{Failure, FailureKind, Reply},
+};
 
-use crate::page::SCANNED;
+use crate::{messengers::Change, page::SCANNED, slack::Workspace};
 
 /// Everything that was observed.
 #[derive(Debug, Default)]
@@ -15,6 +18,18 @@ pub(crate) struct Seen {
     pub(crate) unanswered: Vec<(usize, Want)>,
     /// Posts, in the order of their starts.
     pub(crate) posts: Vec<Sent>,
+    /// Messages to people, in the order of their starts.
+    pub(crate) carried: Vec<Carried>,
+    /// Mails that came back.
+    pub(crate) bounces: Vec<Bounced>,
+    /// Messages, and the indexes of their ways, whose mails arrived.
+    pub(crate) mails_arrived: Vec<(String, usize)>,
+    /// Slack.
+    pub(crate) slack: Workspace,
+    /// Messages of the queue that were given up: no worker followed them.
+    pub(crate) dead: Vec<String>,
+    /// Calls of the owners of notifiers; `request` is the number of the notifier. Status 0: no response.
+    pub(crate) changes: Vec<Called>,
     /// Callbacks that arrived at receivers.
     pub(crate) arrivals: Vec<Arrival>,
     /// Events that arrived at the event bus.
@@ -65,6 +80,12 @@ pub(crate) enum Want {
     /// A visit of the answer page.
     Open,
     Cancel,
+    /// The recipients are reminded under this idempotency key.
+    Remind {
+        key: String,
+        /// Time of the first call.
+        asked_at: i64,
+    },
     Erase,
     View,
     Read,
@@ -87,6 +108,8 @@ pub(crate) enum Want {
     Narrow,
     /// A test event for a webhook.
     Trigger,
+    /// An action of a notifier's owner.
+    Change(Change),
 }
 
 /// A post, as its sender saw it.
@@ -100,6 +123,44 @@ pub(crate) struct Sent {
     pub(crate) heard: Option<(i64, Came)>,
     /// The delay that the response asked for, in seconds.
     pub(crate) asked_for: Option<u32>,
+}
+
+/// A message to a person, as its sender saw it, and its arrivals.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) process: String,
+    /// The identifier of the message.
+    pub(crate) notification: String,
+    /// Number of the service among all receivers.
+    pub(crate) place: usize,
+    /// The tokens of the links in it.
+    pub(crate) tokens: Vec<String>,
+    /// The recipient's address, if the service has to know it.
+    pub(crate) to: Option<String>,
+    pub(crate) began_at: i64,
+    /// Time and kind of the reply, if the sender lived to get it.
+    pub(crate) heard: Option<(i64, Came)>,
+    /// The delay that the service asked for, in seconds.
+    pub(crate) asked_for: Option<u32>,
+    /// Times at which the service took it.
+    pub(crate) arrived_at: Vec<i64>,
+    /// The post, if it is one. The account's own system gets it signed.
+    pub(crate) arrival: Option<Arrival>,
+    /// The time by which Slack names it.
+    pub(crate) ts: Option<String>,
+}
+
+/// A mail that came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounced {
+    /// The identifier of the message.
+    pub(crate) notification: String,
+    /// The index of the way by which it went.
+    pub(crate) way: usize,
+    /// The recipient's address.
+    pub(crate) to: String,
+    /// Time of the hint.
+    pub(crate) at: i64,
 }
 
 /// Result of a post.
@@ -196,10 +257,13 @@ impl Seen {
 
     /// True if the invocation that sent this post completed and reached everything that it called.
     pub(crate) fn is_whole(&self, sent: &Sent) -> bool {
+        self.was_whole(&sent.process, sent.began_at)
+    }
+
+    /// True if the invocation of `process` at this time completed and reached everything that it called.
+    pub(crate) fn was_whole(&self, process: &str, at: i64) -> bool {
         self.invocations.iter().any(|it| {
-            it.process == sent.process
-                && (it.began_at..=it.ended_at).contains(&sent.began_at)
-                && it.is_whole
+            it.process == process && (it.began_at..=it.ended_at).contains(&at) && it.is_whole
         })
     }
 }
@@ -216,6 +280,14 @@ impl Want {
 }
 
 impl Came {
+    /// The result of a post with this answer.
+    pub(crate) fn of(answer: &Result<Reply, Failure>) -> Self {
+        match answer {
+            Ok(reply) | Err(Failure { reply: Some(reply), .. }) => Self::Status(reply.status),
+            Err(failure) => Self::Nothing(failure.kind),
+        }
+    }
+
     pub(crate) fn is_accepted(self) -> bool {
         matches!(self, Self::Status(200..=299))
     }

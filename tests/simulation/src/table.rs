@@ -152,17 +152,20 @@ impl SimulatedTable {
         n_errors
     }
 
-    /// Increments the counter in the item at `key` unless it has reached `max`. Creates the item if
-    /// it is missing. Returns whether it counted. No index shows it.
-    pub fn count_up(&mut self, key: &Key, max: u32, expires_at: i64) -> Counted {
+    /// Adds `by` to the counter in the item at `key` unless it would be more than `max`. Creates the
+    /// item if it is missing. Returns whether it counted. No index shows it.
+    pub fn count_up(&mut self, key: &Key, by: u32, max: u32, expires_at: i64) -> Counted {
+        if by > max {
+            return Counted::Full;
+        }
         limits::admit_key(key);
         let first = || Kept { attributes: key.clone().into_attributes(), ..Kept::default() };
         let kept = self.items.entry(key.clone()).or_insert_with(first);
         let n: Option<u32> = kept.number("n");
-        if n.is_some_and(|it| it >= max) {
+        if n.is_some_and(|it| it + by > max) {
             return Counted::Full;
         }
-        kept.set("n", AttributeValue::N((n.unwrap_or(0) + 1).to_string()));
+        kept.set("n", AttributeValue::N((n.unwrap_or(0) + by).to_string()));
         kept.set("ttl", AttributeValue::N(expires_at.to_string()));
         Counted::Counted
     }

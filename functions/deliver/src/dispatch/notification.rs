@@ -48,6 +48,9 @@ pub(super) fn of_request(
     event: &OutboxEvent,
     webhooks: &[Webhook],
 ) -> Vec<Notification> {
+    if event.is_for_messages_alone() {
+        return Vec::new();
+    }
     let body =
         |receiver: &Receiver, max_bytes| callback_body(&receiver.spec(), max_bytes, request, event);
     let callback = request.policy.callback.as_ref().filter(|it| it.events.contains(&event.kind));

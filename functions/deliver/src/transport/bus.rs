@@ -30,6 +30,7 @@ pub(super) async fn send(app: &App, delivery: &Delivery, _at: Timestamp) -> Resu
         None => AttemptVerdict::Accepted,
         Some(_) => AttemptVerdict::Retry { retry_after: None },
     };
-    let exchanged = Exchanged { verdict, exchange, error, webhook: None };
+    let exchanged =
+        Exchanged { verdict, exchange, error, webhook: None, refused: None, copy: None };
     Ok(Sent::Exchanged(Box::new(exchanged)))
 }

@@ -7,7 +7,7 @@
 //! ```
 
 mod endpoint;
-mod headers;
+pub(super) mod headers;
 mod verdict;
 
 use answerback::{
@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 use super::{Exchanged, Sent};
 use crate::{App, Error, breaker};
-use endpoint::{Endpoint, Signer};
+pub(super) use endpoint::{Endpoint, Signer, callback_signer};
 use verdict::{HostKind, Judgement, judge};
 
 /// Most response headers in an attempt's record.
@@ -79,7 +79,7 @@ async fn post(
         body: excerpt(&it.body),
     });
     let exchange = Exchange { url: receiver.url.clone(), headers: shown, response };
-    Ok(Exchanged { verdict, exchange, error, webhook: None })
+    Ok(Exchanged { verdict, exchange, error, webhook: None, refused: None, copy: None })
 }
 
 /// The result for a URL that the rules no longer allow. Nothing is sent.
@@ -89,6 +89,8 @@ fn blocked(url: &str, err: &CallbackUrlError) -> Exchanged {
         exchange: Exchange { url: url.to_owned(), headers: Vec::new(), response: None },
         error: Some(AttemptError { kind: ErrorKind::BlockedAddress, message: err.to_string() }),
         webhook: None,
+        refused: None,
+        copy: None,
     }
 }
 

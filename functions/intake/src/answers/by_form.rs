@@ -114,12 +114,13 @@ async fn renew_code(app: &App, link: OpenedLink) -> Result<Response, Problem> {
         Ok::<_, Problem>(it.renew_code(row, now, op).unwrap_or_default())
     };
     let request = app.core.advance(link.request, step).await?;
+    app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "issued a new code");
     Ok(see_page(&OpenedLink { request, row }))
 }
 
 /// The answer that is recorded, or all errors of the form.
-fn fit(
+pub(crate) fn fit(
     question: &Question,
     option: Option<String>,
     values: &[(String, String)],
@@ -221,15 +222,15 @@ impl Reader<'_> {
         let again = PageFor::Correction { form, faults };
         let (status, page_for) = match &refusal {
             Refusal::AlreadyAnswered(_) => (StatusCode::CONFLICT, PageFor::Refusal { form }),
-            Refusal::Ended | Refusal::AlreadyFinished => {
+            Refusal::Ended | Refusal::AlreadyFinished | Refusal::NoOpenPlace => {
                 (StatusCode::GONE, PageFor::Refusal { form })
             }
-            Refusal::ChangedTooSoon | Refusal::ChangedTooOften { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, again)
-            }
+            Refusal::ChangedTooSoon
+            | Refusal::ChangedTooOften { .. }
+            | Refusal::RemindedTooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, again),
             Refusal::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, again),
             Refusal::LinkLocked => return self.locked(&link),
-            Refusal::Erased => return self.unknown_link(),
+            Refusal::NotAsked | Refusal::Erased => return self.unknown_link(),
         };
         let mut response = self.page(status, &link, page_for);
         if let Some(seconds) = wait {

@@ -4,7 +4,7 @@
 mod by_form;
 mod by_json;
 
-pub(crate) use by_form::answer_by_form;
+pub(crate) use by_form::{answer_by_form, fit};
 pub(crate) use by_json::answer_by_json;
 
 use std::collections::BTreeMap;
@@ -19,14 +19,16 @@ use answerback::{
         question::{FieldValue, VALUE_CHARS_MAX},
         request::{LongAnswer, Proof, Refusal},
     },
+    notify::slack::{self, Reader},
     service::answer_page::OpenedLink,
     store::AdvanceError,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
     App,
-    step::{log_step, refused},
+    step::{log_step, refused, retry_after_seconds},
 };
 
 /// The error of an answer that was not recorded.
@@ -39,6 +41,16 @@ pub(crate) struct RefusedAnswer {
     refusal: Refusal,
 }
 
+impl RefusedAnswer {
+    /// What was decided instead, for the person of a row who answered in Slack.
+    pub(crate) fn shown(&self, row: usize, now: Timestamp) -> String {
+        match retry_after_seconds(&self.refusal) {
+            Some(_) => slack::press_again(&self.request).to_owned(),
+            None => slack::state(&self.request, row, Reader::Own, now),
+        }
+    }
+}
+
 /// Records an answer that fits its question, and sends the hint to notify subscribers.
 pub(crate) async fn record(
     app: &App,
@@ -47,16 +59,23 @@ pub(crate) async fn record(
     answer: &Answer,
     proof: Proof,
 ) -> Result<Request, NotRecorded> {
-    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let subscriptions = app.core.destinations.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let now = app.core.now();
     // The code was checked against this issue. A later one must not be answered for by it.
     let issue = request.code_issue(row);
+    // A press was compared with this answer. It must not replace a later one.
+    let n_answers = request.n_answers(row);
     let step = |it: &Request| {
-        let answered = if proof == Proof::Code && it.code_issue(row) != issue {
-            Err(Refusal::LinkLocked)
-        } else {
-            it.answer(row, answer, proof, subscriptions, now, op)
+        let answered = match proof {
+            Proof::Code if it.code_issue(row) != issue => Err(Refusal::LinkLocked),
+            _ => it.answer(row, answer, proof, subscriptions, now, op),
+        };
+        let answered = match (proof, answered) {
+            (Proof::Slack(_), Ok(Some(_))) if it.n_answers(row) != n_answers => {
+                Err(Refusal::ChangedTooSoon)
+            }
+            (_, answered) => answered,
         };
         answered.map_err(|refusal| Box::new(RefusedAnswer { request: it.clone(), refusal }))
     };
@@ -115,7 +134,7 @@ pub(crate) async fn check_code(
     if link.place().is_code(request.code_issue(row), code) {
         return Ok(CheckedCode::Right(link));
     }
-    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let subscriptions = app.core.destinations.subscriptions(request.owner).await;
     let (op, now) = (app.core.new_op(), app.core.now());
     let step = |it: &Request| match it.try_wrong_code(row, subscriptions, now, op) {
         // Another call locked it, or the request has ended in the meantime.

@@ -2,8 +2,10 @@
 
 mod credentials;
 mod probe;
+mod update;
 
 pub(crate) use credentials::NewCredentials;
+pub(crate) use update::{CredentialsUpdate, Previous, origin};
 
 use answerback::{
     api::{
@@ -20,7 +22,7 @@ use answerback::{
             TIMEOUT_SECONDS_MAX as ATTEMPT_SECONDS_MAX,
         },
     },
-    egress::Failure,
+    egress::{Checked, Failure},
 };
 use axum::http::HeaderMap;
 use serde_json::Value;
@@ -156,21 +158,24 @@ pub(crate) struct Submission<'a> {
 pub(crate) async fn check(app: &App, it: Submission<'_>) -> Result<PendingProbe, Problem> {
     let Submission { receiver, name, probe, account, host } = it;
     let refused = |why: String| Problem::callback_url_not_allowed(format!("/{name}"), why);
-    let mut rules = app.rules.clone();
-    if !rules.is_development {
-        rules.own_host = Some(own_host(app, host));
-    }
-    let url = CallbackUrl::parse(&receiver.url, &rules);
-    let url = url.map_err(|err| refused(format!("is not allowed: {err}")))?;
-    let checked = app.egress.check(&url).await;
-    let checked =
-        checked.map_err(|Failure { message, .. }| refused(format!("is not allowed: {message}")))?;
+    let checked = check_url(app, &receiver.url, host).await.map_err(refused)?;
     probe.begin(app, checked, account).await.map_err(|refusal| match refusal {
         Refusal::RateLimited { retry_seconds } => Refusal::rate_limited(retry_seconds),
         Refusal::Failed(Failure { message, .. }) => {
             refused(format!("did not respond to the probe: {message}"))
         }
     })
+}
+
+/// Checks a URL and its addresses. The error says which rule they break, and does not contain the URL.
+pub(crate) async fn check_url(app: &App, url: &str, host: &CalledHost) -> Result<Checked, String> {
+    let mut rules = app.rules.clone();
+    if !rules.is_development {
+        rules.own_host = Some(own_host(app, host));
+    }
+    let url = CallbackUrl::parse(url, &rules).map_err(|err| format!("is not allowed: {err}"))?;
+    let checked = app.egress.check(&url).await;
+    checked.map_err(|Failure { message, .. }| format!("is not allowed: {message}"))
 }
 
 /// Our own host name. Callbacks must not lead back to it.

@@ -32,7 +32,7 @@ use crate::{
 
 const PATH: &str = "/v1/events";
 /// Prefixes of the event types that only Answerback itself sends.
-const RESERVED: [&str; 2] = ["request.", "webhook."];
+const RESERVED: [&str; 4] = ["request.", "webhook.", "notifier.", "notification.failed"];
 
 /// An event as its poster describes it, but for the text of its data.
 struct NewEventBody {
@@ -92,8 +92,8 @@ pub(crate) async fn post(
 /// A webhook subscribes to events of this type. The list is read now: an event that comes right after
 /// the creation of its webhook is not missed.
 async fn is_subscribed(app: &App, owner: Owner, event_type: &EventType) -> bool {
-    match app.core.webhooks.all(owner).await {
-        Ok(all) => all.iter().any(|it| it.gets(event_type.as_str(), Source::Events)),
+    match app.core.destinations.all(owner).await {
+        Ok(all) => all.webhooks.iter().any(|it| it.gets(event_type.as_str(), Source::Events)),
         Err(err) => {
             let error = &err as &(dyn std::error::Error + 'static);
             tracing::warn!(error, "could not load webhooks; assuming the event has a subscriber");

@@ -6,6 +6,7 @@
 pub(crate) mod nextks;
 pub(crate) mod nextmv;
 pub(crate) mod ping;
+pub(crate) mod slack;
 
 use answerback::api::{
     FieldError, FieldErrors, FieldLocation, Problem,
@@ -18,27 +19,32 @@ use crate::requests::body::{self, NewRequestBody};
 
 /// A body in our words, and the places of its parts in the front's body.
 #[derive(Default)]
-struct Translation {
+pub(crate) struct Translation {
     members: Map<String, Value>,
     moves: Vec<Move>,
 }
 
 impl Translation {
     /// Adds the member called `name`, which was at `theirs`, unless it is absent.
-    fn put(&mut self, name: &str, value: Option<Value>, theirs: &str) {
+    pub(crate) fn put(&mut self, name: &str, value: Option<Value>, theirs: &str) {
         if let Some(value) = value {
             self.members.insert(name.to_owned(), value);
         }
         self.moved(format!("/{name}"), theirs);
     }
 
+    /// The places of its parts.
+    pub(crate) fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
     /// Notes that the part at `ours` was at `theirs`.
-    fn moved(&mut self, ours: String, theirs: impl Into<String>) {
+    pub(crate) fn moved(&mut self, ours: String, theirs: impl Into<String>) {
         self.moves.push(Move { to: ours, from: theirs.into() });
     }
 
     /// Reads the translated body, or lists `errors`, which the front found, and all errors in it.
-    fn read(
+    pub(crate) fn read(
         self,
         source: Source,
         mut errors: FieldErrors,

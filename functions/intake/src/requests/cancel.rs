@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{Problem, http::NoBody},
-    domain::Scope,
+    domain::{Request, Scope},
 };
 use axum::{
     extract::{Path, State},
@@ -26,9 +26,15 @@ pub(crate) async fn cancel(
     let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
     let NoBody = body?;
     let request = find_settled(&app, &caller, &id).await?;
+    let request = cancel_request(&app, request).await?;
+    Ok(show(&app, &caller, &request).await)
+}
+
+/// Cancels a request that was pending a moment ago.
+pub(crate) async fn cancel_request(app: &App, request: Request) -> Result<Request, Problem> {
     // Before anything else takes time: a request that reaches its deadline now is canceled.
     let now = app.core.now();
-    let subscriptions = app.core.webhooks.subscriptions(request.owner).await;
+    let subscriptions = app.core.destinations.subscriptions(request.owner).await;
     let op = app.core.new_op();
     let request = app
         .core
@@ -38,5 +44,5 @@ pub(crate) async fn cancel(
         .await?;
     app.core.hints.send_for_request(&request).await;
     log_step(&request, op, "cancelled a request");
-    Ok(show(&app, &caller, &request).await)
+    Ok(request)
 }

@@ -26,7 +26,10 @@ use axum::{
 
 use jiff::Timestamp;
 
-use super::body::{self, NewRequestBody};
+use super::{
+    body::{self, NewRequestBody},
+    notify::{self, Asking},
+};
 use crate::{
     App,
     callback::{self, PendingProbe, Submission},
@@ -111,17 +114,18 @@ pub(crate) async fn create_from(
         |it: &NewRequestBody| it.policy.callback.is_none() && !it.question.is_about_long();
     // Where nothing is probed, counted, refused or written before, the write itself finds an earlier
     // request.
-    if (is_limited || !body.as_ref().is_ok_and(writes_once))
+    let is_looked_up = is_limited || !body.as_ref().is_ok_and(writes_once);
+    if is_looked_up
         && let Some(found) = idempotency::find(app, idempotent, keys::request(id)).await?
     {
         return replay(app, found).await;
     }
 
-    let NewRequestBody { mut question, mut policy, time_to_answer, probe, credentials } = body?;
-    if let Some(caller) = asker {
-        app.core.accounts.check_ask(caller, &mut question, &policy)?;
+    let mut body = body?;
+    if let Err(problem) = prepare(app, owner, asker, &mut body).await {
+        return replay_or_refuse(app, idempotent, id, problem).await;
     }
-    question.asked_by = app.core.accounts.asked_by(owner, asker).await?;
+    let NewRequestBody { question, mut policy, time_to_answer, probe, credentials, .. } = body;
     let is_counted = match app.core.accounts.check_pending_limit(owner).await {
         Ok(is_counted) => is_counted,
         Err(problem) => return replay_or_refuse(app, idempotent, id, problem).await,
@@ -136,12 +140,6 @@ pub(crate) async fn create_from(
             pending
         }
     };
-    // A call that was refused before does not count.
-    if let Some(caller) = asker
-        && let Err(problem) = app.core.accounts.count_ask(caller).await
-    {
-        return replay_or_refuse(app, idempotent, id, problem).await;
-    }
     // The time to answer starts after the check.
     let now = app.core.now();
     let new = NewRequest {
@@ -161,11 +159,63 @@ pub(crate) async fn create_from(
         base_url: callback::base_url(app, headers, host),
         is_published: app.publishes,
     };
-    let request = Request::begin(new, app.core.webhooks.subscriptions(owner).await);
+    let request = Request::begin(new, app.core.destinations.subscriptions(owner).await);
+    // A call that was refused before does not count.
+    if let Some(created) = count(app, asker, idempotent, &request, is_looked_up).await? {
+        return Ok(created);
+    }
     let (probe, stored) = futures::join!(pending.finish(app), store(app, idempotent, &request));
     match stored? {
         Some(found) => replay(app, found).await,
         None => Ok(CreatedRequest { request, is_replayed: false, probe }),
+    }
+}
+
+/// Checks what the caller's key may ask, and adds what the body does not say: who asks, and by which
+/// notifiers.
+async fn prepare(
+    app: &App,
+    owner: Owner,
+    asker: Option<&Caller>,
+    body: &mut NewRequestBody,
+) -> Result<(), Problem> {
+    let NewRequestBody { question, policy, notify, has_assurance, .. } = body;
+    if let Some(caller) = asker {
+        app.core.accounts.check_ask(caller, question, policy)?;
+    }
+    let asking = Asking { owner, asker, body: notify, has_assurance: *has_assurance };
+    notify::resolve(app, &asking, question, policy).await?;
+    question.asked_by = app.core.accounts.asked_by(owner, asker).await?;
+    Ok(())
+}
+
+/// Counts a new request and its messages, or returns the request of an earlier call.
+async fn count(
+    app: &App,
+    asker: Option<&Caller>,
+    idempotent: Option<IdempotentCall>,
+    request: &Request,
+    is_looked_up: bool,
+) -> Result<Option<CreatedRequest>, Problem> {
+    if let Some(caller) = asker
+        && let Err(problem) = app.core.accounts.count_ask(caller).await
+    {
+        return replay_or_refuse(app, idempotent, request.id, problem).await.map(Some);
+    }
+    // Those of later steps count now, while the call can still be refused.
+    let n_messages = request.n_reachable();
+    if n_messages == 0 {
+        return Ok(None);
+    }
+    // A repeated call sends nothing, so it does not count.
+    if !is_looked_up
+        && let Some(found) = idempotency::find(app, idempotent, keys::request(request.id)).await?
+    {
+        return replay(app, found).await.map(Some);
+    }
+    match app.core.accounts.count_messages(request.owner, n_messages).await {
+        Ok(()) => Ok(None),
+        Err(problem) => replay_or_refuse(app, idempotent, request.id, problem).await.map(Some),
     }
 }
 

@@ -1,17 +1,20 @@
-//! Requests: create, cancel, respond for a recipient, use an approval, erase.
+//! Requests: create, cancel, remind, respond for a recipient, use an approval, erase.
 
 pub(crate) mod body;
 mod cancel;
 mod consume;
 mod create;
 mod erase;
+mod notify;
+mod remind;
 pub(crate) mod requester;
 mod respond;
 
-pub(crate) use cancel::cancel;
+pub(crate) use cancel::{cancel, cancel_request};
 pub(crate) use consume::consume;
 pub(crate) use create::{CreateCall, CreatedRequest, create, create_from};
 pub(crate) use erase::erase;
+pub(crate) use remind::remind;
 pub(crate) use respond::respond;
 
 use answerback::{
@@ -27,7 +30,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::App;
 
 /// The caller's request, with a deadline that has passed already settled.
-async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
+pub(crate) async fn find_settled(app: &App, caller: &Caller, id: &str) -> Result<Request, Problem> {
     let request = find(&app.core.store, caller, id).await?;
     let request = app.core.settled(request).await?;
     // It may have been erased while it was being settled.

@@ -2,7 +2,7 @@
 
 use answerback::{
     api::{Code, FieldError, FieldErrors, Problem, body, http::JsonText},
-    domain::{Answer, Question, Scope, limits::EMAIL_CHARS_MAX, request::Proof},
+    domain::{Answer, Request, Scope, limits::EMAIL_CHARS_MAX, request::Proof},
 };
 use axum::{
     extract::{Path, State},
@@ -40,7 +40,7 @@ pub(crate) async fn respond(
         let detail = "only recipients answer this request, by their links";
         return Err(Problem::new(Code::ApiAnswersNotAccepted, detail));
     }
-    let FittedResponse { row, answer } = fit(&request.question, read(body)?)?;
+    let FittedResponse { row, answer } = fit(&request, read(body)?)?;
     // A result that may be read only once is not repeated in a refusal.
     let shown_row = (!request.policy.read.is_private()).then_some(row);
     let request = answers::record(&app, request, row, &answer, Proof::Key(caller.key()))
@@ -56,9 +56,9 @@ fn read(body: JsonText) -> Result<ResponseBody, Problem> {
     })
 }
 
-fn fit(question: &Question, body: ResponseBody) -> Result<FittedResponse, Problem> {
-    let row = question.row_of(body.recipient.as_deref());
-    match (row, question.fit(body.answer)) {
+fn fit(request: &Request, body: ResponseBody) -> Result<FittedResponse, Problem> {
+    let row = request.asked_row_of(body.recipient.as_deref());
+    match (row, request.question.fit(body.answer)) {
         (Some(row), Ok(answer)) => Ok(FittedResponse { row, answer }),
         (row, answer) => {
             let stranger = || FieldError::pointer("/recipient", "is not one of the recipients");

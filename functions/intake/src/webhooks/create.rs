@@ -163,7 +163,7 @@ async fn store_checked(
     body: WebhookBody,
     call: Option<IdempotentCall>,
 ) -> Result<CreatedWebhook, Problem> {
-    let others = app.core.webhooks.all(caller.owner()).await?;
+    let others = app.core.destinations.all(caller.owner()).await?.webhooks;
     if others.len() >= WEBHOOKS_MAX {
         let detail = format!("limit of {WEBHOOKS_MAX} webhooks reached; delete one first");
         return Err(Problem::new(Code::TooManyWebhooks, detail));
@@ -191,7 +191,7 @@ async fn store_checked(
     } else {
         app.core.store.save(&webhook).await?
     };
-    app.core.webhooks.evict(caller.owner());
+    app.core.destinations.evict(caller.owner());
     match saved {
         Saved::Saved => (),
         // This call's own write: the SDK repeated it after its answer was lost.

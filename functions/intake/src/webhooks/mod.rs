@@ -33,7 +33,7 @@ use axum::{
 use self::settings::{URL, WebhookBody};
 use crate::{
     App,
-    callback::{self, PendingProbe, Submission},
+    callback::{self, PendingProbe, Previous, Submission},
     secrets::{self, RotateCall},
 };
 
@@ -86,7 +86,7 @@ pub(crate) async fn delete(
     let webhook = find_existing(&app, &caller, &id).await?;
     let now = app.core.now();
     app.core.advance(webhook, |it| Ok::<_, Problem>(it.delete(now))).await?;
-    app.core.webhooks.evict(caller.owner());
+    app.core.destinations.evict(caller.owner());
     caller.audit("deleted a webhook", &id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -160,13 +160,14 @@ async fn change(
         refuse_other(it, &reference)?;
         let WebhookBody { mut settings, credentials, is_enabled, .. } = read(it)?;
         refuse_other_source(it, &settings)?;
-        let url = &settings.receiver.url;
-        settings.receiver.credentials = credentials.apply(&it.settings.receiver, url, &new);
+        let Receiver { url, credentials: before, .. } = &it.settings.receiver;
+        let before = Previous { url, credentials: before };
+        settings.receiver.credentials = credentials.apply(before, &settings.receiver.url, &new);
         Ok(it.change(WebhookUpdate { settings, is_enabled }, now, op))
     };
     let (probe, changed) = futures::join!(pending.finish(app), app.core.advance(webhook, step));
     let webhook = changed?;
-    app.core.webhooks.evict(caller.owner());
+    app.core.destinations.evict(caller.owner());
     caller.audit("changed a webhook", webhook.id.as_str());
     Ok(ChangedWebhook { webhook, probe })
 }

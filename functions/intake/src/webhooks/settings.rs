@@ -7,7 +7,7 @@ use answerback::{
     },
     domain::{
         Filter, Source, WEBHOOK_ID_CHARS_MAX, Webhook, WebhookId,
-        delivery::{Credentials, Receiver},
+        delivery::Receiver,
         event::TYPE_CHARS_MAX,
         limits::{DESCRIPTION_CHARS_MAX, EVENT_TYPES_MAX, WEBHOOK_URL_CHARS_MAX},
         webhook::{PAYLOAD_BYTES, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, Settings},
@@ -15,7 +15,10 @@ use answerback::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::callback::{self, NewCredentials, Probe};
+use crate::{
+    callback::{self, CredentialsUpdate, NewCredentials, Probe},
+    merge::merge,
+};
 
 /// The member with the URL.
 pub(super) const URL: &str = "url";
@@ -29,21 +32,6 @@ pub(super) struct WebhookBody {
     pub(super) is_enabled: bool,
     /// Applies to the URL.
     pub(super) probe: Probe,
-}
-
-/// A change of a webhook's credentials.
-#[derive(Clone)]
-pub(super) struct CredentialsUpdate {
-    pub(super) new: NewCredentials,
-    keeps_auth: bool,
-    kept_headers: KeptHeaders,
-}
-
-/// The earlier headers that remain, unless they are set again.
-#[derive(Clone)]
-enum KeptHeaders {
-    None,
-    AllExcept(Vec<String>),
 }
 
 /// A webhook to be created.
@@ -73,7 +61,7 @@ impl WebhookBody {
         let mut whole = body_of(webhook);
         merge(&mut whole, patch);
         let body = Self::read(Value::Object(whole))?;
-        let credentials = CredentialsUpdate { new: body.credentials.new, ..kept };
+        let credentials = kept.with(body.credentials.new);
         Ok(Self { credentials, ..body })
     }
 
@@ -93,56 +81,6 @@ impl WebhookBody {
         let credentials = CredentialsUpdate::replacing(NewCredentials::read(body));
         Self { settings, credentials, is_enabled, probe }
     }
-}
-
-impl CredentialsUpdate {
-    /// All of the credentials are replaced.
-    fn replacing(new: NewCredentials) -> Self {
-        Self { new, keeps_auth: false, kept_headers: KeptHeaders::None }
-    }
-
-    /// What `patch` keeps, with no new credentials. Takes the names that it removes out of it.
-    fn of_patch(patch: &mut Map<String, Value>) -> Self {
-        let keeps_auth = !patch.get("auth").is_some_and(Value::is_null);
-        let kept_headers = match patch.get_mut("headers") {
-            Some(Value::Null) => KeptHeaders::None,
-            Some(Value::Object(headers)) => {
-                let removed = headers.iter().filter(|it| it.1.is_null());
-                let removed = removed.map(|it| it.0.to_ascii_lowercase()).collect();
-                headers.retain(|_, value| !value.is_null());
-                KeptHeaders::AllExcept(removed)
-            }
-            _ => KeptHeaders::AllExcept(Vec::new()),
-        };
-        Self { new: NewCredentials::default(), keeps_auth, kept_headers }
-    }
-
-    /// The credentials of the receiver at `url` after the update, of which `new` are new. It keeps
-    /// none of those for another scheme, host or port.
-    pub(super) fn apply(&self, before: &Receiver, url: &str, new: &Credentials) -> Credentials {
-        if origin(&before.url) != origin(url) {
-            return new.clone();
-        }
-        let mut after = new.clone();
-        if self.keeps_auth && after.auth.is_none() {
-            after.auth.clone_from(&before.credentials.auth);
-        }
-        if let KeptHeaders::AllExcept(removed) = &self.kept_headers {
-            let is_set = |name: &str| new.headers.iter().any(|it| it.name == name);
-            let kept = before.credentials.headers.iter();
-            let kept = kept.filter(|it| !removed.contains(&it.name) && !is_set(&it.name));
-            after.headers.extend(kept.cloned());
-            after.headers.sort_by(|one, other| one.name.cmp(&other.name));
-        }
-        after
-    }
-}
-
-/// The scheme, host and port of a URL.
-fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |it| it + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |it| start + it);
-    &url[..end]
 }
 
 /// The body that describes `webhook`.
@@ -175,23 +113,6 @@ fn body_of(webhook: &Webhook) -> Map<String, Value> {
         set("retry", json!({ "delays_seconds": delays, "jitter": jitter }));
     }
     whole
-}
-
-/// Merges as RFC 7396 does.
-fn merge(whole: &mut Map<String, Value>, patch: Map<String, Value>) {
-    for (name, value) in patch {
-        match value {
-            Value::Null => _ = whole.remove(&name),
-            Value::Object(patch) => {
-                let member = whole.entry(name).or_insert(Value::Null);
-                if !member.is_object() {
-                    *member = Value::Object(Map::new());
-                }
-                merge(member.as_object_mut().expect("an object since then"), patch);
-            }
-            value => _ = whole.insert(name, value),
-        }
-    }
 }
 
 fn id(body: &mut Object<'_>) -> Option<WebhookId> {

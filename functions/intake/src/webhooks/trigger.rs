@@ -7,12 +7,10 @@ use answerback::{
         views::DeliveryView,
     },
     domain::{
-        Delivery, Event, EventId, EventType, Scope, Webhook,
-        delivery::{Origin, Target},
-        posted_event::NewEvent,
+        Delivery, Event, EventType, Scope, Webhook, delivery::Target, posted_event::NewEvent,
     },
     service::posted_body,
-    store::{Saved, keys},
+    store::keys,
 };
 use axum::{
     extract::{Path, State},
@@ -24,6 +22,7 @@ use serde_json::{Map, Value};
 use super::find_enabled;
 use crate::{
     App, callback,
+    deliveries::create_delivery,
     events::{data, event_type},
     idempotency,
 };
@@ -53,10 +52,7 @@ pub(crate) async fn trigger(
     let path = format!("/v1/webhooks/{id}/trigger");
     let call = idempotency::of_call(&app, caller.owner(), &headers, &path, &body).await?;
     let now = app.core.now();
-    let event_id = match call {
-        Some(it) => EventId::from_bits(it.id_bits),
-        None => EventId::mint(now, app.core.entropy.next()),
-    };
+    let event_id = idempotency::event_id(&app, call, now);
     if let Some(found) = idempotency::find(&app, call, keys::event(event_id)).await? {
         return replay(&app, &found).await;
     }
@@ -99,13 +95,7 @@ async fn replay(app: &App, event: &Event) -> Result<Response, Problem> {
 /// Creates the delivery of `event`, or finds it, and sends the hint to attempt it.
 async fn deliver(app: &App, event: &Event, webhook: Webhook) -> Result<Delivery, Problem> {
     let delivery = delivery(event, &webhook);
-    let store = app.core.store_of(event.owner.account).await;
-    let delivery = match store.create(&delivery).await? {
-        Saved::Superseded(found) => found,
-        Saved::Saved | Saved::Gone => delivery,
-    };
-    app.core.hints.send_for_delivery(&delivery, 0, app.core.now()).await;
-    Ok(delivery)
+    create_delivery(app, delivery).await
 }
 
 fn accepted(delivery: &Delivery) -> Response {
@@ -115,16 +105,7 @@ fn accepted(delivery: &Delivery) -> Response {
 fn delivery(event: &Event, webhook: &Webhook) -> Delivery {
     let receiver = webhook.settings.receiver.without_credentials();
     let body = posted_body(&receiver.spec(), webhook.settings.max_payload_bytes, event);
-    let origin = Origin {
-        event: event.id,
-        event_type: event.event_type.clone(),
-        happened_at: event.created_at,
-        trace: event.trace,
-        made_by: event.created_by,
-        owner: event.owner,
-        channel: None,
-        is_private: false,
-    };
+    let origin = event.origin();
     let (reference, target) = (webhook.reference(), Target::Https(receiver));
     let delivery = Delivery::begin(origin, &reference.target(), target, body, event.created_at);
     // It shows whether the receiver works again, so it does not wait for an open breaker.

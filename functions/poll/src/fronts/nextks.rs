@@ -5,6 +5,7 @@ use std::time::Duration;
 use answerback::{
     domain::Scope,
     fronts::nextks::{NextKsProblem, NextKsView},
+    service::{Hold, requests::wait_for_end},
 };
 use axum::{
     extract::{Path, State},
@@ -12,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{App, hold::Hold, requests::wait_for_end};
+use crate::App;
 
 /// Shows the status of a request.
 pub(crate) async fn status(
@@ -22,6 +23,6 @@ pub(crate) async fn status(
 ) -> Result<Response, NextKsProblem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsRead).await?;
     let mut hold = Hold::new(Duration::ZERO, app.core.now());
-    let request = wait_for_end(&app, &caller, &id, &mut hold).await?;
+    let request = wait_for_end(&app.core, &caller, &id, &mut hold).await?;
     Ok(axum::Json(NextKsView::of_request(&request, app.core.now())).into_response())
 }

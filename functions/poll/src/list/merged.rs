@@ -1,9 +1,10 @@
 //! A list that is merged from two indexes, each with its own position in the cursor.
 
-use answerback::store::Cursor;
+use answerback::{
+    api::cursor::{parse_position, position_text},
+    store::Cursor,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-
-use super::{parse_position, position_text};
 
 /// The parts of a cursor are separated by this.
 const SEPARATOR: char = '|';

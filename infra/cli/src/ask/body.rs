@@ -3,7 +3,7 @@
 //! The same flags always give the same bytes, so a rerun with the same idempotency key finds the
 //! same request.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{bail, ensure};
 use jiff::Timestamp;
@@ -50,6 +50,8 @@ struct NewRequest<'a> {
     deadline: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_deadline: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consume: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +93,7 @@ impl Question {
             timeout_seconds: ask.deadline.and_then(DeadlinePart::seconds),
             deadline: ask.deadline.and_then(DeadlinePart::time),
             on_deadline: ask.on_deadline.as_deref().map(on_deadline),
+            steps: reminders(&ask.remind_after),
             consume: consume(ask, &accepted)?,
             external_reference_id: ask.reference.as_deref(),
         };
@@ -119,6 +122,12 @@ fn on_deadline(option: &str) -> Value {
         "expire" => json!({ "kind": "expire" }),
         option => json!({ "kind": "default", "option": option }),
     }
+}
+
+/// The reminders, in the order of time.
+fn reminders(after: &[Duration]) -> Vec<Value> {
+    let after: BTreeSet<u64> = after.iter().map(Duration::as_secs).collect();
+    after.into_iter().map(|it| json!({ "after_seconds": it, "do": "remind" })).collect()
 }
 
 /// The use of the approval. Without `--consume-within` it can be used for the server's default time.

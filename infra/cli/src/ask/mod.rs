@@ -72,6 +72,9 @@ pub(crate) struct Ask {
     /// Time to answer, such as `2h`, or its end in RFC 3339 [default: 1d]
     #[arg(long, value_name = "DURATION|TIME", help_heading = "Question")]
     deadline: Option<DeadlinePart>,
+    /// Time after which those who have not answered are reminded, at least `1m`; repeat it for several
+    #[arg(long, value_name = "DURATION", value_parser = duration::positive, help_heading = "Question")]
+    remind_after: Vec<Duration>,
     /// Option that is decided if the deadline passes, or `expire` [default: expire]
     #[arg(long, value_name = "VALUE", help_heading = "Question")]
     on_deadline: Option<String>,
@@ -110,7 +113,7 @@ pub(crate) async fn run(ask: Ask) -> Ended {
     ask.check_waiting()?;
     let Question { body, accepted } = Question::read(&ask)?;
     let mut outputs = Outputs::new(ask.output)?;
-    let client = Client::new(&Server::choose(&ask.server)?, ask.server.give_up)?;
+    let client = Client::new(&Server::choose(&ask.server.address)?, ask.server.give_up)?;
     let key = ask.idempotency_key.clone().unwrap_or_else(new_idempotency_key);
     let create = Call::post("/v1/requests").with_body(body).once(key.clone());
 

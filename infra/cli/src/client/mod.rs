@@ -38,8 +38,9 @@ use crate::{
     settings::{Server, ServerFlags},
 };
 use outage::Outage;
-use problem::Problem;
+pub(crate) use problem::Problem;
 use transport::{Attempt, Times, Transport};
+pub(crate) use transport::{Exchange, Exchanged};
 
 /// Timeout of an attempt, in addition to the time for which the server holds it.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -166,7 +167,7 @@ impl Client {
 
     /// The client that the flags choose, for a command without a progress line.
     pub(crate) fn choose(flags: &ServerFlags) -> anyhow::Result<Self> {
-        let client = Self::new(&Server::choose(flags)?, flags.give_up)?;
+        let client = Self::new(&Server::choose(&flags.address)?, flags.give_up)?;
         Ok(Self { notices: Notices::Written, ..client })
     }
 
@@ -213,6 +214,11 @@ impl Client {
         let hold = call.hold.min(hold);
         let left = outage.time_left().max(ATTEMPT_TIMEOUT_MIN);
         Times { hold, timeout: (ATTEMPT_TIMEOUT + hold).min(left) }
+    }
+
+    /// Makes one exchange, and judges nothing: whatever the server responds is the caller's.
+    pub(crate) async fn exchange(&self, exchange: &Exchange) -> Result<Exchanged, String> {
+        self.transport.exchange(exchange, ATTEMPT_TIMEOUT + HOLD_MAX).await
     }
 
     /// Makes a call that responds with a request.

@@ -39,7 +39,7 @@ struct Error {
 
 impl Problem {
     /// Reads a refusal. A body that is no problem becomes an excerpt.
-    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
         match serde_json::from_slice::<Body>(body) {
             Ok(body) => Self { status, text: body.text(), code: Some(body.code) },
             Err(_) => Self { status, code: None, text: excerpt(body) },

@@ -6,7 +6,7 @@ use answerback::platform::config::optional;
 use anyhow::{Context as _, ensure};
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
     redirect, retry,
 };
 use rustls::{
@@ -31,6 +31,21 @@ pub(super) struct Transport {
     http: reqwest::Client,
     base: String,
     authorization: HeaderValue,
+}
+
+/// A write whose response is passed on as it is.
+pub(crate) struct Exchange {
+    pub(crate) path: &'static str,
+    /// Headers that depend on the body. A value that no header can have is not sent.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// A body in JSON.
+    pub(crate) body: String,
+}
+
+/// A response, whatever its status.
+pub(crate) struct Exchanged {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The times of one exchange.
@@ -118,6 +133,34 @@ impl Transport {
             }
             Err(err) => failed(format!("no response from {}: {}", self.base, last_cause(err))),
         }
+    }
+}
+
+impl Transport {
+    /// Sends the body once, and returns what the server responds.
+    pub(super) async fn exchange(
+        &self,
+        exchange: &Exchange,
+        timeout: Duration,
+    ) -> Result<Exchanged, String> {
+        let mut request = self
+            .http
+            .post(format!("{}{}", self.base, exchange.path))
+            .header("authorization", self.authorization.clone())
+            .header(ACCEPT, "application/json, text/event-stream")
+            .header(CONTENT_TYPE, "application/json")
+            .timeout(timeout)
+            .body(exchange.body.clone());
+        for (name, value) in &exchange.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                request = request.header(*name, value);
+            }
+        }
+        let sent = request.send().await;
+        let response =
+            sent.map_err(|err| format!("no response from {}: {}", self.base, last_cause(err)))?;
+        let status = response.status();
+        Ok(Exchanged { status, body: read_body(response).await? })
     }
 }
 

@@ -10,9 +10,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, OpenOptions},
-    io::{ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs,
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::NOT_THE_OWNER;
+use crate::files::{Modes, replace, resolve};
 
 /// Name of the profile that is written without `--profile`.
 pub(crate) const DEFAULT_PROFILE: &str = "default";
@@ -118,26 +119,9 @@ impl ConfigFile {
     }
 
     fn write_to(&self, path: &Path) -> anyhow::Result<()> {
-        let context = || format!("cannot write `{}`", path.display());
-        // A link to the file stays one.
-        let target = if path.is_symlink() {
-            fs::canonicalize(path).with_context(context)?
-        } else {
-            path.to_owned()
-        };
-        let folder = target.parent().expect("the file is in a folder");
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(context)?;
-        let text = toml::to_string_pretty(self).with_context(context)?;
-        let new = folder.join(format!(".config.toml.{}", std::process::id()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)
-            .with_context(context)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(context)?;
-        fs::rename(&new, &target).with_context(context)
+        let text = toml::to_string_pretty(self)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        replace(&resolve(path)?, &text, Modes { file: 0o600, folder: 0o700 })
     }
 }
 

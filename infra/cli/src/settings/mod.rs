@@ -29,9 +29,14 @@ const NOT_THE_OWNER: u32 = 0o077;
 const NOTHING_SET: &str = "no server is set: run `answerback login`, set ANSWERBACK_URL and \
                            ANSWERBACK_API_KEY, or start a local stack here with `answerback dev`";
 
+/// The same for a hook.
+const NO_LOCAL_STACK: &str = "no server is set for hooks: run `answerback login`, or set \
+                              ANSWERBACK_URL and ANSWERBACK_API_KEY; they ignore the local stack \
+                              of a folder, which an agent could fake";
+
 /// The flags that choose a server.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ServerFlags {
+pub(crate) struct AddressFlags {
     /// Base URL of the API [default: `ANSWERBACK_URL`, a profile, or a local stack]
     #[arg(long, value_name = "URL", conflicts_with = "profile", help_heading = "Server")]
     pub(crate) url: Option<String>,
@@ -39,6 +44,13 @@ pub(crate) struct ServerFlags {
     /// `ANSWERBACK_PROFILE`, or the default profile]
     #[arg(long, value_name = "NAME", help_heading = "Server")]
     pub(crate) profile: Option<String>,
+}
+
+/// The flags that choose a server, and the patience with it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerFlags {
+    #[command(flatten)]
+    pub(crate) address: AddressFlags,
     /// Exit with 6 if the server was unreachable for this long
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse,
         help_heading = "Server")]
@@ -64,8 +76,14 @@ struct Sources {
 
 impl Server {
     /// The server that the flags, the environment and the files choose.
-    pub(crate) fn choose(flags: &ServerFlags) -> anyhow::Result<Self> {
+    pub(crate) fn choose(flags: &AddressFlags) -> anyhow::Result<Self> {
         Sources::read()?.choose(flags)
+    }
+
+    /// The same without the local stack of a folder. An agent that works there could fake one, and
+    /// approve what it asks.
+    pub(crate) fn choose_for_hook(flags: &AddressFlags) -> anyhow::Result<Self> {
+        Sources { local_stack: || bail!(NO_LOCAL_STACK), ..Sources::read()? }.choose(flags)
     }
 
     /// A server at a URL that [`parse_url`] accepted.
@@ -93,7 +111,7 @@ impl Sources {
         })
     }
 
-    fn choose(self, flags: &ServerFlags) -> anyhow::Result<Server> {
+    fn choose(self, flags: &AddressFlags) -> anyhow::Result<Server> {
         if let Some(name) = &flags.profile {
             return (self.file)()?.profile(name)?.server();
         }
@@ -178,9 +196,8 @@ mod tests {
     const WORK: &str = "https://work.example.com";
     const LOCAL: &str = "http://127.0.0.1:8787";
 
-    fn flags(url: Option<&str>, profile: Option<&str>) -> ServerFlags {
-        let give_up = Duration::ZERO;
-        ServerFlags { url: url.map(str::to_owned), profile: profile.map(str::to_owned), give_up }
+    fn flags(url: Option<&str>, profile: Option<&str>) -> AddressFlags {
+        AddressFlags { url: url.map(str::to_owned), profile: profile.map(str::to_owned) }
     }
 
     fn sources(url: Option<&str>, key: Option<&str>) -> Sources {
@@ -203,7 +220,7 @@ mod tests {
         Sources { file: || Ok(ConfigFile::default()), ..sources }
     }
 
-    fn chosen(sources: &Sources, flags: &ServerFlags) -> Result<(String, String), String> {
+    fn chosen(sources: &Sources, flags: &AddressFlags) -> Result<(String, String), String> {
         let server = sources.clone().choose(flags).map_err(|err| format!("{err:#}"))?;
         let url = server.url.as_str().trim_end_matches('/').to_owned();
         Ok((url, server.key.expose_secret().to_owned()))

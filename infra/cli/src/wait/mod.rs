@@ -56,7 +56,7 @@ pub(crate) struct WaitFlags {
 /// Waits for a request that exists.
 pub(crate) async fn run(wait: Wait) -> Ended {
     let mut outputs = Outputs::new(wait.output)?;
-    let client = Client::new(&Server::choose(&wait.server)?, wait.server.give_up)?;
+    let client = Client::new(&Server::choose(&wait.server.address)?, wait.server.give_up)?;
     let mut session = Session::new(&wait.flags)?;
     let read = Call::get(format!("/v1/requests/{}", wait.id));
     let awaited = Awaited::Unread(wait.id);

@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Waits until the request ends. Returns its last state, and the exit code.
-    pub(super) async fn wait(
+    pub(crate) async fn wait(
         &mut self,
         client: &Client,
         mut shown: Shown,

@@ -57,6 +57,13 @@ async fn web_page_reaches_neither_the_data_nor_the_api() {
             ),
         ),
         (&*stack.base_url, "GET /inbox HTTP/1.1\nhost: evil.example".to_owned()),
+        (&stack.base_url, "GET /outbox HTTP/1.1\nhost: evil.example".to_owned()),
+        (
+            &stack.base_url,
+            "GET /outbox/1/html HTTP/1.1\nhost: HOST\nsec-fetch-site: cross-site\n\
+             sec-fetch-mode: navigate\nsec-fetch-dest: iframe"
+                .to_owned(),
+        ),
         (
             &stack.base_url,
             "GET /inbox HTTP/1.1\nhost: HOST\norigin: https://evil.example".to_owned(),
@@ -88,6 +95,8 @@ async fn local_programs_pages_and_links_still_work() {
     for (path, more, status) in [
         ("/v1/health", "", 200),
         ("/inbox/", link, 200),
+        ("/outbox/", link, 200),
+        ("/outbox/unknown", link, 404),
         ("/a/unknown", link, 404),
         // The path that pages of every origin may call.
         ("/v1/answers/unknown", "\norigin: https://app.example", 404),

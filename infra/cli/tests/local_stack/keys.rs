@@ -90,6 +90,16 @@ async fn limits_are_set_in_a_running_stack() {
         let error = result(&output).expect_err("an invalid limit");
         assert!(error.contains(expected), "{error}");
     }
+    let limit_by = |more: &[&str]| {
+        let arguments = ["accounts", "limit", "--data-dir", path, "--account", &account];
+        run(&mut answerback(&[&arguments[..], more].concat()))
+    };
+    let output = limit_by(&[]);
+    let error = result(&output).expect_err("no limit is named");
+    assert!(error.contains("--messages-per-hour"), "{error}");
+    let said = limit_by(&["--messages-per-hour", "5"]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.ends_with(": at most 5 an hour.\n"), "{said}");
     // No call was made yet, so no function has cached the account.
     result(&limit(&account, "0")).expect("the limit is set");
     let body = json!({ "title": "Go?", "options": [{ "value": "yes", "label": "Yes" }] });
@@ -128,6 +138,31 @@ async fn shards_of_an_account_grow_and_never_shrink() {
         assert!(error.contains(expected), "{error}");
     }
     result(&spread("32")).expect("it grows again");
+}
+
+#[tokio::test]
+async fn sender_of_an_account_is_allowed_and_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let stack = Stack::start(folder.path(), &[]);
+    let account = stack.ready["account_id"].as_str().expect("an account").to_owned();
+    let allow = |more: &[&str]| {
+        let arguments = ["accounts", "allow-from", "--data-dir", path, &account];
+        run(&mut answerback(&[&arguments[..], more].concat()))
+    };
+    for wrong in [&[][..], &["acme"], &["*@*"]] {
+        result(&allow(wrong)).expect_err("not a pattern");
+    }
+    let notifier = json!({
+        "kind": "email", "settings": { "transport": "ses", "from": "ci@acme.example" },
+    });
+    result(&allow(&["*@acme.example", "ops@acme.example"])).expect("they are allowed");
+    let (status, made) = stack.call(Method::POST, "/v1/notifiers", notifier).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let output = allow(&["*@acme.example", "--remove"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The stack's own notifier sends from the first.
+    assert!(said.ends_with("may send from answerback@example.com, ops@acme.example.\n"), "{said}");
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ mod asking;
 mod canaries;
 mod crashes;
 mod guards;
+mod hooks;
 mod keys;
 mod kills;
+mod mcp;
 mod rules;
 mod stack;
 mod time;
@@ -64,6 +66,7 @@ async fn printed_example_ends_with_a_verified_callback_in_the_inbox() {
     let base_url = word("Answerback runs at");
     let stack = Stack::of(child, json!({ "base_url": base_url, "api_key": word("API key") }));
     assert_eq!(word("Inbox"), format!("{base_url}/inbox"));
+    assert_eq!(word("Outbox"), format!("{base_url}/outbox"));
 
     let mut examples = printed.split("\n\n").filter(|it| it.starts_with("curl "));
     let (status, request) = curl(examples.next().expect("an example")).await;
@@ -101,6 +104,22 @@ async fn inbox_can_refuse_callbacks_and_marks_unsigned_ones() {
     assert_eq!(arrived["path"], "/inbox/some/where?status=503");
     assert_eq!(arrived["verified"], false);
     assert_eq!(arrived["problem"], "no signature");
+}
+
+#[tokio::test]
+async fn outbox_is_next_to_the_inbox() {
+    let (child, line) =
+        spawn(&["--memory", "--port", "0", "--json", "--smtp", "localhost:1025"], |_| true);
+    let stack = Stack::of(child, serde_json::from_str(&line).expect("JSON"));
+    let url = format!("{}/outbox", stack.base_url);
+    assert_eq!(stack.ready["outbox_url"], url);
+    let mails = call(Method::GET, &url, &[("accept", "application/json")], "").await;
+    assert_eq!(mails, (StatusCode::OK, json!({ "data": [] })));
+    let (status, _) = call(Method::GET, &format!("{url}/unknown/raw"), &[], "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let output = run(&mut answerback(&["dev", "--smtp", "localhost"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("must be HOST:PORT"), "{}", text(&output.stderr));
 }
 
 #[tokio::test]

@@ -278,14 +278,21 @@ async fn fetch(
 pub(crate) async fn answer_on_page(link: &str, option: &str) -> String {
     let (status, page) = fetch(Method::GET, link, &[], "").await.expect("a page");
     assert_eq!(status, StatusCode::OK);
-    let nonce = text(&page).split_once("name=\"nonce\" value=\"").expect("a form").1;
+    let nonce = press(link, &page, option).await;
+    let Err(confirmation) = nonce else { return nonce.expect("it was recorded") };
+    press(link, &confirmation, option).await.expect("the second step is recorded")
+}
+
+/// Reads a page and presses a button. Returns the nonce of the page if the answer was recorded, or else
+/// the next page.
+async fn press(link: &str, page: &[u8], option: &str) -> Result<String, Bytes> {
+    let nonce = text(page).split_once("name=\"nonce\" value=\"").expect("a form").1;
     let nonce = nonce.split_once('"').expect("a value").0;
     pause(READING_TIME).await;
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let form = format!("option={option}&nonce={nonce}");
-    let (status, _) = fetch(Method::POST, link, &headers, form).await.expect("a response");
-    assert_eq!(status, StatusCode::SEE_OTHER);
-    nonce.to_owned()
+    let (status, next) = fetch(Method::POST, link, &headers, form).await.expect("a response");
+    if status == StatusCode::SEE_OTHER { Ok(nonce.to_owned()) } else { Err(next) }
 }
 
 /// Waits until `check` returns something.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use local_aws::atomic_file;
 
+use super::{SmtpCatcher, notifier};
 use crate::{System, system::NewAccount};
 
 /// The file in the data folder.
@@ -32,7 +33,9 @@ pub struct Ready {
     pub account_id: String,
     /// The URL of the built-in receiver.
     pub inbox_url: String,
-    /// The endpoint of the emulated DynamoDB, SQS, EventBridge and KMS.
+    /// The URL of the mails that were sent.
+    pub outbox_url: String,
+    /// The endpoint of the emulated DynamoDB, SQS, EventBridge, KMS and SES.
     pub aws_endpoint: String,
     /// The access key id that the emulated AWS accepts until the stack stops.
     pub aws_access_key_id: String,
@@ -67,6 +70,7 @@ pub(super) async fn find_or_create(
     system: &System,
     folder: Option<&Path>,
     base_url: &str,
+    catcher: Option<&SmtpCatcher>,
 ) -> anyhow::Result<LocalAccount> {
     let last = folder.map(Ready::read).transpose()?.flatten();
     let found = match &last {
@@ -84,12 +88,14 @@ pub(super) async fn find_or_create(
             (account, key.text.expose_secret().to_owned())
         }
     };
+    notifier::find_or_create(system, &account, catcher).await?;
     let credentials = system.aws.credentials();
     let ready = Ready {
         base_url: base_url.to_owned(),
         api_key,
         account_id: account.id.to_string(),
         inbox_url: format!("{base_url}/inbox"),
+        outbox_url: format!("{base_url}/outbox"),
         aws_endpoint: system.aws.endpoint().to_owned(),
         aws_access_key_id: credentials.access_key_id.clone(),
         aws_secret_access_key: credentials.secret_access_key.clone(),

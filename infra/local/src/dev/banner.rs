@@ -8,7 +8,7 @@ use super::{CallbackPolicy, Ready, capacity};
 
 /// The whole text. The example can be copied from a terminal and from a file.
 pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy) -> String {
-    let Ready { base_url, api_key, account_id, inbox_url, aws_endpoint, .. } = ready;
+    let Ready { base_url, api_key, account_id, inbox_url, outbox_url, aws_endpoint, .. } = ready;
     let storage = match folder {
         Some(folder) => format!("stored in {}", folder.display()),
         None => "in memory, lost when this process ends".to_owned(),
@@ -49,7 +49,8 @@ pub(super) fn text(ready: &Ready, folder: Option<&Path>, policy: CallbackPolicy)
   Account  {account_id} ({storage})
 {size}  Load     {load}
   Inbox    {inbox_url}
-  AWS      {aws_endpoint} (emulated DynamoDB, SQS, EventBridge and KMS)
+  Outbox   {outbox_url}
+  AWS      {aws_endpoint} (emulated DynamoDB, SQS, EventBridge, KMS and SES)
 
 {rules}
 

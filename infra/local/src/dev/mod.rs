@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 127.0.0.1:8787 ─┬─ /inbox…  ─▶ inbox      a receiver that verifies and shows callbacks
+//!                 ├─ /outbox… ─▶ outbox     the mails that the emulated SES accepted
 //!                 └─ the rest ─▶ System     as API Gateway invokes intake and poll
 //! workers ─┬─ hints, concurrently ───▶ System     as the queues invoke deliver
 //!          └─ at start, then every minute ─▶ System     as the schedule invokes sweep
@@ -16,8 +17,11 @@ mod capacity;
 mod connection;
 mod environment;
 mod inbox;
+mod notifier;
+mod outbox;
 mod server;
 mod signals;
+mod smtp;
 mod workers;
 
 use std::{
@@ -37,9 +41,11 @@ use local_aws::Data;
 pub use account::Ready;
 pub use connection::Connection;
 pub use local_aws::KMS_KEY_ARN;
+pub use smtp::SmtpCatcher;
 
 use crate::{System, SystemOptions, system::Watch};
 use inbox::Inbox;
+use outbox::Outbox;
 use server::Server;
 use signals::Signals;
 use workers::Worker;
@@ -55,7 +61,7 @@ const LOG_FILTER: &str = "warn,audit=info,answerback=info,local=info,local_aws=i
 /// The configuration of a local stack.
 #[derive(Debug)]
 pub struct DevOptions {
-    /// Port of the API and the inbox, on loopback. 0 means any free port.
+    /// Port of the API, the inbox and the outbox, on loopback. 0 means any free port.
     pub port: u16,
     /// Storage of the data, the account and its key.
     pub data: Data,
@@ -71,6 +77,8 @@ pub struct DevOptions {
     pub resolver: Resolver,
     /// The event bus, if events are published.
     pub bus: Option<String>,
+    /// The server to which mails are sent. By default they go to the outbox.
+    pub smtp: Option<SmtpCatcher>,
     /// Address of the emulated AWS.
     pub aws_address: SocketAddr,
     /// The text that is printed when the stack is ready.
@@ -122,6 +130,7 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
     if let Some(folder) = folder {
         account::create_folder(folder)?;
     }
+    let base_url = format!("http://{}", listener.local_addr()?);
     let system = System::start(SystemOptions {
         data,
         aws_address: Some(options.aws_address),
@@ -132,17 +141,19 @@ pub async fn run(options: DevOptions) -> anyhow::Result<()> {
         bus: bus.clone(),
         has_queue: hints == HintPolicy::Deliver,
         lease: options.lease,
+        message_base_url: base_url.clone(),
         watch: Watch::default(),
     })
     .await?;
-    let base_url = format!("http://{}", listener.local_addr()?);
-    let account = account::find_or_create(&system, folder, &base_url).await?;
+    let account =
+        account::find_or_create(&system, folder, &base_url, options.smtp.as_ref()).await?;
     if let Some(folder) = folder {
         environment::write(folder, &system, bus.as_deref())?;
     }
 
     let inbox = Arc::new(Inbox::new(&system, account.id));
-    let server = server::start(listener, system.clone(), inbox)?;
+    let outbox = Arc::new(Outbox::new(&system, &base_url));
+    let server = server::start(listener, system.clone(), inbox, outbox)?;
     let worker = Worker::start(&system);
     let ready = match options.output {
         ReadyOutput::Json => account.ready.to_line()?,

@@ -1,5 +1,5 @@
-//! The HTTP server: refuses calls of web pages, serves the inbox, and acts as API Gateway on all
-//! other paths.
+//! The HTTP server: refuses calls of web pages, serves the inbox and the outbox, and acts as API
+//! Gateway on all other paths.
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -16,7 +16,10 @@ use axum::{
 use local_aws::guard::{Guard, Pages, Refusal};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::inbox::{self, Inbox};
+use super::{
+    inbox::{self, Inbox},
+    outbox::{self, Outbox},
+};
 use crate::System;
 
 /// Lambda's limit on events. The functions' limit is far lower.
@@ -48,6 +51,7 @@ pub(super) fn start(
     listener: TcpListener,
     system: System,
     inbox: Arc<Inbox>,
+    outbox: Arc<Outbox>,
 ) -> io::Result<Server> {
     let guard = Guard::new(listener.local_addr()?);
     let (stop, mut stopping) = watch::channel(());
@@ -57,6 +61,7 @@ pub(super) fn start(
         .route("/inbox/{*rest}", any(inbox::respond))
         .layer(DefaultBodyLimit::max(inbox::BODY_BYTES_MAX))
         .with_state(inbox)
+        .merge(outbox::router(outbox))
         .fallback_service(Router::new().fallback(call).with_state(system))
         .layer(middleware::from_fn_with_state(guard, refuse_pages));
     let listener = listener.tap_io(|connection| {

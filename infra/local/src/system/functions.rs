@@ -41,6 +41,7 @@ pub(super) struct FunctionBuilder {
     pub(super) rules: CallbackRules,
     pub(super) has_queue: bool,
     pub(super) lease: Duration,
+    pub(super) message_base_url: String,
 }
 
 impl Function {
@@ -90,6 +91,9 @@ impl FunctionBuilder {
             egress: self.egress.clone(),
             rules: self.rules.clone(),
             bus: wiring.bus(),
+            ses: wiring.ses(),
+            ses_configuration_set: wiring.config.ses_configuration_set,
+            public_base_url: self.message_base_url.clone(),
             breakers: deliver::Breakers::default(),
             reads: deliver::Reads::default(),
             lease: self.lease,

@@ -78,6 +78,11 @@ impl Source {
         Some(text)
     }
 
+    /// The text of the value at `pointer`, as it was sent. `None` if the body has no text.
+    pub fn text_at(&self, pointer: &str) -> Option<&str> {
+        self.at(pointer).map(RawValue::get)
+    }
+
     /// The texts of the members of the object at `pointer`.
     pub(super) fn members_at(&self, pointer: &str) -> Texts<'_> {
         self.at(pointer).and_then(members).unwrap_or_default()

@@ -15,6 +15,8 @@ pub enum Code {
     IdempotencyKeyReused,
     /// The API key is missing or wrong.
     Unauthorized,
+    /// The signature of a call is missing, wrong or old.
+    InvalidSignature,
     /// The API key lacks a scope.
     Forbidden,
     /// The object does not exist, or the caller may not see it.
@@ -33,6 +35,8 @@ pub enum Code {
     ApiAnswersNotAccepted,
     /// The requester is one of the recipients.
     SelfApproval,
+    /// No notifier reaches a recipient, and the key does not see the link.
+    NoWayToReach,
     /// The request is pending, so its approval cannot be used.
     NotDecided,
     /// The recipients did not approve the action.
@@ -59,6 +63,8 @@ pub enum Code {
     WebhookExists,
     /// The account has the maximum number of webhooks.
     TooManyWebhooks,
+    /// The account has its most notifiers.
+    TooManyNotifiers,
     /// The account has its most keys.
     TooManyKeys,
     /// The account has its most channels.
@@ -81,10 +87,11 @@ impl Code {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::MalformedJson | Self::CallbackUrlNotAllowed => StatusCode::BAD_REQUEST,
-            Self::InvalidRequest | Self::IdempotencyKeyReused | Self::SelfApproval => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::InvalidRequest
+            | Self::IdempotencyKeyReused
+            | Self::SelfApproval
+            | Self::NoWayToReach => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthorized | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::CodeRequired | Self::LinkLocked => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -101,6 +108,7 @@ impl Code {
             | Self::NotRedeliverable
             | Self::WebhookExists
             | Self::TooManyWebhooks
+            | Self::TooManyNotifiers
             | Self::TooManyKeys
             | Self::TooManyChannels
             | Self::WebhookDisabled => StatusCode::CONFLICT,
@@ -122,6 +130,7 @@ impl Code {
             Self::CallbackUrlNotAllowed => "callback_url_not_allowed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Unauthorized => "unauthorized",
+            Self::InvalidSignature => "invalid_signature",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -131,6 +140,7 @@ impl Code {
             Self::AlreadyAnswered => "already_answered",
             Self::ApiAnswersNotAccepted => "api_answers_not_accepted",
             Self::SelfApproval => "self_approval",
+            Self::NoWayToReach => "no_way_to_reach",
             Self::NotDecided => "not_decided",
             Self::NotApproved => "not_approved",
             Self::DigestMismatch => "digest_mismatch",
@@ -144,6 +154,7 @@ impl Code {
             Self::NotRedeliverable => "not_redeliverable",
             Self::WebhookExists => "webhook_exists",
             Self::TooManyWebhooks => "too_many_webhooks",
+            Self::TooManyNotifiers => "too_many_notifiers",
             Self::TooManyKeys => "too_many_keys",
             Self::TooManyChannels => "too_many_channels",
             Self::WebhookDisabled => "webhook_disabled",
@@ -162,6 +173,7 @@ impl Code {
             Self::CallbackUrlNotAllowed => "Callback URL not allowed",
             Self::IdempotencyKeyReused => "Idempotency key was used with another body",
             Self::Unauthorized => "API key missing or wrong",
+            Self::InvalidSignature => "Signature missing or wrong",
             Self::Forbidden => "API key lacks a scope",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -171,6 +183,7 @@ impl Code {
             Self::AlreadyFinished | Self::RequestEnded => "Request has ended",
             Self::ApiAnswersNotAccepted => "Only recipients answer this request",
             Self::SelfApproval => "The requester is a recipient",
+            Self::NoWayToReach => "No notifier reaches a recipient",
             Self::NotDecided => "Request is not decided",
             Self::NotApproved => "Action is not approved",
             Self::DigestMismatch => "Another action was approved",
@@ -183,6 +196,7 @@ impl Code {
             Self::NotRedeliverable => "Delivery cannot be redelivered",
             Self::WebhookExists => "Webhook exists",
             Self::TooManyWebhooks => "Too many webhooks",
+            Self::TooManyNotifiers => "Too many notifiers",
             Self::TooManyKeys => "Too many keys",
             Self::TooManyChannels => "Too many channels",
             Self::WebhookDisabled => "Webhook disabled",

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{ResultData, Time};
-use crate::domain::{Event, OutboxEvent, Request};
+use super::{ResultData, Time, notification::FailedNotificationData};
+use crate::domain::{Event, OutboxEvent, Request, request::EventDetail};
 
 /// An event in full, as `standard` receivers and the event bus get it.
 #[derive(Debug, Serialize)]
@@ -46,7 +46,15 @@ pub struct TruncatedData<'a> {
 impl<'a> EventBody<'a> {
     /// The body of `event` of `request`.
     pub fn new(request: &Request, event: &'a OutboxEvent) -> Self {
-        let data = to_raw_value(&ResultData::of_event(request, event));
+        let data = match &event.detail {
+            EventDetail::Message(failed) => {
+                to_raw_value(&FailedNotificationData::new(request, failed))
+            }
+            EventDetail::None
+            | EventDetail::Answered(_)
+            | EventDetail::Recipient(_)
+            | EventDetail::Step { .. } => to_raw_value(&ResultData::of_event(request, event)),
+        };
         Self {
             id: event.id(request.id).to_string(),
             r#type: event.kind.as_str(),
@@ -60,8 +68,12 @@ impl<'a> EventBody<'a> {
 
     /// The event as people see it: without answers that only a reader of the result gets.
     pub(crate) fn shown(request: &Request, event: &'a OutboxEvent) -> Self {
+        let full = Self::new(request, event);
+        if let EventDetail::Message(_) = &event.detail {
+            return full;
+        }
         let data = to_raw_value(&ResultData::shown_of_event(request, event));
-        Self { data: data.expect("plain data serializes"), ..Self::new(request, event) }
+        Self { data: data.expect("plain data serializes"), ..full }
     }
 
     /// The body of a posted event.

@@ -93,6 +93,11 @@ impl<'a> DeliveryView<'a> {
                     profile: Some(receiver.profile.spec().name),
                 },
                 Target::Bus => TargetView { kind: "bus", url: None, profile: None },
+                // Shown as a notification instead.
+                Target::Message(_) | Target::Update(_) => {
+                    TargetView { kind: "message", url: None, profile: None }
+                }
+                Target::Test(_) => TargetView { kind: "notifier", url: None, profile: None },
                 Target::Erased => TargetView { kind: "https", url: None, profile: None },
             },
             status: status(delivery),
@@ -150,10 +155,12 @@ pub fn status(delivery: &Delivery) -> &'static str {
     match delivery.state {
         DeliveryState::Waiting { .. } | DeliveryState::Leased { .. } => "pending",
         DeliveryState::Done { end, .. } => match end {
-            DeliveryEnd::Delivered => "delivered",
+            DeliveryEnd::Delivered | DeliveryEnd::Arrived => "delivered",
             DeliveryEnd::Failed(_) => "failed",
             DeliveryEnd::DeadLettered(_) => "dead_lettered",
             DeliveryEnd::Cancelled => "cancelled",
+            DeliveryEnd::Skipped(_) => "skipped",
+            DeliveryEnd::Bounced => "bounced",
         },
     }
 }
@@ -170,12 +177,25 @@ fn reason(delivery: &Delivery) -> Option<&'static str> {
             end: DeliveryEnd::Failed(reason) | DeliveryEnd::DeadLettered(reason),
             ..
         } => reason,
-        DeliveryState::Done { end: DeliveryEnd::Delivered | DeliveryEnd::Cancelled, .. }
+        DeliveryState::Done {
+            end:
+                DeliveryEnd::Delivered
+                | DeliveryEnd::Arrived
+                | DeliveryEnd::Cancelled
+                | DeliveryEnd::Skipped(_)
+                | DeliveryEnd::Bounced,
+            ..
+        }
         | DeliveryState::Leased { .. } => {
             return None;
         }
     };
-    Some(match reason {
+    Some(failure(reason))
+}
+
+/// The name of a reason for a failure.
+pub(super) fn failure(reason: FailureReason) -> &'static str {
+    match reason {
         FailureReason::Redirect => "redirect",
         FailureReason::Gone => "gone",
         FailureReason::BlockedAddress => "blocked_address",
@@ -183,7 +203,9 @@ fn reason(delivery: &Delivery) -> Option<&'static str> {
         FailureReason::CrashLoop => "crash_loop",
         FailureReason::NotAccepted => "not_accepted",
         FailureReason::Disabled => "webhook_disabled",
-    })
+        FailureReason::Refused => "refused",
+        FailureReason::Bounced => "bounced",
+    }
 }
 
 /// Headers by name. Repeated ones are joined, as RFC 9110 allows.

@@ -4,15 +4,20 @@
 mod account;
 mod action;
 mod callback;
+mod change;
 mod delivery;
 mod event;
 mod key;
+mod notification;
+mod notifier;
 mod probe;
 mod question;
 mod request;
 mod requester;
 mod response;
 mod secret;
+mod step;
+mod tool;
 mod webhook;
 
 pub use account::AccountView;
@@ -21,6 +26,8 @@ pub use callback::{EventBody, TruncatedData, TruncatedEventBody};
 pub use delivery::{AttemptView, DeliveryView, status as delivery_status};
 pub use event::{AcceptedEventView, EventView};
 pub use key::{KeyView, OwnKeyView};
+pub use notification::{NotificationView, status as notification_status};
+pub use notifier::{MASK, NotifierView};
 pub use probe::ProbeView;
 pub use question::{
     AnswerFields, ChoiceView, FieldValueView, FieldView, NumberView, answer_fields,
@@ -31,10 +38,13 @@ pub use request::{
 pub use requester::RequesterView;
 pub use response::ResponseView;
 pub use secret::SecretView;
+pub use tool::{APPROVE, ToolEntry, ToolView};
 pub use webhook::{WebhookDetails, WebhookView, disabled_reason};
 
+use change::ChangeView;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use step::StepView;
 
 /// A time in RFC 3339, UTC, with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! Requests, their results and the data of their events.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    ActionView, ChoiceView, FieldView, ProbeView, RequesterView, ResponseView, Time,
+    ActionView, ChangeView, ChoiceView, FieldView, ProbeView, RequesterView, ResponseView,
+    StepView, Time,
     response::{Answers, email},
 };
 use crate::{
@@ -14,8 +17,11 @@ use crate::{
         approval::ConsumePolicy,
         consumption::ReadMode,
         delivery::Delivery,
+        notifier::NotifierChoice,
         quorum::Count,
-        request::{AnswerMode, DecidedBy, EventDetail, Outcome, RequestEnd, RequestState},
+        request::{
+            AnswerMode, DecidedBy, EventDetail, OnUnreachable, Outcome, RequestEnd, RequestState,
+        },
     },
     signing::{LinkPlace, LinkToken},
 };
@@ -50,6 +56,7 @@ pub struct RequestView<'a> {
     accept_api_answers: bool,
     consume: Option<ConsumeView<'a>>,
     quorum: Value,
+    steps: Vec<StepView<'a>>,
     options: Vec<ChoiceView<'a>>,
     fields: Vec<FieldView<'a>>,
     recipients: Vec<RecipientView<'a>>,
@@ -62,12 +69,19 @@ pub struct RequestView<'a> {
     finished_at: Option<Time>,
     callback: Option<CallbackView<'a>>,
     read: ReadView,
+    notify: Vec<String>,
+    on_unreachable: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 struct RecipientView<'a> {
     email: Option<&'a str>,
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    via: Vec<String>,
+    /// Of the latest notification. Only known to the call that shows one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notifications: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,9 +140,9 @@ pub struct ResultData<'a> {
     pub(crate) request_id: String,
     pub(crate) external_reference_id: Option<&'a str>,
     pub(crate) status: &'static str,
-    outcome: Option<&'static str>,
-    decided_by: Option<&'static str>,
-    decision: Option<&'a str>,
+    pub(super) outcome: Option<&'static str>,
+    pub(super) decided_by: Option<&'static str>,
+    pub(super) decision: Option<&'a str>,
     pub(crate) responses: Vec<ResponseView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<ActionView<'a>>,
@@ -138,13 +152,16 @@ pub struct ResultData<'a> {
     change: Option<ChangeView<'a>>,
 }
 
-/// The part of a request that an event is about.
-#[derive(Debug, Serialize)]
-struct ChangeView<'a> {
-    recipient: Option<&'a str>,
-}
-
 impl<'a> RequestView<'a> {
+    /// The view with the status of the latest notification of each row.
+    #[must_use]
+    pub fn with_notifications(mut self, statuses: &BTreeMap<usize, &'static str>) -> Self {
+        for (row, recipient) in self.recipients.iter_mut().enumerate() {
+            recipient.notifications = statuses.get(&row).copied();
+        }
+        self
+    }
+
     /// The view of `request` for `viewer`.
     pub fn new(request: &'a Request, viewer: Viewer<'a>) -> Self {
         let end = end(request);
@@ -166,6 +183,7 @@ impl<'a> RequestView<'a> {
             accept_api_answers: policy.accepts_api_answers,
             consume: policy.consume.as_ref().map(|it| ConsumeView::new(request, it)),
             quorum: quorum(request),
+            steps: StepView::all(request),
             options: question.options.iter().map(ChoiceView::new).collect(),
             fields: question.fields.iter().map(FieldView::new).collect(),
             recipients: recipients(request, &viewer),
@@ -194,6 +212,11 @@ impl<'a> RequestView<'a> {
                     ReadMode::Repeat | ReadMode::Once => None,
                     ReadMode::Lease { seconds } => Some(seconds),
                 },
+            },
+            notify: ids(&policy.notify),
+            on_unreachable: match policy.on_unreachable {
+                OnUnreachable::Wait => "wait",
+                OnUnreachable::Expire => "expire",
             },
         }
     }
@@ -257,17 +280,21 @@ impl<'a> ResultData<'a> {
                 let response = ResponseView::of_event(request, event, answered);
                 Self::new(request, None, vec![response])
             }
-            (_, EventDetail::Recipient(row)) => {
-                let change = Some(ChangeView { recipient: email(request, *row) });
+            (_, detail @ (EventDetail::Recipient(_) | EventDetail::Step { .. })) => {
+                let change = ChangeView::of(request, detail);
                 Self { change, ..Self::new(request, None, Vec::new()) }
             }
             (
                 RequestEvent::RequestCreated
                 | RequestEvent::RequestAnswered
-                | RequestEvent::RequestLinkLocked,
+                | RequestEvent::RequestLinkLocked
+                | RequestEvent::RequestUnreachable
+                | RequestEvent::NotificationFailed
+                | RequestEvent::RequestReminded
+                | RequestEvent::RequestEscalated,
                 _,
             ) => {
-                let rows = 0..request.question.n_rows();
+                let rows = 0..request.n_places();
                 let responses = rows.map(|it| ResponseView::new(request, it, None, Answers::Shown));
                 let mut responses: Vec<ResponseView<'_>> = responses.collect();
                 for response in &mut responses {
@@ -378,18 +405,24 @@ fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientVie
         let place = LinkPlace::of(request, number);
         request.needs_code().then(|| place.code(request.code_issue(number)))
     };
-    (0..request.question.n_rows())
+    (0..request.n_asked())
         .map(|number| RecipientView {
             email: email(request, number),
             name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
+            via: request.question.recipients.get(number).map(|it| ids(&it.via)).unwrap_or_default(),
+            notifications: None,
             answer_url: viewer.sees_links.then(|| link(number)),
             code: if viewer.sees_links { code(number) } else { None },
         })
         .collect()
 }
 
+fn ids(notifiers: &[NotifierChoice]) -> Vec<String> {
+    notifiers.iter().map(|it| it.id.to_string()).collect()
+}
+
 fn responses(request: &Request, answers: Answers) -> Vec<ResponseView<'_>> {
-    let rows = request.rows.iter().enumerate();
+    let rows = request.rows.iter().enumerate().take(request.n_asked());
     rows.map(|(number, row)| ResponseView::new(request, number, row.as_ref(), answers)).collect()
 }
 

@@ -31,14 +31,14 @@ struct ProofView {
 
 impl ProofView {
     fn new(request: &Request, number: usize, proof: Proof) -> Self {
-        let (method, key) = match proof {
-            Proof::Link => ("link", None),
-            Proof::Confirm => ("confirm", None),
-            Proof::Code => ("code", None),
-            Proof::Key(key) => ("api", Some(key)),
-        };
         let of_link = || email(request, number).map(|it| format!("mailto:{it}"));
-        let identity = key.map_or_else(of_link, |it| Some(format!("key:{it}")));
+        let (method, identity) = match proof {
+            Proof::Link => ("link", of_link()),
+            Proof::Confirm => ("confirm", of_link()),
+            Proof::Code => ("code", of_link()),
+            Proof::Key(key) => ("api", Some(format!("key:{key}"))),
+            Proof::Slack(user) => ("slack", Some(user.to_string())),
+        };
         Self { method, identity }
     }
 }

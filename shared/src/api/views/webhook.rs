@@ -40,7 +40,7 @@ pub struct WebhookDetails<'a> {
 
 /// An authorization, without its secret.
 #[derive(Debug, Serialize)]
-struct AuthView<'a> {
+pub(super) struct AuthView<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -53,7 +53,7 @@ struct RetryView<'a> {
 }
 
 impl<'a> AuthView<'a> {
-    fn new(kind: &'a AuthKind) -> Self {
+    pub(super) fn new(kind: &'a AuthKind) -> Self {
         match kind {
             AuthKind::Bearer => Self { r#type: "bearer", name: None },
             AuthKind::Basic => Self { r#type: "basic", name: None },

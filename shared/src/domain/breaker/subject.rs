@@ -5,12 +5,14 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::domain::WebhookRef;
+use crate::domain::{NotifierId, WebhookRef};
 
 /// Bytes of the hash that names the URL of a callback.
 const HASH_BYTES: usize = 8;
 /// The prefix of a webhook's text.
 const WEBHOOK: &str = "webhook:";
+/// The prefix of a notifier's text.
+const NOTIFIER: &str = "notifier:";
 /// The prefix of a callback's text.
 const CALLBACK: &str = "callback:";
 
@@ -25,6 +27,8 @@ pub enum Endpoint {
     Webhook(WebhookRef),
     /// The URL of callbacks, without its query.
     Callback(PathHash),
+    /// A notifier.
+    Notifier(NotifierId),
 }
 
 /// The hash of a URL's path. The path itself may be a secret of the receiver.
@@ -68,6 +72,8 @@ impl Endpoint {
     pub fn parse(text: &str) -> Option<Self> {
         let endpoint = if let Some(reference) = text.strip_prefix(WEBHOOK) {
             Self::Webhook(WebhookRef::parse(reference)?)
+        } else if let Some(id) = text.strip_prefix(NOTIFIER) {
+            Self::Notifier(id.parse().ok()?)
         } else {
             let hash = u64::from_str_radix(text.strip_prefix(CALLBACK)?, 16).ok()?;
             Self::Callback(PathHash(hash.to_be_bytes()))
@@ -80,7 +86,7 @@ impl Endpoint {
     pub fn webhook(&self) -> Option<&WebhookRef> {
         match self {
             Self::Webhook(reference) => Some(reference),
-            Self::Callback(_) => None,
+            Self::Callback(_) | Self::Notifier(_) => None,
         }
     }
 }
@@ -95,6 +101,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Webhook(reference) => write!(f, "{WEBHOOK}{reference}"),
+            Self::Notifier(id) => write!(f, "{NOTIFIER}{id}"),
             Self::Callback(PathHash(hash)) => {
                 write!(f, "{CALLBACK}{:016x}", u64::from_be_bytes(*hash))
             }

@@ -1,6 +1,7 @@
 //! Deliveries: single steps here, random interleavings of workers in [`workers`], and random
 //! histories of all steps in [`histories`].
 
+mod bounces;
 mod histories;
 mod waiting;
 mod workers;
@@ -36,6 +37,9 @@ fn delivery() -> Delivery {
             ..Receiver::of("https://example.com/hook", Profile::Standard)
         }),
         webhook: None,
+        way: 0,
+        has_report: false,
+        copy: None,
         body: Some(b"{}".to_vec()),
         created_at: CREATED,
         state: DeliveryState::Waiting { not_before: CREATED, reason: None },

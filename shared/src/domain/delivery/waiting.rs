@@ -17,6 +17,11 @@ use crate::domain::breaker::{Authority, Endpoint};
 /// Longest time that a delivery waits for open breakers, in all.
 pub const BREAKER_WAIT_MAX: Duration = Duration::from_hours(6);
 
+/// Shortest delay after a receiver has said that it takes no more.
+const THROTTLE_MIN: Duration = Duration::from_secs(1);
+/// Longest such delay, without its random extension. Longer ones would be left to the sweep.
+const THROTTLE_MAX: Duration = Duration::from_mins(5);
+
 /// The reason why a delivery waits for its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
@@ -38,15 +43,18 @@ pub enum Lane {
 impl Delivery {
     /// The host and port of its receiver, if its target has one.
     pub fn authority(&self) -> Option<Authority> {
-        self.target.authority()
+        self.target.authority(self.way)
     }
 
     /// The webhook or callback URL that it goes to, if its target has a breaker.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        let Target::Https(receiver) = &self.target else { return None };
-        match &self.webhook {
-            Some(reference) => Some(Endpoint::Webhook(reference.clone())),
-            None => Endpoint::of_callback(&receiver.url),
+        match (&self.target, &self.webhook) {
+            (Target::Https(_), Some(reference)) => Some(Endpoint::Webhook(reference.clone())),
+            (Target::Https(receiver), None) => Endpoint::of_callback(&receiver.url),
+            (Target::Message(_) | Target::Test(_) | Target::Update(_), _) => {
+                self.way().map(|it| Endpoint::Notifier(it.notifier))
+            }
+            (Target::Bus | Target::Erased, _) => None,
         }
     }
 
@@ -83,7 +91,7 @@ impl Delivery {
     ///
     /// A delivery ignores breakers if the delays of its profile, or its own, do not grow: then its
     /// sender chose fixed times. It also does right after a redelivery or a trigger, which a person
-    /// asked for.
+    /// asked for. So does a message, because its other ways would wait, too.
     pub fn breaker_wait_left(&self) -> Option<Duration> {
         let Target::Https(receiver) = &self.target else { return None };
         let grows = receiver.profile.spec().retry().grows() && receiver.retry.grows();
@@ -157,6 +165,26 @@ impl Delivery {
                 DeliveryState::Leased { until, .. } => until + LEASE_GUARD <= now,
                 DeliveryState::Done { .. } => false,
             }
+    }
+
+    /// The delay until a receiver that takes no more is called again, or `None` if that has taken as long
+    /// as it may. The delays grow, and differ, so that many deliveries find their turns.
+    pub(super) fn throttle(
+        &mut self,
+        chance: f64,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
+        let left = BREAKER_WAIT_MAX.saturating_sub(self.breaker_wait);
+        let least = retry_after.unwrap_or_default().clamp(THROTTLE_MIN, THROTTLE_MAX);
+        let longest = least + (self.breaker_wait / 2).min(THROTTLE_MAX);
+        let delay = least + longest.mul_f64(chance.clamp(0.0, 1.0));
+        (delay <= left).then(|| {
+            self.breaker_wait += delay;
+            // It did not begin: the receiver turned it away.
+            self.starts = self.starts.saturating_sub(1);
+            // Whole milliseconds, because the table stores milliseconds.
+            Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+        })
     }
 
     fn wait_for_receiver(&mut self, until: Timestamp, now: Timestamp) {

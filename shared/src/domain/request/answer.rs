@@ -11,6 +11,7 @@ use super::{
     AnswerMode, Proof, Refusal, Request, RequestState,
     end::{DecidedBy, Outcome, RequestEnd},
     outbox::{EVENTS_MAX, EventDetail, OUTBOX_MAX, OutboxEvent, RecordedAnswer},
+    row::{CHANGES_MAX, Row},
 };
 use crate::domain::{
     OpId, RequestEvent, RequestId, Subscriptions, question::Answer, quorum::QuorumVerdict,
@@ -23,28 +24,6 @@ const REPLACED_MAX: usize = 8;
 /// Least time between two answers of one recipient. Faster ones would only fill the table and the
 /// receivers of events.
 pub const CHANGE_INTERVAL: Duration = Duration::from_secs(1);
-/// Most changes of one recipient's answer.
-pub const CHANGES_MAX: u32 = 200;
-
-/// One recipient's answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// The answer. Empty after the result was consumed or expired.
-    pub answer: Answer,
-    /// The time of the answer.
-    pub at: Timestamp,
-    /// The operation that recorded it.
-    pub op: OpId,
-    /// The way in which it was shown who answers.
-    pub proof: Proof,
-    /// The number of answers before this one.
-    pub n_changes: u32,
-    /// The number of the event that reports it, if it has subscribers.
-    pub event: Option<u32>,
-    /// The operations whose answers it replaced, the latest last. A repeated write recognizes
-    /// itself here even if another answer came in between.
-    pub replaced: Vec<OpId>,
-}
 
 /// A long answer, which has an item next to its request's.
 ///
@@ -186,6 +165,7 @@ impl Request {
                 next.end(end, subscriptions);
             }
         }
+        next.note_unreachable(subscriptions, now, op);
         next.set_timer(now);
         Ok(Some(next))
     }
@@ -202,6 +182,7 @@ impl Request {
         let is_final = self.policy.mode == AnswerMode::OnUserAction;
         match (&self.state, recorded) {
             (RequestState::Erased { .. }, _) => Err(Refusal::Erased),
+            _ if !self.is_asked(row) => Err(Refusal::NotAsked),
             (_, Some(recorded)) if recorded.answer.is_equal(answer) => Ok(()),
             (_, Some(recorded)) if is_final => {
                 Err(Refusal::AlreadyAnswered(recorded.clone().into()))
@@ -211,6 +192,7 @@ impl Request {
             (RequestState::Pending, _) if proof.is_of_link() && self.is_link_locked(row) => {
                 Err(Refusal::LinkLocked)
             }
+            (RequestState::Pending, None) if !self.has_open_place() => Err(Refusal::NoOpenPlace),
             (RequestState::Pending, Some(recorded)) if recorded.n_changes >= CHANGES_MAX => {
                 let left = Duration::try_from(self.deadline.duration_since(now));
                 Err(Refusal::ChangedTooOften { left: left.unwrap_or_default() })

@@ -102,6 +102,12 @@ impl Request {
         let mut next = self.next();
         let renewed = CodeState { issue: code.issue + 1, wrong: Vec::new(), issued_by: Some(op) };
         next.codes.insert(row, renewed);
+        // Whoever sees the links sends the code, if no notifier does.
+        if !self.notifiers_of(row).is_empty() {
+            let detail = EventDetail::Recipient(row);
+            next.emit(RequestEvent::RequestReminded, now, detail, Subscriptions::NONE);
+            next.set_timer(now);
+        }
         Ok(Some(next))
     }
 

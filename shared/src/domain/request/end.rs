@@ -74,12 +74,21 @@ impl Request {
         self.state == RequestState::Pending && self.deadline + CLOCK_GUARD <= now
     }
 
-    /// The request after its time-out, or `None` if it is not overdue.
+    /// The request after its time-out, or `None` if it is not overdue. Steps that are overdue, too,
+    /// are taken before.
     pub fn time_out(&self, subscriptions: Subscriptions, now: Timestamp, op: OpId) -> Option<Self> {
         if !self.is_overdue(now) {
             return None;
         }
         let mut next = self.next();
+        next.run_steps(subscriptions, now, op);
+        next.end_by_policy(self.deadline, subscriptions, op);
+        next.set_timer(now);
+        Some(next)
+    }
+
+    /// Ends it at `at` without waiting for more answers.
+    pub(super) fn end_by_policy(&mut self, at: Timestamp, subscriptions: Subscriptions, op: OpId) {
         let verdict = match self.policy.mode {
             AnswerMode::OnTimeout => self.verdict(),
             AnswerMode::OnUserAction => QuorumVerdict::Open,
@@ -97,10 +106,7 @@ impl Request {
                 }
             },
         };
-        let end = RequestEnd::new(outcome, decision, decided_by, self.deadline, op);
-        next.end(end, subscriptions);
-        next.set_timer(now);
-        Some(next)
+        self.end(RequestEnd::new(outcome, decision, decided_by, at, op), subscriptions);
     }
 
     /// The request after its sender has cancelled it. An approval that is not used up ends; then the

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{OnDeadline, Request, RequestState};
+use super::{OnDeadline, Request, RequestState, StepState};
 use crate::domain::{question::Question, quorum::Quorum};
 
 /// Time from the erasure to the last search for deliveries. A worker runs for 30 s, and its last
@@ -30,6 +30,8 @@ impl Request {
         next.policy.callback = None;
         next.policy.on_deadline = OnDeadline::Expire;
         next.policy.quorum = Quorum::ALL;
+        next.policy.steps.clear();
+        next.steps = StepState::default();
         next.state = RequestState::Erased { at: now, n_searches: 2 };
         next.set_timer(now);
         Some(next)

@@ -12,15 +12,15 @@ use jiff::Timestamp;
 
 use super::{Proof, Request};
 use crate::domain::{
-    EventId, OpId, RequestEvent, RequestId, Subscriptions, claim::DISPATCH_INTERVAL,
-    id::NUMBER_MAX, question::Answer,
+    EventId, NotifierId, OpId, RequestEvent, RequestId, Subscriptions, claim::DISPATCH_INTERVAL,
+    delivery::FailureReason, id::NUMBER_MAX, limits, question::Answer,
 };
 
 /// Most events in an outbox. While it is full, answers are refused.
 pub const OUTBOX_MAX: usize = 24;
-/// Most events of one request before answers are refused. The event of the answer and the event of
-/// the end still need a number each.
-pub(super) const EVENTS_MAX: u32 = NUMBER_MAX - 2;
+/// Most events of one request before answers are refused. The event of the answer, the event of the
+/// end, and those of the steps still need a number each.
+pub(super) const EVENTS_MAX: u32 = NUMBER_MAX - 2 - limits::STEP_EVENTS_MAX;
 
 /// An event of a request that has not been dispatched yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,37 @@ pub enum EventDetail {
     Answered(RecordedAnswer),
     /// The recipient's row, for [`RequestEvent::RequestLinkLocked`].
     Recipient(usize),
+    /// The message, for [`RequestEvent::NotificationFailed`].
+    Message(FailedMessage),
+    /// A reminder or an escalation.
+    Step {
+        /// The index of the step. `None`: the sender asked for a reminder.
+        step: Option<usize>,
+        /// The number of reminders before it.
+        n_reminders: u32,
+        /// The rows of those who are reminded, or asked.
+        rows: Vec<usize>,
+    },
+}
+
+/// A message that was to be sent: the event that asked for it, and the recipient's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageKey {
+    /// The number of the event.
+    pub event: u32,
+    /// The recipient's row.
+    pub row: usize,
+}
+
+/// A message that did not reach its recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedMessage {
+    /// The message.
+    pub key: MessageKey,
+    /// The notifier that was tried last.
+    pub notifier: NotifierId,
+    /// The reason.
+    pub reason: FailureReason,
 }
 
 /// One recipient's answer, as an event reports it.
@@ -59,12 +90,27 @@ pub struct RecordedAnswer {
     pub proof: Proof,
 }
 
+impl MessageKey {
+    /// The name of the message among the targets of its event.
+    pub fn target_name(self) -> String {
+        format!("message#{}", self.row)
+    }
+}
+
 impl OutboxEvent {
+    /// It only asks for messages. Callbacks, webhooks and the bus do not get it.
+    pub fn is_for_messages_alone(&self) -> bool {
+        is_for_messages_alone(self.kind, &self.detail)
+    }
+
     /// The answer that it reports.
     pub fn answered(&self) -> Option<&RecordedAnswer> {
         match &self.detail {
             EventDetail::Answered(answered) => Some(answered),
-            EventDetail::None | EventDetail::Recipient(_) => None,
+            EventDetail::None
+            | EventDetail::Recipient(_)
+            | EventDetail::Message(_)
+            | EventDetail::Step { .. } => None,
         }
     }
 
@@ -125,9 +171,16 @@ impl Request {
         detail: EventDetail,
         subscriptions: Subscriptions,
     ) -> Option<u32> {
-        let called_back = self.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
-        let is_published = self.is_published && kind.is_published();
-        let is_wanted = called_back || is_published || subscriptions.wants(kind);
+        let is_shown = !is_for_messages_alone(kind, &detail);
+        let called_back =
+            is_shown && self.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind));
+        let is_published = is_shown && self.is_published && kind.is_published();
+        let is_wanted = called_back
+            || is_published
+            || is_shown && subscriptions.wants(kind)
+            || self.has_messages(kind, &detail)
+            || self.changes_copies(kind);
+        self.note_messages(kind, &detail);
         if is_wanted {
             if self.outbox.is_empty() {
                 // The timer of the step before is void.
@@ -144,4 +197,9 @@ impl Request {
         }
         is_wanted.then_some(self.n_events)
     }
+}
+
+/// A new code. A reminder has the rows of all whom it reminds.
+fn is_for_messages_alone(kind: RequestEvent, detail: &EventDetail) -> bool {
+    kind == RequestEvent::RequestReminded && matches!(detail, EventDetail::Recipient(_))
 }

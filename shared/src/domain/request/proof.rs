@@ -1,6 +1,6 @@
 //! The proof of who answers.
 
-use crate::domain::KeyId;
+use crate::domain::{KeyId, slack::SlackUser};
 
 /// The way in which it was shown who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Proof {
     Code,
     /// By an API key of the sender, whose application collected the answer.
     Key(KeyId),
+    /// By a press of a button in Slack, which names the user.
+    Slack(SlackUser),
 }
 
 impl Proof {
@@ -20,7 +22,7 @@ impl Proof {
     pub(super) fn is_of_link(self) -> bool {
         match self {
             Self::Link | Self::Confirm | Self::Code => true,
-            Self::Key(_) => false,
+            Self::Key(_) | Self::Slack(_) => false,
         }
     }
 }

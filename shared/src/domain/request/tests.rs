@@ -1,8 +1,10 @@
-//! Requests: single steps here, changed answers and codes in [`changes`], the outbox in [`outbox`], and random histories in [`histories`].
+//! Requests: single steps here, changed answers and codes in [`changes`], the outbox in [`outbox`],
+//! reminders and escalations in [`steps`], and random histories in [`histories`].
 
 mod changes;
 mod histories;
 mod outbox;
+mod steps;
 
 use super::*;
 use crate::domain::{
@@ -29,7 +31,7 @@ fn at(seconds: u64) -> Timestamp {
 /// A request to `n_recipients` without subscribers, after `change`.
 fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
     let email = |n| EmailAddress::parse(&format!("{n}@example.com")).expect("an address");
-    let recipient = |n| Recipient { email: email(n), name: None };
+    let recipient = |n| Recipient { email: email(n), name: None, via: Vec::new() };
     let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
@@ -55,6 +57,9 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
             allows_self: false,
             accepts_api_answers: true,
             consume: None,
+            notify: Vec::new(),
+            on_unreachable: OnUnreachable::Wait,
+            steps: Vec::new(),
         },
         link_secret: LinkSecret([9; 16]),
         is_counted: false,

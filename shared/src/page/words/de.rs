@@ -1,8 +1,8 @@
 //! German.
 
 use super::{
-    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, Notice, ProblemWords,
-    Status, TimeWords, Words,
+    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, MessageWords, Notice,
+    ProblemWords, Status, TimeWords, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -53,6 +53,9 @@ pub(super) static WORDS: Words = Words {
         veto_at_deadline: "Sie endet ohne Zustimmung, wenn dann jemand „{}“ gewählt hat.",
         otherwise_ends: "Andernfalls endet die Frage ohne Entscheidung.",
         otherwise_default: "Andernfalls wird automatisch „{}“ gewählt.",
+        next_reminder: "Eine Erinnerung kommt am {}.",
+        next_one: "Am {} wird eine weitere Person gefragt.",
+        next_some: "Am {} werden {} weitere Personen gefragt.",
     },
     status: Status {
         error: "Fehler:",
@@ -110,6 +113,8 @@ pub(super) static WORDS: Words = Words {
         vetoed_detail: "Eine Antwort genügte, um sie zu beenden. Weitere werden nicht angenommen.",
         not_met: "Diese Frage ist ohne Entscheidung beendet",
         not_met_detail: "Die nötigen Antworten können nicht mehr zusammenkommen.",
+        enough: "Es haben schon genug andere geantwortet",
+        enough_detail: "Ihre Antwort wird nicht mehr gebraucht.",
         cancelled: "Diese Frage wurde zurückgezogen",
         cancelled_detail: "Der Absender braucht keine Antwort mehr.",
         timed_out: "Die Frist ist abgelaufen",
@@ -119,13 +124,35 @@ pub(super) static WORDS: Words = Words {
     },
     code: CodeWords {
         label: "Code",
-        hint: "Die 6 Ziffern, die Sie mit dem Link erhalten haben",
+        hint: "Die letzten 6 Ziffern, die Sie für diesen Link erhalten haben",
         locked: "Dieser Link ist gesperrt",
         locked_detail: "Der Code war fünfmal falsch.",
         renew: "Neuen Code anfordern",
-        renew_detail: "Der Absender erhält den neuen Code und kann ihn Ihnen geben.",
+        renew_detail: "Der neue Code kommt auf demselben Weg wie der Link, oder der Absender gibt ihn Ihnen.",
         renew_button: "Neuen Code ausstellen",
         no_more: "Es können keine Codes mehr ausgestellt werden. Bitte fragen Sie den Absender.",
+    },
+    message: MessageWords {
+        reminder_subject: "Erinnerung: {}",
+        escalated_subject: "Eskaliert: {}",
+        code_subject: "Neuer Code: {}",
+        test_subject: "[Testmodus] {}",
+        reminder: "Dies ist eine Erinnerung. Ihre Antwort ist noch nicht erfasst.",
+        escalated: "Sie werden jetzt gefragt, weil andere noch nicht geantwortet haben.",
+        new_code: "Diese Nachricht enthält einen neuen Code. Frühere Codes gelten nicht mehr.",
+        recipient: "Für {}.",
+        open: "Öffnen und antworten",
+        review: "Öffnen und prüfen",
+        too_long: "Die Aktion ist zu lang für diese Nachricht. Öffnen Sie den Link, um sie ganz zu prüfen.",
+        options: "Ein Link erfasst noch nichts. Sie bestätigen Ihre Wahl auf seiner Seite.",
+        no_option: "Die Frage und alle Möglichkeiten ansehen",
+        code: "Ihr Code: {}",
+        code_detail: "Die Seite fragt nach diesem Code. Bitte geben Sie ihn nicht weiter.",
+        do_not_forward: "Wer diese Nachricht hat, kann antworten. Bitte leiten Sie sie nicht weiter.",
+        chosen_by: "„{}“ von {}, {}",
+        deleted: "Diese Frage wurde gelöscht.",
+        not_yours: "Auf diese Nachricht kann nur {} antworten. Es wurde nichts gespeichert.",
+        press_again: "Es wurde nichts gespeichert. Bitte drücken Sie den Knopf in einigen Sekunden noch einmal.",
     },
     fault: FaultWords {
         not_recorded: "Ihre Antwort wurde nicht erfasst",

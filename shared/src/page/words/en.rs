@@ -1,8 +1,8 @@
 //! English.
 
 use super::{
-    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, Notice, ProblemWords,
-    Status, TimeWords, Words,
+    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, MessageWords, Notice,
+    ProblemWords, Status, TimeWords, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -53,6 +53,9 @@ pub(super) static WORDS: Words = Words {
         veto_at_deadline: "It ends without approval if anyone has then chosen “{}”.",
         otherwise_ends: "Otherwise it ends without a decision.",
         otherwise_default: "Otherwise “{}” is chosen automatically.",
+        next_reminder: "A reminder is sent on {}.",
+        next_one: "On {}, one more person is asked.",
+        next_some: "On {}, {} more people are asked.",
     },
     status: Status {
         error: "Error:",
@@ -109,6 +112,8 @@ pub(super) static WORDS: Words = Words {
         vetoed_detail: "One answer was enough to end it. It no longer accepts answers.",
         not_met: "This question has ended without a decision",
         not_met_detail: "The answers that it needed can no longer come together.",
+        enough: "Enough others have answered",
+        enough_detail: "Your answer is no longer needed.",
         cancelled: "This question was withdrawn",
         cancelled_detail: "The sender no longer needs an answer.",
         timed_out: "The deadline has passed",
@@ -118,13 +123,35 @@ pub(super) static WORDS: Words = Words {
     },
     code: CodeWords {
         label: "Code",
-        hint: "The 6 digits that came with your link",
+        hint: "The latest 6 digits that you got for this link",
         locked: "This link is locked",
         locked_detail: "The code was wrong 5 times.",
         renew: "Get a new code",
-        renew_detail: "The sender gets the new code, and can give it to you.",
+        renew_detail: "The new code comes the way your link came, or the sender gives it to you.",
         renew_button: "Issue a new code",
         no_more: "No more codes can be issued. Please ask the sender.",
+    },
+    message: MessageWords {
+        reminder_subject: "Reminder: {}",
+        escalated_subject: "Escalated: {}",
+        code_subject: "New code: {}",
+        test_subject: "[Test mode] {}",
+        reminder: "This is a reminder. Your answer is not recorded yet.",
+        escalated: "You are asked now because others have not answered yet.",
+        new_code: "This message has a new code. Earlier codes no longer work.",
+        recipient: "For {}.",
+        open: "Open to answer",
+        review: "Open to review",
+        too_long: "The action is too long for this message. Open the link to review all of it.",
+        options: "A link records nothing yet. You confirm your choice on its page.",
+        no_option: "See the question and all options",
+        code: "Your code: {}",
+        code_detail: "The page asks for this code. Please do not give it to anyone.",
+        do_not_forward: "Anyone with this message can answer. Please do not forward it.",
+        chosen_by: "“{}” by {}, {}",
+        deleted: "This question was deleted.",
+        not_yours: "Only {} can answer this message. Nothing was recorded.",
+        press_again: "Nothing was recorded. Please press the button again in a few seconds.",
     },
     fault: FaultWords {
         not_recorded: "Your answer was not recorded",

@@ -1,8 +1,8 @@
 //! Spanish.
 
 use super::{
-    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, Notice, ProblemWords,
-    Status, TimeWords, Words,
+    AnswerWords, CodeWords, EndingWords, Facts, FaultWords, FormWords, Frame, MessageWords, Notice,
+    ProblemWords, Status, TimeWords, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -53,6 +53,9 @@ pub(super) static WORDS: Words = Words {
         veto_at_deadline: "Se cierra sin aprobación si entonces alguien ha elegido «{}».",
         otherwise_ends: "De lo contrario, la pregunta se cierra sin decisión.",
         otherwise_default: "De lo contrario, se elige automáticamente «{}».",
+        next_reminder: "Se enviará un recordatorio el {}.",
+        next_one: "El {} se preguntará a una persona más.",
+        next_some: "El {} se preguntará a {} personas más.",
     },
     status: Status {
         error: "Error:",
@@ -109,6 +112,8 @@ pub(super) static WORDS: Words = Words {
         vetoed_detail: "Una respuesta bastó para terminarla. Ya no se aceptan más.",
         not_met: "Esta pregunta terminó sin decisión",
         not_met_detail: "Ya no pueden reunirse las respuestas necesarias.",
+        enough: "Ya han respondido suficientes personas",
+        enough_detail: "Su respuesta ya no hace falta.",
         cancelled: "Esta pregunta se ha retirado",
         cancelled_detail: "Quien la envió ya no necesita una respuesta.",
         timed_out: "El plazo ha terminado",
@@ -118,13 +123,35 @@ pub(super) static WORDS: Words = Words {
     },
     code: CodeWords {
         label: "Código",
-        hint: "Los 6 dígitos que recibió con el enlace",
+        hint: "Los últimos 6 dígitos que recibió para este enlace",
         locked: "Este enlace está bloqueado",
         locked_detail: "El código fue incorrecto 5 veces.",
         renew: "Obtener un código nuevo",
-        renew_detail: "Quien envió la pregunta recibe el código nuevo y puede dárselo.",
+        renew_detail: "El código nuevo llega por la misma vía que el enlace, o se lo da quien envió la pregunta.",
         renew_button: "Emitir un código nuevo",
         no_more: "No se pueden emitir más códigos. Pregunte a quien envió la pregunta.",
+    },
+    message: MessageWords {
+        reminder_subject: "Recordatorio: {}",
+        escalated_subject: "Escalada: {}",
+        code_subject: "Código nuevo: {}",
+        test_subject: "[Modo de prueba] {}",
+        reminder: "Esto es un recordatorio. Su respuesta todavía no se ha registrado.",
+        escalated: "Se le pregunta ahora porque otras personas todavía no han respondido.",
+        new_code: "Este mensaje contiene un código nuevo. Los códigos anteriores ya no valen.",
+        recipient: "Para {}.",
+        open: "Abrir y responder",
+        review: "Abrir y revisar",
+        too_long: "La acción es demasiado larga para este mensaje. Abra el enlace para revisarla entera.",
+        options: "Un enlace todavía no registra nada. Usted confirma su elección en la página.",
+        no_option: "Ver la pregunta y todas las opciones",
+        code: "Su código: {}",
+        code_detail: "La página pide este código. No se lo dé a nadie.",
+        do_not_forward: "Cualquiera que tenga este mensaje puede responder. No lo reenvíe.",
+        chosen_by: "«{}» por {}, {}",
+        deleted: "Esta pregunta se ha eliminado.",
+        not_yours: "Solo {} puede responder a este mensaje. No se ha guardado nada.",
+        press_again: "No se ha guardado nada. Pulse de nuevo el botón dentro de unos segundos.",
     },
     fault: FaultWords {
         not_recorded: "Su respuesta no se ha registrado",

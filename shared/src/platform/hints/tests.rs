@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn no_message_makes_the_hint_parser_panic(
-        text in r#"\PC*|\{("(kind|id|attempt|hops)":("request"|"delivery"|null|-?[0-9]{1,12}|\[\]),?){0,5}\}"#,
+        text in r#"\PC*|\{("(kind|id|attempt|step|hops)":("request"|"delivery"|null|-?[0-9]{1,12}|\[\]),?){0,5}\}"#,
     ) {
         if let Ok(hint) = serde_json::from_str::<Hint>(&text) {
             let again = serde_json::to_string(&hint).expect("serializes");
@@ -82,9 +82,10 @@ proptest! {
 }
 
 fn hints() -> impl Strategy<Value = Hint> {
-    (any::<u128>(), any::<u32>(), 0..3).prop_map(|(bits, attempt, kind)| match kind {
+    (any::<u128>(), any::<u32>(), 0..4).prop_map(|(bits, attempt, kind)| match kind {
         0 => Hint::request(RequestId::from_bits(bits)),
         1 => Hint::deadline(RequestId::from_bits(bits)),
+        2 => Hint::step(RequestId::from_bits(bits), usize::from(bits % 2 == 0)),
         _ => {
             let id = EventId::from_bits(bits).delivery(7).to_string();
             Hint::Delivery { id, attempt, hops: 0, slow: bits % 2 == 0 }

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, for calls that post a body in memory to `/`, as all of ours do.
+//! AWS Signature Version 4, for calls that post a body in memory to a plain path, as all of ours do.
 //!
 //! The SDK's signer derives the key for each call, and writes a general canonical form. That was half of a
 //! call. This one derives the key once a day. The SDK's signs repeated attempts, because it
@@ -64,7 +64,8 @@ impl FastSigner {
     ) -> Result<(), BoxError> {
         let body = request.body().bytes().ok_or("the body is a stream")?;
         let body_hash = hex(&sha256(body));
-        let host = host(request.uri()).ok_or("the path is not `/`")?.to_owned();
+        let target = Target::of(request.uri()).ok_or("the path is not plain")?;
+        let (host, path) = (target.host.to_owned(), target.path.to_owned());
         let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let headers = request.headers_mut();
         headers.insert("x-amz-date", time.clone());
@@ -79,7 +80,7 @@ impl FastSigner {
         let names = names.join(";");
         let lines: String =
             signed.iter().flat_map(|(name, value)| [*name, ":", value.trim(), "\n"]).collect();
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{body_hash}");
+        let canonical = format!("POST\n{path}\n\n{lines}\n{names}\n{body_hash}");
 
         let key = self.key(credentials, &time[..8]);
         let Place { region, service } = &self.place;
@@ -162,11 +163,24 @@ impl AuthScheme for FastSigner {
     }
 }
 
-/// Host and port of a URL with the path `/`.
-fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    path.is_empty().then_some(host)
+/// The target of a call.
+#[derive(Debug, PartialEq, Eq)]
+struct Target<'a> {
+    /// Host and port.
+    host: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The target of a URL whose path is its own canonical form, without a query: letters, digits and
+    /// hyphens between single slashes.
+    fn of(url: &'a str) -> Option<Self> {
+        let (_, rest) = url.split_once("://")?;
+        let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let path = if path.is_empty() { "/" } else { path };
+        let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-/".contains(&it);
+        (path.bytes().all(is_plain) && !path.contains("//")).then_some(Self { host, path })
+    }
 }
 
 #[cfg(test)]
@@ -210,11 +224,16 @@ mod tests {
 
     #[test]
     fn signatures_are_those_of_the_sdk() {
+        check_against_sdk("https://dynamodb.eu-central-1.amazonaws.com/");
+        check_against_sdk("https://email.eu-central-1.amazonaws.com/v2/email/outbound-emails");
+    }
+
+    #[track_caller]
+    fn check_against_sdk(url: &str) {
         let body = r#"{"TableName": "answers"}"#;
         let credentials =
             Credentials::new("AKIDEXAMPLE", "secret", Some("token".into()), None, "test");
         let signer = FastSigner::new("eu-central-1", "dynamodb");
-        let url = "https://dynamodb.eu-central-1.amazonaws.com/";
         let headers = [
             ("x-amz-target", "DynamoDB_20120810.PutItem"),
             ("content-type", "application/x-amz-json-1.0"),
@@ -250,12 +269,13 @@ mod tests {
 
     #[test]
     fn other_paths_are_not_signed() {
-        assert_eq!(
-            host("https://kms.us-east-1.amazonaws.com"),
-            Some("kms.us-east-1.amazonaws.com")
-        );
-        assert_eq!(host("http://127.0.0.1:8000/"), Some("127.0.0.1:8000"));
-        assert_eq!(host("https://example.com/path"), None);
-        assert_eq!(host("https://example.com/?query"), None);
+        let target = |host, path| Some(Target { host, path });
+        let kms = "kms.us-east-1.amazonaws.com";
+        assert_eq!(Target::of("https://kms.us-east-1.amazonaws.com"), target(kms, "/"));
+        assert_eq!(Target::of("http://127.0.0.1:8000/"), target("127.0.0.1:8000", "/"));
+        assert_eq!(Target::of("https://example.com/v2/a-b"), target("example.com", "/v2/a-b"));
+        for path in ["/?query", "?query", "/a//b", "/a/../b", "/a%20b", "/a b", "/a#b"] {
+            assert_eq!(Target::of(&format!("https://example.com{path}")), None, "{path}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The questions that a key may ask: of which recipients, by which requester, and how often.
+//! The questions that a key may ask: of which recipients, by which requester, and how often. And how
+//! many messages an account sends.
 
 use jiff::Timestamp;
 
@@ -8,11 +9,16 @@ use super::{
 };
 use crate::{
     api::{Code, FieldError, FieldErrors, Problem},
-    domain::{Owner, Question, account::AskLimit, assurance::Assurance, request::RequestPolicy},
+    domain::{
+        Owner, Question,
+        account::AskLimit,
+        assurance::Assurance,
+        request::{RequestPolicy, steps::RecipientPlace},
+    },
     store::Counted,
 };
 
-/// Length of the window in which requests are counted.
+/// Length of the window in which requests and messages are counted.
 const ASK_WINDOW_SECONDS: i64 = 60 * 60;
 
 impl Accounts {
@@ -34,10 +40,14 @@ impl Accounts {
             let detail = "must name at least one: the key may ask only some recipients";
             errors.add(|| FieldError::pointer("/recipients", detail));
         }
-        for (number, recipient) in question.recipients.iter().enumerate() {
+        for (row, recipient) in question.recipients.iter().enumerate() {
             if !key.may_ask(Some(&recipient.email)) {
                 let detail = "is not a recipient that the key may ask";
-                errors.add(|| FieldError::pointer(format!("/recipients/{number}"), detail));
+                let pointer = match policy.place_of(question, row) {
+                    RecipientPlace::First { index } => format!("/recipients/{index}"),
+                    RecipientPlace::Step { step, index } => format!("/steps/{step}/to/{index}"),
+                };
+                errors.add(|| FieldError::pointer(pointer, detail));
             }
         }
         if key.is_confined() {
@@ -74,8 +84,7 @@ impl Accounts {
         // Its own limit first: what it refuses must not count for the keys above.
         for AskLimit { key, per_hour: max } in caller.api_key().ask_limits.iter().rev() {
             let now = self.clock.now();
-            let hour = now.as_second().div_euclid(ASK_WINDOW_SECONDS);
-            let ends_at = Timestamp::from_second((hour + 1) * ASK_WINDOW_SECONDS).unwrap_or(now);
+            let (hour, ends_at) = hour(now);
             match self.store.count_ask(*key, hour, *max, ends_at).await {
                 Ok(Counted::Counted) => (),
                 Ok(Counted::Full) => {
@@ -87,6 +96,37 @@ impl Accounts {
         }
         Ok(())
     }
+
+    /// Counts `n` messages to recipients that a call is about to ask for, and refuses it if its account
+    /// has used up this hour.
+    pub async fn count_messages(&self, owner: Owner, n: usize) -> Result<(), Problem> {
+        if n == 0 {
+            return Ok(());
+        }
+        let max = self.account_of(owner).await?.max_messages_per_hour;
+        let now = self.clock.now();
+        let (hour, ends_at) = hour(now);
+        let count = u32::try_from(n).unwrap_or(u32::MAX);
+        match self.store.count_messages(owner.account, hour, count, max, ends_at).await {
+            Ok(Counted::Counted) => Ok(()),
+            Ok(Counted::Full) => {
+                let detail = format!(
+                    "limit of {max} messages to recipients per hour exceeded; this call asks for {n}"
+                );
+                Err(limited(detail, ends_at, now))
+            }
+            Err(err) => {
+                log_skipped_limit(&err);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The number of the current hour, and its end.
+fn hour(now: Timestamp) -> (i64, Timestamp) {
+    let hour = now.as_second().div_euclid(ASK_WINDOW_SECONDS);
+    (hour, Timestamp::from_second((hour + 1) * ASK_WINDOW_SECONDS).unwrap_or(now))
 }
 
 /// A key that only asks must not weaken what its requests prove.

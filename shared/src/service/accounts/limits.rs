@@ -4,6 +4,7 @@
 //! |------------------|----------------------------|----------------------------------------------|
 //! | calls per minute | a key and its descendants  | one item per key and minute                  |
 //! | requests per hour | a key and its descendants | one item per key and hour                    |
+//! | messages per hour | an account                | one item per account and hour                |
 //! | pending requests | an account, live and test  | rows of an index, which end with the request |
 //! | held calls       | each key                   | one item per key and 25 seconds              |
 //!
@@ -11,8 +12,8 @@
 //! counted once for many calls.
 //!
 //! Limits protect other accounts from a caller that has run wild. They are not locks: if the table
-//! does not respond, calls are allowed. Only the last limit is for everyone. Without one of the others
-//! nothing is counted and nothing is written.
+//! does not respond, calls are allowed. Messages and held calls are limited for
+//! everyone. Without one of the others nothing is counted and nothing is written.
 
 use std::{
     sync::{

@@ -4,9 +4,10 @@ use crate::{
     domain::{
         Request,
         quorum::Count,
-        request::{AnswerMode, OnDeadline},
+        request::{AnswerMode, OnDeadline, StepAction},
     },
-    page::{self, Words, fill, isolated},
+    notify::facts::label,
+    page::{Coming, Words, around, fill},
 };
 
 /// The sentences, the most important first.
@@ -14,7 +15,7 @@ pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
     let facts = &words.facts;
     let is_final = request.policy.mode == AnswerMode::OnUserAction;
     let mut effects = vec![if is_final { facts.is_final } else { facts.may_change }.to_owned()];
-    let n_asked = request.rows.len();
+    let n_asked = request.n_asked();
     if n_asked > 1 {
         let n_answered = request.rows.iter().flatten().count();
         let [asked, answered] = [n_asked, n_answered].map(|it| it.to_string());
@@ -32,9 +33,9 @@ pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
         (facts.veto_at_deadline, facts.otherwise_ends, facts.otherwise_default)
     };
     let policy = &request.policy;
+    let count = count(request);
     // Of answers that may change, the first one decides nothing.
-    let is_first_enough =
-        policy.quorum.count == Count::AtLeast(1) && policy.quorum.option.is_none();
+    let is_first_enough = count == Count::AtLeast(1) && policy.quorum.option.is_none();
     if is_final || !is_first_enough {
         effects.extend(decided_by(request, words));
     }
@@ -45,18 +46,6 @@ pub(super) fn effects(request: &Request, words: &Words) -> Vec<String> {
         OnDeadline::Default(option) => fill(default, &[&label(request, option)]),
     });
     effects
-}
-
-/// The answer that approves the action, and the use of the approval. Nothing, if it cannot be used.
-pub(super) fn approval(request: &Request, words: &Words) -> Vec<String> {
-    let Some(policy) = &request.policy.consume else { return Vec::new() };
-    let facts = &words.facts;
-    let within = page::length(policy.within_seconds.into(), &words.time);
-    let used = match policy.count {
-        1 => fill(facts.used_once, &[&within]),
-        count => fill(facts.used_often, &[&count.to_string(), &within]),
-    };
-    vec![fill(facts.approves, &[&label(request, &policy.option)]), used]
 }
 
 /// A sentence on whether this option approves the action. `None`, if none does.
@@ -70,8 +59,9 @@ pub(super) fn approval_by(request: &Request, option: &str, words: &Words) -> Opt
 fn decided_by(request: &Request, words: &Words) -> Option<String> {
     let (facts, quorum) = (&words.facts, &request.policy.quorum);
     let is_alone = request.rows.len() == 1;
+    let count = count(request);
     let label = quorum.option.as_deref().map(|it| label(request, it));
-    Some(match (quorum.count, label) {
+    Some(match (count, label) {
         (_, None) if is_alone => return None,
         (Count::AtLeast(1), None) => facts.needs_one.to_owned(),
         (Count::AtLeast(count), None) => fill(facts.needs_some, &[&count.to_string()]),
@@ -85,8 +75,32 @@ fn decided_by(request: &Request, words: &Words) -> Option<String> {
     })
 }
 
-/// The label of an option.
-fn label(request: &Request, value: &str) -> String {
-    let option = request.question.options.iter().find(|it| it.value == value);
-    isolated(option.map_or(value, |it| &it.label))
+/// The number of answers that decide. Where others can be asked in addition, "all of them" would be
+/// too many.
+fn count(request: &Request) -> Count {
+    let n_places = request.n_places();
+    let count = request.policy.quorum.count;
+    let can_grow = count == Count::All && n_places < request.rows.len();
+    u32::try_from(n_places).ok().filter(|_| can_grow).map_or(count, Count::AtLeast)
+}
+
+/// The next reminder and the next escalation.
+pub(super) fn coming(request: &Request, words: &Words) -> Vec<Coming> {
+    let facts = &words.facts;
+    let ahead = || request.steps_ahead().map(|it| (it, request.policy.steps[it].action));
+    let is_reminder = |action: StepAction| action == StepAction::Remind;
+    let reminder = ahead().find(|(_, action)| is_reminder(*action));
+    let escalation = ahead().find(|(_, action)| !is_reminder(*action));
+    let mut next: Vec<_> = reminder.into_iter().chain(escalation).collect();
+    next.sort_unstable_by_key(|(step, _)| *step);
+    let sentence = |(step, action): (usize, StepAction)| {
+        let (text, count) = match action {
+            StepAction::Remind => (facts.next_reminder, String::new()),
+            StepAction::Escalate { n_recipients: 1 } => (facts.next_one, String::new()),
+            StepAction::Escalate { n_recipients } => (facts.next_some, n_recipients.to_string()),
+        };
+        let (before, after) = around(text);
+        Some(Coming { before, at: request.step_at(step)?, after: fill(after, &[&count]) })
+    };
+    next.into_iter().filter_map(sentence).collect()
 }

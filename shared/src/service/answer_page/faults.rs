@@ -21,7 +21,7 @@ pub enum CodeFault {
 }
 
 /// The fault without subject and period.
-pub(super) fn of_answer(fault: &Fault, words: &Words) -> String {
+pub fn of_answer(fault: &Fault, words: &Words) -> String {
     let words = &words.fault;
     match fault {
         Fault::Required => words.required.to_owned(),
@@ -72,6 +72,9 @@ pub(super) fn of_refusal(refusal: &Refusal, words: &Words) -> String {
         | Refusal::Ended
         | Refusal::AlreadyFinished
         | Refusal::LinkLocked
+        | Refusal::NotAsked
+        | Refusal::NoOpenPlace
+        | Refusal::RemindedTooSoon { .. }
         | Refusal::Erased => words.too_busy.to_owned(),
     }
 }

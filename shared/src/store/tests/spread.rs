@@ -100,7 +100,13 @@ impl Table for Rows {
         unused()
     }
 
-    fn count_up(&self, _: Key, _: u32, _: Timestamp) -> Promise<'_, Result<Counted, Error>> {
+    fn count_up(
+        &self,
+        _: Key,
+        _: u32,
+        _: u32,
+        _: Timestamp,
+    ) -> Promise<'_, Result<Counted, Error>> {
         unused()
     }
 

@@ -3,25 +3,32 @@
 use crate::domain::{
     Account, Action, Answer, ApiKey, Assurance, Attempt, BodyHash, Breaker, Channel, Decimal,
     Delivery, EmailAddress, EmailPattern, Event, EventType, Filter, Id, IdempotentCall, Locale,
-    Mode, OpId, Owner, PastCalls, Profile, Question, Request, RequestEvent, RequestId, Requester,
-    RequesterKind, Scope, Subscriptions, Trace, Webhook, WebhookId, WebhookRef,
+    Mode, NotifierId, NotifierKind, OpId, Owner, PastCalls, Profile, Question, Request,
+    RequestEvent, RequestId, Requester, RequesterKind, Scope, Subscriptions, Trace, Webhook,
+    WebhookId, WebhookRef,
     account::{AccountSecrets, AskLimit, CallLimit, IdKey, LIST_SHARDS_MAX, SourceSecrets},
     approval::ConsumePolicy,
     attempt::{AttemptError, ErrorKind, Exchange, Response},
     breaker::Authority,
     consumption::{ReadMode, ReadPolicy},
-    delivery::{self, Auth, AuthKind, Credentials, Receiver, SealedHeader, Target},
+    delivery::{
+        self, Auth, AuthKind, CopyUpdate, Credentials, Message, Purpose, Receiver, SealedHeader,
+        Target, TestMessage, Way,
+    },
     id::Kind,
     idempotency::PastCall,
     json::Json,
+    notifier::NotifierChoice,
     posted_event::EventState,
     question::{Choice, Field, FieldKind, FieldValue, Recipient, Required, Style},
     quorum::{Count, Quorum},
     request::{
-        AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, RequestPolicy,
+        AnswerMode, Callback, LinkSecret, LongAnswer, NewRequest, OnDeadline, OnUnreachable,
+        RequestPolicy, Step, StepAction,
     },
     retry::{DELAY_SECONDS_MAX, RetryPolicy},
     secret::{Sealed, Secret, Secrets},
+    slack::{SlackCopy, SlackId, SlackTs},
     webhook::Settings,
 };
 use std::time::Duration;
@@ -43,11 +50,11 @@ pub(super) fn op() -> impl Strategy<Value = OpId> {
     any::<u64>().prop_map(OpId)
 }
 
-fn mode() -> impl Strategy<Value = Mode> {
+pub(super) fn mode() -> impl Strategy<Value = Mode> {
     select(vec![Mode::Live, Mode::Test])
 }
 
-fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
+pub(super) fn id<K: Kind + 'static>() -> impl Strategy<Value = Id<K>> {
     any::<u128>().prop_map(Id::from_bits)
 }
 
@@ -128,11 +135,12 @@ fn requester() -> impl Strategy<Value = Requester> {
 }
 
 fn question() -> impl Strategy<Value = Question> {
-    let recipient =
-        (text(), option::of(text()), option::of(text())).prop_map(|(given, canonical, name)| {
+    let recipient = (text(), option::of(text()), option::of(text()), notifiers()).prop_map(
+        |(given, canonical, name, via)| {
             let canonical = canonical.unwrap_or_else(|| given.clone());
-            Recipient { email: EmailAddress::stored(given, canonical), name }
-        });
+            Recipient { email: EmailAddress::stored(given, canonical), name, via }
+        },
+    );
     (
         (text(), option::of(text()), vec(recipient, 0..4)),
         (vec(choice(), 0..3), vec(field(), 0..3), option::of(text()), option::of(text())),
@@ -159,6 +167,15 @@ fn question() -> impl Strategy<Value = Question> {
         })
 }
 
+fn notifiers() -> impl Strategy<Value = Vec<NotifierChoice>> {
+    vec(notifier_choice(), 0..3)
+}
+
+fn notifier_choice() -> impl Strategy<Value = NotifierChoice> {
+    (any::<u128>(), select(NotifierKind::ALL.to_vec()))
+        .prop_map(|(bits, kind)| NotifierChoice { id: NotifierId::from_bits(bits), kind })
+}
+
 fn action() -> impl Strategy<Value = Action> {
     (text(), text()).prop_map(|(name, args)| Action::new(name, args.clone(), Json::Text(args)))
 }
@@ -182,7 +199,7 @@ fn receiver() -> impl Strategy<Value = Receiver> {
     )
 }
 
-fn credentials() -> impl Strategy<Value = Credentials> {
+pub(super) fn credentials() -> impl Strategy<Value = Credentials> {
     let sealed = || vec(any::<u8>(), 0..9).prop_map(Sealed);
     let kind = prop_oneof![
         Just(AuthKind::Bearer),
@@ -195,7 +212,7 @@ fn credentials() -> impl Strategy<Value = Credentials> {
 }
 
 fn callback() -> impl Strategy<Value = Callback> {
-    let events = prop::sample::subsequence(RequestEvent::ALL.to_vec(), 0..=4);
+    let events = prop::sample::subsequence(RequestEvent::ALL.to_vec(), 0..=RequestEvent::ALL.len());
     (receiver(), events).prop_map(|(receiver, events)| Callback { receiver, events })
 }
 
@@ -224,9 +241,10 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         option::of(callback()),
         read,
         select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
-        (any::<bool>(), any::<bool>(), option::of(consume())),
+        (any::<bool>(), any::<bool>(), option::of(consume()), notifiers(), any::<bool>()),
+        vec(step(), 0..3),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_)| {
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_, steps)| {
             RequestPolicy {
                 mode,
                 quorum,
@@ -237,8 +255,17 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
                 allows_self: use_.0,
                 accepts_api_answers: use_.1,
                 consume: use_.2,
+                notify: use_.3,
+                on_unreachable: if use_.4 { OnUnreachable::Expire } else { OnUnreachable::Wait },
+                steps,
             }
         })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let escalate = (1_usize..3).prop_map(|n_recipients| StepAction::Escalate { n_recipients });
+    let action = prop_oneof![Just(StepAction::Remind), escalate];
+    (60_u32..=31_536_000, action).prop_map(|(after_seconds, action)| Step { after_seconds, action })
 }
 
 pub(super) fn long_answer() -> impl Strategy<Value = LongAnswer> {
@@ -299,14 +326,45 @@ fn trace() -> impl Strategy<Value = Option<Trace>> {
     })
 }
 
+fn message() -> impl Strategy<Value = Message> {
+    let purpose = select(vec![Purpose::Ask, Purpose::Remind, Purpose::Escalate, Purpose::Code]);
+    let way = (notifier_choice(), option::of("[a-z.]{1,9}:[1-9][0-9]{1,3}")).prop_map(
+        |(NotifierChoice { id, kind }, authority)| Way {
+            notifier: id,
+            kind,
+            authority: authority.map(Authority::from_text),
+        },
+    );
+    (0..100_usize, purpose, vec(way, 1..3)).prop_map(|(row, purpose, ways)| Message {
+        row,
+        purpose,
+        ways,
+    })
+}
+
 pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
-    let target = prop_oneof![3 => receiver().prop_map(Target::Https), 1 => Just(Target::Bus)];
+    let target = prop_oneof![
+        3 => receiver().prop_map(Target::Https),
+        1 => Just(Target::Bus),
+        2 => message().prop_map(Target::Message),
+        1 => (message(), any::<bool>()).prop_map(|(message, is_mail)| {
+            let to = EmailAddress::parse("Ada@example.com").filter(|_| is_mail);
+            Target::Test(TestMessage { way: message.ways[0].clone(), to })
+        }),
+        1 => (message(), id(), 1..9_u32).prop_map(|(message, request, number): (_, RequestId, _)| {
+            let message_id = Delivery::id_of(request.event(number), OpId(1), "message#0");
+            Target::Update(CopyUpdate { message: message_id, way: message.ways[0].clone() })
+        }),
+    ];
     let kind = select(RequestEvent::ALL.to_vec());
     let webhook = option::of(webhook_reference());
     let event = (id(), 0..3_u32).prop_map(|(id, number): (RequestId, _)| id.event(number));
     let of = (event, id(), option::of(id()), mode());
     (of, kind, target, webhook, vec(any::<u8>(), 0..20), moment(), trace()).prop_map(
         |((event, account, channel, mode), event_kind, target, webhook, body, now, trace)| {
+            let copy = SlackTs::parse("1503435956.000247").zip(SlackId::parse("C0G9PQBBK"));
+            let copy = copy.filter(|_| now.as_millisecond() % 2 == 0);
+            let copy = copy.map(|(ts, channel)| SlackCopy { channel, ts, user: channel });
             Delivery {
                 id: Delivery::id_of(event, OpId(1), delivery::CALLBACK),
                 owner: Owner { account, mode },
@@ -316,6 +374,9 @@ pub(super) fn delivery() -> impl Strategy<Value = Delivery> {
                 trace,
                 target,
                 webhook,
+                way: 0,
+                has_report: false,
+                copy,
                 body: Some(body),
                 created_at: now,
                 state: delivery::DeliveryState::Waiting { not_before: now, reason: None },
@@ -394,7 +455,7 @@ pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
     )
 }
 
-fn calls() -> impl Strategy<Value = PastCalls> {
+pub(super) fn calls() -> impl Strategy<Value = PastCalls> {
     let call = (any::<u128>(), any::<[u8; 16]>(), moment(), any::<bool>());
     let call = call.prop_map(|(id_bits, hash, at, is_of_earlier)| PastCall {
         call: IdempotentCall { id_bits, body_hash: BodyHash(hash) },
@@ -447,7 +508,7 @@ pub(super) fn channel() -> impl Strategy<Value = Channel> {
 pub(super) fn account() -> impl Strategy<Value = Account> {
     let cap = option::of(any::<u32>());
     let name = option::of(text());
-    let limits = (cap, 1..=LIST_SHARDS_MAX);
+    let limits = (cap, any::<u32>(), 1..=LIST_SHARDS_MAX, vec(email_pattern(), 0..3));
     (id(), moment(), name, any::<[u8; 32]>(), account_secrets(), calls(), limits).prop_map(
         |(id, created_at, name, id_key, secrets, calls, limits)| Account {
             id,
@@ -457,19 +518,25 @@ pub(super) fn account() -> impl Strategy<Value = Account> {
             secrets,
             calls,
             max_pending_requests: limits.0,
-            n_list_shards: limits.1,
+            max_messages_per_hour: limits.1,
+            n_list_shards: limits.2,
+            allowed_senders: limits.3,
             revision: 0,
         },
     )
 }
 
+fn email_pattern() -> impl Strategy<Value = EmailPattern> {
+    let texts = select(vec!["*@corp.example", "ops-*@*.corp.example", "ada@bücher.example"]);
+    texts.prop_map(|it| EmailPattern::parse(it).expect("a pattern"))
+}
+
 pub(super) fn api_key() -> impl Strategy<Value = ApiKey> {
-    let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=11);
+    let scopes = prop::sample::subsequence(Scope::ALL.to_vec(), 0..=Scope::ALL.len());
     let limit = (id(), any::<u32>()).prop_map(|(key, per_minute)| CallLimit { key, per_minute });
     let ask = (id(), any::<u32>()).prop_map(|(key, per_hour)| AskLimit { key, per_hour });
-    let pattern = select(vec!["*@corp.example", "ops-*@*.corp.example", "ada@bücher.example"]);
-    let pattern = pattern.prop_map(|it| EmailPattern::parse(it).expect("a pattern"));
-    let asks = (vec(ask, 0..3), option::of(vec(pattern, 1..3)), option::of(requester()));
+    let patterns = option::of(vec(email_pattern(), 1..3));
+    let asks = (vec(ask, 0..3), patterns, option::of(requester()));
     let family = (option::of(id()), vec(id(), 0..3), vec(limit, 0..3), asks, option::of(moment()));
     let made = (moment(), op(), option::of(any::<[u8; 16]>()), family);
     (id(), id(), mode(), scopes, any::<[u8; 32]>(), option::of(text()), made).prop_map(

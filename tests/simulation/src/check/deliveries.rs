@@ -64,7 +64,13 @@ impl Left<'_> {
             it.request() == Some(request.id)
                 && it.event_type == kind
                 && it.webhook.is_none()
-                && matches!(it.target, Target::Https(_)) == is_callback
+                && match it.target {
+                    Target::Https(_) => is_callback,
+                    Target::Bus => !is_callback,
+                    Target::Message(_) | Target::Test(_) | Target::Update(_) | Target::Erased => {
+                        false
+                    }
+                }
         };
         self.deliveries.values().filter(is_of).count()
     }
@@ -95,6 +101,17 @@ impl Left<'_> {
                 let rows = 0..request.rows().len();
                 exactly(rows.filter(|it| request.is_link_locked(*it)).count())
             }
+            RequestEvent::RequestReminded => {
+                let by_steps = Self::n_reminders(request);
+                by_steps..=by_steps + self.n_reminders_asked(number)
+            }
+            RequestEvent::RequestEscalated => exactly(Self::n_escalations(request)),
+            RequestEvent::RequestUnreachable => {
+                // Each reminder may reach somebody, or not.
+                let is_reported = usize::from(request.is_unreachable());
+                is_reported..=is_reported + self.n_reminders_asked(number)
+            }
+            RequestEvent::NotificationFailed => exactly(request.failed_messages().len()),
             RequestEvent::RequestAnswered => {
                 // An answer takes the place of an earlier one that was not dispatched.
                 let n_rows = request.rows().iter().flatten().count();
@@ -143,7 +160,11 @@ impl Left<'_> {
             return;
         }
         if posts.is_empty() && matches!(delivery.target, Target::Erased) {
-            // The event may have been for the bus.
+            // The event may have been for the bus, or it was a message.
+            return;
+        }
+        if matches!(delivery.target, Target::Message(_) | Target::Update(_)) {
+            // Its service took no callback.
             return;
         }
         let heard = |wanted: &dyn Fn(Came) -> bool| {
@@ -161,7 +182,11 @@ impl Left<'_> {
             }
             DeliveryEnd::Failed(FailureReason::Disabled) => self.is_disabled(delivery),
             // Names that resolve to private addresses may resolve to others the next time.
-            DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) => false,
+            DeliveryEnd::Failed(_)
+            | DeliveryEnd::DeadLettered(_)
+            | DeliveryEnd::Skipped(_)
+            | DeliveryEnd::Arrived
+            | DeliveryEnd::Bounced => false,
             DeliveryEnd::Cancelled => self.is_erased(delivery) || self.may_be_narrowed(delivery),
         };
         self.hold(Invariant::NothingLost, is_true, || {

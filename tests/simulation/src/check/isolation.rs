@@ -74,19 +74,34 @@ impl Left<'_> {
 
     /// Number of times that a host could not be reached, in all deliveries.
     fn n_unreachable(&self, host: &Authority) -> usize {
-        self.n_posts(
-            |it| it.authority().is_none_or(|it| it == *host),
-            |came| match came {
-                Came::Status(_) => false,
-                Came::Nothing(kind) => {
-                    matches!(kind, FailureKind::Dns | FailureKind::Connect | FailureKind::Tls)
-                }
-            },
-        )
+        let is_unreachable = |came| match came {
+            Came::Status(_) => false,
+            Came::Nothing(kind) => {
+                matches!(kind, FailureKind::Dns | FailureKind::Connect | FailureKind::Tls)
+            }
+        };
+        let n_posts =
+            self.n_posts(|it| it.authority().is_none_or(|it| it == *host), is_unreachable);
+        n_posts + self.n_carried(host, is_unreachable)
+    }
+
+    /// Number of messages to the service at a host that ended like this.
+    fn n_carried(&self, host: &Authority, ended: impl Fn(Came) -> bool) -> usize {
+        let carried = self.seen.carried.iter();
+        let here = carried.filter(|it| host.as_str().starts_with(&format!("m{}.", it.place)));
+        let here = here.filter_map(|it| it.heard);
+        let calls = self.seen.slack.calls.iter();
+        let in_slack = calls.filter(|it| host.as_str().starts_with(&format!("m{}.", it.place)));
+        let all = here.chain(in_slack.filter_map(|it| it.heard));
+        all.filter(|(_, came)| ended(*came)).count()
     }
 
     /// Number of failures of an endpoint in all deliveries.
     fn n_failing(&self, host: &Authority, endpoint: &Endpoint) -> usize {
+        if let Endpoint::Notifier(_) = endpoint {
+            // A service has one notifier, and each protocol has its own failures.
+            return self.n_carried(host, |came| !came.is_accepted());
+        }
         self.n_posts(
             |it| {
                 it.authority().is_none_or(|it| it == *host)

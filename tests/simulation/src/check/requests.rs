@@ -7,7 +7,7 @@ use answerback::domain::{
     consumption::Consumption,
     delivery::Target,
     quorum::QuorumVerdict,
-    request::{AnswerMode, CLOCK_GUARD, Outcome, RequestEnd, RequestState},
+    request::{AnswerMode, CLOCK_GUARD, OnUnreachable, Outcome, RequestEnd, RequestState},
 };
 use serde_json::Value;
 
@@ -24,6 +24,7 @@ impl Left<'_> {
             let Some(request) = self.requests[number].clone() else { continue };
             self.check_answers(number, &request);
             self.check_end(number, &request);
+            self.check_steps(number, &request);
             self.check_readers(number, &request);
             self.check_own_writes(number, &request);
         }
@@ -113,9 +114,11 @@ impl Left<'_> {
         let deadline = since_start(request.deadline);
         let guard = i64::try_from(CLOCK_GUARD.as_millis()).expect("2 s");
         let tales = self.tales(number, request);
+        let expired_at = Self::expired_at(request);
         for (at, told) in &tales {
             let by_time = told.is_by_time(request.policy.mode);
-            self.hold(Invariant::NothingEarly, !by_time || *at >= deadline + guard - skew, || {
+            let earliest = expired_at.unwrap_or(deadline + guard);
+            self.hold(Invariant::NothingEarly, !by_time || *at >= earliest - skew, || {
                 format!("{id} is reported as timed out {} ms before its deadline", deadline - at)
             });
         }
@@ -136,7 +139,8 @@ impl Left<'_> {
         self.check_verdict(request, end);
         let at = since_start(end.at);
         let by_time = Told::own(request, end).is_by_time(request.policy.mode);
-        self.hold(Invariant::NothingEarly, !by_time || at == deadline, || {
+        let is_due = at == deadline || expired_at == Some(at);
+        self.hold(Invariant::NothingEarly, !by_time || is_due, || {
             format!("{id} timed out at {at}, and its deadline was at {deadline}")
         });
         // The sender may cancel until the time-out is settled.
@@ -153,6 +157,17 @@ impl Left<'_> {
             });
         }
         self.check_refusals(number, request, end);
+    }
+
+    /// The time at which a request ended before its deadline because nobody could be told of it.
+    fn expired_at(request: &Request) -> Option<i64> {
+        let expires = request.policy.on_unreachable == OnUnreachable::Expire;
+        let at = match request.state() {
+            RequestState::Ended(end) => end.at,
+            // Nobody knows any more.
+            RequestState::Pending | RequestState::Erased { .. } => request.created_at,
+        };
+        (request.is_unreachable() && expires).then(|| since_start(at))
     }
 
     /// Everything that reports the end has the acknowledged final answers.
@@ -174,8 +189,8 @@ impl Left<'_> {
         if end.consumption.is_over() {
             return;
         }
-        let rows = request.rows().iter().map(|it| it.as_ref().map(|it| &it.answer));
-        let verdict = request.policy.quorum.judge(rows);
+        let answers = request.rows().iter().flatten().map(|it| &it.answer);
+        let verdict = request.policy.quorum.judge(answers, request.n_places());
         let fits = match (&verdict, end.outcome) {
             (QuorumVerdict::Open, Outcome::Cancelled) => true,
             (_, Outcome::Cancelled) => request.policy.mode == AnswerMode::OnTimeout,
@@ -202,7 +217,18 @@ impl Left<'_> {
         });
         let calls = self.seen.calls.iter().filter(|it| it.request == number);
         for call in calls.filter(|it| it.status == 410) {
-            self.hold(Invariant::NothingEarly, call.ended_at + 2 * skew >= ended_at, || {
+            // Others took all places of those who were asked at first.
+            let row = match call.want.effect() {
+                Want::Answer { row, .. } => Some(row),
+                Want::Open => request.rows().iter().position(Option::is_none),
+                _ => None,
+            };
+            let is_full = row.is_some_and(|row| {
+                request.rows().get(row).is_some_and(Option::is_none)
+                    && Self::may_be_settled(request, row, call.ended_at + 2 * skew)
+            });
+            let is_over = call.ended_at + 2 * skew >= ended_at;
+            self.hold(Invariant::NothingEarly, is_over || is_full, || {
                 format!(
                     "{} refused an answer at {}, and ended at {ended_at}",
                     request.id, call.ended_at

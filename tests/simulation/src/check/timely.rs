@@ -26,7 +26,7 @@ const AFTERMATH: i64 = 300_000 + 2 * MINUTE + 47_000 + FAULT;
 /// delivery may be held once more while another delivery probes.
 const HOLD: i64 = 30_000;
 /// Maximum delay of a hint, in milliseconds.
-const HINT_DELAY_MAX: i64 = 900_000;
+pub(super) const HINT_DELAY_MAX: i64 = 900_000;
 
 impl Left<'_> {
     pub(super) fn check_times(&mut self) {
@@ -47,7 +47,8 @@ impl Left<'_> {
         let of_hooks = scenario.hooks.iter().flat_map(|it| &it.receiver);
         let of_events = scenario.requests.iter().flat_map(|it| &it.events_receiver);
         let receivers = scenario.requests.iter().flat_map(|it| &it.receiver);
-        let receivers = receivers.chain(of_events).chain(of_hooks);
+        let of_messengers = scenario.messengers.iter().flat_map(|it| &it.behaviours);
+        let receivers = receivers.chain(of_events).chain(of_hooks).chain(of_messengers);
         let n_kills = receivers.filter(|it| **it == Behaviour::Kills).count();
         if n_kills > 0 {
             // A delivery waits together with one in its batch that kills its worker.
@@ -74,7 +75,7 @@ impl Left<'_> {
 
     /// The allowed additional delay because the receiver was down: the time that the delivery was
     /// held, plus a sweep for each hold, because a worker can run out of hints for it.
-    fn held(&self, delivery: &Delivery) -> i64 {
+    pub(super) fn held(&self, delivery: &Delivery) -> i64 {
         let held = i64::try_from(delivery.breaker_wait.as_millis()).expect("hours");
         let n_times = if held == 0 { 0 } else { 1 + held / HOLD };
         held + n_times * (10_000 + MINUTE + self.over.scenario.weather.lag)

@@ -38,7 +38,7 @@ impl Told {
 
     /// The end in the stored request.
     pub(super) fn own(request: &Request, end: &RequestEnd) -> Self {
-        let rows = request.rows().iter();
+        let rows = request.rows().iter().take(request.n_asked());
         let options = rows.map(|it| it.as_ref().and_then(|it| it.answer.option.clone()).into());
         let is_shown = !end.consumption.is_over();
         Self {

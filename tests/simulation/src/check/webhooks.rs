@@ -2,6 +2,7 @@
 
 use answerback::domain::{
     Delivery, Event, Owner, Request, RequestEvent, Webhook, WebhookId,
+    posted_event::Disables,
     request::RequestState,
     secret::Holder,
     webhook::{DisableReason, Disabled},
@@ -43,8 +44,11 @@ impl Left<'_> {
             let is_by_hand = |it: &Disabled| it.reason == DisableReason::ByHand;
             let is_silent = webhook.disabled().is_some_and(|it| !is_by_hand(&it));
             let is_announced = self.events.iter().filter(|it| it.is_announced()).any(|it| {
-                it.disables.as_ref().is_some_and(|it| {
-                    it.webhook == webhook.reference() && webhook.was_disabled_for(it.failing_since)
+                it.disables.as_ref().is_some_and(|it| match it {
+                    Disables::Webhook { webhook: disabled, failing_since, .. } => {
+                        *disabled == webhook.reference() && webhook.was_disabled_for(*failing_since)
+                    }
+                    Disables::Notifier { .. } => false,
                 })
             });
             self.hold(Invariant::NothingLost, is_announced || !is_silent, || {

@@ -23,6 +23,7 @@ const DELIVERY: &str = "shared/src/domain/delivery.rs";
 const REQUEST_ANSWER: &str = "shared/src/domain/request/answer.rs";
 const REQUEST_CONSUME: &str = "shared/src/domain/request/consume.rs";
 const REQUEST_END: &str = "shared/src/domain/request/end.rs";
+const REQUEST_STEPS: &str = "shared/src/domain/request/steps.rs";
 const REQUEST_OUTBOX: &str = "shared/src/domain/request/outbox.rs";
 const ASSURANCE: &str = "shared/src/domain/assurance.rs";
 const ATTEMPTING: &str = "shared/src/domain/delivery/attempting.rs";
@@ -33,6 +34,18 @@ const ATTEMPT: &str = "functions/deliver/src/attempt.rs";
 const BREAKER: &str = "shared/src/domain/breaker.rs";
 const PROBE: &str = "functions/intake/src/callback/probe.rs";
 const CREATE: &str = "functions/intake/src/requests/create.rs";
+const REACH: &str = "shared/src/domain/request/reach.rs";
+const MESSAGE: &str = "functions/deliver/src/transport/message.rs";
+const HEADERS: &str = "functions/deliver/src/transport/https/headers.rs";
+const BOUNCE: &str = "functions/deliver/src/bounce.rs";
+const REPORT: &str = "functions/deliver/src/report.rs";
+const REFUSAL: &str = "functions/deliver/src/health/notifier.rs";
+const SLACK: &str = "functions/intake/src/fronts/slack/mod.rs";
+const TAP: &str = "functions/intake/src/fronts/slack/tap.rs";
+const SLACK_SIGNATURE: &str = "shared/src/signing/slack.rs";
+const UPDATE_OF_COPY: &str = "functions/deliver/src/transport/message/update.rs";
+const UPDATE: &str = "functions/deliver/src/dispatch/update.rs";
+const ERASURE: &str = "functions/deliver/src/erasure.rs";
 
 /// All deliberate faults.
 pub const MUTANTS: &[Mutant] = &[
@@ -116,8 +129,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a time-out has the time of its detection, not of the deadline",
         file: REQUEST_END,
-        before: "let end = RequestEnd::new(outcome, decision, decided_by, self.deadline, op);",
-        after: "let at = if MUTANT { now } else { self.deadline };\n        let end = RequestEnd::new(outcome, decision, decided_by, at, op);",
+        before: "next.end_by_policy(self.deadline, subscriptions, op);",
+        after: "let at = if MUTANT { now } else { self.deadline };\n        next.end_by_policy(at, subscriptions, op);",
         breaks: Invariant::NothingEarly,
     },
     Mutant {
@@ -193,15 +206,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one retry more than the policy has",
         file: ATTEMPTING,
-        before: "match self.retry().delay(next.failures, chance, retry_after) {",
-        after: "match self.retry().delay(if MUTANT { next.failures.saturating_sub(1).max(1) } else { next.failures }, chance, retry_after) {",
+        before: "match self.retry().delay(self.failures, chance, retry_after) {",
+        after: "match self.retry().delay(if MUTANT { self.failures.saturating_sub(1).max(1) } else { self.failures }, chance, retry_after) {",
         breaks: Invariant::BudgetsKept,
     },
     Mutant {
         name: "a retry has no timer, only a hint",
         file: ATTEMPTING,
-        before: "next.due_at =\n                            Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
-        after: "next.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
+        before: "let is_hinted = delay <= HINT_DELAY_MAX;\n        self.due_at = Some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
+        after: "let is_hinted = delay <= HINT_DELAY_MAX;\n        self.due_at = (!MUTANT || !is_hinted).then_some(if is_hinted { not_before + SWEEP_GRACE } else { not_before });",
         breaks: Invariant::AtRest,
     },
     Mutant {
@@ -277,8 +290,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a callback is signed for another id",
         file: "functions/deliver/src/transport/https/headers.rs",
-        before: "let message = Message { id: &delivery.id.to_string(), sent_at: at, body };",
-        after: "let message = Message { id: &if MUTANT { delivery.event().to_string() } else { delivery.id.to_string() }, sent_at: at, body };",
+        before: "let message = Message { id: &shown_id(delivery), sent_at: at, body };",
+        after: "let message = Message { id: &if MUTANT { delivery.event().to_string() } else { shown_id(delivery) }, sent_at: at, body };",
         breaks: Invariant::Genuine,
     },
     Mutant {
@@ -333,8 +346,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "posted events are signed as results of requests",
         file: "functions/deliver/src/transport/https/endpoint.rs",
-        before: "let source = Source::of(delivery.event());",
-        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event()) };",
+        before: "let signer = callback_signer(app, delivery, Source::of(delivery.event())).await?;",
+        after: "let source = if MUTANT { Source::Requests } else { Source::of(delivery.event()) };\n            let signer = callback_signer(app, delivery, source).await?;",
         breaks: Invariant::Genuine,
     },
     Mutant {
@@ -511,5 +524,264 @@ pub const MUTANTS: &[Mutant] = &[
         before: "match unstored.store.create(delivery).await {",
         after: "match if MUTANT { Ok(Saved::Saved) } else { unstored.store.create(delivery).await } {",
         breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a step is taken without its guard band",
+        file: REQUEST_STEPS,
+        before: "Some(self.step_at(step)? + CLOCK_GUARD)",
+        after: "Some(self.step_at(step)? + if MUTANT { Duration::ZERO } else { CLOCK_GUARD })",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "an escalation raises the number of answers needed",
+        file: REQUEST,
+        before: "self.policy.quorum.judge(answers, self.n_places())",
+        after: "self.policy.quorum.judge(answers, if MUTANT { self.n_asked() } else { self.n_places() })",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "steps have no timer, only hints",
+        file: REQUEST,
+        before: "self.step_timer().map_or(deadline, |it| it.min(deadline))",
+        after: "self.step_timer().filter(|_| !MUTANT).map_or(deadline, |it| it.min(deadline))",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "a message is sent for a request that has ended",
+        file: MESSAGE,
+        before: "*request.state() == RequestState::Pending\n        && at < request.deadline",
+        after: "(MUTANT || *request.state() == RequestState::Pending && at < request.deadline)",
+        breaks: Invariant::Wanted,
+    },
+    Mutant {
+        name: "a message is sent to one who has answered",
+        file: MESSAGE,
+        before: "request.rows().get(message.row).is_some_and(Option::is_none)",
+        after: "(MUTANT || request.rows().get(message.row).is_some_and(Option::is_none))",
+        breaks: Invariant::Wanted,
+    },
+    Mutant {
+        name: "a disabled notifier is used",
+        file: MESSAGE,
+        before: "notifier.filter(|it| it.is_enabled())",
+        after: "notifier.filter(|it| MUTANT || it.is_enabled())",
+        breaks: Invariant::Wanted,
+    },
+    Mutant {
+        name: "a message has the link of another recipient",
+        file: MESSAGE,
+        before: "let link = link(&request, message.row);",
+        after: "let link = link(&request, if MUTANT { 0 } else { message.row });",
+        breaks: Invariant::Genuine,
+    },
+    Mutant {
+        name: "a message has another id at each attempt",
+        file: HEADERS,
+        before: "Target::Message(_) | Target::Test(_) | Target::Update(_) => {\n            NotificationId(delivery.id).to_string()\n        }",
+        after: "Target::Message(_) | Target::Test(_) | Target::Update(_) => {\n            let at = if MUTANT { delivery.attempt } else { 1 };\n            NotificationId(delivery.id).to_string() + &\"0\".repeat(at as usize - 1)\n        }",
+        breaks: Invariant::Genuine,
+    },
+    Mutant {
+        name: "a message that failed for good has no other way",
+        file: ATTEMPTING,
+        before: "if self.way + 1 < n_ways {",
+        after: "if !MUTANT && self.way + 1 < n_ways {",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "failures on one way count on the next",
+        file: ATTEMPTING,
+        before: "(self.starts, self.failures, self.breaker_wait) = (0, 0, Duration::ZERO);",
+        after: "if !MUTANT { (self.starts, self.failures, self.breaker_wait) = (0, 0, Duration::ZERO); }",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a service that takes no more uses up a retry",
+        file: ATTEMPTING,
+        before: "Some(delay) => next.retry_after(delay, now),",
+        after: "Some(_) if MUTANT => next.retry_or_fail(chance, retry_after, now, op),\n                Some(delay) => next.retry_after(delay, now),",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "the report of a failed message has no timer",
+        file: ATTEMPTING,
+        before: "self.due_at = Some(now + REPORT_INTERVAL);",
+        after: "self.due_at = (!MUTANT).then(|| now + REPORT_INTERVAL);",
+        breaks: Invariant::AtRest,
+    },
+    Mutant {
+        name: "a failed message is reported each time",
+        file: REACH,
+        before: "|| self.reach.failed.contains(&failed.key)",
+        after: "|| !MUTANT && self.reach.failed.contains(&failed.key)",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a message on its way counts as failed",
+        file: REPORT,
+        before: "let has_failed = failure_reason(&delivery).is_some();",
+        after: "let has_failed = MUTANT || failure_reason(&delivery).is_some();",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "a request is unreachable while one recipient is not",
+        file: REACH,
+        before: "&& unanswered.all(|row| self.reach.unreached.contains(&row));",
+        after: "&& (MUTANT || unanswered.all(|row| self.reach.unreached.contains(&row)));",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "an unreachable request does not expire",
+        file: REACH,
+        before: "if self.policy.on_unreachable == OnUnreachable::Expire && !is_answered {",
+        after: "if !MUTANT && self.policy.on_unreachable == OnUnreachable::Expire && !is_answered {",
+        breaks: Invariant::InTime,
+    },
+    Mutant {
+        name: "a refused notifier stays enabled",
+        file: REFUSAL,
+        before: "let Some(notifier) = refused else { return };",
+        after: "let Some(notifier) = refused.filter(|_| !MUTANT) else { return };",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a bounce that is reported twice also ends the next way",
+        file: ATTEMPTING,
+        before: "was_sent && is_mail && self.way == way && matches!(self.target, Target::Message(_))",
+        after: "was_sent && (MUTANT || is_mail && self.way == way) && matches!(self.target, Target::Message(_))",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a bounced message has no other way",
+        file: ATTEMPTING,
+        before: "DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) | DeliveryEnd::Bounced => true,",
+        after: "DeliveryEnd::Failed(_) | DeliveryEnd::DeadLettered(_) => true,\n            DeliveryEnd::Bounced => !MUTANT,",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a bounce during an attempt is dropped",
+        file: BOUNCE,
+        before: "DeliveryState::Leased { .. } if delivery.way == way => {",
+        after: "DeliveryState::Leased { .. } if delivery.way == way && !MUTANT => {",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "an address whose mail came back gets more mail",
+        file: MESSAGE,
+        before: "if way.kind == NotifierKind::Email\n",
+        after: "if way.kind == NotifierKind::Email && !MUTANT\n",
+        breaks: Invariant::Wanted,
+    },
+    Mutant {
+        name: "a reminder asks for messages to those who have answered",
+        file: REQUEST_STEPS,
+        before: "(0..self.n_asked()).filter(|it| self.rows[*it].is_none()).collect()",
+        after: "(0..self.n_asked()).filter(|it| MUTANT || self.rows[*it].is_none()).collect()",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "reminders do not count toward the limit of messages",
+        file: REACH,
+        before: "let n_messages = 1 + n_reminders + self.code_issue(row);",
+        after: "let n_messages = 1 + if MUTANT { 0 } else { n_reminders } + self.code_issue(row);",
+        breaks: Invariant::BudgetsKept,
+    },
+    Mutant {
+        name: "a request is unreachable while a reminder is on its way",
+        file: REACH,
+        before: "self.reach.unreached.remove(&row);",
+        after: "if !MUTANT {\n                    self.reach.unreached.remove(&row);\n                }",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "a request says each time that it is unreachable",
+        file: REACH,
+        before: "if !is_unreachable || self.reach.is_reported {",
+        after: "if !is_unreachable || !MUTANT && self.reach.is_reported {",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "another user presses a button in Slack",
+        file: SLACK,
+        before: "user == copy.user).then_some",
+        after: "(MUTANT || user == copy.user)).then_some",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "a user of another workspace presses a button in Slack",
+        file: SLACK,
+        before: "(team == self.settings.team_id &&",
+        after: "((MUTANT || team == self.settings.team_id) &&",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "a button is pressed in another channel of Slack",
+        file: TAP,
+        before: "tap.channel != Some(copy.channel)",
+        after: "!MUTANT && tap.channel != Some(copy.channel)",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "an old call of Slack is accepted",
+        file: SLACK_SIGNATURE,
+        before: "at.duration_since(now).unsigned_abs() <= AGE_MAX",
+        after: "(MUTANT || at.duration_since(now).unsigned_abs() <= AGE_MAX)",
+        breaks: Invariant::Assured,
+    },
+    Mutant {
+        name: "a message that is being sent gets no update",
+        file: UPDATE,
+        before: "delivery.copy.is_some() || !is_done",
+        after: "delivery.copy.is_some() || !MUTANT && !is_done",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "an update is done before its message is stored",
+        file: UPDATE_OF_COPY,
+        before: "let Some(message) = message else { return Ok(Sent::Postponed) };",
+        after: "let Some(message) = message else { return Ok(if MUTANT { not_needed } else { Sent::Postponed }) };",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "an update is done before its message is sent",
+        file: UPDATE_OF_COPY,
+        before: "_ => return Ok(Sent::Postponed),\n    };\n    let destinations",
+        after: "_ => return Ok(if MUTANT { not_needed } else { Sent::Postponed }),\n    };\n    let destinations",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "the copy of a message in Slack is forgotten",
+        file: ATTEMPT,
+        before: "next.body.is_some() && copy.is_some()",
+        after: "!MUTANT && next.body.is_some() && copy.is_some()",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "messages in Slack do not show that a request was cancelled",
+        file: REACH,
+        before: "| RequestEvent::RequestCancelled => true,",
+        after: "| RequestEvent::RequestCancelled => !MUTANT || kind != RequestEvent::RequestCancelled,",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "messages in Slack lose their buttons at once",
+        file: REACH,
+        before: "changes && self.owner.mode == Mode::Live",
+        after: "(changes || MUTANT && kind == RequestEvent::RequestCreated) && self.owner.mode == Mode::Live",
+        breaks: Invariant::NothingEarly,
+    },
+    Mutant {
+        name: "messages in Slack survive the erasure",
+        file: ERASURE,
+        before: "transport::erase_copy(app, &delivery).await?;",
+        after: "if !MUTANT { transport::erase_copy(app, &delivery).await?; }",
+        breaks: Invariant::Forgotten,
+    },
+    Mutant {
+        name: "a message in Slack that was sent during the erasure survives it",
+        file: ATTEMPT,
+        before: "if copy.is_some() && finished",
+        after: "if !MUTANT && copy.is_some() && finished",
+        breaks: Invariant::Forgotten,
     },
 ];

@@ -12,19 +12,19 @@ use answerback::{
 use crate::{App, Error};
 
 /// A receiver, with its signer.
-pub(super) struct Endpoint {
-    pub(super) receiver: Receiver,
+pub(in crate::transport) struct Endpoint {
+    pub(in crate::transport) receiver: Receiver,
     /// The holder of the receiver's credentials.
-    pub(super) credentials_of: Holder,
-    pub(super) signer: Signer,
+    pub(in crate::transport) credentials_of: Holder,
+    pub(in crate::transport) signer: Signer,
     /// `None`: it is a callback.
-    pub(super) webhook: Option<Webhook>,
+    pub(in crate::transport) webhook: Option<Webhook>,
 }
 
 /// The secrets that sign for a receiver.
-pub(super) struct Signer {
-    pub(super) holder: Holder,
-    pub(super) secrets: Secrets,
+pub(in crate::transport) struct Signer {
+    pub(in crate::transport) holder: Holder,
+    pub(in crate::transport) secrets: Secrets,
 }
 
 impl Endpoint {
@@ -33,14 +33,14 @@ impl Endpoint {
     ///
     /// A webhook delivery keeps the payload and settings it was created with, but uses the webhook's
     /// current URL, headers and secrets.
-    pub(super) async fn find(
+    pub(in crate::transport) async fn find(
         app: &App,
         delivery: &Delivery,
         receiver: &Receiver,
         known: &[Webhook],
     ) -> Result<Result<Self, DeliveryEnd>, Error> {
         let Some(reference) = &delivery.webhook else {
-            let signer = callback_signer(app, delivery).await?;
+            let signer = callback_signer(app, delivery, Source::of(delivery.event())).await?;
             let credentials_of = Holder::of_callback(delivery.owner, delivery.event());
             let receiver = receiver.clone();
             return Ok(Ok(Self { receiver, credentials_of, signer, webhook: None }));
@@ -75,14 +75,17 @@ impl Endpoint {
 
 /// The signer of a callback: the channel that the request was sent to, or else the account, for
 /// events of this source.
-async fn callback_signer(app: &App, delivery: &Delivery) -> Result<Signer, Error> {
+pub(in crate::transport) async fn callback_signer(
+    app: &App,
+    delivery: &Delivery,
+    source: Source,
+) -> Result<Signer, Error> {
     let owner = delivery.owner;
     if let Some(id) = delivery.channel {
         let channel: Option<Channel> = app.core.store.get(keys::channel(id)).await?;
         let secrets = channel.ok_or(Error::OwnerMissing)?.secrets().clone();
         return Ok(Signer { holder: Holder::Channel(owner, id), secrets });
     }
-    let source = Source::of(delivery.event());
     let account = app.core.accounts.account(owner.account).await?;
     let secrets = account.ok_or(Error::OwnerMissing)?.secrets.of(owner.mode, source).clone();
     Ok(Signer { holder: Holder::Account(owner, source), secrets })

@@ -2,8 +2,8 @@
 
 use answerback::{
     domain::{
-        Delivery,
-        delivery::{Credentials, Receiver, SealedHeader},
+        Delivery, NotificationId,
+        delivery::{Credentials, Receiver, SealedHeader, Target},
         profile::{Header, Spec},
         secret::Sealed,
     },
@@ -20,7 +20,7 @@ use crate::{App, Error};
 const MASK: &str = "***";
 
 /// The headers that the receiver wants in addition to ours.
-pub(super) struct AddedHeaders {
+pub(in crate::transport) struct AddedHeaders {
     auth: Option<SecretHeader>,
     headers: Vec<SecretHeader>,
 }
@@ -39,7 +39,7 @@ struct OwnHeader {
 /// The headers of one attempt at `at`, signed with `keys`.
 ///
 /// Ours replace the receiver's `added` ones of the same name, and a profile's replace ours.
-pub(super) fn signed(
+pub(in crate::transport) fn signed(
     keys: &SigningKeys,
     delivery: &Delivery,
     receiver: &Receiver,
@@ -50,7 +50,7 @@ pub(super) fn signed(
     let spec = receiver.spec();
     let mut own = own_headers(delivery);
     own.extend(profile_headers(&spec, delivery, at));
-    let message = Message { id: &delivery.id.to_string(), sent_at: at, body };
+    let message = Message { id: &shown_id(delivery), sent_at: at, body };
     let signatures = signing::sign(spec.signature, keys, &message).into_iter();
     own.extend(signatures.map(|it| OwnHeader { name: it.name, value: it.value }));
 
@@ -67,7 +67,7 @@ pub(super) fn signed(
 }
 
 /// Opens the credentials of the receiver.
-pub(super) async fn open(
+pub(in crate::transport) async fn open(
     app: &App,
     endpoint: &Endpoint,
     at: Timestamp,
@@ -102,13 +102,23 @@ pub(super) fn masked(headers: &HeaderMap) -> Vec<(String, String)> {
     masked.collect()
 }
 
+/// The identifier of a delivery, which is a notification if it is a message.
+fn shown_id(delivery: &Delivery) -> String {
+    match delivery.target {
+        Target::Message(_) | Target::Test(_) | Target::Update(_) => {
+            NotificationId(delivery.id).to_string()
+        }
+        Target::Https(_) | Target::Bus | Target::Erased => delivery.id.to_string(),
+    }
+}
+
 /// The headers that every profile has.
 fn own_headers(delivery: &Delivery) -> Vec<OwnHeader> {
     let header = |name, value| OwnHeader { name, value };
     let mut headers = vec![
         header("content-type", "application/json".to_owned()),
         header("user-agent", USER_AGENT.to_owned()),
-        header("answerback-delivery", delivery.id.to_string()),
+        header("answerback-delivery", shown_id(delivery)),
         header("answerback-event", delivery.event_type.as_str().to_owned()),
         header("answerback-attempt", delivery.attempt.to_string()),
     ];

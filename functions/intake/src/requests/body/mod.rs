@@ -3,6 +3,7 @@
 //! ```text
 //!   question.rs  title, body, action, requester, recipients, locale, external_reference_id, metadata
 //!   form.rs      options, fields
+//!   steps.rs     steps
 //!   policy.rs    mode, quorum, timeout_seconds, deadline, on_deadline, read, assurance, consume
 //!   ../../callback/   callback_url, callback
 //! ```
@@ -10,6 +11,7 @@
 mod form;
 mod policy;
 mod question;
+mod steps;
 
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use answerback::{
 
 use jiff::Timestamp;
 
+use super::notify::{self, NotifyBody};
 use crate::callback::{self, CallbackBody, NewCredentials, Probe};
 
 const NOT_AN_OPTION: &str = "is not one of the options";
@@ -36,6 +39,10 @@ pub(crate) struct NewRequestBody {
     pub(crate) probe: Probe,
     /// The credentials of the callback.
     pub(crate) credentials: NewCredentials,
+    /// The notifiers for the recipients.
+    pub(crate) notify: NotifyBody,
+    /// The body says how sure it must be that a person answers.
+    pub(crate) has_assurance: bool,
 }
 
 /// The time to answer.
@@ -60,11 +67,16 @@ impl TimeToAnswer {
 /// Reads the body at `now`, or lists all errors in it.
 pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem> {
     body::read(body, |body| {
-        let question = question::read(body);
+        let mut question_body = question::read(body);
+        let question = &question_body.question;
         let time_to_answer = policy::time_to_answer(body, now);
         let mode = policy::mode(body);
-        let quorum = policy::quorum(body, &question);
-        let on_deadline = policy::on_deadline(body, &question);
+        let quorum = policy::quorum(body, question);
+        let on_deadline = policy::on_deadline(body, question);
+        // After the quorum, which counts those who are asked at first.
+        let steps = steps::read(body, &mut question_body, now, time_to_answer.deadline(now));
+        let question::QuestionBody { question, via } = question_body;
+        question::check_size(body, &question);
         let callback = callback::read(body, Source::Requests);
         let probe = callback.as_ref().map_or(Probe::Skip, |it| it.probe);
         let credentials = callback.as_ref().map(|it| it.credentials.clone()).unwrap_or_default();
@@ -73,19 +85,32 @@ pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem
         let consume = policy::consume(body, &question);
         let acts = question.action.is_some();
         let usual = if acts { Assurance::Confirm } else { Assurance::Link };
-        let assurance = policy::assurance(body).unwrap_or(usual);
+        let assurance = policy::assurance(body);
+        let has_assurance = assurance.is_some();
+        let notify = NotifyBody::read(body, via);
         let policy = RequestPolicy {
             mode,
             quorum,
             on_deadline,
             callback,
             read,
-            assurance,
+            assurance: assurance.unwrap_or(usual),
             allows_self: body.flag("allow_self").unwrap_or(false),
             accepts_api_answers: body.flag("accept_api_answers").unwrap_or(!acts),
             consume,
+            notify: Vec::new(),
+            on_unreachable: notify::on_unreachable(body),
+            steps,
         };
-        Some(NewRequestBody { question, policy, time_to_answer, probe, credentials })
+        Some(NewRequestBody {
+            question,
+            policy,
+            time_to_answer,
+            probe,
+            credentials,
+            notify,
+            has_assurance,
+        })
     })
 }
 

@@ -20,15 +20,33 @@ use answerback::{
 };
 use serde_json::Value;
 
-use super::{super::requester, form};
+use super::{
+    super::{
+        notify::{self, NotifierName},
+        requester,
+    },
+    form,
+};
+
+/// A question, and the notifiers that its recipients name.
+pub(super) struct QuestionBody {
+    pub(super) question: Question,
+    pub(super) via: Vec<Vec<NotifierName>>,
+}
+
+/// A recipient, and the notifiers that it names.
+pub(super) struct NamedRecipient {
+    pub(super) recipient: Recipient,
+    pub(super) via: Vec<NotifierName>,
+}
 
 /// Reads the question.
-pub(super) fn read(body: &mut Object<'_>) -> Question {
+pub(super) fn read(body: &mut Object<'_>) -> QuestionBody {
     let title = body.required_line("title", 1..=TITLE_CHARS_MAX).unwrap_or_default();
     let text = body.optional_text("body", BODY_CHARS_MAX);
     let action = body.object("action", action).flatten();
     let requester = requester::read(body);
-    let recipients = recipients(body);
+    let (recipients, via) = recipients(body).into_iter().map(|it| (it.recipient, it.via)).unzip();
     let n_errors = body.errors().len();
     let options = form::options(body);
     let fields = form::fields(body, &options);
@@ -50,6 +68,11 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
         external_reference_id: body.optional_text("external_reference_id", REFERENCE_CHARS_MAX),
         metadata: metadata(body),
     };
+    QuestionBody { question, via }
+}
+
+/// Adds an error if the question as a whole, with the recipients of its steps, is too large.
+pub(super) fn check_size(body: &Object<'_>, question: &Question) {
     let n_bytes = question.n_bytes();
     if n_bytes > QUESTION_BYTES_MAX {
         let detail = format!(
@@ -58,7 +81,6 @@ pub(super) fn read(body: &mut Object<'_>) -> Question {
         );
         body.errors().add("", detail);
     }
-    question
 }
 
 /// Reads the action that will be carried out if people approve.
@@ -85,19 +107,20 @@ fn action(action: &mut Object<'_>) -> Option<Action> {
     }
 }
 
-fn recipients(body: &mut Object<'_>) -> Vec<Recipient> {
+fn recipients(body: &mut Object<'_>) -> Vec<NamedRecipient> {
     let mut seen = BTreeSet::new();
     let entries = body.list("recipients", 0..=RECIPIENTS_MAX).unwrap_or_default();
     entries.into_iter().filter_map(|it| recipient(it, &mut seen)).collect()
 }
 
 /// A recipient: an object, or an e-mail address alone.
-fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<Recipient> {
+pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<NamedRecipient> {
     if entry.value.is_string() {
         let (errors, pointer) = (entry.errors(), entry.pointer().to_owned());
         let text = entry.text(1..=EMAIL_CHARS_MAX)?;
         let email = email(&text, seen).map_err(|detail| errors.add(pointer, detail));
-        return Some(Recipient { email: email.ok()?, name: None });
+        let recipient = Recipient { email: email.ok()?, name: None, via: Vec::new() };
+        return Some(NamedRecipient { recipient, via: Vec::new() });
     }
     entry.object(|entry| {
         let text = entry.required_text("email", 1..=EMAIL_CHARS_MAX);
@@ -105,8 +128,10 @@ fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<Recipient> 
         if name.as_deref().is_some_and(is_blank) {
             entry.error("name", "must not be blank");
         }
+        let via = notify::via(entry);
         let email = email(&text?, seen).map_err(|detail| entry.error("email", detail));
-        Some(Recipient { email: email.ok()?, name })
+        let recipient = Recipient { email: email.ok()?, name, via: Vec::new() };
+        Some(NamedRecipient { recipient, via })
     })
 }
 

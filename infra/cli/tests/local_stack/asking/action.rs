@@ -73,7 +73,8 @@ async fn silence_approves_no_action() {
     let stack = stack();
     let place = agent(&stack).await;
     let ask = ["ask", "Deploy?", "--deadline", "5s", "--on-deadline", "approve", "--wait"];
-    let mut asking = place.start(&[&ask[..], &["--action-file", "action.json"]].concat());
+    let to = ["--to", "you@example.com", "--action-file", "action.json"];
+    let mut asking = place.start(&[&ask[..], &to].concat());
     let id = asking.id();
     assert_eq!(asking.end().await.with_code(3).stdout, "approve\n");
     let refused = place.run(&["consume", &id, "--action-file", "action.json"]).with_code(1);
@@ -95,11 +96,12 @@ async fn agent_logs_in_and_lists_only_what_it_asked() {
     let ended = ended.with_code(0);
     let expected = "`agent`, live mode, with requests:read, requests:ask\n";
     assert!(ended.stderr.contains(expected), "{}", ended.stderr);
-    let id = login.run(&["ask", "Of the agent", "--show-links"]).with_code(0);
+    let id =
+        login.run(&["ask", "Of the agent", "--to", "you@example.com", "--show-links"]).with_code(0);
     // The key sees no link, so there is none to show.
     assert!(!id.stderr.contains("/a/"), "{}", id.stderr);
     let shown = login.run(&["show", id.stdout.trim_end(), "--show-links"]).with_code(0);
-    assert_eq!(shown.stderr, "this key sees no link of anyone\n");
+    assert_eq!(shown.stderr, "this key sees no link of you@example.com\n");
     assert!(!shown.stdout.contains("link"), "{}", shown.stdout);
     let listed = login.run(&["list", "--json"]).with_code(0).stdout;
     let listed: Value = serde_json::from_str(&listed).expect("JSON");

@@ -16,13 +16,13 @@ use crate::stack::{Stack, answerback, run, until};
 const LINE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A place to run commands in: an empty home, an empty folder, and settings for a server.
-pub(super) struct Place {
-    pub(super) home: TempDir,
-    pub(super) environment: Vec<(&'static str, String)>,
+pub(crate) struct Place {
+    pub(crate) home: TempDir,
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// A running command.
-pub(super) struct Asking {
+pub(crate) struct Asking {
     child: Child,
     lines: Receiver<String>,
     /// The lines on stderr so far.
@@ -31,32 +31,32 @@ pub(super) struct Asking {
 
 /// The end of a command.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Place {
     /// Without any settings.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { home: tempfile::tempdir().expect("a folder"), environment: Vec::new() }
     }
 
     /// With the address and a key of a server in the environment.
-    pub(super) fn with(url: &str, key: &str) -> Self {
+    pub(crate) fn with(url: &str, key: &str) -> Self {
         let environment =
             vec![("ANSWERBACK_URL", url.to_owned()), ("ANSWERBACK_API_KEY", key.to_owned())];
         Self { environment, ..Self::empty() }
     }
 
     /// With the address and the key of a local stack.
-    pub(super) fn of(stack: &Stack) -> Self {
+    pub(crate) fn of(stack: &Stack) -> Self {
         Self::with(&stack.base_url, &stack.api_key)
     }
 
     /// The program with these arguments.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = answerback(arguments);
         for name in [
             "ANSWERBACK_URL",
@@ -76,6 +76,8 @@ impl Place {
             "http_proxy",
             "ALL_PROXY",
             "all_proxy",
+            "CLAUDE_CONFIG_DIR",
+            "CODEX_HOME",
         ] {
             command.env_remove(name);
         }
@@ -85,17 +87,22 @@ impl Place {
     }
 
     /// Starts a command.
-    pub(super) fn start(&self, arguments: &[&str]) -> Asking {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Asking {
         Asking::start(&mut self.command(arguments))
     }
 
+    /// Starts a command with `input` on stdin.
+    pub(crate) fn start_with(&self, arguments: &[&str], input: &str) -> Asking {
+        Asking::start_with(&mut self.command(arguments), input)
+    }
+
     /// Runs a command to its end.
-    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(run(self.command(arguments).stdin(Stdio::null())))
     }
 
     /// Runs a command to its end, with `input` on stdin.
-    pub(super) fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built with this test");
@@ -106,7 +113,7 @@ impl Place {
     }
 
     /// Writes a file in the folder, and returns its name.
-    pub(super) fn file(&self, name: &'static str, content: &str) -> &'static str {
+    pub(crate) fn file(&self, name: &'static str, content: &str) -> &'static str {
         std::fs::write(self.home.path().join(name), content).expect("the folder exists");
         name
     }
@@ -120,7 +127,7 @@ impl Ended {
     }
 
     /// Checks the exit code.
-    pub(super) fn with_code(self, code: i32) -> Self {
+    pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
@@ -128,8 +135,20 @@ impl Ended {
 
 impl Asking {
     /// Starts a command.
-    pub(super) fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// Starts a command with `input` on stdin.
+    pub(crate) fn start_with(command: &mut Command, input: &str) -> Self {
+        let mut asking = Self::spawn(command.stdin(Stdio::piped()));
+        let mut stdin = asking.child.stdin.take().expect("stdin is piped");
+        stdin.write_all(input.as_bytes()).expect("the program reads its input");
+        asking
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built with this test");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (sender, lines) = channel();
@@ -140,7 +159,7 @@ impl Asking {
     }
 
     /// The first line on stderr that has this text.
-    pub(super) fn line(&mut self, text: &str) -> String {
+    pub(crate) fn line(&mut self, text: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(LINE_TIMEOUT);
             let line = line.unwrap_or_else(|_| panic!("no line with `{text}` in\n{}", self.log));
@@ -152,18 +171,18 @@ impl Asking {
     }
 
     /// The id of the request, once it is known.
-    pub(super) fn id(&mut self) -> String {
+    pub(crate) fn id(&mut self) -> String {
         self.line("req_").split(' ').next().expect("never empty").to_owned()
     }
 
     /// Sends a signal.
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         run(Command::new("sh").args(["-c", &format!("kill -{name} $0"), &pid]));
     }
 
     /// Waits for the end.
-    pub(super) async fn end(mut self) -> Ended {
+    pub(crate) async fn end(mut self) -> Ended {
         let status = until("the command ends", async || {
             self.child.try_wait().expect("it is our child process")
         })
@@ -187,14 +206,14 @@ impl Drop for Asking {
 }
 
 /// Starts a local stack on a free port, without data on disk.
-pub(super) fn stack() -> Stack {
+pub(crate) fn stack() -> Stack {
     let flags = ["--memory", "--port", "0", "--json", "--sweep-interval", "1s"];
     let (child, line) = crate::stack::spawn(&flags, |_| true);
     Stack::of(child, serde_json::from_str(&line).expect("one line of JSON"))
 }
 
 /// Starts a local stack on the data in `folder` and on this port.
-pub(super) fn stack_on(folder: &Path, port: &str) -> Stack {
+pub(crate) fn stack_on(folder: &Path, port: &str) -> Stack {
     let folder = folder.to_str().expect("UTF-8");
     let flags = ["--data-dir", folder, "--port", port, "--json", "--sweep-interval", "1s"];
     let (child, line) = crate::stack::spawn(&flags, |_| true);

@@ -16,17 +16,17 @@ use super::command::Place;
 use crate::stack::pause;
 
 /// The id of the request that the servers of a script have.
-pub(super) const ID: &str = "req_01jd0000000000000000000000";
+pub(crate) const ID: &str = "req_01jd0000000000000000000000";
 
 /// A server that answers each call with the next response of its script, byte for byte.
-pub(super) struct Scripted {
-    pub(super) url: String,
+pub(crate) struct Scripted {
+    pub(crate) url: String,
     calls: Arc<Mutex<Vec<String>>>,
 }
 
 impl Scripted {
     /// Starts a server. An empty response closes the connection.
-    pub(super) async fn start(script: Vec<String>) -> Self {
+    pub(crate) async fn start(script: Vec<String>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let server = Self { url, calls: Arc::default() };
@@ -47,7 +47,7 @@ impl Scripted {
     }
 
     /// The calls that arrived, with their heads.
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.lock().expect("no holder panics").clone()
     }
 }
@@ -71,7 +71,7 @@ async fn read_call(stream: &mut TcpStream) -> String {
 }
 
 /// A response with a JSON body.
-pub(super) fn respond(status: &str, headers: &str, body: &Value) -> String {
+pub(crate) fn respond(status: &str, headers: &str, body: &Value) -> String {
     let body = body.to_string();
     let length = body.len();
     format!(
@@ -80,7 +80,7 @@ pub(super) fn respond(status: &str, headers: &str, body: &Value) -> String {
 }
 
 /// A problem with this code.
-pub(super) fn refuse(status: &str, headers: &str, code: &str) -> String {
+pub(crate) fn refuse(status: &str, headers: &str, code: &str) -> String {
     respond(status, headers, &json!({ "code": code, "detail": format!("because of {code}") }))
 }
 
@@ -194,7 +194,7 @@ async fn hang_after_creation() -> String {
 }
 
 /// A server that answers calls as its script says, and no others.
-pub(super) async fn hang_after(script: Vec<String>) -> String {
+pub(crate) async fn hang_after(script: Vec<String>) -> String {
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let url = format!("http://{}", silent.local_addr().expect("it listens"));
     tokio::spawn(async move {

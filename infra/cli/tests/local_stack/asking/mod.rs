@@ -2,9 +2,9 @@
 //! restarts of the server, and reruns of a CI job.
 
 mod action;
-mod command;
+pub(crate) mod command;
 mod docs;
-mod failures;
+pub(crate) mod failures;
 mod other;
 #[cfg(target_os = "linux")]
 mod terminal;
@@ -26,7 +26,7 @@ async fn answer(stack: &Stack, id: &str, recipient: &str, option: &str) {
 }
 
 /// Loads a request.
-async fn load(stack: &Stack, id: &str) -> Value {
+pub(crate) async fn load(stack: &Stack, id: &str) -> Value {
     let (status, request) =
         stack.call(Method::GET, &format!("/v1/requests/{id}"), Value::Null).await;
     assert_eq!(status, StatusCode::OK, "{request}");

@@ -110,8 +110,8 @@ impl Inbox {
             .list::<Channel>(Owner::live(self.account), Listed::Channels, CHANNELS_MAX, None)
             .await?
             .items;
-        let mut webhooks = self.store.webhooks(Owner::live(self.account)).await?;
-        webhooks.extend(self.store.webhooks(Owner::test(self.account)).await?);
+        let mut webhooks = self.store.destinations(Owner::live(self.account)).await?.webhooks;
+        webhooks.extend(self.store.destinations(Owner::test(self.account)).await?.webhooks);
         let mut texts = Vec::new();
         for (holder, secrets) in holders(account.as_ref(), &channels, &webhooks) {
             for secret in secrets.live(now) {

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::select};
 
-use super::*;
+use super::{
+    steps::{escalate, remind},
+    *,
+};
 use crate::domain::{consumption::ResultLease, request::erasure::LAST_SEARCH_DELAY};
 
 /// A step. Operations are numbered so that one can be repeated. The number also decides what an
@@ -14,6 +17,8 @@ enum Step {
     Answer(u64),
     Cancel(u64),
     TimeOut(u64),
+    TakeSteps(u64),
+    Remind(u64),
     Read(u64),
     Acknowledge(u64),
     ExpireResult,
@@ -41,6 +46,8 @@ fn steps() -> impl Strategy<Value = Vec<(u64, u64, Step)>> {
         8 => (0_u64..12).prop_map(Step::Answer),
         1 => (100_u64..102).prop_map(Step::Cancel),
         3 => (200_u64..202).prop_map(Step::TimeOut),
+        3 => (400_u64..430).prop_map(Step::TakeSteps),
+        1 => (500_u64..504).prop_map(Step::Remind),
         6 => (300_u64..304).prop_map(Step::Read),
         2 => (300_u64..304).prop_map(Step::Acknowledge),
         2 => Just(Step::ExpireResult),
@@ -65,18 +72,30 @@ fn requests() -> impl Strategy<Value = Request> {
     let read_modes = vec![ReadMode::Repeat, ReadMode::Once, ReadMode::Lease { seconds: 5 }];
     let read = (select(read_modes), prop::option::of(Just(60)))
         .prop_map(|(mode, ttl_seconds)| ReadPolicy { mode, ttl_seconds });
-    let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=5));
+    let events = prop::option::of(prop::sample::subsequence(&RequestEvent::ALL, 0..=7));
     let modes = vec![AnswerMode::OnUserAction, AnswerMode::OnTimeout];
-    (0_usize..4, select(modes), quorum, on_deadline, read, events, any::<bool>()).prop_map(
-        |(n_recipients, mode, quorum, on_deadline, read, events, is_published)| {
+    // Some are due together, and some after the deadline.
+    let step_seconds = prop::collection::btree_set(1..DEADLINE_SECONDS + 9, 0..4);
+    let policy_steps = (step_seconds, any::<[Option<bool>; 4]>());
+    let flags = (any::<bool>(), policy_steps);
+    (0_usize..4, select(modes), quorum, on_deadline, read, events, flags).prop_map(
+        |(n_first, mode, quorum, on_deadline, read, events, (is_published, (seconds, kinds)))| {
             let callback = events.map(|it| callback(&it));
-            ask(n_recipients, |it| {
+            let step = |(seconds, kind): (u64, Option<bool>)| match kind {
+                // The anonymous recipient has no substitutes.
+                Some(is_one) if n_first > 0 => escalate(seconds, if is_one { 1 } else { 2 }),
+                Some(_) | None => remind(seconds),
+            };
+            let steps: Vec<_> = seconds.into_iter().zip(kinds).map(step).collect();
+            let n_later: usize = steps.iter().map(|it| it.action.n_recipients()).sum();
+            ask(n_first + n_later, |it| {
                 it.policy = RequestPolicy {
                     mode,
                     quorum,
                     on_deadline,
                     callback,
                     read,
+                    steps: steps.clone(),
                     ..it.policy.clone()
                 };
                 it.is_published = is_published;
@@ -94,6 +113,7 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             let taken =
                 request.answer(row, &chose(OPTIONS[number % 3]), LINK, NONE, now, OpId(op)).ok()?;
             assert!(taken.is_none() || now < request.deadline, "answered too late");
+            assert!(taken.is_none() || request.is_asked(row), "answered before being asked");
             taken
         }
         Step::Cancel(op) => request.cancel(NONE, now, OpId(op)).ok()?,
@@ -102,6 +122,8 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             assert!(next.is_none() || request.deadline + CLOCK_GUARD <= now, "timed out too early");
             next
         }
+        Step::TakeSteps(op) => request.take_steps(NONE, now, OpId(op)),
+        Step::Remind(op) => request.remind(None, NONE, now, OpId(op)).ok()?,
         Step::Read(op) => {
             let ResultRead { outcome, next } = request.read(now, OpId(op))?;
             if let ReadOutcome::Result { lease } = outcome {
@@ -122,7 +144,8 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
         // The sweep sends hints only for due requests with events to dispatch.
         Step::Hinted(seconds) => (request.due_at.is_some_and(|it| it <= now)
             && !request.outbox.is_empty()
-            && !request.is_overdue(now))
+            && !request.is_overdue(now)
+            && !request.is_step_due(now))
         .then(|| request.hinted(now + Duration::from_secs(seconds))),
         Step::Erase => request.erase(now),
         Step::Search => request.searched_for_deliveries(now),
@@ -141,6 +164,8 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
         }
         Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
+        Step::TakeSteps(op) => after.take_steps(NONE, now, OpId(op)).is_none(),
+        Step::Remind(op) => after.remind(None, NONE, now, OpId(op)) == Ok(None),
         Step::Read(op) => after.read(now, OpId(op)).is_some_and(|it| {
             matches!(it.outcome, ReadOutcome::Result { .. }) && it.next.is_none()
         }),
@@ -157,6 +182,13 @@ fn timer(before: &Request, request: &Request, now: Timestamp) -> Option<Timestam
     let earlier = before.due_at.filter(|_| !before.outbox.is_empty());
     let of_outbox = earlier.unwrap_or(Timestamp::MAX).min(now + DISPATCH_INTERVAL);
     let of_deadline = request.deadline + CLOCK_GUARD;
+    let n_answers = request.rows.iter().flatten().count();
+    let n_done = request.steps.n_done();
+    // The remaining steps are void once every place is filled.
+    let ahead = request.policy.steps.iter().skip(n_done).filter(|_| n_answers < request.n_places());
+    let next_step = ahead.map(|it| CREATED + Duration::from_secs(it.after_seconds.into())).next();
+    let of_step = next_step.filter(|it| *it < request.deadline).map(|it| it + CLOCK_GUARD);
+    let of_deadline = of_step.unwrap_or(of_deadline);
     match &request.state {
         RequestState::Pending if !request.outbox.is_empty() => Some(of_outbox.min(of_deadline)),
         RequestState::Pending => Some(of_deadline),
@@ -208,11 +240,14 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         }
     }
 
+    check_steps(before, after, step, now);
     check_outbox(before, after, step, seen);
 
     if matches!(step, Step::Hinted(_)) {
         let due_at = after.due_at.expect("it has events to dispatch");
-        assert!(after.state != RequestState::Pending || due_at <= after.deadline + CLOCK_GUARD);
+        let is_pending = after.state == RequestState::Pending;
+        assert!(!is_pending || due_at <= after.deadline + CLOCK_GUARD);
+        assert!(!is_pending || after.step_timer().is_none_or(|it| due_at <= it));
     } else {
         assert_eq!(after.due_at, timer(before, after, now));
     }
@@ -226,6 +261,44 @@ fn check(before: &Request, after: &Request, step: Step, now: Timestamp, seen: &m
         assert_eq!(after.read(now, OpId(999)), None);
         assert!(!after.shows_answers(now));
     }
+}
+
+/// The laws of reminders and escalations.
+fn check_steps(before: &Request, after: &Request, step: Step, now: Timestamp) {
+    if let RequestState::Erased { .. } = after.state {
+        assert_eq!(after.steps, StepState::default());
+        return;
+    }
+    assert_eq!(after.n_places(), before.n_places(), "another number of answers is needed");
+    assert!(after.rows.iter().flatten().count() <= after.n_places(), "more answers than places");
+    assert!(after.rows.iter().skip(after.n_asked()).all(Option::is_none), "not asked yet");
+
+    let new = before.steps.n_done()..after.steps.n_done();
+    assert!(new.is_empty() || matches!(step, Step::TakeSteps(_) | Step::TimeOut(_)));
+    assert!(new.is_empty() || before.state == RequestState::Pending, "a step after the end");
+    assert!(after.steps.runs.starts_with(&before.steps.runs), "a step was taken again");
+    let at = |it: usize| before.step_at(it).expect("a step");
+    assert!(new.clone().all(|it| at(it) + CLOCK_GUARD <= now), "a step came early");
+    assert!(new.clone().all(|it| at(it) < before.deadline), "a step after the deadline");
+    if !new.is_empty() {
+        assert!(before.rows.iter().flatten().count() < before.n_places(), "all have answered");
+        assert!(!after.is_step_due(now), "an overdue step was not taken");
+        let asked: usize =
+            new.clone().map(|it| before.policy.steps[it].action.n_recipients()).sum();
+        assert_eq!(after.n_asked(), before.n_asked() + asked);
+    }
+    // At most one reminder at a time, and one event for each escalation.
+    let events = after.outbox.iter().filter(|it| it.number > before.n_events);
+    let n_of = |kind: RequestEvent| events.clone().filter(|it| it.kind == kind).count();
+    let is_reminder = |it: usize| before.policy.steps[it].action == StepAction::Remind;
+    let wants = |kind: RequestEvent| {
+        before.policy.callback.as_ref().is_some_and(|it| it.events.contains(&kind))
+    };
+    let reminds = matches!(step, Step::Remind(_)) || new.clone().any(is_reminder);
+    let (reminded, escalated) = (RequestEvent::RequestReminded, RequestEvent::RequestEscalated);
+    assert_eq!(n_of(reminded), usize::from(reminds && wants(reminded)));
+    let n_escalations = new.filter(|it| !is_reminder(*it)).count();
+    assert_eq!(n_of(escalated), if wants(escalated) { n_escalations } else { 0 });
 }
 
 /// The laws of the outbox.
@@ -287,12 +360,13 @@ proptest! {
             clock += Duration::from_millis(wait);
             request = take(&request, step, clock, &mut Seen::default()).unwrap_or(request);
         }
-        for _ in 0..8 {
+        for _ in 0..16 {
             let Some(due_at) = request.due_at else { break };
             clock = clock.max(due_at);
             let numbers: Vec<u32> = request.outbox.iter().map(|it| it.number).collect();
             let next = request
                 .time_out(NONE, clock, OpId(900))
+                .or_else(|| request.take_steps(NONE, clock, OpId(901)))
                 .or_else(|| request.expire_result(clock))
                 .or_else(|| request.searched_for_deliveries(clock))
                 .or_else(|| request.dispatched(&numbers, clock));

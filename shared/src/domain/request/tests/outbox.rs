@@ -1,7 +1,7 @@
 //! The outbox: the events in it, their order, and the answers that stay until it is empty.
 
 use super::*;
-use crate::domain::{id::NUMBER_MAX, request::outbox::OUTBOX_MAX};
+use crate::domain::request::outbox::{EVENTS_MAX, OUTBOX_MAX};
 
 #[test]
 fn outbox_gets_only_events_with_subscribers() {
@@ -104,7 +104,7 @@ fn end_has_a_number_left_after_a_million_answers() {
             Some(callback(&[RequestEvent::RequestAnswered, RequestEvent::RequestFinished]));
     });
     // As after a million changed answers.
-    request.n_events = NUMBER_MAX - 3;
+    request.n_events = EVENTS_MAX - 1;
     let mut ids = vec![request.id.event(request.n_events)];
     for op in 0..6 {
         let option = if op % 2 == 0 { "yes" } else { "no" };

@@ -3,11 +3,12 @@
 //! Characters that have no shape, or that change the order of others, are shown as escapes. They mean
 //! the same in JSON, so what people read is still what they approve.
 
+use serde_json::Value;
+
 use crate::{
-    api::json,
     domain::{
         self,
-        json::{Json, escape, sorted, unicode_escape},
+        json::{Double, Json, escape, sorted, unicode_escape},
         text::is_invisible,
     },
     page::{Action, Piece, Quoted},
@@ -18,13 +19,41 @@ const INDENT: usize = 2;
 /// Deepest level that is indented further. Deeper ones would fill the page with space.
 const INDENTED_DEPTH_MAX: usize = 16;
 
-/// The action for its page, with the sentences about its approval.
-pub(super) fn shown(action: &domain::Action, approval: Vec<String>) -> Action {
+/// The action, with the sentences about its approval.
+pub(crate) fn shown(action: &domain::Action, approval: Vec<String>) -> Action {
     let mut args = Vec::new();
-    // Numbers were checked when the action came in.
-    write(&json::read(&action.args).unwrap_or(Json::Null), 0, &mut args);
+    write(&read(&action.args), 0, &mut args);
     let name = vec![Piece::Quoted(quoted(&action.name))];
     Action { name, args, digest: action.digest.to_string(), approval }
+}
+
+/// The text of pieces, without marks.
+pub(super) fn text(pieces: &[Piece]) -> String {
+    let of_piece = |it: &Piece| match it {
+        Piece::Plain(text) => text.clone(),
+        Piece::Quoted(parts) => parts.iter().map(Quoted::text).collect(),
+    };
+    pieces.iter().map(of_piece).collect()
+}
+
+/// The value of stored arguments: they are JSON, and all their numbers are exact.
+fn read(args: &str) -> Json {
+    serde_json::from_str(args).map_or(Json::Null, exact)
+}
+
+fn exact(value: Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(flag) => Json::Flag(flag),
+        Value::Number(number) => {
+            Double::parse(&number.to_string()).map_or(Json::Null, Json::Number)
+        }
+        Value::String(text) => Json::Text(text),
+        Value::Array(items) => Json::List(items.into_iter().map(exact).collect()),
+        Value::Object(members) => {
+            Json::Object(members.into_iter().map(|(name, it)| (name, exact(it))).collect())
+        }
+    }
 }
 
 fn write(value: &Json, depth: usize, out: &mut Vec<Piece>) {
@@ -106,17 +135,8 @@ fn quoted(text: &str) -> Vec<Quoted> {
 mod tests {
     use super::*;
 
-    fn text(pieces: &[Piece]) -> String {
-        let of_piece = |it: &Piece| match it {
-            Piece::Plain(text) => text.clone(),
-            Piece::Quoted(parts) => parts.iter().map(|it| it.text().to_owned()).collect(),
-        };
-        pieces.iter().map(of_piece).collect()
-    }
-
     fn action(name: &str, args: &str) -> Action {
-        let value = json::read(args).expect("numbers are exact");
-        shown(&domain::Action::new(name.to_owned(), args.to_owned(), value), Vec::new())
+        shown(&domain::Action::new(name.to_owned(), args.to_owned(), read(args)), Vec::new())
     }
 
     #[test]
@@ -128,6 +148,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_their_value() {
+        let args = "[1e30,0.1,-0,9007199254740992,4.50,1E-27,123456789012345680000]";
+        let expected = "[1e+30,0.1,0,9007199254740992,4.5,1e-27,123456789012345680000]";
+        assert_eq!(read(args).canonical(), expected);
+    }
+
+    #[test]
     fn hidden_characters_are_marked_and_mean_the_same() {
         let hidden =
             ["\u{202e}", "\u{200b}", "\u{2066}", "\u{feff}", "\u{a0}", "\u{2028}", "\u{e0041}"];
@@ -135,7 +162,7 @@ mod tests {
             let args = serde_json::to_string(&format!("a{character}b")).expect("a string");
             let shown = action(character, &args);
             assert!(!text(&shown.args).contains(character), "{character:?}");
-            assert_eq!(json::read(&text(&shown.args)), json::read(&args));
+            assert_eq!(read(&text(&shown.args)), read(&args));
             assert!(
                 matches!(&shown.name[..], [Piece::Quoted(it)] if matches!(it[..], [Quoted::Hidden(_)]))
             );

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use answerback::service::Caller;
 use axum::{
     http::{HeaderValue, header::RETRY_AFTER},
     response::Response,
 };
 use jiff::Timestamp;
 
-use crate::App;
+use super::{Caller, Core};
 
 /// The time for which a call may be held. Each key may have only some held calls at a time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hold {
+pub struct Hold {
     gives_up_at: Timestamp,
     is_counted: bool,
     /// The call was not held, and another could be after this number of seconds.
@@ -22,22 +21,22 @@ pub(crate) struct Hold {
 
 impl Hold {
     /// A call that may be held for `wait` from `now`.
-    pub(crate) fn new(wait: Duration, now: Timestamp) -> Self {
+    pub fn new(wait: Duration, now: Timestamp) -> Self {
         Self { gives_up_at: now + wait, is_counted: false, retry_after: None }
     }
 
     /// The time that is left at `now`.
-    pub(crate) fn left(&self, now: Timestamp) -> Duration {
+    pub fn left(&self, now: Timestamp) -> Duration {
         Duration::try_from(self.gives_up_at.duration_since(now)).unwrap_or_default()
     }
 
     /// The time for which the call is held from now on. It is counted once; without room there is
     /// none left.
-    pub(crate) async fn begin(&mut self, app: &App, caller: &Caller) -> Duration {
-        let now = app.core.now();
+    pub async fn begin(&mut self, core: &Core, caller: &Caller) -> Duration {
+        let now = core.now();
         if !self.is_counted && !self.left(now).is_zero() {
             self.is_counted = true;
-            self.retry_after = app.core.accounts.hold(caller.key()).await;
+            self.retry_after = core.accounts.hold(caller.key()).await;
             if self.retry_after.is_some() {
                 self.gives_up_at = now;
             }
@@ -46,7 +45,7 @@ impl Hold {
     }
 
     /// Adds `Retry-After` to the response of a call that was not held.
-    pub(crate) fn finish(&self, mut response: Response) -> Response {
+    pub fn finish(&self, mut response: Response) -> Response {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
