@@ -39,7 +39,7 @@ ACCESS_LOG_FIELDS_NEEDED = ["$context.routeKey", "$context.identity.sourceIp", "
 KEYS_OF_ACCESS = {"key_*", "acct_*"}
 TABLE_WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 
-# The encryption context of data keys for signing secrets.
+# The encryption contexts of data keys for signing secrets, and for the secrets of notifiers.
 SECRETS_CONTEXT = {"StringEquals": {"kms:EncryptionContext:answerback": "signing-secrets"}}
 NOTIFIERS_CONTEXT = {"StringEquals": {"kms:EncryptionContext:kind": "notifier"}}
 # Days for which the audit log is kept.

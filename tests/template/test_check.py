@@ -28,10 +28,12 @@ QUEUE_POLICY = {
 }
 DELIVER_WRITE = [*DELIVER_ROLE_STATEMENT[:-1], 4]
 POLL_KMS = ["PollRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 6]
+INTAKE_OPENS = ["IntakeRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 8]
+SIGNING_SECRETS = {"StringEquals": {"kms:EncryptionContext:answerback": "signing-secrets"}}
 LEADING_KEYS = ["Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"]
 # A policy about another queue.
 GONE_POLICY = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [], "PolicyDocument": {"Statement": []}}}
-DELIVER_MAIL = [*DELIVER_ROLE_STATEMENT[:-1], 10, "Fn::If", 1]
+DELIVER_MAIL = [*DELIVER_ROLE_STATEMENT[:-1], 11, "Fn::If", 1]
 DELIVER_VARIABLES = ["DeliverFunction", "Properties", "Environment", "Variables"]
 BOUNCES = ["Bounces", "Properties"]
 HINT_SENDERS = [
@@ -92,7 +94,8 @@ BROKEN = [
     ([*DELIVER_ROLE_STATEMENT, "Condition"], GONE, "reaches items of every kind"),
     ([*DELIVER_WRITE, *LEADING_KEYS, 0], "acct_*", "may write ['acct_*']"),
     ([*DELIVER_ROLE_STATEMENT, *LEADING_KEYS, 0], "key_*", "may read API keys"),
-    ([*POLL_KMS, "Condition"], GONE, "other data than signing secrets"),
+    ([*POLL_KMS, "Condition"], GONE, "other data than secrets"),
+    ([*INTAKE_OPENS, "Condition"], SIGNING_SECRETS, "may open other secrets than those of notifiers"),
     ([*DELIVER_MAIL, "Action"], ["ses:SendEmail", "ses:DeleteIdentity"], "is more than sending the mail"),
     ([*DELIVER_MAIL, "Resource", 0, "Fn::Sub"], "arn:aws:ses:*:*:identity/*", "identity/* matches more"),
     ([*DELIVER_MAIL, "Resource", 1], {"Ref": "Other"}, "may not use the stack's configuration set"),
