@@ -256,8 +256,12 @@ async fn question_is_asked_answered_and_checked() {
     let ids: Vec<&Value> =
         listed["requests"].as_array().expect("a list").iter().map(|it| &it["request_id"]).collect();
     assert_eq!(ids, [&next["request_id"], &json!(id)]);
-    let cancelled = agent.done("cancel_request", json!({ "request_id": next["request_id"] })).await;
+    let cancel = json!({ "request_id": next["request_id"], "reason": "The build failed." });
+    let cancelled = agent.done("cancel_request", cancel).await;
     assert_eq!(cancelled["status"], "cancelled");
+    let path = format!("/v1/requests/{}", next["request_id"].as_str().expect("an id"));
+    let read = agent.world.call(Method::GET, &path, Value::Null).await.json();
+    assert_eq!(read["cancel_reason"], "The build failed.");
     let listed = agent.done("list_requests", json!({ "status": "cancelled" })).await;
     assert_eq!(listed["requests"][0]["request_id"], next["request_id"]);
 }

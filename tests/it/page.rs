@@ -151,11 +151,16 @@ async fn invalid_or_late_link_shows_an_error_page() {
     let request = world.create(question()).await;
     let path = format!("/a/{}", token(&request, 0));
     let cancel = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
-    world.call(Method::POST, &cancel, Value::Null).await;
+    world.call(Method::POST, &cancel, json!({ "reason": "<b>Too late" })).await;
     for method in [Method::GET, Method::POST] {
         let page = world.visit(method.clone(), &path, "field.why=Late&option=approve").await;
         check_page(&page, StatusCode::GONE);
         assert!(page.text().contains("This question was withdrawn"));
+        assert!(
+            page.text().contains("Reason: <q><bdi>&#60;b&#62;Too late</bdi></q>"),
+            "{}",
+            page.text()
+        );
         let is_kept = page.text().contains("What you wrote") && page.text().contains("Late");
         assert_eq!(is_kept, method == Method::POST);
     }

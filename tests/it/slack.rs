@@ -209,9 +209,10 @@ async fn answers_of_all_other_ways_change_the_message() {
             "cancel" => {
                 let path =
                     format!("/v1/requests/{}/cancel", it.request["id"].as_str().expect("an id"));
-                let cancelled = it.world.call(Method::POST, &path, Value::Null).await;
+                let reason = json!({ "reason": "The build failed." });
+                let cancelled = it.world.call(Method::POST, &path, reason).await;
                 assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.text());
-                "This question was withdrawn"
+                "This question was withdrawn*\\nReason: \u{2068}The build failed.\u{2069}"
             }
             _ => {
                 it.world.pass(Duration::from_hours(25)).await;
@@ -281,6 +282,61 @@ async fn messages_in_a_channel_have_no_link() {
     assert_eq!(it.send(&it.press(&it.button("Open to answer"))).await.status, StatusCode::OK);
     let whispers = it.whispers();
     assert!(whispers[0].contains(path) && whispers.len() == 1, "{whispers:?}");
+}
+
+#[tokio::test]
+async fn request_names_its_channel_and_user() {
+    let world = World::start().await;
+    let notifier = notifier(&world, json!({ "default_channel": "C0CHANNEL1" })).await;
+    let ts = "1503435956.000247";
+    let mut asked = question();
+    asked["slack_channel"] = json!("C0CHANNEL2");
+    asked["recipients"][0]["slack_user"] = json!("W012AB3CDE");
+    let place = json!({ "ok": true, "channel": "C0CHANNEL2", "ts": ts });
+    world.egress.script().answer(Ok(says(&place)));
+    let request = world.create(asked).await;
+    assert_eq!(request["slack_channel"], "C0CHANNEL2");
+    assert_eq!(request["recipients"][0]["slack_user"], "W012AB3CDE");
+    world.follow_hints().await;
+    let it = Workspace { world, notifier, request, ts };
+    let posts = it.world.posts();
+    let urls: Vec<_> = posts.iter().map(|it| it.url.as_str()).collect();
+    assert_eq!(urls, ["https://slack.com/api/chat.postMessage"]);
+    assert_eq!(it.calls("chat.postMessage")[0]["channel"], "C0CHANNEL2");
+
+    let value = it.button("Approve");
+    for (user, status) in [(ADA, "pending"), ("W012AB3CDE", "finished")] {
+        let mut press = it.press(&value);
+        press["user"]["id"] = json!(user);
+        press["container"]["channel_id"] = json!("C0CHANNEL2");
+        it.world.egress.script().answer(reply(200));
+        assert_eq!(it.send(&press).await.status, StatusCode::OK);
+        assert_eq!(it.read().await["status"], status, "{user}");
+    }
+    let identity = format!("slack:{TEAM}/W012AB3CDE");
+    assert_eq!(it.read().await["responses"][0]["proof"]["identity"], identity);
+}
+
+#[tokio::test]
+async fn key_without_links_names_no_user_who_answers() {
+    let world = World::start().await;
+    notifier(&world, json!({})).await;
+    let agent = world.key_with(&answerback::domain::Scope::AGENT).await;
+    let bearer = format!("Bearer {agent}");
+    let headers = [("authorization", bearer.as_str())];
+    let mut asked = question();
+    asked["recipients"][0]["slack_user"] = json!("U0ASKER001");
+    let to = json!([{ "email": "bea@example.com", "slack_user": "U0ASKER001" }]);
+    asked["steps"] = json!([{ "after_seconds": 60, "do": "escalate", "to": to }]);
+    let refused = world.call_with(Method::POST, "/v1/requests", &headers, asked.clone()).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+    let errors = refused.json()["errors"].clone();
+    let pointers: Vec<_> =
+        errors.as_array().expect("errors").iter().map(|it| it["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/recipients/0/slack_user", "/steps/0/to/0/slack_user"]);
+    let detail = errors[0]["detail"].as_str().expect("a detail");
+    assert!(detail.contains("`links:read`"), "{detail}");
+    world.create(asked).await;
 }
 
 #[tokio::test]

@@ -345,9 +345,13 @@ async fn cancellation_callback_is_sent_once_if_subscribed() {
     asked["callback"] = json!({ "events": ["request.finished", "request.cancelled"] });
     let request = world.create(asked).await;
     let path = format!("/v1/requests/{}/cancel", request["id"].as_str().expect("an id"));
-    let cancelled = world.call(Method::POST, &path, Value::Null).await;
+    let long = world.call(Method::POST, &path, json!({ "reason": "x".repeat(501) })).await;
+    assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", long.text());
+    let reason = json!({ "reason": "The build failed." });
+    let cancelled = world.call(Method::POST, &path, reason).await;
     assert_eq!(cancelled.status, StatusCode::OK);
     assert_eq!(cancelled.json()["outcome"], "cancelled");
+    assert_eq!(cancelled.json()["cancel_reason"], "The build failed.");
     let again = world.call(Method::POST, &path, Value::Null).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "already_finished"));
     assert_eq!(again.json()["outcome"], "cancelled");
@@ -356,4 +360,5 @@ async fn cancellation_callback_is_sent_once_if_subscribed() {
     let told: Value = serde_json::from_slice(&post.body).expect("JSON");
     assert_eq!(told["type"], "request.cancelled");
     assert_eq!(told["data"]["decided_by"], "sender");
+    assert_eq!(told["data"]["cancel_reason"], "The build failed.");
 }

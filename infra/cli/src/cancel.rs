@@ -1,6 +1,7 @@
 //! `answerback cancel`: the end of a pending request.
 
 use answerback::domain::RequestId;
+use serde_json::json;
 
 use crate::{
     client::{Call, Client},
@@ -16,6 +17,9 @@ use crate::{
 pub(crate) struct Cancel {
     /// Id of the request: `req_…`
     id: RequestId,
+    /// Reason, which recipients see
+    #[arg(long)]
+    reason: Option<String>,
     /// Print the request as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -27,7 +31,12 @@ pub(crate) struct Cancel {
 pub(crate) async fn run(cancel: Cancel) -> Ended {
     let client = Client::choose(&cancel.server)?;
     let path = format!("/v1/requests/{}", cancel.id);
-    let shown = match client.call(&Call::post(format!("{path}/cancel"))).await {
+    let call = Call::post(format!("{path}/cancel"));
+    let call = match &cancel.reason {
+        Some(reason) => call.with_body(json!({ "reason": reason }).to_string()),
+        None => call,
+    };
+    let shown = match client.call(&call).await {
         Ok(reply) => reply.request()?,
         // The response of an earlier attempt may have been lost.
         Err(err) if err.code() == Some("already_finished") => {

@@ -8,7 +8,7 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, EmailAddress, Locale, Requester, notifier::NotifierChoice};
+use super::{Action, EmailAddress, Locale, Requester, notifier::NotifierChoice, slack::SlackId};
 
 pub use fault::Fault;
 pub use fields::{Field, FieldKind, FieldValue, Required, parse_date};
@@ -95,6 +95,8 @@ pub struct Recipient {
     pub name: Option<String>,
     /// The notifiers for them, in the order in which they are tried. Empty: those of the request.
     pub via: Vec<NotifierChoice>,
+    /// Their user in Slack. `None`: the one with their address.
+    pub slack_user: Option<SlackId>,
 }
 
 /// A value to choose, and its label.

@@ -37,7 +37,7 @@ use jiff::Timestamp;
 
 pub use answer::{CHANGE_INTERVAL, LongAnswer};
 pub use code::CodeState;
-pub use end::{DecidedBy, Outcome, RequestEnd};
+pub use end::{CANCEL_REASON_CHARS_MAX, DecidedBy, Outcome, RequestEnd};
 pub use outbox::{EventDetail, FailedMessage, MessageKey, OutboxEvent, RecordedAnswer};
 pub use proof::Proof;
 pub use reach::{OnUnreachable, PlannedMessage, ReachState, Unreached};
@@ -55,6 +55,7 @@ use super::{
     notifier::NotifierChoice,
     question::{Answer, Question},
     quorum::{Quorum, QuorumVerdict},
+    slack::SlackId,
 };
 
 /// Shortest time to answer.
@@ -184,6 +185,8 @@ pub struct RequestPolicy {
     pub notify: Vec<NotifierChoice>,
     /// The consequence if no recipient could be reached.
     pub on_unreachable: OnUnreachable,
+    /// The channel of Slack for all messages there. `None`: that of the notifier.
+    pub slack_channel: Option<SlackId>,
     /// Reminders and escalations, in the order of time.
     pub steps: Vec<Step>,
 }

@@ -238,7 +238,10 @@ pub enum Ending<'a> {
     /// Enough others have answered.
     Enough,
     /// The sender withdrew the question.
-    Cancelled,
+    Cancelled {
+        /// The sender's reason.
+        reason: Option<&'a str>,
+    },
     /// The deadline passed.
     TimedOut,
     /// The deadline passed, and a default decided.

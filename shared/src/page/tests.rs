@@ -123,7 +123,8 @@ fn all_pages(text: &str) -> Vec<String> {
         Ending::Vetoed,
         Ending::NotMet,
         Ending::Enough,
-        Ending::Cancelled,
+        Ending::Cancelled { reason: None },
+        Ending::Cancelled { reason: Some(text) },
         Ending::TimedOut,
         Ending::Defaulted { option: text },
     ];

@@ -162,6 +162,8 @@ pub(crate) struct EndingWords {
     pub(crate) enough_detail: &'static str,
     pub(crate) cancelled: &'static str,
     pub(crate) cancelled_detail: &'static str,
+    /// With the reason.
+    pub(crate) cancel_reason: &'static str,
     pub(crate) timed_out: &'static str,
     pub(crate) timed_out_detail: &'static str,
     pub(crate) defaulted: &'static str,

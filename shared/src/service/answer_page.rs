@@ -325,12 +325,12 @@ impl OpenedLink {
         }
     }
 
-    fn ending(&self, end: &RequestEnd) -> Ending<'_> {
+    fn ending<'a>(&'a self, end: &'a RequestEnd) -> Ending<'a> {
         match end.outcome {
             Outcome::Completed => Ending::Decided,
             Outcome::NotMet => Ending::NotMet,
             Outcome::Vetoed => Ending::Vetoed,
-            Outcome::Cancelled => Ending::Cancelled,
+            Outcome::Cancelled => Ending::Cancelled { reason: end.reason.as_deref() },
             Outcome::TimedOut => Ending::TimedOut,
             Outcome::Defaulted => match &self.request.policy.on_deadline {
                 crate::domain::request::OnDeadline::Default(option) => {

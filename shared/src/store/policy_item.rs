@@ -10,6 +10,7 @@ use crate::domain::{
     notifier::NotifierChoice,
     quorum::{Count, Quorum},
     request::{AnswerMode, Callback, OnDeadline, OnUnreachable, RequestPolicy, Step},
+    slack::SlackId,
 };
 
 /// Common values are left out.
@@ -43,6 +44,8 @@ pub(crate) struct PolicyItem {
     notify: Vec<NotifierChoiceItem>,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     on_unreachable: Option<OnUnreachableItem>,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    slack_channel: Option<String>,
     #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
     steps: Vec<StepItem>,
 }
@@ -126,6 +129,7 @@ impl From<&RequestPolicy> for PolicyItem {
                 OnUnreachable::Wait => None,
                 OnUnreachable::Expire => Some(OnUnreachableItem::Expire),
             },
+            slack_channel: policy.slack_channel.map(|it| it.to_string()),
             steps: policy.steps.iter().map(StepItem::from).collect(),
         }
     }
@@ -186,6 +190,10 @@ impl TryFrom<PolicyItem> for RequestPolicy {
                 None => OnUnreachable::Wait,
                 Some(OnUnreachableItem::Expire) => OnUnreachable::Expire,
             },
+            slack_channel: item
+                .slack_channel
+                .map(|it| SlackId::parse(&it).ok_or(DecodeError::of("policy")))
+                .transpose()?,
             steps: item.steps.into_iter().map(Step::from).collect(),
         })
     }

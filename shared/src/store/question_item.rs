@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{
     Action, Decimal, EmailAddress, Locale, Question, Requester, RequesterKind,
     question::{Choice, Field, FieldKind, Recipient, Required, Style, parse_date},
+    slack::SlackId,
 };
 
 /// The version of this encoding. A new type of field raises it, and with it that of requests.
@@ -84,6 +85,8 @@ enum RecipientItem {
         name: Option<String>,
         #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
         via: Vec<NotifierChoiceItem>,
+        #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+        slack_user: Option<String>,
     },
 }
 
@@ -254,23 +257,30 @@ impl From<&Recipient> for RecipientItem {
         let (email, canonical) =
             (given.to_owned(), (canonical != given).then(|| canonical.to_owned()));
         let via: Vec<_> = recipient.via.iter().map(NotifierChoiceItem::from).collect();
+        let slack_user = recipient.slack_user.map(|it| it.to_string());
         match (canonical, recipient.name.clone()) {
-            (None, None) if via.is_empty() => Self::Email(email),
-            (canonical, name) => Self::Full { email, canonical, name, via },
+            (None, None) if via.is_empty() && slack_user.is_none() => Self::Email(email),
+            (canonical, name) => Self::Full { email, canonical, name, via, slack_user },
         }
     }
 }
 
 impl RecipientItem {
-    /// The recipient, or `None` if only a newer version knows one of the notifiers.
+    /// The recipient, or `None` if it is malformed, or only a newer version knows one of the notifiers.
     fn read(self) -> Option<Recipient> {
-        let (email, canonical, name, via) = match self {
-            Self::Email(email) => (email, None, None, Vec::new()),
-            Self::Full { email, canonical, name, via } => (email, canonical, name, via),
+        let (email, canonical, name, via, slack_user) = match self {
+            Self::Email(email) => (email, None, None, Vec::new(), None),
+            Self::Full { email, canonical, name, via, slack_user } => {
+                (email, canonical, name, via, slack_user)
+            }
         };
         let canonical = canonical.unwrap_or_else(|| email.clone());
         let via = via.into_iter().map(NotifierChoiceItem::read).collect::<Option<_>>()?;
-        Some(Recipient { email: EmailAddress::stored(email, canonical), name, via })
+        let slack_user = match slack_user {
+            Some(text) => Some(SlackId::parse(&text)?),
+            None => None,
+        };
+        Some(Recipient { email: EmailAddress::stored(email, canonical), name, via, slack_user })
     }
 }
 

@@ -53,6 +53,8 @@ struct EndItem {
     uses: Vec<UseItem>,
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     withdrawn_by: Option<u64>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// A use of an approval. JSON has no numbers of 128 bits.
@@ -348,6 +350,7 @@ impl From<&RequestEnd> for EndItem {
                 })
                 .collect(),
             withdrawn_by: end.approval.withdrawn_by.map(|it| it.0),
+            reason: end.reason.clone(),
         }
     }
 }
@@ -386,6 +389,7 @@ impl TryFrom<EndItem> for RequestEnd {
                 uses: item.uses.into_iter().map(UseItem::read).collect::<Result<_, _>>()?,
                 withdrawn_by: item.withdrawn_by.map(OpId),
             },
+            reason: item.reason,
         })
     }
 }

@@ -104,7 +104,7 @@ fn request_step(request: &Request, chance: &Chance, now: Timestamp) -> Option<Re
             let call = IdempotentCall { id_bits: op.0.into(), body_hash: BodyHash([7; 16]) };
             request.remind(Some(call), Subscriptions::ALL, request.created_at, *op).ok()?
         }
-        0 => request.cancel(Subscriptions::ALL, now, *op).ok()?,
+        0 => request.cancel(Some("Not needed"), Subscriptions::ALL, now, *op).ok()?,
         1 => request.time_out(Subscriptions::ALL, now.max(request.deadline + CLOCK_GUARD), *op),
         2..6 => request.read(now, *op)?.next,
         6 => match &request.state {

@@ -154,9 +154,10 @@ async fn cancel_ends_an_approval_that_is_not_used_up() {
     let request = approved(&world, 2).await;
     assert_eq!(consume(&world, &request, "a").await.status, StatusCode::OK);
     let cancel = format!("{}/cancel", path_of(&request));
-    let cancelled = world.call(Method::POST, &cancel, Value::Null).await;
+    let cancelled = world.call(Method::POST, &cancel, json!({ "reason": "Frozen" })).await;
     assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.text());
     let view = cancelled.json();
+    assert_eq!(view["cancel_reason"], "Frozen");
     assert_eq!((&view["status"], &view["outcome"]), (&json!("finished"), &json!("completed")));
     assert_eq!(view["consume"]["withdrawn"], true);
     assert_refused(&consume(&world, &request, "b").await, "approval_lapsed");

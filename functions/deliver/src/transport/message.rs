@@ -22,7 +22,7 @@ use answerback::{
         notifier::NotifierSettings,
         request::RequestState,
         secret::{Holder, Sealed},
-        slack::SlackCopy,
+        slack::{SlackCopy, SlackId},
     },
     notify::{AnyContent, Content, TestContent},
     signing::{LinkPlace, LinkToken},
@@ -46,11 +46,13 @@ pub(super) struct Outgoing<'a> {
     at: Timestamp,
 }
 
-/// The person who gets a mail.
+/// The person who gets a message.
 #[derive(Clone, Copy)]
 struct Addressee<'a> {
     email: &'a EmailAddress,
     name: Option<&'a str>,
+    /// Their user in Slack. `None`: the one with their address.
+    slack_user: Option<SlackId>,
 }
 
 /// The reply of a notifier's service.
@@ -119,7 +121,11 @@ pub(super) async fn send(
         now: at,
     };
     let recipient = request.question.recipients.get(message.row);
-    let to = recipient.map(|it| Addressee { email: &it.email, name: it.name.as_deref() });
+    let to = recipient.map(|it| Addressee {
+        email: &it.email,
+        name: it.name.as_deref(),
+        slack_user: it.slack_user,
+    });
     let content = AnyContent::Request(content);
     Outgoing { app, delivery, notifier, content, to, at }.send().await
 }
@@ -151,7 +157,7 @@ pub(super) async fn send_test(
         notification: NotificationId(delivery.id),
         base_url: &app.public_base_url,
     });
-    let to = test.to.as_ref().map(|email| Addressee { email, name: None });
+    let to = test.to.as_ref().map(|email| Addressee { email, name: None, slack_user: None });
     let sent = Outgoing { app, delivery, notifier, content, to, at }.send().await?;
     let Sent::Exchanged(mut exchanged) = sent else { return Ok(not_now) };
     // A test disables nothing.

@@ -42,7 +42,7 @@ pub(super) async fn update(call: &Call<'_>, message: &Message) -> Result<Value, 
 pub(super) async fn cancel(call: &Call<'_>, message: &Message) -> Result<Value, RpcError> {
     let request = find(call, message).await?;
     if *request.state() == RequestState::Pending {
-        let cancelled = cancel_request(call.app, request).await;
+        let cancelled = cancel_request(call.app, request, None).await;
         // It may have ended meanwhile, which `tasks/get` shows.
         if let Err(problem) = cancelled
             && problem.status().is_server_error()

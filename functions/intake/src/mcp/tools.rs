@@ -19,7 +19,7 @@ use super::{
     result::{Done, WAIT_SECONDS_MAX, failure, shown, success, wait_for},
     tasks,
 };
-use crate::requests::{cancel_request, find_settled};
+use crate::requests::{cancel_reason, cancel_request, find_settled};
 
 /// The tools, as clients get them.
 const TOOLS: &str = include_str!("tools.json");
@@ -86,9 +86,12 @@ async fn check(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Done, P
 
 /// Cancels a request.
 async fn cancel(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Done, Problem> {
-    let id = body::read(Value::Object(arguments), request_id)?;
+    let (id, reason) = body::read(Value::Object(arguments), |body| {
+        let reason = cancel_reason(body);
+        Some((request_id(body)?, reason))
+    })?;
     let request = find_settled(call.app, call.caller, &id).await?;
-    let request = cancel_request(call.app, request).await?;
+    let request = cancel_request(call.app, request, reason.as_deref()).await?;
     Ok(shown(call, &request))
 }
 

@@ -12,6 +12,7 @@ mod slack;
 mod test;
 
 pub(crate) use create::create;
+pub(crate) use slack::slack_id;
 pub(crate) use test::test;
 
 use answerback::{

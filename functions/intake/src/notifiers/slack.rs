@@ -44,8 +44,8 @@ impl SlackBody {
         let bot_token = secret("bot_token", stored.and_then(|it| it.bot_token));
         let signing_secret = secret("signing_secret", stored.and_then(|it| it.signing_secret));
         settings.require("team_id");
-        let team_id = id(settings, "team_id", 'T');
-        let default_channel = id(settings, "default_channel", 'C');
+        let team_id = slack_id(settings, "team_id", 'T');
+        let default_channel = slack_id(settings, "default_channel", 'C');
         Some(Self {
             api_url,
             bot_token: bot_token?,
@@ -65,11 +65,11 @@ impl SlackBody {
 }
 
 /// Reads an identifier, which mostly begins with `letter`.
-fn id(settings: &mut Object<'_>, name: &str, letter: char) -> Option<SlackId> {
-    let text = settings.optional_text(name, ID_CHARS_MAX)?;
+pub(crate) fn slack_id(body: &mut Object<'_>, name: &str, letter: char) -> Option<SlackId> {
+    let text = body.optional_text(name, ID_CHARS_MAX)?;
     let id = SlackId::parse(&text);
     if id.is_none() {
-        settings.error(name, format!("must be an identifier of Slack, such as {letter}012AB3CD"));
+        body.error(name, format!("must be an identifier of Slack, such as {letter}012AB3CD"));
     }
     id
 }

@@ -1,8 +1,12 @@
 //! `POST /v1/requests/{id}/cancel`.
 
 use answerback::{
-    api::{Problem, http::NoBody},
-    domain::{Request, Scope},
+    api::{
+        Problem,
+        body::{self, Object},
+        http::OptionalJson,
+    },
+    domain::{Request, Scope, request::CANCEL_REASON_CHARS_MAX},
 };
 use axum::{
     extract::{Path, State},
@@ -21,17 +25,27 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<NoBody, Problem>,
+    body: Result<OptionalJson, Problem>,
 ) -> Result<Response, Problem> {
     let caller = app.core.accounts.caller(&headers, Scope::RequestsAsk).await?;
-    let NoBody = body?;
+    let OptionalJson(body) = body?;
+    let reason = body::read(body, |body| Some(cancel_reason(body)))?;
     let request = find_settled(&app, &caller, &id).await?;
-    let request = cancel_request(&app, request).await?;
+    let request = cancel_request(&app, request, reason.as_deref()).await?;
     Ok(show(&app, &caller, &request).await)
 }
 
+/// Reads the reason for a cancellation.
+pub(crate) fn cancel_reason(body: &mut Object<'_>) -> Option<String> {
+    body.optional_text("reason", CANCEL_REASON_CHARS_MAX)
+}
+
 /// Cancels a request that was pending a moment ago.
-pub(crate) async fn cancel_request(app: &App, request: Request) -> Result<Request, Problem> {
+pub(crate) async fn cancel_request(
+    app: &App,
+    request: Request,
+    reason: Option<&str>,
+) -> Result<Request, Problem> {
     // Before anything else takes time: a request that reaches its deadline now is canceled.
     let now = app.core.now();
     let subscriptions = app.core.destinations.subscriptions(request.owner).await;
@@ -39,7 +53,7 @@ pub(crate) async fn cancel_request(app: &App, request: Request) -> Result<Reques
     let request = app
         .core
         .advance(request, |it| {
-            it.cancel(subscriptions, now, op).map_err(|refusal| refused(it, None, &refusal))
+            it.cancel(reason, subscriptions, now, op).map_err(|refusal| refused(it, None, &refusal))
         })
         .await?;
     app.core.hints.send_for_request(&request).await;

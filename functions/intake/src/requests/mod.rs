@@ -10,7 +10,7 @@ mod remind;
 pub(crate) mod requester;
 mod respond;
 
-pub(crate) use cancel::{cancel, cancel_request};
+pub(crate) use cancel::{cancel, cancel_reason, cancel_request};
 pub(crate) use consume::consume;
 pub(crate) use create::{CreateCall, CreatedRequest, create, create_from};
 pub(crate) use erase::erase;

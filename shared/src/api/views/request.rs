@@ -22,6 +22,7 @@ use crate::{
         request::{
             AnswerMode, DecidedBy, EventDetail, OnUnreachable, Outcome, RequestEnd, RequestState,
         },
+        slack::SlackId,
     },
     signing::{LinkPlace, LinkToken},
 };
@@ -68,9 +69,13 @@ pub struct RequestView<'a> {
     deadline: Time,
     finished_at: Option<Time>,
     callback: Option<CallbackView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<&'a str>,
     read: ReadView,
     notify: Vec<String>,
     on_unreachable: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slack_channel: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +84,8 @@ struct RecipientView<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     via: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slack_user: Option<&'a str>,
     /// Of the latest notification. Only known to the call that shows one request.
     #[serde(skip_serializing_if = "Option::is_none")]
     notifications: Option<&'static str>,
@@ -143,6 +150,8 @@ pub struct ResultData<'a> {
     pub(super) outcome: Option<&'static str>,
     pub(super) decided_by: Option<&'static str>,
     pub(super) decision: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<&'a str>,
     pub(crate) responses: Vec<ResponseView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<ActionView<'a>>,
@@ -201,6 +210,7 @@ impl<'a> RequestView<'a> {
                 status: CallbackStatus::of(request, viewer.delivery).unwrap_or("waiting"),
                 probe: None,
             }),
+            cancel_reason: end.and_then(|it| it.reason.as_deref()),
             read: ReadView {
                 mode: match policy.read.mode {
                     ReadMode::Repeat => "repeat",
@@ -218,6 +228,7 @@ impl<'a> RequestView<'a> {
                 OnUnreachable::Wait => "wait",
                 OnUnreachable::Expire => "expire",
             },
+            slack_channel: policy.slack_channel.as_ref().map(SlackId::as_str),
         }
     }
 }
@@ -317,6 +328,10 @@ impl<'a> ResultData<'a> {
             outcome: end.map(|it| outcome(it.outcome)),
             decided_by: end.map(|it| decided_by(it.decided_by)),
             decision: end.and_then(|it| it.decision.as_deref()),
+            // That of a withdrawal may come after the event was sent.
+            cancel_reason: end
+                .filter(|it| it.outcome == Outcome::Cancelled)
+                .and_then(|it| it.reason.as_deref()),
             responses,
             action: request.question.action.as_ref().map(ActionView::new),
             metadata: metadata(request),
@@ -405,16 +420,19 @@ fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientVie
         let place = LinkPlace::of(request, number);
         request.needs_code().then(|| place.code(request.code_issue(number)))
     };
-    (0..request.n_asked())
-        .map(|number| RecipientView {
+    let recipient = |number| {
+        let recipient = request.question.recipients.get(number);
+        RecipientView {
             email: email(request, number),
-            name: request.question.recipients.get(number).and_then(|it| it.name.as_deref()),
-            via: request.question.recipients.get(number).map(|it| ids(&it.via)).unwrap_or_default(),
+            name: recipient.and_then(|it| it.name.as_deref()),
+            via: recipient.map(|it| ids(&it.via)).unwrap_or_default(),
+            slack_user: recipient.and_then(|it| it.slack_user.as_ref()).map(SlackId::as_str),
             notifications: None,
             answer_url: viewer.sees_links.then(|| link(number)),
             code: if viewer.sees_links { code(number) } else { None },
-        })
-        .collect()
+        }
+    };
+    (0..request.n_asked()).map(recipient).collect()
 }
 
 fn ids(notifiers: &[NotifierChoice]) -> Vec<String> {

@@ -71,7 +71,13 @@ impl Request {
 
     /// The ended request after its sender has withdrawn the approval. `None` if it could not be used any
     /// more.
-    pub(super) fn withdrawn(&self, end: &RequestEnd, now: Timestamp, op: OpId) -> Option<Self> {
+    pub(super) fn withdrawn(
+        &self,
+        end: &RequestEnd,
+        reason: Option<&str>,
+        now: Timestamp,
+        op: OpId,
+    ) -> Option<Self> {
         let policy = self.approved_by(end)?;
         let is_over = end.approval.withdrawn_by.is_some() || policy.lapses_at(end.at) <= now;
         if is_over || policy.left(end) == 0 {
@@ -79,6 +85,7 @@ impl Request {
         }
         let mut end = end.clone();
         end.approval.withdrawn_by = Some(op);
+        end.reason = reason.map(str::to_owned);
         let mut next = self.next();
         next.state = RequestState::Ended(end);
         next.set_timer(now);

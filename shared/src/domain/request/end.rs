@@ -12,6 +12,8 @@ use crate::domain::{
     quorum::QuorumVerdict,
 };
 
+/// Most characters of the reason for a cancellation.
+pub const CANCEL_REASON_CHARS_MAX: usize = 500;
 /// An end more than this before the deadline also brings forward the expiry of a long question and long
 /// answers. For less, the writes are not worth it.
 const EARLY_END: Duration = Duration::from_hours(7 * 24);
@@ -33,6 +35,8 @@ pub struct RequestEnd {
     pub consumption: Consumption,
     /// The uses of its approval.
     pub approval: Approval,
+    /// Why the sender cancelled it or withdrew its approval, in the sender's words.
+    pub reason: Option<String>,
 }
 
 /// The outcome of a request.
@@ -110,9 +114,10 @@ impl Request {
     }
 
     /// The request after its sender has cancelled it. An approval that is not used up ends; then the
-    /// outcome stays.
+    /// outcome stays. People and receivers see the reason.
     pub fn cancel(
         &self,
+        reason: Option<&str>,
         subscriptions: Subscriptions,
         now: Timestamp,
         op: OpId,
@@ -122,12 +127,16 @@ impl Request {
             RequestState::Ended(end) if end.op == op => return Ok(None),
             RequestState::Ended(end) if end.approval.withdrawn_by == Some(op) => return Ok(None),
             RequestState::Ended(end) => {
-                return self.withdrawn(end, now, op).map(Some).ok_or(Refusal::AlreadyFinished);
+                return self
+                    .withdrawn(end, reason, now, op)
+                    .map(Some)
+                    .ok_or(Refusal::AlreadyFinished);
             }
             RequestState::Pending => (),
         }
         let mut next = self.next();
-        let end = RequestEnd::new(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        let mut end = RequestEnd::new(Outcome::Cancelled, None, DecidedBy::Sender, now, op);
+        end.reason = reason.map(str::to_owned);
         next.end(end, subscriptions);
         next.set_timer(now);
         Ok(Some(next))
@@ -185,6 +194,7 @@ impl RequestEnd {
             op,
             consumption: Consumption::Unread,
             approval: Approval::default(),
+            reason: None,
         }
     }
 }

@@ -31,7 +31,8 @@ fn at(seconds: u64) -> Timestamp {
 /// A request to `n_recipients` without subscribers, after `change`.
 fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
     let email = |n| EmailAddress::parse(&format!("{n}@example.com")).expect("an address");
-    let recipient = |n| Recipient { email: email(n), name: None, via: Vec::new() };
+    let recipient =
+        |n| Recipient { email: email(n), name: None, via: Vec::new(), slack_user: None };
     let mut new = NewRequest {
         id: RequestId::from_bits(1 << 100),
         owner: Owner { account: AccountId::from_bits(2 << 100), mode: Mode::Live },
@@ -59,6 +60,7 @@ fn ask(n_recipients: usize, change: impl FnOnce(&mut NewRequest)) -> Request {
             consume: None,
             notify: Vec::new(),
             on_unreachable: OnUnreachable::Wait,
+            slack_channel: None,
             steps: Vec::new(),
         },
         link_secret: LinkSecret([9; 16]),
@@ -212,9 +214,10 @@ fn operation_recognizes_its_own_write() {
         .expect("a change");
     // Long after the deadline, and after this answer ended the request.
     assert_eq!(answered.answer(0, &chose("yes"), LINK, NONE, at(9999), OpId(5)), Ok(None));
-    let cancelled = request.cancel(NONE, at(1), OpId(6)).expect("accepted").expect("a change");
-    assert_eq!(cancelled.cancel(NONE, at(2), OpId(6)), Ok(None));
-    assert_eq!(cancelled.cancel(NONE, at(2), OpId(7)), Err(Refusal::AlreadyFinished));
+    let cancelled =
+        request.cancel(None, NONE, at(1), OpId(6)).expect("accepted").expect("a change");
+    assert_eq!(cancelled.cancel(None, NONE, at(2), OpId(6)), Ok(None));
+    assert_eq!(cancelled.cancel(None, NONE, at(2), OpId(7)), Err(Refusal::AlreadyFinished));
 }
 
 #[test]
@@ -225,13 +228,13 @@ fn first_of_answer_cancellation_and_time_out_decides() {
         .answer(0, &chose("yes"), LINK, NONE, at(1), ops[0])
         .expect("accepted")
         .expect("a change");
-    let by_cancel = request.cancel(NONE, at(1), ops[1]).expect("accepted").expect("a change");
+    let by_cancel = request.cancel(None, NONE, at(1), ops[1]).expect("accepted").expect("a change");
     let by_time = request.time_out(NONE, late, ops[2]).expect("overdue");
     let cancelled = (Outcome::Cancelled, None, DecidedBy::Sender, at(1));
     assert_eq!(ending(&by_cancel), Some(cancelled));
 
     for ended in [&by_answer, &by_time] {
-        assert_eq!(ended.cancel(NONE, late, ops[1]), Err(Refusal::AlreadyFinished));
+        assert_eq!(ended.cancel(None, NONE, late, ops[1]), Err(Refusal::AlreadyFinished));
     }
     for ended in [&by_cancel, &by_time] {
         assert_eq!(ended.answer(0, &chose("yes"), LINK, NONE, at(2), ops[0]), Err(Refusal::Ended));
@@ -296,7 +299,7 @@ fn tombstone_allows_only_two_searches_for_deliveries() {
 
     assert_eq!(erased.erase(at(10)), None);
     assert_eq!(erased.answer(0, &chose("yes"), LINK, NONE, at(10), OpId(5)), Err(Refusal::Erased));
-    assert_eq!(erased.cancel(NONE, at(10), OpId(5)), Err(Refusal::Erased));
+    assert_eq!(erased.cancel(None, NONE, at(10), OpId(5)), Err(Refusal::Erased));
     assert_eq!(erased.time_out(NONE, at(9999), OpId(5)), None);
     assert_eq!(erased.read(at(10), OpId(5)), None);
     assert_eq!(erased.acknowledge(OpId(5), at(10)), Err(UnknownReceipt));

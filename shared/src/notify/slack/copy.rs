@@ -107,6 +107,12 @@ pub fn state(request: &Request, row: usize, reader: Reader, now: Timestamp) -> S
         let label = literal(option.map_or(decision, |it| &it.label));
         lines.push(fill(words.ending.defaulted, &[&label]));
     }
+    if let RequestState::Ended(end) = request.state()
+        && end.outcome == Outcome::Cancelled
+        && let Some(reason) = &end.reason
+    {
+        lines.push(fill(words.ending.cancel_reason, &[&literal(reason)]));
+    }
     let shown = shown_answers(request, row, reader, now);
     let mut room = SECTION_UNITS_MAX - units(&lines.join("\n")) - MORE_UNITS_MAX;
     let mut n_left = shown.len();

@@ -63,6 +63,7 @@ fn request(change: impl FnOnce(&mut NewRequest)) -> Request {
             consume: None,
             notify: Vec::new(),
             on_unreachable: OnUnreachable::Wait,
+            slack_channel: None,
             steps: Vec::new(),
         },
         link_secret: LinkSecret([9; 16]),
@@ -76,7 +77,7 @@ fn request(change: impl FnOnce(&mut NewRequest)) -> Request {
 
 fn recipient(name: Option<&str>) -> Recipient {
     let email = EmailAddress::parse("ada@example.com").expect("an address");
-    Recipient { email, name: name.map(str::to_owned), via: Vec::new() }
+    Recipient { email, name: name.map(str::to_owned), via: Vec::new(), slack_user: None }
 }
 
 fn option(value: &str, label: &str, style: Option<Style>) -> Choice {

@@ -117,6 +117,7 @@ pub(super) static WORDS: Words = Words {
         enough_detail: "Ihre Antwort wird nicht mehr gebraucht.",
         cancelled: "Diese Frage wurde zurückgezogen",
         cancelled_detail: "Der Absender braucht keine Antwort mehr.",
+        cancel_reason: "Grund: {}",
         timed_out: "Die Frist ist abgelaufen",
         timed_out_detail: "Diese Frage nimmt keine Antworten mehr an.",
         defaulted: "Automatisch gewählt wurde die Vorgabe des Absenders: {}.",

@@ -116,6 +116,7 @@ pub(super) static WORDS: Words = Words {
         enough_detail: "Your answer is no longer needed.",
         cancelled: "This question was withdrawn",
         cancelled_detail: "The sender no longer needs an answer.",
+        cancel_reason: "Reason: {}",
         timed_out: "The deadline has passed",
         timed_out_detail: "This question no longer accepts answers.",
         defaulted: "The sender’s default was chosen automatically: {}.",

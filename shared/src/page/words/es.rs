@@ -116,6 +116,7 @@ pub(super) static WORDS: Words = Words {
         enough_detail: "Su respuesta ya no hace falta.",
         cancelled: "Esta pregunta se ha retirado",
         cancelled_detail: "Quien la envió ya no necesita una respuesta.",
+        cancel_reason: "Motivo: {}",
         timed_out: "El plazo ha terminado",
         timed_out_detail: "Esta pregunta ya no acepta respuestas.",
         defaulted: "Se eligió automáticamente la opción prevista por quien la envió: {}.",

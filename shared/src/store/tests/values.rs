@@ -134,11 +134,16 @@ fn requester() -> impl Strategy<Value = Requester> {
         .prop_map(|(kind, name, email, id)| Requester { kind, name, email, id })
 }
 
+fn slack_id() -> impl Strategy<Value = SlackId> {
+    "[A-Z0-9]{2,20}".prop_map(|it| SlackId::parse(&it).expect("an identifier"))
+}
+
 fn question() -> impl Strategy<Value = Question> {
-    let recipient = (text(), option::of(text()), option::of(text()), notifiers()).prop_map(
-        |(given, canonical, name, via)| {
+    let name = (text(), option::of(text()), option::of(text()));
+    let recipient = (name, notifiers(), option::of(slack_id())).prop_map(
+        |((given, canonical, name), via, slack_user)| {
             let canonical = canonical.unwrap_or_else(|| given.clone());
-            Recipient { email: EmailAddress::stored(given, canonical), name, via }
+            Recipient { email: EmailAddress::stored(given, canonical), name, via, slack_user }
         },
     );
     (
@@ -241,10 +246,10 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
         option::of(callback()),
         read,
         select(vec![Assurance::Link, Assurance::Confirm, Assurance::Code]),
-        (any::<bool>(), any::<bool>(), option::of(consume()), notifiers(), any::<bool>()),
-        vec(step(), 0..3),
+        (any::<bool>(), any::<bool>(), option::of(consume())),
+        (notifiers(), any::<bool>(), option::of(slack_id()), vec(step(), 0..3)),
     )
-        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_, steps)| {
+        .prop_map(|(mode, quorum, on_deadline, callback, read, assurance, use_, reach)| {
             RequestPolicy {
                 mode,
                 quorum,
@@ -255,9 +260,10 @@ fn policy() -> impl Strategy<Value = RequestPolicy> {
                 allows_self: use_.0,
                 accepts_api_answers: use_.1,
                 consume: use_.2,
-                notify: use_.3,
-                on_unreachable: if use_.4 { OnUnreachable::Expire } else { OnUnreachable::Wait },
-                steps,
+                notify: reach.0,
+                on_unreachable: if reach.1 { OnUnreachable::Expire } else { OnUnreachable::Wait },
+                slack_channel: reach.2,
+                steps: reach.3,
             }
         })
 }

@@ -37,7 +37,7 @@ pub(super) async fn send(
 
 fn write(outgoing: &Outgoing<'_>, settings: &EmailSettings) -> Result<Written, Error> {
     // Only recipients with an address have a way by e-mail.
-    let Addressee { email, name } = outgoing.to.ok_or(Error::NoAddress)?;
+    let Addressee { email, name, .. } = outgoing.to.ok_or(Error::NoAddress)?;
     let mail = outgoing.content.email();
     let letter = Letter {
         from: &settings.from,

@@ -9,7 +9,7 @@ use answerback::{
         slack::{SlackCopy, SlackId},
     },
     egress::{SlackAnswer, SlackApi, SlackError},
-    notify::slack::Place,
+    notify::{AnyContent, slack::Place},
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -55,21 +55,28 @@ pub(super) struct Change<'a> {
     pub(super) at: Timestamp,
 }
 
-/// Posts the message to the recipient, or for it in the notifier's channel.
+/// Posts the message to the recipient, or for them in the channel of the request or the notifier.
 pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     settings: &SlackSettings,
 ) -> Result<Reply, Error> {
     // Only recipients with an address have a way by Slack.
-    let Addressee { email, .. } = outgoing.to.ok_or(Error::NoAddress)?;
+    let Addressee { email, slack_user, .. } = outgoing.to.ok_or(Error::NoAddress)?;
     let token = outgoing.open(&settings.bot_token).await?;
     let api = api(outgoing.app, settings, &token);
-    let user = match api.user_of(&email.for_mail()).await {
-        Ok(SlackAnswer { user: Some(user), .. }) => user,
-        Ok(_) => return Ok(failed(outgoing.app, settings, incomplete())),
-        Err(err) => return Ok(failed(outgoing.app, settings, err)),
+    let user = match slack_user {
+        Some(user) => user,
+        None => match api.user_of(&email.for_mail()).await {
+            Ok(SlackAnswer { user: Some(user), .. }) => user,
+            Ok(_) => return Ok(failed(outgoing.app, settings, incomplete())),
+            Err(err) => return Ok(failed(outgoing.app, settings, err)),
+        },
     };
-    let place = match &settings.default_channel {
+    let of_request = match &outgoing.content {
+        AnyContent::Request(content) => content.request.policy.slack_channel.as_ref(),
+        AnyContent::Test(_) => None,
+    };
+    let place = match of_request.or(settings.default_channel.as_ref()) {
         Some(channel) => Place { channel: channel.as_str(), is_shared: true },
         None => Place { channel: user.as_str(), is_shared: false },
     };

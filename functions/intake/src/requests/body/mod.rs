@@ -26,7 +26,10 @@ use answerback::{
 use jiff::Timestamp;
 
 use super::notify::{self, NotifyBody};
-use crate::callback::{self, CallbackBody, NewCredentials, Probe};
+use crate::{
+    callback::{self, CallbackBody, NewCredentials, Probe},
+    notifiers::slack_id,
+};
 
 const NOT_AN_OPTION: &str = "is not one of the options";
 
@@ -100,6 +103,7 @@ pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem
             consume,
             notify: Vec::new(),
             on_unreachable: notify::on_unreachable(body),
+            slack_channel: slack_id(body, "slack_channel", 'C'),
             steps,
         };
         Some(NewRequestBody {

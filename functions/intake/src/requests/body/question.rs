@@ -27,6 +27,7 @@ use super::{
     },
     form,
 };
+use crate::notifiers::slack_id;
 
 /// A question, and the notifiers that its recipients name.
 pub(super) struct QuestionBody {
@@ -119,7 +120,8 @@ pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<
         let (errors, pointer) = (entry.errors(), entry.pointer().to_owned());
         let text = entry.text(1..=EMAIL_CHARS_MAX)?;
         let email = email(&text, seen).map_err(|detail| errors.add(pointer, detail));
-        let recipient = Recipient { email: email.ok()?, name: None, via: Vec::new() };
+        let (email, via) = (email.ok()?, Vec::new());
+        let recipient = Recipient { email, name: None, via, slack_user: None };
         return Some(NamedRecipient { recipient, via: Vec::new() });
     }
     entry.object(|entry| {
@@ -129,8 +131,9 @@ pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<
             entry.error("name", "must not be blank");
         }
         let via = notify::via(entry);
+        let slack_user = slack_id(entry, "slack_user", 'U');
         let email = email(&text?, seen).map_err(|detail| entry.error("email", detail));
-        let recipient = Recipient { email: email.ok()?, name, via: Vec::new() };
+        let recipient = Recipient { email: email.ok()?, name, via: Vec::new(), slack_user };
         Some(NamedRecipient { recipient, via })
     })
 }

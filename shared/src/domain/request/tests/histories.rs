@@ -116,7 +116,7 @@ fn take(request: &Request, step: Step, now: Timestamp, seen: &mut Seen) -> Optio
             assert!(taken.is_none() || request.is_asked(row), "answered before being asked");
             taken
         }
-        Step::Cancel(op) => request.cancel(NONE, now, OpId(op)).ok()?,
+        Step::Cancel(op) => request.cancel(None, NONE, now, OpId(op)).ok()?,
         Step::TimeOut(op) => {
             let next = request.time_out(NONE, now, OpId(op));
             assert!(next.is_none() || request.deadline + CLOCK_GUARD <= now, "timed out too early");
@@ -162,7 +162,7 @@ fn is_known(after: &Request, step: Step, now: Timestamp) -> bool {
             let late = after.deadline + CLOCK_GUARD;
             after.answer(row, &chose(OPTIONS[number % 3]), LINK, NONE, late, OpId(op)) == Ok(None)
         }
-        Step::Cancel(op) => after.cancel(NONE, now, OpId(op)) == Ok(None),
+        Step::Cancel(op) => after.cancel(None, NONE, now, OpId(op)) == Ok(None),
         Step::TimeOut(op) => after.time_out(NONE, now, OpId(op)).is_none(),
         Step::TakeSteps(op) => after.take_steps(NONE, now, OpId(op)).is_none(),
         Step::Remind(op) => after.remind(None, NONE, now, OpId(op)) == Ok(None),

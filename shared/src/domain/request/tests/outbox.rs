@@ -20,7 +20,8 @@ fn outbox_gets_only_events_with_subscribers() {
             it.is_published = is_published;
         });
         let finished = answered(request.clone(), &[(0, "yes")]);
-        let cancelled = request.cancel(NONE, at(1), OpId(5)).expect("accepted").expect("a change");
+        let cancelled =
+            request.cancel(None, NONE, at(1), OpId(5)).expect("accepted").expect("a change");
         for ((request, events), called) in [finished, cancelled].iter().zip(events).zip(called) {
             assert_eq!(kinds(request), events);
             assert_eq!(request.callback_event.unwrap_or(0), called);
