@@ -153,6 +153,16 @@ impl Client {
         Self::Network(Arc::new(Network::new(rules, resolver)))
     }
 
+    /// [`Client::network`] that also trusts these certificates, in PEM. For measurements against a server of ours.
+    pub fn trusting(
+        rules: CallbackRules,
+        resolver: Resolver,
+        certificates: &[u8],
+    ) -> anyhow::Result<Self> {
+        let tls = network::tls_trusting(certificates)?;
+        Ok(Self::Network(Arc::new(Network::with_tls(rules, resolver, tls))))
+    }
+
     /// A client that replies with `answers`, in order, and then with an empty 200.
     pub fn scripted(answers: impl IntoIterator<Item = Result<Reply, Failure>>) -> Self {
         Self::Scripted(Arc::new(Script::new(answers)))

@@ -14,7 +14,11 @@ use reqwest::{
     header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect, retry,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio::time::timeout;
 
 use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver, USER_AGENT};
@@ -48,12 +52,11 @@ impl Network {
     }
 
     /// [`Network::new`] with other settings of TLS.
-    #[cfg(test)]
     pub(super) fn with_tls(rules: CallbackRules, resolver: Resolver, tls: ClientConfig) -> Self {
         Self { tls: OnceLock::from(tls), ..Self::new(rules, resolver) }
     }
 
-    /// The settings of TLS, which trust webpki's roots.
+    /// The settings of TLS, which usually trust webpki's roots.
     pub(super) fn tls(&self) -> &ClientConfig {
         self.tls.get_or_init(tls)
     }
@@ -170,7 +173,19 @@ impl Resolve for Checked {
 /// TLS with the roots that browsers trust. Uses `ring`, because AWS-LC spends 24 ms on entropy when
 /// it starts.
 fn tls() -> ClientConfig {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    tls_with(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+}
+
+/// [`tls`] that also trusts these certificates, in PEM.
+pub(super) fn tls_trusting(certificates: &[u8]) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in CertificateDer::pem_slice_iter(certificates) {
+        roots.add(certificate?)?;
+    }
+    Ok(tls_with(roots))
+}
+
+fn tls_with(roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has ciphers for TLS 1.2 and 1.3")

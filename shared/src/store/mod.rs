@@ -191,6 +191,24 @@ impl Store {
         }
     }
 
+    /// The items at two different keys, by one call. The reads are strongly consistent, each by itself.
+    pub async fn get_both<A: Item, B: Item>(
+        &self,
+        first: Key,
+        second: Key,
+    ) -> Result<(Option<A>, Option<B>), Error> {
+        let mut found = self.table.get_many(vec![first.clone(), second.clone()]).await?;
+        let first = match found.remove(&first) {
+            Some(item) => self.whole(item).await?,
+            None => None,
+        };
+        let second = match found.remove(&second) {
+            Some(item) => self.whole(item).await?,
+            None => None,
+        };
+        Ok((first, second))
+    }
+
     /// Writes a new item, unless one with its key exists.
     pub async fn create<T: Item>(&self, first: &T) -> Result<Saved<T>, Error> {
         let mut attributes = item::created(first, &self.layout);

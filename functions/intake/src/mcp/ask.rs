@@ -147,7 +147,8 @@ impl Asked {
         arguments: &Map<String, Value>,
     ) -> Result<Done, Problem> {
         call.caller.require(Scope::RequestsRead)?;
-        let request = self.find_or_make(call, message.source.clone(), tool, arguments).await?;
+        let request =
+            Box::pin(self.find_or_make(call, message.source.clone(), tool, arguments)).await?;
         if message.has_tasks {
             return Ok(Done::Task(Box::new(request)));
         }

@@ -279,10 +279,17 @@ impl Left<'_> {
                 )
         });
         let is_excused = is_given_up || self.may_be_unusable(number);
-        self.hold(Invariant::NothingLost, is_excused || !shown.has_buttons, || {
+        let updates = seen.slack.calls.iter().filter(|it| it.updates(shown));
+        // Slack did an earlier one last, after its sender had given it up.
+        let latest =
+            updates.clone().filter_map(|it| Some((it.done_at.last()?, it))).max_by_key(|it| it.0);
+        let is_overtaken =
+            latest.is_some_and(|(at, it)| it.heard.is_some_and(|(heard_at, _)| heard_at < *at));
+        let has_buttons = shown.has_buttons && !is_overtaken;
+        self.hold(Invariant::NothingLost, is_excused || !has_buttons, || {
             format!("row {row} of {} has ended, and {id} still has buttons", request.id)
         });
-        let mut updates = seen.slack.calls.iter().filter(|it| it.updates(shown));
+        let mut updates = updates;
         let is_shown = updates.any(|it| !it.done_at.is_empty() && it.text().contains(headline));
         self.hold(Invariant::NothingLost, is_excused || is_shown, || {
             format!("row {row} of {} has ended, and {id} does not show it", request.id)

@@ -109,10 +109,9 @@ async fn verify<'a>(
 ) -> Result<Verified<'a>, Problem> {
     let (message, button) = Button::parse(payload.value()).ok_or_else(Problem::not_found)?;
     let request = message.event().request().ok_or_else(Problem::not_found)?;
-    let (message, request) = futures::try_join!(
-        app.core.store.get::<Delivery>(keys::delivery(message)),
-        app.core.store.get::<Request>(keys::request(request)),
-    )?;
+    // By one call: two at once are two connections when a function starts.
+    let (request, message) = (keys::request(request), keys::delivery(message));
+    let (request, message) = app.core.store.get_both::<Request, Delivery>(request, message).await?;
     let request = request.ok_or_else(Problem::not_found)?;
     let message = match message {
         Some(message) => {
