@@ -39,6 +39,8 @@ class Runtime(http.server.ThreadingHTTPServer):
         self.process, self.answers = None, []
         # CPU time of all threads at the last response, in milliseconds.
         self.cpu_ms = None
+        # Time of the last response, of a clock that only goes forward, in seconds.
+        self.answered_at = None
 
     def handle_error(self, *_):
         # A killed function closes its connection.
@@ -80,6 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.answered_at = time.monotonic()
         self.server.measure()
         self.server.answers.append(body)
         self.send_response(202)
@@ -151,8 +154,8 @@ def pipe(source, target):
         target.close()
 
 
-def serve_tls(certificate, key, port):
-    """Forwards TLS connections to a port. Returns its own port."""
+def serve_tls(certificate, key, port, handshakes=None):
+    """Forwards TLS connections to a port, and adds 1 to `handshakes` for each. Returns its own port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -162,6 +165,8 @@ def serve_tls(certificate, key, port):
             encrypted = context.wrap_socket(connection, server_side=True)
         except OSError:
             return
+        if handshakes is not None:
+            handshakes.append(1)
         plain = socket.create_connection(("127.0.0.1", port))
         threading.Thread(target=pipe, args=(encrypted, plain), daemon=True).start()
         pipe(plain, encrypted)
@@ -186,11 +191,13 @@ def post(stack, path, body, key=True):
 
 
 @contextlib.contextmanager
-def local_stack(answerback):
-    """A local stack whose own workers are off. Yields what `dev --json` prints, and the environment of a function."""
+def local_stack(answerback, works=False, handshakes=None):
+    """A local stack whose own workers are off, unless it `works`. Yields what `dev --json` prints, and the environment of a
+    function. See `serve_tls` for `handshakes`."""
     with tempfile.TemporaryDirectory() as temporary:
         data = pathlib.Path(temporary)
-        command = [answerback, "dev", "--json", "--data-dir", data, "--port", "0", "--no-queue", "--sweep-interval", "24h"]
+        command = [answerback, "dev", "--json", "--data-dir", data, "--port", "0", "--sweep-interval", "24h"]
+        command += [] if works else ["--no-queue"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 stack = json.loads(process.stdout.readline())
@@ -199,7 +206,8 @@ def local_stack(answerback):
                 lines = (data / "functions.env").read_text().splitlines()
                 variables = dict(line.split("=", 1) for line in lines)
                 certificate, key = certify(data)
-                port = serve_tls(certificate, key, int(variables["AWS_ENDPOINT_URL"].rsplit(":", 1)[1].strip("/")))
+                port = int(variables["AWS_ENDPOINT_URL"].rsplit(":", 1)[1].strip("/"))
+                port = serve_tls(certificate, key, port, handshakes)
                 variables |= {
                     "AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}",
                     "AWS_CA_BUNDLE": str(certificate),
