@@ -146,7 +146,8 @@ RULES = [
     # Rules of the kind of a notifier, and of what is stored of it.
     Rule("a test of an e-mail has an address", "POST /v1/notifiers/.*/test", "/to", "must be .*|is required|is not a .*"),
     Rule("a message is of the protocol", "POST /mcp", "", ".*"),
-    Rule("a notifier's address is public", NOTIFIERS, "/settings/(host|url)", "is not allowed.*|must be a host name .*"),
+    Rule("a payload is of Slack", r"POST /v1/slack/\{notifier_id\}", "", "the body must be a form .*"),
+    Rule("a notifier's address is public", NOTIFIERS, "/settings/(host|url|api_url)", "is not allowed.*|must be a host name .*"),
     Rule("a sender is one mailbox", NOTIFIERS, "/settings/(from|reply_to)", "must (be|have) .*|is not allowed .*"),
     Rule("a notifier keeps its kind", NOTIFIERS, "/kind", "must not change; .*"),
     Rule("settings are of the kind", "PATCH .*", "/settings/.*", "is not a known field|is required.*"),

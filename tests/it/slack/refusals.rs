@@ -184,6 +184,22 @@ async fn settings_show_no_secret_and_keep_them() {
     assert_eq!(pointers, [json!("/settings/bot_token"), json!("/settings/signing_secret")]);
 }
 
+#[tokio::test]
+async fn empty_settings_are_named() {
+    let world = World::start().await;
+    let settings = json!({
+        "api_url": "", "bot_token": "", "signing_secret": "", "team_id": "", "default_channel": "",
+    });
+    let body = json!({ "kind": "slack", "settings": settings });
+    let refused = world.call(Method::POST, "/v1/notifiers", body).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = refused.json()["errors"].clone();
+    let errors = errors.as_array().expect("errors");
+    let pointers: Vec<_> = errors.iter().filter_map(|it| it["pointer"].as_str()).collect();
+    let members = ["api_url", "bot_token", "signing_secret", "team_id", "default_channel"];
+    assert_eq!(pointers, members.map(|it| format!("/settings/{it}")));
+}
+
 /// Answers of `chat.update` that come late.
 #[tokio::test]
 async fn later_decision_is_shown_last() {

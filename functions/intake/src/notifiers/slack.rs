@@ -31,7 +31,7 @@ pub(super) struct SlackBody {
 impl SlackBody {
     /// Reads the settings. Stored secrets stay while the API stays at the same server.
     pub(super) fn read(settings: &mut Object<'_>, kept: &Kept<'_>) -> Option<Self> {
-        let api_url = settings.optional_text("api_url", WEBHOOK_URL_CHARS_MAX);
+        let api_url = settings.text("api_url", 1..=WEBHOOK_URL_CHARS_MAX);
         let api_url = api_url.unwrap_or_else(|| SLACK_API.to_owned());
         let api_url = format!("{}/", api_url.trim_end_matches('/'));
         let stored = kept.slack(&api_url);
@@ -66,7 +66,7 @@ impl SlackBody {
 
 /// Reads an identifier, which mostly begins with `letter`.
 pub(crate) fn slack_id(body: &mut Object<'_>, name: &str, letter: char) -> Option<SlackId> {
-    let text = body.optional_text(name, ID_CHARS_MAX)?;
+    let text = body.text(name, 1..=ID_CHARS_MAX)?;
     let id = SlackId::parse(&text);
     if id.is_none() {
         body.error(name, format!("must be an identifier of Slack, such as {letter}012AB3CD"));
