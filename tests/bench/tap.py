@@ -80,7 +80,8 @@ def asked(stack, ports):
     body = {"kind": "slack", "default": True, "settings": settings(plain, "http")}
     notifier = post(stack, "/v1/notifiers", body)["id"]
     request = post(stack, "/v1/requests", QUESTION)["id"]
-    while not call(stack, "GET", f"/v1/requests/{request}/notifications")["data"][0]["status"] == "sent":
+    path = f"/v1/requests/{request}/notifications"
+    while [it["status"] for it in call(stack, "GET", path)["data"]] != ["sent"]:
         time.sleep(0.1)
     message = next(json.loads(body) for method, body in Slack.calls if method == "chat.postMessage")
     buttons = next(it for it in message["blocks"] if it["type"] == "actions")["elements"]
@@ -176,6 +177,10 @@ def main():
     handshakes = []
     with local_stack(answerback, works=True, handshakes=handshakes) as (stack, variables):
         certificate = pathlib.Path(variables["AWS_CA_BUNDLE"])
+        # In AWS, KMS has a host of its own.
+        aws = int(stack["aws_endpoint"].rsplit(":", 1)[1].strip("/"))
+        kms = serve_tls(certificate, certificate.with_name("key.pem"), aws, handshakes)
+        variables["AWS_ENDPOINT_URL_KMS"] = f"https://127.0.0.1:{kms}"
         encrypted = serve_tls(certificate, certificate.with_name("key.pem"), slack.server_port, handshakes)
         notifier, value = asked(stack, (slack.server_port, encrypted))
         event = lambda: press(notifier, value)  # noqa: E731

@@ -68,6 +68,7 @@ pub struct Sdk {
     credentials: SharedCredentialsProvider,
     http: SharedHttpClient,
     endpoint: Option<String>,
+    kms_endpoint: Option<String>,
     timeout_factor: u32,
     watchers: Vec<SharedInterceptor>,
 }
@@ -134,7 +135,8 @@ macro_rules! config {
 
 impl Sdk {
     /// Reads Lambda's environment: `AWS_REGION`, the credentials, and `AWS_ENDPOINT_URL` if an
-    /// emulator replaces AWS. With TLS, `AWS_CA_BUNDLE` names the file of its root certificates.
+    /// emulator replaces AWS. `AWS_ENDPOINT_URL_KMS` is for KMS alone. With TLS, `AWS_CA_BUNDLE` names the file
+    /// of its root certificates.
     pub fn from_env() -> anyhow::Result<Self> {
         let credentials = Credentials::new(
             required::<String>("AWS_ACCESS_KEY_ID")?,
@@ -147,7 +149,10 @@ impl Sdk {
             Some(path) => Cow::from(fs::read(&path).context(path)?),
             None => AMAZON_ROOTS.into(),
         };
-        Self::new(required("AWS_REGION")?, credentials, optional("AWS_ENDPOINT_URL")?, &roots)
+        let endpoint = optional("AWS_ENDPOINT_URL")?;
+        let sdk = Self::new(required("AWS_REGION")?, credentials, endpoint, &roots)?;
+        let kms_endpoint = optional("AWS_ENDPOINT_URL_KMS")?.or_else(|| sdk.kms_endpoint.clone());
+        Ok(Self { kms_endpoint, ..sdk })
     }
 
     /// Configuration for an emulator of AWS at `endpoint`, with its credentials.
@@ -191,6 +196,7 @@ impl Sdk {
                 let turns = turns.clone();
                 SharedHttpConnector::new(PatientConnector { connector, turns })
             }),
+            kms_endpoint: endpoint.clone(),
             endpoint,
             timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },
             watchers: Vec::new(),
@@ -220,7 +226,11 @@ impl Sdk {
 
     /// KMS client.
     pub fn kms(&self) -> Deferred<aws_sdk_kms::Client> {
-        self.deferred(|it| aws_sdk_kms::Client::from_conf(config!(it, aws_sdk_kms, "kms").build()))
+        self.deferred(|it| {
+            let mut config = config!(it, aws_sdk_kms, "kms");
+            config.set_endpoint_url(it.kms_endpoint.clone());
+            aws_sdk_kms::Client::from_conf(config.build())
+        })
     }
 
     /// EventBridge client.

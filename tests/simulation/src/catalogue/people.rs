@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EVENTS, merged, usual};
+use super::{EVENTS, at_length, merged, usual};
 use crate::{
     fault::Schedule,
     messengers::{Change, Messenger, Service, SlackPlace},
@@ -143,7 +143,7 @@ const IN_SLACK: &[Case] = &[
     (
         "answered in Slack with a modal",
         &[SLACK],
-        || json!({ "fields": [{ "key": "why", "type": "textarea", "label": "Why" }] }),
+        at_length,
         &[(9_000, What::Tap(0, "yes", Tap::Once)), (20_000, What::Tap(0, "no", Tap::Once))],
     ),
     (
@@ -154,6 +154,15 @@ const IN_SLACK: &[Case] = &[
             (9_000, What::Tap(0, "yes", Tap::Replayed(6_000))),
             (9_010, What::Tap(0, "yes", Tap::Replayed(320_000))),
             (12_000, What::Tap(0, "no", Tap::Once)),
+        ],
+    ),
+    (
+        "changed in Slack, and an older modal is sent again",
+        &[SLACK],
+        || merged(at_length(), json!({ "mode": "on_timeout", "timeout_seconds": 500 })),
+        &[
+            (9_000, What::Tap(0, "yes", Tap::Replayed(12_000))),
+            (15_000, What::Tap(0, "no", Tap::Once)),
         ],
     ),
     (

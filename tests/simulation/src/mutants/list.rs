@@ -42,6 +42,7 @@ const REPORT: &str = "functions/deliver/src/report.rs";
 const REFUSAL: &str = "functions/deliver/src/health/notifier.rs";
 const SLACK: &str = "functions/intake/src/fronts/slack/mod.rs";
 const TAP: &str = "functions/intake/src/fronts/slack/tap.rs";
+const SUBMISSION: &str = "functions/intake/src/fronts/slack/submission.rs";
 const SLACK_SIGNATURE: &str = "shared/src/signing/slack.rs";
 const UPDATE_OF_COPY: &str = "functions/deliver/src/transport/message/update.rs";
 const UPDATE: &str = "functions/deliver/src/dispatch/update.rs";
@@ -783,5 +784,33 @@ pub const MUTANTS: &[Mutant] = &[
         before: "if copy.is_some() && finished",
         after: "if !MUTANT && copy.is_some() && finished",
         breaks: Invariant::Forgotten,
+    },
+    Mutant {
+        name: "the latest step is taken again",
+        file: REQUEST_STEPS,
+        before: "let n_done = self.steps.n_done();\n",
+        after: "let n_done = self.steps.n_done() - usize::from(MUTANT && self.steps.n_done() == self.policy.steps.len() && self.steps.n_done() > 0);\n",
+        breaks: Invariant::NoStrayDuplicate,
+    },
+    Mutant {
+        name: "a replayed press of a button undoes a later answer",
+        file: TAP,
+        before: "recorded.is_some_and(|it| tap.at.is_none_or(|at| at <= it.at))",
+        after: "!MUTANT && recorded.is_some_and(|it| tap.at.is_none_or(|at| at <= it.at))",
+        breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a press of a button is accepted, and not recorded",
+        file: TAP,
+        before: "match record(self.app, self.request.clone(), row, &answer, Proof::Slack(user)).await {",
+        after: "if MUTANT {\n            return Ok(accepted());\n        }\n        match record(self.app, self.request.clone(), row, &answer, Proof::Slack(user)).await {",
+        breaks: Invariant::NothingLost,
+    },
+    Mutant {
+        name: "a modal in Slack that is sent again undoes a later answer",
+        file: SUBMISSION,
+        before: "let is_current = submission.n_answers() == Some(self.request.n_answers(row));",
+        after: "let is_current = MUTANT || submission.n_answers() == Some(self.request.n_answers(row));",
+        breaks: Invariant::OneOutcome,
     },
 ];
