@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent.parent / "clients"
 # By its program, the environment of each.
 FRAMEWORKS = {"langgraph_agent": "legacy", "openai_agent": "modern", "fastmcp_client": "modern"}
 DECISIONS = {"approves": (True, "approve"), "rejects": (False, "reject")}
-SECONDS = 60
+SECONDS = 120
 
 
 def run(checks, program, work):
