@@ -11,9 +11,9 @@ from stack import Person, Stack
 
 HERE = Path(__file__).resolve().parent.parent / "clients"
 # By its program, the environment of each.
-FRAMEWORKS = {"langgraph_agent": "legacy", "openai_agent": "modern"}
+FRAMEWORKS = {"langgraph_agent": "legacy", "openai_agent": "modern", "fastmcp_client": "modern"}
 DECISIONS = {"approves": (True, "approve"), "rejects": (False, "reject")}
-SECONDS = 60
+SECONDS = 120
 
 
 def run(checks, program, work):

@@ -22,6 +22,8 @@ const REJECT: &str = "reject";
 const REASON: &str = "reason";
 /// Longest reason, in characters. The agent reads it.
 const REASON_CHARS_MAX: usize = 500;
+/// The tool by which Claude Code leaves plan mode. Claude Code ignores an approval without its input.
+const EXIT_PLAN_MODE: &str = "ExitPlanMode";
 /// Time in which an approval can be used, in seconds: the shortest that the API takes.
 const CONSUME_SECONDS: u32 = 60;
 
@@ -47,6 +49,7 @@ pub(super) async fn decide(flags: &HookFlags, input: &str) -> Result<Option<Valu
             "help": "Optional. The agent reads it if you reject.",
         })],
     };
+    let approval = approval(&event)?;
     let accepted = Accepted::of(&[], &[APPROVE.to_owned(), REJECT.to_owned()])?;
     let mut asking = Asking::new(flags)?;
     let Some(shown) = asking.ask(&question, &accepted).await? else { return Ok(None) };
@@ -54,7 +57,7 @@ pub(super) async fn decide(flags: &HookFlags, input: &str) -> Result<Option<Valu
     match request.decision.as_deref() {
         Some(APPROVE) => {
             let is_used = asking.consume(request.id, action.digest()).await;
-            Ok(is_used.then(|| output(&json!({ "behavior": "allow" }))))
+            Ok(is_used.then(|| output(&approval)))
         }
         Some(REJECT) => {
             Ok(Some(output(&json!({ "behavior": "deny", "message": denial(request) }))))
@@ -63,7 +66,17 @@ pub(super) async fn decide(flags: &HookFlags, input: &str) -> Result<Option<Valu
     }
 }
 
-/// The hook's output. Codex refuses any other member.
+/// The decision that allows the use as it was asked for.
+fn approval(event: &Event<'_>) -> anyhow::Result<Value> {
+    if event.tool_name == EXIT_PLAN_MODE {
+        let input: Value = serde_json::from_str(event.tool_input.get())?;
+        return Ok(json!({ "behavior": "allow", "updatedInput": input }));
+    }
+    // Codex refuses `updatedInput`.
+    Ok(json!({ "behavior": "allow" }))
+}
+
+/// The hook's output. Codex refuses members that it does not know.
 fn output(decision: &Value) -> Value {
     json!({ "hookSpecificOutput": { "hookEventName": EVENT, "decision": decision } })
 }

@@ -48,6 +48,9 @@ struct Choice {
     label: String,
     #[serde(default)]
     description: String,
+    /// Text such as a mockup, to compare the options by.
+    #[serde(default)]
+    preview: String,
 }
 
 /// Asks the agent's questions. Returns the hook's output.
@@ -68,8 +71,8 @@ pub(super) async fn answer(flags: &HookFlags, input: &str) -> Result<Option<Valu
 /// The questions, as one request asks them.
 struct Form {
     questions: Vec<Asked>,
-    /// The same, for the hook's output.
-    json: Value,
+    /// The tool's input. The hook's output replaces all of it.
+    input: Map<String, Value>,
 }
 
 impl Form {
@@ -80,8 +83,9 @@ impl Form {
             event.tool()
         );
         let unknown = "the input of the tool has another form than expected";
-        let json: Value = serde_json::from_str(event.tool_input.get()).context(unknown)?;
-        let ToolInput { questions } = ToolInput::deserialize(&json).context(unknown)?;
+        let input: Map<String, Value> =
+            serde_json::from_str(event.tool_input.get()).context(unknown)?;
+        let ToolInput { questions } = ToolInput::deserialize(&input).context(unknown)?;
         ensure!(!questions.is_empty(), "the agent asks nothing");
         let different: BTreeSet<&str> = questions.iter().map(|it| it.question.as_str()).collect();
         ensure!(different.len() == questions.len(), "two questions have the same text");
@@ -89,7 +93,7 @@ impl Form {
             let values: BTreeSet<String> = asked.options.iter().map(Choice::value).collect();
             ensure!(values.len() == asked.options.len(), "two options have the same label");
         }
-        Ok(Self { questions, json: json["questions"].clone() })
+        Ok(Self { questions, input })
     }
 
     /// The question whose options are the buttons, if there is just that one.
@@ -125,9 +129,10 @@ impl Form {
         let mut body = String::new();
         for asked in &self.questions {
             writeln!(body, "**{}**\n", asked.question.trim()).expect("a string takes everything");
-            for Choice { label, description } in &asked.options {
+            for Choice { label, description, preview } in &asked.options {
                 let colon = if description.is_empty() { "" } else { ": " };
                 writeln!(body, "- {label}{colon}{description}").expect("a string takes everything");
+                body.push_str(&code_block(preview));
             }
             body.push('\n');
         }
@@ -150,11 +155,13 @@ impl Form {
             };
             answers.insert(asked.question.clone(), asked.labels(&chosen)?.into());
         }
+        let mut input = self.input.clone();
+        input.insert("answers".to_owned(), answers.into());
         Some(json!({ "hookSpecificOutput": {
             "hookEventName": EVENT,
             "permissionDecision": "allow",
             "permissionDecisionReason": reason(response),
-            "updatedInput": { "questions": self.json, "answers": answers },
+            "updatedInput": input,
         }}))
     }
 }
@@ -184,6 +191,16 @@ impl Choice {
     fn to_json(&self) -> Value {
         json!({ "value": self.value(), "label": shortened(&self.label, LABEL_CHARS_MAX) })
     }
+}
+
+/// Text as a code block in an item of a list, which it cannot end.
+fn code_block(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let lines = text.lines().flat_map(|it| it.split('\r'));
+    let indented = lines.fold(String::new(), |block, line| block + "      " + line + "\n");
+    format!("\n{indented}\n")
 }
 
 /// The key of the field for a question.

@@ -1,4 +1,15 @@
-//! The hooks of coding agents against the local stack, with the events that their vendors document.
+//! The hooks of coding agents against the local stack, with events of the agents.
+//!
+//! The events in `golden/` have the members that these programs wrote on November 29, 2026, when a
+//! scripted model on loopback called their tools. Names, paths and commands are others. The programs
+//! took each output in `golden/`.
+//!
+//! - Claude Code 2.1.332. Documentation: <https://code.claude.com/docs/en/hooks> of August 22, 2026,
+//!   and the types of npm's `@anthropic-ai/claude-agent-sdk` 0.3.332. `permission_suggestions` are
+//!   those of the documentation.
+//! - Codex 0.171.0. Documentation: `permission-request.command.input.schema.json` and
+//!   `permission-request.command.output.schema.json` in that program, and
+//!   <https://developers.openai.com/codex/hooks>.
 
 mod failures;
 mod install;
@@ -24,7 +35,7 @@ use crate::{
 const PERMISSION: [&str; 4] = ["hook", "permission", "--to", "ada@example.com"];
 const QUESTION: [&str; 4] = ["hook", "ask-user-question", "--to", "ada@example.com"];
 
-/// An event, or the output for one.
+/// An event that an agent writes, or the output that it takes.
 fn golden(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/local_stack/hooks/golden");
     std::fs::read_to_string(folder.join(format!("{name}.json"))).expect("the file exists")
@@ -90,6 +101,18 @@ async fn decision_of_a_person_is_printed_as_each_vendor_expects() {
             assert_eq!(load(&stack, id).await["consume"]["consumed"], n_used);
         }
     }
+}
+
+#[tokio::test]
+async fn approved_plan_of_claude_is_returned_with_its_input() {
+    let stack = stack();
+    let place = agent(&stack).await;
+    let mut asking = place.start_with(&PERMISSION, &golden("claude/plan"));
+    let request = load(&stack, &asking.id()).await;
+    assert_eq!(request["title"], "Allow ExitPlanMode in shop?");
+    answer(&stack, &request, json!({ "option": "approve" })).await;
+    let ended = asking.end().await.with_code(0);
+    assert_eq!(ended.stdout, golden("claude/plan_allow"), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -209,13 +232,28 @@ async fn questions_of_claude_are_answered_by_a_person() {
         "question_1": "Summary",
         "question_2": ["Introduction", "Conclusion"],
     });
-    for (event, title, reply, expected) in [
-        ("claude/question", "Which framework?", json!({ "option": "Vue" }), "claude/answer"),
-        ("claude/questions", "An agent asks in shop", json!({ "fields": many }), "claude/answers"),
+    let preview = "- Vue: Less code\n\n      <template>\n        <app />\n      </template>\n";
+    for (event, title, text, reply, expected) in [
+        (
+            "claude/question",
+            "Which framework?",
+            preview,
+            json!({ "option": "Vue" }),
+            "claude/answer",
+        ),
+        (
+            "claude/questions",
+            "An agent asks in shop",
+            "- Methods: How it was done\n- Conclusion: Final summary\n",
+            json!({ "fields": many }),
+            "claude/answers",
+        ),
     ] {
         let mut asking = place.start_with(&QUESTION, &golden(event));
         let request = load(&stack, &asking.id()).await;
         assert_eq!(request["title"], title);
+        let body = request["body"].as_str().expect("a body");
+        assert!(body.contains(text), "{body}");
         answer(&stack, &request, reply).await;
         let ended = asking.end().await.with_code(0);
         assert_eq!(ended.stdout, golden(expected), "{}", ended.stderr);
