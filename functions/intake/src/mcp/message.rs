@@ -9,12 +9,16 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// The versions that this server knows, the latest first. All but the first begin with a handshake.
 pub(super) const VERSIONS: [&str; 3] = ["2026-07-28", "2025-11-25", "2025-06-18"];
 /// The extension for tasks.
 pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// The type of a result that is no task.
+pub(super) const COMPLETE: &str = "complete";
 
 const VERSION_MEMBER: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_MEMBER: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -101,11 +105,15 @@ impl Message {
     /// The response with this result.
     pub(super) fn respond(&self, mut result: Value) -> Response {
         if let (Era::Stateless, Some(members)) = (self.era, result.as_object_mut()) {
-            members.entry("resultType").or_insert_with(|| "complete".into());
-            members.insert("_meta".to_owned(), json!({ INFO_MEMBER: server_info() }));
+            members.entry("resultType").or_insert_with(|| COMPLETE.into());
+            members.insert("_meta".to_owned(), meta());
         }
-        let body = json!({ "jsonrpc": "2.0", "id": self.id, "result": result });
-        axum::Json(body).into_response()
+        self.result(result)
+    }
+
+    /// The response with this result as it is.
+    pub(super) fn result(&self, result: impl Serialize) -> Response {
+        axum::Json(Reply { jsonrpc: "2.0", id: &self.id, result }).into_response()
     }
 
     /// Refuses a call by a client that cannot handle tasks.
@@ -117,6 +125,19 @@ impl Message {
         let message = "the client must declare the extension for tasks";
         Err(RpcError::of(MISSING_CAPABILITY, message).with(data))
     }
+}
+
+/// A response with a result.
+#[derive(Serialize)]
+struct Reply<'a, R> {
+    jsonrpc: &'static str,
+    id: &'a Value,
+    result: R,
+}
+
+/// The members of every result without a handshake that are about this server.
+pub(super) fn meta() -> Value {
+    json!({ INFO_MEMBER: server_info() })
 }
 
 /// The name and version of this server.

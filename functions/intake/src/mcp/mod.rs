@@ -79,6 +79,9 @@ pub(crate) async fn serve(
         Ok(None) => return Ok(StatusCode::ACCEPTED.into_response()),
         Err((id, err)) => return Ok(err.respond(id.as_ref())),
     };
+    if message.method == "tools/list" {
+        return Ok(message.result(tools::list(message.era)));
+    }
     let call = Call { app: &app, caller: &caller, host: &host, headers: &headers };
     Ok(match Box::pin(call.answer(&message)).await {
         Ok(result) => message.respond(result),
@@ -92,7 +95,6 @@ impl Call<'_> {
             (Era::Handshake, "initialize") => Ok(initialized(message)),
             (Era::Handshake, "ping") => Ok(json!({})),
             (Era::Stateless, "server/discover") => Ok(discovered()),
-            (_, "tools/list") => Ok(tools::list(message.era)),
             (_, "tools/call") => tools::call(self, message).await,
             (Era::Stateless, "tasks/get") => tasks::get(self, message).await,
             (Era::Stateless, "tasks/update") => tasks::update(self, message).await,

@@ -11,11 +11,12 @@ use answerback::{
     service::requests::is_visible,
     store::{Cursor, Listed, Listing, keys},
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     Call, TOOLS_TTL_MS, ask,
-    message::{Era, Message, RpcError},
+    message::{self, COMPLETE, Era, Message, RpcError},
     result::{Done, WAIT_SECONDS_MAX, failure, shown, success, wait_for},
     tasks,
 };
@@ -36,15 +37,36 @@ const CURSOR_CHARS_MAX: usize = 1_024;
 const STATUSES: [(&str, &str); 3] =
     [("pending", "pending"), ("finished", "finished"), ("cancelled", "cancelled")];
 
-/// Lists the tools, always in the same order.
-pub(super) fn list(era: Era) -> Value {
-    let tools: Value = serde_json::from_str(TOOLS).expect("a test reads it");
-    let mut list = json!({ "tools": tools });
-    if era == Era::Stateless {
-        list["ttlMs"] = TOOLS_TTL_MS.into();
-        list["cacheScope"] = "public".into();
-    }
-    list
+/// The tools, always in the same order.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToolList {
+    /// As text: clients list the tools when a function starts, and parsing them takes longer than the rest of a call.
+    tools: &'static RawValue,
+    #[serde(flatten)]
+    stateless: Option<Stateless>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stateless {
+    ttl_ms: u32,
+    cache_scope: &'static str,
+    result_type: &'static str,
+    #[serde(rename = "_meta")]
+    meta: Value,
+}
+
+/// Lists the tools.
+pub(super) fn list(era: Era) -> ToolList {
+    let tools = serde_json::from_str(TOOLS).expect("a test reads it");
+    let stateless = (era == Era::Stateless).then(|| Stateless {
+        ttl_ms: TOOLS_TTL_MS,
+        cache_scope: "public",
+        result_type: COMPLETE,
+        meta: message::meta(),
+    });
+    ToolList { tools, stateless }
 }
 
 /// Calls a tool. What is wrong with its arguments is a result, so that the model can mend it.

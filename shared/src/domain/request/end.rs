@@ -127,10 +127,8 @@ impl Request {
             RequestState::Ended(end) if end.op == op => return Ok(None),
             RequestState::Ended(end) if end.approval.withdrawn_by == Some(op) => return Ok(None),
             RequestState::Ended(end) => {
-                return self
-                    .withdrawn(end, reason, now, op)
-                    .map(Some)
-                    .ok_or(Refusal::AlreadyFinished);
+                let withdrawn = self.withdrawn(end, reason, now, op);
+                return withdrawn.map(Some).ok_or(Refusal::AlreadyFinished);
             }
             RequestState::Pending => (),
         }

@@ -123,8 +123,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a finished request can be cancelled",
         file: REQUEST_END,
-        before: "RequestState::Ended(end) => {\n                return self.withdrawn",
-        after: "RequestState::Ended(_) if MUTANT => (),\n            RequestState::Ended(end) => {\n                return self.withdrawn",
+        before: "RequestState::Ended(end) => {\n                let withdrawn",
+        after: "RequestState::Ended(_) if MUTANT => (),\n            RequestState::Ended(end) => {\n                let withdrawn",
         breaks: Invariant::OneOutcome,
     },
     Mutant {
