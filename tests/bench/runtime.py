@@ -144,6 +144,30 @@ def certify(folder):
     return certificate, key
 
 
+def certify_as_aws(folder):
+    """Makes a chain of certificates for 127.0.0.1 like those of AWS's endpoints: RSA with 2,048 bits, a root, one between,
+    and the server's. Returns the paths of the root, of the chain that the server sends, and of its key."""
+
+    def make(name, extensions, issuer=None):
+        certificate, key, request = (folder / f"{name}.{it}" for it in ("pem", "key", "csr"))
+        command = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key]
+        subprocess.run([*command, "-out", request], check=True, stderr=subprocess.DEVNULL)
+        texts = folder / f"{name}.cnf"
+        texts.write_text(extensions)
+        by = ["-CA", folder / f"{issuer}.pem", "-CAkey", folder / f"{issuer}.key", "-CAcreateserial"] if issuer else ["-signkey", key]
+        command = ["openssl", "x509", "-req", "-in", request, "-days", "2", "-extfile", texts, *by, "-out", certificate]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        return certificate, key
+
+    authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n"
+    root, _ = make("root", authority)
+    between, _ = make("between", authority, "root")
+    server, key = make("server", "subjectAltName=IP:127.0.0.1\n", "between")
+    chain = folder / "chain.pem"
+    chain.write_text(server.read_text() + between.read_text())
+    return root, chain, key
+
+
 def pipe(source, target):
     try:
         while data := source.recv(CHUNK):
@@ -191,9 +215,9 @@ def post(stack, path, body, key=True):
 
 
 @contextlib.contextmanager
-def local_stack(answerback, works=False, handshakes=None):
+def local_stack(answerback, works=False):
     """A local stack whose own workers are off, unless it `works`. Yields what `dev --json` prints, and the environment of a
-    function. See `serve_tls` for `handshakes`."""
+    function."""
     with tempfile.TemporaryDirectory() as temporary:
         data = pathlib.Path(temporary)
         command = [answerback, "dev", "--json", "--data-dir", data, "--port", "0", "--sweep-interval", "24h"]
@@ -207,7 +231,7 @@ def local_stack(answerback, works=False, handshakes=None):
                 variables = dict(line.split("=", 1) for line in lines)
                 certificate, key = certify(data)
                 port = int(variables["AWS_ENDPOINT_URL"].rsplit(":", 1)[1].strip("/"))
-                port = serve_tls(certificate, key, port, handshakes)
+                port = serve_tls(certificate, key, port)
                 variables |= {
                     "AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}",
                     "AWS_CA_BUNDLE": str(certificate),

@@ -4,7 +4,8 @@
 Usage: tests/bench/tap.py PATH_OF_ANSWERBACK PATH_OF_TAP
 
 `tap` is an example in `functions/intake`, as a release build: intake that calls a Slack on loopback. The table, KMS and
-Slack are behind TLS. The program fails above HANDSHAKES_MAX, MILLIONS_MAX and SECONDS_MAX. The seconds are those from exec
+Slack are behind TLS, the first two with chains of RSA certificates as in AWS, and Slack with an elliptic curve, whose
+signatures take longer. The program fails above HANDSHAKES_MAX, MILLIONS_MAX and SECONDS_MAX. The seconds are those from exec
 to the response, with a SHARE of a processor, which is what Lambda gives a function of 256 MB. That part needs
 root, and a cgroup with the controller `cpu`; without them it is left out.
 """
@@ -18,16 +19,17 @@ import os
 import pathlib
 import statistics
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
 import urllib.request
 
-from runtime import count, load, local_stack, post, run, serve_tls
+from runtime import certify, certify_as_aws, count, load, local_stack, post, run, serve_tls
 
 HANDSHAKES_MAX = 3
-# In millions, on x86-64.
-MILLIONS_MAX = 12
+# In millions: 3 % above those on x86-64. The aim is 12. Three handshakes take 8 of them.
+MILLIONS_MAX = 13.35
 SECONDS_MAX = 2
 SHARE = 1 / 7
 PERIOD_US = 100_000
@@ -175,13 +177,18 @@ def main():
     slack = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slack)
     threading.Thread(target=slack.serve_forever, daemon=True).start()
     handshakes = []
-    with local_stack(answerback, works=True, handshakes=handshakes) as (stack, variables):
-        certificate = pathlib.Path(variables["AWS_CA_BUNDLE"])
-        # In AWS, KMS has a host of its own.
+    with local_stack(answerback, works=True) as (stack, variables), tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        root, chain, key = certify_as_aws(folder)
+        own, own_key = certify(folder)
+        bundle = folder / "bundle.pem"
+        bundle.write_text(root.read_text() + own.read_text())
+        variables["AWS_CA_BUNDLE"] = str(bundle)
+        # In AWS, the table and KMS have two hosts.
         aws = int(stack["aws_endpoint"].rsplit(":", 1)[1].strip("/"))
-        kms = serve_tls(certificate, certificate.with_name("key.pem"), aws, handshakes)
-        variables["AWS_ENDPOINT_URL_KMS"] = f"https://127.0.0.1:{kms}"
-        encrypted = serve_tls(certificate, certificate.with_name("key.pem"), slack.server_port, handshakes)
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"):
+            variables[name] = f"https://127.0.0.1:{serve_tls(chain, key, aws, handshakes)}"
+        encrypted = serve_tls(own, own_key, slack.server_port, handshakes)
         notifier, value = asked(stack, (slack.server_port, encrypted))
         event = lambda: press(notifier, value)  # noqa: E731
         n_handshakes, millions, seconds = measure(tap, event, variables, handshakes)
