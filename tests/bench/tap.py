@@ -134,15 +134,14 @@ def small_share():
         yield None
         return
     quota = int(PERIOD_US * SHARE)
+    files = {"cpu.max": f"{quota} {PERIOD_US}"}
+    if not version_2:
+        files = {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": quota}
     try:
-        if version_2:
-            (group / "cpu.max").write_text(f"{quota} {PERIOD_US}")
-        else:
-            (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-            (group / "cpu.cfs_quota_us").write_text(str(quota))
-        yield group / "cgroup.procs"
-    except OSError:
-        yield None
+        is_limited = all((group / name).exists() for name in files)
+        for name, text in files.items() if is_limited else ():
+            (group / name).write_text(str(text))
+        yield group / "cgroup.procs" if is_limited else None
     finally:
         # It is empty once its process is gone.
         time.sleep(0.1)
@@ -200,7 +199,7 @@ def main():
         print(f"{statistics.median(seconds):.2f} s, at worst {worst:.2f} s, with {SHARE:.2f} processors, below {SECONDS_MAX} s")
         faults = faults or worst >= SECONDS_MAX
     else:
-        print("This machine lets nobody share a processor. The time is not measured.")
+        print("This machine has no cgroup for a share of a processor. The time is not measured.")
     if faults:
         sys.exit("A press of a button takes too much.")
 

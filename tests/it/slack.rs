@@ -5,7 +5,7 @@ mod refusals;
 
 use std::time::Duration;
 
-use answerback::{egress::Reply, signing::sign_as_slack};
+use answerback::{domain::Scope, egress::Reply, signing::sign_as_slack};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use system_tests::{Answer, World, reply};
@@ -317,26 +317,74 @@ async fn request_names_its_channel_and_user() {
     assert_eq!(it.read().await["responses"][0]["proof"]["identity"], identity);
 }
 
-#[tokio::test]
-async fn key_without_links_names_no_user_who_answers() {
-    let world = World::start().await;
-    notifier(&world, json!({})).await;
-    let agent = world.key_with(&answerback::domain::Scope::AGENT).await;
-    let bearer = format!("Bearer {agent}");
+/// The places of the errors of a refused question.
+async fn refused(world: &World, key: &str, asked: Value) -> Vec<String> {
+    let bearer = format!("Bearer {key}");
     let headers = [("authorization", bearer.as_str())];
-    let mut asked = question();
-    asked["recipients"][0]["slack_user"] = json!("U0ASKER001");
-    let to = json!([{ "email": "bea@example.com", "slack_user": "U0ASKER001" }]);
-    asked["steps"] = json!([{ "after_seconds": 60, "do": "escalate", "to": to }]);
-    let refused = world.call_with(Method::POST, "/v1/requests", &headers, asked.clone()).await;
+    let refused = world.call_with(Method::POST, "/v1/requests", &headers, asked).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
     let errors = refused.json()["errors"].clone();
-    let pointers: Vec<_> =
-        errors.as_array().expect("errors").iter().map(|it| it["pointer"].clone()).collect();
-    assert_eq!(pointers, ["/recipients/0/slack_user", "/steps/0/to/0/slack_user"]);
-    let detail = errors[0]["detail"].as_str().expect("a detail");
-    assert!(detail.contains("`links:read`"), "{detail}");
-    world.create(asked).await;
+    let errors = errors.as_array().expect("errors").iter();
+    errors.filter_map(|it| it["pointer"].as_str()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn key_that_cannot_answer_names_no_user_who_answers() {
+    let world = World::start().await;
+    notifier(&world, json!({})).await;
+    let mut asked = question();
+    asked["recipients"][0]["slack_user"] = json!("U0ASKER001");
+    let to = json!([{ "email": "bea@example.com", "slack_user": "U0ASKER002" }]);
+    asked["steps"] = json!([{ "after_seconds": 60, "do": "escalate", "to": to }]);
+    for scopes in [&[Scope::RequestsAsk][..], &[Scope::RequestsAsk, Scope::LinksRead]] {
+        let key = world.key_with(scopes).await;
+        assert_eq!(
+            refused(&world, &key, asked.clone()).await,
+            ["/recipients/0/slack_user", "/steps/0/to/0/slack_user"]
+        );
+    }
+    let request = world.create(asked).await;
+    assert_eq!(request["steps"][0]["to"][0]["slack_user"], "U0ASKER002");
+}
+
+/// A message to a channel as if it were a person would show its link to all, and one to a person as if it
+/// were a channel would show answers to others.
+#[tokio::test]
+async fn identifiers_are_of_their_kind() {
+    let world = World::start().await;
+    notifier(&world, json!({})).await;
+    for user in ["C0CHANNEL1", "G0CHANNEL1", "D024BE91L", "T0G9PQBBK", "u012ab3cd", ""] {
+        let mut asked = question();
+        asked["recipients"][0]["slack_user"] = json!(user);
+        assert_eq!(
+            refused(&world, &world.key, asked).await,
+            ["/recipients/0/slack_user"],
+            "{user}"
+        );
+    }
+    for channel in ["U012AB3CD", "W012AB3CD", "D024BE91L", "#general", ""] {
+        let mut asked = question();
+        asked["slack_channel"] = json!(channel);
+        assert_eq!(refused(&world, &world.key, asked).await, ["/slack_channel"], "{channel}");
+    }
+    let mut twice = question();
+    twice["recipients"] = json!([
+        { "email": "ada@example.com", "slack_user": ADA },
+        { "email": "bea@example.com", "slack_user": ADA },
+    ]);
+    assert_eq!(refused(&world, &world.key, twice).await, ["/recipients/1/slack_user"]);
+}
+
+#[tokio::test]
+async fn key_for_some_recipients_names_no_channel() {
+    let world = World::start().await;
+    notifier(&world, json!({})).await;
+    let limited = json!({ "scopes": ["requests:ask"], "recipients_allowed": ["*@example.com"] });
+    let key = world.call(Method::POST, "/v1/keys", limited).await.json();
+    let key = key["key"].as_str().expect("a key");
+    let mut asked = question();
+    asked["slack_channel"] = json!("C0CHANNEL1");
+    assert_eq!(refused(&world, key, asked).await, ["/slack_channel"]);
 }
 
 #[tokio::test]

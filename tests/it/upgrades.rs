@@ -99,7 +99,7 @@ async fn keys_of_earlier_versions_show_all_items() {
         let notifiers = notifiers["data"].as_array().expect("a list");
         let (enabled, disabled): (Vec<_>, Vec<_>) =
             notifiers.iter().partition(|it| it["disabled"] == Value::Null);
-        assert_eq!((enabled.len(), disabled.len()), (10, 1));
+        assert_eq!((enabled.len(), disabled.len()), (11, 1));
         assert_eq!(disabled[0]["disabled"]["reason"], "by_hand");
         let test = format!("Bearer {}", known["test_key"].as_str().expect("a key"));
         let headers = [("authorization", test.as_str())];

@@ -10,6 +10,9 @@ use super::{
     },
 };
 
+/// A notifier with its kind.
+const NOTIFIER_CHOICE_BYTES: usize = 52;
+
 impl Answer {
     /// The bytes of its fields as a JSON object, and of its option.
     pub fn n_bytes(&self) -> usize {
@@ -55,7 +58,13 @@ fn of_action(action: &Action) -> usize {
 
 fn of_recipient(recipient: &Recipient) -> usize {
     let email = recipient.email.as_given().len() + recipient.email.canonical().len();
-    email + recipient.name.as_ref().map_or(0, String::len) + 2 * TEXT_OVERHEAD_BYTES
+    let via = recipient.via.len() * NOTIFIER_CHOICE_BYTES;
+    let slack_user = recipient.slack_user.map_or(0, |it| it.as_str().len() + TEXT_OVERHEAD_BYTES);
+    email
+        + recipient.name.as_ref().map_or(0, String::len)
+        + 2 * TEXT_OVERHEAD_BYTES
+        + via
+        + slack_user
 }
 
 #[cfg(test)]

@@ -11,6 +11,17 @@ const TS_CHARS_MAX: usize = 30;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SlackId([u8; ID_CHARS_MAX]);
 
+/// What an identifier of Slack is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlackIdKind {
+    /// A workspace, or an organization of several.
+    Team,
+    /// A user.
+    User,
+    /// A channel, public or private, but no direct message.
+    Channel,
+}
+
 /// A member of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlackUser {
@@ -45,10 +56,26 @@ impl SlackId {
         is_id.then_some(Self(bytes))
     }
 
+    /// It is of this kind. Its first letter says so.
+    pub fn is(&self, kind: SlackIdKind) -> bool {
+        self.as_str().starts_with(kind.letters())
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|it| *it == 0).unwrap_or(ID_CHARS_MAX);
         str::from_utf8(&self.0[..length]).expect("it is ASCII")
+    }
+}
+
+impl SlackIdKind {
+    /// The first letters of its identifiers.
+    pub fn letters(self) -> [char; 2] {
+        match self {
+            Self::Team => ['T', 'E'],
+            Self::User => ['U', 'W'],
+            Self::Channel => ['C', 'G'],
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table in DynamoDB. Each operation is one call of the SDK, which repeats failed calls.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use jiff::Timestamp;
+use tokio::time::sleep;
 
 use super::{
     Cursor, Error, Key,
@@ -25,6 +26,13 @@ use crate::Promise;
 /// Most keys in one read. DynamoDB allows a hundred, but leaves out items beyond 16 MB. 25 items of
 /// any size fit into one response.
 const BATCH_GET_MAX: usize = 25;
+/// Pauses before items that a read left out are read again. The last one repeats.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+];
 
 /// A DynamoDB table.
 #[derive(Clone)]
@@ -64,7 +72,8 @@ impl Table for DynamoDb {
                 let wanted =
                     KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
                 let mut wanted = Some(wanted.build().expect("the keys are set"));
-                // Items that did not fit into the response are read again.
+                // Items that did not fit into the response, or were throttled, are read again.
+                let mut pauses = PAUSES.iter();
                 while let Some(rest) = wanted.take() {
                     let output = self
                         .client
@@ -80,6 +89,9 @@ impl Table for DynamoDb {
                         }
                     }
                     wanted = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
+                    if wanted.is_some() {
+                        sleep(*pauses.next().unwrap_or(&PAUSES[PAUSES.len() - 1])).await;
+                    }
                 }
             }
             Ok(found)

@@ -98,6 +98,10 @@ async fn prepare(
             }
             path.replace("{id}", text(&world.create(question).await["id"]))
         }
+        "cancelRequest" => {
+            let request = world.create(question(0)).await;
+            path.replace("{id}", text(&request["id"]))
+        }
         "submitAnswerPage" | "createAnswer" => {
             let request = world.create(question(number)).await;
             path.replace("{token}", &token(&request, 0))

@@ -172,7 +172,7 @@ impl Past {
 
         let cancelled = self.ask(json!({})).await;
         let path = format!("/v1/requests/{}/cancel", id(&cancelled));
-        self.post(&path, Value::Null).await;
+        self.post(&path, json!({ "reason": "The build failed." })).await;
         for quorum in [
             json!({ "count": 1, "option": "approve", "veto": ["reject"] }),
             json!({ "count": 2, "option": "approve" }),
@@ -391,7 +391,10 @@ pub(super) fn everything() -> Value {
     let all = ["request.created", "request.answered", "request.finished", "request.cancelled"];
     json!({
         "body": "All **green**.",
-        "recipients": [{ "email": "a@example.com", "name": "Ada L." }, "b@example.com"],
+        "recipients": [
+            { "email": "a@example.com", "name": "Ada L.", "slack_user": "U012AB3CD" }, "b@example.com",
+        ],
+        "slack_channel": "C012AB3CD",
         "options": [
             { "value": "approve", "label": "Approve", "style": "primary" },
             { "value": "later", "label": "Later", "style": "secondary" },

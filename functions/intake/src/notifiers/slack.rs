@@ -6,7 +6,7 @@ use answerback::{
         limits::WEBHOOK_URL_CHARS_MAX,
         notifier::{SLACK_API, SlackSettings},
         secret::Holder,
-        slack::SlackId,
+        slack::{SlackId, SlackIdKind},
     },
 };
 
@@ -44,8 +44,8 @@ impl SlackBody {
         let bot_token = secret("bot_token", stored.and_then(|it| it.bot_token));
         let signing_secret = secret("signing_secret", stored.and_then(|it| it.signing_secret));
         settings.require("team_id");
-        let team_id = slack_id(settings, "team_id", 'T');
-        let default_channel = slack_id(settings, "default_channel", 'C');
+        let team_id = slack_id(settings, "team_id", SlackIdKind::Team);
+        let default_channel = slack_id(settings, "default_channel", SlackIdKind::Channel);
         Some(Self {
             api_url,
             bot_token: bot_token?,
@@ -64,12 +64,20 @@ impl SlackBody {
     }
 }
 
-/// Reads an identifier, which mostly begins with `letter`.
-pub(crate) fn slack_id(body: &mut Object<'_>, name: &str, letter: char) -> Option<SlackId> {
+/// Reads an identifier. One of another kind would bring a message, and its link, to others.
+pub(crate) fn slack_id(body: &mut Object<'_>, name: &str, kind: SlackIdKind) -> Option<SlackId> {
     let text = body.text(name, 1..=ID_CHARS_MAX)?;
-    let id = SlackId::parse(&text);
+    let id = SlackId::parse(&text).filter(|it| it.is(kind));
     if id.is_none() {
-        body.error(name, format!("must be an identifier of Slack, such as {letter}012AB3CD"));
+        let [usual, other] = kind.letters();
+        let what = match kind {
+            SlackIdKind::Team => "a workspace",
+            SlackIdKind::User => "a user",
+            SlackIdKind::Channel => "a channel",
+        };
+        let detail =
+            format!("must be Slack's identifier of {what}: {usual} or {other}, then A-Z and 0-9");
+        body.error(name, detail);
     }
     id
 }

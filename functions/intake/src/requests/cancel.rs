@@ -6,7 +6,7 @@ use answerback::{
         body::{self, Object},
         http::OptionalJson,
     },
-    domain::{Request, Scope, request::CANCEL_REASON_CHARS_MAX},
+    domain::{Request, Scope, request::CANCEL_REASON_CHARS_MAX, text::is_blank},
 };
 use axum::{
     extract::{Path, State},
@@ -37,7 +37,11 @@ pub(crate) async fn cancel(
 
 /// Reads the reason for a cancellation.
 pub(crate) fn cancel_reason(body: &mut Object<'_>) -> Option<String> {
-    body.optional_text("reason", CANCEL_REASON_CHARS_MAX)
+    let reason = body.optional_text("reason", CANCEL_REASON_CHARS_MAX)?;
+    if is_blank(&reason) {
+        body.error("reason", "must not be blank");
+    }
+    Some(reason)
 }
 
 /// Cancels a request that was pending a moment ago.

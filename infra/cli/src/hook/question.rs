@@ -27,6 +27,8 @@ const BODY_CHARS_MAX: usize = 10_000;
 const LABEL_CHARS_MAX: usize = 75;
 const VALUE_CHARS_MAX: usize = 100;
 const OPTIONS_MAX: usize = 10;
+/// Most characters of a preview.
+const PREVIEW_CHARS_MAX: usize = 600;
 
 /// The input of the tool.
 #[derive(Deserialize)]
@@ -126,17 +128,18 @@ impl Form {
 
     /// The questions in full, with the descriptions of their options.
     fn body(&self, event: &Event<'_>) -> String {
-        let mut body = String::new();
+        // It must not be cut off.
+        let mut body = format!("{}\n\n", event.place());
         for asked in &self.questions {
             writeln!(body, "**{}**\n", asked.question.trim()).expect("a string takes everything");
             for Choice { label, description, preview } in &asked.options {
                 let colon = if description.is_empty() { "" } else { ": " };
+                let label = literal(label);
                 writeln!(body, "- {label}{colon}{description}").expect("a string takes everything");
                 body.push_str(&code_block(preview));
             }
             body.push('\n');
         }
-        body.push_str(&event.place());
         if body.chars().count() <= BODY_CHARS_MAX {
             return body;
         }
@@ -198,9 +201,23 @@ fn code_block(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    let lines = text.lines().flat_map(|it| it.split('\r'));
+    // So that all options keep theirs.
+    let is_long = text.chars().count() > PREVIEW_CHARS_MAX;
+    let text: String = text.chars().take(PREVIEW_CHARS_MAX).collect();
+    let lines = text.lines().flat_map(|it| it.split('\r')).chain(is_long.then_some("…"));
     let indented = lines.fold(String::new(), |block, line| block + "      " + line + "\n");
     format!("\n{indented}\n")
+}
+
+/// Text without a meaning in Markdown, where it could begin a list of its own.
+fn literal(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, character| {
+        if character.is_ascii_punctuation() {
+            out.push('\\');
+        }
+        out.push(if character.is_control() { ' ' } else { character });
+        out
+    })
 }
 
 /// The key of the field for a question.

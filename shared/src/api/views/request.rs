@@ -435,7 +435,7 @@ fn recipients<'a>(request: &'a Request, viewer: &Viewer<'_>) -> Vec<RecipientVie
     (0..request.n_asked()).map(recipient).collect()
 }
 
-fn ids(notifiers: &[NotifierChoice]) -> Vec<String> {
+pub(super) fn ids(notifiers: &[NotifierChoice]) -> Vec<String> {
     notifiers.iter().map(|it| it.id.to_string()).collect()
 }
 

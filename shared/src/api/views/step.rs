@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::Time;
+use super::{Time, request::ids};
 use crate::domain::{
     Request,
     question::Recipient,
     request::{Step, StepAction},
+    slack::SlackId,
 };
 
 /// A reminder or an escalation.
@@ -24,6 +25,10 @@ pub(super) struct StepView<'a> {
 struct SubstituteView<'a> {
     email: &'a str,
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    via: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slack_user: Option<&'a str>,
 }
 
 impl<'a> StepView<'a> {
@@ -48,6 +53,11 @@ impl<'a> StepView<'a> {
 
 impl<'a> SubstituteView<'a> {
     fn new(recipient: &'a Recipient) -> Self {
-        Self { email: recipient.email.as_given(), name: recipient.name.as_deref() }
+        Self {
+            email: recipient.email.as_given(),
+            name: recipient.name.as_deref(),
+            via: ids(&recipient.via),
+            slack_user: recipient.slack_user.as_ref().map(SlackId::as_str),
+        }
     }
 }

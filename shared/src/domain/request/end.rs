@@ -114,7 +114,7 @@ impl Request {
     }
 
     /// The request after its sender has cancelled it. An approval that is not used up ends; then the
-    /// outcome stays. People and receivers see the reason.
+    /// outcome stays. People and receivers see the reason of a cancellation.
     pub fn cancel(
         &self,
         reason: Option<&str>,

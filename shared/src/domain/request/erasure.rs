@@ -31,6 +31,7 @@ impl Request {
         next.policy.on_deadline = OnDeadline::Expire;
         next.policy.quorum = Quorum::ALL;
         next.policy.steps.clear();
+        next.policy.slack_channel = None;
         next.steps = StepState::default();
         next.state = RequestState::Erased { at: now, n_searches: 2 };
         next.set_timer(now);

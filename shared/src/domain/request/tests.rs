@@ -282,6 +282,7 @@ fn tombstone_allows_only_two_searches_for_deliveries() {
         it.policy.callback = Some(callback(&RequestEvent::ALL));
         it.policy.on_deadline = OnDeadline::Default("yes".to_owned());
         it.policy.quorum.veto = vec!["no".to_owned()];
+        it.policy.slack_channel = SlackId::parse("C012AB3CD");
     });
     let request = answered(request, &[(0, "yes")]);
     let erased = request.erase(at(9)).expect("a change");

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{Code, FieldError, FieldErrors, Problem},
     domain::{
-        Owner, Question,
+        Owner, Question, Scope,
         account::AskLimit,
         assurance::Assurance,
         request::{RequestPolicy, steps::RecipientPlace},
@@ -23,7 +23,8 @@ const ASK_WINDOW_SECONDS: i64 = 60 * 60;
 
 impl Accounts {
     /// Refuses a question that the caller's key may not ask: of other recipients than it is made for,
-    /// by another requester than it names, or by a requester who answers it.
+    /// by another requester than it names, or by a requester who answers it. And one that names who
+    /// answers, by a key that could not answer for them.
     pub fn check_ask(
         &self,
         caller: &Caller,
@@ -40,14 +41,24 @@ impl Accounts {
             let detail = "must name at least one: the key may ask only some recipients";
             errors.add(|| FieldError::pointer("/recipients", detail));
         }
+        if policy.slack_channel.is_some() && !key.may_ask(None) {
+            let detail =
+                "must be left out: the key may ask only some recipients, and others read a channel";
+            errors.add(|| FieldError::pointer("/slack_channel", detail));
+        }
+        let may_name_users = caller.may(Scope::LinksRead) && !key.is_confined();
         for (row, recipient) in question.recipients.iter().enumerate() {
+            let pointer = || match policy.place_of(question, row) {
+                RecipientPlace::First { index } => format!("/recipients/{index}"),
+                RecipientPlace::Step { step, index } => format!("/steps/{step}/to/{index}"),
+            };
             if !key.may_ask(Some(&recipient.email)) {
                 let detail = "is not a recipient that the key may ask";
-                let pointer = match policy.place_of(question, row) {
-                    RecipientPlace::First { index } => format!("/recipients/{index}"),
-                    RecipientPlace::Step { step, index } => format!("/steps/{step}/to/{index}"),
-                };
-                errors.add(|| FieldError::pointer(pointer, detail));
+                errors.add(|| FieldError::pointer(pointer(), detail));
+            }
+            if recipient.slack_user.is_some() && !may_name_users {
+                let detail = "must be left out by a key without `requests:write` and `links:read`: this user answers for the address";
+                errors.add(|| FieldError::pointer(format!("{}/slack_user", pointer()), detail));
             }
         }
         if key.is_confined() {

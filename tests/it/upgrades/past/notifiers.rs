@@ -39,6 +39,13 @@ impl Past {
                     "headers": { "x-team": "A team" },
                 }),
             ),
+            (
+                "slack",
+                json!({
+                    "bot_token": "T0ken", "signing_secret": "S3cret", "team_id": "T012AB3CD",
+                    "default_channel": "C012AB3CD", "api_url": "https://slack-gov.com/api/",
+                }),
+            ),
             ("incoming_webhook", incoming("teams")),
             ("incoming_webhook", incoming("discord")),
             ("incoming_webhook", incoming("mattermost")),

@@ -6,7 +6,7 @@ use answerback::{
         attempt::ErrorKind,
         delivery::{AttemptVerdict, FailureReason, message::MESSAGE_TIMEOUT},
         notifier::SlackSettings,
-        slack::{SlackCopy, SlackId},
+        slack::{SlackCopy, SlackId, SlackIdKind},
     },
     egress::{SlackAnswer, SlackApi, SlackError},
     notify::{AnyContent, slack::Place},
@@ -23,13 +23,12 @@ use super::{
 use crate::{App, Error};
 
 /// Reasons for which Slack never again takes a call by this token.
-const TOKEN_IS_DEAD: [&str; 8] = [
+const TOKEN_IS_DEAD: [&str; 7] = [
     "account_inactive",
     "invalid_auth",
     "missing_scope",
     "not_allowed_token_type",
     "not_authed",
-    "team_access_not_granted",
     "token_expired",
     "token_revoked",
 ];
@@ -78,7 +77,7 @@ pub(super) async fn send(
     };
     let place = match of_request.or(settings.default_channel.as_ref()) {
         Some(channel) => Place { channel: channel.as_str(), is_shared: true },
-        None => Place { channel: user.as_str(), is_shared: false },
+        None => Place { channel: user.as_str(), is_shared: !user.is(SlackIdKind::User) },
     };
     Ok(match api.call("chat.postMessage", &outgoing.content.slack(&place)).await {
         Ok(answer) => Reply { copy: copy_of(answer, user), ..accepted(settings) },

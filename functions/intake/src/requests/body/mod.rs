@@ -20,7 +20,7 @@ use answerback::{
         Problem,
         body::{self, Sent},
     },
-    domain::{Assurance, Question, Source, request::RequestPolicy},
+    domain::{Assurance, Question, Source, request::RequestPolicy, slack::SlackIdKind},
 };
 
 use jiff::Timestamp;
@@ -103,7 +103,7 @@ pub(crate) fn read(body: Sent, now: Timestamp) -> Result<NewRequestBody, Problem
             consume,
             notify: Vec::new(),
             on_unreachable: notify::on_unreachable(body),
-            slack_channel: slack_id(body, "slack_channel", 'C'),
+            slack_channel: slack_id(body, "slack_channel", SlackIdKind::Channel),
             steps,
         };
         Some(NewRequestBody {

@@ -15,6 +15,7 @@ use answerback::{
             BODY_CHARS_MAX, METADATA_BYTES_MAX, QUESTION_BYTES_MAX, RECIPIENTS_MAX,
             REFERENCE_CHARS_MAX, Recipient, TITLE_CHARS_MAX,
         },
+        slack::SlackIdKind,
         text::is_blank,
     },
 };
@@ -39,6 +40,15 @@ pub(super) struct QuestionBody {
 pub(super) struct NamedRecipient {
     pub(super) recipient: Recipient,
     pub(super) via: Vec<NotifierName>,
+}
+
+/// The recipients so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Canonical addresses.
+    emails: BTreeSet<String>,
+    /// Users of Slack.
+    slack_users: BTreeSet<String>,
 }
 
 /// Reads the question.
@@ -70,6 +80,16 @@ pub(super) fn read(body: &mut Object<'_>) -> QuestionBody {
         metadata: metadata(body),
     };
     QuestionBody { question, via }
+}
+
+impl Seen {
+    pub(super) fn of(recipients: &[Recipient]) -> Self {
+        let slack_users = recipients.iter().filter_map(|it| it.slack_user);
+        Self {
+            emails: recipients.iter().map(|it| it.email.canonical().to_owned()).collect(),
+            slack_users: slack_users.map(|it| it.to_string()).collect(),
+        }
+    }
 }
 
 /// Adds an error if the question as a whole, with the recipients of its steps, is too large.
@@ -109,13 +129,13 @@ fn action(action: &mut Object<'_>) -> Option<Action> {
 }
 
 fn recipients(body: &mut Object<'_>) -> Vec<NamedRecipient> {
-    let mut seen = BTreeSet::new();
+    let mut seen = Seen::default();
     let entries = body.list("recipients", 0..=RECIPIENTS_MAX).unwrap_or_default();
     entries.into_iter().filter_map(|it| recipient(it, &mut seen)).collect()
 }
 
 /// A recipient: an object, or an e-mail address alone.
-pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<NamedRecipient> {
+pub(super) fn recipient(entry: Item<'_>, seen: &mut Seen) -> Option<NamedRecipient> {
     if entry.value.is_string() {
         let (errors, pointer) = (entry.errors(), entry.pointer().to_owned());
         let text = entry.text(1..=EMAIL_CHARS_MAX)?;
@@ -131,7 +151,11 @@ pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<
             entry.error("name", "must not be blank");
         }
         let via = notify::via(entry);
-        let slack_user = slack_id(entry, "slack_user", 'U');
+        let slack_user = slack_id(entry, "slack_user", SlackIdKind::User);
+        // One person would have two answers.
+        if slack_user.is_some_and(|it| !seen.slack_users.insert(it.to_string())) {
+            entry.error("slack_user", DUPLICATED);
+        }
         let email = email(&text?, seen).map_err(|detail| entry.error("email", detail));
         let recipient = Recipient { email: email.ok()?, name, via: Vec::new(), slack_user };
         Some(NamedRecipient { recipient, via })
@@ -139,9 +163,9 @@ pub(super) fn recipient(entry: Item<'_>, seen: &mut BTreeSet<String>) -> Option<
 }
 
 /// The address, if it is the first of its mailbox.
-fn email(text: &str, seen: &mut BTreeSet<String>) -> Result<EmailAddress, &'static str> {
+fn email(text: &str, seen: &mut Seen) -> Result<EmailAddress, &'static str> {
     let email = EmailAddress::parse(text).ok_or("must be an e-mail address")?;
-    if seen.insert(email.canonical().to_owned()) { Ok(email) } else { Err(DUPLICATED) }
+    if seen.emails.insert(email.canonical().to_owned()) { Ok(email) } else { Err(DUPLICATED) }
 }
 
 /// The metadata as it was sent: numbers keep their digits, and members their order.

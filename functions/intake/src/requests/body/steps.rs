@@ -1,6 +1,6 @@
 //! The steps: reminders, and escalations with further recipients.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use answerback::{
     api::body::{Item, Object},
@@ -14,7 +14,7 @@ use answerback::{
 };
 use jiff::Timestamp;
 
-use super::question::{self, NamedRecipient, QuestionBody};
+use super::question::{self, NamedRecipient, QuestionBody, Seen};
 
 #[derive(Clone, Copy)]
 enum Action {
@@ -27,8 +27,7 @@ const ACTIONS: [(&str, Action); 2] = [("remind", Action::Remind), ("escalate", A
 /// The steps read so far, and what the next ones are checked against.
 struct Reader<'q> {
     question: &'q mut QuestionBody,
-    /// Canonical addresses of all recipients so far.
-    seen: BTreeSet<String>,
+    seen: Seen,
     now: Timestamp,
     deadline: Timestamp,
     /// The time of the step before.
@@ -47,7 +46,7 @@ pub(super) fn read(
 ) -> Vec<Step> {
     let entries = body.list("steps", 0..=STEPS_MAX).unwrap_or_default();
     let recipients = &question.question.recipients;
-    let seen = recipients.iter().map(|it| it.email.canonical().to_owned()).collect();
+    let seen = Seen::of(recipients);
     let is_anonymous = recipients.is_empty() && body.errors().is_empty();
     let mut reader = Reader { question, seen, now, deadline, before: 0, is_anonymous };
     entries.into_iter().filter_map(|it| it.object(|step| reader.step(step))).collect()
