@@ -100,8 +100,10 @@ async fn cancelled_request_exits_with_4() {
     let place = Place::of(&stack);
     let mut asking = place.start(&WAIT);
     let id = asking.id();
-    let cancelled = place.run(&["cancel", &id]).with_code(0);
+    let cancelled = place.run(&["cancel", &id, "--reason", "The build failed."]).with_code(0);
     assert_eq!(cancelled.stderr, format!("cancelled {id}\n"));
+    let shown = place.run(&["show", &id, "--json"]);
+    assert!(shown.stdout.contains("The build failed."), "{}", shown.stdout);
     let ended = asking.end().await.with_code(4);
     assert_eq!(ended.stdout, "");
     // A repeated cancel finds what it wants.
