@@ -90,6 +90,10 @@ impl Table for DynamoDb {
                     }
                     wanted = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
                     if wanted.is_some() {
+                        #[expect(
+                            clippy::disallowed_methods,
+                            reason = "the SDK pauses like this between its attempts"
+                        )]
                         sleep(*pauses.next().unwrap_or(&PAUSES[PAUSES.len() - 1])).await;
                     }
                 }
