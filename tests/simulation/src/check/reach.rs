@@ -51,7 +51,8 @@ impl Left<'_> {
         let messages = messages.filter(|it| it.event().number() < before);
         let times: Vec<_> = messages.map(|it| Self::failure(&it).map(|it| it.0)).collect();
         // One that failed is enough, if none did not.
-        times.into_iter().try_fold(0, |since, at| Some(since.max(at?))).filter(|it| *it > 0)
+        let since = times.into_iter().try_fold(i64::MIN, |since, at| Some(since.max(at?)));
+        since.filter(|it| *it > i64::MIN)
     }
 
     /// A request that is pending learns of each message that failed, and of no other.

@@ -3,13 +3,14 @@
 use answerback::domain::{
     Delivery, Request,
     delivery::{CopyUpdate, DeliveryEnd, DeliveryState, Target},
-    request::{DecidedBy, Outcome, Proof, RequestState},
+    request::{CLOCK_GUARD, DecidedBy, Outcome, Proof, RequestState},
     slack::SlackCopy,
 };
 
-use super::{Invariant, Left};
+use super::{Invariant, Left, timely::MOMENT};
 use crate::{
     caller,
+    fleet::MINUTE,
     messengers::{Messenger, Service},
     seen::Want,
     slack::{Asked, Response, Shown, SlackCall, TEAM, Tapped, user_of},
@@ -162,13 +163,13 @@ impl Left<'_> {
             return;
         }
         let decided_at = Self::decided_at(&request);
+        let noticed_at = self.end_noticed_at(&request);
         let (race, skew) = (self.race(), 2 * self.over.scenario.weather.skew);
         for update in updates {
             let text = update.text();
             let own = Self::headline(&request);
             let is_true = if text.contains(RECORDED) || text.contains(ENOUGH) {
-                let ended_at = Self::ended_at(&request);
-                ended_at.is_none_or(|it| update.began_at <= it + race)
+                noticed_at.is_none_or(|it| update.began_at <= it + race)
             } else {
                 own.is_some_and(|it| text.contains(it))
                     && ENDINGS.iter().all(|it| Some(*it) == own || !text.contains(it))
@@ -190,6 +191,15 @@ impl Left<'_> {
         }
         let answers = request.rows().iter().flatten().map(|it| since_start(it.at));
         answers.chain(Self::ended_at(request)).min().unwrap_or(i64::MAX)
+    }
+
+    /// The latest time at which its end is known. A deadline is noticed after its guard band.
+    fn end_noticed_at(&self, request: &Request) -> Option<i64> {
+        let ended_at = Self::ended_at(request)?;
+        let guard = i64::try_from(CLOCK_GUARD.as_millis()).expect("2 s");
+        let way = MINUTE + self.over.scenario.weather.lag;
+        let is_by_time = request.ended_by_time();
+        Some(if is_by_time { self.latest(ended_at, guard + way + MOMENT) } else { ended_at })
     }
 
     fn ended_at(request: &Request) -> Option<i64> {
