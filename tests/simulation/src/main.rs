@@ -102,7 +102,7 @@ fn main() -> ExitCode {
             report
         }
         Mode::Tell { seed } => return tell(seed),
-        Mode::Mutants => return hunt(),
+        Mode::Mutants => return hunt(n_threads),
         Mode::Break { invariant, before } => {
             return break_promise(&invariant, before.as_deref(), n_threads);
         }
@@ -111,13 +111,13 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "this is the output of the program")]
-fn hunt() -> ExitCode {
+fn hunt(n_threads: usize) -> ExitCode {
     let target = std::env::current_exe().expect("it runs");
     let target = target.ancestors().nth(2).expect("it is in target/debug").to_owned();
     println!("building the functions with {} deliberate faults", MUTANTS.len());
     let hunted = mutants::build(&target.join("mutants"), &target).and_then(|program| {
         println!("| deliberate fault | breaks | found in |\n|---|---|---|");
-        mutants::hunt(&program, |hunted| {
+        mutants::hunt(&program, n_threads, |hunted| {
             let Mutant { name, breaks, .. } = hunted.mutant;
             let killed_by = hunted.killed_by.as_deref().unwrap_or("SURVIVES");
             println!("| {name} | {} | {killed_by} |", breaks.as_str());

@@ -10,9 +10,15 @@
 pub mod list;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use anyhow::{Context as _, ensure};
@@ -109,23 +115,60 @@ name = "mutants"
 path = "src/main.rs"
 "#;
 
-/// Searches for a history that breaks each mutant's promise. Tries the table's history first.
-pub fn hunt(program: &Path, progress: impl Fn(&Hunted)) -> anyhow::Result<Vec<Hunted>> {
+/// Searches for a history that breaks each mutant's promise, for `n_threads` mutants at a time. Tries the
+/// table's history first. Calls `progress` in the order of the list.
+pub fn hunt(
+    program: &Path,
+    n_threads: usize,
+    progress: impl Fn(&Hunted) + Sync,
+) -> anyhow::Result<Vec<Hunted>> {
     let table = fs::read_to_string(root().join(TABLE)).context(TABLE)?;
-    let mut hunted = Vec::new();
-    for (number, mutant) in MUTANTS.iter().enumerate() {
-        let output = Command::new(program)
-            .args(["break", mutant.breaks.as_str()])
-            .args(found_before(&table, mutant))
-            .env(SWITCH, number.to_string())
-            .output()
-            .context("the mutants do not start")?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let killed_by = output.status.success().then_some(said);
-        hunted.push(Hunted { mutant, killed_by });
-        progress(&hunted[number]);
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Results::default()));
+    thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(mutant) = MUTANTS.get(number) else { return };
+                    let hunted = hunt_one(program, number, found_before(&table, mutant));
+                    results.lock().expect("no holder panics").add(number, hunted, &progress);
+                }
+            });
+        }
+    });
+    results.into_inner().expect("no holder panics").in_order.into_iter().collect()
+}
+
+/// The results of the searches so far.
+#[derive(Default)]
+struct Results {
+    in_order: Vec<anyhow::Result<Hunted>>,
+    /// Those with an earlier one that is not over.
+    later: BTreeMap<usize, anyhow::Result<Hunted>>,
+}
+
+impl Results {
+    fn add(&mut self, number: usize, hunted: anyhow::Result<Hunted>, progress: impl Fn(&Hunted)) {
+        self.later.insert(number, hunted);
+        while let Some(hunted) = self.later.remove(&self.in_order.len()) {
+            if let Ok(hunted) = &hunted {
+                progress(hunted);
+            }
+            self.in_order.push(hunted);
+        }
     }
-    Ok(hunted)
+}
+
+fn hunt_one(program: &Path, number: usize, before: Option<&str>) -> anyhow::Result<Hunted> {
+    let mutant = &MUTANTS[number];
+    let output = Command::new(program)
+        .args(["break", mutant.breaks.as_str()])
+        .args(before)
+        .env(SWITCH, number.to_string())
+        .output()
+        .context("the mutants do not start")?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(Hunted { mutant, killed_by: output.status.success().then_some(said) })
 }
 
 /// The history in the table that found `mutant`.
