@@ -132,9 +132,9 @@ fn choose(
         }
         Notify::Named(names) => named(names, known, "/notify", &mut errors),
     };
-    for (row, names) in via.iter().enumerate() {
+    for (row, names) in via.iter().enumerate().filter(|(_, names)| !names.is_empty()) {
         let pointer = format!("{}/via", pointer(question, policy, row));
-        if matches!(notify, Notify::None) && !names.is_empty() {
+        if matches!(notify, Notify::None) {
             errors.add(|| FieldError::pointer(&pointer, "must not be used with `notify`: `none`"));
         }
         question.recipients[row].via = named(names, known, &pointer, &mut errors);

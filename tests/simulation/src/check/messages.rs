@@ -548,6 +548,16 @@ impl Left<'_> {
         Self::settled_at(request, row) <= at || rows.any(|it| request.n_answers(it) > 1)
     }
 
+    /// The longest time from that of an operation, which is its first moment, to its last write.
+    pub(super) fn hesitation(&self) -> i64 {
+        let state = self.over.world.state();
+        let late = state.faults.injected.iter().map(|(_, fault)| match fault {
+            Fault::DoneLate(seconds) | Fault::AnswerLate(seconds) => i64::from(*seconds) * 1_000,
+            _ => 0,
+        });
+        2 * self.over.scenario.weather.skew + late.sum::<i64>() + MOMENT
+    }
+
     /// The longest time from the time of a change to a message that does not know it: between them are
     /// the write of the change, which may come late, and a look at the state.
     pub(super) fn race(&self) -> i64 {

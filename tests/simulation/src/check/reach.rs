@@ -122,23 +122,29 @@ impl Left<'_> {
             format!("{id} was unreachable at {at:?}, and ended at {ended_at}")
         });
         let unsaid = (said.is_empty() && request.is_unreachable()).then_some((u32::MAX, ended_at));
-        let skew = 2 * self.over.scenario.weather.skew;
+        // The event has the time at which its operation began, and a message may fail in between.
+        let margin = self.hesitation();
         for (event, by) in said.into_iter().chain(unsaid) {
             for row in 0..request.rows().len() {
-                if Self::asked_at(request, row).is_none_or(|it| it > by + skew) {
+                // Whom a step asks at about that time may be told, or not.
+                let is_later = row >= request.n_places();
+                let is_open = |asked_at| is_later && asked_at > by - margin;
+                if Self::asked_at(request, row).is_none_or(is_open) {
                     continue;
                 }
                 let failed_at = self.failed_at(request, row, event);
-                let is_told = failed_at.is_none_or(|it| it > by + skew);
-                let is_asked = !self.may_be_answered(number, row, by + skew);
+                let is_told = failed_at.is_none_or(|it| it > by + margin);
+                let is_asked = !self.may_be_answered(number, row, by + margin);
                 self.hold(Invariant::NothingEarly, !is_told || !is_asked, || {
                     format!("{id} was unreachable at {by}, but row {row} was not: {failed_at:?}")
                 });
             }
             // A later step may reach somebody.
             let mut steps = 0..request.policy.steps.len();
-            let later = steps
-                .find(|it| request.step_done_at(*it).is_some_and(|it| since_start(it) > by + skew));
+            let is_after = |it: &usize| {
+                request.step_done_at(*it).is_some_and(|it| since_start(it) > by + margin)
+            };
+            let later = steps.find(is_after);
             self.hold(Invariant::NothingEarly, later.is_none(), || {
                 format!("{id} was unreachable at {by}, before step {later:?}")
             });

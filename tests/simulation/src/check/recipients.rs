@@ -142,18 +142,19 @@ impl Left<'_> {
 
     /// The rows of those who had been asked and had not answered at this time.
     fn unanswered_at(&self, request: &Request, at: i64) -> Wanted {
-        let skew = 2 * self.over.scenario.weather.skew;
+        // The event has the time at which its operation began, and others may end in between.
+        let margin = self.hesitation();
         let mut wanted = Wanted::default();
         for (row, answer) in request.rows().iter().enumerate() {
             let Some(asked_at) = Self::asked_at(request, row) else { continue };
             let answered_at = answer.as_ref().map_or(i64::MAX, |it| since_start(it.at));
             let is_changed = request.n_answers(row) > 1;
             // One write takes several steps, and reminds those who were asked before.
-            if asked_at == at || asked_at > at + skew || answered_at < at - skew {
+            if asked_at == at || asked_at > at + margin || answered_at < at - margin {
                 continue;
             }
             let is_certain =
-                asked_at < at - skew && answered_at > at.saturating_add(skew) && !is_changed;
+                asked_at < at - margin && answered_at > at.saturating_add(margin) && !is_changed;
             let rows = if is_certain { &mut wanted.certain } else { &mut wanted.possible };
             rows.push(row);
         }

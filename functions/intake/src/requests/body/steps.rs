@@ -45,6 +45,9 @@ pub(super) fn read(
     deadline: Timestamp,
 ) -> Vec<Step> {
     let entries = body.list("steps", 0..=STEPS_MAX).unwrap_or_default();
+    if entries.is_empty() {
+        return Vec::new();
+    }
     let recipients = &question.question.recipients;
     let seen = Seen::of(recipients);
     let is_anonymous = recipients.is_empty() && body.errors().is_empty();
