@@ -2,7 +2,16 @@
 
 /// The pointer of the member called `name` of the object at `whole`.
 pub fn member(whole: &str, name: &str) -> String {
-    format!("{whole}/{}", name.replace('~', "~0").replace('/', "~1"))
+    // Every member of a body that is read has one, and few are ever shown.
+    let mut pointer = String::with_capacity(whole.len() + 1 + name.len());
+    pointer.push_str(whole);
+    pointer.push('/');
+    if name.bytes().any(|it| matches!(it, b'~' | b'/')) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
+    pointer
 }
 
 /// The pointer of an entry of the array at `whole`.
