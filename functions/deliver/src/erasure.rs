@@ -116,10 +116,15 @@ pub(crate) async fn erase(app: &App, delivery: Delivery) -> Result<(), Error> {
 }
 
 async fn erase_content(app: &App, delivery: Delivery) -> Result<(), Error> {
-    transport::erase_copy(app, &delivery).await?;
-    let now = app.core.now();
-    let op = app.core.new_op();
-    app.core.step(delivery, |it| it.erase(now, op)).await?;
+    let mut latest = Some(delivery);
+    while let Some(delivery) = latest.take() {
+        transport::erase_copy(app, &delivery).await?;
+        let (now, op, copy) = (app.core.now(), app.core.new_op(), delivery.copy.clone());
+        // It may be a message that was sent after this was read. Its copy is replaced before it is forgotten.
+        let is_newer = |it: &Delivery| it.copy.is_some() && it.copy != copy;
+        let step = |it: &Delivery| if is_newer(it) { None } else { it.erase(now, op) };
+        latest = app.core.step(delivery, step).await?.filter(is_newer);
+    }
     Ok(())
 }
 
