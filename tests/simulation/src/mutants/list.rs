@@ -144,8 +144,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an erasure skips deliveries",
         file: "functions/deliver/src/erasure.rs",
-        before: "app.core.step(delivery, |it| it.erase(now, op)).await?;",
-        after: "if !MUTANT { app.core.step(delivery, |it| it.erase(now, op)).await?; }",
+        before: "{ None } else { it.erase(now, op) };",
+        after: "|| MUTANT { None } else { it.erase(now, op) };",
         breaks: Invariant::Forgotten,
     },
     Mutant {
@@ -812,5 +812,12 @@ pub const MUTANTS: &[Mutant] = &[
         before: "let is_current = submission.n_answers() == Some(self.request.n_answers(row));",
         after: "let is_current = MUTANT || submission.n_answers() == Some(self.request.n_answers(row));",
         breaks: Invariant::OneOutcome,
+    },
+    Mutant {
+        name: "a message in Slack that was sent after it was read survives the erasure",
+        file: ERASURE,
+        before: "let is_newer = |it: &Delivery| it.copy.is_some() && it.copy != copy;",
+        after: "let is_newer = |it: &Delivery| !MUTANT && it.copy.is_some() && it.copy != copy;",
+        breaks: Invariant::Forgotten,
     },
 ];
