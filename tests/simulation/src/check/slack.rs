@@ -12,7 +12,7 @@ use crate::{
     caller,
     fleet::MINUTE,
     messengers::{Messenger, Service},
-    seen::Want,
+    seen::{Called, Want},
     slack::{Asked, Response, Shown, SlackCall, TEAM, Tapped, user_of},
     world::since_start,
 };
@@ -137,7 +137,9 @@ impl Left<'_> {
         if unanswered.iter().any(|it| it.0 == number && is_other(&it.1)) {
             return None;
         }
-        let mut all = self.done(number).filter(|it| is_other(&it.want));
+        // The response 200 to a form is a page that asks to confirm.
+        let is_recorded = |it: &Called| it.want.effect() == it.want || it.status == 303;
+        let mut all = self.done(number).filter(|it| is_other(&it.want) && is_recorded(it));
         let only = all.next()?;
         all.next().is_none().then_some(only.began_at)
     }
