@@ -6,12 +6,9 @@ mod queue;
 
 use std::{path::Path, time::Duration};
 
-use answerback::platform::Clock;
+use answerback::platform::{Clock, Deferred, Sdk};
 use anyhow::{Context as _, Result};
-use aws_sdk_dynamodb::{
-    config::{BehaviorVersion, Credentials, Region, SharedHttpClient},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use axum::http::{Request, StatusCode};
@@ -27,44 +24,20 @@ const VISIBILITY_SECONDS: i32 = 180;
 struct Cloud {
     aws: Aws,
     clock: Clock,
-    sqs: aws_sdk_sqs::Client,
+    sqs: Deferred<aws_sdk_sqs::Client>,
     dynamodb: aws_sdk_dynamodb::Client,
-    eventbridge: aws_sdk_eventbridge::Client,
-    kms: aws_sdk_kms::Client,
-}
-
-macro_rules! client {
-    ($sdk:ident, $aws:expr) => {
-        $sdk::Client::from_conf(
-            $sdk::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .credentials_provider(credentials($aws))
-                .endpoint_url($aws.endpoint())
-                .http_client(http_client())
-                .build(),
-        )
-    };
-}
-
-/// The credentials that the emulator accepts.
-fn credentials(aws: &Aws) -> Credentials {
-    let local_aws::Credentials { access_key_id, secret_access_key } = aws.credentials();
-    Credentials::new(access_key_id, secret_access_key, None, None, "test")
-}
-
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_http()
+    eventbridge: Deferred<aws_sdk_eventbridge::Client>,
+    kms: Deferred<aws_sdk_kms::Client>,
 }
 
 impl Cloud {
     async fn start(data: Data) -> Result<Self> {
         let clock = Clock::manual("2026-11-20T08:00:00Z".parse::<Timestamp>()?);
         let aws = Aws::start(data, None, EmulatorClock::shared(clock.clone())).await?;
-        let sqs = client!(aws_sdk_sqs, &aws);
-        let dynamodb = client!(aws_sdk_dynamodb, &aws);
-        let eventbridge = client!(aws_sdk_eventbridge, &aws);
-        let kms = client!(aws_sdk_kms, &aws);
+        let local_aws::Credentials { access_key_id, secret_access_key } = aws.credentials();
+        let sdk = Sdk::local(aws.endpoint(), access_key_id, secret_access_key);
+        let (dynamodb, sqs, eventbridge, kms) =
+            (sdk.dynamodb(), sdk.sqs(), sdk.eventbridge(), sdk.kms());
         Ok(Self { aws, clock, sqs, dynamodb, eventbridge, kms })
     }
 
@@ -261,8 +234,8 @@ async fn event_may_have_member_names_that_serde_json_reserves() -> Result<()> {
 #[tokio::test]
 async fn failed_call_to_the_bus_publishes_nothing() -> Result<()> {
     let cloud = Cloud::in_memory().await?;
-    // The SDK makes three attempts.
-    cloud.aws.bus().fail_calls(3);
+    // The client makes four attempts.
+    cloud.aws.bus().fail_calls(4);
     let entry = PutEventsRequestEntry::builder().source("answerback").detail_type("answered");
     let put = cloud.eventbridge.put_events().entries(entry.detail("{}").build());
     let failed =

@@ -44,6 +44,7 @@ mod network;
 mod resolver;
 mod script;
 mod slack;
+pub(crate) mod tls;
 
 /// The `User-Agent` of every call, unless a profile has another.
 pub const USER_AGENT: &str = concat!("Answerback/", env!("CARGO_PKG_VERSION"));
@@ -159,7 +160,7 @@ impl Client {
         resolver: Resolver,
         certificates: &[u8],
     ) -> anyhow::Result<Self> {
-        let tls = network::tls_trusting(certificates)?;
+        let tls = tls::webpki_and(certificates)?;
         Ok(Self::Network(Arc::new(Network::with_tls(rules, resolver, tls))))
     }
 

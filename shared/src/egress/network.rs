@@ -1,12 +1,6 @@
 //! One call over the network, from the DNS look-up to the last byte.
 
-use std::{
-    error::Error,
-    future, io, iter,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{error::Error, future, io, iter, net::SocketAddr, sync::OnceLock, time::Duration};
 
 use reqwest::{
     Method, RequestBuilder, Response,
@@ -14,14 +8,10 @@ use reqwest::{
     header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect, retry,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::ClientConfig;
 use tokio::time::timeout;
 
-use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver, USER_AGENT};
+use super::{EXCERPT_BYTES_MAX, Failure, FailureKind, Post, Reply, Resolver, USER_AGENT, tls};
 use crate::domain::callback_url::{CallbackRules, CallbackUrl};
 
 /// Timeout of connecting, shared by all addresses of a host.
@@ -58,7 +48,7 @@ impl Network {
 
     /// The settings of TLS, which usually trust webpki's roots.
     pub(super) fn tls(&self) -> &ClientConfig {
-        self.tls.get_or_init(tls)
+        self.tls.get_or_init(tls::webpki)
     }
 
     pub(super) async fn post(&self, post: Post) -> Result<Reply, Failure> {
@@ -168,29 +158,6 @@ impl Resolve for Checked {
         let addresses: Addrs = Box::new(self.0.clone().into_iter());
         Box::pin(future::ready(Ok(addresses)))
     }
-}
-
-/// TLS with the roots that browsers trust. Uses `ring`, because AWS-LC spends 24 ms on entropy when
-/// it starts.
-fn tls() -> ClientConfig {
-    tls_with(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
-}
-
-/// [`tls`] that also trusts these certificates, in PEM.
-pub(super) fn tls_trusting(certificates: &[u8]) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in CertificateDer::pem_slice_iter(certificates) {
-        roots.add(certificate?)?;
-    }
-    Ok(tls_with(roots))
-}
-
-fn tls_with(roots: RootCertStore) -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has ciphers for TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 fn too_slow(limit: Duration) -> Failure {

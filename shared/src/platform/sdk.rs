@@ -1,10 +1,11 @@
 //! AWS clients, configured for a fast cold start.
 //!
 //! Credentials come from the environment, where Lambda puts them, without a provider chain.
-//! Amazon's own roots replace the system's, all clients share one HTTP client, and ring does TLS.
+//! Amazon's own roots replace the system's, and all clients share one client for [`http`].
 //! A client other than DynamoDB's is made when it is first used. Calls have a short user agent, and
 //! [`signer`] signs them. Every call has a timeout, which the SDK does not set by default.
 
+mod http;
 mod rest;
 mod signer;
 mod user_agent;
@@ -23,18 +24,6 @@ use aws_sdk_dynamodb::config::{
     SharedHttpClient, SharedInterceptor, StalledStreamProtectionConfig, retry::RetryConfig,
     timeout::TimeoutConfig,
 };
-use aws_smithy_http_client::{
-    Builder,
-    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    },
-    orchestrator::HttpRequest,
-};
-
-use tokio::{sync::Semaphore, time::timeout};
 
 use self::{signer::FastSigner, user_agent::ShortUserAgent};
 use crate::platform::config::{optional, required};
@@ -47,11 +36,6 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Timeout of all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
-/// Calls at a time over TLS, unless they take long: each has its connection, and a handshake takes as long
-/// as some calls.
-const CALLS_MAX: usize = 8;
-/// Longest wait of a call for its turn. So calls that hang do not hold others up.
-const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Region of the local emulator.
 const LOCAL_REGION: &str = "us-east-1";
 /// Factor of both timeouts for the local emulator, which handles one call at a time.
@@ -78,31 +62,6 @@ pub struct Sdk {
 pub struct Deferred<C>(Arc<LazyLock<C, MakeClient<C>>>);
 
 type MakeClient<C> = Box<dyn FnOnce() -> C + Send>;
-
-/// A connector that lets other tasks run before each call. So the connection of the call before is
-/// usually back in the pool, and the call begins no other one, which would take a TLS handshake. Above
-/// [`CALLS_MAX`] calls wait for their turn.
-#[derive(Debug)]
-struct PatientConnector {
-    connector: SharedHttpConnector,
-    /// `None`: the calls take no TLS.
-    turns: Option<Arc<Semaphore>>,
-}
-
-impl HttpConnector for PatientConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, turns) = (self.connector.clone(), self.turns.clone());
-        HttpConnectorFuture::new(async move {
-            tokio::task::yield_now().await;
-            // One attempt at a time holds a turn, and the wait is in its timeout.
-            let _turn = match turns {
-                Some(turns) => timeout(TURN_WAIT_MAX, turns.acquire_owned()).await.ok(),
-                None => None,
-            };
-            connector.call(request).await
-        })
-    }
-}
 
 macro_rules! config {
     ($sdk:expr, $service:ident, $signing_name:literal) => {{
@@ -175,27 +134,11 @@ impl Sdk {
         roots: &[u8],
     ) -> anyhow::Result<Self> {
         let is_plain = endpoint.as_ref().is_some_and(|it| it.starts_with("http://"));
-        let turns = (!is_plain).then(|| Arc::new(Semaphore::new(CALLS_MAX)));
-        let http = if is_plain {
-            Builder::new().build_http()
-        } else {
-            let roots = TrustStore::empty().with_pem_certificate(roots);
-            let tls = TlsContext::builder().with_trust_store(roots).build();
-            Builder::new()
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.context("the root certificates do not parse")?)
-                .build_https()
-        };
+        let http = http::client(roots, is_plain)?;
         Ok(Self {
             region: Region::new(region),
             credentials: SharedCredentialsProvider::new(credentials),
-            // Hides the client's validation, for which each service's client would make a
-            // connector with a TLS configuration, and drop it.
-            http: http_client_fn(move |settings, components| {
-                let connector = http.http_connector(settings, components);
-                let turns = turns.clone();
-                SharedHttpConnector::new(PatientConnector { connector, turns })
-            }),
+            http,
             kms_endpoint: endpoint.clone(),
             endpoint,
             timeout_factor: if is_plain { LOCAL_TIMEOUT_FACTOR } else { 1 },
@@ -267,48 +210,5 @@ impl<C> fmt::Debug for Deferred<C> {
 impl fmt::Debug for Sdk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sdk").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        future,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
-
-    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
-    use aws_smithy_types::body::SdkBody;
-    use futures::{future::join_all, poll};
-
-    use super::*;
-
-    /// A connector whose first calls hang.
-    #[derive(Debug)]
-    struct Hanging(AtomicUsize);
-
-    impl HttpConnector for Hanging {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            if self.0.fetch_add(1, Ordering::Relaxed) < CALLS_MAX {
-                return HttpConnectorFuture::new(future::pending());
-            }
-            let status = StatusCode::try_from(200).expect("a status");
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::empty())))
-        }
-    }
-
-    #[tokio::test]
-    async fn calls_that_hang_do_not_hold_others_up() {
-        let connector = PatientConnector {
-            connector: SharedHttpConnector::new(Hanging(AtomicUsize::new(0))),
-            turns: Some(Arc::new(Semaphore::new(CALLS_MAX))),
-        };
-        let call = || connector.call(HttpRequest::new(SdkBody::empty()));
-        let mut hanging = Box::pin(join_all((0..CALLS_MAX).map(|_| call())));
-        while connector.turns.as_ref().is_some_and(|it| it.available_permits() > 0) {
-            assert!(poll!(&mut hanging).is_pending());
-        }
-        let answered = timeout(TURN_WAIT_MAX * 20, call()).await.expect("it is not held up");
-        assert_eq!(answered.expect("a response").status().as_u16(), 200);
     }
 }

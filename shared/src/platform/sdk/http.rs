@@ -1,0 +1,154 @@
+//! The HTTP client of all AWS clients.
+//!
+//! It speaks HTTP/1.1, as the services that we call most do. AWS's own client also has HTTP/2 and
+//! proxies, which take half a megabyte in every function.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use aws_smithy_runtime_api::client::{
+    connection::{CaptureSmithyConnection, ConnectionMetadata},
+    http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::{sync::Semaphore, task::yield_now, time::timeout};
+
+use crate::egress::tls;
+
+/// Calls at a time over TLS, unless they take long: each has its connection, and a handshake takes as long
+/// as some calls.
+const CALLS_MAX: usize = 8;
+/// Longest wait of a call for its turn. So calls that hang do not hold others up.
+const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// A client that trusts `roots`, in PEM. If it `is_plain`, its calls take no TLS.
+///
+/// One connector serves all AWS clients. They also do not validate it, for which each of them would make
+/// one with a TLS configuration, and drop it.
+pub(super) fn client(roots: &[u8], is_plain: bool) -> anyhow::Result<SharedHttpClient> {
+    let tls = tls::trusting(roots).context("the root certificates do not parse")?;
+    let mut tcp = TcpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector.wrap_connector(tcp));
+    let turns = (!is_plain).then(|| Arc::new(Semaphore::new(CALLS_MAX)));
+    let connector = SharedHttpConnector::new(Patient { connector: Pool(client), turns });
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// A connector that lets other tasks run before each call. So the connection of the call before is
+/// usually back in the pool, and the call begins no other one, which would take a TLS handshake. Above
+/// [`CALLS_MAX`] calls wait for their turn.
+#[derive(Debug)]
+struct Patient<C> {
+    connector: C,
+    /// `None`: the calls take no TLS.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl<C: HttpConnector + Clone + 'static> HttpConnector for Patient<C> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (connector, turns) = (self.connector.clone(), self.turns.clone());
+        HttpConnectorFuture::new(async move {
+            yield_now().await;
+            // One attempt at a time holds a turn, and the wait is in its timeout.
+            let _turn = match turns {
+                Some(turns) => timeout(TURN_WAIT_MAX, turns.acquire_owned()).await.ok(),
+                None => None,
+            };
+            connector.call(request).await
+        })
+    }
+}
+
+/// A pool of connections.
+#[derive(Clone, Debug)]
+struct Pool(Client<HttpsConnector<TcpConnector>, SdkBody>);
+
+impl HttpConnector for Pool {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(err) => return HttpConnectorFuture::ready(Err(ConnectorError::user(err.into()))),
+        };
+        let connection = capture_connection(&mut request);
+        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            capture.set_connection_retriever(move || metadata(&connection));
+        }
+        let response = self.0.request(request);
+        HttpConnectorFuture::new(async move {
+            // The SDK's requests are well-formed, so the other side or the network failed.
+            let response = response.await.map_err(|err| ConnectorError::io(err.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|err| ConnectorError::other(err.into(), None))
+        })
+    }
+}
+
+/// The connection of a call. The SDK uses it no more if the service is in trouble behind it.
+fn metadata(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
+    connection.connection_metadata().as_ref()?;
+    let connection = connection.clone();
+    let poison = move || {
+        if let Some(connected) = connection.connection_metadata().as_ref() {
+            connected.poison();
+        }
+    };
+    Some(ConnectionMetadata::builder().proxied(false).poison_fn(poison).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use aws_smithy_runtime_api::http::StatusCode;
+    use futures::{future::join_all, poll};
+
+    use super::*;
+
+    /// A connector whose first calls hang.
+    #[derive(Clone, Debug, Default)]
+    struct Hanging(Arc<AtomicUsize>);
+
+    impl HttpConnector for Hanging {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            if self.0.fetch_add(1, Ordering::Relaxed) < CALLS_MAX {
+                return HttpConnectorFuture::new(future::pending());
+            }
+            let status = StatusCode::try_from(200).expect("a status");
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::empty())))
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_that_hang_do_not_hold_others_up() {
+        let turns = Some(Arc::new(Semaphore::new(CALLS_MAX)));
+        let connector = Patient { connector: Hanging::default(), turns };
+        let call = || connector.call(HttpRequest::new(SdkBody::empty()));
+        let mut hanging = Box::pin(join_all((0..CALLS_MAX).map(|_| call())));
+        while connector.turns.as_ref().is_some_and(|it| it.available_permits() > 0) {
+            assert!(poll!(&mut hanging).is_pending());
+        }
+        let answered = timeout(TURN_WAIT_MAX * 20, call()).await.expect("it is not held up");
+        assert_eq!(answered.expect("a response").status().as_u16(), 200);
+    }
+}
