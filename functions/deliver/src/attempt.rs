@@ -49,7 +49,7 @@ pub(crate) struct Unstored {
 /// An attempt that has begun.
 struct Begun {
     /// The delivery, leased to `op`.
-    delivery: Delivery,
+    delivery: Box<Delivery>,
     op: OpId,
     started_at: Timestamp,
     place: Place,
@@ -74,7 +74,8 @@ pub(crate) async fn attempt(
 ) -> Result<(), Error> {
     let started_at = app.core.now();
     let sent = transport::send(app, &delivery, &[], started_at).await?;
-    let place = Place::Stored(Box::new(delivery.clone()));
+    let delivery = Box::new(delivery);
+    let place = Place::Stored(delivery.clone());
     conclude(app, Begun { delivery, op, started_at, place }, sent, hops).await
 }
 
@@ -82,7 +83,7 @@ pub(crate) async fn attempt(
 /// claimed its event, and has loaded the webhooks `known` a moment ago.
 pub(crate) async fn attempt_unstored(
     app: &App,
-    delivery: Delivery,
+    delivery: Box<Delivery>,
     op: OpId,
     known: &[Webhook],
     unstored: Unstored,
@@ -155,7 +156,7 @@ impl Place {
 /// Saves the result of an attempt, and sends the hint for the next one.
 async fn conclude(app: &App, begun: Begun, sent: Sent, hops: u32) -> Result<(), Error> {
     let exchanged = match sent {
-        Sent::Exchanged(exchanged) => *exchanged,
+        Sent::Exchanged(exchanged) => exchanged,
         Sent::Unsent(end) => {
             let verdict = AttemptVerdict::Unsent(end);
             return Box::pin(conclude_unsent(app, begun, verdict, hops)).await;
@@ -215,10 +216,14 @@ async fn conclude_unsent(
 
 /// Saves everything that an attempt showed. Returns the delivery in its new state. `None`: it is
 /// gone.
-async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<Delivery>, Error> {
+async fn save(
+    app: &App,
+    begun: Begun,
+    exchanged: Box<Exchanged>,
+) -> Result<Option<Delivery>, Error> {
     let now = app.core.now();
     let Begun { delivery, op, started_at, place } = begun;
-    let Exchanged { verdict, exchange, error, webhook, refused, copy } = exchanged;
+    let Exchanged { verdict, exchange, error, webhook, refused, copy } = *exchanged;
     let duration_ms = now.duration_since(started_at).as_millis();
     let record = Attempt {
         id: delivery.id.attempt(delivery.attempt),
@@ -262,7 +267,7 @@ async fn save(app: &App, begun: Begun, exchanged: Exchanged) -> Result<Option<De
     let finished = finished?;
     // The request was erased during the attempt, and nobody else knows the copy.
     if copy.is_some() && finished.as_ref().is_some_and(|it| it.body.is_none()) {
-        Box::pin(transport::erase_copy(app, &Delivery { copy, ..delivery })).await?;
+        Box::pin(transport::erase_copy(app, &Delivery { copy, ..*delivery })).await?;
     }
     Ok(finished)
 }

@@ -173,7 +173,7 @@ pub(crate) async fn watch<T>(app: &App, delivery: &Delivery, mut sending: Promis
         Either::Right(_) => {
             let endpoint = receiver.endpoint.clone();
             let waiting = Observation::StillWaiting { endpoint };
-            futures::join!(sending, record(app, &receiver.host, waiting)).0
+            futures::join!(sending, Box::pin(record(app, &receiver.host, waiting))).0
         }
     }
 }

@@ -225,6 +225,7 @@ impl<'a> Worker<'a> {
                 let (signal, is_stored) = oneshot::channel();
                 let id = delivery.id;
                 let unstored = Unstored { store: self.store.clone(), signal };
+                let delivery = Box::new(delivery);
                 let attempt =
                     attempt_unstored(self.app, delivery, self.op, self.webhooks, unstored);
                 (Box::pin(attempt), async move { (event, id, is_stored.await.is_ok()) })

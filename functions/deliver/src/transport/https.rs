@@ -46,9 +46,9 @@ pub(super) async fn send(
         Err(end) => return Ok(Sent::Unsent(end)),
     };
     let posting = Box::pin(post(app, delivery, &endpoint, body, at));
-    let exchanged = breaker::watch(app, delivery, posting).await?;
-    let exchanged = Exchanged { webhook: endpoint.webhook, ..exchanged };
-    Ok(Sent::Exchanged(Box::new(exchanged)))
+    let mut exchanged = breaker::watch(app, delivery, posting).await?;
+    exchanged.webhook = endpoint.webhook;
+    Ok(Sent::Exchanged(exchanged))
 }
 
 async fn post(
@@ -57,15 +57,16 @@ async fn post(
     endpoint: &Endpoint,
     body: &[u8],
     at: Timestamp,
-) -> Result<Exchanged, Error> {
+) -> Result<Box<Exchanged>, Error> {
     let receiver = &endpoint.receiver;
     let url = match CallbackUrl::parse(&receiver.url, &app.rules) {
         Ok(url) => url,
-        Err(err) => return Ok(blocked(&receiver.url, &err)),
+        Err(err) => return Ok(Box::new(blocked(&receiver.url, &err))),
     };
     let Signer { holder, secrets } = &endpoint.signer;
-    let keys = app.core.vault.signing_keys(holder, secrets, at).await?;
-    let added = headers::open(app, endpoint, at).await?;
+    // Boxed, because they are large and over before the call begins.
+    let keys = Box::pin(app.core.vault.signing_keys(holder, secrets, at)).await?;
+    let added = Box::pin(headers::open(app, endpoint, at)).await?;
     let headers = headers::signed(&keys, delivery, receiver, added, body, at);
     let shown = headers::masked(&headers);
     let host = HostKind::of(&url);
@@ -79,7 +80,8 @@ async fn post(
         body: excerpt(&it.body),
     });
     let exchange = Exchange { url: receiver.url.clone(), headers: shown, response };
-    Ok(Exchanged { verdict, exchange, error, webhook: None, refused: None, copy: None })
+    let (webhook, refused, copy) = (None, None, None);
+    Ok(Box::new(Exchanged { verdict, exchange, error, webhook, refused, copy }))
 }
 
 /// The result for a URL that the rules no longer allow. Nothing is sent.

@@ -48,6 +48,8 @@ pub(crate) struct Exchanged {
 
 /// Sends `delivery` to its target. `at` is the time of this attempt. A webhook that is not among
 /// `known`, which were loaded a moment ago, is loaded.
+///
+/// Most deliveries are HTTPS, and the other futures are boxed so that those are small.
 pub(crate) async fn send(
     app: &App,
     delivery: &Delivery,
@@ -56,10 +58,10 @@ pub(crate) async fn send(
 ) -> Result<Sent, Error> {
     match &delivery.target {
         Target::Https(_) => https::send(app, delivery, known, at).await,
-        Target::Bus => bus::send(app, delivery, at).await,
-        Target::Message(message) => message::send(app, delivery, message, at).await,
-        Target::Test(test) => message::send_test(app, delivery, test, at).await,
-        Target::Update(update) => message::send_update(app, delivery, update, at).await,
+        Target::Bus => Box::pin(bus::send(app, delivery, at)).await,
+        Target::Message(message) => Box::pin(message::send(app, delivery, message, at)).await,
+        Target::Test(test) => Box::pin(message::send_test(app, delivery, test, at)).await,
+        Target::Update(update) => Box::pin(message::send_update(app, delivery, update, at)).await,
         Target::Erased => Ok(Sent::Unsent(DeliveryEnd::Cancelled)),
     }
 }
