@@ -185,28 +185,29 @@ impl Store {
 
     /// The item at `key`. The read is strongly consistent.
     pub async fn get<T: Item>(&self, key: Key) -> Result<Option<T>, Error> {
-        match self.table.get(key).await? {
+        let item = self.table.get(key).await?;
+        self.whole_if_any(item).await
+    }
+
+    /// The items at three different keys, by one call. The reads are strongly consistent, each by itself.
+    pub async fn get_three<A: Item, B: Item, C: Item>(
+        &self,
+        keys: [Key; 3],
+    ) -> Result<(Option<A>, Option<B>, Option<C>), Error> {
+        let mut found = self.table.get_many(keys.to_vec()).await?;
+        let [first, second, third] = keys.map(|it| found.remove(&it));
+        Ok((
+            self.whole_if_any(first).await?,
+            self.whole_if_any(second).await?,
+            self.whole_if_any(third).await?,
+        ))
+    }
+
+    async fn whole_if_any<T: Item>(&self, item: Option<Attributes>) -> Result<Option<T>, Error> {
+        match item {
             Some(item) => self.whole(item).await,
             None => Ok(None),
         }
-    }
-
-    /// The items at two different keys, by one call. The reads are strongly consistent, each by itself.
-    pub async fn get_both<A: Item, B: Item>(
-        &self,
-        first: Key,
-        second: Key,
-    ) -> Result<(Option<A>, Option<B>), Error> {
-        let mut found = self.table.get_many(vec![first.clone(), second.clone()]).await?;
-        let first = match found.remove(&first) {
-            Some(item) => self.whole(item).await?,
-            None => None,
-        };
-        let second = match found.remove(&second) {
-            Some(item) => self.whole(item).await?,
-            None => None,
-        };
-        Ok((first, second))
     }
 
     /// Writes a new item, unless one with its key exists.

@@ -1,5 +1,7 @@
 //! Presses that do not count.
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 #[tokio::test]
@@ -53,6 +55,33 @@ async fn messages_that_are_not_ours_are_unknown() {
     }
     let body = it.world.visit(Method::POST, &format!("/v1/slack/{}", it.notifier), "a=b").await;
     assert_eq!(body.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn requests_of_others_are_unknown() {
+    let it = Workspace::start().await;
+    let value = it.button("Approve");
+    let [account, mode, delivery, button] =
+        value.split('.').collect::<Vec<_>>().try_into().expect("four parts");
+    // A stranger signs with a secret of their own, and names a message that is not stored yet.
+    let new = it.world.system.make_account().await.expect("an account");
+    let bearer = format!("Bearer {}", new.key.text.expose_secret());
+    let headers = [("authorization", bearer.as_str())];
+    let settings = json!({ "bot_token": "xoxb-2", "signing_secret": SECRET, "team_id": TEAM });
+    let body = json!({ "kind": "slack", "settings": settings });
+    let theirs = it.world.call_with(Method::POST, "/v1/notifiers", &headers, body).await.json();
+    let theirs = theirs["id"].as_str().expect("an id").to_owned();
+    let stranger = new.account.id.to_string();
+    let unstored = format!("{}{}", &delivery[..delivery.len() - 4], "0000");
+    let it = Workspace { notifier: theirs, ..it };
+    for (account, delivery) in
+        [(&*stranger, &*unstored), (&stranger, delivery), (account, &unstored)]
+    {
+        let value = format!("{account}.{mode}.{delivery}.{button}");
+        let answer = it.send(&it.press(&value)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{value}");
+    }
+    assert!(it.whispers().is_empty(), "a stranger learned something");
 }
 
 #[tokio::test]

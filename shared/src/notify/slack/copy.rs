@@ -59,7 +59,7 @@ pub fn copy(
         let is_answerable = shown.is_whole && can_prefill(&request.question);
         let options = is_answerable.then(|| option_buttons(request, notification.0, facts.words));
         let mut buttons = options.unwrap_or_default();
-        buttons.push(open_button(shown.open, notification.0));
+        buttons.push(open_button(shown.open, request, notification.0));
         blocks.push(json!({ "type": "actions", "elements": buttons }));
     }
     update(copy, &spelled(&facts.title, TEXT_UNITS_MAX), &blocks)

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Assurance, DeliveryId, Question, Request,
+        Assurance, DeliveryId, Mode, Owner, Question, Request,
         question::{Choice, Style},
     },
     page::{Words, fill, isolated},
@@ -65,22 +65,28 @@ pub enum Button {
 }
 
 impl Button {
-    /// The value of this button in the message `delivery`.
-    pub fn value(self, delivery: DeliveryId) -> String {
+    /// The value of this button in the message `delivery` about a request. It names everything that a
+    /// press reads, so that one call reads it.
+    pub fn value(self, request: &Request, delivery: DeliveryId) -> String {
+        let Owner { account, mode } = request.owner;
+        let mode = mode.as_str();
         match self {
-            Self::Option(index) => format!("{delivery}.{index}"),
-            Self::Open => format!("{delivery}.open"),
+            Self::Option(index) => format!("{account}.{mode}.{delivery}.{index}"),
+            Self::Open => format!("{account}.{mode}.{delivery}.open"),
         }
     }
 
-    /// The message and the button of a value.
-    pub fn parse(value: &str) -> Option<(DeliveryId, Self)> {
-        let (delivery, button) = value.split_once('.')?;
-        let button = match button {
+    /// The owner of the request, the message and the button of a value.
+    pub fn parse(value: &str) -> Option<(Owner, DeliveryId, Self)> {
+        let mut parts = value.splitn(4, '.');
+        let account = parts.next()?.parse().ok()?;
+        let mode = Mode::parse(parts.next()?)?;
+        let delivery = parts.next()?.parse().ok()?;
+        let button = match parts.next()? {
             "open" => Self::Open,
             index => Self::Option(index.parse().ok()?),
         };
-        Some((delivery.parse().ok()?, button))
+        Some((Owner { account, mode }, delivery, button))
     }
 }
 
@@ -97,7 +103,7 @@ pub fn message(content: &Content<'_>, place: &Place<'_>) -> Value {
     let closing = if place.is_shared { &facts.closing()[..1] } else { &facts.closing()[..] };
     blocks.push(text_section(&closing.join("\n")));
     if place.is_shared {
-        buttons.push(open_button(shown.open, content.notification.0));
+        buttons.push(open_button(shown.open, content.request, content.notification.0));
     } else {
         blocks.push(markup(&link(content, shown.open, words)));
     }
@@ -129,15 +135,15 @@ fn link(content: &Content<'_>, open: &str, words: &Words) -> String {
 }
 
 /// A button that shows the link to who pressed it.
-fn open_button(text: &str, message: DeliveryId) -> Value {
-    let value = Button::Open.value(message);
+fn open_button(text: &str, request: &Request, message: DeliveryId) -> Value {
+    let value = Button::Open.value(request, message);
     json!({ "type": "button", "action_id": "open", "text": plain(text), "value": value })
 }
 
 /// A button for each option, if all of them fit.
 fn option_buttons(request: &Request, message: DeliveryId, words: &Words) -> Vec<Value> {
     let question = &request.question;
-    let value = |index| Button::Option(index).value(message);
+    let value = |index| Button::Option(index).value(request, message);
     let fits = |it: &Choice| units(&spelled(&it.label, usize::MAX)) <= BUTTON_UNITS_MAX;
     if !question.options.iter().all(fits) {
         return Vec::new();

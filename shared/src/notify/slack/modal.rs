@@ -42,7 +42,7 @@ pub fn modal(request: &Request, button: Button, delivery: DeliveryId) -> Value {
     json!({
         "type": "modal",
         "callback_id": "answer",
-        "private_metadata": button.value(delivery),
+        "private_metadata": button.value(request, delivery),
         "title": cut(words.form.your_answer, TITLE_UNITS_MAX),
         "submit": cut(words.form.submit, TITLE_UNITS_MAX),
         "close": cut(words.form.back, TITLE_UNITS_MAX),

@@ -107,12 +107,13 @@ async fn verify<'a>(
     body: &[u8],
     payload: Payload,
 ) -> Result<Verified<'a>, Problem> {
-    let (message, button) = Button::parse(payload.value()).ok_or_else(Problem::not_found)?;
+    let (owner, message, button) = Button::parse(payload.value()).ok_or_else(Problem::not_found)?;
     let request = message.event().request().ok_or_else(Problem::not_found)?;
     // By one call: two at once are two connections when a function starts.
-    let (request, message) = (keys::request(request), keys::delivery(message));
-    let (request, message) = app.core.store.get_both::<Request, Delivery>(request, message).await?;
-    let request = request.ok_or_else(Problem::not_found)?;
+    let keys = [keys::request(request), keys::delivery(message), keys::notifier(owner, notifier)];
+    let (request, message, stored) =
+        app.core.store.get_three::<Request, Delivery, Notifier>(keys).await?;
+    let request = request.filter(|it| it.owner == owner).ok_or_else(Problem::not_found)?;
     let message = match message {
         Some(message) => {
             Some(Sent::of(message, &request, notifier).ok_or_else(Problem::not_found)?)
@@ -120,9 +121,7 @@ async fn verify<'a>(
         // It was sent a moment ago, and is stored after that.
         None => None,
     };
-    let notifier = app.core.store.get(keys::notifier(request.owner, notifier)).await?;
-    let notifier: Notifier =
-        notifier.filter(Notifier::is_enabled).ok_or_else(Problem::not_found)?;
+    let notifier = stored.filter(Notifier::is_enabled).ok_or_else(Problem::not_found)?;
     let NotifierSettings::Slack(settings) = notifier.settings.clone() else {
         return Err(Problem::not_found());
     };

@@ -88,7 +88,7 @@ impl Verified<'_> {
     async fn open_modal(&self, tap: &Tap, message: &Sent) -> Result<Response, Problem> {
         let mut view = slack::modal(&self.request, self.button, message.id);
         let n_answers = self.request.n_answers(message.row);
-        let value = self.button.value(message.id);
+        let value = self.button.value(&self.request, message.id);
         view["private_metadata"] = format!("{value}/{n_answers}").into();
         let body = json!({ "trigger_id": tap.trigger_id, "view": view });
         match self.call("views.open", &body).await? {
