@@ -181,7 +181,7 @@ def pipe(source, target):
 def serve_tls(certificate, key, port, handshakes=None):
     """Forwards TLS connections to a port, and adds 1 to `handshakes` for each. Returns its own port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # As most servers do, take the cipher suite that the client prefers.
+    # Take the cipher suite that the client prefers, as nginx does by default.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_cert_chain(certificate, key)
     listener = socket.create_server(("127.0.0.1", 0))

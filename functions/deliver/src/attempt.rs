@@ -73,8 +73,8 @@ pub(crate) async fn attempt(
     hops: u32,
 ) -> Result<(), Error> {
     let started_at = app.core.now();
-    let sent = transport::send(app, &delivery, &[], started_at).await?;
     let delivery = Box::new(delivery);
+    let sent = transport::send(app, &delivery, &[], started_at).await?;
     let place = Place::Stored(delivery.clone());
     conclude(app, Begun { delivery, op, started_at, place }, sent, hops).await
 }

@@ -1,7 +1,7 @@
 //! AWS clients, configured for a fast cold start.
 //!
 //! Credentials come from the environment, where Lambda puts them, without a provider chain.
-//! Amazon's own roots replace the system's, and all clients share one client for [`http`].
+//! Amazon's own roots replace the system's, and all clients share one HTTP client ([`http`]).
 //! A client other than DynamoDB's is made when it is first used. Calls have a short user agent, and
 //! [`signer`] signs them. Every call has a timeout, which the SDK does not set by default.
 

@@ -1,5 +1,8 @@
 //! Presses that do not count.
 
+use std::iter;
+
+use answerback::domain::Owner;
 use secrecy::ExposeSecret as _;
 
 use super::*;
@@ -49,7 +52,14 @@ async fn messages_that_are_not_ours_are_unknown() {
     let value = it.button("Approve");
     let other = notifier(&it.world, json!({})).await;
     let foreign = Workspace { notifier: other, ..Workspace::start().await };
-    for (workspace, value) in [(&foreign, &*value), (&it, "x"), (&it, ""), (&it, "dlv_1.0")] {
+    let [no_mode, no_message, no_button] =
+        [(1, "prod"), (2, "dlv_1"), (3, "x")].map(|(at, part)| {
+            let mut parts: Vec<_> = value.split('.').collect();
+            parts[at] = part;
+            parts.join(".")
+        });
+    let all = [&*value, "x", "", &no_mode, &no_message, &no_button];
+    for (workspace, value) in iter::zip(iter::once(&foreign).chain(iter::repeat(&it)), all) {
         let answer = workspace.send(&it.press(value)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{value}");
     }
@@ -59,27 +69,33 @@ async fn messages_that_are_not_ours_are_unknown() {
 
 #[tokio::test]
 async fn requests_of_others_are_unknown() {
-    let it = Workspace::start().await;
+    let mut it = Workspace::start().await;
     let value = it.button("Approve");
-    let [account, mode, delivery, button] =
+    let [account, live, delivery, button] =
         value.split('.').collect::<Vec<_>>().try_into().expect("four parts");
-    // A stranger signs with a secret of their own, and names a message that is not stored yet.
-    let new = it.world.system.make_account().await.expect("an account");
-    let bearer = format!("Bearer {}", new.key.text.expose_secret());
-    let headers = [("authorization", bearer.as_str())];
-    let settings = json!({ "bot_token": "xoxb-2", "signing_secret": SECRET, "team_id": TEAM });
-    let body = json!({ "kind": "slack", "settings": settings });
-    let theirs = it.world.call_with(Method::POST, "/v1/notifiers", &headers, body).await.json();
-    let theirs = theirs["id"].as_str().expect("an id").to_owned();
-    let stranger = new.account.id.to_string();
-    let unstored = format!("{}{}", &delivery[..delivery.len() - 4], "0000");
-    let it = Workspace { notifier: theirs, ..it };
-    for (account, delivery) in
-        [(&*stranger, &*unstored), (&stranger, delivery), (account, &unstored)]
-    {
-        let value = format!("{account}.{mode}.{delivery}.{button}");
-        let answer = it.send(&it.press(&value)).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{value}");
+    assert_eq!(live, "live");
+    let unstored = format!("{}0000", &delivery[..delivery.len() - 4]);
+    let stranger = it.world.system.make_account().await.expect("an account").account.id;
+    let own = account.parse().expect("an account");
+    for owner in [Owner::live(stranger), Owner::test(own)] {
+        // They sign with a secret of their own, and name a message that is not stored yet.
+        let key = it.world.system.make_key(owner, vec![Scope::Admin]).await.expect("a key");
+        let bearer = format!("Bearer {}", key.text.expose_secret());
+        let settings = json!({ "bot_token": "xoxb-2", "signing_secret": SECRET, "team_id": TEAM });
+        let body = json!({ "kind": "slack", "settings": settings });
+        let headers = [("authorization", bearer.as_str())];
+        let created = it.world.call_with(Method::POST, "/v1/notifiers", &headers, body).await;
+        assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
+        it.notifier = created.json()["id"].as_str().expect("an id").to_owned();
+        let Owner { account: theirs, mode } = owner;
+        for value in [
+            format!("{theirs}.{}.{unstored}.{button}", mode.as_str()),
+            format!("{theirs}.{}.{delivery}.{button}", mode.as_str()),
+            format!("{account}.live.{unstored}.{button}"),
+        ] {
+            let answer = it.send(&it.press(&value)).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{value}");
+        }
     }
     assert!(it.whispers().is_empty(), "a stranger learned something");
 }

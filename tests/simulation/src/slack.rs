@@ -287,7 +287,7 @@ impl Process {
             ts(state.now(), state.seen.slack.n_posted)
         };
         let buttons = buttons(text);
-        let delivery = buttons.first().and_then(|it| it.split('.').next()).unwrap_or_default();
+        let delivery = buttons.first().and_then(|it| it.split('.').nth(2)).unwrap_or_default();
         let delivery = delivery.to_owned();
         let accepted = json!({ "ok": true, "channel": channel, "ts": ts });
         let copy = Shown {

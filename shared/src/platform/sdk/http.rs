@@ -1,7 +1,7 @@
 //! The HTTP client of all AWS clients.
 //!
-//! It speaks HTTP/1.1, as the services that we call most do. AWS's own client also has HTTP/2 and
-//! proxies, which take half a megabyte in every function.
+//! It speaks HTTP/1.1 only. AWS's own client also has HTTP/2 and proxies, which take half a megabyte in
+//! every function, and which DynamoDB, SQS and KMS do not need.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,15 +15,17 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use http::Uri;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{
         Client,
         connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection},
     },
-    rt::{TokioExecutor, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use tokio::{sync::Semaphore, task::yield_now, time::timeout};
+use tokio::{net::TcpStream, sync::Semaphore, task::yield_now, time::timeout};
+use tower::{BoxError, timeout::Timeout, util::BoxCloneSyncService};
 
 use crate::egress::tls;
 
@@ -32,24 +34,30 @@ use crate::egress::tls;
 const CALLS_MAX: usize = 8;
 /// Longest wait of a call for its turn. So calls that hang do not hold others up.
 const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Timeout of connecting, with the TLS handshake. It is the SDK's.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
 /// A client that trusts `roots`, in PEM. If it `is_plain`, its calls take no TLS.
 ///
-/// One connector serves all AWS clients. They also do not validate it, for which each of them would make
-/// one with a TLS configuration, and drop it.
+/// One connector serves all AWS clients. Timeouts of connecting and reading that they ask for have no
+/// effect: the SDK ends an attempt, and [`CONNECT_TIMEOUT`] a connection that no attempt waits for.
 pub(super) fn client(roots: &[u8], is_plain: bool) -> anyhow::Result<SharedHttpClient> {
+    let turns = (!is_plain).then(|| Arc::new(Semaphore::new(CALLS_MAX)));
+    let connector = SharedHttpConnector::new(Patient { connector: pool(roots)?, turns });
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+fn pool(roots: &[u8]) -> anyhow::Result<Pool> {
     let tls = tls::trusting(roots).context("the root certificates do not parse")?;
     let mut tcp = TcpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+    let connector = Timeout::new(https.wrap_connector(tcp), CONNECT_TIMEOUT);
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .build(connector.wrap_connector(tcp));
-    let turns = (!is_plain).then(|| Arc::new(Semaphore::new(CALLS_MAX)));
-    let connector = SharedHttpConnector::new(Patient { connector: Pool(client), turns });
-    Ok(http_client_fn(move |_, _| connector.clone()))
+        .build(BoxCloneSyncService::new(connector));
+    Ok(Pool(client))
 }
 
 /// A connector that lets other tasks run before each call. So the connection of the call before is
@@ -79,7 +87,9 @@ impl<C: HttpConnector + Clone + 'static> HttpConnector for Patient<C> {
 
 /// A pool of connections.
 #[derive(Clone, Debug)]
-struct Pool(Client<HttpsConnector<TcpConnector>, SdkBody>);
+struct Pool(Client<Connector, SdkBody>);
+
+type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
 impl HttpConnector for Pool {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -93,7 +103,8 @@ impl HttpConnector for Pool {
         }
         let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // The SDK's requests are well-formed, so the other side or the network failed.
+            // The SDK's requests are well-formed, so the other side or the network failed. The SDK repeats
+            // all of these calls.
             let response = response.await.map_err(|err| ConnectorError::io(err.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|err| ConnectorError::other(err.into(), None))
@@ -122,6 +133,10 @@ mod tests {
 
     use aws_smithy_runtime_api::http::StatusCode;
     use futures::{future::join_all, poll};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -150,5 +165,36 @@ mod tests {
         }
         let answered = timeout(TURN_WAIT_MAX * 20, call()).await.expect("it is not held up");
         assert_eq!(answered.expect("a response").status().as_u16(), 200);
+    }
+
+    /// Answers all calls, each by the number of its connection, the first of which is 200.
+    async fn serve(listener: TcpListener) {
+        for number in 200.. {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(async move {
+                let answer = format!("HTTP/1.1 {number} Fine\r\ncontent-length: 0\r\n\r\n");
+                while connection.read(&mut [0; 4_096]).await.is_ok_and(|it| it > 0) {
+                    connection.write_all(answer.as_bytes()).await.expect("it takes an answer");
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_serve_many_calls_until_one_is_poisoned() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let uri = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(serve(listener));
+        let client = pool(b"").expect("no roots are fine");
+        let call = async |capture: &CaptureSmithyConnection| {
+            let mut request = HttpRequest::new(SdkBody::empty());
+            request.set_uri(uri.as_str()).expect("a URI");
+            request.add_extension(capture.clone());
+            client.call(request).await.expect("an answer").status().as_u16()
+        };
+        let (first, second) = (CaptureSmithyConnection::new(), CaptureSmithyConnection::new());
+        assert_eq!((call(&first).await, call(&second).await), (200, 200));
+        second.get().expect("a connection").poison();
+        assert_eq!(call(&first).await, 201);
     }
 }

@@ -22,7 +22,7 @@ pub(super) enum Interaction {
 
 /// A press of a button.
 pub(super) struct Tap {
-    /// Names the message and the button.
+    /// Names the owner of the request, the message and the button.
     value: String,
     /// The message in which it was pressed.
     pub(super) channel: Option<SlackId>,
