@@ -21,7 +21,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("notify", &["domain", "page"]),
     ("egress", &["domain"]),
-    ("platform", &["domain", "signing", "store"]),
+    ("platform", &["domain", "signing", "store", "egress"]),
     ("api", &["domain", "page", "signing", "store", "platform"]),
     ("fronts", &["domain", "signing", "store", "platform", "api"]),
     (
