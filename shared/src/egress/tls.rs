@@ -1,4 +1,4 @@
-//! TLS by rustls with `ring`, because AWS-LC spends 24 ms on entropy when it starts.
+//! TLS for calls to receivers and to AWS, by rustls with `ring`: AWS-LC spends 24 ms on entropy when it starts.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ pub(super) fn webpki() -> ClientConfig {
     with(webpki_roots())
 }
 
-/// [`webpki`] that also trusts these certificates, in PEM.
+/// [`webpki`] that also trusts these certificates, in PEM. It fails if they do not parse.
 pub(super) fn webpki_and(certificates: &[u8]) -> anyhow::Result<ClientConfig> {
     Ok(with(extended(webpki_roots(), certificates)?))
 }
 
-/// Settings that trust these certificates only, in PEM.
+/// Settings that trust these certificates only, in PEM. It fails if they do not parse.
 pub(crate) fn trusting(certificates: &[u8]) -> anyhow::Result<ClientConfig> {
     Ok(with(extended(RootCertStore::empty(), certificates)?))
 }

@@ -40,7 +40,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 /// A client that trusts `roots`, in PEM. If it `is_plain`, its calls take no TLS.
 ///
 /// One connector serves all AWS clients. Timeouts of connecting and reading that they ask for have no
-/// effect: the SDK ends an attempt, and [`CONNECT_TIMEOUT`] a connection that no attempt waits for.
+/// effect: the SDK ends an attempt, and [`CONNECT_TIMEOUT`] a connection that no attempt waits for. It
+/// fails if the roots do not parse.
 pub(super) fn client(roots: &[u8], is_plain: bool) -> anyhow::Result<SharedHttpClient> {
     let turns = (!is_plain).then(|| Arc::new(Semaphore::new(CALLS_MAX)));
     let connector = SharedHttpConnector::new(Patient { connector: pool(roots)?, turns });
@@ -103,8 +104,8 @@ impl HttpConnector for Pool {
         }
         let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // The SDK's requests are well-formed, so the other side or the network failed. The SDK repeats
-            // all of these calls.
+            // The SDK's requests are well-formed, so the other side or the network failed, and the call
+            // may be repeated.
             let response = response.await.map_err(|err| ConnectorError::io(err.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|err| ConnectorError::other(err.into(), None))
