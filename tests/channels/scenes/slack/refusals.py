@@ -68,7 +68,9 @@ def refused_calls(stack):
             assert it.slack.send(payload, **call).status == 401, call
         # The message of one app at the address of another.
         assert other.slack.send(payload).status == 404
-        for value in ["", "x", "dlv_1.0"]:
+        account, mode, message_id, button = payload["actions"][0]["value"].split(".")
+        wrong = [["x"], [account, "prod", message_id, button], [account, mode, "dlv_1", button], [account, mode, message_id, "x"]]
+        for value in ["", *map(".".join, wrong)]:
             payload["actions"][0]["value"] = value
             assert it.slack.send(payload).status == 404, value
         it.pending(asked)
